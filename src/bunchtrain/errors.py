@@ -1,0 +1,77 @@
+"""The exception tree: everything that a user can do wrong, or that a machine can do to a user.
+
+Every message is one sentence that says what is wrong, where (file, key, column, entry) and what
+to do. The command prints it on standard error and exits with `exit_code`; a traceback is for our
+own mistakes only.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BunchtrainError(Exception):
+    """Anything that the toolkit tells a user in one sentence."""
+
+    exit_code = 1
+
+
+class UserError(BunchtrainError):
+    """A mistake in what the user gave; the command exits with 2."""
+
+    exit_code = 2
+
+
+class StudyError(UserError):
+    """The study file, an override or an option is wrong."""
+
+
+class ExpressionError(UserError):
+    """An expression cannot be parsed or evaluated."""
+
+
+class DataError(UserError):
+    """A file, tree, column or value in the data is missing or unusable."""
+
+
+class MissingDependency(UserError):
+    """An optional library is needed; the message names the `pip install` that brings it."""
+
+
+class RunError(UserError):
+    """A run folder is missing, unfinished or does not fit what is asked of it."""
+
+
+class InterruptedRun(BunchtrainError):
+    """The run stopped before its end and can be resumed."""
+
+    exit_code = 130
+
+
+class MachineError(BunchtrainError):
+    """The machine failed: disk full, worker killed, out of memory."""
+
+
+def nearest(word: str, known: Iterable[str], count: int = 3) -> str:
+    """Return "; did you mean 'a' or 'b'?" for the known words nearest to `word`, or ''."""
+    names = [str(name) for name in known]
+    lowered = {name.lower(): name for name in names}
+    found = difflib.get_close_matches(word.lower(), lowered, count, cutoff=0.5)
+    found += [name.lower() for name in names if word.lower() in name.lower()]
+    unique = list(dict.fromkeys(lowered[name] for name in found))[:count]
+    return f"; did you mean {' or '.join(repr(name) for name in unique)}?" if unique else ""
+
+
+def one_of(known: Iterable[str], limit: int = 20) -> str:
+    """Return the known words as a readable list, cut after `limit`."""
+    names = sorted(str(name) for name in known)
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def missing(package: str, extra: str, purpose: str) -> MissingDependency:
+    """Return the error for an optional library that is not installed."""
+    return MissingDependency(
+        f"{purpose} needs {package}, which is not installed: pip install 'bunchtrain[{extra}]'"
+    )

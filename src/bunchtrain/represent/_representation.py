@@ -1,0 +1,42 @@
+"""What every representation promises: columns in, named tensors out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+
+import awkward as ak
+from torch import Tensor
+
+#: Size of one row of a tensor: the number of features, or the shape of an image.
+Size = int | tuple[int, ...]
+
+
+class Representation(ABC):
+    """Events → tensors, whole blocks at a time, without any fitted number."""
+
+    #: "standard" (mean, deviation), "robust" (median, quartiles) or "none".
+    normalise: str = "standard"
+    #: The tensors whose columns are normalised.
+    normalised: tuple[str, ...] = ()
+
+    @abstractmethod
+    def columns(self, available: Collection[str]) -> list[str]:
+        """Return the columns that it reads, of those available.
+
+        Raises DataError, naming the nearest, if one is missing.
+        """
+
+    @property
+    @abstractmethod
+    def sizes(self) -> dict[str, Size]:
+        """Return tensor name → size of one row, `{"features": 7, "coordinates": 2}`."""
+
+    @property
+    @abstractmethod
+    def names(self) -> dict[str, list[str]]:
+        """Return tensor name → the names of its columns, for plots, messages and exports."""
+
+    @abstractmethod
+    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+        """Return the tensors of a block of events, named as in `Batch.inputs`."""

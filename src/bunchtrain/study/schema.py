@@ -1,0 +1,232 @@
+"""What a study file says, as types: the one place where its keys are written down.
+
+Nothing is opened here. Every key has a description, from which the study reference in the
+documentation and the JSON schema are made.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def parse_bytes(value: object) -> object:
+    """Return a number of bytes from `2000000` or `2 GB`."""
+    found = re.fullmatch(r"\s*([\d.]+)\s*([KMGT]?B)\s*", str(value), re.IGNORECASE)
+    if isinstance(value, str) and found:
+        return int(float(found[1]) * _UNITS[found[2].upper()])
+    return value
+
+
+Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
+Expression = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
+
+
+class Strict(BaseModel):
+    """A mapping whose unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+
+class Part(BaseModel):
+    """A part by its name, with its options beside it; a bare name stands for no options."""
+
+    model_config = ConfigDict(extra="allow")
+    name: str = Field(description="Name of the part; `bunchtrain parts` lists them.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_name(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the part, as the study gives them."""
+        return dict(self.model_extra or {})
+
+
+class Term(Part):
+    """An objective, the target that it looks at, and its share of the loss."""
+
+    target: str | None = Field(None, description="Target that it acts on; the only one if unset.")
+    weight: float = Field(1.0, description="Factor on this term in the sum.", gt=0)
+
+
+class Target(Strict):
+    """What is to be predicted: a class or numbers."""
+
+    classes: dict[str, Expression] | None = Field(
+        None,
+        description="Class name → condition that selects it. Events of no class are left out; "
+        "an event of two classes is an error.",
+    )
+    values: list[Expression] | None = Field(
+        None, description="Expressions to regress, one output each."
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Target:
+        if (self.classes is None) == (self.values is None):
+            raise ValueError("a target has either 'classes' or 'values'")
+        if self.classes is not None and len(self.classes) < 2:
+            raise ValueError("a target needs at least two classes")
+        return self
+
+
+class Reweight(Strict):
+    """Make the spectra of all classes in some variables equal to that of one class."""
+
+    variables: dict[str, list[float]] = Field(
+        description="Column → bin edges; several columns make a many-dimensional histogram.",
+        min_length=1,
+    )
+    reference: str = Field(description="Class whose spectrum the others are given.")
+    limit: float = Field(10.0, description="Largest factor that an event can get.", gt=0)
+
+
+class Weights(Strict):
+    """How much each event counts in training; the figures use `event` alone."""
+
+    event: Expression | None = Field(None, description="Expression of the event weight.")
+    balance: bool = Field(False, description="Scale every class to the same sum of weights.")
+    reweight: Reweight | None = Field(None, description="Flatten spectra, as in (pT, η).")
+    negative: Literal["refuse", "keep", "absolute", "drop"] = Field(
+        "refuse", description="What to do with events of negative weight."
+    )
+
+
+class Training(Strict):
+    """How a network is trained."""
+
+    epochs: int = Field(20, ge=1, description="Passes over the training set at most.")
+    batch_size: int = Field(256, ge=1, description="Events in a global batch, of all workers.")
+    learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
+    optimiser: Literal["adam", "adamw", "radam", "sgd"] = Field("adam", description="Optimiser.")
+    weight_decay: float = Field(0.0, ge=0, description="L2 penalty of the optimiser.")
+    schedule: Literal["constant", "cosine", "one_cycle", "plateau", "exponential"] = Field(
+        "constant", description="Learning rate against steps."
+    )
+    warmup: float = Field(0.0, ge=0, lt=1, description="Fraction of steps of linear warm-up.")
+    patience: int | None = Field(
+        None, ge=1, description="Stop after so many epochs without a better validation loss."
+    )
+    gradient_clip: float | None = Field(None, gt=0, description="Largest norm of the gradient.")
+    precision: Literal["auto", "32", "bf16", "16"] = Field(
+        "auto", description="Number format; auto: mixed bf16 on an accelerator, else 32."
+    )
+    engine: Part = Field(Part(name="local"), description="Where it runs.")
+    threads: int | None = Field(None, ge=1, description="CPU threads of a worker; all if unset.")
+    logs: list[Literal["csv", "tensorboard", "mlflow"]] = Field(
+        ["csv"], description="Where the curves are written."
+    )
+
+
+class Published(Strict):
+    """A published figure to stand beside ours."""
+
+    source: str = Field(description="Paper or table, as 'arXiv:1902.09914, Table 1'.")
+    auc: float | None = Field(None, description="Area under the ROC curve.")
+    accuracy: float | None = Field(None, description="Fraction of right decisions.")
+    rejection: dict[float, float | tuple[float, float]] = Field(
+        {}, description="Signal efficiency → 1/ε_B, or [1/ε_B, its error]."
+    )
+
+
+class MemberOverrides(Strict):
+    """One network of a study: what differs from the study's own keys."""
+
+    represent: Part | None = Field(None, description="Replaces or extends the study's.")
+    model: Part | None = Field(None, description="Replaces or extends the study's.")
+    objective: list[Term] | None = Field(None, description="Replaces the study's.")
+    training: dict[str, Any] = Field({}, description="Keys of `training` that differ.")
+    published: Published | None = Field(None, description="Published figures of this network.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _objective_list(cls, value: object) -> object:
+        return _listed(value)
+
+
+class Evaluation(Strict):
+    """What is measured on the test set."""
+
+    signal: str | None = Field(None, description="Signal class; the last one if unset.")
+    target: str | None = Field(None, description="Target with the classes; the first if unset.")
+    efficiencies: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [0.3, 0.5], description="Signal efficiencies at which 1/ε_B is quoted."
+    )
+    mistags: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [0.01], description="Background efficiencies at which ε_S is quoted."
+    )
+    against: list[str] = Field(
+        [], description="Spectators against which the efficiency is drawn."
+    )
+    luminosity_scale: float = Field(
+        1.0, gt=0, description="Factor on weights that makes s and b expected event counts."
+    )
+    note: str = Field("", description="Sentence printed beside the figures, as on stand-ins.")
+
+
+class Storage(Strict):
+    """Where the node-local cache lies and how much memory its readers may use."""
+
+    folder: str | None = Field(
+        None, description="Cache folder; $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain if unset."
+    )
+    memory: Bytes = Field(
+        parse_bytes("2 GB"), description="Bound on the memory for events, as '2 GB'."
+    )
+
+
+class Study(Strict):
+    """A study: from data to figures."""
+
+    name: str = Field("study", description="Short name; the folder of its runs.")
+    title: str = Field("", description="One line for the report.")
+    description: str = Field("", description="A few sentences for the report.")
+    references: list[str] = Field([], description="Papers and data sets.")
+    seed: int = Field(1, ge=0, description="Seed of everything that is random.")
+    source: Part = Field(description="Where the events come from.")
+    define: dict[str, Expression] = Field({}, description="New columns as expressions, in order.")
+    select: Expression | None = Field(None, description="Condition that an event must fulfil.")
+    targets: dict[str, Target] = Field(description="What is predicted, by name.", min_length=1)
+    weights: Weights = Field(Weights(), description="Event weights in training.")
+    split: Part = Field(Part(name="fraction"), description="Training, validation and test sets.")
+    spectators: list[str] = Field(
+        [], description="Columns kept beside the predictions, unseen by the network."
+    )
+    invalid: Literal["refuse", "clip", "impute", "drop"] = Field(
+        "refuse",
+        description="What to do with NaN and infinity in inputs: refuse with the place, clip "
+        "infinities to the largest finite value and NaN to 0, impute the training median, or drop "
+        "the event.",
+    )
+    represent: Part | None = Field(None, description="How events become tensors.")
+    model: Part | None = Field(None, description="The network or the trees.")
+    objective: list[Term] | None = Field(
+        None, description="Terms of the loss; fitting the targets if unset."
+    )
+    training: Training = Field(Training(), description="How networks are trained.")
+    members: dict[str, MemberOverrides] = Field(
+        {}, description="Several networks on the same events; one, from the keys above, if unset."
+    )
+    evaluation: Evaluation = Field(Evaluation(), description="What is measured.")
+    storage: Storage = Field(Storage(), description="Cache and memory.")
+    sizes: dict[Literal["demo", "small", "full"], dict[str, Any]] = Field(
+        {}, description="Dotted overrides for each `--size`."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _objective_list(cls, value: object) -> object:
+        return _listed(value)
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, dict) and isinstance(value.get("objective"), str | dict):
+        return {**value, "objective": [value["objective"]]}
+    return value
