@@ -1,0 +1,1 @@
+"""From a ROOT file to a trained, calibrated, explained network."""

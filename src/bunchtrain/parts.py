@@ -109,7 +109,6 @@ def _readable(hint: Any) -> str:
     return re.sub(r"\b(typing|collections\.abc|pathlib)\.", "", text)
 
 
-@cache
 def option_model(part: type[Any]) -> type[pydantic.BaseModel]:
     """Return the pydantic model of a part's options: types and defaults from its signature."""
     hints = _hints(part)

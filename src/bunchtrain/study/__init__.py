@@ -1,0 +1,6 @@
+"""What a study file says: typed, and validated before anything else is opened."""
+
+from bunchtrain.study.loading import find, known, load, validate
+from bunchtrain.study.members import Member, members
+from bunchtrain.study.reference import json_schema
+from bunchtrain.study.schema import Study

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from bunchtrain.errors import nearest, one_of
+
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -27,9 +29,19 @@ Expression = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, in
 
 
 class Strict(BaseModel):
-    """A mapping whose unknown keys are refused."""
+    """A mapping whose unknown keys are refused, with the nearest one named."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True)
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, value: object) -> object:
+        for key in value if isinstance(value, dict) else ():
+            if key not in cls.model_fields:
+                known = nearest(str(key), cls.model_fields)
+                hint = known or f"; the keys are {one_of(cls.model_fields)}"
+                raise ValueError(f"unknown key '{key}'{hint}")
+        return value
 
 
 class Part(BaseModel):
@@ -162,9 +174,7 @@ class Evaluation(Strict):
     mistags: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
         [0.01], description="Background efficiencies at which ε_S is quoted."
     )
-    against: list[str] = Field(
-        [], description="Spectators against which the efficiency is drawn."
-    )
+    against: list[str] = Field([], description="Spectators against which the efficiency is drawn.")
     luminosity_scale: float = Field(
         1.0, gt=0, description="Factor on weights that makes s and b expected event counts."
     )
@@ -178,7 +188,7 @@ class Storage(Strict):
         None, description="Cache folder; $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain if unset."
     )
     memory: Bytes = Field(
-        parse_bytes("2 GB"), description="Bound on the memory for events, as '2 GB'."
+        2 * 10**9, description="Bound on the memory for events, as '2 GB'."
     )
 
 

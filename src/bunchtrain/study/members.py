@@ -1,0 +1,124 @@
+"""The networks of a study: each member is the study's own keys with its differences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pydantic
+from pydantic import BaseModel
+
+from bunchtrain import parts
+from bunchtrain.errors import StudyError, nearest
+from bunchtrain.study.schema import (
+    MemberOverrides,
+    Part,
+    Published,
+    Study,
+    Target,
+    Term,
+    Training,
+)
+
+
+class Member(BaseModel):
+    """One network with everything that makes it."""
+
+    name: str
+    represent: Part
+    model: Part
+    objective: list[Term]
+    training: Training
+    published: Published | None = None
+
+
+def members(study: Study) -> dict[str, Member]:
+    """Return the networks of a study by name.
+
+    Raises StudyError if one lacks a representation or a model, or names an unknown target.
+    """
+    chosen = study.members or {study.model.name if study.model else "model": MemberOverrides()}
+    return {name: _member(study, name, given) for name, given in chosen.items()}
+
+
+def _member(study: Study, name: str, given: MemberOverrides) -> Member:
+    where = f"members.{name}." if study.members else ""
+    return Member(
+        name=name,
+        represent=_merged(study.represent, given.represent, f"{where}represent"),
+        model=_merged(study.model, given.model, f"{where}model"),
+        objective=_objective(study, given.objective or study.objective, f"{where}objective"),
+        training=_training(study.training, given.training, f"{where}training"),
+        published=given.published,
+    )
+
+
+def _merged(base: Part | None, change: Part | None, where: str) -> Part:
+    """A member that names the same part, or none, keeps the study's other options."""
+    if change is None or base is None or change.name != base.name:
+        chosen = change or base
+    else:
+        chosen = Part(name=base.name, **{**base.options, **change.options})
+    if chosen is None:
+        kind = where.rsplit(".", maxsplit=1)[-1]
+        raise StudyError(f"key '{where}' is missing; `bunchtrain parts {kind}` lists the choices")
+    return chosen
+
+
+def _objective(study: Study, terms: list[Term] | None, where: str) -> list[Term]:
+    if terms is None:
+        return [_default_term(name, target) for name, target in study.targets.items()]
+    for term in terms:
+        if term.target is None and len(study.targets) > 1:
+            choices = ", ".join(study.targets)
+            raise StudyError(f"{where}: '{term.name}' must say its target: {choices}")
+        if term.target is not None and term.target not in study.targets:
+            hint = nearest(term.target, study.targets)
+            raise StudyError(f"{where}: there is no target '{term.target}'{hint}")
+    only = next(iter(study.targets))
+    return [term.model_copy(update={"target": term.target or only}) for term in terms]
+
+
+def _default_term(name: str, target: Target) -> Term:
+    return Term(name="cross_entropy" if target.classes else "mean_squared_error", target=name)
+
+
+def _training(base: Training, changes: dict[str, Any], where: str) -> Training:
+    try:
+        return Training(**{**base.model_dump(exclude_unset=True), **changes})
+    except pydantic.ValidationError as problem:
+        first = problem.errors()[0]
+        key = ".".join([where, *map(str, first["loc"])])
+        raise StudyError(f"{key}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def check_parts(study: Study) -> None:
+    """Raise StudyError if a part or an option does not exist or has the wrong type."""
+    parts.validate("source", study.source.name, study.source.options, "source")
+    parts.validate("split", study.split.name, study.split.options, "split")
+    for name, member in members(study).items():
+        where = f"members.{name}." if study.members else ""
+        for kind in ("represent", "model"):
+            part = getattr(member, kind)
+            parts.validate(kind, part.name, part.options, where + kind)
+        for term in member.objective:
+            parts.validate("objective", term.name, term.options, f"{where}objective")
+        engine = member.training.engine
+        parts.validate("engine", engine.name, engine.options, f"{where}training.engine")
+    _check_classes(study)
+
+
+def _check_classes(study: Study) -> None:
+    evaluation, reweight = study.evaluation, study.weights.reweight
+    classed = {name: target.classes for name, target in study.targets.items() if target.classes}
+    known = [label for classes in classed.values() for label in classes]
+    named = {"evaluation.signal": evaluation.signal}
+    named["weights.reweight.reference"] = reweight.reference if reweight else None
+    for key, label in named.items():
+        if label is not None and label not in known:
+            hint = nearest(label, known) or f"; the classes are {', '.join(known) or 'none'}"
+            raise StudyError(f"{key}: there is no class '{label}'{hint}")
+    if evaluation.target is not None and evaluation.target not in study.targets:
+        hint = nearest(evaluation.target, study.targets)
+        raise StudyError(f"evaluation.target: there is no target '{evaluation.target}'{hint}")
+    if study.weights.balance and not classed:
+        raise StudyError("weights.balance needs a target with classes")
