@@ -1,0 +1,1 @@
+"""Files and jagged arrays: readers, expressions, weights, splits and the training cache."""

@@ -1,0 +1,1 @@
+"""Metrics with errors, plots and the report."""

@@ -1,0 +1,1 @@
+"""Real simulators behind one function each."""

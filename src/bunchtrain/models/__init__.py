@@ -1,0 +1,1 @@
+"""One published architecture a file; plain torch modules."""

@@ -1,0 +1,1 @@
+"""Kinematics and substructure on arrays."""

@@ -1,0 +1,1 @@
+"""Sources of events that a study can name."""

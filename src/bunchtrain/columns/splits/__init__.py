@@ -1,0 +1,1 @@
+"""Ways to divide events into training, validation and test sets."""
