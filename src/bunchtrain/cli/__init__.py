@@ -1,0 +1,3 @@
+"""The command `bunchtrain`."""
+
+from bunchtrain.cli.main import main

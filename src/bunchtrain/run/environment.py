@@ -1,0 +1,54 @@
+"""What a run was made with: versions, commit, machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from importlib.metadata import distribution, requires
+from pathlib import Path
+
+import bunchtrain
+
+
+def environment() -> dict[str, str]:
+    """Return the versions, commit and machine as name → text."""
+    import torch
+
+    return {
+        "bunchtrain": bunchtrain.__version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        **_versions(),
+    }
+
+
+def commit() -> str:
+    """Return the commit of the checkout that the package runs from, with '+' if it was changed."""
+    folder = Path(__file__).resolve().parent
+    try:
+        number = _git(folder, "rev-parse", "--short=12", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return "not in a checkout"
+    return number + ("+" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout.strip()
+
+
+def _versions() -> dict[str, str]:
+    names = {re.split(r"[\s\[<>=!~;]", need)[0] for need in requires("bunchtrain") or []}
+    found = {}
+    for name in sorted(names):
+        try:
+            found[name] = distribution(name).version
+        except ImportError:
+            continue
+    return found

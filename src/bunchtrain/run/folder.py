@@ -1,0 +1,123 @@
+"""A run is a folder: this file knows what lies where, and writes nothing half."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from bunchtrain.errors import MachineError, RunError
+from bunchtrain.study import Study, validate
+
+State = Literal["running", "interrupted", "failed", "finished"]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file aside, then rename it.
+
+    Raises MachineError if the disk is full.
+    """
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, path)
+    except OSError as problem:
+        aside.unlink(missing_ok=True)
+        raise MachineError(f"{path} cannot be written: {problem.strerror}") from None
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a JSON file aside, then rename it."""
+    write_text(path, json.dumps(content, indent=2, default=str) + "\n")
+
+
+class RunFolder:
+    """The files of a run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def create(cls, study: Study, parent: Path) -> RunFolder:
+        """Return a new folder `<parent>/<study>/<time>` that holds the full study."""
+        start = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        for number in range(1000):
+            path = parent / study.name / (f"{start}-{number}" if number else start)
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as problem:
+                raise MachineError(f"{path} cannot be made: {problem.strerror}") from None
+            folder = cls(path)
+            write_text(folder.study_file, dump(study))
+            return folder
+        raise MachineError(f"{parent / study.name} has a thousand runs of this second")
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunFolder:
+        """Return the folder of a run that is there.
+
+        Raises RunError, naming the newest runs nearby, if it is none.
+        """
+        folder = cls(Path(path))
+        if not folder.study_file.is_file():
+            nearby = sorted(folder.path.glob("*/study.yaml"))
+            hint = f"; did you mean {nearby[-1].parent}?" if nearby else ""
+            raise RunError(f"{path} is not the folder of a run: it has no study.yaml{hint}")
+        return folder
+
+    @property
+    def study_file(self) -> Path:
+        """The full configuration."""
+        return self.path / "study.yaml"
+
+    @property
+    def metrics_file(self) -> Path:
+        """The figures."""
+        return self.path / "metrics.json"
+
+    @property
+    def predictions_file(self) -> Path:
+        """The scores of the test set."""
+        return self.path / "predictions.parquet"
+
+    @property
+    def report_file(self) -> Path:
+        """The report."""
+        return self.path / "report.html"
+
+    def member(self, name: str) -> Path:
+        """Return the folder of one network."""
+        return self.path / "members" / name
+
+    def study(self) -> Study:
+        """Return the study that was run."""
+        content = yaml.safe_load(self.study_file.read_text(encoding="utf-8"))
+        return validate(content, str(self.study_file))
+
+    def json(self, name: str) -> Any:
+        """Return the content of a JSON file of the run, or {} where there is none."""
+        path = self.path / name
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    @property
+    def state(self) -> State:
+        """How far the run has come."""
+        found: State = self.json("status.json").get("state", "interrupted")
+        return found
+
+    def set_state(self, state: State, **more: object) -> None:
+        """Write down how far the run has come."""
+        write_json(self.path / "status.json", {"state": state, **more})
+
+
+def dump(study: Study) -> str:
+    """Return a study as YAML, all defaults written out."""
+    content = study.model_dump(mode="json", exclude_none=True)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
