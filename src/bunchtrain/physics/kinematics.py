@@ -1,0 +1,73 @@
+"""Four-vectors (E, px, py, pz) in GeV, and pT, rapidity, pseudorapidity and azimuth from them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bunchtrain.physics.packed import Floats, Ints, sum_by_jet
+
+#: What stands for the rapidity of a particle along the beam.
+ALONG_BEAM = 1e5
+
+
+def transverse(px: Floats, py: Floats) -> Floats:
+    """Return pT = √(px² + py²) in GeV."""
+    return np.sqrt(px * px + py * py)
+
+
+def azimuth(px: Floats, py: Floats) -> Floats:
+    """Return φ in (−π, π]."""
+    return np.arctan2(py, px)
+
+
+def wrapped(angle: Floats) -> Floats:
+    """Return an azimuthal difference brought into [−π, π)."""
+    return np.asarray((angle + np.pi) % (2 * np.pi) - np.pi, dtype=angle.dtype)
+
+
+def pseudorapidity(px: Floats, py: Floats, pz: Floats) -> Floats:
+    """Return η = arsinh(pz / pT); ±1e5 along the beam, 0 for no momentum."""
+    pt = transverse(px, py)
+    safe = np.where(pt > 0, pt, 1)
+    return np.where(pt > 0, np.arcsinh(pz / safe), np.sign(pz) * pt.dtype.type(ALONG_BEAM))
+
+
+def rapidity(energy: Floats, px: Floats, py: Floats, pz: Floats) -> Floats:
+    """Return y = ½ ln((E + pz) / (E − pz)); ±1e5 along the beam, 0 for no momentum.
+
+    Written as ½ ln((pT² + m²) / (E + |pz|)²) with m² ≥ 0, which rounding cannot upset.
+    """
+    pt2 = px * px + py * py
+    height = np.abs(pz)
+    mt2 = pt2 + np.maximum(energy * energy - pt2 - pz * pz, 0)
+    safe = (mt2 > 0) & (energy + height > 0)
+    ratio = np.where(safe, mt2, 1) / np.where(safe, energy + height, 1) ** 2
+    return np.where(safe, -np.sign(pz) * 0.5 * np.log(ratio), np.sign(pz) * ALONG_BEAM)
+
+
+def invariant_mass(momenta: Floats) -> Floats:
+    """Return m = √(E² − p²) in GeV, 0 where rounding makes it negative: (n,) from (n, 4)."""
+    energy, px, py, pz = np.moveaxis(momenta, -1, 0)
+    # (E − |pz|)(E + |pz|) keeps the digits that E² − pz² would lose
+    squared = (energy - np.abs(pz)) * (energy + np.abs(pz)) - px * px - py * py
+    return np.sqrt(np.maximum(squared, 0))
+
+
+def from_cylindrical(pt: Floats, eta: Floats, phi: Floats, mass: Floats | float = 0.0) -> Floats:
+    """Return (n, 4) momenta from pT, η, φ and mass in GeV."""
+    px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
+    return np.stack([np.sqrt((pt * np.cosh(eta)) ** 2 + mass * mass), px, py, pz], axis=-1)
+
+
+def around_axis(momenta: Floats, lengths: Ints) -> tuple[Floats, Floats, Floats]:
+    """Return pT, y − y_jet and φ − φ_jet of packed points, (points,) each, in float64.
+
+    The jet's momentum is the sum of its points (points, 4); differences in rapidity do not change
+    under boosts along the beam.
+    """
+    energy, px, py, pz = momenta.astype(np.float64).T
+    axis = sum_by_jet(momenta, lengths).T
+    height = np.repeat(rapidity(*axis), lengths)
+    angle = np.repeat(azimuth(axis[1], axis[2]), lengths)
+    rise = rapidity(energy, px, py, pz) - height
+    return transverse(px, py), rise, wrapped(azimuth(px, py) - angle)
