@@ -1,0 +1,49 @@
+"""Split by event number modulo n."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from bunchtrain.columns.splits._split import TEST, TRAIN, VALIDATION, Split, whole_numbers
+from bunchtrain.errors import StudyError, one_of
+
+
+class Modulo(Split):
+    """Put an event into the set of its number modulo n: the experiments' own way to split.
+
+    Remainders that are neither in `validation` nor in `test` are for training.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: str,
+        modulo: int = 10,
+        validation: Sequence[int] = (8,),
+        test: Sequence[int] = (9,),
+    ) -> None:
+        outside = [r for r in (*validation, *test) if not 0 <= r < modulo]
+        both = set(validation) & set(test)
+        if outside or both or len({*validation, *test}) >= modulo:
+            raise StudyError(
+                f"split: remainders modulo {modulo} are 0 to {modulo - 1}, each in one set, some "
+                f"left for training, but {one_of(outside or both or range(modulo))} are not so"
+            )
+        self.key = key
+        self.sets = np.full(modulo, TRAIN, dtype=np.int8)
+        self.sets[list(validation)] = VALIDATION
+        self.sets[list(test)] = TEST
+
+    def columns(self) -> list[str]:
+        """Return the columns that it reads."""
+        return [self.key]
+
+    def assign(
+        self, events: ak.Array, entries: NDArray[np.int64], seed: int
+    ) -> NDArray[np.int8]:
+        """Return 0, 1 or 2 for each event, (events,)."""
+        return self.sets[whole_numbers(events[self.key], self.key, entries) % len(self.sets)]
