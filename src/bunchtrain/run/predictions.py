@@ -1,0 +1,129 @@
+"""Scores as columns: of the test set beside the truth, and of any other file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from bunchtrain.columns.cache import EventCache
+from bunchtrain.columns.expression import Expression, as_mask, define, required_columns
+from bunchtrain.columns.source import Source
+from bunchtrain.columns.writing import write_parquet, write_root
+from bunchtrain.errors import DataError, UserError, nearest
+from bunchtrain.study import Study
+from bunchtrain.training.artefact import Artefact
+
+#: Events that are predicted at once.
+ROWS = 16384
+
+Columns = dict[str, NDArray[Any]]
+
+
+def write_test_predictions(
+    study: Study, cache: EventCache, networks: Mapping[str, Artefact], path: Path, split: str
+) -> None:
+    """Write entry, weight, truth, spectators and every network's scores of a set as Parquet."""
+    write_parquet(path, _test_chunks(study, cache, networks, split))
+
+
+def _test_chunks(
+    study: Study, cache: EventCache, networks: Mapping[str, Artefact], split: str
+) -> Iterator[Columns]:
+    for events in cache.blocks(split, ROWS):
+        columns = {"entry": _flat(events["entry"]), "weight": _flat(events["event_weight"])}
+        columns |= _truth(study, events)
+        columns |= {name: _flat(events[name]) for name in study.spectators}
+        yield columns | score_columns(networks, events)
+
+
+def _truth(study: Study, events: ak.Array) -> Columns:
+    columns: Columns = {}
+    for name, target in study.targets.items():
+        values = ak.to_numpy(events[f"target_{name}"])
+        if target.classes:
+            columns[name] = values
+        else:
+            columns |= {f"{name}_{i}": values[:, i] for i in range(values.shape[1])}
+    return columns
+
+
+def _flat(column: ak.Array) -> NDArray[Any]:
+    values: NDArray[Any] = ak.to_numpy(column)
+    return values
+
+
+def score_columns(networks: Mapping[str, Artefact], events: ak.Array) -> Columns:
+    """Return `<network>_<score>` → (events,) for a block of events."""
+    return {
+        f"{member}_{name}": values
+        for member, network in networks.items()
+        for name, values in network.predict(events).items()
+    }
+
+
+def predict_file(
+    study: Study, source: Source, networks: Mapping[str, Artefact], output: Path
+) -> int:
+    """Write the scores of all events of a source, in its order, as ROOT or Parquet.
+
+    Events that the study's selection leaves out get NaN scores, so that the rows stay those of
+    the input and the columns can be used as friends. Returns the number of events.
+
+    Raises UserError for another kind of output, DataError for a missing column.
+    """
+    writers = {".root": write_root, ".parquet": write_parquet}
+    if output.suffix not in writers:
+        raise UserError(f"{output}: scores are written as .root or .parquet")
+    counted = _Counted(_score_chunks(study, source, networks))
+    writers[output.suffix](output, counted)
+    return counted.events
+
+
+class _Counted:
+    """Chunks of columns, counted while they pass."""
+
+    def __init__(self, chunks: Iterator[Columns]) -> None:
+        self.chunks, self.events = chunks, 0
+
+    def __iter__(self) -> Iterator[Columns]:
+        for chunk in self.chunks:
+            self.events += len(next(iter(chunk.values())))
+            yield chunk
+
+
+def _score_chunks(
+    study: Study, source: Source, networks: Mapping[str, Artefact]
+) -> Iterator[Columns]:
+    select = Expression(study.select) if study.select else None
+    for chunk in source.chunks(_needed(study, source, networks), ROWS):
+        events = define(chunk, study.define)
+        kept = np.ones(len(events), bool)
+        if select is not None:
+            kept = as_mask(select(events), study.select or "")
+        scores = score_columns(networks, events[kept])
+        yield {name: _spread(values, kept) for name, values in scores.items()}
+
+
+def _needed(study: Study, source: Source, networks: Mapping[str, Artefact]) -> list[str]:
+    available = source.fields()
+    known = [*available, *study.define]
+    used = {name for net in networks.values() for name in net.representation.columns(known)}
+    texts = [study.select] if study.select else []
+    texts += [text for name, text in study.define.items() if name in used]
+    needed = {name for name in used if name not in study.define}
+    needed |= required_columns(study.define, texts)
+    for name in sorted(needed):
+        if name not in available:
+            raise DataError(f"the file has no column '{name}'{nearest(name, available)}")
+    return sorted(needed)
+
+
+def _spread(values: NDArray[Any], kept: NDArray[np.bool_]) -> NDArray[np.float32]:
+    spread = np.full(len(kept), np.nan, np.float32)
+    spread[kept] = values
+    return spread

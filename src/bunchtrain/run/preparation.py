@@ -1,0 +1,108 @@
+"""From a study to its event cache and to one task a network, everything checked on the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from bunchtrain import parts
+from bunchtrain.columns.cache import EventCache
+from bunchtrain.columns.recipe import Recipe
+from bunchtrain.columns.source import Source
+from bunchtrain.errors import DataError, StudyError
+from bunchtrain.study import Member, Study, members
+from bunchtrain.training.task import Task
+
+
+def cache_folder(study: Study) -> Path:
+    """Return the node-local folder of the event caches."""
+    chosen = study.storage.folder or os.environ.get("BUNCHTRAIN_CACHE") or "~/.cache/bunchtrain"
+    return Path(os.path.expandvars(chosen)).expanduser() / "events"
+
+
+def make_source(study: Study) -> Source:
+    """Return the source of a study's events."""
+    made: Source = parts.build("source", study.source.name, study.source.options)
+    return made
+
+
+def check_networks(study: Study) -> None:
+    """Raise StudyError if a network cannot be built from its representation and objectives."""
+    for name, member in members(study).items():
+        try:
+            made = task(study, member, Path(), Path())
+            made.heads()
+            representation = parts.build("represent", *made.represent)
+            made.build_model(representation)
+        except StudyError as problem:
+            where = f"members.{name}: " if study.members else ""
+            raise StudyError(f"{where}{problem}") from None
+
+
+def task(study: Study, member: Member, cache: Path, folder: Path) -> Task:
+    """Return the training of one network as plain data."""
+    return Task(
+        cache=str(cache),
+        folder=str(folder),
+        represent=(member.represent.name, member.represent.options),
+        model=(member.model.name, member.model.options),
+        terms=[(t.name, t.options, str(t.target), t.weight) for t in member.objective],
+        targets=target_shapes(study),
+        settings=member.training.model_dump(mode="json"),
+        seed=study.seed,
+        invalid=study.invalid,
+        memory=study.storage.memory,
+    )
+
+
+def target_shapes(study: Study) -> dict[str, dict[str, list[str]]]:
+    """Return target → the names of its classes or values."""
+    return {
+        name: {"classes": list(target.classes)}
+        if target.classes
+        else {"values": target.values or []}
+        for name, target in study.targets.items()
+    }
+
+
+def representation_columns(study: Study, available: Collection[str]) -> list[str]:
+    """Return the columns that the representations of a study read, sorted."""
+    needed: set[str] = set()
+    for member in members(study).values():
+        representation = parts.build("represent", member.represent.name, member.represent.options)
+        needed.update(representation.columns(available))
+    return sorted(needed)
+
+
+def recipe(study: Study, source: Source) -> Recipe:
+    """Return what the study asks of its events.
+
+    Raises DataError, with the nearest names, if the source lacks a column.
+    """
+    available = [*source.fields(), *study.define]
+    return Recipe(
+        source=source,
+        targets={n: t.model_dump(exclude_none=True) for n, t in study.targets.items()},
+        define=study.define,
+        select=study.select,
+        weights=study.weights.model_dump(),
+        split={"name": study.split.name, **study.split.options},
+        columns=representation_columns(study, available),
+        spectators=study.spectators,
+        seed=study.seed,
+    )
+
+
+def event_cache(study: Study, progress: Callable[[int], None] | None = None) -> EventCache:
+    """Return the study's events, selected, weighted, split and shuffled on the local disk."""
+    source = make_source(study)
+    source.prepare()
+    wanted = recipe(study, source)
+    made = EventCache.build(wanted, cache_folder(study), study.storage.memory, progress)
+    for name in ("train", "validation", "test"):
+        if not made.rows[name]:
+            raise DataError(
+                f"split '{study.split.name}' leaves no event for {name}: change its fractions"
+            )
+    return made

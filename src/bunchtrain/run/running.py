@@ -1,0 +1,115 @@
+"""One study from start to finish, in steps that are skipped where a resumed run has them done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bunchtrain.columns.cache import EventCache
+from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError, StudyError, nearest
+from bunchtrain.run.environment import environment
+from bunchtrain.run.figures import measure
+from bunchtrain.run.folder import RunFolder, write_json
+from bunchtrain.run.predictions import write_test_predictions
+from bunchtrain.run.preparation import check_networks, event_cache, task
+from bunchtrain.run.progress import counting, say
+from bunchtrain.run.result import Run
+from bunchtrain.study import Study, load, members
+from bunchtrain.training import train
+from bunchtrain.training.artefact import Artefact
+
+
+def run(
+    study: Study | str | Path,
+    *assignments: str,
+    size: str | None = None,
+    runs: Path | str = "runs",
+    only: Sequence[str] = (),
+) -> Run:
+    """Run a study: data, training, predictions, figures, report.
+
+    study        a loaded study, or what `load` takes.
+    assignments  dotted overrides, `"training.epochs=5"`, where the study is not loaded yet.
+    size         `demo`, `small` or `full`.
+    runs         folder in which `<study>/<time>/` is made.
+    only         names of the networks to be trained; all if empty.
+
+    Raises StudyError and DataError for the user's mistakes, before long work where they can be
+    known; InterruptedRun if it was stopped and can be resumed.
+    """
+    chosen = study if isinstance(study, Study) else load(study, *assignments, size=size)
+    chosen = _only(chosen, only)
+    check_networks(chosen)
+    folder = RunFolder.create(chosen, Path(runs))
+    write_json(folder.path / "environment.json", environment())
+    return _steps(folder, chosen)
+
+
+def resume(path: Path | str) -> Run:
+    """Go on with an interrupted run, to the same figures as if it had not been.
+
+    Raises RunError if there is no run in this folder.
+    """
+    folder = RunFolder.open(path)
+    return _steps(folder, folder.study())
+
+
+def open_run(path: Path | str) -> Run:
+    """Return a finished run.
+
+    Raises RunError if it is not finished, with the command that resumes it.
+    """
+    folder = RunFolder.open(path)
+    if folder.state != "finished":
+        raise RunError(f"{path} is {folder.state}: bunchtrain run --resume {path}")
+    return Run(folder)
+
+
+def _only(study: Study, names: Sequence[str]) -> Study:
+    known = members(study)
+    for name in names:
+        if name not in known:
+            raise StudyError(f"there is no member '{name}'{nearest(name, known)}")
+    if not names or not study.members:
+        return study
+    return study.model_copy(update={"members": {n: study.members[n] for n in names}})
+
+
+def _steps(folder: RunFolder, study: Study) -> Run:
+    folder.set_state("running")
+    try:
+        _prepare_train_measure(folder, study)
+    except KeyboardInterrupt:
+        folder.set_state("interrupted")
+        raise InterruptedRun(f"stopped; bunchtrain run --resume {folder.path}") from None
+    except BunchtrainError as problem:
+        folder.set_state("failed", why=str(problem))
+        raise
+    except BaseException:
+        folder.set_state("failed")
+        raise
+    folder.set_state("finished")
+    return Run(folder)
+
+
+def _prepare_train_measure(folder: RunFolder, study: Study) -> None:
+    with counting("events") as progress:
+        cache = event_cache(study, progress)
+    write_json(folder.path / "data.json", {**cache.manifest, "folder": str(cache.folder)})
+    networks = {name: _trained(folder, study, cache, name) for name in members(study)}
+    if not folder.predictions_file.is_file():
+        say("predicting the test set")
+        write_test_predictions(study, cache, networks, folder.predictions_file, "test")
+    write_json(folder.metrics_file, measure(folder, study))
+    Run(folder).report()
+
+
+def _trained(folder: RunFolder, study: Study, cache: EventCache, name: str) -> Artefact:
+    place = folder.member(name)
+    if (place / "training.json").is_file():
+        record = folder.json(f"members/{name}/training.json")
+        if record.get("state") == "finished":
+            return Artefact.load(place)
+    say(f"training {name}")
+    begun = (place / "task.json").is_file()
+    return train(task(study, members(study)[name], cache.folder, place), resume=begun)
