@@ -99,8 +99,12 @@ def test_modulo_and_column_do_what_they_say():
         ({"name": "fraction", "train": 0.9}, "add up to 1"),
         ({"name": "kfold", "folds": 2}, "need 3 or more"),
         ({"name": "kfold", "fold": 5}, "counts from 0 to 4"),
-        ({"name": "modulo", "key": "event", "test": [8]}, "each in one set"),
-        ({"name": "modulo", "key": "event", "test": [10]}, "0 to 9"),
+        ({"name": "modulo", "key": "event", "test": [8]}, "remainder 8 is in both"),
+        ({"name": "modulo", "key": "event", "test": [10]}, "10 is no remainder modulo 10"),
+        (
+            {"name": "modulo", "key": "event", "modulo": 2, "validation": [0], "test": [1]},
+            "is left",
+        ),
         ({"name": "column", "column": "ttv", "test": [1]}, "in two sets"),
     ],
 )

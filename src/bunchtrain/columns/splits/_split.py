@@ -22,9 +22,7 @@ class Split(ABC):
         """Return the columns that it reads."""
 
     @abstractmethod
-    def assign(
-        self, events: ak.Array, entries: NDArray[np.int64], seed: int
-    ) -> NDArray[np.int8]:
+    def assign(self, events: ak.Array, entries: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
         """Return 0, 1 or 2 (training, validation, test) for each event, (events,)."""
 
 
@@ -54,11 +52,14 @@ def whole_numbers(column: ak.Array, name: str, entries: NDArray[np.int64]) -> ND
     except ValueError:
         values = np.empty(0, dtype=object)
     if values.ndim != 1 or values.dtype.kind not in "iufb":
-        raise DataError(f"column '{name}' identifies events in the split but holds {column.type}, "
-                        "not one whole number an event; choose another key")
+        raise DataError(
+            f"column '{name}' identifies events in the split but holds {column.type}, "
+            "not one whole number an event; choose another key"
+        )
     if values.dtype.kind == "f" and (bad := np.flatnonzero(values != np.rint(values))).size:
-        raise DataError(f"column '{name}', entry {entries[bad[0]]}: {values[bad[0]]} is no whole "
-                        "number, but the split identifies events by it; choose another key")
-    if values.dtype == np.uint64:
-        return values.view(np.int64)
-    return values.astype(np.int64)
+        raise DataError(
+            f"column '{name}', entry {entries[bad[0]]}: {values[bad[0]]} is no whole "
+            "number, but the split identifies events by it; choose another key"
+        )
+    numbers: NDArray[np.int64] = values.astype(np.int64)
+    return numbers

@@ -28,8 +28,10 @@ class Column(Split):
         values = [*train, *validation, *test]
         twice = {value for value in values if values.count(value) > 1}
         if twice:
-            raise StudyError(f"split: {one_of(twice)} of column '{column}' is in two sets; "
-                             "list each value once")
+            raise StudyError(
+                f"split: {one_of(map(str, twice))} of column '{column}' is in two sets; "
+                "list each value once"
+            )
         self.column = column
         self.sets = [list(train), list(validation), list(test)]
 
@@ -37,9 +39,7 @@ class Column(Split):
         """Return the columns that it reads."""
         return [self.column]
 
-    def assign(
-        self, events: ak.Array, entries: NDArray[np.int64], seed: int
-    ) -> NDArray[np.int8]:
+    def assign(self, events: ak.Array, entries: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
         """Return 0, 1 or 2 for each event, (events,).
 
         Raises DataError for a value that is listed for no set.

@@ -43,9 +43,7 @@ class Fraction(Split):
         """Return the columns that it reads."""
         return listed(self.key)
 
-    def assign(
-        self, events: ak.Array, entries: NDArray[np.int64], seed: int
-    ) -> NDArray[np.int8]:
+    def assign(self, events: ak.Array, entries: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
         """Return 0, 1 or 2 for each event, (events,)."""
         number = uniform(hashed(seed, "split", *identity(events, entries, self.key)))
         return np.searchsorted(self.edges, number, side="right").astype(np.int8)

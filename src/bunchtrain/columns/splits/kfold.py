@@ -23,7 +23,9 @@ class Kfold(Split):
         self, *, folds: int = 5, fold: int = 0, key: str | Sequence[str] | None = None
     ) -> None:
         if folds < 3:
-            raise StudyError(f"split.folds is {folds}; training, validation and test need 3 or more")
+            raise StudyError(
+                f"split.folds is {folds}; training, validation and test need 3 or more"
+            )
         if not 0 <= fold < folds:
             raise StudyError(f"split.fold is {fold}; it counts from 0 to {folds - 1}")
         self.folds, self.fold, self.key = folds, fold, key
@@ -32,9 +34,7 @@ class Kfold(Split):
         """Return the columns that it reads."""
         return listed(self.key)
 
-    def assign(
-        self, events: ak.Array, entries: NDArray[np.int64], seed: int
-    ) -> NDArray[np.int8]:
+    def assign(self, events: ak.Array, entries: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
         """Return 0, 1 or 2 for each event, (events,)."""
         number = hashed(seed, "split", *identity(events, entries, self.key))
         ahead = (number % np.uint64(self.folds)).astype(np.int64) - self.fold

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.columns.splits._split import TEST, TRAIN, VALIDATION, Split, whole_numbers
-from bunchtrain.errors import StudyError, one_of
+from bunchtrain.errors import StudyError
 
 
 class Modulo(Split):
@@ -26,13 +26,13 @@ class Modulo(Split):
         validation: Sequence[int] = (8,),
         test: Sequence[int] = (9,),
     ) -> None:
-        outside = [r for r in (*validation, *test) if not 0 <= r < modulo]
-        both = set(validation) & set(test)
-        if outside or both or len({*validation, *test}) >= modulo:
-            raise StudyError(
-                f"split: remainders modulo {modulo} are 0 to {modulo - 1}, each in one set, some "
-                f"left for training, but {one_of(outside or both or range(modulo))} are not so"
-            )
+        for remainder in (*validation, *test):
+            if not 0 <= remainder < modulo:
+                raise StudyError(f"split: {remainder} is no remainder modulo {modulo}")
+        if both := set(validation) & set(test):
+            raise StudyError(f"split: remainder {min(both)} is in both validation and test")
+        if len({*validation, *test}) == modulo:
+            raise StudyError("split: no remainder is left for training")
         self.key = key
         self.sets = np.full(modulo, TRAIN, dtype=np.int8)
         self.sets[list(validation)] = VALIDATION
@@ -42,8 +42,6 @@ class Modulo(Split):
         """Return the columns that it reads."""
         return [self.key]
 
-    def assign(
-        self, events: ak.Array, entries: NDArray[np.int64], seed: int
-    ) -> NDArray[np.int8]:
+    def assign(self, events: ak.Array, entries: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
         """Return 0, 1 or 2 for each event, (events,)."""
         return self.sets[whole_numbers(events[self.key], self.key, entries) % len(self.sets)]

@@ -1,0 +1,162 @@
+"""The training cache: selected, weighted, split and shuffled events as Arrow shards on this node.
+
+A cache is a folder named by the hash of its recipe and of the content of its source, so that it is
+reused when both are the same and never stale. It is built aside under a lock and renamed when it
+is complete.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+from filelock import FileLock
+
+from bunchtrain.columns.cache_builder import MANIFEST, SETS, write_cache
+from bunchtrain.columns.recipe import VERSION, Recipe
+from bunchtrain.columns.shuffling import Shards, blocks_of
+from bunchtrain.errors import DataError, MachineError, nearest
+
+
+@dataclass(frozen=True)
+class EventCache:
+    """A finished cache, opened for reading."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def build(
+        cls,
+        recipe: Recipe,
+        folder: Path,
+        memory: int = 2 * 10**9,
+        progress: Callable[[int], None] | None = None,
+    ) -> EventCache:
+        """Return the cache of a recipe under `folder`, built if it is not there yet.
+
+        `memory` bounds the bytes of events held at once; `progress` is called with the number of
+        events read so far. Raises DataError and StudyError for what the recipe or its data do
+        wrong, MachineError for a full disk.
+        """
+        final = folder / recipe.key()
+        with _disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / f"{final.name}.lock"):
+                if not _is_complete(final):
+                    _build_aside(recipe, final, memory, progress)
+        return cls.open(final)
+
+    @classmethod
+    def open(cls, folder: Path) -> EventCache:
+        """Return the cache in a folder.
+
+        Raises DataError if it is not complete.
+        """
+        if not _is_complete(folder):
+            raise DataError(f"{folder} holds no complete cache; build it again")
+        return cls(folder, json.loads((folder / MANIFEST).read_text()))
+
+    @property
+    def key(self) -> str:
+        """The hash of recipe and source."""
+        return str(self.manifest["key"])
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Set → number of events: train, validation and test."""
+        return dict(self.manifest["rows"])
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Column → type, as `float32` or `var * float32`."""
+        return dict(self.manifest["fields"])
+
+    @property
+    def class_names(self) -> dict[str, list[str]]:
+        """Target → its classes in the order of their numbers."""
+        return dict(self.manifest["classes"])
+
+    @property
+    def class_counts(self) -> dict[str, dict[str, list[int]]]:
+        """Target → set → number of events of each class."""
+        return dict(self.manifest["class_counts"])
+
+    @property
+    def cutflow(self) -> dict[str, int]:
+        """Condition → events left, in the order in which they are applied; `read` is the first."""
+        return dict(self.manifest["cutflow"])
+
+    def blocks(
+        self,
+        split: str,
+        rows: int,
+        *,
+        columns: Collection[str] | None = None,
+        order: int | None = None,
+    ) -> Iterator[ak.Array]:
+        """Yield the events of a set as records, exactly `rows` a block but for the last one.
+
+        With `order`, a seed, they come in the order of that seed, whatever `rows`, `columns` or
+        the machine; without, as they lie on disk. Memory holds one buffer of about 16 MB.
+        Raises DataError for an unknown set or column.
+        """
+        for word, known in [(split, SETS), *((name, self.fields) for name in columns or ())]:
+            if word not in known:
+                raise DataError(f"the cache has no '{word}'{nearest(word, known)}")
+        shards = self.manifest["shards"][split]
+        paths = [self.folder / shard["file"] for shard in shards]
+        wanted = self.fields if columns is None else columns
+        table = Shards(paths, [shard["rows"] for shard in shards], wanted)
+        if order is None:
+            return blocks_of(rows, table.in_order())
+        return blocks_of(rows, table.shuffled(order, self.manifest["run"], self.manifest["buffer"]))
+
+
+def _is_complete(folder: Path) -> bool:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        shards = [shard for name in SETS for shard in manifest["shards"][name]]
+        whole = all((folder / s["file"]).stat().st_size == s["bytes"] for s in shards)
+    except (OSError, ValueError, KeyError):
+        return False
+    return whole and manifest["version"] == VERSION
+
+
+def _build_aside(
+    recipe: Recipe, final: Path, memory: int, progress: Callable[[int], None] | None
+) -> None:
+    aside = final.with_name(f"{final.name}.building")
+    for left_over in (aside, final):
+        shutil.rmtree(left_over, ignore_errors=True)
+    aside.mkdir()
+    try:
+        write_cache(recipe, aside, memory, progress)
+        os.replace(aside, final)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise MachineError(
+                f"the disk of the cache folder {folder} is full; free space or set storage.folder"
+            ) from None
+        ours = str(problem.filename or "").startswith(str(folder))
+        if ours and problem.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise MachineError(
+                f"the cache folder {folder} cannot be written; set storage.folder"
+            ) from None
+        raise
