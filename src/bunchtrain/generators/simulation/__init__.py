@@ -1,0 +1,1 @@
+"""What the generators are made of: collisions, detector response, jets, and files made in parts."""

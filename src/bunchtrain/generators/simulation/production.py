@@ -1,0 +1,107 @@
+"""Samples made in parts by all cores: what is made stays, what is missing is made."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from bunchtrain.errors import MachineError
+
+MakePart = Callable[[int], pa.Table]
+
+
+class _Rate(ProgressColumn):
+    """Jets made in a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f} jets/s" if task.speed else "– jets/s")
+
+
+def produce(make: MakePart, paths: Sequence[Path], size: int, processes: int) -> None:
+    """Write the missing ones of `paths`, `size` events each; `make(n)` gives the n-th as a table.
+
+    Raises MachineError if a worker is killed or a file cannot be written; what is made stays.
+    """
+    missing = [number for number, path in enumerate(paths) if not path.exists()]
+    if not missing:
+        return
+    jobs = [(make, number, paths[number]) for number in missing]
+    with _progress() as progress:
+        done = (len(paths) - len(missing)) * size
+        bar = progress.add_task("jets", total=len(paths) * size, completed=done)
+        if processes == 1:
+            for job in jobs:
+                write_part(*job)
+                progress.advance(bar, size)
+        else:
+            _in_parallel(jobs, processes, lambda: progress.advance(bar, size))
+
+
+def _in_parallel(
+    jobs: Sequence[tuple[MakePart, int, Path]], processes: int, made: Callable[[], None]
+) -> None:
+    workers = ProcessPoolExecutor(
+        min(processes, len(jobs)), get_context("spawn"), initializer=_die_at_once
+    )
+    try:
+        for finished in as_completed([workers.submit(write_part, *job) for job in jobs]):
+            finished.result()
+            made()
+    except BrokenProcessPool:
+        raise MachineError(
+            f"a worker was killed while it made events for {jobs[0][2].parent}, perhaps for lack "
+            "of memory; run again, with fewer processes, to go on from the parts that are there"
+        ) from None
+    finally:
+        workers.shutdown(cancel_futures=True)
+
+
+def _die_at_once() -> None:
+    # Ctrl-C goes to the whole process group; the parent alone reports it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def write_part(make: MakePart, number: int, path: Path) -> None:
+    """Write one part aside, then rename it."""
+    table = make(number)
+    aside = path.with_name(f"{path.name}.{os.getpid()}.aside")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, aside, compression="zstd")
+        os.replace(aside, path)
+    except OSError as problem:
+        aside.unlink(missing_ok=True)
+        raise MachineError(
+            f"cannot write {path} ({problem.strerror or problem}); make room there or choose "
+            "another folder and run again: the parts that are made are kept"
+        ) from None
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
