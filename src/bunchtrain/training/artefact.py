@@ -1,0 +1,133 @@
+"""The artefact: a trained network with all that it takes to give scores for new events.
+
+`weights.pt` holds tensors, `network.json` says what they are the weights of; neither holds code.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bunchtrain.batch import Batch
+from bunchtrain.errors import DataError, RunError, nearest
+from bunchtrain.network import Network
+from bunchtrain.represent._representation import Representation
+from bunchtrain.represent.preprocessing.finite import check_finite
+from bunchtrain.training.build import empty_network
+from bunchtrain.training.files import read_tensors, write_tensors, write_text
+from bunchtrain.training.store import EventStore
+from bunchtrain.training.task import Task
+
+#: Version of the layout of `network.json`.
+FORMAT = 1
+
+
+@dataclass
+class Artefact:
+    """A network with its task and representation."""
+
+    task: Task
+    representation: Representation
+    network: Network
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that `predict` reads."""
+        return self.task.columns
+
+    def represent(self, events: ak.Array) -> tuple[Batch, Tensor]:
+        """Return a block of events as a batch, and the numbers of those that are in it (kept,).
+
+        Raises DataError for a missing column or a value that the policy on invalid ones refuses.
+        """
+        for column in self.columns:
+            if column not in events.fields:
+                hint = nearest(column, events.fields)
+                raise DataError(f"the events have no column '{column}'{hint}")
+        named = events["entry"] if "entry" in events.fields else range(len(events))
+        batch = Batch(self.representation(events[self.columns]))
+        names, policy = self.representation.names, self.task.invalid
+        keep = check_finite(batch.inputs, names, list(named), policy)
+        return (batch if len(keep) == len(batch) else batch.take(keep)), keep
+
+    def outputs(self, events: ak.Array) -> dict[str, Tensor]:
+        """Return head → (events, outputs) as the network gives them; NaN for dropped events."""
+        rows = 8 * int(self.task.settings["batch_size"])
+        found = {
+            head: torch.full((len(events), size), torch.nan)
+            for head, size in self.network.heads.items()
+        }
+        was_training = self.network.training
+        self.network.eval()
+        with torch.inference_mode():
+            for start in range(0, len(events), rows):
+                batch, keep = self.represent(events[start : start + rows])
+                if len(keep):
+                    for head, values in self._forward(batch).items():
+                        found[head][start + keep] = values
+        self.network.train(was_training)
+        return found
+
+    def _forward(self, block: Batch) -> dict[str, Tensor]:
+        rows, store = int(self.task.settings["batch_size"]), EventStore([block])
+        device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
+        parts = [
+            self.network(store.take(chosen).to(device).inputs)
+            for chosen in torch.arange(len(store)).split(rows)
+        ]
+        return {head: torch.cat([p[head].float().cpu() for p in parts]) for head in parts[0]}
+
+    def predict(self, events: ak.Array) -> dict[str, NDArray[np.float32]]:
+        """Return class or value → its score for each event, (events,).
+
+        Events of any number are taken in batches of the training's size. Where there are several
+        targets, names begin with theirs, `flavour_b`. Raises DataError if a column is missing.
+        """
+        outputs = self.outputs(events)
+        scores: dict[str, NDArray[np.float32]] = {}
+        for objective, _ in self.task.objectives():
+            target = objective.target.name
+            prefix = f"{target}_" if len(self.network.heads) > 1 else ""
+            given = objective.scores(outputs[target]) if objective.outputs else {}
+            scores |= {prefix + name: value.numpy() for name, value in given.items()}
+        return scores
+
+    def save(self, folder: str | Path) -> None:
+        """Write `weights.pt` and `network.json`, each aside and renamed."""
+        folder = Path(folder)
+        write_tensors(folder / "weights.pt", self.network.state_dict())
+        task = {k: v for k, v in asdict(self.task).items() if k not in ("cache", "folder")}
+        content = {"format": FORMAT, "heads": self.network.heads, "task": task}
+        write_text(folder / "network.json", json.dumps(content, indent=1))
+
+
+def load(folder: str | Path) -> Artefact:
+    """Return the artefact of a training from its folder.
+
+    Raises RunError if there is none or its format is not known.
+    """
+    folder = Path(folder)
+    try:
+        content = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        weights = read_tensors(folder / "weights.pt")
+    except FileNotFoundError as problem:
+        raise RunError(
+            f"{folder} holds no trained network: {problem.filename} is missing; finish the "
+            "training with --resume"
+        ) from None
+    if content["format"] != FORMAT:
+        raise RunError(f"{folder}/network.json has format {content['format']}, not {FORMAT}")
+    task = Task.from_plain({**content["task"], "cache": "", "folder": str(folder)})
+    representation, _ = task.representation(task.columns)
+    network = empty_network(task, representation)
+    network.load_state_dict(weights)
+    return Artefact(task, representation, network.eval())
+

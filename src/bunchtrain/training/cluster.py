@@ -1,0 +1,48 @@
+"""A Ray cluster for the time of a `with` block."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bunchtrain.errors import MachineError, missing
+from bunchtrain.training.quiet import quiet
+
+
+@contextmanager
+def connected(address: str | None, workers: int) -> Iterator[Any]:
+    """Give the `ray` module, connected to a running cluster or to one started here.
+
+    Raises MissingDependency if Ray is not installed, MachineError if the cluster is not reached.
+    """
+    try:
+        with quiet():
+            import ray
+    except ImportError:
+        raise missing("ray", "ray", "the engine 'ray'") from None
+    ours = not ray.is_initialized()
+    with quiet():
+        if ours:
+            _connect(ray, address, workers)
+        try:
+            yield ray
+        finally:
+            if ours:
+                ray.shutdown()
+
+
+def _connect(ray: Any, address: str | None, workers: int) -> None:
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address is None:
+        cores = max(workers + 1, os.cpu_count() or 1)  # Ray Train's controller takes one itself
+        options |= {"num_cpus": cores, "include_dashboard": False}
+    try:
+        ray.init(address=address, **options)
+    except (ConnectionError, RuntimeError, ValueError) as problem:
+        raise MachineError(
+            f"the Ray cluster at {address or 'this machine'} was not reached: {problem}"
+        ) from None

@@ -1,0 +1,126 @@
+"""Data-parallel training in several processes, with gloo on CPUs and nccl on GPUs.
+
+The workers of one machine are started here; under torchrun or Slurm's `srun`, on any number of
+nodes, every process that they started is a worker itself (arXiv:2006.15704).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bunchtrain.errors import InterruptedRun, MachineError, StudyError
+from bunchtrain.training.failure import forget_failure, raise_failure
+from bunchtrain.training.place import environment, find_place
+from bunchtrain.training.task import Task
+
+if TYPE_CHECKING:
+    from bunchtrain.training.fit import Watcher
+
+Workers = list["subprocess.Popen[bytes]"]
+
+
+class Processes:
+    """Data-parallel training in several processes on one machine or many (arXiv:2006.15704).
+
+    workers  processes to start on this machine; torchrun and Slurm say it themselves.
+    """
+
+    def __init__(self, *, workers: int = 2) -> None:
+        if workers < 1:
+            raise StudyError(f"training.engine.workers must be at least 1, got {workers}")
+        self.workers = workers
+
+    def run(
+        self,
+        task: Task,
+        *,
+        resume: bool = False,
+        progress: bool = True,
+        watch: Watcher | None = None,
+    ) -> None:
+        """Train the task; the outcome lies in its folder.
+
+        Raises what a worker raised, and MachineError if one was killed.
+        """
+        place = find_place()
+        if place.launcher != "none":
+            from bunchtrain.training.fit import fit  # Lightning takes seconds to import
+
+            fit(task, place, resume=resume, progress=progress, watch=watch)
+            return
+        if watch is not None:
+            raise StudyError("a search runs its trials on the engine 'local' or 'ray'")
+        forget_failure(task.folder)
+        flags = [flag for flag, on in (("--resume", resume), ("--progress", progress)) if on]
+        with ExitStack() as stack:
+            workers = self._start(task, flags, stack)
+            try:
+                _wait(workers, task)
+            except KeyboardInterrupt:
+                _stop(workers, patience=20)
+                raise InterruptedRun(
+                    "training was interrupted; it can be resumed from its last whole epoch"
+                ) from None
+            finally:
+                _stop(workers)
+
+    def _start(self, task: Task, flags: list[str], stack: ExitStack) -> Workers:
+        command = [sys.executable, "-m", "bunchtrain.training.worker", task.folder, *flags]
+        port, threads = _free_port(), max(1, (os.cpu_count() or 1) // self.workers)
+        workers = []
+        for rank in range(self.workers):
+            env = environment(rank, self.workers, "127.0.0.1", port)
+            env = {"OMP_NUM_THREADS": str(threads)} | dict(os.environ) | env
+            # Worker 0 shows the progress bar; the others' words are kept for their post-mortem.
+            log = stack.enter_context(_log(task, rank).open("wb")) if rank else None
+            workers.append(subprocess.Popen(command, env=env, stdout=log, stderr=log))
+        return workers
+
+
+def _wait(workers: Workers, task: Task) -> None:
+    """Return when all workers have ended well; raise for the first that has not."""
+    while any(worker.poll() is None for worker in workers):
+        if any(worker.returncode for worker in workers):
+            time.sleep(0.5)  # the others now fail on its silence: let the cause be seen first
+            break
+        time.sleep(0.05)
+    codes = [worker.poll() or 0 for worker in workers]
+    if not any(codes):
+        return
+    rank = min(range(len(codes)), key=lambda worker: codes[worker])  # a signal is negative
+    if codes[rank] >= 0:
+        raise_failure(task.folder)
+    cause = f"was killed by signal {-codes[rank]}" if codes[rank] < 0 else "failed"
+    log = f"; its last words are in {_log(task, rank)}" if rank else ""
+    raise MachineError(
+        f"worker {rank + 1} of {len(workers)} {cause}, often for lack of memory{log}; resume the "
+        "run with fewer workers or a smaller 'storage.memory'"
+    )
+
+
+def _stop(workers: Workers, patience: float = 0.0) -> None:
+    deadline = time.monotonic() + patience
+    while any(worker.poll() is None for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for worker in workers:
+        if worker.poll() is None:
+            worker.kill()
+        worker.wait()
+
+
+def _log(task: Task, rank: int) -> Path:
+    return Path(task.folder) / f"worker-{rank + 1}.log"
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port

@@ -1,0 +1,77 @@
+"""Data-parallel training by Ray Train, on a running cluster or on one started here.
+
+The workers see the same files: cache and run folder lie where all nodes reach them
+(arXiv:1712.05889).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from bunchtrain.errors import MachineError, StudyError
+from bunchtrain.training.cluster import connected
+from bunchtrain.training.failure import forget_failure, raise_failure
+from bunchtrain.training.task import Task
+
+if TYPE_CHECKING:
+    from bunchtrain.training.fit import Watcher
+
+
+class Ray:
+    """Data-parallel training on a Ray cluster (arXiv:1712.05889).
+
+    address  of a running cluster, as `ray://host:10001` or `auto`; one is started here if unset.
+    workers  number of workers.
+    """
+
+    def __init__(self, *, address: str | None = None, workers: int = 2) -> None:
+        if workers < 1:
+            raise StudyError(f"training.engine.workers must be at least 1, got {workers}")
+        self.address, self.workers = address, workers
+
+    def run(
+        self,
+        task: Task,
+        *,
+        resume: bool = False,
+        progress: bool = True,
+        watch: Watcher | None = None,
+    ) -> None:
+        """Train the task; the outcome lies in its folder.
+
+        Raises what a worker raised, and MachineError if one was lost.
+        """
+        if watch is not None:
+            raise StudyError("a search trains each of its trials on the engine 'local'")
+        forget_failure(task.folder)
+        with connected(self.address, self.workers):
+            self._train(task, resume)
+
+    def _train(self, task: Task, resume: bool) -> None:
+        import torch
+        from ray.train import RunConfig, ScalingConfig
+        from ray.train.torch import TorchTrainer
+
+        trainer = TorchTrainer(
+            _work,
+            train_loop_config={"folder": task.folder, "resume": resume},
+            scaling_config=ScalingConfig(self.workers, use_gpu=torch.cuda.is_available()),
+            run_config=RunConfig(storage_path=os.path.abspath(task.folder), name="ray"),
+        )
+        try:
+            trainer.fit()
+        except Exception as problem:  # Ray wraps whatever a worker raised
+            raise_failure(task.folder)
+            first = str(problem).strip().splitlines()[0]
+            raise MachineError(f"training on the Ray cluster failed: {first}") from problem
+
+
+def _work(config: dict[str, Any]) -> None:
+    from bunchtrain.errors import BunchtrainError
+    from bunchtrain.training.worker import work
+
+    # Ray has set rank and size; with this name they are read as torchrun's.
+    os.environ["TORCHELASTIC_RUN_ID"] = "ray"
+    if work(config["folder"], *(["--resume"] if config["resume"] else [])):
+        raise BunchtrainError("a worker stopped; the reason is in its folder")

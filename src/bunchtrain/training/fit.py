@@ -1,0 +1,138 @@
+"""What every worker does: rebuild all from the task, train, leave the outcome in the folder."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
+
+from bunchtrain.errors import InterruptedRun
+from bunchtrain.network import Network
+from bunchtrain.training.artefact import Artefact
+from bunchtrain.training.best import Best
+from bunchtrain.training.build import fitted_network
+from bunchtrain.training.checkpoint import Checkpoint
+from bunchtrain.training.data import Data
+from bunchtrain.training.files import write_text
+from bunchtrain.training.history import History
+from bunchtrain.training.module import Module, parameters
+from bunchtrain.training.place import Place
+from bunchtrain.training.progress import Progress
+from bunchtrain.training.quiet import quiet
+from bunchtrain.training.task import Task
+from bunchtrain.training.trainer import make_trainer
+from bunchtrain.training.trees import fit_trees
+
+#: Called after each epoch with its number and the network so far; True stops the training.
+Watcher = Callable[[int, Artefact], bool]
+#: Figures of a training, for `training.json`.
+Figures = dict[str, float]
+
+
+def fit(
+    task: Task,
+    place: Place,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    watch: Watcher | None = None,
+) -> None:
+    """Train one task as one of its workers; worker 0 writes the artefact and `training.json`.
+
+    Raises InterruptedRun on Ctrl-C; a call with `resume` then goes on.
+    """
+    if task.settings["threads"]:
+        torch.set_num_threads(task.settings["threads"])
+    with quiet():
+        data = Data(task, place.rank, place.workers)
+        inputs = [block.inputs for block in data.load()]
+        seed_everything(task.seed, verbose=False)
+        network = fitted_network(data.task, data.representation, inputs)
+        artefact = Artefact(data.task, data.representation, network)
+        if not network.is_fitted:
+            extra = [Watch(watch, artefact)] if watch else []
+            figures = _fit_network(artefact, place, data, extra, resume, progress)
+        elif place.rank == 0:
+            figures = fit_trees(artefact, data)
+        if place.rank == 0:
+            network.cpu().eval()
+            artefact.save(task.folder)
+            summarise(artefact, "finished", figures)
+
+
+def _fit_network(
+    artefact: Artefact,
+    place: Place,
+    data: Data,
+    extra: list[Callback],
+    resume: bool,
+    progress: bool,
+) -> Figures:
+    task, network, sizes = artefact.task, artefact.network, data.sizes("train")
+    folder = Path(task.folder)
+    history = History(folder, events=sum(sizes))
+    best = Best(history, task.settings["patience"])
+    checkpoint = Checkpoint(folder, history, best, resume)
+    callbacks = [history, best, *extra, checkpoint, Progress(history, progress)]
+    module = Module(task, network, task.objectives(), steps=len(sizes))
+    try:
+        _run(make_trainer(task, place, callbacks), module, data)
+    except InterruptedRun:
+        if place.rank == 0:
+            summarise(artefact, "interrupted", _figures(history, best, place))
+        raise
+    network.load_state_dict(best.weights)
+    return _figures(history, best, place)
+
+
+def _run(trainer: Trainer, module: Module, data: Data) -> None:
+    try:
+        trainer.fit(module, datamodule=data)
+    except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into an exit
+        raise InterruptedRun(
+            "training was interrupted; it can be resumed from its last whole epoch"
+        ) from None
+
+
+def _figures(history: History, best: Best, place: Place) -> Figures:
+    rates = [row["jets_per_second"] for row in history.rows]
+    return {
+        "seconds": sum(row["seconds"] for row in history.rows),
+        "epochs": len(history.rows),
+        "best_epoch": best.epoch,
+        "jets_per_second": sum(rates) / max(1, len(rates)),
+        "workers": place.workers,
+    }
+
+
+def summarise(
+    artefact: Artefact, status: Literal["interrupted", "finished"], figures: Figures
+) -> None:
+    """Write `training.json`: status, figures, parameters and the peak memory of this worker."""
+    scale = 2**20 if sys.platform == "darwin" else 2**10  # the unit differs between systems
+    summary: dict[str, Any] = {
+        "status": status,
+        **figures,
+        "parameters": parameters(artefact.network),
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale,
+    }
+    write_text(Path(artefact.task.folder) / "training.json", json.dumps(summary, indent=1))
+
+
+class Watch(Callback):
+    """Show each epoch's network to someone who may stop the training."""
+
+    def __init__(self, watcher: Watcher, artefact: Artefact) -> None:
+        """Take the function that says whether to stop, and the network that is trained."""
+        self.watcher, self.artefact = watcher, artefact
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Ask."""
+        if self.watcher(trainer.current_epoch, self.artefact):
+            trainer.should_stop = True

@@ -1,0 +1,77 @@
+"""The progress bar: epoch, loss and events per second, where someone is looking."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from bunchtrain.batch import Batch
+from bunchtrain.training.history import History
+
+
+class Progress(Callback):
+    """A bar over the steps of all epochs; silent when standard error is not a terminal."""
+
+    def __init__(self, history: History, wanted: bool) -> None:
+        """Take the curves, whose last row is shown."""
+        self.history = history
+        self.console = Console(stderr=True)
+        self.wanted = wanted and (self.console.is_terminal or self.console.is_jupyter)
+        self.bar: Bar | None = None
+        self._began, self._events = 0.0, 0
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Draw the bar."""
+        if not (self.wanted and trainer.is_global_zero):
+            return
+        columns = ("[progress.description]{task.description}", "{task.fields[text]}")
+        text, numbers = map(TextColumn, columns)
+        self.bar = Bar(text, BarColumn(), numbers, TimeRemainingColumn(), console=self.console)
+        total = int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
+        done = int(trainer.num_training_batches) * trainer.current_epoch
+        self.bar.add_task("", total=total, completed=done, text="")
+        self.bar.start()
+
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Begin to count the events."""
+        self._began, self._events = time.perf_counter(), 0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Batch, number: int
+    ) -> None:
+        """Move the bar."""
+        if self.bar is None:
+            return
+        self._events += len(batch) * trainer.world_size
+        rate = self._events / (time.perf_counter() - self._began)
+        loss = float(outputs["loss"])
+        self.bar.update(
+            self.bar.task_ids[0],
+            advance=1,
+            description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
+            text=f"loss {loss:.4f}{self._validation()}  {rate:,.0f} events/s",
+        )
+
+    def _validation(self) -> str:
+        rows = self.history.rows
+        return f"  validation {rows[-1]['validation_loss']:.4f}" if rows else ""
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Leave the bar as it is."""
+        self._stop()
+
+    def on_exception(
+        self, trainer: Trainer, module: LightningModule, exception: BaseException
+    ) -> None:
+        """Leave the terminal usable."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None

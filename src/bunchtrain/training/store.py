@@ -1,0 +1,87 @@
+"""Represented events held as tensors, from which any batch is taken in time ∝ its size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from bunchtrain.batch import POINTWISE, Batch, starts
+
+
+class EventStore:
+    """Many events as one packed batch, with the places of each event's points and edges."""
+
+    def __init__(self, blocks: Sequence[Batch]) -> None:
+        """Join blocks of events in their order; `Batch.inputs` says what they hold."""
+        blocks = [local_edges(block) for block in blocks]
+        self.events = _joined(blocks)
+        self._bounds = {
+            counter: starts(self.events.inputs[counter])
+            for counter in ("lengths", "edge_counts")
+            if counter in self.events.inputs
+        }
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def take(self, rows: Tensor) -> Batch:
+        """Return the events with these numbers (rows,), in this order, as a packed batch."""
+        events, inputs = self.events, self.events.inputs
+        points = self._spread("lengths", rows)
+        taken = {
+            name: value[points if points is not None and name in POINTWISE else rows]
+            for name, value in inputs.items()
+            if name not in ("edges", "edge_counts")
+        }
+        if "edges" in inputs:
+            counts = inputs["edge_counts"][rows]
+            shift = starts(taken["lengths"]).repeat_interleave(counts)
+            taken["edges"] = inputs["edges"][:, self._spread("edge_counts", rows)] + shift
+        targets = {name: value[rows] for name, value in events.targets.items()}
+        spectators = {name: value[rows] for name, value in events.spectators.items()}
+        return Batch(taken, targets, events.weight[rows], spectators)
+
+    def _spread(self, counter: str, rows: Tensor) -> Tensor | None:
+        """Return the numbers of all points (or edges) of these events, event after event."""
+        if counter not in self._bounds:
+            return None
+        counts = self.events.inputs[counter][rows]
+        shift = self._bounds[counter][rows] - starts(counts)
+        return torch.arange(int(counts.sum())) + shift.repeat_interleave(counts)
+
+
+def local_edges(block: Batch) -> Batch:
+    """Return a batch whose edges count from their event's first point, sorted by event.
+
+    So an event's edges are found without looking at those of the others; `edge_counts` (batch,)
+    says how many it has.
+    """
+    if "edges" not in block.inputs:
+        return block
+    lengths, edges = block.inputs["lengths"], block.inputs["edges"]
+    event = torch.arange(len(lengths)).repeat_interleave(lengths)[edges[0]]  # (edges,)
+    order = event.argsort(stable=True)
+    local = (edges - starts(lengths)[event])[:, order]
+    counts = torch.bincount(event, minlength=len(lengths))
+    inputs = {**block.inputs, "edges": local, "edge_counts": counts}
+    return Batch(inputs, block.targets, block.weight, block.spectators)
+
+
+def size_in_bytes(block: Batch) -> int:
+    """Return the memory of a batch's tensors in bytes."""
+    parts = [*block.inputs.values(), *block.targets.values(), *block.spectators.values()]
+    return sum(tensor.nbytes for tensor in [*parts, block.weight])
+
+
+def _joined(blocks: Sequence[Batch]) -> Batch:
+    def join(part: str) -> dict[str, Tensor]:
+        first: dict[str, Tensor] = getattr(blocks[0], part)
+        return {
+            name: torch.cat([getattr(b, part)[name] for b in blocks], 1 if name == "edges" else 0)
+            for name in first
+        }
+
+    weight = torch.cat([block.weight for block in blocks])
+    return Batch(join("inputs"), join("targets"), weight, join("spectators"))

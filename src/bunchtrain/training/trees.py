@@ -1,0 +1,73 @@
+"""Trees are fitted at once: the same task, the same outcome in the folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from bunchtrain.batch import Batch
+from bunchtrain.errors import StudyError
+from bunchtrain.network import Network
+from bunchtrain.training.artefact import Artefact
+from bunchtrain.training.data import Data
+from bunchtrain.training.files import write_text
+from bunchtrain.training.history import as_csv
+
+
+class Normalised:
+    """The normalised batches of a split, from the beginning as often as one asks."""
+
+    def __init__(self, data: Data, network: Network, split: str) -> None:
+        self.data, self.network, self.split = data, network, split
+
+    def __iter__(self) -> Iterator[Batch]:
+        needs = self.network.needs
+        for batch in self.data.batches(self.split, None):
+            batch.inputs = self.network.normalisation({k: batch.inputs[k] for k in needs})
+            yield batch
+
+
+def fit_trees(artefact: Artefact, data: Data) -> dict[str, float]:
+    """Fit the trees of a network, write `history.csv` and return the figures.
+
+    Raises StudyError for more than one term in the loss.
+    """
+    task, network = artefact.task, artefact.network
+    terms = task.objectives()
+    if len(terms) > 1:
+        raise StudyError(f"model '{task.model[0]}' fits one objective; the study gives {len(terms)}")
+    threads = task.settings["threads"] or torch.get_num_threads()
+    began = time.perf_counter()
+    losses = network.model.fit(  # type: ignore[operator]  # trees are models with `fit`
+        Normalised(data, network, "train"),
+        Normalised(data, network, "validation"),
+        terms[0][0],
+        seed=task.seed,
+        threads=threads,
+    )
+    seconds = time.perf_counter() - began
+    rate = sum(data.sizes("train")) * len(losses) / seconds
+    rows = [_row(number + 1, loss, seconds / len(losses), rate) for number, loss in enumerate(losses)]
+    write_text(Path(task.folder) / "history.csv", as_csv(rows))
+    best = min(rows, key=lambda row: row["validation_loss"])
+    return {
+        "seconds": seconds,
+        "epochs": len(rows),
+        "best_epoch": int(best["epoch"]),
+        "jets_per_second": rate,
+        "workers": 1,
+    }
+
+
+def _row(epoch: int, losses: dict[str, float], seconds: float, rate: float) -> dict[str, float]:
+    return {
+        "epoch": epoch,
+        "train_loss": losses["training_loss"],
+        "validation_loss": losses.get("validation_loss", losses["training_loss"]),
+        "learning_rate": float("nan"),
+        "seconds": seconds,
+        "jets_per_second": rate,
+    }
