@@ -23,7 +23,7 @@ def energy_correlators(
     for rows, points in equal_multiplicity(lengths, lambda n: 40 * n * n, memory, least=2):
         far = _distances(rise[points], turn[points]) ** beta  # (jets, particle, particle)
         z = share[points]
-        values[rows, 0] = (far @ z[..., None])[..., 0].__mul__(z).sum(1) / 2
+        values[rows, 0] = np.einsum("ja,jab,jb->j", z, far, z, optimize=True) / 2
         root = np.sqrt(z)
         far *= root[:, :, None] * root[:, None, :]
         values[rows, 1] = np.einsum("jab,jab->j", far @ far, far) / 6
@@ -34,7 +34,7 @@ def _distances(rise: Floats, turn: Floats) -> Floats:
     up = rise[:, :, None] - rise[:, None, :]
     around = np.abs(turn[:, :, None] - turn[:, None, :])
     np.minimum(around, 2 * np.pi - around, out=around)
-    return np.sqrt(up * up + around * around)
+    return np.asarray(np.sqrt(up * up + around * around))
 
 
 def ratios(correlators: Floats) -> tuple[Floats, Floats]:

@@ -42,7 +42,8 @@ def rapidity(energy: Floats, px: Floats, py: Floats, pz: Floats) -> Floats:
     mt2 = pt2 + np.maximum(energy * energy - pt2 - pz * pz, 0)
     safe = (mt2 > 0) & (energy + height > 0)
     ratio = np.where(safe, mt2, 1) / np.where(safe, energy + height, 1) ** 2
-    return np.where(safe, -np.sign(pz) * 0.5 * np.log(ratio), np.sign(pz) * ALONG_BEAM)
+    value = np.where(safe, -0.5 * np.log(ratio), ALONG_BEAM)
+    return np.asarray(np.sign(pz) * value)
 
 
 def invariant_mass(momenta: Floats) -> Floats:
@@ -71,3 +72,25 @@ def around_axis(momenta: Floats, lengths: Ints) -> tuple[Floats, Floats, Floats]
     angle = np.repeat(azimuth(axis[1], axis[2]), lengths)
     rise = rapidity(energy, px, py, pz) - height
     return transverse(px, py), rise, wrapped(azimuth(px, py) - angle)
+
+
+def facing(momenta: Floats, lengths: Ints) -> tuple[Floats, Floats]:
+    """Return the momenta in float64 with every jet turned around the beam to φ = 0, and its φ.
+
+    Azimuths within a narrow jet are then small numbers that can be subtracted as they are.
+    """
+    total = sum_by_jet(momenta, lengths)
+    angle = azimuth(total[:, 1], total[:, 2])
+    return turned(momenta, np.repeat(-angle, lengths)), angle
+
+
+def turned(momenta: Floats, angle: Floats) -> Floats:
+    """Return momenta (n, 4) turned around the beam by angles (n,) in rad."""
+    energy, px, py, pz = momenta.astype(np.float64).T
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.stack([energy, px * cos - py * sin, px * sin + py * cos, pz], axis=-1)
+
+
+def is_narrow(angle: Floats) -> bool:
+    """Return whether no two of these azimuths can be more than π apart."""
+    return bool(np.abs(angle).max(initial=0) < np.pi / 2)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from bunchtrain.physics.clustering import CACHE, bytes_each, cluster
-from bunchtrain.physics.kinematics import azimuth, rapidity, transverse, wrapped
+from bunchtrain.physics.kinematics import azimuth, facing, is_narrow, rapidity, transverse, wrapped
 from bunchtrain.physics.packed import (
     MEMORY,
     Floats,
@@ -40,7 +40,7 @@ def n_subjettiness(
     """
     values = np.zeros((len(lengths), len(n)))
     for rows in descending(lengths, bytes_each, min(memory, CACHE)):
-        packed = momenta[point_numbers(lengths, rows)]
+        packed, _ = facing(momenta[point_numbers(lengths, rows)], lengths[rows])
         trees = cluster(packed, lengths[rows], kt=True, left=n)
         points = _Points(packed)
         for column, number in enumerate(n):
@@ -58,10 +58,11 @@ class _Points:
     """pT, rapidity and azimuth of packed points."""
 
     def __init__(self, momenta: Floats) -> None:
-        energy, px, py, pz = momenta.astype(np.float64).T
+        energy, px, py, pz = momenta.T
         self.pt = transverse(px, py)
         self.height = rapidity(energy, px, py, pz)
         self.angle = azimuth(px, py)
+        self.narrow = is_narrow(self.angle)
 
     def first(self, count: int) -> _Points:
         return self.where(slice(count))
@@ -71,15 +72,23 @@ class _Points:
         some.pt, some.height, some.angle = (
             values[chosen] for values in (self.pt, self.height, self.angle)
         )
+        some.narrow = self.narrow
         return some
+
+    def turn(self, axis: Floats) -> Floats:
+        """Return φ − φ_axis for axes given for every point."""
+        return self.angle - axis if self.narrow else wrapped(self.angle - axis)
+
+    def angle_beside(self, axes: Floats, slot: Ints) -> Floats:
+        """Return φ, whole turns added so that it is within π of the axis in this slot."""
+        return self.angle if self.narrow else axes[slot] + wrapped(self.angle - axes[slot])
 
     def nearest(self, lengths: Ints, axes: Floats) -> tuple[Floats, Ints]:
         """Return ΔR² to the nearest axis of the own jet, and its number, (points,) each."""
         least, number = np.full(len(self.pt), np.inf), np.zeros(len(self.pt), dtype=np.int64)
         for axis in range(axes.shape[1]):
             rise = self.height - np.repeat(axes[:, axis, 0], lengths)
-            turn = np.abs(self.angle - np.repeat(axes[:, axis, 1], lengths))
-            np.minimum(turn, 2 * np.pi - turn, out=turn)
+            turn = self.turn(np.repeat(axes[:, axis, 1], lengths))
             apart = rise * rise + turn * turn
             number[apart < least] = axis
             np.minimum(least, apart, out=least)
@@ -89,7 +98,7 @@ class _Points:
 def _tau(points: _Points, lengths: Ints, axes: Floats, beta: float, radius: float) -> Floats:
     squared, _ = points.nearest(lengths, axes)
     scale = sum_by_jet(points.pt, lengths) * radius**beta
-    return sum_by_jet(points.pt * squared ** (beta / 2), lengths) / scale
+    return np.asarray(sum_by_jet(points.pt * squared ** (beta / 2), lengths) / scale)
 
 
 def _minimised(points: _Points, lengths: Ints, axes: Floats, beta: float) -> Floats:
@@ -114,12 +123,13 @@ def _weighted_means(points: _Points, lengths: Ints, axes: Floats, beta: float) -
     squared, number = points.nearest(lengths, axes)
     jets, count, _ = axes.shape
     slot = np.repeat(np.arange(jets) * count, lengths) + number
-    weight = points.pt * (squared + ACCURACY**2) ** (beta / 2 - 1)
+    softened = squared + ACCURACY**2
+    weight = points.pt / np.sqrt(softened) if beta == 1 else points.pt * softened ** (beta / 2 - 1)
     old = axes.reshape(-1, 2)
-    # means of differences to the old axis, so that the azimuth needs no special case
-    rise = points.height - old[slot, 0]
-    turn = wrapped(points.angle - old[slot, 1])
-    total = np.bincount(slot, weight, jets * count)
-    moved = [np.bincount(slot, weight * value, jets * count) for value in (rise, turn)]
-    safe = np.where(total > 0, total, 1)
-    return np.asarray((old + np.stack(moved, -1) / safe[:, None]).reshape(axes.shape))
+    total = np.bincount(slot, weight, len(old))
+    beside = points.height, points.angle_beside(old[:, 1], slot)
+    means = np.stack([np.bincount(slot, weight * value, len(old)) for value in beside], -1)
+    held = total > 0  # an axis without points stays where it is
+    means[held] = means[held] / total[held, None]
+    means[~held] = old[~held]
+    return np.asarray(means.reshape(axes.shape))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 #: Bytes that the temporary arrays of a calculation may take unless it is told otherwise.
 MEMORY = 64_000_000
@@ -64,9 +65,7 @@ def equal_multiplicity(
             yield some, begin[some, None] + np.arange(size)
 
 
-def descending(
-    lengths: Ints, bytes_each: Callable[[int], float], memory: float
-) -> Iterator[Ints]:
+def descending(lengths: Ints, bytes_each: Callable[[int], float], memory: float) -> Iterator[Ints]:
     """Yield the numbers of the jets that have points, from the fullest to the emptiest.
 
     A group (jets,) is small enough for `bytes_each(largest multiplicity)` bytes a jet to fit in

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bunchtrain.physics.clustering import CACHE, Trees, bytes_each, cluster
-from bunchtrain.physics.kinematics import azimuth, rapidity, transverse, wrapped
+from bunchtrain.physics.kinematics import azimuth, facing, rapidity, transverse, turned, wrapped
 from bunchtrain.physics.packed import MEMORY, Floats, Ints, descending, point_numbers
 
 
@@ -25,8 +25,9 @@ def soft_drop(
     """
     groomed = np.zeros((len(lengths), 4))
     for rows in descending(lengths, bytes_each, min(memory, CACHE)):
-        tree = cluster(momenta[point_numbers(lengths, rows)], lengths[rows], kt=False)
-        groomed[rows] = _groom(tree, z_cut, beta, radius)
+        front, angle = facing(momenta[point_numbers(lengths, rows)], lengths[rows])
+        tree = cluster(front, lengths[rows], kt=False)
+        groomed[rows] = turned(_groom(tree, z_cut, beta, radius), angle)
     return groomed
 
 

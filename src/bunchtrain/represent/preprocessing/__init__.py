@@ -1,0 +1,1 @@
+"""What representations share: groups of columns, points, image steps, neighbours, normalisation."""

@@ -1,0 +1,70 @@
+"""The steps from packed points to jet images (arXiv:1808.08979, arXiv:1707.08966).
+
+x is the pseudorapidity and y the azimuth from the axis of the jet, `weight` the pT, (points,)
+each; no step looks at one jet at a time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bunchtrain.physics.packed import Flags, Floats, Ints, jet_numbers, sum_by_jet
+
+Plane = tuple[Floats, Floats]
+#: Shift, in pixels, by which points on the edge of a pixel fall on the same side whatever rounding.
+EDGE = 1e-4
+
+
+def centred(x: Floats, y: Floats, weight: Floats, lengths: Ints) -> Plane:
+    """Return the points with the weighted centroid at the origin."""
+    total = sum_by_jet(weight, lengths)
+    total[total == 0] = 1
+    return tuple(  # type: ignore[return-value]
+        value - np.repeat((sum_by_jet(weight * value, lengths) / total).astype(x.dtype), lengths)
+        for value in (x, y)
+    )
+
+
+def upright(x: Floats, y: Floats, weight: Floats, lengths: Ints) -> Plane:
+    """Return the points with the major principal axis along y.
+
+    The angle of that axis to x is ½ arctan(2 Σ w x y / Σ w (x² − y²)).
+    """
+    mixed = sum_by_jet(weight * x * y, lengths)
+    across = sum_by_jet(weight * (x - y) * (x + y), lengths)
+    turn = np.pi / 2 - 0.5 * np.arctan2(2 * mixed, across)
+    cos = np.repeat(np.cos(turn).astype(x.dtype), lengths)
+    sin = np.repeat(np.sin(turn).astype(x.dtype), lengths)
+    return cos * x - sin * y, sin * x + cos * y
+
+
+def flipped(x: Floats, y: Floats, weight: Floats, lengths: Ints) -> Plane:
+    """Return the points mirrored so that the quadrant of most weight is x > 0, y > 0."""
+    quadrant = (x < 0) + 2 * (y < 0)
+    place = 4 * jet_numbers(lengths) + quadrant
+    most = np.bincount(place, weight, 4 * len(lengths)).reshape(-1, 4).argmax(1)
+    sign = np.array([1, -1], dtype=x.dtype)
+    return x * np.repeat(sign[most % 2], lengths), y * np.repeat(sign[most // 2], lengths)
+
+
+def pixel_numbers(x: Floats, y: Floats, pixels: int, width: float) -> tuple[Ints, Ints]:
+    """Return the row (y) and column (x) of each point; those outside have others than 0 … n − 1."""
+    scale, shift = np.float32(pixels / width), np.float32(pixels / 2 + EDGE)
+    column = np.floor(x * scale + shift).astype(np.int64)
+    return np.floor(y * scale + shift).astype(np.int64), column
+
+
+def filled(weight: Floats, pixel: Ints, inside: Flags, count: int) -> Tensor:
+    """Return `count` pixels with the sum of the weights of the points in each: (count,) float32."""
+    image = torch.zeros(count)
+    values = torch.from_numpy(weight[inside].astype(np.float32, copy=False))
+    return image.scatter_add_(0, torch.from_numpy(pixel[inside]), values)
+
+
+def unit_weights(weight: Floats, inside: Flags, lengths: Ints) -> Floats:
+    """Return the weights divided by the jet's total inside the image, so that they add up to 1."""
+    total = sum_by_jet(weight * inside, lengths)
+    total[total == 0] = 1
+    return np.asarray(weight / np.repeat(total, lengths).astype(weight.dtype))

@@ -1,0 +1,41 @@
+"""The k nearest neighbours of packed points, each jet by itself and without padding."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bunchtrain.physics.packed import MEMORY, equal_multiplicity
+
+
+def nearest_neighbours(
+    coordinates: Tensor, lengths: Tensor, k: int, memory: float = MEMORY
+) -> Tensor:
+    """Return the edges (2, edges) from the k nearest neighbours (row 0) to each point (row 1).
+
+    `coordinates` are (points, dimension) and `lengths` (jets,). Neighbours are points of the same
+    jet, never the point itself; a jet of k points or fewer has all of its pairs. The edges are in
+    the order of the points that they lead to, the nearest first.
+    """
+    sources, targets = [], []
+    for _, points in equal_multiplicity(lengths.numpy(), lambda n: 24 * n * n, memory, least=2):
+        places = torch.from_numpy(points)  # (jets, particle)
+        count = min(k, places.shape[1] - 1)
+        apart = _squared_distances(coordinates[places])
+        apart.diagonal(dim1=1, dim2=2).fill_(torch.inf)
+        near = apart.topk(count, largest=False).indices  # (jets, particle, neighbour)
+        sources.append((near + places[:, :1, None]).flatten())
+        targets.append(places[..., None].expand_as(near).flatten())
+    if not sources:
+        return torch.zeros(2, 0, dtype=torch.int64)
+    edges = torch.stack([torch.cat(sources), torch.cat(targets)])
+    return edges[:, torch.from_numpy(np.argsort(edges[1].numpy(), kind="stable"))]
+
+
+def _squared_distances(x: Tensor) -> Tensor:
+    # differences and not |a|² + |b|² − 2ab, which loses the digits of near points
+    total = torch.zeros(x.shape[0], x.shape[1], x.shape[1], dtype=x.dtype)
+    for axis in x.unbind(-1):
+        total += (axis[:, :, None] - axis[:, None, :]).square_()
+    return total
