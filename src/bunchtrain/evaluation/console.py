@@ -1,0 +1,38 @@
+"""The key table in the terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from bunchtrain.evaluation.key_table import KeyTable
+
+
+def rich_table(table: KeyTable, title: str = "", note: str = "") -> Table:
+    """Return the key table for rich; published values stand dimmed below ours.
+
+    Sources and the note are in the caption, so that four figures fit in 80 columns.
+    """
+    sources = [f"{row.name}: {row.source}" for row in table.rows if row.source]
+    lines = [note] if note else []
+    lines += ["Published, in grey below ours: " + "; ".join(sources) + "."] if sources else []
+    drawn = Table(
+        title=title or None,
+        caption="\n".join(lines) or None,
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        collapse_padding=True,
+    )
+    drawn.add_column("Network", no_wrap=True, style="bold")
+    for column in table.columns:
+        drawn.add_column(column.replace(" at ", "\nat "), justify="right", no_wrap=True)
+    for row in table.rows:
+        drawn.add_row(row.name, *map(_cell, row.ours, row.published))
+    return drawn
+
+
+def _cell(ours: object, published: object) -> Text:
+    cell = Text("–" if ours is None else str(ours))
+    return cell if published is None else cell + Text(f"\n{published}", "dim")

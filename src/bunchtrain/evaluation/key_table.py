@@ -1,0 +1,87 @@
+"""The key table: networks against figures, with the published values beside them.
+
+The report, the terminal and the comparison of runs all show this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bunchtrain.evaluation.labels import in_key_table, label
+from bunchtrain.evaluation.metrics import Figure
+from bunchtrain.evaluation.metrics.figure import figures
+from bunchtrain.evaluation.plots import PublishedPoint
+
+
+@dataclass(frozen=True)
+class Published:
+    """Published figures, under the names of `metrics.json`, and their source."""
+
+    source: str
+    figures: Mapping[str, Figure]
+
+
+def published(
+    source: str,
+    auc: float | None = None,
+    accuracy: float | None = None,
+    rejection: Mapping[float, float | tuple[float, float]] | None = None,
+) -> Published:
+    """Return published figures as a study gives them: rejection by signal efficiency."""
+    known: dict[str, Figure] = {}
+    for name, value in (("auc", auc), ("accuracy", accuracy)):
+        if value is not None:
+            known[name] = Figure(value)
+    for efficiency, given in (rejection or {}).items():
+        both = given if isinstance(given, tuple) else (given,)
+        known[f"rejection_{100 * efficiency:g}"] = Figure(*both)
+    return Published(source, known)
+
+
+def published_points(sources: Mapping[str, Published | None]) -> list[PublishedPoint]:
+    """Return the published rejections of networks, by their names, as points of the ROC."""
+    return [
+        PublishedPoint(name, float(key.removeprefix("rejection_")) / 100, figure)
+        for name, source in sources.items()
+        for key, figure in (source.figures if source else {}).items()
+        if key.startswith("rejection_")
+    ]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network's figures, one for each column, and the published ones or None."""
+
+    name: str
+    ours: list[Figure | None]
+    published: list[Figure | None]
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class KeyTable:
+    """Rows of networks under columns of figures."""
+
+    columns: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+
+
+def key_table(
+    members: Sequence[tuple[str, Mapping[str, Mapping[str, Any]], Published | None]],
+) -> KeyTable:
+    """Return the key table of networks, given as name, metrics and published figures."""
+    measured = [figures(metrics) for _, metrics, _ in members]
+    names = list(dict.fromkeys(n for row in measured for n in row if in_key_table(n)))
+    names.sort(key=lambda name: {"auc": 0, "accuracy": 1}.get(name, 2))
+    rows = [
+        Row(
+            name,
+            [ours.get(column) for column in names],
+            [source.figures.get(column) if source else None for column in names],
+            source.source if source else "",
+        )
+        for (name, _, source), ours in zip(members, measured, strict=True)
+    ]
+    return KeyTable([label(name) for name in names], rows)

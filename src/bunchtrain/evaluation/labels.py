@@ -1,0 +1,47 @@
+"""How figures are called in tables: `rejection_30` is 1/ε_B at ε_S = 0.3."""
+
+from __future__ import annotations
+
+import re
+
+_NAMES = {
+    "auc": "AUC",
+    "auc_one_vs_rest": "AUC against the rest",
+    "accuracy": "Accuracy",
+    "calibration_error": "Calibration error",
+    "significance_s_over_sqrt_b": "s/√b",
+    "significance_s_over_sqrt_sb": "s/√(s + b)",
+    "significance_asimov": "Asimov significance",
+    "significance_ams": "AMS (b_reg = 10)",
+    "bias": "Bias",
+    "resolution": "Resolution σ",
+    "half_width": "Half 68 % width",
+    "linearity": "Linearity (slope)",
+    "response": "Mean response",
+    "response_width": "Response width",
+    "pull_mean": "Pull mean",
+    "pull_width": "Pull width",
+}
+
+_BELOW = ("significance_", "efficiency_at_", "calibration_error")
+
+
+def label(name: str) -> str:
+    """Return what a figure of `metrics.json` is called in tables, its own name if unknown.
+
+    What follows a slash is the class that it is against; what stands before a colon is the
+    target, in studies of several: `mass:bias` is the bias of the target `mass`.
+    """
+    target, _, name = name.rpartition(":")
+    name, _, other = name.partition("/")
+    versus = "".join(f" ({word})" for word in (other, target) if word)
+    if found := re.fullmatch(r"rejection_([\d.e-]+)", name):
+        return f"1/ε_B at ε_S = {float(found[1]) / 100:g}{versus}"
+    if found := re.fullmatch(r"efficiency_at_([\d.e-]+)", name):
+        return f"ε_S at ε_B = {float(found[1]) / 100:g}{versus}"
+    return _NAMES.get(name, name.replace("_", " ")) + versus
+
+
+def in_key_table(name: str) -> bool:
+    """Return whether a figure stands in the key table; the others are listed below it."""
+    return "/" not in name and not any(word in name for word in _BELOW)

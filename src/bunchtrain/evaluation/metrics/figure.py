@@ -1,0 +1,70 @@
+"""A measured number with its statistical error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Metrics = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value and its statistical error, both in the unit of the value.
+
+    If `limit` is set, the value is a lower limit at 95 % confidence and has no error.
+    """
+
+    value: float
+    error: float = math.nan
+    limit: bool = False
+
+    def __str__(self) -> str:
+        if not math.isfinite(self.value):
+            return "–"
+        if self.limit:
+            return f"> {_significant(self.value, 2)}"
+        if not (math.isfinite(self.error) and self.error > 0):
+            return f"{self.value:.4g}"
+        decimals = _decimals(self.error)
+        return f"{_rounded(self.value, decimals)} ± {_rounded(self.error, decimals)}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return `{value, error}` for JSON, with None for what is not a finite number."""
+        entry: dict[str, Any] = {"value": _finite(self.value), "error": _finite(self.error)}
+        return entry | {"limit": "lower"} if self.limit else entry
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> Figure:
+        """Return the figure that `as_dict` wrote."""
+        value, error = (
+            math.nan if entry.get(key) is None else float(entry[key]) for key in ("value", "error")
+        )
+        return cls(value, error, entry.get("limit") == "lower")
+
+
+def figures(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Figure]:
+    """Return the figures of a mapping such as `metrics.json` holds, by name."""
+    return {name: Figure.from_dict(entry) for name, entry in metrics.items()}
+
+
+def _finite(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None
+
+
+def _decimals(error: float) -> int:
+    """Return the last decimal worth showing: the second digit of errors like 46 or 0.013."""
+    exponent = math.floor(math.log10(error))
+    two_digits = error >= 10 or error / 10**exponent < 3.55
+    return int(two_digits) - exponent
+
+
+def _rounded(number: float, decimals: int) -> str:
+    return f"{round(number, decimals):.{max(decimals, 0)}f}"
+
+
+def _significant(number: float, digits: int) -> str:
+    decimals = digits - 1 - math.floor(math.log10(abs(number))) if number else 0
+    return _rounded(number, decimals)

@@ -1,0 +1,80 @@
+import xml.etree.ElementTree as ET
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import pyplot
+
+from bunchtrain.evaluation import plots
+from bunchtrain.evaluation.classification import signal_roc
+from bunchtrain.evaluation.metrics import (
+    Figure,
+    binned_efficiency,
+    calibration,
+    confusion_matrix,
+    roc,
+)
+
+
+@pytest.fixture
+def drawn(jets):
+    scores, truth = jets
+    x = np.random.default_rng(2).normal(50, 5, len(truth))
+    y, names = x + np.sin(np.arange(len(x))), ["qcd", "top"]
+    point = plots.PublishedPoint("a", 0.3, Figure(888, 17))
+    history = {"epoch": np.arange(3), "train_loss": np.ones(3), "validation_loss": np.ones(3)}
+    efficiency = binned_efficiency(truth == 1, x, np.linspace(30, 70, 5))
+    return {
+        "roc": plots.plot_roc({"a": signal_roc(scores, truth, None, 1)}, [point], "top", "qcd"),
+        "scores": plots.plot_scores(scores[:, 1], truth, names, None, (scores[:, 1], truth, None)),
+        "training": plots.plot_training(history),
+        "inputs": plots.plot_inputs({"x [GeV]": x, "n": np.round(x)}, truth, names),
+        "confusion": plots.plot_confusion(*confusion_matrix(scores, truth), names),
+        "efficiency": plots.plot_efficiency({"top": efficiency}, "pT [GeV]"),
+        "importance": plots.plot_importance(["mass", "pt"], np.array([1.0, 2.0])),
+        "calibration": plots.plot_calibration({"a": calibration(scores[:, 1], truth == 1)}),
+        "response": plots.plot_response({"a": y / x}, "predicted / true"),
+        "resolution": plots.plot_resolution({"a": y - x}, x, "true [GeV]"),
+        "pull": plots.plot_pull({"a": y - x}),
+        "linearity": plots.plot_linearity(y, x, "energy", "GeV"),
+    }
+
+
+def test_every_plot_labels_its_axes_and_becomes_svg(drawn):
+    for name, figure in drawn.items():
+        axes = figure.axes[0]
+        assert axes.get_xlabel(), name
+        assert axes.get_ylabel() or name == "importance"
+        assert ET.fromstring(plots.svg(figure)).tag.endswith("svg")
+
+
+def test_plots_leave_no_trace_in_matplotlib(jets):
+    before = dict(mpl.rcParams)
+    plots.svg(plots.plot_roc({"a": signal_roc(*jets, None, 1)}))
+    assert dict(mpl.rcParams) == before
+    assert pyplot.get_fignums() == []
+
+
+def test_the_roc_shows_rejection_on_a_log_axis_with_published_points(jets):
+    curve = signal_roc(*jets, None, 1)
+    point = plots.PublishedPoint("b", 0.3, Figure(888, 17))
+    axes = plots.plot_roc({"a": curve}, [point]).axes[0]
+    x, y = axes.lines[0].get_data()
+    np.testing.assert_allclose(y, 1 / curve.background_at(x)[0])
+    assert axes.get_yscale() == "log"
+    assert axes.get_ylim()[1] > 888
+    assert "published" in axes.get_legend_handles_labels()[1]
+
+
+def test_a_perfect_classifier_can_be_drawn():
+    scores = np.repeat([0.0, 1.0], 50)
+    assert plots.svg(plots.plot_roc({"a": roc(scores, scores > 0)}))
+
+
+def test_plots_become_png(jets):
+    assert plots.png(plots.plot_roc({"a": signal_roc(*jets, None, 1)})).startswith(b"\x89PNG")
+
+
+def test_the_same_plot_is_the_same_file(jets):
+    one, two = (plots.svg(plots.plot_roc({"a": signal_roc(*jets, None, 1)})) for _ in range(2))
+    assert one == two
