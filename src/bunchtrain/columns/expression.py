@@ -1,0 +1,269 @@
+"""Expressions over columns: `max(Jet_pt) > 30 and count(Jet_pt[abs(Jet_eta) < 2.5]) >= 4`.
+
+An expression is read by Python's parser and computed on whole arrays; only this grammar is let
+through, nothing is ever executed.
+
+* columns by name, `MET`, `AnalysisJetsAuxDyn.pt`, or `column("any name")`; numbers, texts, `pi`,
+  `inf`, `nan`, `True`, `False`;
+* `+ - * / // % **`, `== != < <= > >=` (also chained), `in [1, 2]`, `and or not`, `& | ^ ~`;
+* functions of numbers: `log exp sqrt abs sin arctan2 clip(x, low, high) where(condition, a, b)
+  min(a, b) max(a, b) isfinite delta_phi` ...;
+* along the list of an event: `sum mean min max count any all argmax argmin first`; the sum of an
+  empty list is 0, its mean, minimum and maximum are NaN, its argmax −1;
+* `Jet_pt[0]` the first item, `Jet_pt[-1]` the last, `Jet_pt[argmax(Jet_btag)]` one by a number
+  an event: NaN (false, '') where there is none; `Jet_pt[:3]` or `take(Jet_pt, 3)`;
+  `Jet_pt[Jet_eta < 2]` those chosen; `sort(Jet_pt)` or `sort(Jet_eta, Jet_pt)`, largest first;
+* four-vectors: `p4(pt, eta, phi, mass)` or `p4(px=…, py=…, pz=…, E=…)`, their sums and
+  differences, `.sum()` along a list, their `.px .pt .eta .phi .mass .E .rapidity` ...,
+  `deltaR(a, b)`.
+
+Columns of one value an event are repeated along lists where both meet. Whole numbers are computed
+with 64 bits. 0/0 is NaN and 1/0 infinity, without a warning; comparisons with NaN are false.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from bunchtrain.columns.expression_functions import (
+    BINARY,
+    CONSTANTS,
+    FUNCTIONS,
+    UNARY,
+    compare,
+    truth,
+)
+from bunchtrain.columns.expression_grammar import column_names, dotted, error_at, parse
+from bunchtrain.columns.expression_lists import Problem, choose, lists, pick
+from bunchtrain.columns.expression_vectors import PROPERTIES, quantity
+from bunchtrain.columns.reading.tidy import kind, tidy
+from bunchtrain.errors import DataError, ExpressionError, nearest
+
+
+class Expression:
+    """A checked expression, ready to be computed on blocks of events.
+
+    Raises ExpressionError, with the position, if the text is not of the grammar.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._tree = parse(text)
+        self.columns: set[str] = set(column_names(self._tree))
+
+    def __call__(self, events: ak.Array, extra: Mapping[str, ak.Array] | None = None) -> ak.Array:
+        """Return the value for each event: numbers, lists of numbers or four-vectors, (events,).
+
+        `extra` holds columns that are not in `events`, and goes before them. Raises DataError for
+        a column that does not exist, ExpressionError if the value cannot be computed.
+        """
+        scope = _Scope(self.text, events, extra or {})
+        with np.errstate(all="ignore"):
+            value = scope.value(self._tree)
+        if isinstance(value, str):
+            raise error_at(self.text, None, "it is a text; compare it with a column")
+        return value if isinstance(value, ak.Array) else ak.Array(np.full(len(events), value))
+
+    def __repr__(self) -> str:
+        return f"Expression({self.text!r})"
+
+
+@dataclass(frozen=True)
+class _Scope:
+    text: str
+    events: ak.Array
+    extra: Mapping[str, ak.Array]
+
+    def value(self, node: ast.AST) -> Any:
+        try:
+            return _RULES[type(node)](self, node)
+        except (ExpressionError, DataError):
+            raise
+        except Exception as problem:
+            raise error_at(self.text, node, _reason(problem)) from None
+
+    def column(self, name: str) -> ak.Array | None:
+        if name in self.extra:
+            return tidy(self.extra[name])
+        return tidy(self.events[name]) if name in self.events.fields else None
+
+
+def _reason(problem: Exception) -> str:
+    if isinstance(problem, Problem):
+        return str(problem)
+    if "cannot broadcast nested list" in str(problem) or "nested list" in str(problem):
+        return "the lists that meet here have different lengths in some event"
+    return f"it cannot be computed ({type(problem).__name__})"
+
+
+def _name(scope: _Scope, node: ast.Name | ast.Attribute) -> Any:
+    name = dotted(node)
+    if name is None:
+        return quantity(scope.value(node.value), node.attr)  # type: ignore[union-attr]
+    if name in CONSTANTS:
+        return CONSTANTS[name]
+    found = scope.column(name)
+    if found is None and isinstance(node, ast.Attribute) and node.attr in PROPERTIES:
+        owner = scope.column(name.rpartition(".")[0])
+        found = owner if owner is None else quantity(owner, node.attr)
+    return _known(scope, name, found)
+
+
+def _known(scope: _Scope, name: str, found: ak.Array | None) -> ak.Array:
+    if found is None:
+        hint = nearest(name, [*scope.extra, *scope.events.fields])
+        raise DataError(
+            f"the expression '{scope.text}' reads a column '{name}' that the data do not have{hint}"
+        )
+    return found
+
+
+def _call(scope: _Scope, node: ast.Call) -> Any:
+    if isinstance(node.func, ast.Attribute):
+        return FUNCTIONS[node.func.attr].apply(scope.value(node.func.value))
+    name = node.func.id  # type: ignore[attr-defined]
+    if name == "column":
+        wanted = str(ast.literal_eval(node.args[0]))
+        return _known(scope, wanted, scope.column(wanted))
+    named = {str(keyword.arg): scope.value(keyword.value) for keyword in node.keywords}
+    return FUNCTIONS[name].apply(*(scope.value(argument) for argument in node.args), **named)
+
+
+def _subscript(scope: _Scope, node: ast.Subscript) -> Any:
+    values = lists(scope.value(node.value), "[ ]")
+    if isinstance(node.slice, ast.Slice):
+        lower, upper = (v and ast.literal_eval(v) for v in (node.slice.lower, node.slice.upper))
+        return values[:, lower:upper]
+    place = scope.value(node.slice)
+    if isinstance(place, ak.Array) and kind(place) == "boolean":
+        return choose(values, place)
+    if isinstance(place, bool) or not (isinstance(place, int) or _are_integers(place)):
+        raise Problem("[ ] takes a whole number, a slice or a condition on the items")
+    return pick(values, place)
+
+
+def _are_integers(value: Any) -> bool:
+    return isinstance(value, ak.Array) and kind(value) == "integer"
+
+
+def _comparison(scope: _Scope, node: ast.Compare) -> Any:
+    left, result = scope.value(node.left), None
+    for operator, right_node in zip(node.ops, node.comparators, strict=True):
+        if isinstance(operator, ast.In | ast.NotIn):
+            right: Any = None
+            one = _among(scope, left, right_node)
+            one = np.logical_not(one) if isinstance(operator, ast.NotIn) else one
+        else:
+            right = scope.value(right_node)
+            one = compare(type(operator), left, right)
+        result, left = one if result is None else np.logical_and(result, one), right
+    return result.item() if isinstance(result, np.generic) else result
+
+
+def _among(scope: _Scope, left: Any, values: ast.AST) -> Any:
+    found: Any = False
+    for value in values.elts:  # type: ignore[attr-defined]
+        found = np.logical_or(found, compare(ast.Eq, left, scope.value(value)))
+    return found
+
+
+def _connective(scope: _Scope, node: ast.BoolOp) -> Any:
+    join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
+    result = truth(scope.value(node.values[0]))
+    for value in node.values[1:]:
+        result = join(result, truth(scope.value(value)))
+    return result.item() if isinstance(result, np.generic) else result
+
+
+def _no_list(scope: _Scope, node: ast.AST) -> Any:
+    raise Problem("a list of values stands behind 'in' only")
+
+
+_RULES: dict[type[ast.AST], Callable[[_Scope, Any], Any]] = {
+    ast.Name: _name,
+    ast.Attribute: _name,
+    ast.Constant: lambda scope, node: node.value,
+    ast.Call: _call,
+    ast.Subscript: _subscript,
+    ast.Compare: _comparison,
+    ast.BoolOp: _connective,
+    ast.BinOp: lambda s, n: BINARY[type(n.op)](s.value(n.left), s.value(n.right)),
+    ast.UnaryOp: lambda s, n: UNARY[type(n.op)](s.value(n.operand)),
+    ast.Tuple: _no_list,
+    ast.List: _no_list,
+}
+
+
+def evaluate(text: str, events: ak.Array) -> ak.Array:
+    """Return the value of an expression for each event."""
+    return Expression(text)(events)
+
+
+def define(
+    events: ak.Array, definitions: Mapping[str, str], only: Collection[str] | None = None
+) -> ak.Array:
+    """Return the events with new columns; a definition sees those before it.
+
+    `only` limits them to the ones that these columns need.
+    """
+    wanted = definitions if only is None else needed_definitions(definitions, only)
+    for name in wanted:
+        events = ak.with_field(events, Expression(definitions[name])(events), name)
+    return events
+
+
+def required_columns(definitions: Mapping[str, str], texts: Iterable[str]) -> set[str]:
+    """Return the columns of the data that expressions read, through the definitions."""
+    names = set().union(*(Expression(text).columns for text in texts))
+    return _resolve(definitions, names)[0]
+
+
+def needed_definitions(definitions: Mapping[str, str], names: Collection[str]) -> list[str]:
+    """Return the definitions, in their order, that these columns need."""
+    return _resolve(definitions, set(names))[1]
+
+
+def _resolve(definitions: Mapping[str, str], names: set[str]) -> tuple[set[str], list[str]]:
+    used: list[str] = []
+    for name in reversed(list(definitions)):
+        reads = {n for n in names if n == name or _property_of(n, name)}
+        if reads:
+            names = (names - reads) | Expression(definitions[name]).columns
+            used.insert(0, name)
+    return names, used
+
+
+def _property_of(name: str, owner: str) -> bool:
+    before, _, last = name.rpartition(".")
+    return before == owner and last in PROPERTIES
+
+
+def as_numbers(values: ak.Array, text: str) -> NDArray[np.float64]:
+    """Return one number an event, (events,), or raise ExpressionError."""
+    content = kind(values)
+    if values.ndim != 1 or content not in ("float", "integer", "boolean"):
+        raise ExpressionError(f"'{text}' must give one number an event, and gives {_kind(values)}")
+    return np.asarray(ak.to_numpy(values), dtype=np.float64)
+
+
+def as_mask(values: ak.Array, text: str) -> NDArray[np.bool_]:
+    """Return true or false for each event, (events,), or raise ExpressionError."""
+    if values.ndim != 1 or kind(values) != "boolean":
+        raise ExpressionError(
+            f"'{text}' must be true or false for each event, and gives {_kind(values)}; compare "
+            "it, as 'x > 0', or reduce a list with any() or all()"
+        )
+    return np.asarray(ak.to_numpy(values), dtype=np.bool_)
+
+
+def _kind(values: ak.Array) -> str:
+    content = {"float": "numbers", "integer": "whole numbers", "boolean": "conditions"}
+    what = content.get(kind(values), "four-vectors" if kind(values) == "record" else "texts")
+    return f"a list of {what} an event" if values.ndim > 1 else f"{what}, one an event"

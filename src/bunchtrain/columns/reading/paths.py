@@ -1,0 +1,141 @@
+"""Paths as users write them: variables, globs, `file.root:tree`, and remote ones."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+import bunchtrain
+from bunchtrain.errors import DataError, missing, nearest
+
+_ENDS = 65536
+_SUFFIXES = r"root|h5|hdf5|hdf|npz|parquet|pq"
+
+
+def is_remote(path: str) -> bool:
+    """Return whether a path names a place that fsspec must open."""
+    return "://" in path
+
+
+def expand_variables(path: str) -> str:
+    """Return a path with `~` and `$NAME` replaced.
+
+    `$BUNCHTRAIN_DATA` is the folder `../shared/data` beside the repository if it is not set.
+    Raises DataError if a variable is not set.
+    """
+    beside = Path(bunchtrain.__file__).parents[3] / "shared" / "data"
+    if "BUNCHTRAIN_DATA" not in os.environ and beside.is_dir():
+        path = re.sub(r"\$(BUNCHTRAIN_DATA\b|\{BUNCHTRAIN_DATA\})", str(beside), path)
+    path = os.path.expanduser(os.path.expandvars(path))
+    unset = re.search(r"\$\{?(\w+)\}?", path)
+    if unset:
+        raise DataError(f"the path '{path}' needs the environment variable {unset[1]}; set it")
+    return path
+
+
+def split_tree(path: str) -> tuple[str, str | None]:
+    """Return a path and, of `file.root:tree` or `file.h5:key`, the name behind the colon."""
+    found = re.fullmatch(rf"(.+\.(?:{_SUFFIXES})):([^:]+)", path, re.IGNORECASE)
+    return (found[1], found[2]) if found and not Path(path).exists() else (path, None)
+
+
+def resolve(files: str | Sequence[str]) -> list[tuple[str, str | None]]:
+    """Return (path, tree) of every file that these paths and globs name, globs sorted.
+
+    Raises DataError if one names no file.
+    """
+    found: list[tuple[str, str | None]] = []
+    for given in [files] if isinstance(files, str) else files:
+        path, tree = split_tree(expand_variables(given))
+        matches = _matches(path) if glob.has_magic(path) and not Path(path).exists() else [path]
+        if not matches:
+            raise DataError(f"no file matches '{path}'")
+        found += [(match, tree) for match in matches]
+    if not found:
+        raise DataError("the list of files is empty; name at least one")
+    return found
+
+
+def _matches(path: str) -> list[str]:
+    if not is_remote(path):
+        return sorted(glob.glob(path, recursive=True))
+    system, inner = filesystem(path)
+    return sorted(system.unstrip_protocol(match) for match in system.glob(inner))
+
+
+def filesystem(path: str) -> tuple[Any, str]:
+    """Return the file system of a path and the path within it.
+
+    Raises MissingDependency if its protocol needs a package that is not installed.
+    """
+    try:
+        return fsspec.core.url_to_fs(path)  # type: ignore[no-any-return]
+    except (ImportError, ValueError):
+        protocol = path.partition("://")[0]
+        extra = {"root": ("fsspec-xrootd", "xrootd"), "s3": ("s3fs", "s3")}
+        package, name = extra.get(protocol, (f"a package for '{protocol}://'", "xrootd,s3"))
+        raise missing(package, name, f"reading '{path}'") from None
+
+
+def check(path: str) -> None:
+    """Raise DataError if there is no such file, or if it is empty."""
+    if is_remote(path):
+        return _check_remote(path)
+    place = Path(path)
+    if place.is_dir():
+        raise DataError(f"'{path}' is a folder; name files, as '{path}/*.root'")
+    if not place.exists():
+        beside = place.parent.iterdir() if place.parent.is_dir() else ()
+        hint = nearest(place.name, (other.name for other in beside))
+        raise DataError(f"there is no file '{path}'{hint}")
+    if place.stat().st_size == 0:
+        raise DataError(f"the file '{path}' is empty")
+    return None
+
+
+def _check_remote(path: str) -> None:
+    system, inner = filesystem(path)
+    try:
+        system.info(inner)
+    except FileNotFoundError:
+        raise DataError(f"there is no file '{path}'") from None
+    except Exception as problem:
+        reason = str(problem).partition("\n")[0] or type(problem).__name__
+        raise DataError(f"'{path}' cannot be reached ({reason})") from None
+
+
+def open_binary(path: str) -> Any:
+    """Return a file opened for reading bytes, local or remote."""
+    if not is_remote(path):
+        return open(path, "rb")
+    system, inner = filesystem(path)
+    return system.open(inner, "rb")
+
+
+def fingerprint(path: str) -> str:
+    """Return a text that changes when the file does, without reading all of it.
+
+    Local: path, size, time of change, and a hash of both ends; remote: what the server tells.
+    """
+    check(path)
+    if is_remote(path):
+        system, inner = filesystem(path)
+        info = system.info(inner)
+        told = [
+            info.get(key) for key in ("ETag", "etag", "size", "mtime", "LastModified", "created")
+        ]
+        return f"{path} {told}"
+    state = os.stat(path)
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        digest.update(file.read(_ENDS))
+        file.seek(max(0, state.st_size - _ENDS))
+        digest.update(file.read(_ENDS))
+    return f"{Path(path).resolve()} {state.st_size} {state.st_mtime_ns} {digest.hexdigest()}"
