@@ -130,4 +130,3 @@ def load(folder: str | Path) -> Artefact:
     network = empty_network(task, representation)
     network.load_state_dict(weights)
     return Artefact(task, representation, network.eval())
-

@@ -28,7 +28,7 @@ class Checkpoint(Callback):
         if not trainer.is_global_zero:
             return
         state = {
-            "epoch": trainer.current_epoch,
+            "epoch": trainer.current_epoch + 1,
             "module": module.state_dict(),
             "optimiser": trainer.optimizers[0].state_dict(),
             "precision": trainer.precision_plugin.state_dict(),

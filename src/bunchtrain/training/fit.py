@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import resource
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -51,9 +53,7 @@ def fit(
         torch.set_num_threads(task.settings["threads"])
     with quiet():
         data = Data(task, place.rank, place.workers)
-        inputs = [block.inputs for block in data.load()]
-        seed_everything(task.seed, verbose=False)
-        network = fitted_network(data.task, data.representation, inputs)
+        network = _fresh_network(data)
         artefact = Artefact(data.task, data.representation, network)
         if not network.is_fitted:
             extra = [Watch(watch, artefact)] if watch else []
@@ -64,6 +64,12 @@ def fit(
             network.cpu().eval()
             artefact.save(task.folder)
             summarise(artefact, "finished", figures)
+
+
+def _fresh_network(data: Data) -> Network:
+    inputs = [block.inputs for block in data.load()]
+    seed_everything(data.task.seed, verbose=False)
+    return fitted_network(data.task, data.representation, inputs)
 
 
 def _fit_network(
@@ -92,12 +98,16 @@ def _fit_network(
 
 
 def _run(trainer: Trainer, module: Module, data: Data) -> None:
+    handler = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(module, datamodule=data)
     except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into an exit
         raise InterruptedRun(
             "training was interrupted; it can be resumed from its last whole epoch"
         ) from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)  # Lightning leaves it ignored
 
 
 def _figures(history: History, best: Best, place: Place) -> Figures:
@@ -134,5 +144,5 @@ class Watch(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Ask."""
-        if self.watcher(trainer.current_epoch, self.artefact):
+        if self.watcher(trainer.current_epoch + 1, self.artefact):
             trainer.should_stop = True

@@ -38,18 +38,19 @@ class History(Callback):
         Raises UserError if the validation loss is not finite.
         """
         assert isinstance(module, Module)  # what the trainer was given
+        epoch = trainer.current_epoch + 1
         trained, validated = module.epoch_losses("train"), module.epoch_losses("validation")
         if not math.isfinite(validated["loss"]):
             raise UserError(
-                f"epoch {trainer.current_epoch}: the validation loss is {validated['loss']:g}; "
+                f"epoch {epoch}: the validation loss is {validated['loss']:g}; "
                 "lower 'training.learning_rate' or look for extreme values in the inputs"
             )
         module.plateau.update(validated["loss"])
-        self.rows.append(self._row(trainer.current_epoch, trained, validated, module.learning_rate))
+        self.rows.append(self._row(epoch, trained, validated, module.learning_rate))
         if trainer.is_global_zero:
             write_text(self.path, as_csv(self.rows))
             for logger in trainer.loggers:
-                logger.log_metrics(self.rows[-1], step=trainer.current_epoch)
+                logger.log_metrics(self.rows[-1], step=epoch)
 
     def _row(
         self, epoch: int, trained: dict[str, float], validated: dict[str, float], rate: float

@@ -25,7 +25,9 @@ def factor(schedule: str, progress: float, warmup: float = 0.0) -> float:
     if schedule == "one_cycle":
         first, last, peak = ONE_CYCLE
         rising = t < peak
-        return _anneal(first, 1.0, t / peak) if rising else _anneal(1, last, (t - peak) / (1 - peak))
+        return (
+            _anneal(first, 1.0, t / peak) if rising else _anneal(1, last, (t - peak) / (1 - peak))
+        )
     return 1.0
 
 

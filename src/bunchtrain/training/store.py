@@ -41,7 +41,8 @@ class EventStore:
             taken["edges"] = inputs["edges"][:, self._spread("edge_counts", rows)] + shift
         targets = {name: value[rows] for name, value in events.targets.items()}
         spectators = {name: value[rows] for name, value in events.spectators.items()}
-        return Batch(taken, targets, events.weight[rows], spectators)
+        weight = events.weight[rows] if len(events.weight) else events.weight
+        return Batch(taken, targets, weight, spectators)
 
     def _spread(self, counter: str, rows: Tensor) -> Tensor | None:
         """Return the numbers of all points (or edges) of these events, event after event."""

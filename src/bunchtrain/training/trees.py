@@ -38,7 +38,9 @@ def fit_trees(artefact: Artefact, data: Data) -> dict[str, float]:
     task, network = artefact.task, artefact.network
     terms = task.objectives()
     if len(terms) > 1:
-        raise StudyError(f"model '{task.model[0]}' fits one objective; the study gives {len(terms)}")
+        raise StudyError(
+            f"model '{task.model[0]}' fits one objective; the study gives {len(terms)}"
+        )
     threads = task.settings["threads"] or torch.get_num_threads()
     began = time.perf_counter()
     losses = network.model.fit(  # type: ignore[operator]  # trees are models with `fit`
@@ -50,7 +52,9 @@ def fit_trees(artefact: Artefact, data: Data) -> dict[str, float]:
     )
     seconds = time.perf_counter() - began
     rate = sum(data.sizes("train")) * len(losses) / seconds
-    rows = [_row(number + 1, loss, seconds / len(losses), rate) for number, loss in enumerate(losses)]
+    rows = [
+        _row(number + 1, loss, seconds / len(losses), rate) for number, loss in enumerate(losses)
+    ]
     write_text(Path(task.folder) / "history.csv", as_csv(rows))
     best = min(rows, key=lambda row: row["validation_loss"])
     return {

@@ -80,13 +80,17 @@ def run_trial(evaluate: Evaluate, search: Search, number: int) -> None:
     import optuna
 
     def objective(trial: Any) -> float:
+        stopped = []
+
         def report(epoch: int, value: float) -> bool:
             trial.report(value, epoch)
-            return bool(trial.should_prune())
+            if trial.should_prune():  # says so only once
+                stopped.append(epoch)
+            return bool(stopped)
 
         drawn = {key: _draw(trial, key, values) for key, values in search.space.items()}
         value = evaluate(drawn, report)
-        if trial.should_prune():
+        if stopped:
             raise optuna.TrialPruned
         return value
 

@@ -1,0 +1,84 @@
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from bunchtrain.batch import Batch
+from bunchtrain.training.prefetch import prefetch
+from bunchtrain.training.store import EventStore, size_in_bytes
+
+
+def graphs(lengths: list[int], seed: int) -> Batch:
+    """Events with random points and edges inside each event."""
+    random = torch.Generator().manual_seed(seed)
+    sizes = torch.tensor(lengths)
+    edges, first = [], 0
+    for length in lengths:
+        if length:
+            edges.append(first + torch.randint(length, (2, 2 * length), generator=random))
+        first += length
+    inputs = {
+        "features": torch.rand(first, 3, generator=random),
+        "globals": torch.rand(len(lengths), 2, generator=random),
+        "edges": torch.cat([torch.zeros(2, 0, dtype=torch.int64), *edges], 1),
+        "lengths": sizes,
+    }
+    targets = {"kind": torch.arange(len(lengths))}
+    return Batch(inputs, targets, torch.rand(len(lengths), generator=random))
+
+
+def edge_features(batch: Batch) -> Tensor:
+    """The features at both ends of each edge, in an order that does not depend on that of edges."""
+    ends = batch.inputs["features"][batch.inputs["edges"]].permute(1, 0, 2).flatten(1)
+    return torch.tensor(sorted(ends.tolist()))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=8), st.data())
+def test_taking_events_agrees_with_the_batch(lengths: list[int], data: st.DataObject) -> None:
+    batch = graphs(lengths, seed=len(lengths))
+    half = len(lengths) // 2
+    parts = [batch.take(torch.arange(half)), batch.take(torch.arange(half, len(lengths)))]
+    store = EventStore(parts)
+    rows = torch.tensor(data.draw(st.permutations(range(len(lengths))))[: half + 1])
+    taken, expected = store.take(rows), batch.take(rows)
+    for name in ("features", "globals", "lengths"):
+        assert torch.equal(taken.inputs[name], expected.inputs[name])
+    assert torch.equal(taken.targets["kind"], rows)
+    assert torch.equal(taken.weight, batch.weight[rows])
+    assert torch.equal(edge_features(taken), edge_features(expected))
+
+
+def test_the_size_counts_every_tensor() -> None:
+    batch = Batch({"table": torch.zeros(5, 3)}, {"kind": torch.zeros(5, dtype=torch.int64)})
+    assert size_in_bytes(batch) == 5 * 3 * 4 + 5 * 8
+
+
+def test_prefetch_keeps_order_and_raises_in_place() -> None:
+    def numbers():
+        yield from range(5)
+        raise ValueError("at the end")
+
+    seen = []
+    try:
+        for number in prefetch(numbers()):
+            seen.append(number)
+    except ValueError as problem:
+        seen.append(str(problem))
+    assert seen == [0, 1, 2, 3, 4, "at the end"]
+
+
+def test_prefetch_stops_its_thread_with_the_consumer() -> None:
+    made = []
+
+    def endless():
+        while True:
+            made.append(len(made))
+            yield made[-1]
+
+    ahead = prefetch(endless())
+    assert next(ahead) == 0
+    ahead.close()
+    count = len(made)
+    assert count <= 5
+    assert len(made) == count

@@ -1,0 +1,44 @@
+import json
+import pickle
+from dataclasses import asdict
+
+import pytest
+
+from bunchtrain.errors import RunError, StudyError
+from bunchtrain.training.task import Task
+
+
+def test_a_task_survives_pickle_and_json(make_task) -> None:
+    task = make_task()
+    assert pickle.loads(pickle.dumps(task)) == task
+    assert Task.from_plain(json.loads(json.dumps(asdict(task)))) == task
+
+
+def test_the_folder_may_have_moved(make_task, tmp_path) -> None:
+    make_task("old").save()
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert Task.load(tmp_path / "new") == make_task("new")
+
+
+def test_a_folder_without_task_is_told(tmp_path) -> None:
+    with pytest.raises(RunError, match=r"holds no task\.json"):
+        Task.load(tmp_path)
+
+
+def test_resuming_another_task_is_refused(make_task) -> None:
+    make_task().save()
+    make_task(settings={"threads": 2}).check_resume()
+    with pytest.raises(RunError, match=r"'training\.learning_rate' was 0\.01 and is now 0\.5"):
+        make_task(settings={"learning_rate": 0.5}).check_resume()
+
+
+def test_heads_follow_from_objectives(make_task) -> None:
+    targets = {"kind": {"classes": ["a", "b"]}, "sum": {"values": ["x", "y", "z"]}}
+    terms = [("cross_entropy", {}, "kind", 1.0), ("mean_squared_error", {}, "sum", 0.1)]
+    assert make_task(targets=targets, terms=terms).heads() == {"kind": 2, "sum": 3}
+
+
+def test_terms_that_need_different_outputs_are_refused(make_task) -> None:
+    terms = [("mean_squared_error", {}, "sum", 1.0), ("gaussian_nll", {}, "sum", 1.0)]
+    with pytest.raises(StudyError, match="need 1 and 2 outputs"):
+        make_task(targets={"sum": {"values": ["x"]}}, terms=terms).heads()
