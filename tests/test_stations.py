@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "evaluation": GROUND | {"columns"},
     "study": GROUND,
 }
-EVERYTHING = {"run", "cli", "notebook", "__init__"}
+EVERYTHING = {"runs", "cli", "notebook", "__init__"}
 
 
 def station(path: Path) -> str:

@@ -1,3 +1,36 @@
-"""From a ROOT file to a trained, calibrated, explained network."""
+"""From a ROOT file to a trained, calibrated, explained network.
+
+`study = bunchtrain.load("top_tagging"); run = bunchtrain.run(study); run.report()`
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bunchtrain.runs.result import Comparison, Run, compare
+    from bunchtrain.runs.running import open_run, resume, run
+    from bunchtrain.study import Study, load
 
 __version__ = "0.1.0"
+__all__ = ["Comparison", "Run", "Study", "compare", "load", "open_run", "resume", "run"]
+
+#: Name → where it is; imported when first used, so that the command answers at once.
+_PLACES = {
+    "Comparison": "bunchtrain.runs.result",
+    "Run": "bunchtrain.runs.result",
+    "compare": "bunchtrain.runs.result",
+    "open_run": "bunchtrain.runs.running",
+    "resume": "bunchtrain.runs.running",
+    "run": "bunchtrain.runs.running",
+    "Study": "bunchtrain.study",
+    "load": "bunchtrain.study",
+}
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name not in _PLACES:
+        raise AttributeError(f"module 'bunchtrain' has no attribute '{name}'")
+    return getattr(importlib.import_module(_PLACES[name]), name)

@@ -31,7 +31,7 @@ def test_minimal_study_gets_its_defaults():
 
 
 def test_regression_target_gets_squared_error():
-    study = validate(changed(targets={"energy": {"values": ["e"]}}))
+    study = validate(changed(targets={"energy": {"values": {"e": "energy"}}}))
     assert members(study)["dense_network"].objective[0].name == "mean_squared_error"
 
 
@@ -89,7 +89,7 @@ def test_overrides_leave_the_original_alone():
         ({"storage": {"memory": "much"}}, "storage.memory"),
         ({"members": {"a": {"training": {"epohs": 1}}}}, "members.a.training: unknown key 'epohs'"),
         ({"source": "fles"}, "no source named 'fles'; did you mean 'files'"),
-        ({"targets": {"e": {"values": ["x"]}}, "weights": {"balance": True}}, "balance needs"),
+        ({"targets": {"e": {"values": {"x": "x"}}}, "weights": {"balance": True}}, "balance needs"),
     ],
 )
 def test_each_mistake_is_one_sentence(changes, message):
@@ -100,7 +100,7 @@ def test_each_mistake_is_one_sentence(changes, message):
 
 
 def test_two_targets_need_to_be_told_apart():
-    targets = {"jet": MINIMAL["targets"]["jet"], "energy": {"values": ["e"]}}
+    targets = {"jet": MINIMAL["targets"]["jet"], "energy": {"values": {"e": "energy"}}}
     assert len(members(validate(changed(targets=targets)))["dense_network"].objective) == 2
     with pytest.raises(StudyError, match="must say its target: jet, energy"):
         validate(changed(targets=targets, objective="cross_entropy"))

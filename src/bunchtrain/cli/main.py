@@ -51,7 +51,7 @@ def run(
     only: Annotated[str, typer.Option(help="Only these members: NAME,NAME.")] = "",
 ) -> None:
     """Run a study from data to report."""
-    from bunchtrain import run as api
+    from bunchtrain import runs as api
     from bunchtrain.errors import StudyError
     from bunchtrain.study import load
 
@@ -88,7 +88,7 @@ def init(
     """Write a commented starting study for these files."""
     from bunchtrain.columns.drafting import draft
     from bunchtrain.errors import UserError
-    from bunchtrain.run.folder import write_text
+    from bunchtrain.runs.folder import write_text
 
     if output.exists():
         raise UserError(f"{output} is there already; name another file with -o")
@@ -103,7 +103,7 @@ def predict(
     output: Annotated[Path, typer.Option("-o", "--output", help="out.root or out.parquet.")],
 ) -> None:
     """Write a run's scores for a file, one row an event, in the file's order."""
-    from bunchtrain import run as api
+    from bunchtrain import runs as api
 
     rows = api.open_run(run).predict(file, output)
     out.print(f"{output}: {rows} events", soft_wrap=True)
@@ -117,7 +117,7 @@ def compare(
     ),
 ) -> None:
     """Put runs side by side: one table and one overlaid ROC."""
-    from bunchtrain import run as api
+    from bunchtrain import runs as api
 
     comparison = api.compare([api.open_run(path) for path in runs])
     out.print(comparison)
@@ -128,7 +128,7 @@ def compare(
 @app.command()
 def report(run: RunPath) -> None:
     """Make a run's report anew."""
-    from bunchtrain import run as api
+    from bunchtrain import runs as api
 
     out.print(f"Report: {api.open_run(run).report()}", soft_wrap=True)
 
@@ -148,7 +148,7 @@ def tune(
     folder: Annotated[Path | None, typer.Option(help="Search to begin or to go on with.")] = None,
 ) -> None:
     """Search any fields of a study for the best physics figure."""
-    from bunchtrain.run.searching import search
+    from bunchtrain.runs.searching import search
     from bunchtrain.study import load
 
     chosen = load(study, *(overrides or []), size=size)

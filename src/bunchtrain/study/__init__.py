@@ -3,4 +3,16 @@
 from bunchtrain.study.loading import find, known, load, validate
 from bunchtrain.study.members import Member, members
 from bunchtrain.study.reference import json_schema
-from bunchtrain.study.schema import Study
+from bunchtrain.study.schema import Study, Target
+
+__all__ = [
+    "Member",
+    "Study",
+    "Target",
+    "find",
+    "json_schema",
+    "known",
+    "load",
+    "members",
+    "validate",
+]

@@ -76,8 +76,8 @@ class Target(Strict):
         description="Class name → condition that selects it. Events of no class are left out; "
         "an event of two classes is an error.",
     )
-    values: list[Expression] | None = Field(
-        None, description="Expressions to regress, one output each."
+    values: dict[str, Expression] | None = Field(
+        None, description="Name → expression to regress, one output each.", min_length=1
     )
 
     @model_validator(mode="after")

@@ -111,8 +111,7 @@ def _score_chunks(
 
 def _needed(study: Study, source: Source, networks: Mapping[str, Artefact]) -> list[str]:
     available = source.fields()
-    known = [*available, *study.define]
-    used = {name for net in networks.values() for name in net.representation.columns(known)}
+    used = {name for network in networks.values() for name in network.columns}
     texts = [study.select] if study.select else []
     texts += [text for name, text in study.define.items() if name in used]
     needed = {name for name in used if name not in study.define}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from bunchtrain import parts
 from bunchtrain.columns.cache import EventCache
@@ -24,6 +25,21 @@ def cache_folder(study: Study) -> Path:
 def make_source(study: Study) -> Source:
     """Return the source of a study's events."""
     made: Source = parts.build("source", study.source.name, study.source.options)
+    return made
+
+
+def source_for_file(study: Study, file: str | Sequence[str]) -> Source:
+    """Return a source that reads another file in the way in which the study's source reads its own.
+
+    A generator's events are read back from a file with its columns.
+    """
+    options = parts.options(parts.find("source", study.source.name))
+    key = next((name for name in ("files", "file") if name in options), None)
+    if key is None:
+        return parts.build("source", "files", {"files": file})  # type: ignore[no-any-return]
+    kept = {k: v for k, v in study.source.options.items() if k in options}
+    chosen = file if key == "files" or isinstance(file, str) else file[0]
+    made: Source = parts.build("source", study.source.name, {**kept, key: chosen})
     return made
 
 
@@ -61,7 +77,17 @@ def target_shapes(study: Study) -> dict[str, dict[str, list[str]]]:
     return {
         name: {"classes": list(target.classes)}
         if target.classes
-        else {"values": target.values or []}
+        else {"values": list(target.values or {})}
+        for name, target in study.targets.items()
+    }
+
+
+def target_expressions(study: Study) -> dict[str, dict[str, Any]]:
+    """Return target → its conditions by class, or the list of its expressions."""
+    return {
+        name: {"classes": target.classes}
+        if target.classes
+        else {"values": list((target.values or {}).values())}
         for name, target in study.targets.items()
     }
 
@@ -83,7 +109,7 @@ def recipe(study: Study, source: Source) -> Recipe:
     available = [*source.fields(), *study.define]
     return Recipe(
         source=source,
-        targets={n: t.model_dump(exclude_none=True) for n, t in study.targets.items()},
+        targets=target_expressions(study),
         define=study.define,
         select=study.select,
         weights=study.weights.model_dump(),

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from bunchtrain.columns.cache import EventCache
 from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError, StudyError, nearest
-from bunchtrain.run.environment import environment
-from bunchtrain.run.figures import measure
-from bunchtrain.run.folder import RunFolder, write_json
-from bunchtrain.run.predictions import write_test_predictions
-from bunchtrain.run.preparation import check_networks, event_cache, task
-from bunchtrain.run.progress import counting, say
-from bunchtrain.run.result import Run
+from bunchtrain.runs.environment import environment
+from bunchtrain.runs.figures import measure
+from bunchtrain.runs.folder import RunFolder, write_json
+from bunchtrain.runs.outcome import Outcome
+from bunchtrain.runs.predictions import write_test_predictions
+from bunchtrain.runs.preparation import check_networks, event_cache, task
+from bunchtrain.runs.progress import counting, say
+from bunchtrain.runs.result import Run
 from bunchtrain.study import Study, load, members
 from bunchtrain.training import train
 from bunchtrain.training.artefact import Artefact
@@ -100,16 +101,13 @@ def _prepare_train_measure(folder: RunFolder, study: Study) -> None:
     if not folder.predictions_file.is_file():
         say("predicting the test set")
         write_test_predictions(study, cache, networks, folder.predictions_file, "test")
-    write_json(folder.metrics_file, measure(folder, study))
+    write_json(folder.metrics_file, measure(Outcome(study, folder.predictions_file)))
+    say("writing the report")
     Run(folder).report()
 
 
 def _trained(folder: RunFolder, study: Study, cache: EventCache, name: str) -> Artefact:
     place = folder.member(name)
-    if (place / "training.json").is_file():
-        record = folder.json(f"members/{name}/training.json")
-        if record.get("state") == "finished":
-            return Artefact.load(place)
     say(f"training {name}")
     begun = (place / "task.json").is_file()
     return train(task(study, members(study)[name], cache.folder, place), resume=begun)

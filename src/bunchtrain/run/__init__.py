@@ -1,1 +1,0 @@
-"""One study from start to finish."""

@@ -1,0 +1,197 @@
+"""The plots of a run, each with the sentence below it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from bunchtrain.columns.cache import EventCache
+from bunchtrain.evaluation.classification import class_index, signal_roc
+from bunchtrain.evaluation.key_table import published_points
+from bunchtrain.evaluation.metrics import binned_efficiency, calibration, confusion_matrix, pull
+from bunchtrain.evaluation.metrics.discriminant import discriminant
+from bunchtrain.evaluation.metrics.efficiency import BinnedEfficiency
+from bunchtrain.evaluation.plots import (
+    plot_calibration,
+    plot_confusion,
+    plot_efficiency,
+    plot_importance,
+    plot_inputs,
+    plot_linearity,
+    plot_pull,
+    plot_resolution,
+    plot_response,
+    plot_roc,
+    plot_scores,
+    plot_training,
+)
+from bunchtrain.evaluation.plots.style import bin_edges
+from bunchtrain.evaluation.report import Plot
+from bunchtrain.runs.figures import published_of
+from bunchtrain.runs.folder import RunFolder
+from bunchtrain.runs.outcome import Outcome
+from bunchtrain.study import members
+from bunchtrain.training.artefact import Artefact
+
+#: Last word of a column's name → what it is called on an axis.
+UNITS = {
+    "pt": "$p_T$ [GeV]",
+    "mass": "mass [GeV]",
+    "energy": "energy [GeV]",
+    "eta": r"$\eta$",
+    "phi": r"$\phi$ [rad]",
+}
+#: Events whose inputs are drawn.
+SAMPLE = 20_000
+
+
+def signal_of(outcome: Outcome, target: str) -> tuple[int, list[str]]:
+    """Return the number of the signal class and the names of all classes."""
+    names = list(outcome.study.targets[target].classes or {})
+    wanted = outcome.study.evaluation.signal
+    return class_index(wanted if wanted in names else None, names), names
+
+
+def comparison_plots(outcome: Outcome) -> Iterator[Plot]:
+    """Yield the plots in which all networks of a study are together."""
+    for target in outcome.classifiers:
+        yield from _roc_plots(outcome, target)
+    for target in outcome.regressions:
+        yield from _regression_plots(outcome, target)
+
+
+def _roc_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
+    signal, names = signal_of(outcome, target)
+    truth, weights = outcome.truth(target), outcome.weights
+    scores = {m: s for m in outcome.members if (s := outcome.scores(m, target)) is not None}
+    curves = {m: signal_roc(s, truth, weights, signal) for m, s in scores.items()}
+    given = {name: published_of(member) for name, member in members(outcome.study).items()}
+    others = ", ".join(n for k, n in enumerate(names) if k != signal)
+    yield Plot(
+        "Background rejection against signal efficiency; bands are one standard deviation.",
+        plot_roc(curves, published_points(given), names[signal], others),
+    )
+    yield Plot(
+        f"Fraction of events that are {names[signal]}, against the probability given to it.",
+        plot_calibration(
+            {m: calibration(s[:, signal], truth == signal) for m, s in scores.items()}
+        ),
+    )
+    for variable in outcome.study.evaluation.against:
+        yield from _efficiency_plots(outcome, target, variable)
+
+
+def _efficiency_plots(outcome: Outcome, target: str, variable: str) -> Iterator[Plot]:
+    signal, names = signal_of(outcome, target)
+    truth, weights = outcome.truth(target), outcome.weights
+    values, wanted = outcome.columns[variable], outcome.study.evaluation.efficiencies[-1]
+    edges = bin_edges(values, 12)
+    kept: dict[str, BinnedEfficiency] = {}
+    mistagged: dict[str, BinnedEfficiency] = {}
+    for member in outcome.members:
+        scores = outcome.scores(member, target)
+        if scores is None:
+            continue
+        cut = signal_roc(scores, truth, weights, signal).threshold_at(wanted)
+        others = [k for k in range(len(names)) if k != signal]
+        passed = discriminant(scores, signal, others) >= cut
+        for into, chosen in ((kept, truth == signal), (mistagged, truth != signal)):
+            into[member] = binned_efficiency(passed[chosen], values[chosen], edges, weights[chosen])
+    at = f"at an overall ε_S of {wanted:g}"
+    label = axis_label(variable)
+    yield Plot(f"Signal efficiency against {variable}, {at}.", plot_efficiency(kept, label))
+    yield Plot(
+        f"Background efficiency against {variable}, {at}.",
+        plot_efficiency(mistagged, label, log=True),
+    )
+
+
+def _regression_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
+    for number, name in enumerate(outcome.study.targets[target].values or {}):
+        truth, weights = outcome.truth(target, number), outcome.weights
+        found = {m: outcome.values(m, target, number) for m in outcome.members}
+        values = {m: value for m, (value, _) in found.items() if value is not None}
+        sigmas = {m: sigma for m, (_, sigma) in found.items() if sigma is not None}
+        residuals = {m: value - truth for m, value in values.items()}
+        yield Plot(
+            f"Predicted − true {name}.", plot_response(residuals, f"predicted − true {name}")
+        )
+        yield Plot(f"Resolution against {name}.", plot_resolution(residuals, truth, name, weights))
+        if sigmas:
+            pulls = {m: pull(values[m], truth, sigma) for m, sigma in sigmas.items()}
+            yield Plot(f"Pull of {name}: residual over predicted σ.", plot_pull(pulls, weights))
+
+
+def member_plots(folder: RunFolder, outcome: Outcome, member: str) -> Iterator[Plot]:
+    """Yield the plots of one network."""
+    history = read_history(folder, member)
+    if history:
+        yield Plot("Loss against epoch.", plot_training(history))
+    for target in outcome.classifiers:
+        scores = outcome.scores(member, target)
+        if scores is None:
+            continue
+        signal, names = signal_of(outcome, target)
+        truth, weights = outcome.truth(target), outcome.weights
+        label = f"Probability of {names[signal]}"
+        drawn = plot_scores(scores[:, signal], truth, names, weights, label=label)
+        yield Plot("Score on the test set.", drawn)
+        matrix, errors = confusion_matrix(scores, truth, weights)
+        yield Plot("True against decided class.", plot_confusion(matrix, errors, names))
+    for target in outcome.regressions:
+        for number, name in enumerate(outcome.study.targets[target].values or {}):
+            value, _ = outcome.values(member, target, number)
+            if value is not None:
+                drawn = plot_linearity(value, outcome.truth(target, number), name)
+                yield Plot(f"Predicted against true {name}.", drawn)
+
+
+def importance_plot(network: Artefact) -> Plot | None:
+    """Return the importance of the inputs of trees, or None for a network."""
+    if not hasattr(network.network.model, "feature_importance"):
+        return None
+    values = np.asarray(network.network.model.feature_importance())  # type: ignore[operator]
+    names = network.representation.names["table"]
+    return Plot("Gain of each input in the trees.", plot_importance(names, values))
+
+
+def input_plot(network: Artefact, cache: EventCache, target: str | None) -> Plot | None:
+    """Return the distributions of a network's inputs by class, before normalisation."""
+    if target is None:
+        return None
+    events = next(cache.blocks("test", SAMPLE))
+    batch, kept = network.represent(events)
+    tensors, names = batch.inputs, network.representation.names
+    truth = ak.to_numpy(events[f"target_{target}"])[kept.numpy()]
+    for tensor in ("table", "features"):
+        if tensor in tensors and tensor in names:
+            values: NDArray[np.float32] = tensors[tensor].numpy()
+            if "lengths" in tensors and tensor == "features":
+                truth = np.repeat(truth, tensors["lengths"].numpy())
+            chosen = {name: values[:, k] for k, name in enumerate(names[tensor][:24])}
+            classes = cache.class_names[target]
+            drawn = plot_inputs(chosen, truth, classes)
+            return Plot(f"Inputs of {network.task.represent[0]}.", drawn, wide=True)
+    return None
+
+
+def read_history(folder: RunFolder, member: str) -> dict[str, NDArray[np.float64]]:
+    """Return the columns of a network's `history.csv`, or {} where there is none."""
+    path = folder.member(member) / "history.csv"
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        return {}
+    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
+
+
+def axis_label(column: str) -> str:
+    """Return an axis label with the unit that a column's name tells."""
+    prefix, _, quantity = column.rpartition("_")
+    return f"{prefix} {UNITS[quantity]}".strip() if quantity in UNITS else column

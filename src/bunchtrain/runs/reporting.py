@@ -1,0 +1,129 @@
+"""The report of a run: what `evaluation.report` shows, filled in from the folder."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bunchtrain import parts
+from bunchtrain.columns.cache import EventCache
+from bunchtrain.errors import DataError
+from bunchtrain.evaluation.report import Member, Plot, Report, Table, render
+from bunchtrain.runs.drawing import comparison_plots, importance_plot, input_plot, member_plots
+from bunchtrain.runs.figures import published_of
+from bunchtrain.runs.folder import RunFolder, write_text
+from bunchtrain.runs.outcome import Outcome
+from bunchtrain.study import Member as StudyMember
+from bunchtrain.study import members
+from bunchtrain.training.artefact import Artefact, load
+
+
+def write_report(folder: RunFolder) -> Path:
+    """Write `report.html` from what lies in the folder and return its path."""
+    write_text(folder.report_file, render(make_report(folder)))
+    return folder.report_file
+
+
+def make_report(folder: RunFolder) -> Report:
+    """Return what the report of a run shows."""
+    study = folder.study()
+    outcome = Outcome(study, folder.predictions_file)
+    metrics = folder.json("metrics.json")
+    networks = {name: load(folder.member(name)) for name in members(study)}
+    return Report(
+        title=study.title or study.name,
+        description=study.description.strip(),
+        note=study.evaluation.note.strip(),
+        references=study.references,
+        members=[
+            _member(folder, outcome, member, networks[name], metrics[name])
+            for name, member in members(study).items()
+        ],
+        plots=list(comparison_plots(outcome)),
+        data=data_tables(folder.json("data.json")),
+        data_facts=data_facts(folder),
+        inputs=list(_inputs(folder, outcome, networks)),
+        study_yaml=folder.study_file.read_text(encoding="utf-8"),
+        environment=folder.json("environment.json"),
+        created=datetime.now().strftime("%Y-%m-%d %H:%M"),
+        kind="events",
+    )
+
+
+def _member(
+    folder: RunFolder, outcome: Outcome, member: StudyMember, network: Artefact, metrics: Any
+) -> Member:
+    training = folder.json(f"members/{member.name}/training.json")
+    prediction = folder.json(f"members/{member.name}/prediction.json")
+    plots = [*member_plots(folder, outcome, member.name), importance_plot(network)]
+    return Member(
+        name=member.name,
+        model=member.model.name,
+        metrics=metrics,
+        paper=parts.paper(parts.find("model", member.model.name)),
+        options=all_options(member),
+        parameters=training.get("parameters"),
+        training_seconds=training.get("seconds"),
+        memory_bytes=int(training["peak_rss_mb"] * 2**20) if "peak_rss_mb" in training else None,
+        rate=prediction.get("events_per_second"),
+        published=published_of(member),
+        plots=[plot for plot in plots if plot is not None],
+    )
+
+
+def all_options(member: StudyMember) -> dict[str, Any]:
+    """Return the options of a network's parts, defaults included, for the reader."""
+    shown: dict[str, Any] = {}
+    for kind in ("model", "represent"):
+        part = getattr(member, kind)
+        values = parts.validate(kind, part.name, part.options, kind)
+        shown |= {key if kind == "model" else f"{part.name}: {key}": v for key, v in values.items()}
+    training = member.training.model_dump(mode="json", exclude_none=True)
+    return shown | {key: training[key] for key in ("epochs", "batch_size", "learning_rate")}
+
+
+def _inputs(folder: RunFolder, outcome: Outcome, networks: dict[str, Artefact]) -> list[Plot]:
+    """One plot for each different representation; none where the cache is gone."""
+    target = next(iter(outcome.classifiers), None)
+    try:
+        cache = EventCache.open(Path(folder.json("data.json").get("folder", "")))
+    except DataError:
+        return []
+    different = {yaml.safe_dump(n.task.represent): n for n in networks.values()}
+    plots = [input_plot(network, cache, target) for network in different.values()]
+    return [plot for plot in plots if plot is not None]
+
+
+def data_tables(data: dict[str, Any]) -> list[Table]:
+    """Return events by set and class, and the events left after each condition."""
+    sets = list(data["rows"])
+    rows: list[list[object]] = [["all", *(data["rows"][name] for name in sets)]]
+    for target, classes in data["classes"].items():
+        counts = data["class_counts"][target]
+        rows += [
+            [f"{target}: {label}", *(counts[name][number] for name in sets)]
+            for number, label in enumerate(classes)
+        ]
+    cuts = [[name, number] for name, number in data["cutflow"].items()]
+    return [
+        Table("Events in each set.", ["Class", *sets], rows),
+        Table("Events left after each condition.", ["Condition", "Events"], cuts),
+    ]
+
+
+def data_facts(folder: RunFolder) -> dict[str, str]:
+    """Return where the events come from and what was asked of them."""
+    study, data = folder.study(), folder.json("data.json")
+    facts = {
+        "Source": f"{study.source.name} {study.source.options}",
+        "Selection": study.select or "none",
+        "Split": f"{study.split.name} {study.split.options}",
+        "Weights": study.weights.model_dump_json(exclude_none=True),
+        "Invalid values": study.invalid,
+        "Seed": str(study.seed),
+        "Cache": data.get("key", ""),
+    }
+    return {name: text for name, text in facts.items() if text}
