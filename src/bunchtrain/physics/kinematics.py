@@ -29,7 +29,8 @@ def pseudorapidity(px: Floats, py: Floats, pz: Floats) -> Floats:
     """Return η = arsinh(pz / pT); ±1e5 along the beam, 0 for no momentum."""
     pt = transverse(px, py)
     safe = np.where(pt > 0, pt, 1)
-    return np.where(pt > 0, np.arcsinh(pz / safe), np.sign(pz) * pt.dtype.type(ALONG_BEAM))
+    value = np.where(pt > 0, np.arcsinh(pz / safe), np.sign(pz) * pt.dtype.type(ALONG_BEAM))
+    return np.asarray(value)
 
 
 def rapidity(energy: Floats, px: Floats, py: Floats, pz: Floats) -> Floats:
@@ -51,7 +52,7 @@ def invariant_mass(momenta: Floats) -> Floats:
     energy, px, py, pz = np.moveaxis(momenta, -1, 0)
     # (E − |pz|)(E + |pz|) keeps the digits that E² − pz² would lose
     squared = (energy - np.abs(pz)) * (energy + np.abs(pz)) - px * px - py * py
-    return np.sqrt(np.maximum(squared, 0))
+    return np.asarray(np.sqrt(np.maximum(squared, 0)))
 
 
 def from_cylindrical(pt: Floats, eta: Floats, phi: Floats, mass: Floats | float = 0.0) -> Floats:

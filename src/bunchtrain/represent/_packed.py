@@ -46,6 +46,8 @@ class PackedPoints(Representation):
         globals: list[str] | None = None,
         normalise: Normalise = "standard",
     ) -> None:
+        if not features:
+            raise StudyError("points need at least one of 'features', as 'pt'")
         if limit < 1:
             raise StudyError(f"a jet cannot be cut to {limit} points; give 1 or more")
         self.group, self.jet, self.limit, self.normalise = group, jet, limit, normalise

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bunchtrain.columns.expression import Expression
 from bunchtrain.errors import StudyError
-from bunchtrain.physics.packed import Flags, Floats, Ints, jet_numbers
+from bunchtrain.physics.packed import Flags, Floats, Ints, jet_numbers, sum_by_jet
 from bunchtrain.represent._packed import Normalise
 from bunchtrain.represent._representation import Representation, Size
 from bunchtrain.represent.preprocessing import image_steps as steps
@@ -77,11 +77,16 @@ class Image(Representation):
         return {"image": [each.text for each in self.channels]}
 
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
-        """Return `image` (batch, channel, row, column)."""
+        """Return `image` (batch, channel, row, column), NaN for an event with NaN or infinity."""
         points = Points(events, self.group, self.jet)
         intensity = points.table(self.channels)
-        plane = points["deta"], points["dphi"]
-        return {"image": self.images(*plane, points["pt"], intensity, points.lengths)}
+        values = [points["deta"], points["dphi"], points["pt"], *intensity.T]
+        broken = ~np.isfinite(np.stack(values, 1)).all(1)
+        x, y, pt = (np.where(broken, 0, value) for value in values[:3])
+        intensity[broken] = 0
+        image = self.images(x, y, pt, intensity, points.lengths)
+        image[torch.from_numpy(sum_by_jet(broken, points.lengths) > 0)] = torch.nan
+        return {"image": image}
 
     def images(self, x: Floats, y: Floats, pt: Floats, intensity: Floats, lengths: Ints) -> Tensor:
         """Return the images (jets, channel, row, column) of packed points.

@@ -26,7 +26,8 @@ class _Jets:
     """A block of jets; what several features share is computed once."""
 
     def __init__(self, momenta: Floats, lengths: Ints, radius: float, memory: float) -> None:
-        real = (momenta[:, 1] != 0) | (momenta[:, 2] != 0)  # one without pT has no direction
+        # a particle without pT has no direction
+        real = (momenta[:, 1:3] != 0).any(1) & np.isfinite(momenta).all(1)
         self.lengths = sum_by_jet(real, lengths).astype(np.int64)
         self.momenta = momenta[real]
         self.radius, self.memory = radius, memory
@@ -124,8 +125,9 @@ class JetFeatures(Representation):
         return {"table": list(self.features)}
 
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
-        """Return `table` (batch, feature); all are 0 for a jet without points."""
+        """Return `table` (batch, feature); 0 for a jet without points, NaN for one with NaN."""
         points = Points(events, self.group)
         jets = _Jets(points.momentum.stacked(), points.lengths, self.radius, self.memory)
         table = np.stack([FEATURES[name](jets) for name in self.features], axis=1)
+        table[~points.are_finite()] = np.nan
         return {"table": torch.from_numpy(table.astype(np.float32))}

@@ -24,7 +24,8 @@ class Momentum:
 
     def __getitem__(self, name: str) -> Floats:
         if name not in self._values:
-            self._values[name] = _RULES[name](self)
+            with np.errstate(all="ignore"):  # NaN and infinity are the business of `finite`
+                self._values[name] = _RULES[name](self)
         return self._values[name]
 
     def __contains__(self, name: str) -> bool:

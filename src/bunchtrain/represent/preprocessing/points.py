@@ -11,7 +11,7 @@ import numpy as np
 from bunchtrain.columns.expression import Expression
 from bunchtrain.errors import DataError, nearest
 from bunchtrain.physics.kinematics import wrapped
-from bunchtrain.physics.packed import Floats, Ints, sum_by_jet
+from bunchtrain.physics.packed import Flags, Floats, Ints, sum_by_jet
 from bunchtrain.represent.preprocessing.group import Group, find_group
 from bunchtrain.represent.preprocessing.momentum import Momentum, from_stacked
 
@@ -103,7 +103,8 @@ class Points:
         if name in self.momentum:
             return self.momentum[name]
         if name not in self._values:
-            self._values[name] = self._computed(name)
+            with np.errstate(all="ignore"):  # NaN and infinity are the business of `finite`
+                self._values[name] = self._computed(name)
         return self._values[name]
 
     def _computed(self, name: str) -> Floats:
@@ -122,6 +123,11 @@ class Points:
         """Return the value of an expression for every point: (points,) float32."""
         names = sorted(expression.columns) or ["pt"]
         return _array(expression(ak.zip({name: self[name] for name in names})))
+
+    def are_finite(self) -> Flags:
+        """Return which events have finite momenta only: (events,) bool."""
+        finite = np.isfinite(self.momentum.stacked()).all(1)
+        return np.asarray(sum_by_jet(~finite, self.lengths) == 0)
 
     def table(self, expressions: Iterable[Expression]) -> Floats:
         """Return the values of several expressions: (points, expressions) float32."""
