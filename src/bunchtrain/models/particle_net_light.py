@@ -1,0 +1,24 @@
+"""ParticleNet-Lite: ParticleNet with two narrow edge convolutions among seven neighbours."""
+
+from __future__ import annotations
+
+from bunchtrain.models.particle_net import ParticleNet
+
+
+class ParticleNetLight(ParticleNet):
+    """The light version of ParticleNet, named ParticleNet-Lite in its paper (arXiv:1902.08570)."""
+
+    def __init__(
+        self,
+        features: int,
+        coordinates: int,
+        outputs: int,
+        *,
+        k: int = 7,
+        channels: tuple[tuple[int, ...], ...] = ((32, 32, 32), (64, 64, 64)),
+        dense: int = 128,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(
+            features, coordinates, outputs, k=k, channels=channels, dense=dense, dropout=dropout
+        )
