@@ -19,7 +19,7 @@ def momentum_fractions(momenta: Tensor, lengths: Tensor) -> Tensor:
 
     A jet whose momenta are all zero has z_i = 0.
     """
-    pt = momenta[:, 1:3].norm(dim=1)
+    pt: Tensor = torch.linalg.vector_norm(momenta[:, 1:3], dim=1)
     total = segment_sum(pt, lengths)
     total = torch.where(total > 0, total, torch.ones_like(total))
     return pt / total[segment_ids(lengths, len(pt))]
