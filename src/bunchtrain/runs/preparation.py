@@ -34,12 +34,10 @@ def source_for_file(study: Study, file: str | Sequence[str]) -> Source:
     A generator's events are read back from a file with its columns.
     """
     options = parts.options(parts.find("source", study.source.name))
-    key = next((name for name in ("files", "file") if name in options), None)
-    if key is None:
-        return parts.build("source", "files", {"files": file})  # type: ignore[no-any-return]
-    kept = {k: v for k, v in study.source.options.items() if k in options}
-    chosen = file if key == "files" or isinstance(file, str) else file[0]
-    made: Source = parts.build("source", study.source.name, {**kept, key: chosen})
+    reads_files = "files" in options
+    name = study.source.name if reads_files else "files"
+    kept = study.source.options if reads_files else {}
+    made: Source = parts.build("source", name, {**kept, "files": file})
     return made
 
 

@@ -23,7 +23,7 @@ from bunchtrain.study.overrides import apply
 from bunchtrain.training import train
 from bunchtrain.training.artefact import Artefact
 from bunchtrain.training.tuning import Search, tune
-from bunchtrain.training.tuning_report import save, table
+from bunchtrain.training.tuning_report import show, table
 
 #: What is searched where the user gives no space.
 DEFAULT_SPACE: dict[str, dict[str, Any]] = {
@@ -73,7 +73,7 @@ def search(
     trial = Trial(dump(study), str(place), metric)
     rows = tune(trial, found, engine="ray" if engine == "ray" else "local", parallel=workers)
     write_text(place / "best.yaml", yaml.safe_dump(_best(rows, wanted)))
-    return Found(found, rows, save(rows, found))
+    return Found(found, rows, show(rows, found, Console(quiet=True)))
 
 
 def _is_loss(metric: str) -> bool:

@@ -187,9 +187,7 @@ class Storage(Strict):
     folder: str | None = Field(
         None, description="Cache folder; $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain if unset."
     )
-    memory: Bytes = Field(
-        2 * 10**9, description="Bound on the memory for events, as '2 GB'."
-    )
+    memory: Bytes = Field(2 * 10**9, description="Bound on the memory for events, as '2 GB'.")
 
 
 class Study(Strict):
@@ -222,7 +220,9 @@ class Study(Strict):
     )
     training: Training = Field(Training(), description="How networks are trained.")
     members: dict[str, MemberOverrides] = Field(
-        {}, description="Several networks on the same events; one, from the keys above, if unset."
+        {},
+        description="Several networks on the same events; one, from the keys above, if unset. "
+        "A member set to null, as under `sizes`, is left out.",
     )
     evaluation: Evaluation = Field(Evaluation(), description="What is measured.")
     storage: Storage = Field(Storage(), description="Cache and memory.")
@@ -233,10 +233,17 @@ class Study(Strict):
     @model_validator(mode="before")
     @classmethod
     def _objective_list(cls, value: object) -> object:
-        return _listed(value)
+        return _without_empty_members(_listed(value))
 
 
 def _listed(value: object) -> object:
     if isinstance(value, dict) and isinstance(value.get("objective"), str | dict):
         return {**value, "objective": [value["objective"]]}
     return value
+
+
+def _without_empty_members(value: object) -> object:
+    """Leave out the members that a size or an override has set to nothing."""
+    if not (isinstance(value, dict) and isinstance(value.get("members"), dict)):
+        return value
+    return {**value, "members": {k: v for k, v in value["members"].items() if v is not None}}
