@@ -30,7 +30,7 @@ def positions(lengths: Ints) -> Ints:
     return np.arange(int(lengths.sum())) - np.repeat(starts(lengths), lengths)
 
 
-def sum_by_jet(values: Floats, lengths: Ints) -> Floats:
+def sum_by_jet(values: Floats | Flags, lengths: Ints) -> Floats:
     """Return the sum over each jet's points in float64: (jets, ...) from (points, ...)."""
     total = np.zeros((len(lengths), *values.shape[1:]))
     filled = lengths > 0

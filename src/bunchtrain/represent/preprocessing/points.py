@@ -126,8 +126,8 @@ class Points:
 
     def are_finite(self) -> Flags:
         """Return which events have finite momenta only: (events,) bool."""
-        finite = np.isfinite(self.momentum.stacked()).all(1)
-        return np.asarray(sum_by_jet(~finite, self.lengths) == 0)
+        finite = np.isfinite(self.momentum.stacked()).all(axis=1)
+        return np.asarray(sum_by_jet(np.logical_not(finite), self.lengths) == 0)
 
     def table(self, expressions: Iterable[Expression]) -> Floats:
         """Return the values of several expressions: (points, expressions) float32."""
