@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
 def server():
     asked = []
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, asked)) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        threading.Thread(target=httpd.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{httpd.server_port}", asked
         httpd.shutdown()
 

@@ -43,7 +43,7 @@ class BoostedJets(Source):
         pt_max: Largest jet pT in GeV.
         radius: Radius R of the jets and of the match to the top and its quarks.
         constituents: Largest number of constituents kept, the hardest.
-        part: Jets in one file, which share a seed; the unit in which work is resumed.
+        part: Jets in one file, which share a seed, an even number; work is resumed in this unit.
         folder: Folder under which `samples/` lies; $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain if
             unset.
 
@@ -69,6 +69,8 @@ class BoostedJets(Source):
         for name, value in {"jets": jets, "constituents": constituents, "part": part}.items():
             if value < 1:
                 raise StudyError(f"boosted_jets: {name} must be at least 1, got {value}")
+        if part % 2:
+            raise StudyError(f"boosted_jets: part must be even, got {part}")
         if not 50.0 <= pt_min < pt_max:
             raise StudyError(
                 f"boosted_jets: pt_min and pt_max must rise from 50 GeV, got {pt_min} and {pt_max}"

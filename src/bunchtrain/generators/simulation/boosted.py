@@ -56,12 +56,14 @@ class Recipe:
         )
         found: list[ak.Array] = []
         while sum(map(len, found)) < count:
-            found.append(self.select(process, collisions, rng))
+            found.append(self.select(process, collisions, rng, min(BATCH, 4 * count)))
         return ak.concatenate(found)[:count]
 
-    def select(self, process: str, collisions: Collisions, rng: np.random.Generator) -> ak.Array:
-        """Return the selected jets of one batch of collisions."""
-        events, particles, truth = collisions.batch(BATCH)
+    def select(
+        self, process: str, collisions: Collisions, rng: np.random.Generator, size: int
+    ) -> ak.Array:
+        """Return the selected jets of one batch of `size` collisions."""
+        events, particles, truth = collisions.batch(size)
         objects = respond(particles, rng) if self.detector else particles
         jets = leading_jets(
             objects,
