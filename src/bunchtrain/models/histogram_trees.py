@@ -22,7 +22,6 @@ from bunchtrain.models.layers.decision_trees import Tree
 from bunchtrain.models.layers.trees import (
     History,
     Progress,
-    Sample,
     Trees,
     need_one_number,
     part_name,
@@ -33,9 +32,6 @@ from bunchtrain.models.layers.trees import (
 
 if TYPE_CHECKING:
     from bunchtrain.objectives._objective import Objective
-
-#: Rounds between two calls of the progress hook; scikit-learn has no hook of its own.
-STRIDE = 10
 
 
 class HistogramTrees(Trees):
@@ -106,9 +102,17 @@ class HistogramTrees(Trees):
         events, tested = training_sample(training, objective), whole(validation, objective)
         patience = self.patience if tested else None
         grower = self._grower(objective, seed, patience or self.rounds + 1)
-        watch = _Watch(grower, self.rounds, tested is not None, progress)
+        grower.watch = watch = _Watch(self.rounds, grower.loss, tested is not None, progress)
+        given = tested or events  # without validation events only the training loss is told
         with threadpool_limits(threads):
-            self._grow(grower, events, tested or events, watch)
+            grower.fit(
+                events.table,
+                events.target,
+                events.weight,
+                X_val=given.table,
+                y_val=given.target,
+                sample_weight_val=given.weight,
+            )
         self._take(grower, _best(watch.history) if patience else self.rounds)
         return watch.history
 
@@ -116,21 +120,12 @@ class HistogramTrees(Trees):
         loss = self.objectives[part_name(objective)]
         need_one_number(objective, "histogram_trees")
         options: dict[str, Any] = dict(self.growth)
-        options |= {"loss": loss, "random_state": seed, "warm_start": True}
+        options |= {"loss": loss, "random_state": seed, "max_iter": self.rounds}
         options |= {"early_stopping": True, "n_iter_no_change": patience}
         if loss == "log_loss":
-            return HistGradientBoostingClassifier(**options)
+            return _Classifier(**options)
         level = quantile_levels(objective)[0] if loss == "quantile" else None
-        return HistGradientBoostingRegressor(**options, quantile=level)
-
-    def _grow(self, grower: Any, events: Sample, tested: Sample, watch: _Watch) -> None:
-        given = {"X_val": tested.table, "y_val": tested.target, "sample_weight_val": tested.weight}
-        for rounds in [*range(STRIDE, self.rounds, STRIDE), self.rounds]:
-            grower.set_params(max_iter=rounds)
-            grower.fit(events.table, events.target, events.weight, **given)
-            watch()
-            if grower.n_iter_ < rounds:
-                return
+        return _Regressor(**options, quantile=level)
 
     def _take(self, grower: Any, rounds: int) -> None:
         """Keep the first rounds; scikit-learn has them in private attributes only."""
@@ -166,23 +161,43 @@ class HistogramTrees(Trees):
 
 @dataclass
 class _Watch:
-    """Reads the losses of the rounds so far, and tells them."""
+    """Writes the losses down after each round, and tells them."""
 
-    grower: Any
     rounds: int
+    loss: str
     validated: bool
     progress: Progress | None
     history: History = field(default_factory=list)
 
-    def __call__(self) -> None:
-        scale = -2.0 if self.grower.loss == "squared_error" else -1.0  # it halves the square
-        scores = {"training_loss": self.grower.train_score_}
+    def __call__(self, training: float, validation: float) -> None:
+        scale = -2.0 if self.loss == "squared_error" else -1.0  # scikit-learn halves the square
+        row = {"training_loss": float(scale * training)}
         if self.validated:
-            scores["validation_loss"] = self.grower.validation_score_
-        rounds = range(1, self.grower.n_iter_ + 1)
-        self.history = [{k: float(scale * v[i]) for k, v in scores.items()} for i in rounds]
+            row["validation_loss"] = float(scale * validation)
+        self.history.append(row)
         if self.progress is not None:
-            self.progress(self.grower.n_iter_, self.rounds, self.history[-1])
+            self.progress(len(self.history), self.rounds, row)
+
+
+class _Watched:
+    """Tells the scores after each round; scikit-learn has a private hook for it only."""
+
+    watch: _Watch
+
+    def _check_early_stopping_loss(self, *arguments: Any, **named: Any) -> bool:
+        stop: bool = super()._check_early_stopping_loss(*arguments, **named)  # type: ignore[misc]
+        training, validation = vars(self)["train_score_"], vars(self)["validation_score_"]
+        if len(training) > 1:  # the first is that of no trees
+            self.watch(training[-1], validation[-1])
+        return stop
+
+
+class _Classifier(_Watched, HistGradientBoostingClassifier):  # type: ignore[misc]
+    """Classifier that tells its losses."""
+
+
+class _Regressor(_Watched, HistGradientBoostingRegressor):  # type: ignore[misc]
+    """Regressor that tells its losses."""
 
 
 def _best(history: History) -> int:
