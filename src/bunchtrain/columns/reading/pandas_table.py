@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import awkward as ak
 import numpy as np
 
-from bunchtrain.columns.reading.table import Table
+from bunchtrain.columns.reading.table import Table, reading
 
 
 class _NoObjects(pickle.Unpickler):
@@ -53,11 +53,15 @@ class PandasTable(Table):
         super().__init__(path, name, entries)
         for column, (block, number) in places:
             self._place[column] = (block, number)
-            dtype = self._dtype(block)
-            if dtype.kind == "O":
-                self.unreadable[column] = "pandas pickled it"
-            else:
-                self.declare(column, _plain(np.empty(0, dtype)))
+            self._declare(column, self._dtype(block))
+
+    def _declare(self, column: str, dtype: np.dtype[Any]) -> None:
+        if dtype.kind == "O":
+            self.unreadable[column] = "pandas pickled it"
+        elif dtype.kind in "fiub" and dtype != np.float16:
+            self.fields[column], self._origin[column] = dtype.name, column
+        else:
+            self.declare(column, _plain(np.empty(0, dtype)))
 
     def _fixed_places(self) -> Iterator[tuple[str, tuple[str, int | None]]]:
         for number in range(int(self._group.attrs["nblocks"])):
@@ -90,6 +94,20 @@ class PandasTable(Table):
             slabs = self._slabs(blocks, low, min(low + rows, last))
             yield {field: self._pick(slabs, *self._place[field]) for field in fields}
 
+    def matrices(self, wanted: Mapping[str, Sequence[str]], rows: int) -> Iterator[dict[str, Any]]:
+        """Yield, for names, numeric columns side by side, (events, columns), `rows` at most.
+
+        Raises DataError for a column that is not there.
+        """
+        for columns in wanted.values():
+            self.check(columns)
+        places = {n: [self._place[column] for column in columns] for n, columns in wanted.items()}
+        blocks = sorted({block for many in places.values() for block, _ in many})
+        for low in range(0, self.entries or 0, rows):
+            with reading(self.path):
+                slabs = self._slabs(blocks, low, min(low + rows, self.entries or 0))
+            yield {name: _side_by_side(slabs, many) for name, many in places.items()}
+
     def _slabs(self, blocks: list[str], low: int, high: int) -> Mapping[str, Any]:
         if self._fixed:
             return {block: self._group[block][low:high] for block in blocks}
@@ -98,6 +116,14 @@ class PandasTable(Table):
 
     def _pick(self, slabs: Mapping[str, Any], block: str, place: int | None) -> ak.Array:
         return _plain(slabs[block] if place is None else slabs[block][:, place])
+
+
+def _side_by_side(slabs: Mapping[str, Any], places: Sequence[tuple[str, int | None]]) -> Any:
+    blocks = {block for block, _ in places}
+    if len(blocks) == 1 and places[0][1] is not None:
+        return slabs[blocks.pop()][:, [place for _, place in places]]
+    columns = [slabs[block] if k is None else slabs[block][:, k] for block, k in places]
+    return np.stack(columns, axis=1)
 
 
 def _plain(values: Any) -> ak.Array:

@@ -62,14 +62,22 @@ class RootTable(Table):
     def _read(
         self, fields: list[str], rows: int, start: int, stop: int | None
     ) -> Iterator[Mapping[str, ak.Array]]:
-        stop = self.entries if stop is None else stop
+        stop = (self.entries or 0) if stop is None else stop
         if start == stop:
+            return
+        if self._branches and stop - start <= rows:
+            yield {field: self._one(field, start, stop) for field in fields}
             return
         names = {field: self._name(field) for field in fields}
         for chunk in self._tree.iterate(
             **self._only(fields), step_size=rows, entry_start=start, entry_stop=stop, library="ak"
         ):
             yield {field: chunk[name] for field, name in names.items()}
+
+    def _one(self, field: str, start: int, stop: int) -> ak.Array:
+        """Return one block of a branch without uproot's search by name, slow in a wide tree."""
+        branch = self._branches[field]
+        return branch.array(entry_start=start, entry_stop=stop, library="ak")
 
     def _name(self, field: str) -> str:
         return str(self._branches[field].name) if self._branches else field
