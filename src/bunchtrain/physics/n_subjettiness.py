@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from bunchtrain.physics.clustering import CACHE, bytes_each, cluster
+from bunchtrain.physics.clustering import CACHE, bytes_each, exclusive_axes
 from bunchtrain.physics.kinematics import azimuth, facing, is_narrow, rapidity, transverse, wrapped
 from bunchtrain.physics.packed import (
     MEMORY,
@@ -41,13 +41,13 @@ def n_subjettiness(
     values = np.zeros((len(lengths), len(n)))
     for rows in descending(lengths, bytes_each, min(memory, CACHE)):
         packed, _ = facing(momenta[point_numbers(lengths, rows)], lengths[rows])
-        trees = cluster(packed, lengths[rows], kt=True, left=n)
+        seeds = exclusive_axes(packed, lengths[rows], n)
         points = _Points(packed)
         for column, number in enumerate(n):
             full = int(np.count_nonzero(lengths[rows] > number))
             if full:
                 some = points.first(int(lengths[rows[:full]].sum()))
-                found = trees.axes[number][:full]
+                found = seeds[number][:full]
                 if axes == "one_pass_kt":
                     found = _minimised(some, lengths[rows[:full]], found, beta)
                 values[rows[:full], column] = _tau(some, lengths[rows[:full]], found, beta, radius)
