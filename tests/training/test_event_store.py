@@ -61,8 +61,7 @@ def test_prefetch_keeps_order_and_raises_in_place() -> None:
 
     seen = []
     try:
-        for number in prefetch(numbers()):
-            seen.append(number)
+        seen.extend(prefetch(numbers()))
     except ValueError as problem:
         seen.append(str(problem))
     assert seen == [0, 1, 2, 3, 4, "at the end"]

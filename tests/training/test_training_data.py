@@ -1,3 +1,5 @@
+from itertools import chain
+
 import awkward as ak
 import pytest
 import torch
@@ -61,4 +63,4 @@ def test_cutting_keeps_events_and_order(sizes: list[int], length: int) -> None:
     blocks = [ak.Array(list(range(total)))[i : i + length] for i in range(0, total, length)]
     pieces = [piece.tolist() for piece in cut(blocks, sizes)]
     assert [len(piece) for piece in pieces] == sizes
-    assert sum(pieces, []) == list(range(total))
+    assert list(chain(*pieces)) == list(range(total))

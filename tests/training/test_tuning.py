@@ -104,5 +104,8 @@ def test_wrong_spaces_are_refused(space, message, tmp_path) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Ray leaves sockets open when it stops
 def test_trials_run_on_ray(tmp_path) -> None:
-    rows = tune(parabola, search(tmp_path, 3), engine="ray", parallel=2)
+    def line(overrides, report) -> float:  # a local function travels to the workers by value
+        return float(overrides["model.k"])
+
+    rows = tune(line, search(tmp_path, 3), engine="ray", parallel=2)
     assert len(rows) == 3

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -81,7 +80,7 @@ class Artefact:
         device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
         parts = [
             self.network(store.take(chosen).to(device).inputs)
-            for chosen in torch.arange(len(store)).split(rows)
+            for chosen in torch.split(torch.arange(len(store)), rows)
         ]
         return {head: torch.cat([p[head].float().cpu() for p in parts]) for head in parts[0]}
 

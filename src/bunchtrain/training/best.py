@@ -8,6 +8,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from bunchtrain.training.history import History
+from bunchtrain.training.module import Module
 
 
 class Best(Callback):
@@ -23,6 +24,7 @@ class Best(Callback):
         row = self.history.rows[-1]
         if row["validation_loss"] < self.loss:
             self.loss, self.epoch = row["validation_loss"], int(row["epoch"])
+            assert isinstance(module, Module)  # what the trainer was given
             state = module.network.state_dict()
             self.weights = {name: value.detach().cpu().clone() for name, value in state.items()}
         trainer.should_stop = trainer.should_stop or self.is_over

@@ -25,6 +25,7 @@ class Checkpoint(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Write the checkpoint."""
+        assert isinstance(module, Module)  # what the trainer was given
         if not trainer.is_global_zero:
             return
         state = {
@@ -32,7 +33,7 @@ class Checkpoint(Callback):
             "module": module.state_dict(),
             "optimiser": trainer.optimizers[0].state_dict(),
             "precision": trainer.precision_plugin.state_dict(),
-            "plateau": asdict(module.plateau),  # type: ignore[arg-type]  # a dataclass
+            "plateau": asdict(module.plateau),
             "rows": self.history.rows,
             "best": {k: getattr(self.best, k) for k in ("loss", "epoch", "weights")},
         }
@@ -40,6 +41,7 @@ class Checkpoint(Callback):
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Go on at the end of the last whole epoch."""
+        assert isinstance(module, Module)  # what the trainer was given
         if not self.resume:
             return
         state = read_tensors(self.path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import awkward as ak
@@ -98,7 +99,8 @@ class Data(LightningDataModule):
         held = self.stores.get(split)
         total = len(held) if held else self.cache.rows[split]
         count = -(-total // self.batch_size)
-        return np.diff(np.arange(count + 1) * total // count).tolist()
+        sizes: list[int] = np.diff(np.arange(count + 1) * total // count).tolist()
+        return sizes
 
     def batches(self, split: str, epoch: int | None) -> Iterator[Batch]:
         """Yield this worker's share of each global batch; `epoch` None leaves them unshuffled."""
@@ -131,7 +133,7 @@ class Data(LightningDataModule):
         mine = np.flatnonzero(place == self.rank)
         store = EventStore([self.represent(block[mine])])
         bounds = np.searchsorted(number[mine], np.arange(len(sizes) + 1))
-        for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, stop in pairwise(bounds.tolist()):
             yield store.take(torch.arange(start, stop))
 
     def train_dataloader(self) -> Batches:

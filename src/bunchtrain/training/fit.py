@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import resource
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +22,7 @@ from bunchtrain.training.data import Data
 from bunchtrain.training.files import write_text
 from bunchtrain.training.history import History
 from bunchtrain.training.module import Module, parameters
+from bunchtrain.training.peak import peak_mb, reset_peak
 from bunchtrain.training.place import Place
 from bunchtrain.training.progress import Progress
 from bunchtrain.training.quiet import quiet
@@ -51,12 +50,13 @@ def fit(
     """
     if task.settings["threads"]:
         torch.set_num_threads(task.settings["threads"])
+    reset_peak()
     with quiet():
         data = Data(task, place.rank, place.workers)
         network = _fresh_network(data)
         artefact = Artefact(data.task, data.representation, network)
         if not network.is_fitted:
-            extra = [Watch(watch, artefact)] if watch else []
+            extra: list[Callback] = [Watch(watch, artefact)] if watch else []
             figures = _fit_network(artefact, place, data, extra, resume, progress)
         elif place.rank == 0:
             figures = fit_trees(artefact, data)
@@ -125,12 +125,11 @@ def summarise(
     artefact: Artefact, status: Literal["interrupted", "finished"], figures: Figures
 ) -> None:
     """Write `training.json`: status, figures, parameters and the peak memory of this worker."""
-    scale = 2**20 if sys.platform == "darwin" else 2**10  # the unit differs between systems
     summary: dict[str, Any] = {
         "status": status,
         **figures,
         "parameters": parameters(artefact.network),
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale,
+        "peak_rss_mb": peak_mb(),
     }
     write_text(Path(artefact.task.folder) / "training.json", json.dumps(summary, indent=1))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from bunchtrain.training.schedules import Plateau, factor
 from bunchtrain.training.seeds import mixed
 from bunchtrain.training.task import Task
 
-_OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
+_OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "radam": torch.optim.RAdam,
@@ -122,14 +123,18 @@ class Module(LightningModule):
         done = self.current_epoch * self.steps + number
         progress = (done + 1) / (self.settings["epochs"] * self.steps)
         shape = factor(self.settings["schedule"], progress, self.settings["warmup"])
-        for group in self.optimizers(use_pl_optimizer=False).param_groups:
+        for group in self._groups():
             group["lr"] = self.settings["learning_rate"] * shape * self.plateau.factor
 
     @property
     def learning_rate(self) -> float:
         """The learning rate of the last step."""
-        rate: float = self.optimizers(use_pl_optimizer=False).param_groups[0]["lr"]
-        return rate
+        return float(self._groups()[0]["lr"])
+
+    def _groups(self) -> list[dict[str, Any]]:
+        optimiser: Any = self.optimizers(use_pl_optimizer=False)
+        groups: list[dict[str, Any]] = optimiser.param_groups
+        return groups
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimiser of the study."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from bunchtrain.errors import MachineError, StudyError
 from bunchtrain.training.cluster import connected
 from bunchtrain.training.failure import forget_failure, raise_failure
@@ -49,14 +51,14 @@ class Ray:
             self._train(task, resume)
 
     def _train(self, task: Task, resume: bool) -> None:
-        import torch
         from ray.train import RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
 
+        accelerated = torch.cuda.is_available()
         trainer = TorchTrainer(
             _work,
             train_loop_config={"folder": task.folder, "resume": resume},
-            scaling_config=ScalingConfig(self.workers, use_gpu=torch.cuda.is_available()),
+            scaling_config=ScalingConfig(num_workers=self.workers, use_gpu=accelerated),
             run_config=RunConfig(storage_path=os.path.abspath(task.folder), name="ray"),
         )
         try:
