@@ -24,6 +24,14 @@ def test_features_are_those_of_the_physics():
     np.testing.assert_allclose(table[:, 3] ** 2, squared, rtol=1e-3, atol=0.1)
 
 
+def test_points_that_fail_a_condition_do_not_count():
+    pt, eta, phi, lengths = plane_jets(most=30)
+    features = JetFeatures(features=["multiplicity"], where="pt > 20")
+    table = features(as_events(pt, eta, phi, lengths))["table"]
+    expected = [(part > 20).sum() for part in np.split(pt, np.cumsum(lengths)[:-1])]
+    assert table[:, 0].tolist() == expected
+
+
 def test_all_are_finite_and_zero_without_points():
     jets = plane_jets()
     table = JetFeatures()(as_events(*jets))["table"]

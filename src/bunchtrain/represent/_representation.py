@@ -30,7 +30,10 @@ class Representation(ABC):
     @property
     @abstractmethod
     def sizes(self) -> dict[str, Size]:
-        """Return tensor name → size of one row, `{"features": 7, "coordinates": 2}`."""
+        """Return tensor name → size of one row, `{"features": 7, "coordinates": 2, "lengths": ()}`.
+
+        All tensors that it gives are there; the size of `edges` is 2, for their two points.
+        """
 
     @property
     @abstractmethod

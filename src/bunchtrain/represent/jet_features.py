@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bunchtrain.columns.expression import Expression
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.physics.energy_correlators import energy_correlators, ratios
 from bunchtrain.physics.kinematics import invariant_mass, transverse
@@ -87,6 +88,7 @@ class JetFeatures(Representation):
               tau4 (β = 1, one-pass kT axes) with their ratios, c2, d2, girth, les_houches, thrust,
               ptd and planar_flow.
     radius    of the jets, the scale of angles.
+    where     condition that a point must fulfil, as `pt > 0.1`.
     memory    bound in bytes on what is kept while computing.
 
     arXiv:1011.2268, arXiv:1402.2657, arXiv:1409.6298
@@ -100,6 +102,7 @@ class JetFeatures(Representation):
         group: str = "constituent",
         features: list[str] = list(FEATURES),  # noqa: B006 - never changed
         radius: float = 0.8,
+        where: str | None = None,
         memory: int = MEMORY,
         normalise: Normalise = "standard",
     ) -> None:
@@ -109,10 +112,11 @@ class JetFeatures(Representation):
                 raise StudyError(f"there is no jet feature named '{name}'{known}")
         self.group, self.features, self.normalise = group, features, normalise
         self.radius, self.memory = radius, memory
+        self.where = None if where is None else Expression(where)
 
     def columns(self, available: Collection[str]) -> list[str]:
-        """Return the columns of the momenta; DataError names the nearest group if there is none."""
-        return needed([], self.group, available)
+        """Return the columns that it reads; DataError names the nearest to a missing one."""
+        return needed([self.where.text] if self.where else [], self.group, available)
 
     @property
     def sizes(self) -> dict[str, Size]:
@@ -127,7 +131,11 @@ class JetFeatures(Representation):
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
         """Return `table` (batch, feature); 0 for a jet without points, NaN for one with NaN."""
         points = Points(events, self.group)
-        jets = _Jets(points.momentum.stacked(), points.lengths, self.radius, self.memory)
+        momenta, lengths = points.momentum.stacked(), points.lengths
+        if self.where is not None:
+            passed = points.evaluate(self.where) > 0
+            momenta, lengths = momenta[passed], sum_by_jet(passed, lengths).astype(np.int64)
+        jets = _Jets(momenta, lengths, self.radius, self.memory)
         table = np.stack([FEATURES[name](jets) for name in self.features], axis=1)
         table[~points.are_finite()] = np.nan
         return {"table": torch.from_numpy(table.astype(np.float32))}
