@@ -1,8 +1,14 @@
 """Proton collisions at 14 TeV from Pythia 8 (arXiv:2203.11601), a batch at a time.
 
-Only a few in a hundred collisions give a jet in the wanted range. Those that cannot are dropped
-early: when the showers have evolved down to 50 GeV, and again before hadronisation. The margins
-are wide, so that about one jet in a hundred is lost.
+Few collisions give a jet in the wanted range. Those that cannot are dropped early: when the showers
+have evolved down to 50 GeV, and again before hadronisation. The margins are wide: about one wanted
+jet in a hundred is lost.
+
+The window in p̂T, 0.6 pt_min < p̂T < 1.6 pt_max, loses more: of jets with 550 < pT < 650 GeV
+(13 ± 2) % of the tops and (2.7 ± 0.3) % of the QCD jets come from 150 < p̂T < 330 GeV, where a hard
+gluon from the initial state gives the boost. These tops look like the others (median mass 175
+against 173 GeV, 63 against 61 constituents); these QCD jets are heavier (91 against 74 GeV). The
+upper end loses nothing that counts.
 """
 
 from __future__ import annotations
