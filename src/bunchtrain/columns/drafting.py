@@ -98,7 +98,7 @@ def _targets(roles: Roles, paths: list[str]) -> Iterator[str]:
     if not classes:
         yield "# TO BE FILLED IN: no column looks like a target. For classes, or for a number:"
         yield "#   label: {classes: {background: truth == 0, signal: truth == 1}}"
-        yield "#   energy: {values: [true_energy]}"
+        yield "#   energy: {values: {energy: true_energy}}"
         yield "targets:"
         yield "  label: {}              # <- TO BE FILLED IN"
         yield ""

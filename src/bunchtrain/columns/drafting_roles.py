@@ -46,13 +46,12 @@ def _is_target_name(name: str) -> bool:
 
 
 def _targets(flat: Sequence[ColumnSummary]) -> list[ColumnSummary]:
-    few = [c for c in flat if 2 <= len(c.values) and _discrete(c) and not _WEIGHT.search(c.name)]
+    few = [c for c in flat if len(c.values) >= 2 and _discrete(c) and not _WEIGHT.search(c.name)]
     named = [c for c in few if _is_target_name(c.name)]
     if named:
         return sorted(named, key=lambda c: (c.type == "string", len(c.values)))
     # A table without header has its label in its first column, as the UCI ones do.
-    first = few[:1] if few and few[0].name == "column_0" else []
-    return first
+    return few[:1] if few and few[0].name == "column_0" else []
 
 
 def _discrete(column: ColumnSummary) -> bool:

@@ -33,14 +33,14 @@ def parse(text: str) -> ast.expr:
     """
     if len(text) > _LONGEST:
         raise error_at(text, None, f"it is longer than {_LONGEST} characters")
-    line = text.replace("\r", " ").replace("\n", " ")
+    line = text.replace("\r", " ").replace("\n", " ").strip()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(line.lstrip(), mode="eval").body
+            tree = ast.parse(line, mode="eval").body
     except SyntaxError as problem:
-        place = f" at character {problem.offset}" if problem.offset else ""
-        raise error_at(text, None, f"{problem.msg}{place}") from None
+        place = problem.offset or len(line) + 1
+        raise error_at(text, None, f"{problem.msg} at character {place}") from None
     except (ValueError, MemoryError, RecursionError):
         raise error_at(text, None, "it cannot be parsed") from None
     _check_depth(text, tree)

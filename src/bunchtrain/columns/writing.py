@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -35,7 +35,8 @@ def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
         reason = problem.strerror or str(problem)
         raise MachineError(f"'{target}' cannot be written: {reason}") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def write_root(path: str | os.PathLike[str], chunks: Iterable[Columns], tree: str) -> int:

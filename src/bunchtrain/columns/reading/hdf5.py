@@ -20,12 +20,12 @@ import numpy as np
 
 from bunchtrain.columns.reading import pandas_table
 from bunchtrain.columns.reading.compression import ready
-from bunchtrain.columns.reading.paths import is_remote, open_binary
+from bunchtrain.columns.reading.paths import openable
 from bunchtrain.columns.reading.table import Table, reading
 
 
 def _open(path: str) -> Any:
-    return h5py.File(open_binary(path) if is_remote(path) else path, "r")
+    return h5py.File(openable(path), "r")
 
 
 def tables(path: str) -> list[str]:

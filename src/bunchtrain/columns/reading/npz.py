@@ -10,7 +10,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from bunchtrain.columns.reading.paths import open_binary
+from bunchtrain.columns.reading.paths import openable
 from bunchtrain.columns.reading.table import Table, reading
 
 
@@ -47,7 +47,7 @@ class NpzTable(Table):
 
     def __init__(self, path: str, name: str) -> None:
         with reading(path):
-            self._archive = zipfile.ZipFile(open_binary(path))
+            self._archive = zipfile.ZipFile(openable(path))
             names = [n.removesuffix(".npy") for n in self._archive.namelist() if n.endswith(".npy")]
             members = dict(_members(self._archive, names))
             super().__init__(path, name, _events(members))
@@ -69,7 +69,7 @@ class NpzTable(Table):
         if key in self._offsets:
             return
         lists = next((o for o, at in self._offsets.items() if member.shape[:1] == (at[-1],)), None)
-        flat = member.shape[:1] == (self.entries,)
+        flat = member.shape[:1] == (self.entries,) and not (lists and len(member.shape) == 2)
         upside = member.fortran and len(member.shape) > 1
         if not (flat or lists) or upside or member.dtype.kind not in "fiub":
             self.unreadable[key] = _why(member, self.entries or 0)

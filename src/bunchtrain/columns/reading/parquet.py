@@ -9,7 +9,7 @@ import awkward as ak
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bunchtrain.columns.reading.paths import open_binary
+from bunchtrain.columns.reading.paths import openable
 from bunchtrain.columns.reading.table import Table, reading
 
 
@@ -18,7 +18,7 @@ class ParquetTable(Table):
 
     def __init__(self, path: str, name: str) -> None:
         with reading(path):
-            self._file = pq.ParquetFile(open_binary(path))
+            self._file = pq.ParquetFile(openable(path))
             super().__init__(path, name, int(self._file.metadata.num_rows))
             self._floats = _with_missing(self._file)
             for field in self._file.schema_arrow:

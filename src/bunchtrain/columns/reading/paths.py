@@ -119,6 +119,11 @@ def open_binary(path: str) -> Any:
     return system.open(inner, "rb")
 
 
+def openable(path: str) -> Any:
+    """Return what libraries open: a local path as it is, a remote one as an opened file."""
+    return open_binary(path) if is_remote(path) else path
+
+
 def fingerprint(path: str) -> str:
     """Return a text that changes when the file does, without reading all of it.
 

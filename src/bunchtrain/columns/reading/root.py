@@ -9,7 +9,7 @@ from typing import Any
 import awkward as ak
 import uproot
 
-from bunchtrain.columns.reading.paths import is_remote, open_binary
+from bunchtrain.columns.reading.paths import openable
 from bunchtrain.columns.reading.table import Table, reading
 
 
@@ -21,7 +21,7 @@ def tables(path: str) -> list[str]:
 
 
 def _open(path: str) -> Any:
-    return uproot.open(open_binary(path) if is_remote(path) else path)
+    return uproot.open(openable(path))
 
 
 class RootTable(Table):
