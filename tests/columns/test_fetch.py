@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from bunchtrain.columns.published import PublishedSample, fetch, registry
+from bunchtrain.columns.published import SAMPLES, PublishedSample, fetch
 from bunchtrain.errors import DataError, MachineError
 
 CONTENT = {"train.h5": b"jets" * 50_000, "val.h5": b"more jets" * 1000}
@@ -115,10 +115,9 @@ def test_the_nearest_sample_and_file_are_named(tmp_path):
 
 
 def test_the_registry_is_complete_and_well_formed():
-    samples = registry()
-    assert {"top_tagging", "jetclass", "lhc_olympics", "quark_gluon"} <= set(samples)
-    assert len(samples["quark_gluon"].files) == 20
-    for entry in samples.values():
+    assert {"top_tagging", "jetclass", "lhc_olympics", "quark_gluon"} <= set(SAMPLES)
+    assert len(SAMPLES["quark_gluon"].files) == 20
+    for entry in SAMPLES.values():
         assert re.fullmatch(r"10\.5281/zenodo\.\d+", entry.doi)
         assert entry.address.endswith(f"{entry.doi.rpartition('.')[2]}/files")
         for checksum in entry.files.values():

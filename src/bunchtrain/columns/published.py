@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -29,18 +28,19 @@ class PublishedSample:
     files: Mapping[str, str]
 
 
-@cache
-def registry() -> dict[str, PublishedSample]:
-    """Return all samples that are known, by their short names."""
+def _registry() -> dict[str, PublishedSample]:
     text = files("bunchtrain.columns").joinpath("published.yaml").read_text(encoding="utf-8")
     return {name: PublishedSample(**entry) for name, entry in yaml.safe_load(text).items()}
+
+
+SAMPLES = _registry()
 
 
 def fetch(
     name: str,
     folder: str | Path | None = None,
     patterns: Sequence[str] = (),
-    known: Mapping[str, PublishedSample] | None = None,
+    known: Mapping[str, PublishedSample] = SAMPLES,
 ) -> list[Path]:
     """Return the files of a published sample, loading those that are not here yet.
 
@@ -52,17 +52,16 @@ def fetch(
         folder: Where the files go; `samples/<name>` under $BUNCHTRAIN_CACHE or
             ~/.cache/bunchtrain if unset.
         patterns: Names or globs of the files that are wanted, as `val*`; all if empty.
-        known: Samples to choose from; those of the toolkit if unset.
+        known: Samples to choose from.
 
     Raises:
         DataError: No such sample or file, or a wrong checksum.
         MachineError: No network, an answer other than the file, or no space.
     """
-    samples = registry() if known is None else known
-    if name not in samples:
-        hint = nearest(name, samples) or f"; there are {one_of(samples)}"
+    if name not in known:
+        hint = nearest(name, known) or f"; there are {one_of(known)}"
         raise DataError(f"there is no published sample named '{name}'{hint}")
-    sample = samples[name]
+    sample = known[name]
     wanted = _chosen(name, sample, patterns)
     cache_folder = os.environ.get("BUNCHTRAIN_CACHE") or "~/.cache/bunchtrain"
     place = Path(folder or Path(cache_folder) / "samples" / name).expanduser()

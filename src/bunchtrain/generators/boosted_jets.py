@@ -28,10 +28,11 @@ RECIPE = 1  # raise when a change of the code changes the jets
 
 
 class BoostedJets(Source):
-    """Boosted top and QCD jets from Pythia, in turn: event 0 is a top, event 1 a QCD jet.
+    """Boosted top and QCD jets from Pythia and FastJet with a parametric detector.
 
-    The jets depend on the seed and on their number in the sample alone: a larger sample begins
-    with the jets of a smaller one, and any number of processes makes the same jets.
+    They come in turn, event 0 a top, event 1 a QCD jet. The jets depend on the seed and on their
+    number in the sample alone: a larger sample begins with the jets of a smaller one, and any
+    number of processes makes the same jets.
 
     Args:
         jets: Number of jets, half of them tops.
