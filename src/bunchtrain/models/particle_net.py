@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from bunchtrain.models.layers.edge_convolution import EdgeConvolution, normalise
+from bunchtrain.models.layers.edge_convolution import EdgeConvolution
 from bunchtrain.models.layers.nearest_neighbours import nearest_neighbours
+from bunchtrain.models.layers.normalisation import normalise
 from bunchtrain.models.layers.packing import segment_mean
 
 

@@ -9,6 +9,7 @@ from torch.nn import functional
 from bunchtrain.models.layers import edge_layers
 from bunchtrain.models.layers.edges import Edges
 from bunchtrain.models.layers.matrix_product import linear
+from bunchtrain.models.layers.normalisation import folded, normalise, remember
 
 
 class EdgeConvolution(nn.Module):
@@ -89,34 +90,3 @@ class EdgeConvolution(nn.Module):
         for norm, mean, variance in zip(self.norms, found[::2], found[1::2], strict=True):
             remember(norm, mean, variance, len(edges.sender))
         return convolved
-
-
-def normalise(values: Tensor, norm: nn.Module) -> Tensor:
-    """Return values normalised; by the running moments where one row alone has no variance."""
-    assert isinstance(norm, nn.BatchNorm1d)
-    if norm.training and values.shape[0] > 1:
-        normalised: Tensor = norm(values)
-        return normalised
-    mean, variance = norm.running_mean, norm.running_var
-    return functional.batch_norm(values, mean, variance, norm.weight, norm.bias, eps=norm.eps)
-
-
-def folded(norm: nn.Module) -> tuple[Tensor, Tensor]:
-    """Return s and t of s·z + t, what batch normalisation does by its running moments."""
-    assert isinstance(norm, nn.BatchNorm1d)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-    return scale, torch.addcmul(norm.bias, norm.running_mean, scale, value=-1)
-
-
-@torch.no_grad()
-def remember(norm: nn.Module, mean: Tensor, variance: Tensor, number: int) -> None:
-    """Move the running moments towards these, as batch normalisation does."""
-    assert isinstance(norm, nn.BatchNorm1d)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    norm.num_batches_tracked += 1
-    norm.running_mean.lerp_(mean, norm.momentum or 0.1)
-    norm.running_var.lerp_(variance * number / (number - 1), norm.momentum or 0.1)

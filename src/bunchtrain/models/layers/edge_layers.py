@@ -103,16 +103,16 @@ class EdgeLayers(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of P, Q and the parameters."""
         weights, run = ctx.saved_tensors, ctx.run
-        if run is None:
-            raise RuntimeError("the gradient of an edge convolution can be asked for only once")
-        ctx.run = None
-        dy, sums = _top(run, gradient)
+        lease = Lease()
+        dy, sums = _top(run, gradient, lease)
         gradients: tuple[Tensor, ...] = ()
         for depth in range(run.last, 0, -1):
-            dy, sums, found = _through(run, depth, dy, sums, weights[depth - 1])
+            dy, sums, found = _through(run, depth, dy, sums, weights[depth - 1], lease)
             gradients = (*found, *gradients)
         *to_points, d_gamma, d_beta = _to_points(run, dy, sums)
-        run.lease.give_back()
+        lease.give_back()
+        if not torch._C._autograd._get_current_graph_task_keep_graph():  # type: ignore[attr-defined]
+            run.lease.give_back()  # nothing can ask for this gradient again
         return (*to_points, None, None, d_gamma, d_beta, *gradients)
 
 
@@ -182,11 +182,11 @@ def _pull(
     sums.add(dy[part], run.z(layer, part), spoiled=a)
 
 
-def _top(run: _Run, gradient: Tensor) -> tuple[Tensor, Sums]:
+def _top(run: _Run, gradient: Tensor, lease: Lease) -> tuple[Tensor, Sums]:
     """Return dy of the last layer, and its sums, from the gradient of the points."""
     edges = run.edges
     share = gradient / edges.degree.clamp(min=1)[:, None]
-    dy, sums = run.lease.empty((run.number, share.shape[1]), share), Sums(share)
+    dy, sums = lease.empty((run.number, share.shape[1]), share), Sums(share)
     for _, part in edges.chunks:
         a = run.activation(run.last, part)
         _pull(run, run.last, dy, sums, share.index_select(0, edges.receiver[part]), a, part)
@@ -203,11 +203,11 @@ def _of_z(run: _Run, layer: int, sums: Sums) -> tuple[Tensor, Tensor, Tensor, Te
 
 
 def _through(
-    run: _Run, layer: int, dy: Tensor, sums: Sums, weight: Tensor
+    run: _Run, layer: int, dy: Tensor, sums: Sums, weight: Tensor, lease: Lease
 ) -> tuple[Tensor, Sums, tuple[Tensor, Tensor, Tensor]]:
     """Return dy of the layer below and its sums; dW, dγ and dβ of this layer."""
     d_gamma, d_beta, b, c = _of_z(run, layer, sums)
-    below, back = run.lease.empty((run.number, weight.shape[1]), dy), weight.t().contiguous()
+    below, back = lease.empty((run.number, weight.shape[1]), dy), weight.t().contiguous()
     d_weight, sums = torch.zeros_like(weight), Sums(weight)
     for _, part in run.edges.chunks:
         dz = torch.addcmul(b, run.z(layer, part), c).addcmul_(dy[part], run.norms[layer].s)

@@ -23,14 +23,14 @@ def segment_ids(lengths: Tensor, points: int) -> Tensor:
     if torch.compiler.is_exporting():  # repeat_interleave has a shape that no exporter can know
         position = torch.arange(points, device=lengths.device)
         return (position[:, None] >= lengths.cumsum(0)).sum(1)
-    jets = torch.arange(len(lengths), device=lengths.device)
+    jets = torch.arange(lengths.shape[0], device=lengths.device)
     return jets.repeat_interleave(lengths, output_size=points)
 
 
 def segment_sum(values: Tensor, lengths: Tensor) -> Tensor:
     """Return the sum over each jet's points: (batch, ...) from (points, ...); 0 for no point."""
-    total = values.new_zeros((len(lengths), *values.shape[1:]))
-    return total.index_add(0, segment_ids(lengths, len(values)), values)
+    total = values.new_zeros((lengths.shape[0], *values.shape[1:]))
+    return total.index_add(0, segment_ids(lengths, values.shape[0]), values)
 
 
 def segment_mean(values: Tensor, lengths: Tensor) -> Tensor:
@@ -41,8 +41,8 @@ def segment_mean(values: Tensor, lengths: Tensor) -> Tensor:
 
 def segment_max(values: Tensor, lengths: Tensor) -> Tensor:
     """Return the largest of each jet: (batch, ...) from (points, ...); 0 for no point."""
-    jet = segment_ids(lengths, len(values)).view(-1, *[1] * (values.ndim - 1)).expand_as(values)
-    largest = values.new_zeros((len(lengths), *values.shape[1:]))
+    jet = segment_ids(lengths, values.shape[0]).view(-1, *[1] * (values.ndim - 1)).expand_as(values)
+    largest = values.new_zeros((lengths.shape[0], *values.shape[1:]))
     return largest.scatter_reduce(0, jet, values, "amax", include_self=False)
 
 
@@ -51,7 +51,7 @@ def segment_softmax(scores: Tensor, lengths: Tensor) -> Tensor:
 
     exp(s_i − max s) / Σ_j exp(s_j − max s), where j runs over the points of the jet of i.
     """
-    jet = segment_ids(lengths, len(scores))
+    jet = segment_ids(lengths, scores.shape[0])
     raised = (scores - segment_max(scores.detach(), lengths)[jet]).exp()
     return raised / segment_sum(raised, lengths)[jet]
 

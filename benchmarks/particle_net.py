@@ -1,0 +1,134 @@
+"""ParticleNet beside weaver-core's, in one run: jets per second of both, one thread.
+
+Jets have 20–80 particles, which weaver-core gets in 128 slots; widths are the paper's. Rates are
+from the processor time of this process, so that neighbours on a busy machine do not enter, and
+repeats alternate between the two; a ratio is the median of the ratios of neighbouring repeats.
+Needs `pip install --no-deps weaver-core==0.5.3` (for this benchmark only).
+
+    python benchmarks/particle_net.py [--jets 64] [--repeats 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from statistics import median
+from time import process_time
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+from torch import Tensor, nn
+
+from bunchtrain.models.particle_net import ParticleNet
+
+SLOTS, FEATURES, K = 128, 7, 16
+CHANNELS = ((64, 64, 64), (128, 128, 128), (256, 256, 256))
+
+
+def peer() -> nn.Module:
+    try:
+        from weaver.nn.model.ParticleNet import ParticleNet as Peer
+    except ImportError:
+        raise SystemExit(
+            "weaver-core is not installed; run: pip install --no-deps weaver-core==0.5.3"
+        ) from None
+    layers = [(K, channels) for channels in CHANNELS]
+    return Peer(FEATURES, 2, layers, [(256, 0.1)], use_fusion=False)
+
+
+def share_weights(ours: ParticleNet, theirs: nn.Module) -> None:
+    """Copy parameters and running moments from weaver-core's network to ours."""
+
+    def norm(to: nn.Module, of: nn.Module) -> None:
+        to.load_state_dict(of.state_dict())
+
+    norm(ours.input_norm, theirs.bn_fts)
+    with torch.no_grad():
+        for block, other in zip(ours.convolutions, theirs.edge_convs, strict=True):
+            for weight, convolution in zip(block.weights, other.convs, strict=True):
+                weight.copy_(convolution.weight[:, :, 0, 0])
+            for here, there in zip(block.norms, other.bns, strict=True):
+                norm(here, there)
+            block.shortcut.weight.copy_(other.sc.weight[:, :, 0])
+            norm(block.shortcut_norm, other.sc_bn)
+    ours.head[0].load_state_dict(theirs.fc[0][0].state_dict())
+    ours.head[3].load_state_dict(theirs.fc[1].state_dict())
+
+
+def jets(number: int, low: int, high: int, slots: int) -> tuple[tuple[Tensor, ...], ...]:
+    """Return the same random jets packed, for ours, and padded, for weaver-core's."""
+    lengths = torch.randint(low, high + 1, (number,))
+    mask = torch.arange(slots) < lengths[:, None]
+    features, points = torch.randn(number, slots, FEATURES), torch.randn(number, slots, 2)
+    packed = (features[mask], points[mask], lengths)
+    real = mask[:, None].float()
+    return packed, (points.mT * real, features.mT * real, mask[:, None])
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = process_time()
+    work()
+    return process_time() - start
+
+
+def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object], args) -> None:
+    for _ in range(2):
+        ours()
+        theirs()
+    pairs = [(seconds(ours), seconds(theirs)) for _ in range(args.repeats)]
+    here, there = (args.jets / median(times) for times in zip(*pairs, strict=True))
+    ratios = sorted(b / a for a, b in pairs)
+    print(
+        f"{name:10} bunchtrain {here:7.1f} jets/s   weaver-core {there:6.1f} jets/s   "
+        f"ratio {median(ratios):5.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f})"
+    )
+
+
+def trainer(network: nn.Module, inputs: tuple[Tensor, ...], target: Tensor) -> Callable[[], None]:
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(*inputs), target).backward()
+        optimizer.step()
+
+    return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jets", type=int, default=64, help="jets of a batch")
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    theirs, ours = peer(), ParticleNet(FEATURES, 2, 2)
+    packed, padded = jets(args.jets, 20, 80, SLOTS)
+    target = torch.randint(2, (args.jets,))
+    compare("training", trainer(ours, packed, target), trainer(theirs, padded, target), args)
+    share_weights(ours, theirs)
+    ours.eval(), theirs.eval()
+    with torch.no_grad():
+        compare("inference", lambda: ours(*packed), lambda: theirs(*padded), args)
+        for kind in (torch.float64, torch.float32):
+            agree(ours.to(kind), theirs.to(kind), kind)
+
+
+def agree(ours: nn.Module, theirs: nn.Module, kind: torch.dtype) -> None:
+    """Print the largest difference on jets without padding.
+
+    In single precision two neighbours at nearly the same distance may swap between any two
+    implementations, so that the comparison in double precision is the one of the networks.
+    """
+    packed, padded = jets(64, 50, 50, 50)
+    here = ours(*(t.to(kind) if t.is_floating_point() else t for t in packed))
+    there = theirs(*(t.to(kind) if t.is_floating_point() else t for t in padded))
+    apart = (here - there).abs().amax(1)
+    name = str(kind).removeprefix("torch.")
+    print(f"largest difference, {name}: {apart.max():.1e}; median of jets {apart.median():.1e}")
+
+
+if __name__ == "__main__":
+    main()
