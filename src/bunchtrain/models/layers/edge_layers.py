@@ -66,7 +66,7 @@ def infer(
     A layer is weight (out, in) and bias (out,). There is no gradient.
     """
     convolved = []
-    for at, part in edges.chunks:
+    for at, part in edges.chunks(sent.shape[1]):
         values = along(sent, received, edges, part).relu_()
         for weight, bias in layers:
             values = product(values, weight, bias, relu=True)
@@ -91,7 +91,7 @@ class EdgeLayers(torch.autograd.Function):
             run.append(weight, gamma, beta)
         convolved = [
             mean_of_edges(run.activation(run.last, part), edges, at, part)
-            for at, part in edges.chunks
+            for at, part in run.chunks
         ]
         ctx.run = run
         ctx.save_for_backward(*parameters[2::3])
@@ -121,7 +121,7 @@ class _Run:
 
     def __init__(self, sent: Tensor, received: Tensor, edges: Edges, epsilon: float) -> None:
         self.sent, self.received, self.edges, self.epsilon = sent, received, edges, epsilon
-        self.number = len(edges.sender)
+        self.number, self.chunks = len(edges.sender), edges.chunks(sent.shape[1])
         self.kept: list[Tensor] = []  # (edges, channel) each
         self.norms: list[Norm] = []
         self.statistics: list[Tensor] = []
@@ -138,9 +138,13 @@ class _Run:
             return self.kept[layer - 1][part]
         return along(self.sent, self.received, self.edges, part)
 
+    def activate(self, layer: int, z: Tensor) -> Tensor:
+        """Return a of a layer from its z: (edges, channel)."""
+        return torch.addcmul(self.norms[layer].t, z, self.norms[layer].s).relu_()
+
     def activation(self, layer: int, part: slice) -> Tensor:
         """Return a of a layer for some edges: (edges, channel)."""
-        return torch.addcmul(self.norms[layer].t, self.z(layer, part), self.norms[layer].s).relu_()
+        return self.activate(layer, self.z(layer, part))
 
     def normalise_first(self, gamma: Tensor, beta: Tensor) -> None:
         """Centre z of the first layer and find its norm."""
@@ -149,7 +153,7 @@ class _Run:
         shift = (sends @ self.sent + receives @ self.received) / self.number
         self.received = self.received - shift
         sums = Sums(gamma)
-        for _, part in self.edges.chunks:
+        for _, part in self.chunks:
             z = self.z(0, part)
             sums.add(z, z, spoiled=z)
         self._normalise(sums, shift, gamma, beta)
@@ -158,7 +162,7 @@ class _Run:
         """Make z of the next layer, less its mean over the first piece, and find its norm."""
         kept = self.lease.empty((self.number, len(weight)), weight)
         sums, shift = Sums(gamma), None
-        for _, part in self.edges.chunks:
+        for _, part in self.chunks:
             z = product(self.activation(self.last, part), weight)
             shift = z.mean(0) if shift is None else shift
             torch.sub(z, shift, out=kept[part])
@@ -174,12 +178,10 @@ class _Run:
         self.statistics += [mean + shift, variance]
 
 
-def _pull(
-    run: _Run, layer: int, dy: Tensor, sums: Sums, da: Tensor, a: Tensor, part: slice
-) -> None:
-    """Write dy = da·[a > 0] of some edges to `dy` and add it to `sums`; spoils a."""
-    torch.ops.aten.threshold_backward.grad_input(da, a, 0, grad_input=dy[part])
-    sums.add(dy[part], run.z(layer, part), spoiled=a)
+def _pull(dy: Tensor, sums: Sums, da: Tensor, z: Tensor, a: Tensor) -> None:
+    """Write dy = da·[a > 0] of some edges, (edges, channel), and add it to `sums`; spoils a."""
+    torch.ops.aten.threshold_backward.grad_input(da, a, 0, grad_input=dy)
+    sums.add(dy, z, spoiled=a)
 
 
 def _top(run: _Run, gradient: Tensor, lease: Lease) -> tuple[Tensor, Sums]:
@@ -187,9 +189,9 @@ def _top(run: _Run, gradient: Tensor, lease: Lease) -> tuple[Tensor, Sums]:
     edges = run.edges
     share = gradient / edges.degree.clamp(min=1)[:, None]
     dy, sums = lease.empty((run.number, share.shape[1]), share), Sums(share)
-    for _, part in edges.chunks:
-        a = run.activation(run.last, part)
-        _pull(run, run.last, dy, sums, share.index_select(0, edges.receiver[part]), a, part)
+    for _, part in run.chunks:
+        z, da = run.z(run.last, part), share.index_select(0, edges.receiver[part])
+        _pull(dy[part], sums, da, z, run.activate(run.last, z))
     return dy, sums
 
 
@@ -209,18 +211,19 @@ def _through(
     d_gamma, d_beta, b, c = _of_z(run, layer, sums)
     below, back = lease.empty((run.number, weight.shape[1]), dy), weight.t().contiguous()
     d_weight, sums = torch.zeros_like(weight), Sums(weight)
-    for _, part in run.edges.chunks:
+    for _, part in run.chunks:
         dz = torch.addcmul(b, run.z(layer, part), c).addcmul_(dy[part], run.norms[layer].s)
-        a = run.activation(layer - 1, part)
+        z = run.z(layer - 1, part)
+        a = run.activate(layer - 1, z)
         d_weight += product(dz.t(), a.t())
-        _pull(run, layer - 1, below, sums, product(dz, back), a, part)
+        _pull(below[part], sums, product(dz, back), z, a)
     return below, sums, (d_weight, d_gamma, d_beta)
 
 
 def _to_points(run: _Run, dy: Tensor, sums: Sums) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return dP, dQ, and dγ and dβ of the first layer; dy becomes dz."""
     d_gamma, d_beta, b, c = _of_z(run, 0, sums)
-    for _, part in run.edges.chunks:
+    for _, part in run.chunks:
         z = run.z(0, part)
         torch.addcmul(torch.addcmul(b, z, c, out=z), dy[part], run.norms[0].s, out=dy[part])
     order, first, _ = run.edges.by_sender

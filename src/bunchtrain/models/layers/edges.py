@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -13,8 +12,8 @@ from torch.nn import functional
 
 from bunchtrain.models.layers.packing import starts
 
-#: Edges worked on at a time on a CPU: what they hold stays in its cache.
-CHUNK = 1024
+#: Numbers that a piece of a tensor along the edges holds: some pieces fit in a CPU's cache.
+CHUNK = 2**18
 
 
 @dataclass(frozen=True)
@@ -44,17 +43,15 @@ class Edges:
         number = torch.bincount(self.sender, minlength=len(self.degree))
         return order, starts(number), number
 
-    @cached_property
-    def chunks(self) -> list[tuple[slice, slice]]:
-        """Points and their edges, about `CHUNK` edges at a time."""
-        return list(self._chunks())
-
-    def _chunks(self) -> Iterator[tuple[slice, slice]]:
+    def chunks(self, width: int) -> list[tuple[slice, slice]]:
+        """Return points and their edges, as many as stay in the cache with `width` channels."""
         points, edges = len(self.degree), len(self.sender)
-        step = max(1, CHUNK * points // max(edges, 1))
+        step = max(1, CHUNK // width * points // max(edges, 1))
         bounds = [*self.first[::step].tolist(), edges]
-        for number, (begin, end) in enumerate(pairwise(bounds)):
-            yield slice(number * step, (number + 1) * step), slice(begin, end)
+        return [
+            (slice(number * step, (number + 1) * step), slice(begin, end))
+            for number, (begin, end) in enumerate(pairwise(bounds))
+        ]
 
 
 def bag_sum(values: Tensor, members: Tensor, first: Tensor) -> Tensor:
