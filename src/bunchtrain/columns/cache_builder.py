@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from bunchtrain.columns.external_sort import KEY, SortedRuns
+from bunchtrain.columns.freed_memory import give_back
 from bunchtrain.columns.recipe import VERSION, Recipe
 from bunchtrain.columns.selection import BIN, Selection
 from bunchtrain.columns.tables import read, to_events, value_bytes, write
@@ -39,6 +40,7 @@ def write_cache(
         runs.add(selection(chunk))
         if progress is not None:
             progress(selection.cutflow["read"])
+        give_back()
     runs.flush()
     selection.check()
     shards, bytes_held = _write_shards(folder, runs, selection)
@@ -73,6 +75,7 @@ def _write_shards(
             path = folder / f"{name}-{len(shards[name]):05d}.arrow"
             finished = _weighted(table, factors, selection)
             write(finished, path)
+            give_back()
             bytes_held += value_bytes(finished)
             shards[name].append(
                 {"file": path.name, "rows": len(table), "bytes": path.stat().st_size}

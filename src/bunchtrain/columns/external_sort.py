@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bunchtrain.columns.tables import read, take, write
+from bunchtrain.columns.tables import in_one_piece, read, take, write
 from bunchtrain.errors import DataError
 
 #: The column with the sort keys, uint64.
@@ -70,7 +70,7 @@ class SortedRuns:
 
 def _sorted(table: pa.Table) -> pa.Table:
     # Stable, so that equal keys keep the order of the source, however it was cut into runs.
-    return take(table.combine_chunks(), np.argsort(_keys(table), kind="stable"))
+    return take(in_one_piece(table), np.argsort(_keys(table), kind="stable"))
 
 
 def _between(run: pa.Table, low: int, high: int) -> pa.Table:

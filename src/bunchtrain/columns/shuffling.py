@@ -9,7 +9,8 @@ import awkward as ak
 import numpy as np
 import pyarrow as pa
 
-from bunchtrain.columns.tables import read, to_events
+from bunchtrain.columns.freed_memory import give_back
+from bunchtrain.columns.tables import in_one_piece, read, to_events
 
 
 class Shards:
@@ -38,6 +39,7 @@ class Shards:
             chosen = np.sort(starts[first : first + buffer // run])
             events = to_events(self._rows([(a, min(a + run, total)) for a in chosen.tolist()]))
             yield ak.to_packed(events[random.permutation(len(events))])
+            give_back()
 
     def _rows(self, spans: list[tuple[int, int]]) -> pa.Table:
         # Files are opened for this piece only: pages of closed ones no longer count as ours.
@@ -52,7 +54,7 @@ class Shards:
                 piece = opened[shard].slice(inside, stop - start)
                 found.append(piece)
                 start += len(piece)
-        return pa.concat_tables(found).combine_chunks()
+        return in_one_piece(pa.concat_tables(found))
 
 
 def blocks_of(rows: int, pieces: Iterator[ak.Array]) -> Iterator[ak.Array]:

@@ -43,10 +43,15 @@ def to_events(table: pa.Table) -> ak.Array:
     return ak.from_arrow(table)
 
 
+def in_one_piece(table: pa.Table) -> pa.Table:
+    """Return a table without chunks, in memory that is given back as soon as it is freed."""
+    return table.combine_chunks(pa.system_memory_pool())
+
+
 def write(table: pa.Table, path: Path) -> None:
     """Write a table as one Arrow file."""
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table.combine_chunks())
+        writer.write_table(in_one_piece(table))
 
 
 def read(path: Path, columns: Collection[str] | None = None) -> pa.Table:
