@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "evaluation": GROUND | {"columns"},
     "study": GROUND,
 }
-EVERYTHING = {"runs", "cli", "notebook", "__init__"}
+EVERYTHING = {"runs", "cli", "__init__", "__main__"}
 
 
 def station(path: Path) -> str:
@@ -34,10 +34,12 @@ def station(path: Path) -> str:
 
 def imports(path: Path) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             node.body = []
-        elif isinstance(node, ast.ImportFrom):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
             module = node.module or ""
             names = [f"{module}.{alias.name}" for alias in node.names]
             found |= set(names) if module == "bunchtrain" else {module}

@@ -53,6 +53,7 @@ def run(
     """Run a study from data to report."""
     from bunchtrain import runs as api
     from bunchtrain.errors import StudyError
+    from bunchtrain.runs.launch import is_leader
     from bunchtrain.study import load
 
     if resume is not None:
@@ -64,8 +65,9 @@ def run(
     else:
         chosen = load(study, *(overrides or []), size=size)
         done = api.run(chosen, runs=runs, only=[n for n in only.split(",") if n])
-    out.print(done)
-    out.print(f"Report: {done.folder.report_file}", soft_wrap=True)
+    if is_leader():
+        out.print(done)
+        out.print(f"Report: {done.folder.report_file}", soft_wrap=True)
 
 
 @app.command()

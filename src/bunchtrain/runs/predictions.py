@@ -18,6 +18,8 @@ from bunchtrain.errors import DataError, UserError, nearest
 from bunchtrain.study import Study
 from bunchtrain.training.artefact import Artefact
 
+#: The tree of scores in a ROOT file, to be used as a friend.
+TREE = "scores"
 #: Events that are predicted at once.
 ROWS = 16384
 
@@ -76,24 +78,12 @@ def predict_file(
 
     Raises UserError for another kind of output, DataError for a missing column.
     """
-    writers = {".root": write_root, ".parquet": write_parquet}
-    if output.suffix not in writers:
+    if output.suffix not in (".root", ".parquet"):
         raise UserError(f"{output}: scores are written as .root or .parquet")
-    counted = _Counted(_score_chunks(study, source, networks))
-    writers[output.suffix](output, counted)
-    return counted.events
-
-
-class _Counted:
-    """Chunks of columns, counted while they pass."""
-
-    def __init__(self, chunks: Iterator[Columns]) -> None:
-        self.chunks, self.events = chunks, 0
-
-    def __iter__(self) -> Iterator[Columns]:
-        for chunk in self.chunks:
-            self.events += len(next(iter(chunk.values())))
-            yield chunk
+    chunks = _score_chunks(study, source, networks)
+    if output.suffix == ".root":
+        return write_root(output, chunks, TREE)
+    return write_parquet(output, chunks)
 
 
 def _score_chunks(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bunchtrain.columns.cache import EventCache
 from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError, StudyError, nearest
+from bunchtrain.runs import launch
 from bunchtrain.runs.environment import environment
 from bunchtrain.runs.figures import measure
 from bunchtrain.runs.folder import RunFolder, write_json
@@ -41,9 +42,21 @@ def run(
     chosen = study if isinstance(study, Study) else load(study, *assignments, size=size)
     chosen = _only(chosen, only)
     check_networks(chosen)
+    launch.check_engines(chosen)
+    if not launch.is_leader():
+        return _follow(launch.join(Path(runs) / chosen.name), chosen, resume=False)
     folder = RunFolder.create(chosen, Path(runs))
+    launch.announce(folder)
     write_json(folder.path / "environment.json", environment())
-    return _steps(folder, chosen)
+    return _steps(folder, chosen, resume=False)
+
+
+def _follow(folder: RunFolder, study: Study, resume: bool) -> Run:
+    """Train with worker 0; it writes the figures."""
+    cache = event_cache(study)
+    for name in members(study):
+        _trained(folder, study, cache, name, resume)
+    return Run(folder)
 
 
 def resume(path: Path | str) -> Run:
@@ -52,7 +65,9 @@ def resume(path: Path | str) -> Run:
     Raises RunError if there is no run in this folder.
     """
     folder = RunFolder.open(path)
-    return _steps(folder, folder.study())
+    if not launch.is_leader():
+        return _follow(folder, folder.study(), resume=True)
+    return _steps(folder, folder.study(), resume=True)
 
 
 def open_run(path: Path | str) -> Run:
@@ -76,11 +91,11 @@ def _only(study: Study, names: Sequence[str]) -> Study:
     return study.model_copy(update={"members": {n: study.members[n] for n in names}})
 
 
-def _steps(folder: RunFolder, study: Study) -> Run:
+def _steps(folder: RunFolder, study: Study, resume: bool) -> Run:
     folder.set_state("running")
     try:
-        _prepare_train_measure(folder, study)
-    except KeyboardInterrupt:
+        _prepare_train_measure(folder, study, resume)
+    except (KeyboardInterrupt, InterruptedRun):
         folder.set_state("interrupted")
         raise InterruptedRun(f"stopped; bunchtrain run --resume {folder.path}") from None
     except BunchtrainError as problem:
@@ -93,11 +108,11 @@ def _steps(folder: RunFolder, study: Study) -> Run:
     return Run(folder)
 
 
-def _prepare_train_measure(folder: RunFolder, study: Study) -> None:
+def _prepare_train_measure(folder: RunFolder, study: Study, resume: bool) -> None:
     with counting("events") as progress:
         cache = event_cache(study, progress)
     write_json(folder.path / "data.json", {**cache.manifest, "folder": str(cache.folder)})
-    networks = {name: _trained(folder, study, cache, name) for name in members(study)}
+    networks = {name: _trained(folder, study, cache, name, resume) for name in members(study)}
     if not folder.predictions_file.is_file():
         say("predicting the test set")
         write_test_predictions(study, cache, networks, folder.predictions_file, "test")
@@ -106,8 +121,9 @@ def _prepare_train_measure(folder: RunFolder, study: Study) -> None:
     Run(folder).report()
 
 
-def _trained(folder: RunFolder, study: Study, cache: EventCache, name: str) -> Artefact:
+def _trained(
+    folder: RunFolder, study: Study, cache: EventCache, name: str, resume: bool
+) -> Artefact:
     place = folder.member(name)
     say(f"training {name}")
-    begun = (place / "task.json").is_file()
-    return train(task(study, members(study)[name], cache.folder, place), resume=begun)
+    return train(task(study, members(study)[name], cache.folder, place), resume=resume)

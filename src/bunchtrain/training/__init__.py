@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from bunchtrain import parts
 from bunchtrain.training.artefact import Artefact, load
+from bunchtrain.training.place import find_place
 from bunchtrain.training.task import Task
 
 #: What an earlier training in the same folder has left.
@@ -33,12 +35,20 @@ def train(
         task.check_resume()
         if (folder / "network.json").is_file():
             return load(folder)
-    else:
+    elif find_place().rank == 0:
         for name in _OUTCOME:
             (folder / name).unlink(missing_ok=True)
-    task.save()
+    if find_place().rank == 0:
+        task.save()
     name, options = task.engine
     parts.build("engine", name, options, where="training.engine").run(
         task, resume=resume, progress=progress, watch=watch
     )
+    _await(folder / "network.json")
     return load(folder)
+
+
+def _await(path: Path) -> None:
+    """Wait, as a worker that torchrun or Slurm started, for worker 0 to write its outcome."""
+    while find_place().rank > 0 and not path.is_file():
+        time.sleep(0.1)

@@ -1,0 +1,5 @@
+"""`python -m bunchtrain` is the command."""
+
+from bunchtrain.cli import main
+
+main()

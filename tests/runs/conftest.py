@@ -1,0 +1,71 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import bunchtrain
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "samples" / "boosted_jets.parquet"
+
+STUDY = {
+    "name": "tiny",
+    "title": "Tops in the shipped sample",
+    "source": {"name": "files", "files": str(SAMPLE)},
+    "define": {"multiplicity": "count(constituent_px)"},
+    "select": "abs(jet_eta) < 1",
+    "targets": {"jet": {"classes": {"qcd": "is_top == 0", "top": "is_top == 1"}}},
+    "split": {"name": "fraction", "train": 0.6, "validation": 0.2, "test": 0.2, "key": "event_id"},
+    "spectators": ["jet_pt", "jet_mass"],
+    "represent": {"name": "cloud", "group": "constituent", "max_points": 12},
+    "training": {"epochs": 3, "batch_size": 64, "threads": 1},
+    "members": {
+        "trees": {
+            "represent": {"name": "table", "features": ["jet_mass", "log(multiplicity)"]},
+            "model": {"name": "boosted_trees", "trees": 20},
+        },
+        "flow": {"model": {"name": "particle_flow_network", "phi": [16], "f": [16]}},
+    },
+    "evaluation": {"against": ["jet_pt"], "note": "Pythia stand-ins."},
+}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("BUNCHTRAIN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def study_file(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(STUDY, sort_keys=False))
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(STUDY, sort_keys=False))
+    before = os.environ.get("BUNCHTRAIN_CACHE")
+    os.environ["BUNCHTRAIN_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
+    run = bunchtrain.run(path, runs=folder / "runs")
+    if before is None:
+        del os.environ["BUNCHTRAIN_CACHE"]
+    else:
+        os.environ["BUNCHTRAIN_CACHE"] = before
+    return run
+
+
+def command(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "bunchtrain", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "COLUMNS": "200"},
+    )
