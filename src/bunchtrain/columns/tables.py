@@ -56,13 +56,9 @@ def write(table: pa.Table, path: Path) -> None:
 
 def read(path: Path, columns: Collection[str] | None = None) -> pa.Table:
     """Return a memory-mapped Arrow file; its pages are read when they are looked at."""
-    source = pa.memory_map(str(path))
-    reader = pa.ipc.open_file(source)
-    if columns is None:
-        return reader.read_all()
-    chosen = sorted(reader.schema.get_field_index(name) for name in columns)
-    options = pa.ipc.IpcReadOptions(included_fields=chosen, use_threads=False)
-    return pa.ipc.open_file(source, options=options).read_all()
+    # Choosing fields in the reader's options would copy all of them into memory.
+    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    return table if columns is None else table.select(list(columns))
 
 
 def value_bytes(table: pa.Table) -> int:
