@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import awkward as ak
 import numpy as np
+import pyarrow as pa
 import pytest
 from arrays_source import Arrays, jets
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from bunchtrain.columns.cache import EventCache
 from bunchtrain.columns.recipe import Recipe
 from bunchtrain.columns.shuffling import Shards
+from bunchtrain.columns.tables import read, to_table, write
 from bunchtrain.errors import DataError, MachineError, StudyError
 
 EVENTS = jets()
@@ -109,6 +111,15 @@ def test_shuffled_runs_cover_many_shards(sharded, run, runs, order):
     assert max(len(buffer) for buffer in buffers) <= run * runs
     wanted = everything(sharded, "train").entry
     np.testing.assert_array_equal(np.sort(ak.concatenate(buffers).entry), np.sort(wanted))
+
+
+def test_opening_a_shard_copies_nothing(tmp_path):
+    path = tmp_path / "shard.arrow"
+    write(to_table({"x": np.arange(10**6), "y": np.arange(10**6)}), path)
+    before = pa.total_allocated_bytes()
+    table = read(path, ["y"])
+    assert table["y"][-1].as_py() == 10**6 - 1
+    assert pa.total_allocated_bytes() - before < 10**4
 
 
 def test_orders_differ_and_mix_the_classes(cache):
