@@ -1,5 +1,5 @@
 """`python -m bunchtrain` is the command."""
 
-from bunchtrain.cli import main
+from bunchtrain.cli.main import main
 
 main()

@@ -1,3 +1,5 @@
 """The command `bunchtrain`."""
 
 from bunchtrain.cli.main import main
+
+__all__ = ["main"]

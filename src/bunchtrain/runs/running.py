@@ -12,7 +12,7 @@ from bunchtrain.runs.environment import environment
 from bunchtrain.runs.figures import measure
 from bunchtrain.runs.folder import RunFolder, write_json
 from bunchtrain.runs.outcome import Outcome
-from bunchtrain.runs.predictions import write_test_predictions
+from bunchtrain.runs.predictions import write_predictions
 from bunchtrain.runs.preparation import check_networks, event_cache, task
 from bunchtrain.runs.progress import counting, say
 from bunchtrain.runs.result import Run
@@ -115,7 +115,9 @@ def _prepare_train_measure(folder: RunFolder, study: Study, resume: bool) -> Non
     networks = {name: _trained(folder, study, cache, name, resume) for name in members(study)}
     if not folder.predictions_file.is_file():
         say("predicting the test set")
-        write_test_predictions(study, cache, networks, folder.predictions_file, "test")
+        rates = write_predictions(study, cache, networks, folder.predictions_file, "test")
+        for name, rate in rates.items():
+            write_json(folder.member(name) / "prediction.json", {"events_per_second": rate})
     write_json(folder.metrics_file, measure(Outcome(study, folder.predictions_file)))
     say("writing the report")
     Run(folder).report()

@@ -15,7 +15,7 @@ from bunchtrain.errors import StudyError, UserError, nearest
 from bunchtrain.runs.figures import measure
 from bunchtrain.runs.folder import dump, write_text
 from bunchtrain.runs.outcome import Outcome
-from bunchtrain.runs.predictions import write_test_predictions
+from bunchtrain.runs.predictions import write_predictions
 from bunchtrain.runs.preparation import event_cache, task
 from bunchtrain.study import Study, members, validate
 from bunchtrain.study.loading import read
@@ -117,7 +117,7 @@ class Trial:
 
         def value(network: Artefact) -> float:
             path = place / "validation.parquet"
-            write_test_predictions(study, cache, {name: network}, path, "validation")
+            write_predictions(study, cache, {name: network}, path, "validation")
             figures = measure(Outcome(study, path))[name]
             if self.metric not in figures:
                 hint = nearest(self.metric, figures)
