@@ -59,7 +59,7 @@ class Field:
         table: Tensor = Spread.apply(projected, self.slot, jets * slots)  # type: ignore[no-untyped-call]
         query, key, value = table.view(jets, slots, 3, heads, -1).permute(2, 0, 3, 1, 4)
         seen = functional.scaled_dot_product_attention(query, key, value, self.bias, dropout)
-        seen = seen.transpose(1, 2).reshape(jets * slots, -1)
+        seen = torch.cat(seen.unbind(1), 2).view(jets * slots, -1)  # heads side by side
         collected: Tensor = Collect.apply(seen, self.slot)  # type: ignore[no-untyped-call]
         return collected
 

@@ -39,13 +39,16 @@ def pairs_of(bucket: Bucket) -> Pairs:
 def polar(momenta: Tensor) -> Tensor:
     """Return pT, rapidity, azimuth and m²: (points, 4) from (E, px, py, pz) in GeV.
 
-    In double precision within, for m² = E² − p² is a small difference.
+    In double precision where E² − p² is a small difference; y = ± ln((E + |pz|) / mT).
     """
     energy, px, py, pz = momenta.double().unbind(-1)
     pt2 = px.square() + py.square()
     mass2 = (energy.square() - pt2 - pz.square()).clamp(min=0)
-    rapidity = torch.asinh(pz / (pt2 + mass2).sqrt().clamp(min=SMALLEST))
-    return torch.stack([pt2.sqrt(), rapidity, torch.atan2(py, px), mass2], -1).to(momenta.dtype)
+    heavy = (pt2 + mass2).sqrt().clamp(min=SMALLEST)
+    rapidity = pz.sign() * ((energy + pz.abs()).clamp(min=SMALLEST) / heavy).log()
+    azimuth = torch.atan2(momenta[..., 2], momenta[..., 1])
+    exact = torch.stack([pt2.sqrt(), rapidity, mass2], -1).to(momenta.dtype)
+    return torch.stack([exact[..., 0], exact[..., 1], azimuth, exact[..., 2]], -1)
 
 
 def pair_features(one: Tensor, other: Tensor) -> Tensor:
