@@ -131,7 +131,8 @@ class Data(LightningDataModule):
         place = np.concatenate([np.arange(size) % self.workers for size in sizes])
         number = np.repeat(np.arange(len(sizes)), sizes)
         mine = np.flatnonzero(place == self.rank)
-        store = EventStore([self.represent(block[mine])])
+        share = block if self.workers == 1 else block[mine]
+        store = EventStore([self.represent(share)])
         bounds = np.searchsorted(number[mine], np.arange(len(sizes) + 1))
         for start, stop in pairwise(bounds.tolist()):
             yield store.take(torch.arange(start, stop))

@@ -21,7 +21,8 @@ def tables(path: str) -> list[str]:
 
 
 def _open(path: str) -> Any:
-    return uproot.open(openable(path))
+    # Chunks are read once: a cache of arrays would only hold memory.
+    return uproot.open(openable(path), array_cache=None)
 
 
 class RootTable(Table):
