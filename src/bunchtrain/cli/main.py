@@ -192,6 +192,9 @@ def fetch(
     name: Annotated[
         str | None, typer.Argument(help="Published sample; all are listed if unset.")
     ] = None,
+    file: Annotated[
+        list[str] | None, typer.Option(help="Only files like this, as 'val*'; can be repeated.")
+    ] = None,
     folder: Annotated[Path | None, typer.Option(help="Where it is put.")] = None,
 ) -> None:
     """Get a published sample by its DOI, checked against its checksum."""
@@ -201,7 +204,7 @@ def fetch(
     if name is None:
         out.print(sample_table())
         return
-    for path in get(name, folder):
+    for path in get(name, folder, tuple(file or ())):
         out.print(str(path), soft_wrap=True)
 
 
