@@ -24,10 +24,17 @@ from torch import Tensor, nn
 from bunchtrain.models.particle_net import ParticleNet
 
 SLOTS, FEATURES, K = 128, 7, 16
+WARM_UP = 6  # weaver-core cuts its slots to the longest jets only after five calls
 CHANNELS = ((64, 64, 64), (128, 128, 128), (256, 256, 256))
 
 
-def peer() -> nn.Module:
+def peer(trim: bool = True) -> nn.Module:
+    """Return weaver-core's network, by default with its trimming.
+
+    After five calls it cuts the slots of a batch: in inference to the longest jet, in training to
+    a random quantile of the lengths, so that some particles are dropped. `trim=False` keeps them
+    all, in all slots, as it does with trimming in its first five calls.
+    """
     try:
         from weaver.nn.model.ParticleNet import ParticleNet as Peer
     except ImportError:
@@ -35,7 +42,7 @@ def peer() -> nn.Module:
             "weaver-core is not installed; run: pip install --no-deps weaver-core==0.5.3"
         ) from None
     layers = [(K, channels) for channels in CHANNELS]
-    return Peer(FEATURES, 2, layers, [(256, 0.1)], use_fusion=False)
+    return Peer(FEATURES, 2, layers, [(256, 0.1)], use_fusion=False, trim=trim)
 
 
 def share_weights(ours: ParticleNet, theirs: nn.Module) -> None:
@@ -74,14 +81,14 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object], args) -> None:
-    for _ in range(2):
+    for _ in range(WARM_UP):
         ours()
         theirs()
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(args.repeats)]
     here, there = (args.jets / median(times) for times in zip(*pairs, strict=True))
     ratios = sorted(b / a for a, b in pairs)
     print(
-        f"{name:10} bunchtrain {here:7.1f} jets/s   weaver-core {there:6.1f} jets/s   "
+        f"{name:24} bunchtrain {here:7.1f} jets/s   weaver-core {there:6.1f} jets/s   "
         f"ratio {median(ratios):5.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f})"
     )
 
@@ -107,7 +114,9 @@ def main() -> None:
     theirs, ours = peer(), ParticleNet(FEATURES, 2, 2)
     packed, padded = jets(args.jets, 20, 80, SLOTS)
     target = torch.randint(2, (args.jets,))
-    compare("training", trainer(ours, packed, target), trainer(theirs, padded, target), args)
+    step = trainer(ours, packed, target)
+    compare("training", step, trainer(theirs, padded, target), args)
+    compare("training, untrimmed peer", step, trainer(peer(trim=False), padded, target), args)
     share_weights(ours, theirs)
     ours.eval(), theirs.eval()
     with torch.no_grad():

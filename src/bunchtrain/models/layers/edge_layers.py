@@ -8,7 +8,12 @@ s = γ r, t = β − s·Mean z, r = 1/√(Var z + ε), mean and variance over al
 z², …, zᴸ are kept for the gradient, which is
 
     dy = da · [a > 0],   dβ = Σ dy,   dγ = Σ dy·ẑ,   ẑ = r (z − Mean z),
-    dz = s (dy − dβ/edges − ẑ dγ/edges),   dWˡ = Σ dzˡ aˡ⁻¹ᵀ,   daˡ⁻¹ = Wˡᵀ dzˡ,
+    dz = s (dy − dβ/edges − ẑ dγ/edges),   dWˡ = Σ dzˡ aˡ⁻¹ᵀ,   daˡ⁻¹ = Wˡᵀ dzˡ.
+
+The first layer is normalised by sums over points: with P and Q centred and m and n edges from and
+to a point,
+
+    edges · Var z¹ = Σ m P² + Σ n Q² + 2 Σ_i Q_i·Σ_{j→i} P_j,
     dP_j = Σ dz¹ over the edges from j,   dQ_i = Σ dz¹ over the edges to i.
 """
 
@@ -34,21 +39,15 @@ class Norm(NamedTuple):
 
 
 class Sums:
-    """Σ u and Σ u·z over all edges, of pieces that are looked at while they are in the cache."""
+    """Σ dy and Σ dy·z over all edges, of pieces that are looked at while they are in the cache."""
 
     def __init__(self, like: Tensor) -> None:
         self.plain, self.with_z = like.new_zeros(2, like.shape[-1])
 
-    def add(self, u: Tensor, z: Tensor, spoiled: Tensor) -> None:
+    def add(self, dy: Tensor, z: Tensor, spoiled: Tensor) -> None:
         """Take a piece (edges, channel) into account; `spoiled` is used for the product."""
-        self.plain += u.sum(0)
-        self.with_z += torch.mul(u, z, out=spoiled).sum(0)
-
-
-def along(sent: Tensor, received: Tensor, edges: Edges, part: slice) -> Tensor:
-    """Return P_j + Q_i for some edges: (edges, channel)."""
-    there = sent.index_select(0, edges.sender[part])
-    return there.add_(received.index_select(0, edges.receiver[part]))
+        self.plain += dy.sum(0)
+        self.with_z += torch.mul(dy, z, out=spoiled).sum(0)
 
 
 def mean_of_edges(values: Tensor, edges: Edges, at: slice, part: slice) -> Tensor:
@@ -65,9 +64,9 @@ def infer(
 
     A layer is weight (out, in) and bias (out,). There is no gradient.
     """
-    convolved = []
+    convolved, table = [], torch.cat([sent, received])
     for at, part in edges.chunks(sent.shape[1]):
-        values = along(sent, received, edges, part).relu_()
+        values = edges.along(table, part).relu_()
         for weight, bias in layers:
             values = product(values, weight, bias, relu=True)
         convolved.append(mean_of_edges(values, edges, at, part))
@@ -109,7 +108,7 @@ class EdgeLayers(torch.autograd.Function):
         for depth in range(run.last, 0, -1):
             dy, sums, found = _through(run, depth, dy, sums, weights[depth - 1], lease)
             gradients = (*found, *gradients)
-        *to_points, d_gamma, d_beta = _to_points(run, dy, sums)
+        *to_points, d_gamma, d_beta = _to_points(run, dy)
         lease.give_back()
         if not torch._C._autograd._get_current_graph_task_keep_graph():  # type: ignore[attr-defined]
             run.lease.give_back()  # nothing can ask for this gradient again
@@ -132,56 +131,58 @@ class _Run:
         """The number of the last layer; that of the first is 0."""
         return len(self.kept)
 
-    def z(self, layer: int, part: slice) -> Tensor:
-        """Return z of a layer, less a shift that is the same for all edges: (edges, channel)."""
-        if layer:
-            return self.kept[layer - 1][part]
-        return along(self.sent, self.received, self.edges, part)
-
-    def activate(self, layer: int, z: Tensor) -> Tensor:
-        """Return a of a layer from its z: (edges, channel)."""
-        return torch.addcmul(self.norms[layer].t, z, self.norms[layer].s).relu_()
-
     def activation(self, layer: int, part: slice) -> Tensor:
         """Return a of a layer for some edges: (edges, channel)."""
-        return self.activate(layer, self.z(layer, part))
+        if layer == 0:
+            return self.edges.along(self.table, part).relu_()
+        s, t, *_ = self.norms[layer]
+        return torch.addcmul(t, self.kept[layer - 1][part], s).relu_()
 
     def normalise_first(self, gamma: Tensor, beta: Tensor) -> None:
-        """Centre z of the first layer and find its norm."""
-        sends = self.edges.by_sender[2].to(gamma.dtype)
-        receives = self.edges.degree.to(gamma.dtype)
-        shift = (sends @ self.sent + receives @ self.received) / self.number
-        self.received = self.received - shift
-        sums = Sums(gamma)
-        for _, part in self.chunks:
-            z = self.z(0, part)
-            sums.add(z, z, spoiled=z)
-        self._normalise(sums, shift, gamma, beta)
+        """Centre P and Q, find the norm of the first layer and the table of P and Q under it."""
+        sends, receives = (n.to(gamma.dtype) for n in (self.edges.sends, self.edges.degree))
+        shifts = sends @ self.sent / self.number, receives @ self.received / self.number
+        self.sent, self.received = self.sent - shifts[0], self.received - shifts[1]
+        self.nearby = bag_sum(self.sent, self.edges.sender, self.edges.first)
+        squares = sends @ self.sent.square() + receives @ self.received.square()
+        products = (self.received * self.nearby).sum(0)
+        variance = ((squares + 2 * products) / self.number).clamp_(min=0)
+        self._normalise(torch.zeros_like(beta), variance, gamma, beta)
+        self.statistics = [shifts[0] + shifts[1], variance]
+        s = self.norms[0].s
+        self.table = torch.cat([self.sent * s, torch.addcmul(beta, self.received, s)])
 
     def append(self, weight: Tensor, gamma: Tensor, beta: Tensor) -> None:
-        """Make z of the next layer, less its mean over the first piece, and find its norm."""
-        kept = self.lease.empty((self.number, len(weight)), weight)
-        sums, shift = Sums(gamma), None
+        """Make z of the next layer and find its norm."""
+        kept, found = self.lease.empty((self.number, len(weight)), weight), []
         for _, part in self.chunks:
             z = product(self.activation(self.last, part), weight)
-            shift = z.mean(0) if shift is None else shift
-            torch.sub(z, shift, out=kept[part])
-            sums.add(kept[part], kept[part], spoiled=z)
+            kept[part] = z
+            if len(z):
+                found.append((len(z), *torch.batch_norm_update_stats(z, None, None, 0.0)))
         self.kept.append(kept)
-        self._normalise(sums, torch.zeros_like(beta) if shift is None else shift, gamma, beta)
+        self.statistics += self._normalise(*_together(found), gamma, beta)
 
-    def _normalise(self, sums: Sums, shift: Tensor, gamma: Tensor, beta: Tensor) -> None:
-        mean = sums.plain / self.number
-        variance = (sums.with_z / self.number - mean.square()).clamp_(min=0)
+    def _normalise(
+        self, mean: Tensor, variance: Tensor, gamma: Tensor, beta: Tensor
+    ) -> tuple[Tensor, Tensor]:
         r = (variance + self.epsilon).rsqrt()
         self.norms.append(Norm(gamma * r, torch.addcmul(beta, mean, gamma * r, value=-1), mean, r))
-        self.statistics += [mean + shift, variance]
+        return mean, variance
 
 
-def _pull(dy: Tensor, sums: Sums, da: Tensor, z: Tensor, a: Tensor) -> None:
-    """Write dy = da·[a > 0] of some edges, (edges, channel), and add it to `sums`; spoils a."""
+def _together(pieces: list[tuple[int, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of all edges from number, mean and variance of the pieces."""
+    numbers, means, variances = zip(*pieces, strict=True)
+    each = torch.stack(means)
+    share = torch.tensor(numbers, dtype=each.dtype, device=each.device) / sum(numbers)
+    mean = share @ each
+    return mean, share @ (torch.stack(variances) + (each - mean).square())
+
+
+def _pull(dy: Tensor, da: Tensor, a: Tensor) -> None:
+    """Write dy = da·[a > 0] of some edges: (edges, channel)."""
     torch.ops.aten.threshold_backward.grad_input(da, a, 0, grad_input=dy)
-    sums.add(dy, z, spoiled=a)
 
 
 def _top(run: _Run, gradient: Tensor, lease: Lease) -> tuple[Tensor, Sums]:
@@ -190,8 +191,10 @@ def _top(run: _Run, gradient: Tensor, lease: Lease) -> tuple[Tensor, Sums]:
     share = gradient / edges.degree.clamp(min=1)[:, None]
     dy, sums = lease.empty((run.number, share.shape[1]), share), Sums(share)
     for _, part in run.chunks:
-        z, da = run.z(run.last, part), share.index_select(0, edges.receiver[part])
-        _pull(dy[part], sums, da, z, run.activate(run.last, z))
+        a = run.activation(run.last, part)
+        _pull(dy[part], share.index_select(0, edges.receiver[part]), a)
+        if run.last:
+            sums.add(dy[part], run.kept[-1][part], spoiled=a)
     return dy, sums
 
 
@@ -212,20 +215,25 @@ def _through(
     below, back = lease.empty((run.number, weight.shape[1]), dy), weight.t().contiguous()
     d_weight, sums = torch.zeros_like(weight), Sums(weight)
     for _, part in run.chunks:
-        dz = torch.addcmul(b, run.z(layer, part), c).addcmul_(dy[part], run.norms[layer].s)
-        z = run.z(layer - 1, part)
-        a = run.activate(layer - 1, z)
+        z, a = run.kept[layer - 1][part], run.activation(layer - 1, part)
+        dz = torch.addcmul(b, z, c).addcmul_(dy[part], run.norms[layer].s)
         d_weight += product(dz.t(), a.t())
-        _pull(below[part], sums, product(dz, back), z, a)
+        _pull(below[part], product(dz, back), a)
+        if layer > 1:
+            sums.add(below[part], run.kept[layer - 2][part], spoiled=a)
     return below, sums, (d_weight, d_gamma, d_beta)
 
 
-def _to_points(run: _Run, dy: Tensor, sums: Sums) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return dP, dQ, and dγ and dβ of the first layer; dy becomes dz."""
+def _to_points(run: _Run, dy: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return dP, dQ, and dγ and dβ of the first layer, from sums over the edges of each point."""
+    edges, sums = run.edges, Sums(run.sent)
+    order, first, members = edges.by_sender, edges.first_sent, edges.numbers
+    from_point, to_point = bag_sum(dy, order, first), bag_sum(dy, members, edges.first)
+    sums.plain = to_point.sum(0)
+    sums.with_z = (run.sent * from_point).sum(0) + (run.received * to_point).sum(0)
     d_gamma, d_beta, b, c = _of_z(run, 0, sums)
-    for _, part in run.chunks:
-        z = run.z(0, part)
-        torch.addcmul(torch.addcmul(b, z, c, out=z), dy[part], run.norms[0].s, out=dy[part])
-    order, first, _ = run.edges.by_sender
-    members = torch.arange(run.number, device=order.device)
-    return bag_sum(dy, order, first), bag_sum(dy, members, run.edges.first), d_gamma, d_beta
+    s, around = run.norms[0].s, bag_sum(run.received, edges.receiver[order], first)
+    sends, receives = edges.sends[:, None], edges.degree[:, None]
+    d_sent = s * from_point + b * sends + c * (sends * run.sent + around)
+    d_received = s * to_point + b * receives + c * (receives * run.received + run.nearby)
+    return d_sent, d_received, d_gamma, d_beta

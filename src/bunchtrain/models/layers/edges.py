@@ -37,11 +37,35 @@ class Edges:
         return starts(self.degree)
 
     @cached_property
-    def by_sender(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The edges ordered by sender (edges,); first edge and number of edges, (points,) each."""
-        order = self.sender.argsort(stable=True)
-        number = torch.bincount(self.sender, minlength=len(self.degree))
-        return order, starts(number), number
+    def numbers(self) -> Tensor:
+        """The numbers of the edges: (edges,)."""
+        return torch.arange(len(self.sender), device=self.sender.device)
+
+    @cached_property
+    def by_sender(self) -> Tensor:
+        """The numbers of the edges, ordered by the sending point: (edges,)."""
+        return self.sender.argsort(stable=True)
+
+    @cached_property
+    def sends(self) -> Tensor:
+        """How many edges each point sends: (points,)."""
+        return torch.bincount(self.sender, minlength=len(self.degree))
+
+    @cached_property
+    def first_sent(self) -> Tensor:
+        """The number, in `by_sender`, of the first edge of each sending point: (points,)."""
+        return starts(self.sends)
+
+    @cached_property
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """Both points of every edge in a table of senders, then receivers; where each begins."""
+        both = torch.stack([self.sender, self.receiver + len(self.degree)], 1).view(-1)
+        return both, torch.arange(0, len(both), 2, device=both.device)
+
+    def along(self, table: Tensor, part: slice) -> Tensor:
+        """Return P_j + Q_i for some edges, (edges, channel), from [P; Q] (2 points, channel)."""
+        both, begin = self.ends
+        return bag_sum(table, both[2 * part.start : 2 * part.stop], begin[: part.stop - part.start])
 
     def chunks(self, width: int) -> list[tuple[slice, slice]]:
         """Return points and their edges, as many as stay in the cache with `width` channels."""
