@@ -33,7 +33,12 @@ class Network(nn.Module):
     normalisation  maps input tensors to input tensors, fitted on the training set.
     model          takes the tensors that its `forward` names and gives (batch, sum of heads).
     heads          target name → number of outputs, in the order of the columns.
+
+    Outputs are model(inputs) · scale + shift, which bring regressed values to their units.
     """
+
+    shift: Tensor  # (sum of heads,)
+    scale: Tensor
 
     def __init__(self, normalisation: nn.Module, model: nn.Module, heads: dict[str, int]) -> None:
         super().__init__()
@@ -41,11 +46,13 @@ class Network(nn.Module):
         self.model = model
         self.heads = dict(heads)
         self.needs = needs(model)
+        self.register_buffer("shift", torch.zeros(sum(heads.values())))
+        self.register_buffer("scale", torch.ones(sum(heads.values())))
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return head → (batch, outputs)."""
         prepared = self.normalisation({name: inputs[name] for name in self.needs})
-        output = self.model(**prepared)
+        output = self.model(**prepared) * self.scale + self.shift
         return dict(zip(self.heads, torch.split(output, list(self.heads.values()), 1), strict=True))
 
     @property

@@ -32,6 +32,10 @@ class Regression(Objective):
         residual = outputs[self.target.name].float() - values(batch, self.target)
         return self.loss(residual).mean(1)
 
+    def in_units(self, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean and the deviation of each value."""
+        return mean, deviation
+
     def scores(self, output: Tensor) -> dict[str, Tensor]:
         """Return the predicted values by their names, (batch,) each."""
         return dict(zip(self.target.values, output.unbind(1), strict=True))

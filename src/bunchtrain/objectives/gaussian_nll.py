@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from bunchtrain.batch import Batch
@@ -39,6 +40,11 @@ class GaussianNLL(Objective):
         log_variance = log_variance.clamp(-BOUND, BOUND)
         squares = (values(batch, self.target) - mean).square() * (-log_variance).exp()
         return 0.5 * (math.log(2 * math.pi) + log_variance + squares).sum(1)
+
+    def in_units(self, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and deviation for the means, log deviation² as a shift of log-variances."""
+        shift = torch.cat([mean, 2 * deviation.log()])
+        return shift, torch.cat([deviation, torch.ones_like(deviation)])
 
     def scores(self, output: Tensor) -> dict[str, Tensor]:
         """Return `<value>` = μ and `<value>_sigma` = σ for each value, (batch,) each."""

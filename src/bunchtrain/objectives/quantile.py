@@ -47,6 +47,11 @@ class Quantile(Objective):
         level = residual.new_tensor(self.levels)
         return torch.maximum(level * residual, (level - 1) * residual).mean((1, 2))
 
+    def in_units(self, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean and the deviation of each value, for all its levels."""
+        levels = len(self.levels)
+        return mean.repeat_interleave(levels), deviation.repeat_interleave(levels)
+
     def scores(self, output: Tensor) -> dict[str, Tensor]:
         """Return the quantiles, `<value>` for the median and `<value>_q16` for τ = 0.16."""
         columns = [

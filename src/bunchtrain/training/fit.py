@@ -67,9 +67,9 @@ def fit(
 
 
 def _fresh_network(data: Data) -> Network:
-    inputs = [block.inputs for block in data.load()]
+    blocks = data.load()
     seed_everything(data.task.seed, verbose=False)
-    return fitted_network(data.task, data.representation, inputs)
+    return fitted_network(data.task, data.representation, blocks)
 
 
 def _fit_network(
