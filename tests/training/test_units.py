@@ -1,0 +1,48 @@
+"""A regressed value is learnt alike in GeV, in TeV and far from zero."""
+
+import pytest
+import torch
+
+from bunchtrain.batch import Batch
+from bunchtrain.network import Network
+from bunchtrain.objectives._objective import TargetShape
+from bunchtrain.objectives.cross_entropy import CrossEntropy
+from bunchtrain.objectives.gaussian_nll import GaussianNLL
+from bunchtrain.objectives.mean_squared_error import MeanSquaredError
+from bunchtrain.objectives.quantile import Quantile
+
+SHAPE = TargetShape("energy", values=("e",))
+
+
+@pytest.mark.parametrize("kind", [GaussianNLL, MeanSquaredError, Quantile])
+def test_the_loss_of_scaled_outputs_changes_as_the_unit_does(kind):
+    objective, scale, shift = kind(SHAPE), 400.0, 7000.0
+    raw, value = torch.randn(50, objective.outputs), torch.randn(50, 1)
+    here = Batch({}, {"energy": value})
+    there = Batch({}, {"energy": value * scale + shift})
+    move, stretch = objective.in_units(torch.tensor([shift]), torch.tensor([scale]))
+    loss = objective({"energy": raw}, here)
+    moved = objective({"energy": raw * stretch + move}, there)
+    expected = {
+        GaussianNLL: loss + torch.log(torch.tensor(scale)),
+        MeanSquaredError: loss * scale**2,
+        Quantile: loss * scale,
+    }[kind]
+    torch.testing.assert_close(moved, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_classes_have_no_unit():
+    objective = CrossEntropy(TargetShape("jet", classes=("a", "b", "c")))
+    shift, scale = objective.in_units(torch.tensor([0.7]), torch.tensor([0.2]))
+    assert shift.tolist() == [0, 0, 0]
+    assert scale.tolist() == [1, 1, 1]
+
+
+def test_units_are_saved_with_the_network():
+    def network():
+        return Network(torch.nn.Identity(), torch.nn.Linear(2, 1), {"energy": 1})
+
+    first, second = network(), network()
+    first.shift.fill_(5.0)
+    second.load_state_dict(first.state_dict())
+    assert second.shift.item() == 5.0
