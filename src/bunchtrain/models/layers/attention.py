@@ -21,7 +21,7 @@ class Spread(torch.autograd.Function):
         return rows.new_zeros(slots, rows.shape[1]).index_copy_(0, slot, rows)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         """Return the gradient of the rows."""
         return gradient.index_select(0, ctx.saved_tensors[0]), None, None
 
@@ -37,7 +37,7 @@ class Collect(torch.autograd.Function):
         return table.index_select(0, slot)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Return the gradient of the table."""
         table = gradient.new_zeros(ctx.slots, gradient.shape[1])
         return table.index_copy_(0, ctx.saved_tensors[0], gradient), None
@@ -62,6 +62,11 @@ class Field:
         seen = torch.cat(seen.unbind(1), 2).view(jets * slots, -1)  # heads side by side
         collected: Tensor = Collect.apply(seen, self.slot)  # type: ignore[no-untyped-call]
         return collected
+
+
+def heads_of(points: Tensor, heads: int) -> Tensor:
+    """Return the channels of each head apart: (points, heads, channel)."""
+    return points.view(points.shape[0], heads, points.shape[1] // heads)
 
 
 class FeedForward(nn.Sequential):
@@ -95,10 +100,11 @@ class ParticleBlock(nn.Module):
         dropout = self.dropout if self.training else 0.0
         projected = self.project(self.before(points)).split([f.slot.shape[0] for f in fields])
         seen = [field.attend(part, dropout) for field, part in zip(fields, projected, strict=True)]
-        scaled = torch.cat(seen).unflatten(1, (self.heads, -1)) * self.head_scale
+        scaled = heads_of(torch.cat(seen), self.heads) * self.head_scale
         out = self.after(self.out(scaled.flatten(1)))
         points = points + functional.dropout(out, self.dropout, self.training)
-        return points + self.forward_part(points)
+        changed: Tensor = points + self.forward_part(points)
+        return changed
 
 
 class ClassBlock(nn.Module):
@@ -118,15 +124,16 @@ class ClassBlock(nn.Module):
         jet, normed = segment_ids(lengths, points.shape[0]), self.before(token)
         own_key, own = self._key_value(normed)
         key, value = self._key_value(self.before(points))
-        query = self.query(normed).unflatten(1, (self.heads, -1)) / own.shape[2] ** 0.5
+        query = heads_of(self.query(normed), self.heads) / own.shape[2] ** 0.5
         score, own_score = (query[jet] * key).sum(2), (query * own_key).sum(2)  # (…, head)
         highest = torch.maximum(segment_max(score.detach(), lengths), own_score.detach())
         weight, own_weight = (score - highest[jet]).exp(), (own_score - highest).exp()
         seen = segment_sum(weight[..., None] * value, lengths) + own_weight[..., None] * own
         seen = seen / (segment_sum(weight, lengths) + own_weight)[..., None]
         token = token + self.after(self.out((seen * self.head_scale).flatten(1)))
-        return token + self.forward_part(token)
+        changed: Tensor = token + self.forward_part(token)
+        return changed
 
     def _key_value(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        key, value = self.key_value(points).unflatten(1, (2, self.heads, -1)).unbind(1)
-        return key, value
+        key, value = self.key_value(points).chunk(2, dim=1)
+        return heads_of(key, self.heads), heads_of(value, self.heads)

@@ -110,7 +110,7 @@ class EdgeLayers(torch.autograd.Function):
             gradients = (*found, *gradients)
         *to_points, d_gamma, d_beta = _to_points(run, dy)
         lease.give_back()
-        if not torch._C._autograd._get_current_graph_task_keep_graph():  # type: ignore[attr-defined]
+        if not torch._C._autograd._get_current_graph_task_keep_graph():
             run.lease.give_back()  # nothing can ask for this gradient again
         return (*to_points, None, None, d_gamma, d_beta, *gradients)
 
