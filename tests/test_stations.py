@@ -9,9 +9,10 @@ import bunchtrain
 from bunchtrain import parts
 
 PACKAGE = Path(bunchtrain.__file__).parent
-GROUND = {"errors", "parts", "batch"}
+GROUND = {"errors", "files", "parts", "batch"}
 MAY_IMPORT = {
     "errors": set(),
+    "files": {"errors"},
     "parts": {"errors"},
     "batch": {"errors"},
     "columns": GROUND,

@@ -22,7 +22,7 @@ class Batch:
                 and `lengths` (batch,), the number of points of each event.
     targets     for each head: class numbers (batch,) int64, or values (batch, value).
     weight      (batch,), 1 where the study gives none.
-    spectators  columns that no model sees: (batch,) each.
+    spectators  columns that objectives look at and no model sees: (batch,) each.
     """
 
     inputs: dict[str, Tensor]

@@ -90,7 +90,7 @@ def init(
     """Write a commented starting study for these files."""
     from bunchtrain.columns.drafting import draft
     from bunchtrain.errors import UserError
-    from bunchtrain.runs.folder import write_text
+    from bunchtrain.files import write_text
 
     if output.exists():
         raise UserError(f"{output} is there already; name another file with -o")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import awkward as ak
@@ -14,29 +12,10 @@ import pyarrow.parquet as pq
 import uproot
 
 from bunchtrain.columns.reading.tidy import kind, tidy
-from bunchtrain.errors import DataError, MachineError
+from bunchtrain.errors import DataError
+from bunchtrain.files import aside
 
 Columns: TypeAlias = "Mapping[str, Any] | ak.Array"
-
-
-@contextmanager
-def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a path beside `path` to write to, which takes its place at the end without error.
-
-    Raises MachineError if the disk is full or the folder cannot be written to.
-    """
-    target = Path(path)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        os.replace(part, target)
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise MachineError(f"'{target}' cannot be written: {reason}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def write_root(path: str | os.PathLike[str], chunks: Iterable[Columns], tree: str) -> int:

@@ -33,9 +33,25 @@ class Objective(nn.Module):
     def outputs(self) -> int:
         """Numbers that it needs from the network for this target; 0 for an additional term."""
 
+    @property
+    def spectators(self) -> tuple[str, ...]:
+        """Columns that it looks at beside the outputs, found in `Batch.spectators`."""
+        return ()
+
     @abstractmethod
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Return the losses (batch,), to be averaged with the weights, or one scalar term."""
+
+    def in_units(self, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return shift and scale, (outputs,) each, that bring outputs of order 1 to the target's.
+
+        A network learns log(E) and E in GeV equally well only if it need not learn their units.
+
+        Args:
+            mean: (value,) mean of each value over the training set.
+            deviation: (value,) standard deviation.
+        """
+        return mean.new_zeros(self.outputs), mean.new_ones(self.outputs)
 
     def scores(self, output: Tensor) -> dict[str, Tensor]:
         """Return what is written out for an event, name → (batch,), from (batch, outputs)."""

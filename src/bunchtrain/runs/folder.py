@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -11,29 +10,10 @@ from typing import Any, Literal
 import yaml
 
 from bunchtrain.errors import MachineError, RunError
+from bunchtrain.files import write_json, write_text
 from bunchtrain.study import Study, validate
 
 State = Literal["running", "interrupted", "failed", "finished"]
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file aside, then rename it.
-
-    Raises MachineError if the disk is full.
-    """
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, path)
-    except OSError as problem:
-        aside.unlink(missing_ok=True)
-        raise MachineError(f"{path} cannot be written: {problem.strerror}") from None
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write a JSON file aside, then rename it."""
-    write_text(path, json.dumps(content, indent=2, default=str) + "\n")
 
 
 class RunFolder:

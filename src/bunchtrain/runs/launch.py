@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from bunchtrain.errors import MachineError, StudyError
-from bunchtrain.runs.folder import RunFolder, write_text
+from bunchtrain.files import write_text
+from bunchtrain.runs.folder import RunFolder
 from bunchtrain.study import Study, members
 from bunchtrain.training.place import find_place
 

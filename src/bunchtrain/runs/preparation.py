@@ -99,6 +99,12 @@ def representation_columns(study: Study, available: Collection[str]) -> list[str
     return sorted(needed)
 
 
+def objective_columns(study: Study) -> list[str]:
+    """Return the columns that the objectives of a study look at beside the outputs, sorted."""
+    tasks = [task(study, member, Path(), Path()) for member in members(study).values()]
+    return sorted({name for made in tasks for name in made.spectators})
+
+
 def recipe(study: Study, source: Source) -> Recipe:
     """Return what the study asks of its events.
 
@@ -113,7 +119,7 @@ def recipe(study: Study, source: Source) -> Recipe:
         weights=study.weights.model_dump(),
         split={"name": study.split.name, **study.split.options},
         columns=representation_columns(study, available),
-        spectators=study.spectators,
+        spectators=sorted({*study.spectators, *objective_columns(study)}),
         seed=study.seed,
     )
 

@@ -12,9 +12,10 @@ from bunchtrain import parts
 from bunchtrain.columns.cache import EventCache
 from bunchtrain.errors import DataError
 from bunchtrain.evaluation.report import Member, Plot, Report, Table, render
+from bunchtrain.files import write_text
 from bunchtrain.runs.drawing import comparison_plots, importance_plot, input_plot, member_plots
 from bunchtrain.runs.figures import published_of
-from bunchtrain.runs.folder import RunFolder, write_text
+from bunchtrain.runs.folder import RunFolder
 from bunchtrain.runs.outcome import Outcome
 from bunchtrain.study import Member as StudyMember
 from bunchtrain.study import members

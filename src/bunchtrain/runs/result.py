@@ -19,9 +19,10 @@ from bunchtrain.evaluation.compare import Compared, compare_roc, compare_table
 from bunchtrain.evaluation.console import rich_table
 from bunchtrain.evaluation.key_table import KeyTable, key_table
 from bunchtrain.evaluation.plots import svg
+from bunchtrain.files import write_text
 from bunchtrain.runs.drawing import comparison_plots, signal_of
 from bunchtrain.runs.figures import published_of
-from bunchtrain.runs.folder import RunFolder, write_text
+from bunchtrain.runs.folder import RunFolder
 from bunchtrain.runs.outcome import Outcome
 from bunchtrain.runs.predictions import predict_file
 from bunchtrain.runs.preparation import source_for_file

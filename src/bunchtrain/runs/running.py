@@ -7,10 +7,11 @@ from pathlib import Path
 
 from bunchtrain.columns.cache import EventCache
 from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError, StudyError, nearest
+from bunchtrain.files import write_json
 from bunchtrain.runs import launch
 from bunchtrain.runs.environment import environment
 from bunchtrain.runs.figures import measure
-from bunchtrain.runs.folder import RunFolder, write_json
+from bunchtrain.runs.folder import RunFolder
 from bunchtrain.runs.outcome import Outcome
 from bunchtrain.runs.predictions import write_predictions
 from bunchtrain.runs.preparation import check_networks, event_cache, task

@@ -12,8 +12,9 @@ import yaml
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from bunchtrain.errors import StudyError, UserError, nearest
+from bunchtrain.files import write_text
 from bunchtrain.runs.figures import measure
-from bunchtrain.runs.folder import dump, write_text
+from bunchtrain.runs.folder import dump
 from bunchtrain.runs.outcome import Outcome
 from bunchtrain.runs.predictions import write_predictions
 from bunchtrain.runs.preparation import event_cache, task

@@ -17,11 +17,12 @@ from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, RunError, nearest
+from bunchtrain.files import write_json
 from bunchtrain.network import Network
 from bunchtrain.represent._representation import Representation
 from bunchtrain.represent.preprocessing.finite import check_finite
 from bunchtrain.training.build import empty_network
-from bunchtrain.training.files import read_tensors, write_tensors, write_text
+from bunchtrain.training.files import read_tensors, write_tensors
 from bunchtrain.training.store import EventStore
 from bunchtrain.training.task import Task
 
@@ -105,7 +106,7 @@ class Artefact:
         write_tensors(folder / "weights.pt", self.network.state_dict())
         task = {k: v for k, v in asdict(self.task).items() if k not in ("cache", "folder")}
         content = {"format": FORMAT, "heads": self.network.heads, "task": task}
-        write_text(folder / "network.json", json.dumps(content, indent=1))
+        write_json(folder / "network.json", content)
 
 
 def load(folder: str | Path) -> Artefact:

@@ -11,9 +11,12 @@ import awkward as ak
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
+from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.columns.cache import EventCache
+from bunchtrain.columns.expression import as_numbers
+from bunchtrain.columns.targets import refuse_invalid
 from bunchtrain.errors import DataError
 from bunchtrain.represent.preprocessing.finite import check_finite
 from bunchtrain.training.prefetch import prefetch
@@ -41,7 +44,9 @@ class Data(LightningDataModule):
         seen = [name for name in self.cache.fields if not _is_made(name)]
         self.representation, columns = task.representation(seen)
         self.task = replace(task, columns=columns)
-        self.columns = [*columns, "entry", "weight", *(f"target_{name}" for name in task.targets)]
+        self.spectators = task.spectators
+        made = ["entry", "weight", *(f"target_{name}" for name in task.targets)]
+        self.columns = list(dict.fromkeys([*columns, *self.spectators, *made]))
         self.stores: dict[str, EventStore] = {}
         self.block = BLOCK
         for split in ("train", "validation"):
@@ -89,7 +94,8 @@ class Data(LightningDataModule):
             for name in self.task.targets
         }
         weight = torch.from_numpy(ak.to_numpy(events["weight"]).astype(np.float32))
-        batch = Batch(self.representation(events), targets, weight)
+        spectators = {name: _spectator(events, name) for name in self.spectators}
+        batch = Batch(self.representation(events), targets, weight, spectators)
         entries = ak.to_numpy(events["entry"]).tolist()
         keep = check_finite(batch.inputs, self.representation.names, entries, self.task.invalid)
         return batch if len(keep) == len(batch) else batch.take(keep)
@@ -170,6 +176,13 @@ def cut(blocks: Iterable[ak.Array], sizes: Iterable[int]) -> Iterator[ak.Array]:
         whole = left[0] if len(left) == 1 else ak.concatenate(left)
         yield whole[:size]
         left = [whole[size:]]
+
+
+def _spectator(events: ak.Array, name: str) -> Tensor:
+    """Return a column that objectives look at, (events,) float32; NaN is refused."""
+    values = as_numbers(events[name], name)
+    refuse_invalid(values, f"objective: column '{name}'", ak.to_numpy(events["entry"]))
+    return torch.from_numpy(values.astype(np.float32))
 
 
 def _is_made(column: str) -> bool:

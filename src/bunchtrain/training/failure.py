@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bunchtrain import errors
 from bunchtrain.errors import BunchtrainError
-from bunchtrain.training.files import write_text
+from bunchtrain.files import write_text
 
 _FILE = "failure.json"
 

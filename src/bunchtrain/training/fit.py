@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 from collections.abc import Callable
@@ -13,13 +12,13 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 
 from bunchtrain.errors import InterruptedRun
+from bunchtrain.files import write_json
 from bunchtrain.network import Network
 from bunchtrain.training.artefact import Artefact
 from bunchtrain.training.best import Best
 from bunchtrain.training.build import fitted_network
 from bunchtrain.training.checkpoint import Checkpoint
 from bunchtrain.training.data import Data
-from bunchtrain.training.files import write_text
 from bunchtrain.training.history import History
 from bunchtrain.training.module import Module, parameters
 from bunchtrain.training.peak import peak_mb, reset_peak
@@ -131,7 +130,7 @@ def summarise(
         "parameters": parameters(artefact.network),
         "peak_rss_mb": peak_mb(),
     }
-    write_text(Path(artefact.task.folder) / "training.json", json.dumps(summary, indent=1))
+    write_json(Path(artefact.task.folder) / "training.json", summary)
 
 
 class Watch(Callback):

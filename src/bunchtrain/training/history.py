@@ -11,7 +11,7 @@ from pathlib import Path
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from bunchtrain.errors import UserError
-from bunchtrain.training.files import write_text
+from bunchtrain.files import write_text
 from bunchtrain.training.module import Module
 
 

@@ -12,11 +12,11 @@ from torch import nn
 
 from bunchtrain import parts
 from bunchtrain.errors import RunError, StudyError
+from bunchtrain.files import write_json
 from bunchtrain.network import check_fit
 from bunchtrain.objectives._objective import Objective, TargetShape
 from bunchtrain.represent._representation import Representation
 from bunchtrain.represent.preprocessing.finite import Policy
-from bunchtrain.training.files import write_text
 
 #: Name and options of a part.
 Named = tuple[str, dict[str, Any]]
@@ -79,6 +79,11 @@ class Task:
             for name, options, target, weight in self.terms
         ]
 
+    @property
+    def spectators(self) -> list[str]:
+        """The columns that the objectives look at and the network does not see, sorted."""
+        return sorted({name for term, _ in self.objectives() for name in term.spectators})
+
     def _shape(self, target: str) -> TargetShape:
         shape = self.targets[target]
         return TargetShape(target, tuple(shape.get("classes", ())), tuple(shape.get("values", ())))
@@ -115,7 +120,7 @@ class Task:
 
     def save(self) -> None:
         """Write `task.json` into the folder."""
-        write_text(Path(self.folder) / "task.json", json.dumps(asdict(self), indent=1))
+        write_json(Path(self.folder) / "task.json", asdict(self))
 
     @classmethod
     def load(cls, folder: str | Path) -> Task:

@@ -10,10 +10,10 @@ import torch
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
+from bunchtrain.files import write_text
 from bunchtrain.network import Network
 from bunchtrain.training.artefact import Artefact
 from bunchtrain.training.data import Data
-from bunchtrain.training.files import write_text
 from bunchtrain.training.history import as_csv
 
 

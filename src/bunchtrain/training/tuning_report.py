@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bunchtrain.errors import RunError
-from bunchtrain.training.files import write, write_text
+from bunchtrain.files import aside, write_text
 from bunchtrain.training.tuning import Search
 
 Rows = Sequence[dict[str, Any]]
@@ -34,7 +34,8 @@ def show(rows: Rows, search: Search, console: Console | None = None) -> Path:
     folder = Path(search.folder)
     write_text(folder / "trials.csv", _as_csv(rows))
     figure = parallel_coordinates(complete, search)
-    write(folder / "trials.png", lambda aside: figure.savefig(aside, format="png", dpi=150))
+    with aside(folder / "trials.png") as part:
+        figure.savefig(part, format="png", dpi=150)
     return folder / "trials.png"
 
 

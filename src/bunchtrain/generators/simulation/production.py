@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -25,6 +24,7 @@ from rich.progress import (
 from rich.text import Text
 
 from bunchtrain.errors import MachineError
+from bunchtrain.files import aside
 
 MakePart = Callable[[int], pa.Table]
 
@@ -84,17 +84,8 @@ def _die_at_once() -> None:
 def write_part(make: MakePart, number: int, path: Path) -> None:
     """Write one part aside, then rename it."""
     table = make(number)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.aside")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_table(table, aside)
-        os.replace(aside, path)
-    except OSError as problem:
-        aside.unlink(missing_ok=True)
-        raise MachineError(
-            f"cannot write {path} ({problem.strerror or problem}); make room there or choose "
-            "another folder and run again: the parts that are made are kept"
-        ) from None
+    with aside(path) as beside:
+        write_table(table, beside)
 
 
 def write_table(table: pa.Table, path: Path, level: int | None = None) -> None:

@@ -1,0 +1,42 @@
+"""Files that are there whole or not at all: written aside, then renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bunchtrain.errors import MachineError
+
+
+@contextmanager
+def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a path beside `path` to write to, which takes its place at the end without error.
+
+    Raises MachineError if the disk is full or the folder cannot be written to.
+    """
+    target = Path(path)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        os.replace(part, target)
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise MachineError(f"'{target}' cannot be written: {reason}") from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, aside and renamed."""
+    with aside(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a JSON file, aside and renamed."""
+    write_text(path, json.dumps(content, indent=1, default=str) + "\n")
