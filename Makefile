@@ -18,7 +18,7 @@ demo: setup
 	$(BIN)/bunchtrain run top_tagging --size demo
 
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
 lint: setup
 	$(BIN)/ruff check .
