@@ -25,11 +25,12 @@ def rich_table(table: KeyTable, title: str = "", note: str = "") -> Table:
         padding=(0, 1, 0, 0),
         collapse_padding=True,
     )
-    drawn.add_column("Network", no_wrap=True, style="bold")
+    drawn.add_column("Network", style="bold", min_width=10)
     for column in table.columns:
         drawn.add_column(column.replace(" at ", "\nat "), justify="right", no_wrap=True)
     for row in table.rows:
-        drawn.add_row(row.name, *map(_cell, row.ours, row.published))
+        # With spaces a long name is wrapped, and the figures keep their errors at 80 columns.
+        drawn.add_row(row.name.replace("_", " "), *map(_cell, row.ours, row.published))
     return drawn
 
 
