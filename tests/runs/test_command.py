@@ -29,7 +29,7 @@ BAD = {
     "empty selection": ({"select": "jet_pt < 0"}, "jet_pt < 0"),
     "one class only": (
         {"targets": {"jet": {"classes": {"qcd": "is_top > 1", "top": "is_top >= 0"}}}},
-        "qcd",
+        "events of class 'top' only",
     ),
     "all weights zero": ({"weights": {"event": "jet_pt * 0"}}, "weight"),
     "NaN in a weight": ({"weights": {"event": "log(jet_eta - 9)"}}, "log(jet_eta - 9)"),
@@ -80,7 +80,14 @@ def test_mistakes_on_the_command_line(tmp_path, arguments, message):
 def test_ctrl_c_leaves_a_run_that_resume_continues(tmp_path):
     path = write(tmp_path, training={"epochs": 400, "batch_size": 32, "threads": 1})
     arguments = [sys.executable, "-m", "bunchtrain", "run", str(path), "--only", "flow"]
-    process = subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        arguments,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background has Ctrl-C ignored, and its children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.time() + 120
     while not list(tmp_path.glob("runs/*/*/members/flow/checkpoint.pt")):
         assert time.time() < deadline
