@@ -34,7 +34,7 @@ def test_points_that_fail_a_condition_do_not_count():
 
 def test_all_are_finite_and_zero_without_points():
     jets = plane_jets()
-    table = JetFeatures()(as_events(*jets))["table"]
+    table = JetFeatures(features=list(FEATURES))(as_events(*jets))["table"]
     assert table.shape == (7, len(FEATURES))
     assert torch.isfinite(table).all()
     assert not table[3].any()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bunchtrain.physics.kinematics import around_axis
-from bunchtrain.physics.packed import MEMORY, Floats, Ints, equal_multiplicity, sum_by_jet
+from bunchtrain.physics.measures import Hadronic, fractions
+from bunchtrain.physics.packed import MEMORY, Floats, Ints, equal_multiplicity
 
 
 def energy_correlators(
@@ -17,24 +17,17 @@ def energy_correlators(
     z_i = pT_i / Σ pT. With the symmetric matrix A_ij = √(z_i z_j) ΔR_ij^β, e₃ = tr A³ / 6.
     `momenta` are (points, 4) as (E, px, py, pz) in GeV and `lengths` (jets,).
     """
-    pt, rise, turn = around_axis(momenta, lengths)
-    share = pt / np.repeat(sum_by_jet(pt, lengths), lengths)
+    measured = Hadronic(momenta, lengths)
+    share = fractions(measured.energy, lengths)
     values = np.zeros((len(lengths), 2))
     for rows, points in equal_multiplicity(lengths, lambda n: 40 * n * n, memory, least=2):
-        far = _distances(rise[points], turn[points]) ** beta  # (jets, particle, particle)
+        far = np.sqrt(measured.squared(points)) ** beta  # (jets, particle, particle)
         z = share[points]
         values[rows, 0] = np.einsum("ja,jab,jb->j", z, far, z, optimize=True) / 2
         root = np.sqrt(z)
         far *= root[:, :, None] * root[:, None, :]
         values[rows, 1] = np.einsum("jab,jab->j", far @ far, far) / 6
     return values
-
-
-def _distances(rise: Floats, turn: Floats) -> Floats:
-    up = rise[:, :, None] - rise[:, None, :]
-    around = np.abs(turn[:, :, None] - turn[:, None, :])
-    np.minimum(around, 2 * np.pi - around, out=around)
-    return np.asarray(np.sqrt(up * up + around * around))
 
 
 def ratios(correlators: Floats) -> tuple[Floats, Floats]:

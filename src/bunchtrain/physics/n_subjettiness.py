@@ -38,12 +38,35 @@ def n_subjettiness(
     local minimum of τ_N if `one_pass_kt`. `momenta` are (points, 4) as (E, px, py, pz) in GeV and
     `lengths` (jets,). A jet of N points or fewer has τ_N = 0.
     """
-    values = np.zeros((len(lengths), len(n)))
+    wanted = tuple((number, beta) for number in n)
+    return many_n_subjettiness(momenta, lengths, wanted, axes, radius, memory)
+
+
+def phase_space_basis(bodies: int) -> tuple[tuple[int, float], ...]:
+    """Return (N, β) of the 3M − 4 observables that span M-body phase space (arXiv:1704.08249).
+
+    τ_N^(½), τ_N^(1) and τ_N^(2) for N ≤ M − 2, τ_{M−1}^(1) and τ_{M−1}^(2).
+    """
+    full = tuple((n, beta) for n in range(1, bodies - 1) for beta in (0.5, 1.0, 2.0))
+    return *full, (bodies - 1, 1.0), (bodies - 1, 2.0)
+
+
+def many_n_subjettiness(
+    momenta: Floats,
+    lengths: Ints,
+    wanted: tuple[tuple[int, float], ...],
+    axes: Axes = "one_pass_kt",
+    radius: float = 0.8,
+    memory: float = MEMORY,
+) -> Floats:
+    """Return τ_N^(β) of every jet for each wanted (N, β), clustered once: (jets, wanted)."""
+    values = np.zeros((len(lengths), len(wanted)))
+    numbers = tuple({number for number, _ in wanted})
     for rows in descending(lengths, bytes_each, min(memory, CACHE)):
         packed, _ = facing(momenta[point_numbers(lengths, rows)], lengths[rows])
-        seeds = exclusive_axes(packed, lengths[rows], n)
+        seeds = exclusive_axes(packed, lengths[rows], numbers)
         points = _Points(packed)
-        for column, number in enumerate(n):
+        for column, (number, beta) in enumerate(wanted):
             full = int(np.count_nonzero(lengths[rows] > number))
             if full:
                 some = points.first(int(lengths[rows[:full]].sum()))

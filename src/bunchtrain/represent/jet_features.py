@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import cached_property, partial
 
-import awkward as ak
 import numpy as np
-import torch
-from torch import Tensor
 
-from bunchtrain.columns.expression import Expression
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.physics.energy_correlators import energy_correlators, ratios
+from bunchtrain.physics.generalised_correlators import SERIES, correlator_series
 from bunchtrain.physics.kinematics import invariant_mass, transverse
 from bunchtrain.physics.n_subjettiness import n_subjettiness
 from bunchtrain.physics.packed import MEMORY, Floats, Ints, sum_by_jet
 from bunchtrain.physics.shapes import angularity, dispersion, planar_flow
 from bunchtrain.physics.soft_drop import soft_drop
+from bunchtrain.represent._jet_table import JetTable
 from bunchtrain.represent._packed import Normalise
-from bunchtrain.represent._representation import Representation, Size
-from bunchtrain.represent.preprocessing.points import Points, needed
 
 
 class _Jets:
     """A block of jets; what several features share is computed once."""
 
     def __init__(self, momenta: Floats, lengths: Ints, radius: float, memory: float) -> None:
-        # a particle without pT has no direction
-        real = (momenta[:, 1:3] != 0).any(1) & np.isfinite(momenta).all(1)
-        self.lengths = sum_by_jet(real, lengths).astype(np.int64)
-        self.momenta = momenta[real]
+        self.momenta, self.lengths = momenta, lengths
         self.radius, self.memory = radius, memory
 
     @cached_property
@@ -46,6 +39,10 @@ class _Jets:
     @cached_property
     def correlations(self) -> tuple[Floats, Floats]:
         return ratios(energy_correlators(self.momenta, self.lengths, memory=self.memory))
+
+    def correlator(self, name: str) -> Floats:
+        found = correlator_series(self.momenta, self.lengths, (name,), memory=self.memory)
+        return np.asarray(found[:, 0])
 
     def groomed(self) -> Floats:
         return soft_drop(self.momenta, self.lengths, radius=self.radius, memory=self.memory)
@@ -79,28 +76,33 @@ FEATURES: dict[str, Callable[[_Jets], Floats]] = {
     "ptd": _Jets.dispersion,
     "planar_flow": lambda jets: planar_flow(jets.momenta, jets.lengths),
 }
+#: What is given unless a study says which.
+STANDARD = list(FEATURES)
+FEATURES |= {
+    name.lower(): partial(_Jets.correlator, name=name)
+    for name in SERIES
+    if name.lower() not in STANDARD
+}
 
 
-class JetFeatures(Representation):
+class JetFeatures(JetTable):
     """Mass, soft-drop mass, N-subjettiness, energy correlators and shapes of each jet.
 
-    features  which of them; all if unset: pt, mass and soft_drop_mass in GeV, multiplicity, tau1 …
+    features  which of them; if unset: pt, mass and soft_drop_mass in GeV, multiplicity, tau1 …
               tau4 (β = 1, one-pass kT axes) with their ratios, c2, d2, girth, les_houches, thrust,
-              ptd and planar_flow.
+              ptd and planar_flow. There are also c1, c3, m2, m3, n2, n3, u1, u2 and u3.
     radius    of the jets, the scale of angles.
     where     condition that a point must fulfil, as `pt > 0.1`.
     memory    bound in bytes on what is kept while computing.
 
-    arXiv:1011.2268, arXiv:1402.2657, arXiv:1409.6298
+    arXiv:1011.2268, arXiv:1402.2657, arXiv:1409.6298, arXiv:1609.07483
     """
-
-    normalised = ("table",)
 
     def __init__(
         self,
         *,
         group: str = "constituent",
-        features: list[str] = list(FEATURES),  # noqa: B006 - never changed
+        features: list[str] = STANDARD,
         radius: float = 0.8,
         where: str | None = None,
         memory: int = MEMORY,
@@ -110,32 +112,15 @@ class JetFeatures(Representation):
             if name not in FEATURES:
                 known = nearest(name, FEATURES) or f"; there are {', '.join(FEATURES)}"
                 raise StudyError(f"there is no jet feature named '{name}'{known}")
-        self.group, self.features, self.normalise = group, features, normalise
-        self.radius, self.memory = radius, memory
-        self.where = None if where is None else Expression(where)
-
-    def columns(self, available: Collection[str]) -> list[str]:
-        """Return the columns that it reads; DataError names the nearest to a missing one."""
-        return needed([self.where.text] if self.where else [], self.group, available)
+        super().__init__(group, where, memory, normalise)
+        self.features, self.radius = features, radius
 
     @property
-    def sizes(self) -> dict[str, Size]:
-        """Return the number of features."""
-        return {"table": len(self.features)}
-
-    @property
-    def names(self) -> dict[str, list[str]]:
+    def observables(self) -> list[str]:
         """Return the features."""
-        return {"table": list(self.features)}
+        return list(self.features)
 
-    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
-        """Return `table` (batch, feature); 0 for a jet without points, NaN for one with NaN."""
-        points = Points(events, self.group)
-        momenta, lengths = points.momentum.stacked(), points.lengths
-        if self.where is not None:
-            passed = points.evaluate(self.where) > 0
-            momenta, lengths = momenta[passed], sum_by_jet(passed, lengths).astype(np.int64)
+    def compute(self, momenta: Floats, lengths: Ints) -> Floats:
+        """Return the features of each jet."""
         jets = _Jets(momenta, lengths, self.radius, self.memory)
-        table = np.stack([FEATURES[name](jets) for name in self.features], axis=1)
-        table[~points.are_finite()] = np.nan
-        return {"table": torch.from_numpy(table.astype(np.float32))}
+        return np.stack([FEATURES[name](jets) for name in self.features], axis=1)
