@@ -1,0 +1,102 @@
+"""LBN: trained sums of the leading momenta, looked at from trained rest frames."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bunchtrain.models.layers.dense import Activation, perceptron
+from bunchtrain.models.layers.leading_momenta import leading_momenta
+from bunchtrain.models.layers.normalisation import normalise
+
+SMALLEST = 1e-6
+FASTEST = 1 - 1e-6  # a frame of less mass than this allows has none to be at rest in
+
+
+class LBN(nn.Module):
+    """Lorentz boost network and dense network (arXiv:1812.09722).
+
+    Of the N leading momenta k_i, M composite particles and M rest frames are made with trained
+    weights that are not negative,
+
+        p_j = Σ_i |a_ij| k_i,   f_j = Σ_i |b_ij| k_i,
+
+    and particle j is boosted into the rest frame of f_j. Features of the boosted particles are
+    ln E, ln pT, η, φ and ln m, and the cosines of the angles between each two of them. They are
+    normalised over the batch and go to a dense network. The paper's dense network is for other
+    events; the widths are set so that there are the 705 thousand parameters of
+    arXiv:1902.09914. Needs particles in order, as the representation `sequence` gives them.
+
+    Args:
+        momenta: 4, for (E, px, py, pz) in GeV.
+        outputs: numbers that the network gives.
+        particles: N, leading particles.
+        combinations: M, composite particles and rest frames.
+        widths: of the dense layers.
+        activation: activation function.
+    """
+
+    one: Tensor  # (pairs,), the first of each pair of composite particles
+    other: Tensor  # (pairs,), the second
+
+    def __init__(
+        self,
+        momenta: int,
+        outputs: int,
+        *,
+        particles: int = 50,
+        combinations: int = 13,
+        widths: tuple[int, ...] = (400, 400, 400, 400, 400),
+        activation: Activation = "elu",
+    ) -> None:
+        super().__init__()
+        self.particles = particles
+        self.weights = nn.Parameter(torch.randn(2, combinations, particles))
+        one, other = torch.triu_indices(combinations, combinations, 1)
+        self.register_buffer("one", one, persistent=False)
+        self.register_buffer("other", other, persistent=False)
+        features = 5 * combinations + len(one)
+        self.norm = nn.BatchNorm1d(features)
+        self.dense = perceptron(features, widths, outputs, activation)
+
+    def forward(self, momenta: Tensor, lengths: Tensor) -> Tensor:
+        """Return (batch, outputs).
+
+        Args:
+            momenta: (points, 4) as (E, px, py, pz) in GeV, packed, in order.
+            lengths: (batch,), points of each jet.
+        """
+        leading = leading_momenta(momenta, lengths, self.particles)
+        particles, frames = (self.weights.abs()[:, None] @ leading).unbind(0)  # (batch, M, 4)
+        seen = self.seen(boosted(particles, frames))
+        jets: Tensor = self.dense(normalise(seen, self.norm))
+        return jets
+
+    def seen(self, boosted: Tensor) -> Tensor:
+        """Return the features of boosted particles: (batch, feature) from (batch, M, 4)."""
+        energy, three = boosted[..., 0], boosted[..., 1:]
+        pt2 = three[..., :2].square().sum(-1) + SMALLEST
+        size = (pt2 + three[..., 2].square()).sqrt()
+        eta = (three[..., 2] / pt2.sqrt()).asinh()
+        phi = torch.atan2(three[..., 1], three[..., 0] + SMALLEST)
+        mass2 = (energy.square() - three.square().sum(-1)).clamp(min=SMALLEST)
+        logs = [energy.clamp(min=SMALLEST).log(), pt2.log() / 2, mass2.log() / 2]
+        axis = three / size[..., None]
+        cosines = (axis[:, self.one] * axis[:, self.other]).sum(-1)
+        return torch.cat([*logs, eta, phi, cosines], 1)
+
+
+def boosted(momenta: Tensor, frames: Tensor) -> Tensor:
+    """Return momenta (..., 4) as seen in the rest frame of the momenta `frames` (..., 4).
+
+    With β = f/E_f and γ = 1/√(1 − β²): E' = γ (E − β·p), p' = p + (γ²/(γ + 1) β·p − γ E) β.
+    A frame without energy moves nothing; one without mass counts as nearly so.
+    """
+    energy, three = momenta[..., :1], momenta[..., 1:]
+    beta = frames[..., 1:] / frames[..., :1].clamp(min=SMALLEST)
+    fast = beta.square().sum(-1, keepdim=True)
+    beta = beta * (FASTEST / fast.clamp(min=FASTEST)).sqrt()
+    gamma = (1 - fast.clamp(max=FASTEST)).rsqrt()
+    along = (beta * three).sum(-1, keepdim=True)
+    shift = gamma.square() / (gamma + 1) * along - gamma * energy
+    return torch.cat([gamma * (energy - along), three + shift * beta], -1)

@@ -1,0 +1,40 @@
+"""Momenta of made-up jets, boosts and rotations."""
+
+import torch
+
+
+def momenta(lengths, seed=0):
+    """Return (points, 4) of pions of some ten GeV around one direction, double precision."""
+    random = torch.Generator().manual_seed(seed)
+    three = 5 * torch.randn(sum(lengths), 3, generator=random, dtype=torch.float64)
+    three = three + torch.tensor([40.0, 0.0, 15.0], dtype=torch.float64)
+    energy = (three.square().sum(1) + 0.14**2).sqrt()
+    return torch.cat([energy[:, None], three], 1)
+
+
+def rotation(seed=0):
+    """Return a random rotation, (4, 4)."""
+    random = torch.Generator().manual_seed(seed)
+    turned, _ = torch.linalg.qr(torch.randn(3, 3, generator=random, dtype=torch.float64))
+    matrix = torch.eye(4, dtype=torch.float64)
+    matrix[1:, 1:] = turned * turned.det()
+    return matrix
+
+
+def boost(velocity):
+    """Return the boost by β (3,), as a matrix (4, 4)."""
+    beta = torch.as_tensor(velocity, dtype=torch.float64)
+    gamma = 1 / (1 - beta.square().sum()).sqrt()
+    matrix = torch.eye(4, dtype=torch.float64)
+    matrix[0, 0] = gamma
+    matrix[0, 1:] = matrix[1:, 0] = -gamma * beta
+    matrix[1:, 1:] += (gamma - 1) * torch.outer(beta, beta) / beta.square().sum()
+    return matrix
+
+
+def transformation(seed=0, fastest=0.9):
+    """Return a random rotation after a random boost of at most this speed, (4, 4)."""
+    random = torch.Generator().manual_seed(seed)
+    direction = torch.randn(3, generator=random, dtype=torch.float64)
+    speed = fastest * torch.rand(1, generator=random, dtype=torch.float64)
+    return rotation(seed + 1) @ boost(direction / direction.norm() * speed)
