@@ -9,6 +9,7 @@ from bunchtrain.evaluation.metrics.confusion_matrix import confusion_matrix
 from bunchtrain.evaluation.metrics.discriminant import discriminant
 from bunchtrain.evaluation.metrics.efficiency import binned_efficiency, efficiency
 from bunchtrain.evaluation.metrics.figure import Figure
+from bunchtrain.evaluation.metrics.jensen_shannon import inverse_jensen_shannon, jensen_shannon
 from bunchtrain.evaluation.metrics.linearity import linearity, profile
 from bunchtrain.evaluation.metrics.pull import pull, pull_mean, pull_width
 from bunchtrain.evaluation.metrics.quantile import quantile
@@ -34,6 +35,8 @@ __all__ = [
     "discriminant",
     "efficiency",
     "half_width",
+    "inverse_jensen_shannon",
+    "jensen_shannon",
     "linearity",
     "profile",
     "pull",
