@@ -155,4 +155,4 @@ def paper(part: type[Any]) -> str:
 def summary(part: type[Any]) -> str:
     """Return the first sentence of a part's documentation."""
     text = inspect.getdoc(part) or inspect.getdoc(inspect.getmodule(part)) or ""
-    return re.split(r"(?<=[.:])\s", text.replace("\n", " "), maxsplit=1)[0]
+    return re.split(r"(?<=\.)\s", " ".join(text.split()), maxsplit=1)[0]

@@ -147,13 +147,14 @@ def tune(
     trials: Annotated[int, typer.Option(min=1, help="Trials in all.")] = 20,
     workers: Annotated[int, typer.Option(min=1, help="Trials at once.")] = 1,
     engine: Annotated[str, typer.Option(help="`ray` or `local`.")] = "ray",
+    only: Annotated[str, typer.Option(help="The member to search for, of several.")] = "",
     folder: Annotated[Path | None, typer.Option(help="Search to begin or to go on with.")] = None,
 ) -> None:
     """Search any fields of a study for the best physics figure."""
     from bunchtrain.runs.searching import search
-    from bunchtrain.study import load
+    from bunchtrain.study import load, only_members
 
-    chosen = load(study, *(overrides or []), size=size)
+    chosen = only_members(load(study, *(overrides or []), size=size), [only] if only else [])
     found = search(
         chosen, space, metric=metric, trials=trials, workers=workers, engine=engine, folder=folder
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bunchtrain.columns.cache import EventCache
-from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError, StudyError, nearest
+from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError
 from bunchtrain.files import write_json
 from bunchtrain.runs import launch
 from bunchtrain.runs.environment import environment
@@ -17,7 +17,7 @@ from bunchtrain.runs.predictions import write_predictions
 from bunchtrain.runs.preparation import check_networks, event_cache, task
 from bunchtrain.runs.progress import counting, say
 from bunchtrain.runs.result import Run
-from bunchtrain.study import Study, load, members
+from bunchtrain.study import Study, load, members, only_members
 from bunchtrain.training import train
 from bunchtrain.training.artefact import Artefact
 
@@ -41,7 +41,7 @@ def run(
     known; InterruptedRun if it was stopped and can be resumed.
     """
     chosen = study if isinstance(study, Study) else load(study, *assignments, size=size)
-    chosen = _only(chosen, only)
+    chosen = only_members(chosen, only)
     check_networks(chosen)
     launch.check_engines(chosen)
     if not launch.is_leader():
@@ -80,16 +80,6 @@ def open_run(path: Path | str) -> Run:
     if folder.state != "finished":
         raise RunError(f"{path} is {folder.state}: bunchtrain run --resume {path}")
     return Run(folder)
-
-
-def _only(study: Study, names: Sequence[str]) -> Study:
-    known = members(study)
-    for name in names:
-        if name not in known:
-            raise StudyError(f"there is no member '{name}'{nearest(name, known)}")
-    if not names or not study.members:
-        return study
-    return study.model_copy(update={"members": {n: study.members[n] for n in names}})
 
 
 def _steps(folder: RunFolder, study: Study, resume: bool) -> Run:

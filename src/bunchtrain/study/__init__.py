@@ -1,7 +1,7 @@
 """What a study file says: typed, and validated before anything else is opened."""
 
 from bunchtrain.study.loading import find, known, load, validate
-from bunchtrain.study.members import Member, members
+from bunchtrain.study.members import Member, members, only_members
 from bunchtrain.study.reference import json_schema
 from bunchtrain.study.schema import Study, Target
 
@@ -14,5 +14,6 @@ __all__ = [
     "known",
     "load",
     "members",
+    "only_members",
     "validate",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pydantic
@@ -38,6 +39,20 @@ def members(study: Study) -> dict[str, Member]:
     """
     chosen = study.members or {study.model.name if study.model else "model": MemberOverrides()}
     return {name: _member(study, name, given) for name, given in chosen.items()}
+
+
+def only_members(study: Study, names: Sequence[str]) -> Study:
+    """Return the study with these networks alone, or as it is where `names` is empty.
+
+    Raises StudyError, naming the nearest, if there is no such network.
+    """
+    known = members(study)
+    for name in names:
+        if name not in known:
+            raise StudyError(f"there is no member '{name}'{nearest(name, known)}")
+    if not names or not study.members:
+        return study
+    return study.model_copy(update={"members": {n: study.members[n] for n in names}})
 
 
 def _member(study: Study, name: str, given: MemberOverrides) -> Member:
