@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bunchtrain.errors import StudyError
 from bunchtrain.physics.contraction import Contraction
-from bunchtrain.physics.elimination import Plan
+from bunchtrain.physics.elimination import plan_of
 from bunchtrain.physics.energy_correlators import energy_correlators
 from bunchtrain.physics.energy_flow_polynomials import (
     composites,
@@ -57,7 +57,7 @@ def test_every_polynomial_is_its_definition():
     random = np.random.default_rng(3)
     energy, angles = random.uniform(0, 1, (2, 3)), random.uniform(0, 1, (2, 3, 3))
     angles += angles.swapaxes(1, 2)  # not 0 for a particle and itself, so that all graphs count
-    found = Contraction(Plan(prime_graphs()))(energy, angles)
+    found = Contraction(plan_of(prime_graphs()))(energy, angles)
     expected = [[defined(g, energy[j], angles[j]) for g in prime_graphs()] for j in range(2)]
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from bunchtrain.physics.elimination import Kind, Matrix, Plan
+from bunchtrain.physics.contraction_plan import Kind, Matrix, Plan
 from bunchtrain.physics.packed import Floats
 
 MATRICES = {"angles", "product", "series", "diamond"}

@@ -13,7 +13,7 @@ import numpy as np
 
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.physics.contraction import Contraction
-from bunchtrain.physics.elimination import Plan
+from bunchtrain.physics.elimination import plan_of
 from bunchtrain.physics.measures import MEASURES, fractions
 from bunchtrain.physics.multigraphs import Graph, connected_multigraphs, edge_list
 from bunchtrain.physics.packed import MEMORY, Floats, Ints, equal_multiplicity
@@ -70,7 +70,7 @@ def energy_flow_polynomials(
 
 @cache
 def _contraction(degree: int) -> Contraction:
-    return Contraction(Plan(prime_graphs(degree)))
+    return Contraction(plan_of(prime_graphs(degree)))
 
 
 @cache
