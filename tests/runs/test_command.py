@@ -179,12 +179,14 @@ def test_a_search_finds_resumes_and_draws(tmp_path):
     from bunchtrain.runs.searching import search
 
     space = {"training.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}}
+    space["model.widths"] = {"choices": [[4], [8, 4]]}
     options = {"engine": "local", "folder": tmp_path / "tune"}
     search(study, space, trials=1, **options)
     found = search(study, space, trials=3, **options)
     complete = [row for row in found.rows if row["state"] == "complete"]
     assert len(found.rows) == 3
     assert complete[0]["auc"] == max(row["auc"] for row in complete)
+    assert complete[0]["model.widths"] in ([4], [8, 4])
     assert found.plot.stat().st_size > 1000
     with pytest.raises(bunchtrain.errors.StudyError, match="did you mean 'learning_rate'"):
         search(study, {"training.learning_rte": {"low": 1, "high": 2}}, **options)

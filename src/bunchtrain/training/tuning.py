@@ -6,6 +6,7 @@ where it was, and so that workers on several nodes of a Ray cluster share them.
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Callable, Mapping
@@ -154,7 +155,7 @@ def as_rows(study: Any, search: Search) -> list[dict[str, Any]]:
             "trial": trial.number,
             "state": trial.state.name.lower(),
             search.metric: trial.value,
-            **trial.params,
+            **{key: _value(search.space[key], drawn) for key, drawn in trial.params.items()},
         }
         for trial in finished(study)
     ]
@@ -175,8 +176,19 @@ def _check(key: str, values: Mapping[str, Any]) -> None:
 
 def _draw(trial: Any, key: str, values: Mapping[str, Any]) -> Any:
     if "choices" in values:
-        return trial.suggest_categorical(key, values["choices"])
+        labels = [_label(choice) for choice in values["choices"]]
+        return _value(values, trial.suggest_categorical(key, labels))
     low, high, log = values["low"], values["high"], bool(values.get("log", False))
     whole = isinstance(low, int) and isinstance(high, int)
     draw = trial.suggest_int if whole else trial.suggest_float
     return draw(key, low, high, log=log)
+
+
+def _label(choice: Any) -> Any:
+    """Return a choice as the journal can hold it: lists and mappings as text."""
+    return json.dumps(choice) if isinstance(choice, list | tuple | dict) else choice
+
+
+def _value(values: Mapping[str, Any], drawn: Any) -> Any:
+    """Return what was drawn as the space gives it."""
+    return next((c for c in values.get("choices", ()) if _label(c) == drawn), drawn)
