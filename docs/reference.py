@@ -18,7 +18,6 @@ from typer.main import get_command
 from bunchtrain import parts
 from bunchtrain.cli.main import app
 from bunchtrain.study import schema
-from bunchtrain.study.reference import KINDS
 
 FOLDER = Path(__file__).parent / "reference"
 NOTICE = "Written from the code by `docs/reference.py`."
@@ -174,7 +173,7 @@ def keys(place: str, model: type[BaseModel]) -> Iterator[str]:
     for name, value in found["properties"].items():
         what = type_of(value)
         if "part" in what.split():
-            what = f"[{KINDS[name]}](parts.md#{anchor(HEADINGS[KINDS[name]])})"
+            what = f"[{name}](parts.md#{anchor(HEADINGS[name])})"
         default = default_of(value, name in found.get("required", []))
         rows.append((f"`{name}`", what, default, value.get("description", "")))
     yield from table(["key", "value", "default", "meaning"], rows)

@@ -38,3 +38,30 @@ def transformation(seed=0, fastest=0.9):
     direction = torch.randn(3, generator=random, dtype=torch.float64)
     speed = fastest * torch.rand(1, generator=random, dtype=torch.float64)
     return rotation(seed + 1) @ boost(direction / direction.norm() * speed)
+
+
+def check_order_does_not_matter(network, seed):
+    """Check that shuffling the particles within their jets leaves the outputs as they are."""
+    p, lengths = momenta([9, 3, 12], seed % 100), torch.tensor([9, 3, 12])
+    torch.manual_seed(seed)
+    order = torch.cat([torch.randperm(9), 9 + torch.randperm(3), 12 + torch.randperm(12)])
+    with torch.no_grad():
+        torch.testing.assert_close(network(p[order], lengths), network(p, lengths))
+
+
+def check_jets_apart(network, lengths):
+    """Check that the outputs of a jet do not depend on the others in the batch."""
+    p = momenta(lengths)
+    with torch.no_grad():
+        together = network(p, torch.tensor(lengths))
+        parts = zip(p.split(lengths), lengths, strict=True)
+        alone = torch.cat([network(part, torch.tensor([n])) for part, n in parts])
+    torch.testing.assert_close(together, alone)
+
+
+def check_short_jets_train(network, lengths):
+    """Check that outputs and gradients are finite for jets of no or few particles."""
+    output = network(momenta(lengths), torch.tensor(lengths))
+    output.sum().backward()
+    assert output.isfinite().all()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())

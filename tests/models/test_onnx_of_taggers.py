@@ -1,8 +1,8 @@
 """Taggers of pairs, of ordered particles and of images go to ONNX with any number of jets."""
 
-import numpy as np
 import pytest
 import torch
+from exported import check_onnx
 from lorentz import momenta
 
 from bunchtrain.models.interaction_network import InteractionNetwork
@@ -13,7 +13,6 @@ from bunchtrain.models.pelican import Pelican
 from bunchtrain.models.resnext import ResNeXt
 from bunchtrain.network import needs
 
-onnxruntime = pytest.importorskip("onnxruntime")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 MODELS = {
@@ -37,18 +36,4 @@ def inputs(model, lengths):
 @pytest.mark.parametrize("name", MODELS)
 def test_onnx_gives_the_same_numbers(name, tmp_path):
     torch.manual_seed(1)
-    model = MODELS[name]().eval()
-    example = inputs(model, [3, 0, 5, 2])
-    free = {k: {0: "points" if k in ("momenta", "features") else "batch"} for k in example}
-    path = tmp_path / "model.onnx"
-    torch.onnx.export(
-        model, (), path, kwargs=example, dynamo=True, verbose=False,
-        dynamic_shapes=free,
-        input_names=list(example),
-    )  # fmt: skip
-    session = onnxruntime.InferenceSession(path)
-    for lengths in [[3, 0, 5, 2], [1, 2, 7, 0, 0, 4, 9]]:
-        given = inputs(model, lengths)
-        (output,) = session.run(None, {k: v.numpy() for k, v in given.items()})
-        with torch.no_grad():
-            np.testing.assert_allclose(output, model(**given), rtol=1e-4, atol=1e-4)
+    check_onnx(MODELS[name]().eval(), inputs, tmp_path / "model.onnx", tolerance=1e-4)

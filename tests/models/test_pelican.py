@@ -4,7 +4,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lorentz import momenta, rotation, transformation
+from lorentz import (
+    check_jets_apart,
+    check_order_does_not_matter,
+    check_short_jets_train,
+    momenta,
+    rotation,
+    transformation,
+)
 
 from bunchtrain.models.pelican import Pelican, PelicanBlock, Tables
 from bunchtrain.network import needs
@@ -72,31 +79,17 @@ def test_beams_break_the_symmetry():
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**31), beams=st.booleans())
 def test_the_order_of_particles_does_not_matter(seed, beams):
-    made, p = network(beams=beams), momenta([9, 3, 12], seed % 100)
-    torch.manual_seed(seed)
-    order = torch.cat([torch.randperm(9), 9 + torch.randperm(3), 12 + torch.randperm(12)])
-    with torch.no_grad():
-        lengths = torch.tensor([9, 3, 12])
-        torch.testing.assert_close(made(p[order], lengths), made(p, lengths))
+    check_order_does_not_matter(network(beams=beams), seed)
 
 
 def test_a_jet_does_not_see_the_others():
-    made, p = network(), momenta(LENGTHS)
-    with torch.no_grad():
-        together = made(p, torch.tensor(LENGTHS))
-        parts = zip(p.split(LENGTHS), LENGTHS, strict=True)
-        alone = torch.cat([made(part, torch.tensor([n])) for part, n in parts])
-    torch.testing.assert_close(together, alone)
+    check_jets_apart(network(), LENGTHS)
 
 
 @pytest.mark.parametrize("lengths", [[0, 0], [1], [0, 1, 2]])
 @pytest.mark.parametrize("beams", [False, True])
 def test_short_jets_train(lengths, beams):
-    made = network(beams=beams).train()
-    output = made(momenta(lengths), torch.tensor(lengths))
-    output.sum().backward()
-    assert output.isfinite().all()
-    assert all(p.grad is None or p.grad.isfinite().all() for p in made.parameters())
+    check_short_jets_train(network(beams=beams).train(), lengths)
 
 
 def test_what_it_needs_and_the_paper_s_size():

@@ -41,7 +41,7 @@ class ParticleNet(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.k, self.dimension = k, coordinates
+        self.k = k
         self.input_norm = nn.BatchNorm1d(features)
         widths = [features, *[layers[-1] for layers in channels]]
         self.convolutions = nn.ModuleList(

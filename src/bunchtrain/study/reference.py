@@ -7,16 +7,6 @@ from typing import Any
 from bunchtrain import parts
 from bunchtrain.study.schema import Study
 
-#: Key of a study → the kind of part that it names.
-KINDS = {
-    "source": "source",
-    "split": "split",
-    "represent": "represent",
-    "model": "model",
-    "objective": "objective",
-    "engine": "engine",
-}
-
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of a study, for editors and other programs."""
@@ -24,7 +14,7 @@ def json_schema() -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     definitions = schema["$defs"]
     common = definitions["Term"]["properties"]
-    for kind in KINDS.values():
+    for kind in parts.PACKAGES:
         extra = {k: common[k] for k in ("target", "weight")} if kind == "objective" else {}
         definitions[kind] = {"oneOf": [_choice(kind, n, extra) for n in sorted(parts.locate(kind))]}
     for holder in (schema, *definitions.values()):
@@ -44,9 +34,9 @@ def _choice(kind: str, name: str, extra: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refer(holder: dict[str, Any]) -> None:
-    """Point the keys that hold a part at the definition of its kind."""
-    for key, kind in KINDS.items():
-        value = holder.get("properties", {}).get(key)
+    """Point the keys that hold a part, which are the names of the kinds, at their definition."""
+    for kind in parts.PACKAGES:
+        value = holder.get("properties", {}).get(kind)
         if value is None or not ({"$ref", "anyOf"} & set(value)):
             continue
         reference: dict[str, Any] = {"$ref": f"#/$defs/{kind}"}
