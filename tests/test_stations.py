@@ -25,6 +25,8 @@ MAY_IMPORT = {
     "training": GROUND | {"columns", "represent", "models", "objectives", "network"},
     "evaluation": GROUND | {"columns"},
     "study": GROUND,
+    "deployment": GROUND
+    | {"columns", "physics", "represent", "models", "network", "training", "evaluation"},
 }
 EVERYTHING = {"runs", "cli", "__init__", "__main__"}
 

@@ -85,7 +85,7 @@ def _fit_network(
     best = Best(history, task.settings["patience"])
     checkpoint = Checkpoint(folder, history, best, resume)
     callbacks = [history, best, *extra, checkpoint, Progress(history, progress)]
-    module = Module(task, network, task.objectives(), steps=len(sizes))
+    module = Module(task, network, task.objectives(), steps=len(sizes), events=sum(sizes))
     try:
         _run(make_trainer(task, place, callbacks), module, data)
     except InterruptedRun:

@@ -31,15 +31,22 @@ class Module(LightningModule):
     """A network with its loss L = Σ_t λ_t Σ_i w_i ℓ_ti / Σ_i w_i, i over the events of all workers.
 
     Data-parallel training averages the gradients of W workers, so each of them differentiates
-    W Σ_own w ℓ / Σ_all w and the average is the gradient of L.
+    W Σ_own w ℓ / Σ_all w and the average is the gradient of L. A model that has `penalty(events)`,
+    a number that depends on its weights alone and on the events of the training set, adds it to L;
+    one that has `anneal(progress)` is told before each step how much of the training is done.
     """
 
     def __init__(
-        self, task: Task, network: Network, terms: list[tuple[Objective, float]], steps: int
+        self,
+        task: Task,
+        network: Network,
+        terms: list[tuple[Objective, float]],
+        steps: int,
+        events: int,
     ) -> None:
-        """Take the network, the terms of the loss and the number of steps in an epoch."""
+        """Take the network, the terms of the loss, the steps in an epoch and its events."""
         super().__init__()
-        self.settings, self.seed, self.steps = task.settings, task.seed, steps
+        self.settings, self.seed, self.steps, self.events = task.settings, task.seed, steps, events
         self.network = network
         self.objectives = nn.ModuleList(objective for objective, _ in terms)
         self.factors = [weight for _, weight in terms]
@@ -63,7 +70,11 @@ class Module(LightningModule):
         shared = self._over_workers(sums)
         self._check_loss(shared, number)
         self._add("train", shared)
-        return sums.total * (self.trainer.world_size / shared.weight)
+        return sums.total * (self.trainer.world_size / shared.weight) + self._penalty()
+
+    def _penalty(self) -> Tensor | float:
+        model: Any = self.network.model
+        return model.penalty(self.events) if hasattr(model, "penalty") else 0.0
 
     def validation_step(self, batch: Batch, number: int) -> None:
         """Add a batch to the loss of the validation set."""
@@ -119,9 +130,12 @@ class Module(LightningModule):
         seed_everything(mixed(self.seed, self.current_epoch, self.global_rank), verbose=False)
 
     def on_train_batch_start(self, batch: Batch, number: int) -> None:
-        """Set the learning rate of this step."""
+        """Set the learning rate of this step, and tell the model of the progress."""
         done = self.current_epoch * self.steps + number
         progress = (done + 1) / (self.settings["epochs"] * self.steps)
+        model: Any = self.network.model
+        if hasattr(model, "anneal"):
+            model.anneal(progress)
         shape = factor(self.settings["schedule"], progress, self.settings["warmup"])
         for group in self._groups():
             group["lr"] = self.settings["learning_rate"] * shape * self.plateau.factor
