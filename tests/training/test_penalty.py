@@ -17,7 +17,7 @@ def test_a_penalty_on_the_weights_shrinks_them(make_task, monkeypatch) -> None:
 
     monkeypatch.setattr(DenseNetwork, "penalty", penalty, raising=False)
     bound = train(make_task("bound")).network
-    norms = [sum(float(p.square().sum()) for p in n.parameters()) for n in (free, bound)]
+    norms = [sum(float(p.detach().square().sum()) for p in n.parameters()) for n in (free, bound)]
     assert norms[1] < norms[0] / 2
     assert len(seen) == 1
 
