@@ -42,6 +42,7 @@ HEADINGS = {
     "model": "Models (`model`)",
     "objective": "Objectives (`objective`)",
     "engine": "Engines (`training.engine`)",
+    "export": "Export targets (`export`)",
 }
 TYPES = {
     "integer": "whole number",

@@ -43,6 +43,14 @@ class RunError(UserError):
     """A run folder is missing, unfinished or does not fit what is asked of it."""
 
 
+class ExportError(UserError):
+    """A network cannot be exported to the target that was asked for."""
+
+
+class ParityError(BunchtrainError):
+    """An exported network does not give the numbers of the network."""
+
+
 class InterruptedRun(BunchtrainError):
     """The run stopped before its end and can be resumed."""
 
