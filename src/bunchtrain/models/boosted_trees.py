@@ -3,7 +3,8 @@
 f(x) = b + η Σ_t f_t(x), where tree t minimises Σ_i [g_i f_t(x_i) + ½ h_i f_t(x_i)²] + Ω(f_t) with
 the first and second derivatives g, h of the loss at the sum of the trees before it, and
 Ω = γ · leaves + ½ λ Σ (leaf value)². The events are streamed and kept as bin numbers, one byte a
-feature, so that memory stays bounded; the booster is saved as XGBoost's own UBJSON.
+feature, so that memory stays bounded; the booster is saved as XGBoost's own UBJSON. Beside the fit
+there may be terms on all events at once, as flatness in a column: see `layers/boosting_terms.py`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, StudyError
+from bunchtrain.models.layers.boosting_terms import Beside, BoostingTerms
 from bunchtrain.models.layers.decision_trees import Tree
 from bunchtrain.models.layers.trees import (
     History,
@@ -109,11 +111,13 @@ class BoostedTrees(Trees):
         seed: int,
         threads: int,
         progress: Progress | None = None,
+        beside: Beside = (),
     ) -> History:
         """Grow the trees on batches that can be iterated over repeatedly; return the losses.
 
-        The trees after the round of the best validation loss are cut off. Raises StudyError for
-        an objective or weights that trees cannot do, and DataError without training events.
+        The trees after the round of the best validation loss are cut off. Terms `beside` the fit
+        go with classes. Raises StudyError for objectives or weights that trees cannot do, and
+        DataError without training events.
         """
         growth = self._growth(objective) | {"seed": seed, "nthread": threads}
         events = self._matrix(training, objective, threads)
@@ -121,6 +125,12 @@ class BoostedTrees(Trees):
             raise DataError("the training set has no events; loosen 'select' or change 'split'")
         tested = self._matrix(validation, objective, threads, like=events)
         watch = _Watch(self.rounds, progress)
+        terms = {}
+        if beside:
+            self._check_beside(objective, beside)
+            growth |= {"base_score": 0.5, "disable_default_eval_metric": True}
+            del growth["eval_metric"]
+            terms = _custom({id(events): training, id(tested): validation}, objective, beside)
         booster = xgboost.train(
             growth,
             events,
@@ -128,9 +138,23 @@ class BoostedTrees(Trees):
             evals=[(events, "training")] + ([(tested, "validation")] if tested else []),
             callbacks=[watch, *self._early_stopping(tested is not None)],
             verbose_eval=False,
+            **terms,
         )
         self._take(booster)
         return watch.history
+
+    def _check_beside(self, objective: Objective, beside: Beside) -> None:
+        if not objective.target.classes:
+            raise StudyError(
+                "model 'boosted_trees' takes further terms beside a fit of classes only"
+            )
+        for term, _ in beside:
+            if term.outputs or any(True for _ in term.parameters()):
+                raise StudyError(
+                    f"model 'boosted_trees' cannot fit objective '{part_name(term)}' beside "
+                    f"'{part_name(objective)}'; it takes terms that have no outputs and nothing to "
+                    "train of their own, as 'mode' and 'disco'"
+                )
 
     def _growth(self, objective: Objective) -> dict[str, Any]:
         self.check(objective)
@@ -230,6 +254,23 @@ class _Stream(xgboost.DataIter):
             self.seen.update(np.unique(sample.target).tolist())
         input_data(data=sample.table, label=sample.target, weight=sample.weight)
         return True
+
+
+def _custom(
+    samples_of: Mapping[int, Iterable[Batch]], objective: Objective, beside: Beside
+) -> dict[str, Any]:
+    """Return objective and metric as XGBoost calls them, for matrices by their identity."""
+    found: dict[int, BoostingTerms] = {}
+
+    def terms(matrix: object) -> BoostingTerms:
+        if id(matrix) not in found:
+            found[id(matrix)] = BoostingTerms(samples_of[id(matrix)], objective, beside)
+        return found[id(matrix)]
+
+    return {
+        "obj": lambda margins, matrix: terms(matrix).derivatives(margins),
+        "custom_metric": lambda margins, matrix: ("loss", terms(matrix).mean(margins)),
+    }
 
 
 class _Watch(xgboost.callback.TrainingCallback):

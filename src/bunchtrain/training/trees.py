@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,11 +34,14 @@ class Normalised:
 def fit_trees(artefact: Artefact, data: Data) -> dict[str, float]:
     """Fit the trees of a network, write `history.csv` and return the figures.
 
-    Raises StudyError for more than one term in the loss.
+    The first objective with outputs is the fit; the others are given to trees that take terms
+    beside it. Raises StudyError for more than one term where a model fits one alone.
     """
     task, network = artefact.task, artefact.network
-    terms = task.objectives()
-    if len(terms) > 1:
+    terms = sorted(task.objectives(), key=lambda term: term[0].outputs == 0)
+    (fit, factor), beside = terms[0], terms[1:]
+    takes = "beside" in inspect.signature(network.model.fit).parameters  # type: ignore[arg-type]
+    if beside and not takes:
         raise StudyError(
             f"model '{task.model[0]}' fits one objective; the study gives {len(terms)}"
         )
@@ -46,9 +50,10 @@ def fit_trees(artefact: Artefact, data: Data) -> dict[str, float]:
     losses = network.model.fit(  # type: ignore[operator]  # trees are models with `fit`
         Normalised(data, network, "train"),
         Normalised(data, network, "validation"),
-        terms[0][0],
+        fit,
         seed=task.seed,
         threads=threads,
+        **({"beside": [(term, weight / factor) for term, weight in beside]} if beside else {}),
     )
     seconds = time.perf_counter() - began
     rate = sum(data.sizes("train")) * len(losses) / seconds
