@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 #: Tensors with one row a point, all jets' points one after the other (packed, never padded).
-POINTWISE = frozenset({"features", "coordinates", "momenta"})
+POINTWISE = frozenset({"features", "coordinates", "momenta", "children", "levels"})
 
 
 @dataclass
@@ -19,7 +19,9 @@ class Batch:
                 (batch, channel, row, column), `globals` (batch, feature); packed point clouds have
                 `features` (points, feature), `coordinates` (points, 2), `momenta` (points, 4) as
                 (E, px, py, pz) in GeV, `edges` (2, edges) with numbers of points in this batch,
-                and `lengths` (batch,), the number of points of each event.
+                and `lengths` (batch,), the number of points of each event. The points of a tree
+                are its nodes, the root last, with `children` (points, 2), counted from the event's
+                first point and −1 for none, and `levels` (points,), steps down from the root.
     targets     for each head: class numbers (batch,) int64, or values (batch, value).
     weight      (batch,), 1 where the study gives none.
     spectators  columns that objectives look at and no model sees: (batch,) each.

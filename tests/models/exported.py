@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-POINTWISE = {"features", "coordinates", "momenta"}
+POINTWISE = {"features", "coordinates", "momenta", "children", "levels"}
 
 
 def check_onnx(model, inputs, path, tolerance):

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from bunchtrain.physics.packed import Floats, Ints
 from bunchtrain.physics.remaining import Remaining
 
+Algorithm = Literal["kt", "cambridge_aachen"]
 #: Jets clustered at once take about this much, so that they stay near the processor.
 CACHE = 16_000_000
 
@@ -58,12 +60,12 @@ class Trees:
     children: Ints
 
 
-def cambridge_aachen(momenta: Floats, lengths: Ints) -> Trees:
-    """Return the Cambridge/Aachen trees of packed momenta (points, 4), added in the E-scheme.
+def cluster(momenta: Floats, lengths: Ints, algorithm: Algorithm) -> Trees:
+    """Return the clustering trees of packed momenta (points, 4), added in the E-scheme.
 
     The jets must be of descending multiplicity, with at least one point each.
     """
-    remaining = Remaining(momenta, lengths, kt=False)
+    remaining = Remaining(momenta, lengths, kt=algorithm == "kt")
     jets, slots = remaining.near.shape
     nodes = np.zeros((jets, 2 * slots, 4))
     nodes[:, :slots] = np.moveaxis(remaining.values[:4], 0, -1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bunchtrain.physics.clustering import CACHE, Trees, bytes_each, cambridge_aachen
+from bunchtrain.physics.clustering import CACHE, Trees, bytes_each, cluster
 from bunchtrain.physics.kinematics import azimuth, facing, rapidity, transverse, turned, wrapped
 from bunchtrain.physics.packed import MEMORY, Floats, Ints, descending, point_numbers
 
@@ -26,7 +26,7 @@ def soft_drop(
     groomed = np.zeros((len(lengths), 4))
     for rows in descending(lengths, bytes_each, min(memory, CACHE)):
         front, angle = facing(momenta[point_numbers(lengths, rows)], lengths[rows])
-        tree = cambridge_aachen(front, lengths[rows])
+        tree = cluster(front, lengths[rows], "cambridge_aachen")
         groomed[rows] = turned(_groom(tree, z_cut, beta, radius), angle)
     return groomed
 

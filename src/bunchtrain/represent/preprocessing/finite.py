@@ -13,7 +13,7 @@ from bunchtrain.errors import DataError
 
 Policy = Literal["refuse", "clip", "impute", "drop"]
 #: Tensors of whole numbers, which are neither normalised nor looked at.
-INTEGERS = ("lengths", "edges")
+INTEGERS = ("lengths", "edges", "children", "levels")
 
 
 def check_finite(
