@@ -47,14 +47,19 @@ def _set_chunks(
     seconds: dict[str, float],
 ) -> Iterator[Columns]:
     for events in cache.blocks(split, ROWS):
-        columns = {"entry": _flat(events["entry"]), "weight": _flat(events["event_weight"])}
-        columns |= _truth(study, events)
-        columns |= {name: _flat(events[name]) for name in study.spectators}
+        columns = event_columns(study, events)
         for name, network in networks.items():
             begin = time.perf_counter()
             columns |= score_columns({name: network}, events)
             seconds[name] += time.perf_counter() - begin
         yield columns
+
+
+def event_columns(study: Study, events: ak.Array) -> Columns:
+    """Return entry, weight, truth and spectators of a block of events, (events,) each."""
+    columns = {"entry": _flat(events["entry"]), "weight": _flat(events["event_weight"])}
+    columns |= _truth(study, events)
+    return columns | {name: _flat(events[name]) for name in study.spectators}
 
 
 def _truth(study: Study, events: ak.Array) -> Columns:
