@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "batch": {"errors"},
     "columns": GROUND,
     "generators": GROUND | {"columns"},
+    "systematics": GROUND | {"columns"},
     "physics": GROUND,
     "represent": GROUND | {"columns", "physics"},
     "models": GROUND,

@@ -1,0 +1,50 @@
+"""Efficiency: some of the particles are not seen."""
+
+from __future__ import annotations
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from bunchtrain.columns.hashing import hashed, uniform
+from bunchtrain.systematics._systematic import Systematic
+
+
+class ConstituentEfficiency(Systematic):
+    """Loss of particles: each is dropped with probability |x|, independently of the others.
+
+    The columns of the jet itself stay as they are.
+
+    Args:
+        size: x of one standard deviation, 0.03 for 3 %.
+        groups: prefixes of the lists that lose items, as `constituent`; all lists if unset.
+        seed: of the losses.
+    """
+
+    def __init__(
+        self, *, size: float = 0.03, groups: list[str] | None = None, seed: int = 1
+    ) -> None:
+        super().__init__(size)
+        self.groups, self.seed = groups, seed
+
+    def __call__(
+        self, events: ak.Array, entries: NDArray[np.int64], amount: float
+    ) -> dict[str, ak.Array]:
+        """Return the lists without the lost items."""
+        found = {}
+        for name in events.fields:
+            if events[name].ndim == 2 and self._is_chosen(name):
+                found[name] = events[name][self._seen(events[name], entries, abs(amount))]
+        return found
+
+    def _is_chosen(self, column: str) -> bool:
+        groups = self.groups
+        return groups is None or any(column.startswith((f"{g}_", f"{g}.")) for g in groups)
+
+    def _seen(self, column: ak.Array, entries: NDArray[np.int64], loss: float) -> ak.Array:
+        """Return whether each item is seen: the same for all columns of an event's list."""
+        number = ak.flatten(ak.local_index(column))
+        sizes = ak.to_numpy(ak.num(column))
+        event = np.repeat(entries, sizes)
+        random = uniform(hashed(self.seed, "loss", event, ak.to_numpy(number).astype(np.int64)))
+        return ak.unflatten(random >= loss, sizes)

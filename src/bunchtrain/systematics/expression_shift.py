@@ -1,0 +1,40 @@
+"""Any shift that can be written as expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from bunchtrain.columns.expression import Expression
+from bunchtrain.systematics._systematic import Systematic
+
+
+class ExpressionShift(Systematic):
+    """Columns by expressions in which `shift` is the amount, as `tau_pt * (1 + shift)`.
+
+    All expressions look at the columns as they were.
+
+    Args:
+        columns: column → expression.
+        size: of one standard deviation.
+    """
+
+    def __init__(self, *, columns: dict[str, str], size: float = 1.0) -> None:
+        super().__init__(size)
+        self.columns = {name: Expression(text) for name, text in columns.items()}
+
+    def reads(self, wanted: Collection[str], available: Mapping[str, str]) -> set[str]:
+        """Return the columns in the expressions of the wanted ones."""
+        texts = [text for name, text in self.columns.items() if name in wanted]
+        return set().union(*(text.columns for text in texts)) - {"shift"}
+
+    def __call__(
+        self, events: ak.Array, entries: NDArray[np.int64], amount: float
+    ) -> dict[str, ak.Array]:
+        """Return the columns by their expressions."""
+        shift = {"shift": ak.Array(np.full(len(events), amount))}
+        present = {name: text for name, text in self.columns.items() if name in events.fields}
+        return {name: text(events, shift) for name, text in present.items()}

@@ -1,0 +1,32 @@
+"""Energy scale: all momenta and masses are measured too large by one factor."""
+
+from __future__ import annotations
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from bunchtrain.systematics._systematic import Systematic, chosen_momenta
+
+
+class JetEnergyScale(Systematic):
+    """Scale of energies, p → (1 + x) p for jets and their constituents.
+
+    Angles and shares of the energy stay. Columns that `define` makes from these follow.
+
+    Args:
+        size: x of one standard deviation, 0.02 for 2 %.
+        columns: that are scaled; all energies, momenta and masses, but those of the truth, if
+            unset.
+    """
+
+    def __init__(self, *, size: float = 0.02, columns: list[str] | None = None) -> None:
+        super().__init__(size)
+        self.columns = columns
+
+    def __call__(
+        self, events: ak.Array, entries: NDArray[np.int64], amount: float
+    ) -> dict[str, ak.Array]:
+        """Return the scaled columns."""
+        chosen = chosen_momenta(events.fields, self.columns)
+        return {name: events[name] * np.float32(1 + amount) for name in chosen}

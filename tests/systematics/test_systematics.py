@@ -1,0 +1,124 @@
+"""Shifts of columns: by value, reproducible, and before anything is defined from them."""
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from bunchtrain import parts
+from bunchtrain.columns.source import Source
+from bunchtrain.errors import ExpressionError
+from bunchtrain.systematics._shifted import Shifted
+from bunchtrain.systematics.constituent_efficiency import ConstituentEfficiency
+from bunchtrain.systematics.expression_shift import ExpressionShift
+from bunchtrain.systematics.jet_energy_resolution import JetEnergyResolution
+from bunchtrain.systematics.jet_energy_scale import JetEnergyScale
+
+EVENTS = 4000
+
+
+class Jets(Source):
+    """Jets with constituents, read in chunks."""
+
+    def __init__(self) -> None:
+        random = np.random.default_rng(1)
+        sizes = random.integers(0, 6, EVENTS)
+        flat = random.exponential(10, (2, sizes.sum()))
+        self.events = ak.zip(
+            {
+                "jet_pt": random.uniform(100, 200, EVENTS),
+                "jet_eta": random.normal(size=EVENTS),
+                "truth_pt": random.uniform(100, 200, EVENTS),
+                "constituent_px": ak.unflatten(flat[0], sizes),
+                "constituent_energy": ak.unflatten(flat[1], sizes),
+                "label": np.arange(EVENTS) % 2,
+            },
+            depth_limit=1,
+        )
+
+    def fingerprint(self) -> str:
+        return "jets"
+
+    def fields(self):
+        return {name: str(self.events[name].type.content) for name in self.events.fields}
+
+    def chunks(self, columns, rows):
+        for start in range(0, EVENTS, rows):
+            yield self.events[start : start + rows][list(columns)]
+
+
+def shifted(systematic, amount, rows=1000, columns=None):
+    source = Jets()
+    chunks = Shifted(source, systematic, amount).chunks(columns or source.events.fields, rows)
+    return source.events, ak.concatenate(list(chunks))
+
+
+def particles(events):
+    columns = (ak.flatten(events[f"constituent_{name}"]).tolist() for name in ("px", "energy"))
+    return set(zip(*columns, strict=True))
+
+
+def test_scale_multiplies_momenta_and_leaves_angles_and_truth():
+    before, after = shifted(JetEnergyScale(), 0.02)
+    for name in ("jet_pt", "constituent_px", "constituent_energy"):
+        assert ak.almost_equal(after[name], before[name] * 1.02, rtol=1e-6)
+    for name in ("jet_eta", "truth_pt", "label"):
+        assert ak.array_equal(after[name], before[name])
+
+
+def test_scale_of_named_columns_only():
+    before, after = shifted(JetEnergyScale(columns=["jet_pt"]), -0.05)
+    assert ak.almost_equal(after.jet_pt, before.jet_pt * 0.95, rtol=1e-6)
+    assert ak.array_equal(after.constituent_px, before.constituent_px)
+
+
+def test_resolution_smears_by_its_size_and_is_mirrored():
+    systematic = JetEnergyResolution(columns=["jet_pt"])
+    before, up = shifted(systematic, 0.1)
+    _, down = shifted(systematic, -0.1)
+    change = ak.to_numpy(up.jet_pt / before.jet_pt) - 1
+    assert change.std() == pytest.approx(0.1, rel=0.05)
+    assert change.mean() == pytest.approx(0, abs=0.006)
+    assert ak.to_numpy(down.jet_pt / before.jet_pt) - 1 == pytest.approx(-change, abs=1e-5)
+
+
+def test_loss_drops_the_same_items_of_all_columns():
+    before, after = shifted(ConstituentEfficiency(), 0.3)
+    kept = ak.sum(ak.num(after.constituent_px)) / ak.sum(ak.num(before.constituent_px))
+    assert kept == pytest.approx(0.7, abs=0.02)
+    assert ak.array_equal(ak.num(after.constituent_px), ak.num(after.constituent_energy))
+    assert particles(after) < particles(before)
+    assert ak.array_equal(after.jet_pt, before.jet_pt)
+
+
+@pytest.mark.parametrize("systematic", [JetEnergyResolution(), ConstituentEfficiency()])
+def test_random_shifts_do_not_depend_on_the_chunks(systematic):
+    _, one = shifted(systematic, 0.1, rows=1000)
+    _, other = shifted(systematic, 0.1, rows=333)
+    assert ak.array_equal(one, other)
+
+
+def test_expressions_read_the_columns_that_they_need():
+    systematic = ExpressionShift(columns={"jet_pt": "jet_pt * (1 + shift * abs(jet_eta))"})
+    before, after = shifted(systematic, 0.5, columns=["jet_pt", "label"])
+    assert ak.almost_equal(after.jet_pt, before.jet_pt * (1 + 0.5 * abs(before.jet_eta)))
+    assert after.fields == ["jet_pt", "label"]
+
+
+def test_a_wrong_expression_is_refused_at_once():
+    with pytest.raises(ExpressionError, match="import"):
+        ExpressionShift(columns={"jet_pt": "__import__('os')"})
+
+
+def test_amount_and_options_change_the_fingerprint():
+    makers = [
+        Shifted(Jets(), JetEnergyScale(), 0.02),
+        Shifted(Jets(), JetEnergyScale(), 0.03),
+        Shifted(Jets(), JetEnergyScale(columns=["jet_pt"]), 0.02),
+        Shifted(Jets(), JetEnergyResolution(), 0.02),
+    ]
+    assert len({maker.fingerprint() for maker in makers}) == 4
+
+
+def test_effects_are_parts():
+    made = parts.build("systematic", "jet_energy_scale", {"size": 0.03})
+    assert made.size == 0.03
