@@ -30,6 +30,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "model": ("bunchtrain.models",),
     "objective": ("bunchtrain.objectives",),
     "engine": ("bunchtrain.training.engines",),
+    "systematic": ("bunchtrain.systematics",),
     "export": ("bunchtrain.deployment.targets",),
 }
 
