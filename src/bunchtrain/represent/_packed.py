@@ -82,7 +82,7 @@ class PackedPoints(Representation):
 
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
         """Return the packed tensors of a block of events; those without points have length 0."""
-        points = Points(events, self.group, self.jet)
+        points = self.points(events)
         kept = self.kept(points)
         tensors = {
             "features": points.table(self.features)[kept],
@@ -93,6 +93,10 @@ class PackedPoints(Representation):
         if self.globals:
             tensors["globals"] = evaluate_table(self.globals, events)
         return {name: torch.from_numpy(value) for name, value in tensors.items()}
+
+    def points(self, events: ak.Array) -> Points:
+        """Return all points of a block of events."""
+        return Points(events, self.group, self.jet)
 
     def kept(self, points: Points) -> Ints:
         """Return the numbers of the points to keep, in the order in which they are given on."""

@@ -10,14 +10,27 @@ from torch import Tensor
 
 from bunchtrain.represent._packed import Normalise, PackedPoints
 from bunchtrain.represent._representation import Representation, Size
+from bunchtrain.represent.preprocessing.image_steps import along_leading
+from bunchtrain.represent.preprocessing.points import Points
 
 
 class Leading(Representation):
     """Features of the first n points in falling order, one after the other; 0 where absent.
 
-    features  expressions over the points; their names are those of `preprocessing.points`.
+    With `align` and the features pt, deta and dphi they are the inputs of TopoDNN.
 
     arXiv:1704.02124
+
+    Args:
+        group: Prefix of the columns of the points.
+        features: Expressions over the points; their names are those of `preprocessing.points`.
+        n: Number of points.
+        order: Expression in whose falling order they are taken.
+        jet: Prefix of the columns of the jet's momentum; it is the sum of the points if unset.
+        where: Condition that a point must fulfil, as `pt > 0.1`.
+        align: Whether `deta` and `dphi` are counted from the hardest point, turned so that the
+            second lies along −`dphi`, and mirrored so that the side of positive `deta` has more pT.
+        normalise: How the features are scaled.
     """
 
     normalised = ("table",)
@@ -31,9 +44,11 @@ class Leading(Representation):
         order: str = "pt",
         jet: str | None = None,
         where: str | None = None,
+        align: bool = False,
         normalise: Normalise = "standard",
     ) -> None:
         self.points = _Ordered(group, features, n, order, jet, where)
+        self.points.align = align
         self.normalise = normalise
 
     def columns(self, available: Collection[str]) -> list[str]:
@@ -64,3 +79,12 @@ class Leading(Representation):
 
 class _Ordered(PackedPoints):
     is_ordered = True
+    align = False
+
+    def points(self, events: ak.Array) -> Points:
+        points = super().points(events)
+        if self.align:
+            plane = along_leading(points["deta"], points["dphi"], points["pt"], points.lengths)
+            for name, values in zip(("deta", "dphi"), plane, strict=True):
+                points.replace(name, values)
+        return points

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bunchtrain.physics.packed import Flags, Floats, Ints, jet_numbers, sum_by_jet
+from bunchtrain.physics.packed import Flags, Floats, Ints, jet_numbers, starts, sum_by_jet
 
 Plane = tuple[Floats, Floats]
 #: Shift, in pixels, by which points on the edge of a pixel fall on the same side whatever rounding.
@@ -38,6 +38,23 @@ def upright(x: Floats, y: Floats, weight: Floats, lengths: Ints) -> Plane:
     cos = np.repeat(np.cos(turn).astype(x.dtype), lengths)
     sin = np.repeat(np.sin(turn).astype(x.dtype), lengths)
     return cos * x - sin * y, sin * x + cos * y
+
+
+def along_leading(x: Floats, y: Floats, weight: Floats, lengths: Ints) -> Plane:
+    """Return the points with the hardest at the origin and the next along −y (arXiv:1704.02124).
+
+    They are then mirrored so that Σ w x is not negative.
+    """
+    order = np.lexsort((-weight, jet_numbers(lengths)))
+    filled, place = np.flatnonzero(lengths), starts(lengths)
+    first = order[place[filled]]
+    second = order[(place + (lengths > 1))[filled]]
+    x, y = x - np.repeat(x[first], lengths[filled]), y - np.repeat(y[first], lengths[filled])
+    turn = -np.pi / 2 - np.arctan2(y[second], x[second])
+    cos, sin = (np.repeat(f(turn).astype(x.dtype), lengths[filled]) for f in (np.cos, np.sin))
+    x, y = cos * x - sin * y, sin * x + cos * y
+    side = np.where(sum_by_jet(weight * x, lengths) < 0, -1, 1).astype(x.dtype)
+    return x * np.repeat(side, lengths), y
 
 
 def flipped(x: Floats, y: Floats, weight: Floats, lengths: Ints) -> Plane:

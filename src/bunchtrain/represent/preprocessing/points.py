@@ -119,6 +119,10 @@ class Points:
             return np.hypot(self["deta"], self["dphi"])
         return self._flat(self.group.members.get(name, name))
 
+    def replace(self, name: str, value: Floats) -> None:
+        """Give a name another value (points,), also in what is computed of it from now on."""
+        self._values[name] = value
+
     def evaluate(self, expression: Expression) -> Floats:
         """Return the value of an expression for every point: (points,) float32."""
         names = sorted(expression.columns) or ["pt"]
