@@ -1,0 +1,63 @@
+"""Exact arithmetic on arrays: what a quantised layer asks of NumPy, or of a tracer of circuits.
+
+A quantised layer has, beside `forward` on tensors, `exact(x, arithmetic)` on arrays. It uses `@`,
+`+`, `-`, `*` with exact constants, indexing with integer arrays, `reshape`, `concatenate` and the
+two functions below, so that the same lines compute numbers with NumPy and trace a circuit with
+alkaid's `FVArray`, whose `alkaid.trace.ops` has functions of these names and signatures.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+
+
+class Arithmetic(Protocol):
+    """The functions that `exact` calls; fulfilled by this module and by `alkaid.trace.ops`."""
+
+    def quantize(
+        self, x: Any, k: Any, i: Any, f: Any, overflow_mode: str = ..., round_mode: str = ...
+    ) -> Any:
+        """Return x in the format of k sign, i integer and f fractional bits."""
+
+    def relu(self, x: Any) -> Any:
+        """Return max(x, 0)."""
+
+
+def quantize(
+    x: NDArray[np.float64],
+    k: Integers,
+    i: Integers,
+    f: Integers,
+    overflow_mode: str = "WRAP",
+    round_mode: str = "TRN",
+) -> NDArray[np.float64]:
+    """Return x in fixed point, as `fixed_point` does, in double precision."""
+    scale = np.exp2(np.asarray(f, np.float64))
+    rounded = np.floor(x * scale + (0.5 if round_mode == "RND" else 0.0)) / scale
+    top = np.exp2(np.asarray(i, np.float64))
+    low, high = -k * top, top - 1 / scale
+    if overflow_mode == "WRAP":
+        rounded = (rounded - low) % (top * np.exp2(k)) + low
+    else:
+        rounded = np.clip(rounded, -k * high if overflow_mode == "SAT_SYM" else low, high)
+    return np.where(k + i + f > 0, rounded, 0.0)
+
+
+def rounding_offset(sums: Any, f: Integers) -> NDArray[np.float64]:
+    """Return what makes rounding down to f fractional bits of `sums` + it rounding half up.
+
+    It is half a step, and nothing where a traced sum has no bits below the step.
+    """
+    half = np.exp2(-np.asarray(f, np.float64) - 1)
+    known = getattr(sums, "kif", None)
+    return half if known is None else np.where(np.asarray(known[2]) > f, half, 0.0)
+
+
+def relu(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return max(x, 0)."""
+    return np.maximum(x, 0)

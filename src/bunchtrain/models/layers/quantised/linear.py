@@ -1,0 +1,130 @@
+"""The quantised linear layer, with its activation and the quantiser of its outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from bunchtrain.models.layers.dense import linear as initialised
+from bunchtrain.models.layers.quantised.arithmetic import Arithmetic, rounding_offset
+from bunchtrain.models.layers.quantised.fixed_point import Overflow
+from bunchtrain.models.layers.quantised.quantiser import Quantiser
+from bunchtrain.models.layers.quantised.weights import (
+    FixedPointWeights,
+    Granularity,
+    Kind,
+    Weights,
+    quantised_weights,
+)
+
+
+@dataclass(frozen=True)
+class Formats:
+    """How the layers of a network are quantised.
+
+    kind             weights: fixed or learned width, binary, ternary.
+    bits             width of weights and biases, or where the learning begins.
+    activation_bits  width of activations, or where the learning begins.
+    granularity      what shares a width: the layer, an output channel, or nothing.
+    integer          integer bits of weights of fixed width; None takes them from the weights.
+    overflow         what activations beyond the range of the training set do.
+    activations      fixed-point numbers; 0 and 1 (binary); −1, 0 and 1 (ternary).
+    """
+
+    kind: Kind = "learned"
+    bits: int = 6
+    activation_bits: int = 6
+    granularity: Granularity = "weight"
+    integer: int | None = 0
+    overflow: Overflow = "WRAP"
+    activations: Literal["fixed", "binary", "ternary"] = "fixed"
+
+    def weights(self, value: Tensor) -> Weights:
+        """Return weights that begin at these values."""
+        return quantised_weights(value, self.kind, self.bits, self.granularity, self.integer)
+
+    def bias(self, value: Tensor) -> Weights:
+        """Return biases: fixed-point numbers, 8 bits with 2 integer ones beside ±α weights."""
+        if self.kind in ("binary", "ternary"):
+            return FixedPointWeights(value, 8, integer=2)
+        return FixedPointWeights(
+            value, self.bits, self.kind == "learned", self.granularity, self.integer
+        )
+
+    def activation(self, *shape: int, signed: bool = False) -> Quantiser:
+        """Return the quantiser of activations whose elements have this shape, as (features,)."""
+        widths = (1,) * len(shape) if self.granularity == "layer" else shape
+        if self.activations == "ternary":
+            return Quantiser(widths, True, 2, overflow="SAT_SYM", frozen=(1, 0))
+        if self.activations == "binary":
+            return Quantiser(widths, False, 1, overflow="SAT", frozen=(1, 0))
+        learned = self.kind == "learned"
+        return Quantiser(widths, signed, self.activation_bits, learned, overflow=self.overflow)
+
+
+class QuantisedLinear(nn.Module):
+    """y = Q(σ(W_q x + b_q)), W_q and b_q quantised, σ a rectifier or nothing.
+
+    `exact` does the same on arrays, adding half a step of Q's grid to the bias and rounding down,
+    which is rounding half up.
+
+    Args:
+        size: inputs.
+        width: outputs.
+        formats: how weights and biases are quantised.
+        output: quantiser of the outputs, unquantised if None: then they are exact sums.
+        rectify: whether σ is max(·, 0).
+    """
+
+    def __init__(
+        self,
+        size: int,
+        width: int,
+        formats: Formats,
+        output: Quantiser | None = None,
+        rectify: bool = False,
+    ) -> None:
+        super().__init__()
+        start = initialised(size, width, "relu")
+        self.weight = formats.weights(start.weight)
+        self.bias = formats.bias(start.bias)
+        self.output, self.rectify = output, rectify
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (…, width) from (…, size)."""
+        y = linear(x, self.weight(), self.bias())
+        y = torch.relu(y) if self.rectify else y
+        return y if self.output is None else self.output(y)
+
+    def exact(self, x: Any, arithmetic: Arithmetic) -> Any:
+        """Return (…, width) from (…, size) as arrays."""
+        weight, bias = self.constants()
+        sums = x @ weight.T
+        if self.output is None:
+            return arithmetic.relu(sums + bias) if self.rectify else sums + bias
+        k, i, f = (np.broadcast_to(bits, sums.shape) for bits in self.output.kif)
+        sums = sums + (bias + rounding_offset(sums, f))
+        sums = arithmetic.relu(sums) if self.rectify else sums
+        return arithmetic.quantize(sums, k, i, f, self.output.overflow, "TRN")
+
+    @torch.no_grad()
+    def constants(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return weights (width, size) and bias (width,) as they are used, exactly."""
+        weight, bias = self.weight(), self.bias()
+        return weight.numpy(force=True).astype(float), bias.numpy(force=True).astype(float)
+
+    def bit_operations(self, widths: Tensor) -> Tensor:
+        """Return Σ_oj b_oj b_j + Σ_o b_o of weights, inputs and biases (arXiv:2405.00645).
+
+        widths  bits of the inputs without the sign, broadcast to (size,).
+        """
+        with torch.no_grad():
+            weight, bias = self.weight(), self.bias()
+        products = self.weight.widths(weight) * widths
+        return products.sum() + self.bias.widths(bias).sum()

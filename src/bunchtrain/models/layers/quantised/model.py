@@ -1,0 +1,114 @@
+"""What quantised models share: the price of bits, the course of the training, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bunchtrain.models.layers.quantised.arithmetic import Arithmetic, Integers
+from bunchtrain.models.layers.quantised.quantiser import Quantiser
+from bunchtrain.models.layers.quantised.weights import Weights
+
+
+class QuantisedModel(nn.Module):
+    """A model of quantised layers, whose loss has the term β · EBOPs.
+
+    β rises from the first to the second value of `beta`, evenly in its logarithm, while the
+    training goes from 0 to `rise`, and stays there, so that one training passes from a rich network
+    to a frugal one. Until `quantised_from` of the training, numbers are real; at 1 the network is
+    quantised after its training, with the ranges of the training set.
+
+    Args:
+        beta: least and largest price of a bit operation.
+        rise: fraction of the training at which β is at its largest.
+        quantised_from: fraction of the training from which numbers are quantised.
+        budget: EBOPs at most of the network that is kept; None for no bound.
+    """
+
+    def __init__(
+        self,
+        beta: tuple[float, float],
+        rise: float,
+        quantised_from: float,
+        budget: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.beta_range, self.rise, self.quantised_from = beta, rise, quantised_from
+        self.budget = budget
+        self.progress = 1.0
+
+    def bit_operations(self) -> Tensor:
+        """Return the estimate of effective bit operations, EBOPs (), with gradient for widths."""
+        raise NotImplementedError
+
+    def input_formats(self) -> dict[str, tuple[Integers, Integers, Integers]]:
+        """Return input → sign, integer and fractional bits, in the shape of one event."""
+        raise NotImplementedError
+
+    def quantise_inputs(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the inputs in their formats, rounded half up and clipped."""
+        raise NotImplementedError
+
+    def exact(self, inputs: dict[str, Any], arithmetic: Arithmetic) -> Any:
+        """Return the outputs of quantised inputs as arrays; see the package's documentation."""
+        raise NotImplementedError
+
+    @property
+    def beta(self) -> float:
+        """The price of a bit operation at this point of the training."""
+        low, high = self.beta_range
+        part = min(1.0, self.progress / self.rise)
+        return low if low == high else float(low * (high / low) ** part)
+
+    def penalty(self, events: int) -> Tensor:
+        """Return β · EBOPs."""
+        return self.beta * self.bit_operations()
+
+    def anneal(self, progress: float) -> None:
+        """Take the fraction of the training done."""
+        self.progress = progress
+        self._activate(progress > self.quantised_from)
+
+    @property
+    def settled(self) -> bool:
+        """True where the network may be kept: β at its largest, and the budget respected."""
+        if self.budget is not None:
+            return float(self.bit_operations().detach()) <= self.budget
+        return self.beta_range[0] == self.beta_range[1] or self.progress >= self.rise
+
+    def calibrate(self, show_training_set: Callable[[], None]) -> None:
+        """Take all ranges from the training set, which the function shows to the network.
+
+        It is shown until no format changes any more, which with learned widths is once.
+        """
+        self._activate(True)
+        was_training, quantisers = self.training, list(self.quantisers())
+        self.eval()
+        for _ in range(len(quantisers) + 1):
+            before = [quantiser.integer.clone() for quantiser in quantisers]
+            self._observe(show_training_set)
+            if all(torch.equal(i, q.integer) for i, q in zip(before, quantisers, strict=True)):
+                break
+        self.train(was_training)
+
+    def _observe(self, show_training_set: Callable[[], None]) -> None:
+        for quantiser in self.quantisers():
+            quantiser.forget()
+            quantiser.observing = True
+        with torch.no_grad():
+            show_training_set()
+        for quantiser in self.quantisers():
+            quantiser.observing = False
+            quantiser.settle()
+
+    def quantisers(self) -> Iterator[Quantiser]:
+        """Yield the quantisers of inputs and activations."""
+        yield from (module for module in self.modules() if isinstance(module, Quantiser))
+
+    def _activate(self, active: bool) -> None:
+        for module in self.modules():
+            if isinstance(module, Quantiser | Weights):
+                module.active = active

@@ -1,0 +1,138 @@
+"""The quantiser of activations: fixed-point numbers whose range is seen in training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bunchtrain.models.layers.quantised.arithmetic import Arithmetic, Integers
+from bunchtrain.models.layers.quantised.fixed_point import (
+    Overflow,
+    fixed_point,
+    integer_bits,
+    integer_bits_of,
+    limits,
+)
+from bunchtrain.models.layers.quantised.fraction import Fraction
+
+#: What is left of the range after a batch that has nothing near its ends, in training.
+DECAY = 0.999
+
+
+class Quantiser(nn.Module):
+    """Fixed-point numbers of k sign, i integer and f fractional bits for each element.
+
+    The range is the largest seen: slowly forgotten while the network changes, and taken anew from
+    the whole training set when `observing`. i is the least that holds it. Either f is learned, or
+    the width k + i + f is fixed and f follows.
+
+    Args:
+        shape: shape of the widths, broadcast to the last axes of what is quantised: (features,),
+            (1,) for one width for all, (channels, 1, 1) for an image.
+        signed: whether there are negative values.
+        bits: width with the sign; with `learned`, where the learning begins.
+        learned: whether f is learned.
+        most: integer bits at most, values beyond being clipped.
+        overflow: what happens beyond the range.
+        frozen: i and f where they never change.
+    """
+
+    low: Tensor  # (shape)
+    high: Tensor
+    integer: Tensor
+    sign: Tensor
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        signed: bool,
+        bits: int,
+        learned: bool = False,
+        most: int | None = None,
+        overflow: Overflow = "WRAP",
+        frozen: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__()
+        self.bits, self.learned, self.most, self.overflow = bits, learned, most, overflow
+        self.active, self.observing, self.frozen = True, False, frozen is not None
+        integer, fraction = frozen or (0, bits - signed)
+        for name in ("low", "high"):
+            self.register_buffer(name, torch.zeros(shape))
+        self.register_buffer("integer", torch.full(shape, float(integer)))
+        self.register_buffer("sign", torch.full(shape, float(signed)))
+        self.fraction = Fraction(torch.full(shape, float(fraction)), learned)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x (batch, …, shape) in fixed point, or as it is when not `active`."""
+        if self.training:
+            self.low *= DECAY
+            self.high *= DECAY
+        if self.training or self.observing:
+            self.observe(x.detach())
+        if self.training and not self.observing:
+            self.settle()
+        if not self.active:
+            return x
+        held = self.overflow == "WRAP" and (self.training or self.observing)
+        overflow = "NONE" if held else self.overflow
+        return fixed_point(x, self.sign, self.integer, self.fraction(), "RND", overflow)
+
+    def forget(self) -> None:
+        """Forget the range."""
+        self.low.zero_()
+        self.high.zero_()
+
+    def observe(self, x: Tensor) -> None:
+        """Widen the range to these values."""
+        shape = (1,) * (x.ndim - self.low.ndim) + tuple(self.low.shape)
+        axes = [axis for axis, size in enumerate(shape) if size == 1]
+        if x.numel():
+            low, high = x.amin(axes, keepdim=True), x.amax(axes, keepdim=True)
+            self.low.copy_(torch.minimum(self.low, low.reshape(self.low.shape)))
+            self.high.copy_(torch.maximum(self.high, high.reshape(self.high.shape)))
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Set the integer bits from the range, and f where the width is fixed."""
+        if self.frozen:
+            return
+        low = self.low * self.sign
+        if self.learned:
+            self.integer.copy_(self._capped(integer_bits(low, self.high, self.fraction())))
+        else:
+            bits = self.bits - self.sign
+            self.integer.copy_(self._capped(integer_bits_of(low, self.high, bits)))
+            self.fraction.set(bits - self.integer)
+
+    def _capped(self, integer: Tensor) -> Tensor:
+        return integer if self.most is None else integer.clamp(max=float(self.most))
+
+    @property
+    def widths(self) -> Tensor:
+        """Bits without the sign, max(i + f, 0), in the shape of the format, with gradient."""
+        bits: Tensor = self.integer + self.fraction()
+        return torch.relu(bits)
+
+    @property
+    def kif(self) -> tuple[Integers, Integers, Integers]:
+        """The format as arrays of integers: sign, integer and fractional bits."""
+        k, i, f = (
+            bits.detach().numpy(force=True).astype(np.int64)
+            for bits in (self.sign, self.integer, self.fraction())
+        )
+        return k, i, f
+
+    def overflowing(self, x: Tensor) -> Tensor:
+        """Tell which values lie beyond the range by more than rounding, in the shape of x."""
+        f: Tensor = self.fraction().detach()
+        low, high = limits(self.sign, self.integer, f, self.overflow)
+        half = torch.exp2(-f) / 2
+        return ((x < low - half) | (x >= high + half)) & (self.sign + self.integer + f > 0)
+
+    def exact(self, x: Any, arithmetic: Arithmetic) -> Any:
+        """Return an array in fixed point."""
+        k, i, f = (np.broadcast_to(bits, x.shape) for bits in self.kif)
+        return arithmetic.quantize(x, k, i, f, self.overflow, "RND")

@@ -1,0 +1,157 @@
+"""Quantised weights: fixed-point of fixed or learned width, binary, ternary; pruned by a mask.
+
+Fixed-point weights follow arXiv:2405.00645 where f is learned; binary weights are ±α
+(BinaryConnect, arXiv:1511.00363), ternary ones −α, 0 or α (arXiv:1605.04711), with α the nearest
+power of two to the mean of |w|, so that no multiplication is left.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from bunchtrain.models.layers.quantised.fixed_point import (
+    fixed_point,
+    integer_bits,
+    integer_bits_of,
+    straight,
+)
+from bunchtrain.models.layers.quantised.fraction import Fraction
+
+Granularity = Literal["layer", "channel", "weight"]
+Kind = Literal["fixed", "learned", "binary", "ternary"]
+
+
+class Weights(nn.Module):
+    """Weights that are used quantised, and trained as real numbers.
+
+    value     real numbers (output, …).
+    mask      1 for a weight, 0 for one that is pruned, (output, …).
+    """
+
+    mask: Tensor
+
+    def __init__(self, value: Tensor) -> None:
+        super().__init__()
+        self.active = True
+        self.value = nn.Parameter(value.detach().clone())
+        self.register_buffer("mask", torch.ones_like(value))
+
+    def forward(self) -> Tensor:
+        """Return the weights as they are used, (output, …)."""
+        return (self.quantised() if self.active else self.value) * self.mask
+
+    def quantised(self) -> Tensor:
+        """Return the weights in their format, with a gradient for the real ones."""
+        raise NotImplementedError
+
+    def widths(self, used: Tensor) -> Tensor:
+        """Return the bits of each weight without the sign, (output, …), 0 for a weight of 0.
+
+        used  what `forward` gave.
+        """
+        raise NotImplementedError
+
+
+class FixedPointWeights(Weights):
+    """Weights in fixed point; f learned by layer, output channel or weight, or a fixed width.
+
+    Of a fixed width of b bits, one is the sign and `integer` are integer bits, values beyond being
+    clipped; `integer` None takes the least that hold the weights, as does a learned f.
+    """
+
+    def __init__(
+        self,
+        value: Tensor,
+        bits: int,
+        learned: bool = False,
+        granularity: Granularity = "layer",
+        integer: int | None = 0,
+    ) -> None:
+        super().__init__(value)
+        self.bits, self.learned, self.integer = bits, learned, integer
+        rest = (1,) * (value.ndim - 1)
+        shapes = {
+            "layer": (1, *rest),
+            "channel": (value.shape[0], *rest),
+            "weight": tuple(value.shape),
+        }
+        start = torch.full(shapes[granularity], float(bits - 1 - (integer or 0)))
+        self.fraction = Fraction(start, learned)
+
+    def quantised(self) -> Tensor:
+        """Return the weights, rounded half up."""
+        f = self.fraction()
+        one, i = torch.ones_like(f), torch.full_like(f, self.integer or 0)
+        if self.learned:
+            return fixed_point(self.value, one, i, f, "RND", "NONE")
+        if self.integer is None:
+            i = integer_bits_of(*self._range(self.value.detach()), self.bits - one)
+            f = self.bits - one - i
+            self.fraction.set(f)
+        return fixed_point(self.value, one, i, f, "RND", "SAT")
+
+    def widths(self, used: Tensor) -> Tensor:
+        """Return max(i + f, 0) of each weight's group, with a gradient for f."""
+        f = self.fraction()
+        if not self.learned:
+            return (self.bits - 1.0) * (used.detach() != 0)
+        i = integer_bits(*self._range(used.detach()), f.detach())
+        return torch.relu(i + f) * (used.detach() != 0)
+
+    def _range(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        groups = self.fraction.share.shape
+        axes = [axis for axis, size in enumerate(groups) if size < values.shape[axis]]
+        low, high = values.clamp(max=0), values.clamp(min=0)
+        return (low.amin(axes, True), high.amax(axes, True)) if axes else (low, high)
+
+
+class BinaryWeights(Weights):
+    """Weights ±α with one α = 2^round(log₂ mean|w|) for the layer (arXiv:1511.00363)."""
+
+    def quantised(self) -> Tensor:
+        """Return ±α; the gradient passes where |w| ≤ 1."""
+        alpha = _power_of_two(self.value.detach().abs().mean())
+        clipped = self.value.clamp(-1, 1)
+        sign = torch.where(self.value >= 0, alpha, -alpha)
+        return straight(sign, clipped)
+
+    def widths(self, used: Tensor) -> Tensor:
+        """Return 1 bit each."""
+        return (used.detach() != 0).to(used.dtype)
+
+
+class TernaryWeights(Weights):
+    """Weights −α, 0, α: 0 where |w| ≤ 0.7·mean|w|, α the mean of the rest (arXiv:1605.04711).
+
+    α is rounded to a power of two.
+    """
+
+    def quantised(self) -> Tensor:
+        """Return −α, 0 or α; the gradient passes as if they were the real weights."""
+        size = self.value.detach().abs()
+        kept = size > 0.7 * size.mean()
+        alpha = _power_of_two(size[kept].mean() if bool(kept.any()) else size.new_ones(()))
+        return straight(torch.where(kept, self.value.detach().sign() * alpha, 0.0), self.value)
+
+    def widths(self, used: Tensor) -> Tensor:
+        """Return 1 bit for each weight that is not 0."""
+        return (used.detach() != 0).to(used.dtype)
+
+
+def quantised_weights(
+    value: Tensor, kind: Kind, bits: int, granularity: Granularity, integer: int | None = 0
+) -> Weights:
+    """Return weights of a kind that begin at these values."""
+    if kind == "binary":
+        return BinaryWeights(value)
+    if kind == "ternary":
+        return TernaryWeights(value)
+    return FixedPointWeights(value, bits, kind == "learned", granularity, integer)
+
+
+def _power_of_two(x: Tensor) -> Tensor:
+    return torch.exp2(torch.log2(x.clamp(min=math.ldexp(1, -24))).round())
