@@ -1,4 +1,4 @@
-"""Boosted top and QCD jets: physics of the shipped sample, reproducibility, resuming, errors."""
+"""Boosted top and QCD jets: physics of the shipped sample; what all samples promise."""
 
 import os
 import signal
@@ -13,10 +13,10 @@ import pytest
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, MachineError, MissingDependency, StudyError
-from bunchtrain.generators import boosted_jets
+from bunchtrain.generators import _sample
 from bunchtrain.generators.boosted_jets import BoostedJets
 from bunchtrain.generators.simulation import production
-from bunchtrain.generators.simulation.layout import FIELDS
+from bunchtrain.generators.simulation.layout import BOOSTED_JETS as FIELDS
 from bunchtrain.generators.simulation.production import produce
 
 SHIPPED = Path(__file__).parents[2] / "samples" / "boosted_jets.parquet"
@@ -159,7 +159,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"jets": 0}, "jets must be at least 1"),
+            ({"jets": 0}, "number of events and part must be at least 1"),
             ({"part": 5}, "part must be even"),
             ({"pt_min": 700.0}, "must rise from 50 GeV"),
             ({"radius": 3.0}, "radius must lie between"),
@@ -184,7 +184,7 @@ class TestErrors:
         def absent(name):
             raise PackageNotFoundError(name)
 
-        monkeypatch.setattr(boosted_jets, "version", absent)
+        monkeypatch.setattr(_sample, "version", absent)
         with pytest.raises(MissingDependency, match=r"pip install 'bunchtrain\[generators\]'"):
             BoostedJets().fingerprint()
 

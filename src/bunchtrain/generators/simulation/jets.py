@@ -60,16 +60,19 @@ def _table(event: NDArray[np.int64], jet: ak.Array, inside: ak.Array) -> ak.Arra
     return ak.zip(table, depth_limit=1)
 
 
-def matched_top(jets: ak.Array, truth: Truth, events: int, radius: float) -> Floats:
-    """Return pT of the top that lies in the jet with all its three quarks; 0 if none does."""
+def matched_parton(jets: ak.Array, truth: Truth, events: int, radius: float, quarks: int) -> Floats:
+    """Return pT of the parton that lies in the jet with all quarks of its decay; 0 if none does.
+
+    The particle that makes the class and its antiparticle are told apart by their sign.
+    """
     eta, phi = np.full(events, np.inf), np.zeros(events)
     eta[jets.event], phi[jets.event] = jets.jet_eta, jets.jet_phi
     near = delta_r(truth.eta, truth.phi, eta[truth.event], phi[truth.event]) < radius
     slot = 2 * truth.event + (truth.sign > 0)
-    contained = np.bincount(slot[near], minlength=2 * events) == 4
-    top = (np.abs(truth.pid) == 6) & contained[slot]
+    contained = np.bincount(slot[near & ~truth.leading], minlength=2 * events) == quarks
+    found = truth.leading & near & contained[slot]
     pt = np.zeros(events)
-    np.maximum.at(pt, truth.event[top], truth.pt[top])
+    np.maximum.at(pt, truth.event[found], truth.pt[found])
     return np.asarray(pt[ak.to_numpy(jets.event)])
 
 

@@ -1,4 +1,4 @@
-"""Columns of the boosted-jet samples, as awkward types and as an Arrow schema."""
+"""Columns of the samples, as awkward types and as an Arrow schema."""
 
 from __future__ import annotations
 
@@ -6,14 +6,8 @@ import awkward as ak
 import numpy as np
 import pyarrow as pa
 
-FIELDS = {
-    "event_id": "int64",
-    "is_top": "bool",
-    "jet_pt": "float32",
-    "jet_eta": "float32",
-    "jet_phi": "float32",
-    "jet_mass": "float32",
-    "truth_pt": "float32",
+JET = dict.fromkeys(("jet_pt", "jet_eta", "jet_phi", "jet_mass"), "float32")
+CONSTITUENTS = {
     "constituent_px": "var * float32",
     "constituent_py": "var * float32",
     "constituent_pz": "var * float32",
@@ -22,14 +16,23 @@ FIELDS = {
 }
 
 
-def to_table(jets: ak.Array) -> pa.Table:
-    """Return the columns of `FIELDS` as a table without missing values."""
-    columns = [_column(jets[name], kind) for name, kind in FIELDS.items()]
-    fields = [
+def _matched(label: str, kind: str) -> dict[str, str]:
+    return {"event_id": "int64", label: kind, **JET, "truth_pt": "float32", **CONSTITUENTS}
+
+
+BOOSTED_JETS = _matched("is_top", "bool")
+W_JETS = _matched("is_w", "bool")
+TRIGGER_JETS = _matched("label", "int8")
+
+
+def to_table(events: ak.Array, fields: dict[str, str]) -> pa.Table:
+    """Return these columns as a table without missing values."""
+    columns = [_column(events[name], kind) for name, kind in fields.items()]
+    described = [
         pa.field(name, column.type, nullable=False)
-        for name, column in zip(FIELDS, columns, strict=True)
+        for name, column in zip(fields, columns, strict=True)
     ]
-    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+    return pa.Table.from_arrays(columns, schema=pa.schema(described))
 
 
 def _column(values: ak.Array, kind: str) -> pa.Array:
