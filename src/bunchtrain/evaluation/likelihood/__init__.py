@@ -1,0 +1,1 @@
+"""From scores to a binned likelihood: bins, templates with shifts, expected significance."""

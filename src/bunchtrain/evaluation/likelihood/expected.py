@@ -1,0 +1,90 @@
+"""What a workspace promises: expected discovery significance and upper limit, by pyhf."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from bunchtrain.errors import MachineError, missing
+
+#: The largest signal strength, in units of the nominal one, at which a limit is looked for.
+LARGEST = 1e6
+
+
+def expected_significance(spec: Mapping[str, Any]) -> float:
+    """Return the median significance Z of a signal of strength 1 (arXiv:1007.1727).
+
+    The profiled test statistic q_0 on the Asimov data of μ = 1; nuisance parameters as in the
+    workspace. Raises MissingDependency without pyhf, MachineError if the fit fails.
+    """
+    pyhf = _pyhf()
+    model = _tried(lambda: pyhf.Workspace(spec).model())
+    parameters = np.array(model.config.suggested_init())
+    parameters[model.config.poi_index] = 1.0
+    data = model.expected_data(parameters)
+    p = _tried(lambda: pyhf.infer.hypotest(0.0, data, model, test_stat="q0"))
+    return float(norm.isf(float(p)))
+
+
+def expected_limit(spec: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Return the median upper limit on μ at 95 % CL_s and its band of one standard deviation.
+
+    Without signal, on the data of the workspace. Raises MissingDependency without pyhf,
+    MachineError if no limit is found.
+    """
+    pyhf = _pyhf()
+    space = _tried(lambda: pyhf.Workspace(spec))
+    model = _tried(lambda: space.model(poi_name="mu"))
+    data = space.data(model)
+    high = _bracket(pyhf, model, data)
+    config = model.config
+    bounds = copy.copy(config.suggested_bounds())
+    bounds[config.poi_index] = (0.0, 10 * high)
+    found = _tried(
+        lambda: pyhf.infer.intervals.upper_limits.upper_limit(
+            data, model, scan=np.linspace(0, high, 41), par_bounds=bounds
+        )
+    )
+    _, band = found
+    return float(band[2]), float(band[1]), float(band[3])
+
+
+def _bracket(pyhf: Any, model: Any, data: Any) -> float:
+    """Return a strength that is excluded in all of the expected band."""
+    high = 1.0
+    while high < LARGEST:
+        bounds = copy.copy(model.config.suggested_bounds())
+        bounds[model.config.poi_index] = (0.0, 10 * high)
+        _, band = _tried(
+            lambda high=high, bounds=bounds: pyhf.infer.hypotest(
+                high, data, model, par_bounds=bounds, return_expected_set=True
+            )
+        )
+        if max(map(float, band)) < 0.05:
+            return high
+        high *= 2
+    raise MachineError(f"no signal strength below {LARGEST:g} is excluded; the signal is too small")
+
+
+def _tried(fit: Any) -> Any:
+    try:
+        with warnings.catch_warnings():
+            # pyhf 0.7 asks jsonschema for a name that is to go.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return fit()
+    except Exception as problem:
+        raise MachineError(f"the fit of the workspace failed: {problem}") from problem
+
+
+def _pyhf() -> Any:
+    try:
+        import pyhf
+    except ImportError:
+        raise missing("pyhf", "statistics", "a likelihood of binned scores") from None
+    pyhf.set_backend("numpy", "scipy")
+    return pyhf
