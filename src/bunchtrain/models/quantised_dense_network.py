@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bunchtrain.models.layers.pruning import Pruner, Pruning
 from bunchtrain.models.layers.quantised.arithmetic import Arithmetic, Integers
 from bunchtrain.models.layers.quantised.linear import Formats, QuantisedLinear
 from bunchtrain.models.layers.quantised.model import QuantisedModel
@@ -44,6 +45,8 @@ class QuantisedDenseNetwork(QuantisedModel):
         quantised_from: fraction of the training from which numbers are quantised; 1 for a network
             that is quantised after its training.
         budget: EBOPs at most of the network that is kept.
+        pruning: what is taken out while training, and when: `sparsity`, `structure` (weights,
+            neurons), `start`, `end`, `rounds` and `rewind`; see `layers/pruning.py`.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class QuantisedDenseNetwork(QuantisedModel):
         rise: float = 0.9,
         quantised_from: float = 0.0,
         budget: float | None = None,
+        pruning: Pruning | None = None,
     ) -> None:
         learned = weights == "learned"
         super().__init__(beta if learned else (0.0, 0.0), rise, quantised_from, budget)
@@ -82,6 +86,9 @@ class QuantisedDenseNetwork(QuantisedModel):
         ]
         layers.append(QuantisedLinear(sizes[-1], outputs, formats))
         self.layers: Sequence[QuantisedLinear] = nn.ModuleList(layers)  # type: ignore[assignment]
+        if pruning:
+            masked = [layer.weight for layer in layers], [layer.bias for layer in layers]
+            self.pruner = Pruner(pruning, *masked)
 
     def forward(self, table: Tensor) -> Tensor:
         """Return (batch, outputs) from `table` (batch, feature)."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bunchtrain.models.layers.pruning import Pruner
 from bunchtrain.models.layers.quantised.arithmetic import Arithmetic, Integers
 from bunchtrain.models.layers.quantised.quantiser import Quantiser
 from bunchtrain.models.layers.quantised.weights import Weights
@@ -28,6 +29,9 @@ class QuantisedModel(nn.Module):
         budget: EBOPs at most of the network that is kept; None for no bound.
     """
 
+    #: Prunes the layers, where a model sets it.
+    pruner: Pruner | None
+
     def __init__(
         self,
         beta: tuple[float, float],
@@ -38,7 +42,7 @@ class QuantisedModel(nn.Module):
         super().__init__()
         self.beta_range, self.rise, self.quantised_from = beta, rise, quantised_from
         self.budget = budget
-        self.progress = 1.0
+        self.progress, self.pruner = 1.0, None
 
     def bit_operations(self) -> Tensor:
         """Return the estimate of effective bit operations, EBOPs (), with gradient for widths."""
@@ -71,10 +75,14 @@ class QuantisedModel(nn.Module):
         """Take the fraction of the training done."""
         self.progress = progress
         self._activate(progress > self.quantised_from)
+        if self.pruner:
+            self.pruner.anneal(progress)
 
     @property
     def settled(self) -> bool:
-        """True where the network may be kept: β at its largest, and the budget respected."""
+        """True where the network may be kept: all pruned, β at its largest or the budget kept."""
+        if self.pruner and not self.pruner.is_done(self.progress):
+            return False
         if self.budget is not None:
             return float(self.bit_operations().detach()) <= self.budget
         return self.beta_range[0] == self.beta_range[1] or self.progress >= self.rise

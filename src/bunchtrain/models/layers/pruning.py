@@ -1,0 +1,175 @@
+"""Pruning: masks that take weights or whole neurons out of a network while it trains.
+
+Gradual: the pruned share rises as s(t) = S (1 − (1 − u)³), u = (t − start)/(end − start)
+(arXiv:1710.01878). In rounds: after each of R rounds the smallest weights that are left are taken
+out, the same share of them each time, and the others go back to what they were early in the
+training: lottery tickets with rewinding (arXiv:1803.03635, arXiv:1903.01611).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from bunchtrain.errors import StudyError
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What is pruned, and when.
+
+    sparsity   share of the weights, or of the neurons of each hidden layer, that is taken out.
+    structure  single weights, the smallest of all layers first, or neurons with the smallest
+               weights.
+    start, end fractions of the training between which it happens.
+    rounds     number of rounds with rewinding; 0 for gradual pruning.
+    rewind     fraction of the training to whose weights each round goes back.
+    """
+
+    sparsity: float = 0.75
+    structure: Literal["weights", "neurons"] = "weights"
+    start: float = 0.1
+    end: float = 0.6
+    rounds: int = 0
+    rewind: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done."""
+        if not 0 < self.sparsity < 1:
+            raise StudyError(f"pruning.sparsity is {self.sparsity:g}; give a share between 0 and 1")
+        if not 0 <= self.start < self.end <= 1:
+            raise StudyError(
+                f"pruning goes from {self.start:g} to {self.end:g} of the training; give a 'start' "
+                "before the 'end', between 0 and 1"
+            )
+        if self.rounds and self.rewind > self.start:
+            raise StudyError(
+                f"pruning.rewind is {self.rewind:g}, after the start {self.start:g}; rewind to "
+                "before it"
+            )
+
+    def share(self, progress: float) -> float:
+        """Return the share that is taken out at this point of the training."""
+        part = min(1.0, max(0.0, (progress - self.start) / (self.end - self.start)))
+        if self.rounds:
+            done = int(part * self.rounds + 1e-9)
+            return float(1 - (1 - self.sparsity) ** (done / self.rounds))
+        return float(self.sparsity * (1 - (1 - part) ** 3))
+
+
+class Masked(Protocol):
+    """Weights with a mask."""
+
+    value: nn.Parameter
+    mask: Tensor
+
+
+class MaskedLinear(nn.Module):
+    """A linear layer whose weights have a mask: y = (W ∘ M) x + b ∘ m."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = MaskedWeights(layer.weight), MaskedWeights(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (…, outputs) from (…, inputs)."""
+        return linear(x, self.weight(), self.bias())
+
+
+class MaskedWeights(nn.Module):
+    """Real weights `value` with a `mask` of 0 and 1."""
+
+    mask: Tensor
+
+    def __init__(self, value: Tensor) -> None:
+        super().__init__()
+        self.value = nn.Parameter(value.detach().clone())
+        self.register_buffer("mask", torch.ones_like(value))
+
+    def forward(self) -> Tensor:
+        """Return the weights that are left."""
+        return self.value * self.mask
+
+
+class Pruner(nn.Module):
+    """Prunes layers as the training goes on; its state is kept with the network's.
+
+    Args:
+        pruning: what is pruned, and when.
+        weights: weights of the layers in their order, (outputs, inputs).
+        biases: their biases, (outputs,), which go with their neuron.
+    """
+
+    kept: Tensor
+    early: Tensor
+
+    def __init__(
+        self, pruning: Pruning, weights: Sequence[Masked], biases: Sequence[Masked]
+    ) -> None:
+        super().__init__()
+        self.pruning = pruning
+        self._weights, self._biases = list(weights), list(biases)
+        size = sum(one.value.numel() for one in self._all()) if pruning.rounds else 0
+        self.register_buffer("kept", torch.tensor(False))
+        self.register_buffer("early", torch.zeros(size))
+
+    def _all(self) -> list[Masked]:
+        return self._weights + self._biases
+
+    @torch.no_grad()
+    def anneal(self, progress: float) -> None:
+        """Take out what this fraction of the training asks for."""
+        if self.pruning.rounds and progress >= self.pruning.rewind and not self.kept:
+            self.early.copy_(torch.cat([one.value.flatten() for one in self._all()]))
+            self.kept.fill_(True)
+        share = self.pruning.share(progress)
+        neurons = self.pruning.structure == "neurons"
+        if (self._prune_neurons if neurons else self._prune_weights)(share) and self.kept:
+            self._rewind()
+
+    def is_done(self, progress: float) -> bool:
+        """Tell whether nothing more will be taken out."""
+        return progress >= self.pruning.end
+
+    def _prune_weights(self, share: float) -> bool:
+        total = sum(one.mask.numel() for one in self._weights)
+        count = round(share * total)
+        if count <= sum(int((one.mask == 0).sum()) for one in self._weights):
+            return False
+        sizes = torch.cat([(one.value.abs() * one.mask).flatten() for one in self._weights])
+        mask = torch.ones_like(sizes)
+        mask[sizes.topk(count, largest=False).indices] = 0
+        parts = torch.split(mask, [one.mask.numel() for one in self._weights])
+        for one, part in zip(self._weights, parts, strict=True):
+            one.mask.mul_(part.view_as(one.mask))
+        return True
+
+    def _prune_neurons(self, share: float) -> bool:
+        pruned = False
+        for weight, bias in zip(self._weights[:-1], self._biases[:-1], strict=True):
+            count = min(round(share * len(bias.mask)), len(bias.mask) - 1)
+            if count > int((bias.mask == 0).sum()):
+                sizes = weight.value.square().sum(1) * bias.mask
+                out = sizes.topk(count, largest=False).indices
+                weight.mask[out], bias.mask[out] = 0, 0
+                pruned = True
+        return pruned
+
+    def _rewind(self) -> None:
+        parts = torch.split(self.early, [one.value.numel() for one in self._all()])
+        for one, part in zip(self._all(), parts, strict=True):
+            one.value.copy_(part.view_as(one.value))
+
+
+def pruner_of(layers: nn.Sequential, pruning: Pruning) -> Pruner:
+    """Give the linear layers of a sequence masks, and return what prunes them."""
+    for number, layer in enumerate(layers):
+        if isinstance(layer, nn.Linear):
+            layers[number] = MaskedLinear(layer)
+    masked = [layer for layer in layers if isinstance(layer, MaskedLinear)]
+    return Pruner(pruning, [one.weight for one in masked], [one.bias for one in masked])
