@@ -7,7 +7,7 @@ from bunchtrain.errors import RunError
 from bunchtrain.evaluation.classification import measure_classification
 from bunchtrain.evaluation.compare import Compared, compare_roc, compare_table
 from bunchtrain.evaluation.console import rich_table
-from bunchtrain.evaluation.key_table import key_table, published, published_points
+from bunchtrain.evaluation.key_table import Entry, key_table, published, published_points
 
 REJECTION = {0.3: (888.0, 17.0), 0.5: 200.0}
 SOURCE = published("arXiv:1902.09914, Table 1", auc=0.982, rejection=REJECTION)
@@ -16,7 +16,7 @@ SOURCE = published("arXiv:1902.09914, Table 1", auc=0.982, rejection=REJECTION)
 def test_missing_figures_leave_gaps():
     auc = {"auc": {"value": 0.98, "error": 0.001}}
     bias = {"bias": {"value": 0.1, "error": 0.1}}
-    table = key_table([("a", auc, SOURCE), ("b", auc | bias, None)])
+    table = key_table([Entry("a", auc, SOURCE), Entry("b", auc | bias)])
     assert table.columns == ["AUC", "Bias"]
     assert table.rows[0].ours[1] is None
     assert table.rows[0].published[0].value == 0.982
@@ -33,7 +33,9 @@ def test_published_rejections_are_points_of_the_roc():
 def test_the_terminal_shows_whole_figures_in_80_columns(jets):
     metrics = measure_classification(*jets, None, ["qcd", "top"])
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(rich_table(key_table([("particle_net", metrics, SOURCE)]), "t", "Stand-ins."))
+    console.print(
+        rich_table(key_table([Entry("particle_net", metrics, SOURCE)]), "t", "Stand-ins.")
+    )
     text = console.export_text()
     auc = f"{metrics['auc']['value']:.3f}"
     for part in ("particle_net", "888 ± 17", "Stand-ins.", "Table 1", auc):

@@ -21,7 +21,7 @@ STUDY = {
     "split": {"name": "fraction", "train": 0.6, "validation": 0.2, "test": 0.2, "key": "event_id"},
     "spectators": ["jet_pt", "jet_mass"],
     "represent": {"name": "cloud", "group": "constituent", "max_points": 12},
-    "training": {"epochs": 3, "batch_size": 64, "threads": 1},
+    "training": {"epochs": 3, "batch_size": 64},
     "members": {
         "trees": {
             "represent": {"name": "table", "features": ["jet_mass", "log(multiplicity)"]},

@@ -49,6 +49,9 @@ def run(
     resume: Annotated[Path | None, typer.Option(help="Go on with an interrupted run.")] = None,
     runs: Annotated[Path, typer.Option(help="Folder in which runs are kept.")] = Path("runs"),
     only: Annotated[str, typer.Option(help="Only these members: NAME,NAME.")] = "",
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Members at once; as many as fit if unset.")
+    ] = None,
 ) -> None:
     """Run a study from data to report."""
     from bunchtrain import runs as api
@@ -59,12 +62,13 @@ def run(
     if resume is not None:
         if study is not None or size is not None:
             raise StudyError("--resume takes the study from its run; give no STUDY and no --size")
-        done = api.resume(resume)
+        done = api.resume(resume, jobs=jobs)
     elif study is None:
         raise StudyError("name a STUDY, or a run with --resume; `bunchtrain studies` lists them")
     else:
         chosen = load(study, *(overrides or []), size=size)
-        done = api.run(chosen, runs=runs, only=[n for n in only.split(",") if n])
+        chosen_members = [name for name in only.split(",") if name]
+        done = api.run(chosen, runs=runs, only=chosen_members, jobs=jobs)
     if is_leader():
         out.print(done)
         out.print(f"Report: {done.folder.report_file}", soft_wrap=True)

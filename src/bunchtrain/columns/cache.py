@@ -95,6 +95,22 @@ class EventCache:
         """Condition → events left, in the order in which they are applied; `read` is the first."""
         return dict(self.manifest["cutflow"])
 
+    def first(self, split: str, events: int) -> EventCache:
+        """Return the cache with at most so many events in a set, a random choice of them.
+
+        They are its first ones, since a cache is shuffled; `class_counts` stay those of all.
+        """
+        shards, left = [], events
+        for shard in self.manifest["shards"][split]:
+            rows = min(shard["rows"], left)
+            left -= rows
+            shards += [{**shard, "rows": rows}] if rows else []
+        changes = {
+            "shards": {**self.manifest["shards"], split: shards},
+            "rows": {**self.rows, split: events - left},
+        }
+        return EventCache(self.folder, {**self.manifest, **changes})
+
     def blocks(
         self,
         split: str,

@@ -14,7 +14,7 @@ from bunchtrain.columns.tables import in_one_piece, read, to_events
 
 
 class Shards:
-    """The Arrow files of one set as one long table, of which only looked-at parts are in memory."""
+    """The first `rows` of each Arrow file of a set as one long table, not held in memory."""
 
     def __init__(self, paths: list[Path], rows: list[int], columns: Collection[str]) -> None:
         self.paths = paths
@@ -23,8 +23,8 @@ class Shards:
 
     def in_order(self) -> Iterator[ak.Array]:
         """Yield the events as they lie on disk, shard by shard, without a copy."""
-        for path in self.paths:
-            yield to_events(read(path, self.columns))
+        for path, rows in zip(self.paths, np.diff(self.edges).tolist(), strict=True):
+            yield to_events(read(path, self.columns).slice(0, rows))
 
     def shuffled(self, order: int, run: int, buffer: int) -> Iterator[ak.Array]:
         """Yield all events once, in the order of this seed.

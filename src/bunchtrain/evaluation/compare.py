@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import RunError
 from bunchtrain.evaluation.classification import signal_roc
-from bunchtrain.evaluation.key_table import KeyTable, Published, key_table, published_points
+from bunchtrain.evaluation.key_table import Entry, KeyTable, Published, key_table, published_points
 from bunchtrain.evaluation.plots import plot_roc
 
 
@@ -34,7 +34,7 @@ class Compared:
 
 def compare_table(networks: Sequence[Compared]) -> KeyTable:
     """Return one table of all networks."""
-    return key_table([(n.name, n.metrics, n.published) for n in networks])
+    return key_table([Entry(n.name, n.metrics, n.published) for n in networks])
 
 
 def compare_roc(networks: Sequence[Compared], signal: str = "signal") -> Figure:

@@ -7,16 +7,20 @@ from rich.table import Table
 from rich.text import Text
 
 from bunchtrain.evaluation.key_table import KeyTable
+from bunchtrain.evaluation.metrics import Figure
 
 
 def rich_table(table: KeyTable, title: str = "", note: str = "") -> Table:
-    """Return the key table for rich; published values stand dimmed below ours.
+    """Return the key table for rich.
 
-    Sources and the note are in the caption, so that four figures fit in 80 columns.
+    Below a figure stand its deviation over seeds, and dimmed the published one. Notes and sources
+    are in the caption, so that four figures fit in 80 columns.
     """
-    sources = [f"{row.name}: {row.source}" for row in table.rows if row.source]
     lines = [note] if note else []
-    lines += ["Published, in grey below ours: " + "; ".join(sources) + "."] if sources else []
+    lines += [f"{row.name}: {row.note}" for row in table.rows if row.note]
+    if table.sources:
+        named = [f"{source} ({', '.join(names)})" for source, names in table.sources.items()]
+        lines.append("Published, in grey below ours: " + "; ".join(named) + ".")
     drawn = Table(
         title=title or None,
         caption="\n".join(lines) or None,
@@ -34,6 +38,8 @@ def rich_table(table: KeyTable, title: str = "", note: str = "") -> Table:
     return drawn
 
 
-def _cell(ours: object, published: object) -> Text:
+def _cell(ours: Figure | None, published: Figure | None) -> Text:
     cell = Text("–" if ours is None else str(ours))
+    if ours is not None and ours.over_seeds:
+        cell += Text(f"\n{ours.over_seeds}")
     return cell if published is None else cell + Text(f"\n{published}", "dim")

@@ -51,6 +51,16 @@ def published_points(sources: Mapping[str, Published | None]) -> list[PublishedP
 
 
 @dataclass(frozen=True)
+class Entry:
+    """What the table shows of one network: its figures as in `metrics.json`, and a note."""
+
+    name: str
+    metrics: Mapping[str, Mapping[str, Any]]
+    published: Published | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Row:
     """A network's figures, one for each column, and the published ones or None."""
 
@@ -58,6 +68,7 @@ class Row:
     ours: list[Figure | None]
     published: list[Figure | None]
     source: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,21 +78,31 @@ class KeyTable:
     columns: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
+    @property
+    def sources(self) -> dict[str, list[str]]:
+        """Source of published figures → the names of the networks that have it."""
+        found: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.source:
+                found.setdefault(row.source, []).append(row.name)
+        return found
 
-def key_table(
-    members: Sequence[tuple[str, Mapping[str, Mapping[str, Any]], Published | None]],
-) -> KeyTable:
-    """Return the key table of networks, given as name, metrics and published figures."""
-    measured = [figures(metrics) for _, metrics, _ in members]
-    names = list(dict.fromkeys(n for row in measured for n in row if in_key_table(n)))
+
+def key_table(entries: Sequence[Entry]) -> KeyTable:
+    """Return the key table of networks: AUC, accuracy, then the others in their order."""
+    measured = [figures(entry.metrics) for entry in entries]
+    names = list(dict.fromkeys(name for row in measured for name in row if in_key_table(name)))
     names.sort(key=lambda name: {"auc": 0, "accuracy": 1}.get(name, 2))
-    rows = [
-        Row(
-            name,
-            [ours.get(column) for column in names],
-            [source.figures.get(column) if source else None for column in names],
-            source.source if source else "",
-        )
-        for (name, _, source), ours in zip(members, measured, strict=True)
-    ]
+    rows = [_row(entry, ours, names) for entry, ours in zip(entries, measured, strict=True)]
     return KeyTable([label(name) for name in names], rows)
+
+
+def _row(entry: Entry, ours: Mapping[str, Figure], names: Sequence[str]) -> Row:
+    given = entry.published or Published("", {})
+    return Row(
+        entry.name,
+        [ours.get(name) for name in names],
+        [given.figures.get(name) for name in names],
+        given.source,
+        entry.note,
+    )

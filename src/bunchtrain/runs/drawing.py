@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.columns.cache import EventCache
-from bunchtrain.evaluation.classification import class_index, signal_roc
+from bunchtrain.evaluation.classification import signal_roc
 from bunchtrain.evaluation.key_table import published_points
 from bunchtrain.evaluation.metrics import binned_efficiency, calibration, confusion_matrix, pull
 from bunchtrain.evaluation.metrics.discriminant import discriminant
@@ -33,7 +33,7 @@ from bunchtrain.evaluation.plots.style import bin_edges
 from bunchtrain.evaluation.report import Plot
 from bunchtrain.runs.figures import published_of
 from bunchtrain.runs.folder import RunFolder
-from bunchtrain.runs.outcome import Outcome
+from bunchtrain.runs.outcome import Outcome, signal_of
 from bunchtrain.study import members
 from bunchtrain.training.artefact import Artefact
 
@@ -47,13 +47,6 @@ UNITS = {
 }
 #: Events whose inputs are drawn.
 SAMPLE = 20_000
-
-
-def signal_of(outcome: Outcome, target: str) -> tuple[int, list[str]]:
-    """Return the number of the signal class and the names of all classes."""
-    names = list(outcome.study.targets[target].classes or {})
-    wanted = outcome.study.evaluation.signal
-    return class_index(wanted if wanted in names else None, names), names
 
 
 def comparison_plots(outcome: Outcome) -> Iterator[Plot]:

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from bunchtrain.evaluation.classification import measure_classification
-from bunchtrain.evaluation.key_table import Published, published
+from bunchtrain.evaluation.key_table import Entry, Published, published
+from bunchtrain.evaluation.metrics.figure import Metrics
 from bunchtrain.evaluation.regression import measure_regression
+from bunchtrain.evaluation.seeds import over_seeds
 from bunchtrain.runs.outcome import Outcome
-from bunchtrain.study import Member
-
-Metrics = dict[str, dict[str, Any]]
+from bunchtrain.study import Ensemble, Member, Study, members
 
 
 def measure(outcome: Outcome) -> dict[str, Metrics]:
-    """Return network → figure → {value, error}; with several targets as `target:figure`."""
-    return {member: _of_member(outcome, member) for member in outcome.members}
+    """Return network or ensemble → figure → {value, error}; with several targets `target:figure`.
+
+    Figures of several trainings are the means over them.
+    """
+    figures = {}
+    for name in outcome.taggers:
+        found = [_of_training(outcome, training) for training in outcome.trainings(name)]
+        figures[name] = over_seeds([one for one in found if one])
+    return figures
 
 
-def _of_member(outcome: Outcome, member: str) -> Metrics:
+def _of_training(outcome: Outcome, name: str) -> Metrics:
     several = len(outcome.study.targets) > 1
     figures: Metrics = {}
     for target in outcome.study.targets:
         classified = target in outcome.classifiers
-        found = (
-            _classes(outcome, member, target) if classified else _values(outcome, member, target)
-        )
+        found = _classes(outcome, name, target) if classified else _values(outcome, name, target)
         prefix = f"{target}:" if several else ""
-        figures |= {prefix + name: figure for name, figure in found.items()}
+        figures |= {prefix + key: figure for key, figure in found.items()}
     return figures
 
 
@@ -61,9 +66,18 @@ def _values(outcome: Outcome, member: str, target: str) -> Metrics:
     return figures
 
 
-def published_of(member: Member) -> Published | None:
-    """Return the published figures that a study gives for a network."""
-    given = member.published
-    if given is None:
+def published_of(given: Member | Ensemble) -> Published | None:
+    """Return the published figures that a study gives for a network or an ensemble."""
+    figures = given.published
+    if figures is None:
         return None
-    return published(given.source, given.auc, given.accuracy, given.rejection)
+    return published(figures.source, figures.auc, figures.accuracy, figures.rejection)
+
+
+def key_rows(study: Study, metrics: Mapping[str, Metrics]) -> list[Entry]:
+    """Return what the key table shows of each network and ensemble."""
+    known: dict[str, Member | Ensemble] = {**members(study), **study.ensembles}
+    return [
+        Entry(name, figures, published_of(known[name]), known[name].note)
+        for name, figures in metrics.items()
+    ]

@@ -63,6 +63,11 @@ class RunFolder:
         return self.path / "metrics.json"
 
     @property
+    def gains_file(self) -> Path:
+        """What the ensembles gain over their best members."""
+        return self.path / "gains.json"
+
+    @property
     def predictions_file(self) -> Path:
         """The scores of the test set."""
         return self.path / "predictions.parquet"
@@ -75,6 +80,10 @@ class RunFolder:
     def member(self, name: str) -> Path:
         """Return the folder of one network."""
         return self.path / "members" / name
+
+    def ensemble(self, name: str) -> Path:
+        """Return the file of a trained ensemble."""
+        return self.path / "ensembles" / f"{name}.json"
 
     def study(self) -> Study:
         """Return the study that was run."""

@@ -1,9 +1,12 @@
-"""The predictions of a run, in the shapes that metrics and plots take."""
+"""The predictions of a run, in the shapes that metrics and plots take.
+
+A network's scores are columns of its name and the class: `pfn_top`, `pfn_qcd`, and `pfn_seed_2_top`
+for its second training. An ensemble has such columns, too.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +14,24 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bunchtrain.study import Study, Target, members
+from bunchtrain.evaluation.classification import class_index
+from bunchtrain.study import Member, Study, Target, members
 
 Numbers = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Truth and scores of a set of events."""
+    """Truth and scores of a set of events: column → (events,)."""
 
     study: Study
-    path: Path
+    columns: dict[str, Numbers]
 
-    @cached_property
-    def columns(self) -> dict[str, Numbers]:
-        """Column of `predictions.parquet` → (events,)."""
-        table = pq.read_table(self.path)
-        return {name: table[name].to_numpy() for name in table.column_names}
+    @classmethod
+    def read(cls, study: Study, path: Path) -> Outcome:
+        """Return what lies in a file such as `predictions.parquet`."""
+        table = pq.read_table(path)
+        return cls(study, {name: table[name].to_numpy() for name in table.column_names})
 
     @property
     def weights(self) -> Numbers:
@@ -49,8 +53,7 @@ class Outcome:
         return self.columns[target if value is None else f"{target}_{value}"]
 
     def _score(self, member: str, target: str, name: str) -> Numbers | None:
-        prefix = f"{target}_" if len(self.study.targets) > 1 else ""
-        return self.columns.get(f"{member}_{prefix}{name}")
+        return self.columns.get(score_name(self.study, member, target, name))
 
     def scores(self, member: str, target: str) -> Numbers | None:
         """Return class probabilities (events, classes); None if the member has no such head."""
@@ -66,5 +69,38 @@ class Outcome:
 
     @property
     def members(self) -> list[str]:
-        """The names of the networks."""
+        """The names of the networks, without the ensembles of them."""
         return list(members(self.study))
+
+    @property
+    def taggers(self) -> list[str]:
+        """The names of the networks and of their ensembles."""
+        return [*self.members, *self.study.ensembles]
+
+    def trainings(self, name: str) -> list[str]:
+        """Return the names of the trainings of a network; an ensemble is one itself."""
+        known = members(self.study)
+        return list(training_names(self.study, known[name])) if name in known else [name]
+
+
+def signal_of(outcome: Outcome, target: str) -> tuple[int, list[str]]:
+    """Return the number of the signal class and the names of all classes."""
+    names = list(outcome.study.targets[target].classes or {})
+    wanted = outcome.study.evaluation.signal
+    return class_index(wanted if wanted in names else None, names), names
+
+
+def training_names(study: Study, member: Member) -> dict[str, int]:
+    """Return name → seed of each training of a network: `pfn`, `pfn_seed_2`, ….
+
+    The first one has the network's own name. It is the one that curves show, that ensembles
+    combine and that scores files; figures are the mean over all of them.
+    """
+    later = range(study.seed + 1, study.seed + member.seeds)
+    return {member.name: study.seed, **{f"{member.name}_seed_{seed}": seed for seed in later}}
+
+
+def score_name(study: Study, name: str, target: str, value: str) -> str:
+    """Return the column of a network's score for a class or value of a target."""
+    prefix = f"{target}_" if len(study.targets) > 1 else ""
+    return f"{name}_{prefix}{value}"

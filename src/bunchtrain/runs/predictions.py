@@ -16,6 +16,8 @@ from bunchtrain.columns.expression import Expression, as_mask, define, required_
 from bunchtrain.columns.source import Source
 from bunchtrain.columns.writing import write_parquet, write_root
 from bunchtrain.errors import DataError, UserError, nearest
+from bunchtrain.runs.ensembles import Combinations, ensemble_columns
+from bunchtrain.runs.outcome import Outcome
 from bunchtrain.study import Study
 from bunchtrain.training.artefact import Artefact
 
@@ -88,9 +90,15 @@ def score_columns(networks: Mapping[str, Artefact], events: ak.Array) -> Columns
 
 
 def predict_file(
-    study: Study, source: Source, networks: Mapping[str, Artefact], output: Path
+    study: Study,
+    source: Source,
+    networks: Mapping[str, Artefact],
+    output: Path,
+    combinations: Combinations,
 ) -> int:
     """Write the scores of all events of a source, in its order, as ROOT or Parquet.
+
+    `combinations` are the trained ones among the study's ensembles, whose scores follow.
 
     Events that the study's selection leaves out get NaN scores, so that the rows stay those of
     the input and the columns can be used as friends. Returns the number of events.
@@ -99,14 +107,14 @@ def predict_file(
     """
     if output.suffix not in (".root", ".parquet"):
         raise UserError(f"{output}: scores are written as .root or .parquet")
-    chunks = _score_chunks(study, source, networks)
+    chunks = _score_chunks(study, source, networks, combinations)
     if output.suffix == ".root":
         return write_root(output, chunks, TREE)
     return write_parquet(output, chunks)
 
 
 def _score_chunks(
-    study: Study, source: Source, networks: Mapping[str, Artefact]
+    study: Study, source: Source, networks: Mapping[str, Artefact], combinations: Combinations
 ) -> Iterator[Columns]:
     select = Expression(study.select) if study.select else None
     for chunk in source.chunks(_needed(study, source, networks), ROWS):
@@ -115,6 +123,7 @@ def _score_chunks(
         if select is not None:
             kept = as_mask(select(events), study.select or "")
         scores = score_columns(networks, events[kept])
+        scores |= ensemble_columns(Outcome(study, scores), combinations)
         yield {name: _spread(values, kept) for name, values in scores.items()}
 
 

@@ -54,8 +54,8 @@ def check_networks(study: Study) -> None:
             raise StudyError(f"{where}{problem}") from None
 
 
-def task(study: Study, member: Member, cache: Path, folder: Path) -> Task:
-    """Return the training of one network as plain data."""
+def task(study: Study, member: Member, cache: Path, folder: Path, seed: int | None = None) -> Task:
+    """Return the training of one network as plain data; its seed is the study's if unset."""
     return Task(
         cache=str(cache),
         folder=str(folder),
@@ -64,7 +64,7 @@ def task(study: Study, member: Member, cache: Path, folder: Path) -> Task:
         terms=[(t.name, t.options, str(t.target), t.weight) for t in member.objective],
         targets=target_shapes(study),
         settings=member.training.model_dump(mode="json"),
-        seed=study.seed,
+        seed=study.seed if seed is None else seed,
         invalid=study.invalid,
         memory=study.storage.memory,
     )

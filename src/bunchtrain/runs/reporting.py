@@ -31,7 +31,7 @@ def write_report(folder: RunFolder) -> Path:
 def make_report(folder: RunFolder) -> Report:
     """Return what the report of a run shows."""
     study = folder.study()
-    outcome = Outcome(study, folder.predictions_file)
+    outcome = Outcome.read(study, folder.predictions_file)
     metrics = folder.json("metrics.json")
     networks = {name: load(folder.member(name)) for name in members(study)}
     return Report(

@@ -20,10 +20,11 @@ from bunchtrain.evaluation.console import rich_table
 from bunchtrain.evaluation.key_table import KeyTable, key_table
 from bunchtrain.evaluation.plots import svg
 from bunchtrain.files import write_text
-from bunchtrain.runs.drawing import comparison_plots, signal_of
-from bunchtrain.runs.figures import published_of
+from bunchtrain.runs.drawing import comparison_plots
+from bunchtrain.runs.ensembles import load_ensembles
+from bunchtrain.runs.figures import key_rows
 from bunchtrain.runs.folder import RunFolder
-from bunchtrain.runs.outcome import Outcome
+from bunchtrain.runs.outcome import Outcome, signal_of
 from bunchtrain.runs.predictions import predict_file
 from bunchtrain.runs.preparation import source_for_file
 from bunchtrain.runs.reporting import write_report
@@ -54,7 +55,7 @@ class Run:
     @cached_property
     def predictions(self) -> Outcome:
         """Truth and scores of the test set."""
-        return Outcome(self.study, self.folder.predictions_file)
+        return Outcome.read(self.study, self.folder.predictions_file)
 
     @cached_property
     def networks(self) -> dict[str, Artefact]:
@@ -63,12 +64,8 @@ class Run:
 
     @property
     def table(self) -> KeyTable:
-        """Figures of all networks with the published ones beside them."""
-        known = members(self.study)
-        rows = [
-            (name, figures, published_of(known[name])) for name, figures in self.metrics.items()
-        ]
-        return key_table(rows)
+        """Figures of all networks and ensembles with the published ones beside them."""
+        return key_table(key_rows(self.study, self.metrics))
 
     def report(self) -> ReportFile:
         """Write the report anew and return it; in a notebook it is shown."""
@@ -86,12 +83,15 @@ class Run:
         return drawn
 
     def predict(self, file: str | Sequence[str] | Source, output: Path | str) -> int:
-        """Write all networks' scores for a file, a row an event, and return their number.
+        """Write all scores for a file, a row an event, and return the number of rows.
+
+        They are those of each network's first training, and of the ensembles.
 
         Raises DataError if the file lacks a column, UserError for an unknown kind of output.
         """
         source = file if isinstance(file, Source) else source_for_file(self.study, file)
-        return predict_file(self.study, source, self.networks, Path(output))
+        ensembles = load_ensembles(self.folder, self.study)
+        return predict_file(self.study, source, self.networks, Path(output), ensembles)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield rich_table(self.table, self.study.title, self.study.evaluation.note.strip())
@@ -160,21 +160,21 @@ def _signal(run: Run) -> str:
 
 
 def _compared(run: Run, several: bool) -> list[Compared]:
-    known, outcome = members(run.study), run.predictions
+    outcome = run.predictions
     target = next(iter(outcome.classifiers), None)
     place = run.folder.path
     found = []
-    for name, figures in run.metrics.items():
-        shown = f"{name} ({place.parent.name}/{place.name})" if several else name
+    for row in key_rows(run.study, run.metrics):
+        shown = f"{row.name} ({place.parent.name}/{place.name})" if several else row.name
         entry: Mapping[str, Any] = {}
         if target is not None:
             entry = {
-                "scores": outcome.scores(name, target),
+                "scores": outcome.scores(row.name, target),
                 "truth": outcome.truth(target),
                 "weights": outcome.weights,
                 "signal": signal_of(outcome, target)[0],
             }
-        found.append(Compared(shown, figures, published=published_of(known[name]), **entry))
+        found.append(Compared(shown, row.metrics, published=row.published, **entry))
     return found
 
 

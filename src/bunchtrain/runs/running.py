@@ -12,14 +12,17 @@ from bunchtrain.runs import launch
 from bunchtrain.runs.environment import environment
 from bunchtrain.runs.figures import measure
 from bunchtrain.runs.folder import RunFolder
+from bunchtrain.runs.gains import measure_gains
+from bunchtrain.runs.gathering import gather
 from bunchtrain.runs.outcome import Outcome
-from bunchtrain.runs.predictions import write_predictions
-from bunchtrain.runs.preparation import check_networks, event_cache, task
+from bunchtrain.runs.preparation import check_networks, event_cache
 from bunchtrain.runs.progress import counting, say
 from bunchtrain.runs.result import Run
+from bunchtrain.runs.room import room
+from bunchtrain.runs.side_by_side import side_by_side
+from bunchtrain.runs.trainings import predict_member, train_member
 from bunchtrain.study import Study, load, members, only_members
-from bunchtrain.training import train
-from bunchtrain.training.artefact import Artefact
+from bunchtrain.training.place import find_place
 
 
 def run(
@@ -28,6 +31,7 @@ def run(
     size: str | None = None,
     runs: Path | str = "runs",
     only: Sequence[str] = (),
+    jobs: int | None = None,
 ) -> Run:
     """Run a study: data, training, predictions, figures, report.
 
@@ -36,6 +40,7 @@ def run(
     size         `demo`, `small` or `full`.
     runs         folder in which `<study>/<time>/` is made.
     only         names of the networks to be trained; all if empty.
+    jobs         networks that are trained at once; as many as there is room for if unset.
 
     Raises StudyError and DataError for the user's mistakes, before long work where they can be
     known; InterruptedRun if it was stopped and can be resumed.
@@ -49,18 +54,18 @@ def run(
     folder = RunFolder.create(chosen, Path(runs))
     launch.announce(folder)
     write_json(folder.path / "environment.json", environment())
-    return _steps(folder, chosen, resume=False)
+    return _steps(folder, chosen, resume=False, jobs=jobs)
 
 
 def _follow(folder: RunFolder, study: Study, resume: bool) -> Run:
     """Train with worker 0; it writes the figures."""
     cache = event_cache(study)
     for name in members(study):
-        _trained(folder, study, cache, name, resume)
+        train_member(folder, study, cache, name, resume=resume)
     return Run(folder)
 
 
-def resume(path: Path | str) -> Run:
+def resume(path: Path | str, jobs: int | None = None) -> Run:
     """Go on with an interrupted run, to the same figures as if it had not been.
 
     Raises RunError if there is no run in this folder.
@@ -68,7 +73,7 @@ def resume(path: Path | str) -> Run:
     folder = RunFolder.open(path)
     if not launch.is_leader():
         return _follow(folder, folder.study(), resume=True)
-    return _steps(folder, folder.study(), resume=True)
+    return _steps(folder, folder.study(), resume=True, jobs=jobs)
 
 
 def open_run(path: Path | str) -> Run:
@@ -82,10 +87,11 @@ def open_run(path: Path | str) -> Run:
     return Run(folder)
 
 
-def _steps(folder: RunFolder, study: Study, resume: bool) -> Run:
+def _steps(folder: RunFolder, study: Study, resume: bool, jobs: int | None) -> Run:
+    at_once = 1 if find_place().workers > 1 else jobs or room(study)
     folder.set_state("running")
     try:
-        _prepare_train_measure(folder, study, resume)
+        _prepare_train_measure(folder, study, resume, at_once)
     except (KeyboardInterrupt, InterruptedRun):
         folder.set_state("interrupted")
         raise InterruptedRun(f"stopped; bunchtrain run --resume {folder.path}") from None
@@ -99,24 +105,52 @@ def _steps(folder: RunFolder, study: Study, resume: bool) -> Run:
     return Run(folder)
 
 
-def _prepare_train_measure(folder: RunFolder, study: Study, resume: bool) -> None:
+def _prepare_train_measure(folder: RunFolder, study: Study, resume: bool, jobs: int) -> None:
     with counting("events") as progress:
         cache = event_cache(study, progress)
     write_json(folder.path / "data.json", {**cache.manifest, "folder": str(cache.folder)})
-    networks = {name: _trained(folder, study, cache, name, resume) for name in members(study)}
     if not folder.predictions_file.is_file():
-        say("predicting the test set")
-        rates = write_predictions(study, cache, networks, folder.predictions_file, "test")
-        for name, rate in rates.items():
-            write_json(folder.member(name) / "prediction.json", {"events_per_second": rate})
-    write_json(folder.metrics_file, measure(Outcome(study, folder.predictions_file)))
+        _train(folder, study, cache, resume, jobs)
+        gather(folder, study)
+    outcome = Outcome.read(study, folder.predictions_file)
+    write_json(folder.metrics_file, measure(outcome))
+    write_json(folder.gains_file, measure_gains(outcome))
     say("writing the report")
     Run(folder).report()
 
 
-def _trained(
-    folder: RunFolder, study: Study, cache: EventCache, name: str, resume: bool
-) -> Artefact:
-    place = folder.member(name)
-    say(f"training {name}")
-    return train(task(study, members(study)[name], cache.folder, place), resume=resume)
+def _train(folder: RunFolder, study: Study, cache: EventCache, resume: bool, jobs: int) -> None:
+    """Train and predict all members; one that fails does not keep the others from finishing."""
+    names = list(members(study))
+    if jobs > 1 and len(names) > 1:
+        failures = side_by_side(folder, study, names, jobs, resume)
+    else:
+        failures = _one_by_one(folder, study, cache, resume)
+    if failures:
+        name, problem = next(iter(failures.items()))
+        others = f"; {', '.join(list(failures)[1:])} failed, too" if len(failures) > 1 else ""
+        where = f"member '{name}': " if study.members else ""
+        raise type(problem)(f"{where}{problem}{others}")
+
+
+def _one_by_one(
+    folder: RunFolder, study: Study, cache: EventCache, resume: bool
+) -> dict[str, BunchtrainError]:
+    failures: dict[str, BunchtrainError] = {}
+    for name in members(study):
+        say(f"training {name}")
+        try:
+            train_member(folder, study, cache, name, resume=resume)
+        except InterruptedRun:
+            raise
+        except BunchtrainError as problem:
+            if find_place().workers > 1:  # the other workers have stopped, too
+                raise
+            failures[name] = problem
+            if study.members:
+                say(f"{name} failed: {problem}")
+    if not failures:
+        say("predicting the test set")
+        for name in members(study):
+            predict_member(folder, study, cache, name)
+    return failures

@@ -119,7 +119,7 @@ class Trial:
         def value(network: Artefact) -> float:
             path = place / "validation.parquet"
             write_predictions(study, cache, {name: network}, path, "validation")
-            figures = measure(Outcome(study, path))[name]
+            figures = measure(Outcome.read(study, path))[name]
             if self.metric not in figures:
                 hint = nearest(self.metric, figures)
                 raise StudyError(f"there is no figure '{self.metric}'{hint}")

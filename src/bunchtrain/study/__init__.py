@@ -1,14 +1,17 @@
 """What a study file says: typed, and validated before anything else is opened."""
 
+from bunchtrain.study.ensembles import combined
 from bunchtrain.study.loading import find, known, load, validate
 from bunchtrain.study.members import Member, members, only_members
 from bunchtrain.study.reference import json_schema
-from bunchtrain.study.schema import Study, Target
+from bunchtrain.study.schema import Ensemble, Study, Target
 
 __all__ = [
+    "Ensemble",
     "Member",
     "Study",
     "Target",
+    "combined",
     "find",
     "json_schema",
     "known",

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest
+from bunchtrain.study.ensembles import check_ensembles, ensembles_of
 from bunchtrain.study.schema import (
     MemberOverrides,
     Part,
@@ -29,6 +30,8 @@ class Member(BaseModel):
     model: Part
     objective: list[Term]
     training: Training
+    seeds: int = 1
+    note: str = ""
     published: Published | None = None
 
 
@@ -52,7 +55,9 @@ def only_members(study: Study, names: Sequence[str]) -> Study:
             raise StudyError(f"there is no member '{name}'{nearest(name, known)}")
     if not names or not study.members:
         return study
-    return study.model_copy(update={"members": {n: study.members[n] for n in names}})
+    chosen = {name: study.members[name] for name in names}
+    kept = ensembles_of(study.ensembles, chosen)
+    return study.model_copy(update={"members": chosen, "ensembles": kept})
 
 
 def _member(study: Study, name: str, given: MemberOverrides) -> Member:
@@ -63,6 +68,8 @@ def _member(study: Study, name: str, given: MemberOverrides) -> Member:
         model=_merged(study.model, given.model, f"{where}model"),
         objective=_objective(study, given.objective or study.objective, f"{where}objective"),
         training=_training(study.training, given.training, f"{where}training"),
+        seeds=given.seeds or study.seeds,
+        note=given.note.strip(),
         published=given.published,
     )
 
@@ -119,6 +126,7 @@ def check_parts(study: Study) -> None:
             parts.validate("objective", term.name, term.options, f"{where}objective")
         engine = member.training.engine
         parts.validate("engine", engine.name, engine.options, f"{where}training.engine")
+    check_ensembles(study, members(study))
     _check_classes(study)
 
 

@@ -115,6 +115,9 @@ class Training(Strict):
     """How a network is trained."""
 
     epochs: int = Field(20, ge=1, description="Passes over the training set at most.")
+    events: int | None = Field(
+        None, ge=1, description="Use only so many events of the training set; all if unset."
+    )
     batch_size: int = Field(256, ge=1, description="Events in a global batch, of all workers.")
     learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
     optimiser: Literal["adam", "adamw", "radam", "sgd"] = Field("adam", description="Optimiser.")
@@ -155,12 +158,27 @@ class MemberOverrides(Strict):
     model: Part | None = Field(None, description="Replaces or extends the study's.")
     objective: list[Term] | None = Field(None, description="Replaces the study's.")
     training: dict[str, Any] = Field({}, description="Keys of `training` that differ.")
+    seeds: int | None = Field(None, ge=1, description="Trainings; the study's if unset.")
+    note: str = Field("", description="Printed beside its figures, as on a shorter training.")
     published: Published | None = Field(None, description="Published figures of this network.")
 
     @model_validator(mode="before")
     @classmethod
     def _objective_list(cls, value: object) -> object:
         return _listed(value)
+
+
+class Ensemble(Strict):
+    """Several networks as one: a row of its own among the figures."""
+
+    of: list[str] = Field([], description="Names of the members; all if unset.")
+    by: Literal["mean", "trained"] = Field(
+        "mean",
+        description="Mean of their scores, or a logistic regression on the logarithms of the "
+        "scores, fitted on the validation set.",
+    )
+    note: str = Field("", description="Printed beside its figures.")
+    published: Published | None = Field(None, description="Published figures of this ensemble.")
 
 
 class Evaluation(Strict):
@@ -224,6 +242,15 @@ class Study(Strict):
         description="Several networks on the same events; one, from the keys above, if unset. "
         "A member set to null, as under `sizes`, is left out.",
     )
+    seeds: int = Field(
+        1,
+        ge=1,
+        description="Trainings of each network, with seed, seed + 1, …: its figures are the means "
+        "over them, its curves and its part in ensembles those of the first.",
+    )
+    ensembles: dict[str, Ensemble] = Field(
+        {}, description="Combinations of members; one set to null is left out."
+    )
     evaluation: Evaluation = Field(Evaluation(), description="What is measured.")
     storage: Storage = Field(Storage(), description="Cache and memory.")
     sizes: dict[Literal["demo", "small", "full"], dict[str, Any]] = Field(
@@ -233,7 +260,7 @@ class Study(Strict):
     @model_validator(mode="before")
     @classmethod
     def _objective_list(cls, value: object) -> object:
-        return _without_empty_members(_listed(value))
+        return _without_empty(_listed(value), "members", "ensembles")
 
 
 def _listed(value: object) -> object:
@@ -242,8 +269,12 @@ def _listed(value: object) -> object:
     return value
 
 
-def _without_empty_members(value: object) -> object:
-    """Leave out the members that a size or an override has set to nothing."""
-    if not (isinstance(value, dict) and isinstance(value.get("members"), dict)):
+def _without_empty(value: object, *keys: str) -> object:
+    """Leave out the members and ensembles that a size or an override has set to nothing."""
+    if not isinstance(value, dict):
         return value
-    return {**value, "members": {k: v for k, v in value["members"].items() if v is not None}}
+    given = {key: value[key] for key in keys if isinstance(value.get(key), dict)}
+    return value | {
+        key: {name: one for name, one in named.items() if one is not None}
+        for key, named in given.items()
+    }

@@ -21,6 +21,7 @@ from bunchtrain.errors import DataError
 from bunchtrain.represent.preprocessing.finite import check_finite
 from bunchtrain.training.prefetch import prefetch
 from bunchtrain.training.seeds import mixed
+from bunchtrain.training.sharing import held_events, hold_events
 from bunchtrain.training.store import EventStore, size_in_bytes
 from bunchtrain.training.task import Task
 
@@ -41,6 +42,8 @@ class Data(LightningDataModule):
         self.rank, self.workers = rank, workers
         self.batch_size = int(task.settings["batch_size"])
         self.cache = EventCache.open(Path(task.cache))
+        if task.settings.get("events"):
+            self.cache = self.cache.first("train", task.settings["events"])
         seen = [name for name in self.cache.fields if not _is_made(name)]
         self.representation, columns = task.representation(seen)
         self.task = replace(task, columns=columns)
@@ -58,6 +61,10 @@ class Data(LightningDataModule):
 
         They are all of the training set, or as much of it as fits the memory.
         """
+        if events := held_events(self.task):
+            self.stores, self.block = events
+        if "train" in self.stores:
+            return [self.stores["train"].events]
         self.block = self._block_rows()
         training, complete, used = self._read_up_to("train", self.task.memory // 2)
         if complete:
@@ -67,6 +74,7 @@ class Data(LightningDataModule):
         validation, complete, _ = self._read_up_to("validation", left)
         if complete:
             self.stores["validation"] = EventStore(validation)
+        hold_events(self.task, (self.stores, self.block))
         return training
 
     def _block_rows(self, probe: int = 64) -> int:

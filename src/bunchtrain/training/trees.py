@@ -68,6 +68,7 @@ def fit_trees(artefact: Artefact, data: Data) -> dict[str, float]:
         "best_epoch": int(best["epoch"]),
         "jets_per_second": rate,
         "workers": 1,
+        "events": sum(data.sizes("train")),
     }
 
 

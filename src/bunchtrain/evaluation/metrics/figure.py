@@ -14,12 +14,15 @@ Metrics = dict[str, dict[str, Any]]
 class Figure:
     """A value and its statistical error, both in the unit of the value.
 
-    If `limit` is set, the value is a lower limit at 95 % confidence and has no error.
+    If `limit` is set, the value is a lower limit at 95 % confidence and has no error. The mean
+    over `seeds` trainings has their standard deviation beside the statistical error.
     """
 
     value: float
     error: float = math.nan
     limit: bool = False
+    deviation: float = math.nan
+    seeds: int = 1
 
     def __str__(self) -> str:
         if not math.isfinite(self.value):
@@ -31,18 +34,32 @@ class Figure:
         decimals = _decimals(self.error)
         return f"{_rounded(self.value, decimals)} ± {_rounded(self.error, decimals)}"
 
+    @property
+    def over_seeds(self) -> str:
+        """The standard deviation over trainings, as text; '' where there was one alone."""
+        if self.seeds < 2 or not math.isfinite(self.deviation):
+            return ""
+        shown = self.deviation
+        if shown > 0:
+            shown = float(_rounded(shown, _decimals(shown)))
+        return f"seeds ± {shown:g}"
+
     def as_dict(self) -> dict[str, Any]:
         """Return `{value, error}` for JSON, with None for what is not a finite number."""
         entry: dict[str, Any] = {"value": _finite(self.value), "error": _finite(self.error)}
+        if self.seeds > 1:
+            entry |= {"deviation": _finite(self.deviation), "seeds": self.seeds}
         return entry | {"limit": "lower"} if self.limit else entry
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> Figure:
         """Return the figure that `as_dict` wrote."""
-        value, error = (
-            math.nan if entry.get(key) is None else float(entry[key]) for key in ("value", "error")
+        value, error, deviation = (
+            math.nan if entry.get(key) is None else float(entry[key])
+            for key in ("value", "error", "deviation")
         )
-        return cls(value, error, entry.get("limit") == "lower")
+        limit, seeds = entry.get("limit") == "lower", int(entry.get("seeds", 1))
+        return cls(value, error, limit, deviation, seeds)
 
 
 def figures(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Figure]:

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from bunchtrain.evaluation.key_table import key_table
+from bunchtrain.evaluation.key_table import Entry, key_table
 from bunchtrain.evaluation.labels import in_key_table, label
 from bunchtrain.evaluation.metrics.figure import figures
 from bunchtrain.evaluation.plots import png, svg
@@ -25,11 +25,11 @@ def render(report: Report) -> str:
 
     Its content security policy forbids every request, so that it looks the same offline.
     """
-    members = [(m.name, m.metrics, m.published) for m in report.members]
+    entries = [Entry(m.name, m.metrics, m.published, m.remarks) for m in report.members]
     extra = [table for m in report.members if (table := _other_figures(m)) is not None]
     return _template().render(
         report=report,
-        table=key_table(members),
+        table=key_table(entries),
         style=Markup(resources.files(__package__).joinpath("report.css").read_text()),
         other_figures=extra,
         cost=_cost(report),
