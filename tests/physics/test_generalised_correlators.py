@@ -13,6 +13,7 @@ from bunchtrain.physics.generalised_correlators import (
     SERIES,
     correlator_series,
     generalised_correlator,
+    three_point_correlators,
 )
 from bunchtrain.physics.kinematics import around_axis, from_cylindrical
 
@@ -106,3 +107,14 @@ def test_unknown_correlators_are_named():
         series(random_jet(0), ("N4",))
     with pytest.raises(StudyError, match="no correlator of 3 points and 4 angles"):
         generalised_correlator(random_jet(0), np.array([7]), 3, 4)
+
+
+@pytest.mark.parametrize("memory", [1, 1e6])
+def test_three_point_correlators_in_one_pass_are_those_of_the_general_sum(memory):
+    lengths = np.array([7, 3, 2, 0, 12, 7])
+    momenta = np.concatenate([random_jet(i, n) for i, n in enumerate(lengths)])
+    found = three_point_correlators(momenta, lengths, (0.5, 2.0), memory)
+    for column, beta in enumerate((0.5, 2.0)):
+        for angles in (1, 2):
+            expected = generalised_correlator(momenta, lengths, 3, angles, beta)
+            np.testing.assert_allclose(found[:, column, angles - 1], expected, rtol=1e-10)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from bunchtrain.physics import kinematics as kin
 from bunchtrain.physics.energy_correlators import energy_correlators, ratios
 from bunchtrain.physics.n_subjettiness import n_subjettiness
+from bunchtrain.physics.packed import sum_by_jet
 from bunchtrain.physics.shapes import angularity, dispersion, planar_flow
-from bunchtrain.physics.soft_drop import soft_drop
+from bunchtrain.physics.soft_drop import soft_drop, soft_drop_points
 
 RADIUS = 0.8
 
@@ -92,6 +93,15 @@ def test_soft_drop_takes_off_soft_wide_radiation_and_keeps_two_prongs():
     groomed = soft_drop(jet(hard, other, soft), np.array([3]))
     np.testing.assert_allclose(groomed, jet(hard, other).sum(0, keepdims=True))
     np.testing.assert_allclose(soft_drop(jet(hard, soft), np.array([2])), jet(hard))
+
+
+@pytest.mark.parametrize("beta", [0.0, 2.0])
+def test_points_left_by_soft_drop_add_up_to_the_groomed_jet(beta):
+    momenta, lengths = random_jets(5, jets=30)
+    kept = soft_drop_points(momenta, lengths, 0.2, beta)
+    assert 0 < kept.sum() < len(kept)
+    left = sum_by_jet(momenta * kept[:, None], lengths)
+    np.testing.assert_allclose(left, soft_drop(momenta, lengths, 0.2, beta), atol=1e-9)
 
 
 def test_soft_drop_angle_weakens_the_cut():

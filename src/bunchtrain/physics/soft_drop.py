@@ -6,7 +6,7 @@ import numpy as np
 
 from bunchtrain.physics.clustering import CACHE, Trees, bytes_each, cluster
 from bunchtrain.physics.kinematics import azimuth, facing, rapidity, transverse, turned, wrapped
-from bunchtrain.physics.packed import MEMORY, Floats, Ints, descending, point_numbers
+from bunchtrain.physics.packed import MEMORY, Flags, Floats, Ints, descending, point_numbers
 
 
 def soft_drop(
@@ -27,11 +27,46 @@ def soft_drop(
     for rows in descending(lengths, bytes_each, min(memory, CACHE)):
         front, angle = facing(momenta[point_numbers(lengths, rows)], lengths[rows])
         tree = cluster(front, lengths[rows], "cambridge_aachen")
-        groomed[rows] = turned(_groom(tree, z_cut, beta, radius), angle)
+        node = _groom(tree, z_cut, beta, radius)
+        groomed[rows] = turned(tree.nodes[np.arange(len(rows)), node], angle)
     return groomed
 
 
-def _groom(tree: Trees, z_cut: float, beta: float, radius: float) -> Floats:
+def soft_drop_points(
+    momenta: Floats,
+    lengths: Ints,
+    z_cut: float = 0.1,
+    beta: float = 0.0,
+    radius: float = 0.8,
+    memory: float = MEMORY,
+) -> Flags:
+    """Return which points are left by `soft_drop`, of which this takes the arguments: (points,).
+
+    With β = 0 it is the modified mass-drop tagger (arXiv:1307.0007).
+    """
+    kept = np.zeros(len(momenta), dtype=bool)
+    for rows in descending(lengths, bytes_each, min(memory, CACHE)):
+        points = point_numbers(lengths, rows)
+        front, _ = facing(momenta[points], lengths[rows])
+        tree = cluster(front, lengths[rows], "cambridge_aachen")
+        kept[points] = _below(tree, _groom(tree, z_cut, beta, radius))
+    return kept
+
+
+def _below(tree: Trees, node: Ints) -> Flags:
+    """Return which of the packed points were added up to these nodes, one of each jet."""
+    jets, slots, _ = tree.children.shape
+    rows, held = np.arange(jets), np.zeros((jets, 2 * slots), dtype=bool)
+    held[rows, node] = True
+    for step in range(slots - 2, -1, -1):
+        parent = np.minimum(tree.lengths + step, 2 * slots - 1)
+        made = np.flatnonzero(held[rows, parent] & (step < tree.lengths - 1))
+        held[made[:, None], tree.children[made, step]] = True
+    return np.asarray(held[:, :slots][np.arange(slots) < tree.lengths[:, None]])
+
+
+def _groom(tree: Trees, z_cut: float, beta: float, radius: float) -> Ints:
+    """Return the node of each jet at which soft drop stops."""
     node = 2 * tree.lengths - 2  # the last that was made
     jets = np.flatnonzero(node >= tree.lengths)
     while len(jets):
@@ -42,7 +77,7 @@ def _groom(tree: Trees, z_cut: float, beta: float, radius: float) -> Floats:
         jets, children, pt = jets[fails], children[fails], pt[fails]
         node[jets] = children[np.arange(len(jets)), pt.argmax(1)]
         jets = jets[node[jets] >= tree.lengths[jets]]
-    return np.asarray(tree.nodes[np.arange(len(node)), node])
+    return node
 
 
 def _angle(branch: Floats, beta: float, radius: float) -> Floats | float:
