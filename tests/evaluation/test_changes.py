@@ -26,7 +26,7 @@ def test_no_shift_changes_nothing():
 def test_a_common_shift_moves_the_cut_and_not_the_order():
     found = changes(ANALYSIS, scored(), scored(shift=0.05))
     assert found["auc"][1].value == pytest.approx(0, abs=1e-12)
-    assert found["rejection_50"][1].value == pytest.approx(0, abs=1e-9)
+    assert found["mistag_50"][1].value == pytest.approx(0, abs=1e-9)
     value, change = found["background_passing_50"]
     nominal = scored()
     background = nominal.score[~nominal.truth]

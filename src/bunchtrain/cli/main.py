@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from bunchtrain.cli import statistics
 from bunchtrain.errors import BunchtrainError
 
 app = typer.Typer(
@@ -211,6 +212,10 @@ def fetch(
         return
     for path in get(name, folder, tuple(file or ())):
         out.print(str(path), soft_wrap=True)
+
+
+app.command()(statistics.shift)
+app.command()(statistics.workspace)
 
 
 def main() -> NoReturn:

@@ -60,7 +60,7 @@ class Analysis:
         totals = weight[truth].sum(), weight[~truth].sum()
         for efficiency, cut in self.cuts.items():
             passed, name = scored.score >= cut, f"{100 * efficiency:g}"
-            found[f"rejection_{name}"] = float(1 / curve.background_at([efficiency])[0][0])
+            found[f"mistag_{name}"] = float(curve.background_at([efficiency])[0][0])
             found[f"signal_passing_{name}"] = float(weight[truth & passed].sum() / totals[0])
             found[f"background_passing_{name}"] = float(weight[~truth & passed].sum() / totals[1])
         s, _ = histogram(scored.score[truth], self.edges, weight[truth], self.scale)
@@ -75,7 +75,7 @@ def changes(
 ) -> dict[str, tuple[float, Figure]]:
     """Return figure → its nominal value and its change, with the error of the change.
 
-    `rejection_50` is that at a signal efficiency of 50 % on the events at hand;
+    `mistag_50` is ε_B at a signal efficiency of 50 % on the events at hand;
     `signal_passing_50` and `background_passing_50` are the efficiencies of the nominal cut, which
     an analysis that does not know of the shift would have.
 

@@ -126,6 +126,8 @@ def check_parts(study: Study) -> None:
             parts.validate("objective", term.name, term.options, f"{where}objective")
         engine = member.training.engine
         parts.validate("engine", engine.name, engine.options, f"{where}training.engine")
+    for name, part in study.systematics.items():
+        parts.validate("systematic", part.name, part.options, f"systematics.{name}")
     check_ensembles(study, members(study))
     _check_classes(study)
 

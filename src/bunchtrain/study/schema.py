@@ -252,6 +252,11 @@ class Study(Strict):
         {}, description="Combinations of members; one set to null is left out."
     )
     evaluation: Evaluation = Field(Evaluation(), description="What is measured.")
+    systematics: dict[str, Part] = Field(
+        {},
+        description="Name → a systematic effect with its size, for `bunchtrain shift` and "
+        "`bunchtrain workspace`; effects can also be named there as parts.",
+    )
     storage: Storage = Field(Storage(), description="Cache and memory.")
     sizes: dict[Literal["demo", "small", "full"], dict[str, Any]] = Field(
         {}, description="Dotted overrides for each `--size`."

@@ -1,0 +1,63 @@
+"""Commands at the end of an analysis: systematic shifts and binned likelihoods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bunchtrain.errors import UserError
+
+out = Console()
+
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
+By = Annotated[
+    list[str] | None,
+    typer.Option(help="NAME or NAME=SIZE, as jet_energy_scale=0.02; can be repeated."),
+]
+
+
+def shift(run: RunPath, by: By = None) -> None:
+    """Tell how scores, cuts and significance move under systematic effects of one deviation."""
+    from bunchtrain import runs as api
+    from bunchtrain.runs.shifting import shift as measure
+
+    found = measure(api.open_run(run), sizes(by or []))
+    out.print(found)
+
+
+def workspace(
+    run: RunPath,
+    by: By = None,
+    rate: Annotated[
+        list[str] | None, typer.Option(help="CLASS=UNCERTAINTY of its rate, as qcd=0.1.")
+    ] = None,
+    bins: Annotated[int, typer.Option(min=1, help="Bins of the score at most.")] = 10,
+) -> None:
+    """Write pyhf workspaces of the scores; tell expected significance and limit."""
+    from bunchtrain import runs as api
+    from bunchtrain.runs.workspaces import workspaces
+
+    rates = {name: value for name, value in sizes(rate or []).items() if value is not None}
+    found = workspaces(api.open_run(run), sizes(by or []), rates, bins)
+    out.print(found)
+    out.print(f"Workspaces: {run}/workspaces", soft_wrap=True)
+
+
+def sizes(words: list[str]) -> dict[str, float | None]:
+    """Return name → size from `name=size` or `name`.
+
+    Raises UserError if a size is not a positive number.
+    """
+    found: dict[str, float | None] = {}
+    for word in words:
+        name, given, text = word.partition("=")
+        try:
+            found[name] = float(text) if given else None
+        except ValueError:
+            raise UserError(f"'{word}': the size '{text}' is not a number") from None
+        if given and not float(text) > 0:
+            raise UserError(f"'{word}': the size must be above 0")
+    return found
