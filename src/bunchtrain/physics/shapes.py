@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bunchtrain.physics.kinematics import around_axis
+from bunchtrain.physics.kinematics import around_axis, invariant_mass
 from bunchtrain.physics.packed import Floats, Ints, sum_by_jet
 
 
@@ -38,3 +38,21 @@ def planar_flow(momenta: Floats, lengths: Ints) -> Floats:
     trace = across + along
     safe = np.where(trace > 0, trace, 1)
     return np.asarray(4 * (across * along - mixed**2) / safe**2)
+
+
+def mass_angularity(momenta: Floats, lengths: Ints, a: float = -2.0) -> Floats:
+    """Return τ_a = Σ E_i sin^a θ_i (1 − cos θ_i)^(1−a) / m, θ_i to the axis: (jets,).
+
+    0 for a jet without mass. With a = −2 it is the a₃ of W tagging (arXiv:0807.0234).
+    """
+    momenta = momenta.astype(np.float64)
+    total = sum_by_jet(momenta, lengths)
+    mass = invariant_mass(total)
+    axis = np.repeat(total[:, 1:], lengths, axis=0)
+    along = np.linalg.norm(momenta[:, 1:], axis=1) * np.linalg.norm(axis, axis=1)
+    cosine = (momenta[:, 1:] * axis).sum(1) / np.where(along > 0, along, 1)
+    away = np.maximum(1 - cosine, 0)
+    # sin² θ = (1 − cos θ)(1 + cos θ): nothing is divided by at θ = 0
+    spread = momenta[:, 0] * away ** (1 - a / 2) * np.maximum(1 + cosine, 1e-12) ** (a / 2)
+    summed = sum_by_jet(spread, lengths)
+    return np.where(mass > 0, summed, 0) / np.where(mass > 0, mass, 1)

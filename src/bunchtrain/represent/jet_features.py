@@ -13,8 +13,10 @@ from bunchtrain.physics.generalised_correlators import SERIES, correlator_series
 from bunchtrain.physics.kinematics import invariant_mass, transverse
 from bunchtrain.physics.n_subjettiness import n_subjettiness
 from bunchtrain.physics.packed import MEMORY, Floats, Ints, sum_by_jet
-from bunchtrain.physics.shapes import angularity, dispersion, planar_flow
+from bunchtrain.physics.rest_frame import aplanarity, fox_wolfram_ratio
+from bunchtrain.physics.shapes import angularity, dispersion, mass_angularity, planar_flow
 from bunchtrain.physics.soft_drop import soft_drop
+from bunchtrain.physics.splitting import kt_splitting
 from bunchtrain.represent._jet_table import JetTable
 from bunchtrain.represent._packed import Normalise
 
@@ -39,6 +41,15 @@ class _Jets:
     @cached_property
     def correlations(self) -> tuple[Floats, Floats]:
         return ratios(energy_correlators(self.momenta, self.lengths, memory=self.memory))
+
+    @cached_property
+    def splitting(self) -> tuple[Floats, Floats]:
+        return kt_splitting(self.momenta, self.lengths, memory=self.memory)
+
+    def z_cut(self) -> Floats:
+        split = self.splitting[0] ** 2
+        whole = split + invariant_mass(self.total) ** 2
+        return split / np.where(whole > 0, whole, 1)
 
     def correlator(self, name: str) -> Floats:
         found = correlator_series(self.momenta, self.lengths, (name,), memory=self.memory)
@@ -79,6 +90,14 @@ FEATURES: dict[str, Callable[[_Jets], Floats]] = {
 #: What is given unless a study says which.
 STANDARD = list(FEATURES)
 FEATURES |= {
+    "sqrt_d12": lambda jets: jets.splitting[0],
+    "kt_delta_r": lambda jets: jets.splitting[1],
+    "z_cut": _Jets.z_cut,
+    "fox_wolfram_r2": lambda jets: fox_wolfram_ratio(jets.momenta, jets.lengths),
+    "aplanarity": lambda jets: aplanarity(jets.momenta, jets.lengths),
+    "a3": lambda jets: mass_angularity(jets.momenta, jets.lengths),
+}
+FEATURES |= {
     name.lower(): partial(_Jets.correlator, name=name)
     for name in SERIES
     if name.lower() not in STANDARD
@@ -90,7 +109,9 @@ class JetFeatures(JetTable):
 
     features  which of them; if unset: pt, mass and soft_drop_mass in GeV, multiplicity, tau1 …
               tau4 (β = 1, one-pass kT axes) with their ratios, c2, d2, girth, les_houches, thrust,
-              ptd and planar_flow. There are also c1, c3, m2, m3, n2, n3, u1, u2 and u3.
+              ptd and planar_flow. There are also c1, c3, m2, m3, n2, n3, u1, u2 and u3, and those
+              of W tagging: sqrt_d12 (in GeV) and kt_delta_r of the last kT splitting, z_cut =
+              d12 / (d12 + mass²), fox_wolfram_r2 and aplanarity in the rest frame, a3.
     radius    of the jets, the scale of angles.
     where     condition that a point must fulfil, as `pt > 0.1`.
     memory    bound in bytes on what is kept while computing.
