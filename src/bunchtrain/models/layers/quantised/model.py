@@ -79,13 +79,18 @@ class QuantisedModel(nn.Module):
             self.pruner.anneal(progress)
 
     @property
+    def traces_front(self) -> bool:
+        """True where the training goes from rich networks to frugal ones."""
+        return self.beta_range[0] != self.beta_range[1]
+
+    @property
     def settled(self) -> bool:
         """True where the network may be kept: all pruned, β at its largest or the budget kept."""
         if self.pruner and not self.pruner.is_done(self.progress):
             return False
         if self.budget is not None:
             return float(self.bit_operations().detach()) <= self.budget
-        return self.beta_range[0] == self.beta_range[1] or self.progress >= self.rise
+        return not self.traces_front or self.progress >= self.rise
 
     def calibrate(self, show_training_set: Callable[[], None]) -> None:
         """Take all ranges from the training set, which the function shows to the network.
