@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 EXTRAS := generators,hdf5,onnx,ray,statistics,tensorboard,notebook,test,lint,docs
 
-.PHONY: setup demo test lint types bench docs clean
+.PHONY: setup demo test circuits lint types bench docs clean
 
 setup: $(VENV)/.complete
 
@@ -19,6 +19,14 @@ demo: setup
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
+
+# One tiny network through gates: traced, simulated, synthesised, placed and routed.
+circuits: $(VENV)/.circuits
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m circuits tests/deployment
+
+$(VENV)/.circuits: $(VENV)/.complete
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[circuits]'
+	touch $@
 
 lint: setup
 	$(BIN)/ruff check .

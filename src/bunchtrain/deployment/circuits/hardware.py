@@ -1,0 +1,80 @@
+"""A circuit as Verilog and VHDL, with registers between its stages.
+
+The event is taken into registers at one edge of the clock, and after as many further edges as
+there are stages the outputs stand in registers: that number of cycles is the latency. A new event
+is taken at every edge, so the initiation interval is 1.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bunchtrain.deployment.circuits.traced import Pipeline, TracedCircuit
+from bunchtrain.deployment.circuits.words import Port
+
+#: Name of the module at the top, with the ports `clk`, `model_inp` and `model_out`.
+TOP = "network"
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A circuit written down.
+
+    folder         holds the Verilog files.
+    sources        names of the files in it.
+    inputs         port `model_inp`.
+    outputs        port `model_out`.
+    latency        cycles between the registers of the inputs and those of the outputs.
+    register_bits  bits of all registers.
+    """
+
+    folder: Path
+    sources: tuple[str, ...]
+    inputs: Port
+    outputs: Port
+    latency: int
+    register_bits: int
+
+
+def write_verilog(circuit: TracedCircuit, pipeline: Pipeline, folder: Path) -> Hardware:
+    """Write the circuit as Verilog into a folder."""
+    return _write(circuit, pipeline, folder, "verilog")
+
+
+def write_vhdl(circuit: TracedCircuit, pipeline: Pipeline, folder: Path) -> Hardware:
+    """Write the circuit as VHDL-2008 into a folder."""
+    return _write(circuit, pipeline, folder, "vhdl")
+
+
+def _write(circuit: TracedCircuit, pipeline: Pipeline, folder: Path, language: str) -> Hardware:
+    from alkaid.codegen import RTLModel
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        model = RTLModel(
+            circuit.logic,
+            scratch,
+            TOP,
+            language,
+            n_stages=pipeline.stages or (1 if pipeline.cutoff is None else -1),
+            latency_cutoff=pipeline.cutoff or -1,
+            ternary_fuse=pipeline.ternary,
+            print_latency=False,
+        )
+        model.write()
+        sources = [p for p in sorted(Path(scratch, "src").rglob("*.v*")) if p.suffix != ".vvp"]
+        kept = [source for source in sources if source.stem != f"{TOP}_wrapper"]
+        for source in kept:
+            shutil.copyfile(source, folder / source.name)
+    given, taken = model.fsm.inp_signals[0], model.fsm.out_signals[0]
+    return Hardware(
+        folder,
+        tuple(source.name for source in kept),
+        Port(circuit.inputs.names, tuple(tuple(p) for p in given.precisions)),
+        Port(circuit.outputs.names, tuple(tuple(p) for p in taken.precisions)),
+        int(model.latency),
+        int(model.reg_bits),
+    )

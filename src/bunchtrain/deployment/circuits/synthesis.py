@@ -1,0 +1,76 @@
+"""Synthesis by Yosys: Verilog to the cells of an FPGA, and how many there are of each kind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bunchtrain.deployment.circuits.hardware import TOP, Hardware
+from bunchtrain.deployment.tools.catalogue import YOSYS
+
+#: Cells of a kind: LUTs, flip-flops, multipliers and memories of Xilinx and of Lattice ECP5.
+_KINDS = {
+    "LUT": r"LUT[1-6]|LUT6_2|INV|LUT4|SRL\w+",
+    "FF": r"FD[RSCP]E\w*|FD[CP]_\w+|TRELLIS_FF",
+    "DSP": r"DSP48\w*|MULT18X18D|ALU54B",
+    "BRAM": r"RAMB(18|36)\w*|DP16KD|PDPW16KD",
+    "carry": r"CARRY[48]|CCU2C",
+}
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What a circuit takes of an FPGA, before it is placed.
+
+    family  FPGA family, as "Xilinx UltraScale+".
+    counts  LUT, FF, DSP, BRAM and carry → number of cells. A carry of Xilinx uses the LUTs that
+            are counted beside it; a CCU2C of ECP5 takes the place of two LUTs that are not.
+    tool    name and version.
+    """
+
+    family: str
+    counts: Mapping[str, int]
+    tool: str
+
+
+def synthesise_large(hardware: Hardware, folder: Path) -> Synthesis:
+    """Return what the circuit takes of a Xilinx UltraScale+ FPGA."""
+    counts = _synthesise(hardware, folder, "synth_xilinx -family xcup -flatten -noiopad", "xcup")
+    return Synthesis("Xilinx UltraScale+", counts, f"Yosys {YOSYS.version()}")
+
+
+def synthesise_ecp5(hardware: Hardware, folder: Path, top: str = TOP) -> Synthesis:
+    """Return what the circuit takes of a Lattice ECP5, and write `ecp5.json` for its placement.
+
+    top  module to make the design of, as that of a frame around the circuit.
+    """
+    counts = _synthesise(hardware, folder, "synth_ecp5", "ecp5", top)
+    return Synthesis("Lattice ECP5", counts, f"Yosys {YOSYS.version()}")
+
+
+def _synthesise(
+    hardware: Hardware, folder: Path, command: str, name: str, top: str = TOP
+) -> dict[str, int]:
+    """Return kind → cells; `name`.json and `name`.stat are written into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # The wheel of Yosys has a /tmp of its own, so that it is told relative paths.
+    verilog = os.path.relpath(hardware.folder, folder)
+    sources = [f"{verilog}/{source}" for source in hardware.sources]
+    sources += [f"{top}.v"] if top != TOP else []
+    script = [f'read_verilog -sv "{source}"' for source in sources]
+    script += [f"{command} -top {top}", f"write_json {name}.json", f"tee -o {name}.stat stat -json"]
+    YOSYS.run(["-q", "-p", "; ".join(script)], folder)
+    text = (folder / f"{name}.stat").read_text(encoding="utf-8")
+    found = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    return _count(found["design"]["num_cells_by_type"])
+
+
+def _count(cells: Mapping[str, int]) -> dict[str, int]:
+    return {
+        kind: sum(number for cell, number in cells.items() if re.fullmatch(pattern, cell))
+        for kind, pattern in _KINDS.items()
+    }
