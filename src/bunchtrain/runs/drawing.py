@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from bunchtrain.columns.cache import EventCache
 from bunchtrain.evaluation.classification import signal_roc
 from bunchtrain.evaluation.key_table import published_points
-from bunchtrain.evaluation.metrics import binned_efficiency, calibration, confusion_matrix, pull
+from bunchtrain.evaluation.metrics import (
+    auc,
+    binned_efficiency,
+    calibration,
+    confusion_matrix,
+    pull,
+)
 from bunchtrain.evaluation.metrics.discriminant import discriminant
 from bunchtrain.evaluation.metrics.efficiency import BinnedEfficiency
 from bunchtrain.evaluation.plots import (
@@ -29,7 +35,7 @@ from bunchtrain.evaluation.plots import (
     plot_scores,
     plot_training,
 )
-from bunchtrain.evaluation.plots.style import bin_edges
+from bunchtrain.evaluation.plots.style import FEW, bin_edges
 from bunchtrain.evaluation.report import Plot
 from bunchtrain.runs.figures import published_of
 from bunchtrain.runs.folder import RunFolder
@@ -60,18 +66,24 @@ def comparison_plots(outcome: Outcome) -> Iterator[Plot]:
 def _roc_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
     signal, names = signal_of(outcome, target)
     truth, weights = outcome.truth(target), outcome.weights
-    scores = {m: s for m in outcome.members if (s := outcome.scores(m, target)) is not None}
+    scores = {m: s for m in outcome.taggers if (s := outcome.scores(m, target)) is not None}
     curves = {m: signal_roc(s, truth, weights, signal) for m, s in scores.items()}
     given = {name: published_of(member) for name, member in members(outcome.study).items()}
     others = ", ".join(n for k, n in enumerate(names) if k != signal)
+    drawn = plot_roc(curves, published_points(given), names[signal], others)
+    if len(curves) > FEW:
+        yield Plot("Background rejection against signal efficiency.", drawn, wide=True)
+    else:
+        bands = "Background rejection against signal efficiency; bands are one standard deviation."
+        yield Plot(bands, drawn)
+    chosen = f", of the {FEW} of largest AUC" if len(curves) > FEW else ""
     yield Plot(
-        "Background rejection against signal efficiency; bands are one standard deviation.",
-        plot_roc(curves, published_points(given), names[signal], others),
-    )
-    yield Plot(
-        f"Fraction of events that are {names[signal]}, against the probability given to it.",
+        f"Fraction of events that are {names[signal]}, against their probability{chosen}.",
         plot_calibration(
-            {m: calibration(s[:, signal], truth == signal) for m, s in scores.items()}
+            {
+                m: calibration(s[:, signal], truth == signal)
+                for m, s in _strongest(outcome, target).items()
+            }
         ),
     )
     for variable in outcome.study.evaluation.against:
@@ -85,22 +97,31 @@ def _efficiency_plots(outcome: Outcome, target: str, variable: str) -> Iterator[
     edges = bin_edges(values, 12)
     kept: dict[str, BinnedEfficiency] = {}
     mistagged: dict[str, BinnedEfficiency] = {}
-    for member in outcome.members:
-        scores = outcome.scores(member, target)
-        if scores is None:
-            continue
+    for member, scores in _strongest(outcome, target).items():
         cut = signal_roc(scores, truth, weights, signal).threshold_at(wanted)
         others = [k for k in range(len(names)) if k != signal]
         passed = discriminant(scores, signal, others) >= cut
         for into, chosen in ((kept, truth == signal), (mistagged, truth != signal)):
             into[member] = binned_efficiency(passed[chosen], values[chosen], edges, weights[chosen])
     at = f"at an overall ε_S of {wanted:g}"
+    at += f", of the {FEW} of largest AUC" if len(outcome.taggers) > FEW else ""
     label = axis_label(variable)
     yield Plot(f"Signal efficiency against {variable}, {at}.", plot_efficiency(kept, label))
     yield Plot(
         f"Background efficiency against {variable}, {at}.",
         plot_efficiency(mistagged, label, log=True),
     )
+
+
+def _strongest(outcome: Outcome, target: str) -> dict[str, NDArray[np.float32]]:
+    """Return name → scores of as many networks as fit one plot, those of largest AUC."""
+    signal, _ = signal_of(outcome, target)
+    found = {m: s for m in outcome.taggers if (s := outcome.scores(m, target)) is not None}
+    if len(found) <= FEW:
+        return found
+    truth, weights = outcome.truth(target), outcome.weights
+    area = {m: auc(signal_roc(s, truth, weights, signal)).value for m, s in found.items()}
+    return {m: found[m] for m in sorted(found, key=lambda m: -area[m])[:FEW]}
 
 
 def _regression_plots(outcome: Outcome, target: str) -> Iterator[Plot]:

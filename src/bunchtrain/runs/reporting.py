@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from bunchtrain.columns.cache import EventCache
 from bunchtrain.errors import DataError
 from bunchtrain.evaluation.report import Member, Plot, Report, Table, render
 from bunchtrain.files import write_text
+from bunchtrain.runs.comparing import gain_tables, weighed_plots
+from bunchtrain.runs.costs import Cost, costs
 from bunchtrain.runs.drawing import comparison_plots, importance_plot, input_plot, member_plots
 from bunchtrain.runs.figures import published_of
 from bunchtrain.runs.folder import RunFolder
 from bunchtrain.runs.outcome import Outcome
 from bunchtrain.study import Member as StudyMember
-from bunchtrain.study import members
+from bunchtrain.study import Study, combined, members
 from bunchtrain.training.artefact import Artefact, load
 
 
@@ -34,16 +37,20 @@ def make_report(folder: RunFolder) -> Report:
     outcome = Outcome.read(study, folder.predictions_file)
     metrics = folder.json("metrics.json")
     networks = {name: load(folder.member(name)) for name in members(study)}
+    spent = costs(folder, study)
+    rows = [
+        _member(folder, outcome, member, networks[name], metrics[name], spent[name])
+        for name, member in members(study).items()
+    ]
+    plots = [*comparison_plots(outcome), *weighed_plots(outcome, metrics, spent)]
     return Report(
         title=study.title or study.name,
         description=study.description.strip(),
         note=study.evaluation.note.strip(),
         references=study.references,
-        members=[
-            _member(folder, outcome, member, networks[name], metrics[name])
-            for name, member in members(study).items()
-        ],
-        plots=list(comparison_plots(outcome)),
+        members=[*rows, *_ensembles(study, metrics, spent)],
+        plots=plots,
+        tables=gain_tables(folder.json("gains.json")),
         data=data_tables(folder.json("data.json")),
         data_facts=data_facts(folder),
         inputs=list(_inputs(folder, outcome, networks)),
@@ -55,10 +62,13 @@ def make_report(folder: RunFolder) -> Report:
 
 
 def _member(
-    folder: RunFolder, outcome: Outcome, member: StudyMember, network: Artefact, metrics: Any
+    folder: RunFolder,
+    outcome: Outcome,
+    member: StudyMember,
+    network: Artefact,
+    metrics: Any,
+    spent: Cost,
 ) -> Member:
-    training = folder.json(f"members/{member.name}/training.json")
-    prediction = folder.json(f"members/{member.name}/prediction.json")
     plots = [*member_plots(folder, outcome, member.name), importance_plot(network)]
     return Member(
         name=member.name,
@@ -66,13 +76,35 @@ def _member(
         metrics=metrics,
         paper=parts.paper(parts.find("model", member.model.name)),
         options=all_options(member),
-        parameters=training.get("parameters"),
-        training_seconds=training.get("seconds"),
-        memory_bytes=int(training["peak_rss_mb"] * 2**20) if "peak_rss_mb" in training else None,
-        rate=prediction.get("events_per_second"),
+        parameters=spent.parameters,
+        training_seconds=spent.seconds,
+        memory_bytes=spent.memory,
+        rate=spent.rate,
+        training_rate=spent.training_rate,
+        training_events=spent.events,
+        epochs=spent.epochs,
+        trainings=member.seeds,
         published=published_of(member),
         plots=[plot for plot in plots if plot is not None],
+        remarks=member.note,
     )
+
+
+def _ensembles(study: Study, metrics: Any, spent: dict[str, Cost]) -> Iterator[Member]:
+    how = {"mean": "Mean of the scores of", "trained": "Logistic regression on the logits of"}
+    short = {"mean": "mean of", "trained": "combination of"}
+    for name, ensemble in study.ensembles.items():
+        chosen = combined(ensemble, members(study))
+        yield Member(
+            name=name,
+            model=f"{short[ensemble.by]} {len(chosen)} networks",
+            metrics=metrics[name],
+            options={how[ensemble.by]: ", ".join(chosen)},
+            parameters=spent[name].parameters,
+            rate=spent[name].rate,
+            published=published_of(ensemble),
+            remarks=ensemble.note,
+        )
 
 
 def all_options(member: StudyMember) -> dict[str, Any]:

@@ -9,20 +9,24 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, Literal, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 COLOURS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#94a4a2",
     "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
 INK = "#1f2933"
+FEW = 8  # curves in one plot that a legend inside it can name
+LINES = ("-", "--", ":")
 LARGEST_SVG = 250_000  # bytes; above it a PNG is smaller and no less sharp
 
 STYLE: Any = {
@@ -92,6 +96,29 @@ def grid(
     for unused in axes[panels:]:
         unused.set_axis_off()
     return figure, list(axes[:panels])
+
+
+def look(number: int) -> dict[str, Any]:
+    """Return colour and line of a curve; after all colours the next line begins."""
+    line = LINES[number // len(COLOURS) % len(LINES)]
+    return {"color": COLOURS[number % len(COLOURS)], "linestyle": line}
+
+
+def legend(axes: Axes, curves: int, loc: Literal["best", "upper left", "upper right"]) -> None:
+    """Draw the legend inside, or beside the axes if there are many curves."""
+    if curves <= FEW:
+        axes.legend(loc=loc)
+    else:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8.5, borderaxespad=0)
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Number a logarithmic axis plainly: 1, 2, 5, 10, …, or powers of ten where it is long."""
+    low, high = axis.get_view_interval()
+    subs = (1.0, 2.0, 5.0) if high / low < 200 else (1.0,)
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.12g}".replace(",", "\u2009")))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def headroom(axes: Axes, factor: float = 1.3) -> None:

@@ -16,7 +16,7 @@ from bunchtrain.evaluation.key_table import Entry, key_table
 from bunchtrain.evaluation.labels import in_key_table, label
 from bunchtrain.evaluation.metrics.figure import figures
 from bunchtrain.evaluation.plots import png, svg
-from bunchtrain.evaluation.plots.style import LARGEST_SVG
+from bunchtrain.evaluation.plots.style import FEW, LARGEST_SVG
 from bunchtrain.evaluation.report.report import Member, Report, Table
 
 
@@ -33,6 +33,7 @@ def render(report: Report) -> str:
         style=Markup(resources.files(__package__).joinpath("report.css").read_text()),
         other_figures=extra,
         cost=_cost(report),
+        folded=len(report.members) > FEW,
     )
 
 
@@ -96,15 +97,39 @@ def _cost(report: Report) -> Table:
         (
             m.name,
             m.model,
-            "–" if m.parameters is None else f"{m.parameters:,}".replace(",", " "),
+            count(m.parameters),
+            str(m.trainings),
+            count(m.training_events),
+            count(m.epochs),
             seconds(m.training_seconds),
+            count(m.training_rate),
+            count(m.rate),
             "–" if m.memory_bytes is None else f"{m.memory_bytes / 1e6:.0f} MB",
-            "–" if m.rate is None else f"{m.rate:,.0f}".replace(",", " "),
         )
         for m in report.members
     ]
-    columns = ("Network", "Model", "Parameters", "Training", "Memory", f"{report.kind} / s")
-    return Table("Cost: training time, peak memory, and inference rate.", columns, rows)
+    columns = (
+        "Network",
+        "Model",
+        "Parameters",
+        "Seeds",
+        f"{report.kind.capitalize()}",
+        "Epochs",
+        "Training",
+        f"{report.kind} / s, training",
+        f"{report.kind} / s, inference",
+        "Memory",
+    )
+    caption = (
+        f"Cost: number of trainings; {report.kind}, epochs, time, rate and peak memory of the "
+        "first one; rate of inference from columns to scores."
+    )
+    return Table(caption, columns, rows)
+
+
+def count(value: float | None) -> str:
+    """Return a whole number with thin gaps between its thousands, or a dash."""
+    return "–" if value is None else f"{value:,.0f}".replace(",", " ")
 
 
 def _other_figures(member: Member) -> Table | None:

@@ -41,7 +41,11 @@ class Member:
     parameters: int | None = None
     training_seconds: float | None = None
     memory_bytes: int | None = None
-    rate: float | None = None  # events per second in inference
+    rate: float | None = None  # events per second in inference, from columns to scores
+    training_rate: float | None = None  # events per second in training
+    training_events: int | None = None
+    epochs: int | None = None  # of one training
+    trainings: int = 1
     published: Published | None = None
     plots: Sequence[Plot] = ()
     remarks: str = ""
@@ -57,6 +61,7 @@ class Report:
     note: str = ""  # the sentence beside the figures, as on stand-ins
     references: Sequence[str] = ()
     plots: Sequence[Plot] = ()
+    tables: Sequence[Table] = ()  # below the plots, as the gain of ensembles
     data: Sequence[Table] = ()
     data_facts: Mapping[str, str] = field(default_factory=dict)  # selection, cache, ...
     inputs: Sequence[Plot] = ()
