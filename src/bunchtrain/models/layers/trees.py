@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.errors import DataError, RunError, StudyError, one_of
+from bunchtrain.errors import DataError, RunError, StudyError
 from bunchtrain.models.layers.decision_trees import DecisionTrees
+from bunchtrain.models.layers.fitted import Fitted
+from bunchtrain.models.layers.fitted import part_name as part_name
 
 if TYPE_CHECKING:
     from bunchtrain.objectives._objective import Objective
@@ -47,26 +49,17 @@ def quantile_levels(objective: Objective) -> tuple[float, ...]:
     return tuple(levels)
 
 
-def part_name(part: object) -> str:
-    """Return the name by which a study names a part: that of its file."""
-    return type(part).__module__.rpartition(".")[2]
-
-
-class Trees(nn.Module):
-    """A model that is fitted at once and not by gradient.
+class Trees(Fitted):
+    """Trees of any library.
 
     table    number of features.
     outputs  number of outputs.
     """
 
-    #: Objectives that the library can fit, and what it calls them.
-    objectives: ClassVar[Mapping[str, str]] = {}
-
     importance: Tensor  # (feature,)
 
     def __init__(self, table: int, outputs: int) -> None:
-        super().__init__()
-        self.features, self.outputs = table, outputs
+        super().__init__(table, outputs)
         self.trees = DecisionTrees(outputs)
         self.register_buffer("importance", torch.zeros(table))
 
@@ -93,24 +86,6 @@ class Trees(nn.Module):
         share = gains / max(gains.sum(), np.finfo(float).tiny)
         self.importance = torch.as_tensor(share, dtype=torch.float32, device=self.importance.device)
 
-    def check(self, objective: Objective) -> None:
-        """Raise StudyError, naming those there are, if the trees cannot fit this objective."""
-        name, model = part_name(objective), part_name(self)
-        if name not in self.objectives:
-            raise StudyError(
-                f"model '{model}' cannot fit objective '{name}'; it fits {one_of(self.objectives)}"
-            )
-        if getattr(objective, "label_smoothing", 0) > 0:
-            raise StudyError(
-                f"model '{model}' cannot fit objective '{name}' with 'label_smoothing'; set it to 0"
-            )
-        if objective.outputs != self.outputs:
-            raise StudyError(
-                f"model '{model}' fits one target only, and its {self.outputs} outputs are not the "
-                f"{objective.outputs} of objective '{name}' on target '{objective.target.name}'; "
-                "give each target a member of its own"
-            )
-
 
 def samples(batches: Iterable[Batch], objective: Objective) -> Iterator[Sample]:
     """Yield the batches that have events as arrays, the weights times those of the classes.
@@ -127,8 +102,8 @@ def _sample(batch: Batch, objective: Objective) -> Sample:
     weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
     if bool((weight < 0).any()):
         raise StudyError(
-            "trees cannot be fitted with negative weights; set 'weights.negative' to 'absolute' "
-            "or 'drop'"
+            "a model that is fitted at once takes no negative weights; set 'weights.negative' to "
+            "'absolute' or 'drop'"
         )
     factors = getattr(objective, "factors", None)
     if factors is not None:
