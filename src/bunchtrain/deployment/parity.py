@@ -20,7 +20,8 @@ class Agreement:
 
     what           what was compared with what, as "ONNX Runtime with PyTorch".
     events         number of events.
-    difference     largest absolute difference of a score; NaN if one alone is NaN.
+    difference     largest difference of a score, relative to scores above 1 (values in GeV are
+                   not probabilities); NaN if one alone is NaN.
     flipped        events whose decision (the class of the largest score) differs.
     tolerance      largest difference that is allowed; None if it is told and not judged.
     allowed_flips  number of flipped decisions that is allowed; None if not judged.
@@ -102,7 +103,8 @@ def agreement(
     known = ~(np.isnan(one).all(1) & np.isnan(other).all(1))
     one, other = one[known], other[known]
     with np.errstate(invalid="ignore"):
-        apart = np.where(one == other, 0.0, np.abs(one - other))  # ∞ − ∞ is no difference
+        apart = np.abs(one - other) / np.maximum(1.0, np.abs(one))
+    apart = np.where(one == other, 0.0, apart)  # also for ∞ and ∞
     difference = float(apart.max(initial=0.0))
     flipped = _flipped(one, other, names, targets)
     return Agreement(what, len(one), difference, flipped, tolerance, allowed_flips)

@@ -1,0 +1,70 @@
+"""Artefacts with random weights or quickly grown trees, and events for them."""
+
+from dataclasses import replace
+
+import awkward as ak
+import numpy as np
+import torch
+
+from bunchtrain import parts
+from bunchtrain.batch import Batch
+from bunchtrain.represent.preprocessing.normalisation import Normalisation
+from bunchtrain.training.artefact import Artefact
+from bunchtrain.training.build import empty_network
+from bunchtrain.training.task import Task
+
+TABLE = ("table", {"features": ["mass", "width", "count"]})
+CLOUD = ("cloud", {"group": "part", "max_points": 9})
+IMAGE = ("image", {"group": "part", "pixels": 8})
+CLASSES = {"jet": {"classes": ["qcd", "top"]}}
+FIT = [("cross_entropy", {}, "jet", 1.0)]
+
+
+def events(number=60, seed=1):
+    random = np.random.default_rng(seed)
+    lengths = random.integers(0, 9, number)
+    lengths[0], lengths[1] = 0, 8
+    momenta = random.normal(0, 5, (3, lengths.sum())) + np.array([[60], [10], [20]])
+    energy = np.sqrt((momenta**2).sum(0) + 0.02)
+    columns = {}
+    for name, values in zip(("px", "py", "pz", "energy"), (*momenta, energy), strict=True):
+        columns[f"part_{name}"] = ak.unflatten(values, lengths)
+    columns |= {
+        "mass": random.normal(90, 20, number),
+        "width": random.normal(0.1, 0.02, number),
+        "count": random.integers(1, 60, number).astype(float),
+        "entry": np.arange(number),
+    }
+    return ak.Array(columns)
+
+
+def artefact(model, options=None, represent=TABLE, terms=FIT, targets=CLASSES, invalid="refuse"):
+    """An artefact whose normalisation is fitted and whose outputs have units of their own."""
+    settings = {"batch_size": 16, "engine": {"name": "local"}}
+    torch.manual_seed(1)
+    task = Task(
+        "", "", represent, (model, options or {}), terms, targets, settings, invalid=invalid
+    )
+    made = parts.build("represent", *represent)
+    given = events()
+    task = replace(task, columns=made.columns(given.fields))
+    network = empty_network(task, made)
+    found = Artefact(task, made, network.eval())
+    batch = Batch(made(given[task.columns]))
+    fitted = Normalisation.fit([batch.inputs], made, invalid)
+    network.normalisation.load_state_dict(fitted.state_dict())
+    if network.is_fitted:
+        grow(found, batch, terms, targets)
+    else:
+        network.shift += 0.1
+        network.scale *= 1.5
+    return found
+
+
+def grow(found, batch, terms, targets):
+    inputs = found.network.normalisation({k: batch.inputs[k] for k in found.network.needs})
+    classes = targets["jet"].get("classes")
+    truth = torch.arange(len(batch)) % len(classes) if classes else torch.randn(len(batch), 1)
+    objective = found.task.objectives()[0][0]
+    labelled = Batch(inputs, {"jet": truth})
+    found.network.model.fit([labelled], [labelled], objective, seed=1, threads=1)

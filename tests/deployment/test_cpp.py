@@ -1,0 +1,193 @@
+"""The C++ runtime gives the network's numbers, for every layer that it has."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+import torch
+from artefacts import CLOUD, IMAGE, TABLE, artefact, events
+
+from bunchtrain.deployment.cpp import compiling
+from bunchtrain.deployment.cpp.conversion import convert
+from bunchtrain.deployment.cpp.program import Unsupported, number
+from bunchtrain.deployment.exporting import export, make_target
+from bunchtrain.deployment.parity import agreement
+from bunchtrain.deployment.scoring import score_names
+from bunchtrain.errors import ExportError, MissingDependency
+
+ONE_VALUE = {"jet": {"values": ["mass"]}}
+TWO_HEADS = {"jet": {"classes": ["b", "c", "light"]}, "mass": {"values": ["mass"]}}
+BOTH = [("cross_entropy", {}, "jet", 1.0), ("gaussian_nll", {}, "mass", 0.1)]
+NETWORKS = {
+    "dense": lambda: artefact("dense_network", {"widths": (300, 70, 9)}),
+    "batch norm": lambda: artefact("dense_network", {"widths": (33,), "batch_norm": True}),
+    **{
+        name: (lambda name=name: artefact("dense_network", {"widths": (8, 8), "activation": name}))
+        for name in ("leaky_relu", "elu", "selu", "gelu", "silu", "tanh")
+    },
+    "logit": lambda: artefact(
+        "dense_network", {"widths": (8,)}, terms=[("binary_cross_entropy", {}, "jet", 1.0)]
+    ),
+    "two heads": lambda: artefact("dense_network", {"widths": (8,)}, terms=BOTH, targets=TWO_HEADS),
+    "PFN": lambda: artefact("particle_flow_network", {"phi": (20, 17), "f": (11,)}, CLOUD),
+    "EFN": lambda: artefact("energy_flow_network", {"phi": (20, 17), "f": (11,)}, CLOUD),
+    "LSTM": lambda: artefact("recurrent_network", {"hidden": 10, "widths": (5,)}, CLOUD),
+    "GRU": lambda: artefact(
+        "recurrent_network", {"cell": "gru", "hidden": 7, "layers": 2, "bidirectional": True}, CLOUD
+    ),
+    "images": lambda: artefact(
+        "image_cnn", {"filters": ((5, 3), (4,)), "kernel": 4, "widths": (6,)}, IMAGE
+    ),
+    "boosted trees": lambda: artefact("boosted_trees", {"trees": 9}),
+    "boosted values": lambda: artefact(
+        "boosted_trees", {"trees": 5}, terms=[("mean_squared_error", {}, "jet", 1.0)],
+        targets=ONE_VALUE,
+    ),
+    "forest": lambda: artefact("random_forest", {"trees": 5}),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def runtime(tmp_path_factory):
+    """The folder of the compiled runtime, without optimisation."""
+    folder = tmp_path_factory.mktemp("runtime")
+    compiling.write_sources(convert(artefact("dense_network", {"widths": (3,)})), folder)
+    compiling.build(folder, compiling.compiler(), "evaluate", "-O0")
+    return folder
+
+
+def run(runtime, made, given, folder):
+    (folder / "network.json").write_text(json.dumps(convert(made).json()))
+    kept = compiling.write_events(made, given, folder / "events.bin")
+    words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]
+    subprocess.run(words, cwd=folder, check=True)
+    names = score_names(made)
+    scores = np.full((len(given), len(names)), np.nan, np.float32)
+    scores[kept] = np.fromfile(folder / "scores.bin", np.float32).reshape(-1, len(names))
+    return {name: scores[:, k] for k, name in enumerate(names)}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_cpp_gives_the_numbers_of_the_network(name, runtime, tmp_path):
+    made = NETWORKS[name]()
+    given = events(seed=2)
+    found = run(runtime, made, given, tmp_path)
+    compared = agreement("C++", made.predict(given), found, made.task.targets, 1e-5, 0)
+    assert compared.events == len(given)
+    assert compared.holds, compared
+
+
+def test_cpp_takes_infinite_and_missing_values_as_the_network_does(runtime, tmp_path):
+    given = events()
+    mass = ak.to_numpy(given.mass).copy()
+    mass[:3] = [np.nan, np.inf, -np.inf]
+    given["mass"] = mass
+    made = artefact("dense_network", {"widths": (8,)}, invalid="impute")
+    found = run(runtime, made, given, tmp_path)
+    assert agreement("C++", made.predict(given), found, made.task.targets, 1e-5).holds
+    dropping = artefact("dense_network", {"widths": (8,)}, invalid="drop")
+    found = run(runtime, dropping, given, tmp_path)
+    assert np.isnan(found["top"]).sum() == 3
+
+
+def test_missing_values_walk_down_the_trees_as_they_did_in_training(runtime, tmp_path):
+    made = artefact("boosted_trees", {"trees": 9})
+    made.network.normalisation.get_buffer("table_shift").fill_(0.0)
+    program = convert(made)
+    lines = [float("nan"), 1.0, 2.0]
+    (tmp_path / "network.json").write_text(json.dumps(program.json()))
+    compiling.write_tensors({"table": np.array([lines], np.float32)}, tmp_path / "events.bin")
+    words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    margins = made.network({"table": torch.tensor([lines])})["jet"]
+    found = np.fromfile(tmp_path / "scores.bin", np.float32)
+    np.testing.assert_allclose(found, margins.softmax(1)[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda net: net.update(version=9), "a format that this version cannot read"),
+        (lambda net: net["layers"][0].update(type="warp"), "the unknown type 'warp'"),
+        (lambda net: net["layers"][0]["weights"].pop(), "weights do not fit"),
+        (lambda net: net["layers"][0].update(out="nowhere"), "no tensor 'nowhere'"),
+        (lambda net: net["tensors"][1].update(columns=99), "does not fit its tensors"),
+        (lambda net: net["layers"][0].update(activation="sine"), "unknown activation 'sine'"),
+        (lambda net: net.pop("outputs"), "lacks the key 'outputs'"),
+    ],
+)
+def test_runtime_says_what_is_wrong_with_a_file(change, told, runtime, tmp_path):
+    net = convert(artefact("dense_network", {"widths": (3,)})).json()
+    change(net)
+    (tmp_path / "network.json").write_text(json.dumps(net))
+    words = [runtime / "evaluate.run", "network.json", "none.bin", "scores.bin"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert told in done.stderr
+
+
+def test_a_file_that_is_no_json_is_refused_with_the_place(runtime, tmp_path):
+    (tmp_path / "network.json").write_text('{"format": "bunchtrain-network", ')
+    words = [runtime / "evaluate.run", "network.json", "none.bin", "scores.bin"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert "is no JSON: no key at byte" in done.stderr
+
+
+def test_export_compiles_and_its_test_finds_no_difference_and_no_allocation(tmp_path):
+    made = artefact("particle_flow_network", {"phi": (8,), "f": (8,)}, CLOUD)
+    target = make_target("cpp", {"arch": "-O0"})
+    parity = export(made, target, "cpp", events(), tmp_path / "out")
+    assert parity.holds
+    assert parity.figures["latency at batch 1 in µs"] > 0
+    told = json.loads((tmp_path / "out" / "parity.json").read_text())
+    assert told["agreements"][0]["what"] == "C++ with PyTorch"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *parity.files,
+        "parity.json",
+        "parity.md",
+    }
+    done = subprocess.run(
+        ["make", "-s", "CXXFLAGS=-O0", "test"],
+        cwd=tmp_path / "out",
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 allocations" in done.stdout
+
+
+def test_a_layer_that_the_runtime_lacks_is_named(tmp_path):
+    made = artefact("particle_net_light", {}, CLOUD)
+    reason = make_target("cpp").refusal(made)
+    assert "EdgeConvolution" in reason
+    with pytest.raises(ExportError, match="'particle_net_light' cannot be exported to 'cpp'"):
+        export(made, make_target("cpp"), "cpp", events(), tmp_path)
+
+
+def test_a_compiler_that_is_not_there_is_told_with_how_to_get_it():
+    with pytest.raises(MissingDependency, match="no compiler 'no-such-cc': apt install g\\+\\+"):
+        compiling.compiler("no-such-cc")
+
+
+def test_numbers_are_read_back_exactly():
+    values = np.float32([1 / 3, 1e-30, -16777217.0, 0.1])
+    assert (np.float32([number(x) for x in values]) == values).all()
+    assert [number(np.float32(x)) for x in (np.nan, np.inf, -np.inf)] == ["nan", "inf", "-inf"]
+
+
+def test_scores_of_an_unknown_objective_are_refused(monkeypatch):
+    from bunchtrain.objectives.cross_entropy import CrossEntropy
+
+    monkeypatch.setattr(CrossEntropy, "scores", lambda self, output: {"odd": output[:, 0] ** 2})
+    with pytest.raises(Unsupported, match="scores of target 'jet'"):
+        convert(artefact("dense_network", {"widths": (3,)}, TABLE))
+
+
+def test_runtime_has_no_dependency():
+    for path in Path(compiling.RUNTIME).iterdir():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.startswith("#include <"):
+                assert not line.endswith(".h>"), (path.name, line)
