@@ -1,4 +1,4 @@
-"""The leading anti-kT jet of each event (arXiv:0802.1189, arXiv:1111.6097)."""
+"""Anti-kT jets of whole batches of events (arXiv:0802.1189, arXiv:1111.6097)."""
 
 from __future__ import annotations
 
@@ -14,50 +14,68 @@ from bunchtrain.generators.simulation.particles import Floats, Particles, delta_
 from bunchtrain.generators.simulation.quiet import silence
 
 
+class Jets:
+    """The anti-kT jets above `pt_min` of a number of events."""
+
+    def __init__(self, particles: Particles, events: int, radius: float, pt_min: float) -> None:
+        _greet_in_silence()
+        size = np.bincount(particles.event, minlength=events)
+        names = {"px": "px", "py": "py", "pz": "pz", "E": "energy", "pt": "pt", "charge": "charge"}
+        columns = {name: getattr(particles, origin) for name, origin in names.items()}
+        self.cloud = ak.unflatten(ak.zip(columns), size)
+        momenta = ak.zip(
+            {name: self.cloud[name] for name in ("px", "py", "pz", "E")}, with_name="Momentum4D"
+        )
+        clusters = fastjet.ClusterSequence(
+            momenta, fastjet.JetDefinition(fastjet.antikt_algorithm, radius)
+        )
+        self.momenta = clusters.inclusive_jets(pt_min)
+        self.members = clusters.constituent_index(pt_min)
+
+    def kinematics(self) -> ak.Array:
+        """Return pt, eta, phi and mass (GeV, rad) of all jets of each event."""
+        px, py, pz, energy = (
+            ak.to_numpy(ak.flatten(self.momenta[name])) for name in ("px", "py", "pz", "E")
+        )
+        return ak.unflatten(ak.zip(_kinematics(px, py, pz, energy)), ak.num(self.momenta))
+
+    def table(self, events: NDArray[np.bool_], one: ak.Array, constituents: int) -> ak.Array:
+        """Return one jet of each of these events; `one` holds its number in a list of length 1.
+
+        The records hold `event`, `jet_pt`, `jet_eta`, `jet_phi`, `jet_mass` (GeV, rad) and,
+        ordered in pT, the momenta and charges of the hardest constituents, `constituent_px`, ...
+        """
+        jet = ak.flatten(self.momenta[events][one])
+        inside = self.cloud[events][ak.flatten(self.members[events][one])]
+        order = ak.argsort(inside.pt, axis=1, ascending=False, stable=True)
+        inside = inside[order][:, :constituents]
+        momentum = (ak.to_numpy(jet[name]) for name in ("px", "py", "pz", "E"))
+        table: dict[str, ak.Array] = {"event": np.flatnonzero(events)}
+        table |= {f"jet_{name}": value for name, value in _kinematics(*momentum).items()}
+        names = {"px": "px", "py": "py", "pz": "pz", "energy": "E", "charge": "charge"}
+        table |= {f"constituent_{name}": inside[origin] for name, origin in names.items()}
+        return ak.zip(table, depth_limit=1)
+
+
 def leading_jets(
     particles: Particles, events: int, *, radius: float, pt_min: float, constituents: int
 ) -> ak.Array:
-    """Return the hardest jet above `pt_min` of each event that has one.
-
-    The records hold `event`, `jet_pt`, `jet_eta`, `jet_phi`, `jet_mass` (GeV, rad) and, ordered
-    in pT, the momenta and charges of the hardest constituents, `constituent_px`, ...
-    """
-    _greet_in_silence()
-    size = np.bincount(particles.event, minlength=events)
-    names = {"px": "px", "py": "py", "pz": "pz", "E": "energy", "pt": "pt", "charge": "charge"}
-    columns = {name: getattr(particles, origin) for name, origin in names.items()}
-    cloud = ak.unflatten(ak.zip(columns), size)
-    momenta = ak.zip(
-        {name: cloud[name] for name in ("px", "py", "pz", "E")}, with_name="Momentum4D"
-    )
-    clusters = fastjet.ClusterSequence(
-        momenta, fastjet.JetDefinition(fastjet.antikt_algorithm, radius)
-    )
-    jets = clusters.inclusive_jets(pt_min)
-    some = ak.num(jets) > 0
-    hardest = ak.argmax(jets.px**2 + jets.py**2, axis=1, keepdims=True)[some]
-    members = ak.flatten(clusters.constituent_index(pt_min)[some][hardest])
-    inside = cloud[some][members]
-    inside = inside[ak.argsort(inside.pt, axis=1, ascending=False, stable=True)][:, :constituents]
-    return _table(np.flatnonzero(ak.to_numpy(some)), ak.flatten(jets[some][hardest]), inside)
+    """Return the hardest jet above `pt_min` of each event that has one, as `Jets.table` does."""
+    jets = Jets(particles, events, radius, pt_min)
+    some = ak.num(jets.momenta) > 0
+    momenta = jets.momenta[some]
+    hardest = ak.argmax(momenta.px**2 + momenta.py**2, axis=1, keepdims=True)
+    return jets.table(ak.to_numpy(some), hardest, constituents)
 
 
-def _table(event: NDArray[np.int64], jet: ak.Array, inside: ak.Array) -> ak.Array:
-    px, py, pz, energy = (ak.to_numpy(jet[name]) for name in ("px", "py", "pz", "E"))
+def _kinematics(px: Floats, py: Floats, pz: Floats, energy: Floats) -> dict[str, Floats]:
     pt = np.hypot(px, py)
-    table = {
-        "event": event,
-        "jet_pt": pt,
-        "jet_eta": np.arcsinh(pz / pt),
-        "jet_phi": np.arctan2(py, px),
-        "jet_mass": np.sqrt(np.maximum(energy**2 - pt**2 - pz**2, 0.0)),
-        "constituent_px": inside.px,
-        "constituent_py": inside.py,
-        "constituent_pz": inside.pz,
-        "constituent_energy": inside.E,
-        "constituent_charge": inside.charge,
+    return {
+        "pt": pt,
+        "eta": np.arcsinh(pz / pt),
+        "phi": np.arctan2(py, px),
+        "mass": np.sqrt(np.maximum(energy**2 - pt**2 - pz**2, 0.0)),
     }
-    return ak.zip(table, depth_limit=1)
 
 
 def matched_parton(jets: ak.Array, truth: Truth, events: int, radius: float, quarks: int) -> Floats:

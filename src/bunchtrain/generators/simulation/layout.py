@@ -23,6 +23,13 @@ def _matched(label: str, kind: str) -> dict[str, str]:
 BOOSTED_JETS = _matched("is_top", "bool")
 W_JETS = _matched("is_w", "bool")
 TRIGGER_JETS = _matched("label", "int8")
+CALIBRATION_JETS = {
+    "event_id": "int64",
+    "weight": "float32",
+    **{f"true_{name}": "float32" for name in ("pt", "eta", "phi", "mass")},
+    **JET,
+    **CONSTITUENTS,
+}
 
 
 def to_table(events: ak.Array, fields: dict[str, str]) -> pa.Table:
