@@ -5,9 +5,9 @@ import torch
 from lorentz import boost, momenta, rotation, transformation
 
 from bunchtrain.models.layers.all_pairs import minkowski
+from bunchtrain.models.layers.boosts import boosted as boosted_into
 from bunchtrain.models.layers.leading_momenta import leading_momenta
 from bunchtrain.models.lbn import LBN
-from bunchtrain.models.lbn import boosted as boosted_into
 from bunchtrain.models.lola import Lola
 from bunchtrain.network import needs
 
@@ -80,16 +80,30 @@ def test_boosts_are_those_of_the_matrix():
     torch.testing.assert_close(boosted_into(p, frame), p @ matrix.T)
 
 
+def test_a_frame_without_mass_or_without_energy_moves_nothing_to_infinity():
+    p, light = momenta([3]), torch.tensor([[5.0, 0, 3, 4]]).double()
+    gamma = boosted_into(torch.tensor([[1.0, 0, 0, 0]]).double(), light)[0, 0]
+    torch.testing.assert_close(gamma, torch.tensor(1000.0).double(), rtol=1e-5, atol=0)
+    torch.testing.assert_close(boosted_into(p, torch.zeros(1, 4).double()), p)
+
+
 def test_energies_masses_and_angles_between_are_seen_alike_from_anywhere():
     """The frames move with the jet; what is left of the transformation is a rotation."""
     made, p, turned = network(LBN), momenta([6]), rotation(5)
     weights = made.weights.detach().abs()
     frames, particles = weights[1] @ p, weights[0] @ p
-    one = made.seen(boosted_into(particles, frames)[None])[0]
+    one = made.seen(boosted_into(particles, frames)[None], torch.float64)[0]
     matrix = turned @ boost([0.2, -0.3, 0.5])
-    other = made.seen(boosted_into(particles @ matrix.T, frames @ matrix.T)[None])[0]
+    other = made.seen(boosted_into(particles @ matrix.T, frames @ matrix.T)[None], torch.float64)[0]
     torch.testing.assert_close(one[:3], other[:3])  # ln E
     torch.testing.assert_close(one[6:9], other[6:9])  # ln m
+
+
+def test_lbn_does_not_lose_masses_in_single_precision():
+    made, p, lengths = network(LBN), momenta(LENGTHS).float(), torch.tensor(LENGTHS)
+    with torch.no_grad():
+        exact = made(p.double(), lengths)
+        torch.testing.assert_close(made.float()(p, lengths).double(), exact, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,10 +6,13 @@ from exported import check_onnx
 from lorentz import momenta
 
 from bunchtrain.models.interaction_network import InteractionNetwork
+from bunchtrain.models.l_gatr import LGATr
+from bunchtrain.models.lbn import LBN
 from bunchtrain.models.lola import Lola
 from bunchtrain.models.lorentz_net import LorentzNet
 from bunchtrain.models.p_cnn import PCNN
 from bunchtrain.models.pelican import Pelican
+from bunchtrain.models.recurrent_network import RecurrentNetwork
 from bunchtrain.models.resnext import ResNeXt
 from bunchtrain.network import needs
 
@@ -22,6 +25,12 @@ MODELS = {
     "interaction_network": lambda: InteractionNetwork(4, 2),
     "p_cnn": lambda: PCNN(4, 2, first=4, stages=((6,), (6,), (8,)), dense=5),
     "lola": lambda: Lola(4, 2, particles=6, combinations=3),
+    "lbn": lambda: LBN(4, 2, particles=6, combinations=3, widths=(5,)),
+    "l_gatr": lambda: LGATr(4, 2, multivectors=4, scalars=4, blocks=2, heads=2),
+    "lstm": lambda: RecurrentNetwork(4, 2, hidden=6, widths=(5,)),
+    "gru, both ways": lambda: RecurrentNetwork(
+        4, 2, cell="gru", layers=2, bidirectional=True, hidden=6, widths=(5,)
+    ),
     "resnext": lambda: ResNeXt((1, 32, 32), 2, units=(1, 1), groups=4, shrink=16),
 }
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_sequence
 
-from bunchtrain.models.recurrent_network import RecurrentNetwork, packed_sequence
+from bunchtrain.models.layers.recurrence import last_states, packed_sequence
+from bunchtrain.models.recurrent_network import RecurrentNetwork
 
 SHAPES = [
     {"cell": "lstm"},
@@ -49,7 +50,7 @@ def test_the_state_is_that_of_torch_s_cell_step_by_step():
     features, state = jets()[3:8], torch.zeros(1, 6)
     for point in features:
         state = cell(point[None], state)
-    torch.testing.assert_close(model.last_state(features, torch.tensor([5])), state)
+    torch.testing.assert_close(last_states(model.cells, features, torch.tensor([5])), state)
 
 
 @pytest.mark.parametrize("options", SHAPES)

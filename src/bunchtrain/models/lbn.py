@@ -5,12 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bunchtrain.models.layers.boosts import SMALLEST, boosted, kinematics
 from bunchtrain.models.layers.dense import Activation, perceptron
 from bunchtrain.models.layers.leading_momenta import leading_momenta
 from bunchtrain.models.layers.normalisation import normalise
-
-SMALLEST = 1e-6
-FASTEST = 1 - 1e-6  # a frame of less mass than this allows has none to be at rest in
 
 
 class LBN(nn.Module):
@@ -22,7 +20,7 @@ class LBN(nn.Module):
         p_j = Σ_i |a_ij| k_i,   f_j = Σ_i |b_ij| k_i,
 
     and particle j is boosted into the rest frame of f_j. Features of the boosted particles are
-    ln E, ln pT, η, φ and ln m, and the cosines of the angles between each two of them. They are
+    ln E, ln pT, ln m, η and φ, and the cosines of the angles between each two of them. They are
     normalised over the batch and go to a dense network. The paper's dense network is for other
     events; the widths are set so that there are the 705 thousand parameters of
     arXiv:1902.09914. Needs particles in order, as the representation `sequence` gives them.
@@ -66,37 +64,19 @@ class LBN(nn.Module):
             momenta: (points, 4) as (E, px, py, pz) in GeV, packed, in order.
             lengths: (batch,), points of each jet.
         """
-        leading = leading_momenta(momenta, lengths, self.particles)
-        particles, frames = (self.weights.abs()[:, None] @ leading).unbind(0)  # (batch, M, 4)
-        seen = self.seen(boosted(particles, frames))
+        leading = leading_momenta(momenta.double(), lengths, self.particles)
+        combined = self.weights.abs()[:, None].double() @ leading
+        particles, frames = combined.unbind(0)  # (batch, M, 4)
+        seen = self.seen(boosted(particles, frames), momenta.dtype)
         jets: Tensor = self.dense(normalise(seen, self.norm))
         return jets
 
-    def seen(self, boosted: Tensor) -> Tensor:
+    def seen(self, boosted: Tensor, dtype: torch.dtype) -> Tensor:
         """Return the features of boosted particles: (batch, feature) from (batch, M, 4)."""
-        energy, three = boosted[..., 0], boosted[..., 1:]
-        pt2 = three[..., :2].square().sum(-1) + SMALLEST
-        size = (pt2 + three[..., 2].square()).sqrt()
-        eta = (three[..., 2] / pt2.sqrt()).asinh()
-        phi = torch.atan2(three[..., 1], three[..., 0] + SMALLEST)
-        mass2 = (energy.square() - three.square().sum(-1)).clamp(min=SMALLEST)
-        logs = [energy.clamp(min=SMALLEST).log(), pt2.log() / 2, mass2.log() / 2]
-        axis = three / size[..., None]
+        axis = (
+            boosted[..., 1:] / (boosted[..., 1:].square().sum(-1, keepdim=True) + SMALLEST).sqrt()
+        )
         cosines = (axis[:, self.one] * axis[:, self.other]).sum(-1)
-        return torch.cat([*logs, eta, phi, cosines], 1)
-
-
-def boosted(momenta: Tensor, frames: Tensor) -> Tensor:
-    """Return momenta (..., 4) as seen in the rest frame of the momenta `frames` (..., 4).
-
-    With β = f/E_f and γ = 1/√(1 − β²): E' = γ (E − β·p), p' = p + (γ²/(γ + 1) β·p − γ E) β.
-    A frame without energy moves nothing; one without mass counts as nearly so.
-    """
-    energy, three = momenta[..., :1], momenta[..., 1:]
-    beta = frames[..., 1:] / frames[..., :1].clamp(min=SMALLEST)
-    fast = beta.square().sum(-1, keepdim=True)
-    beta = beta * (FASTEST / fast.clamp(min=FASTEST)).sqrt()
-    gamma = (1 - fast.clamp(max=FASTEST)).rsqrt()
-    along = (beta * three).sum(-1, keepdim=True)
-    shift = gamma.square() / (gamma + 1) * along - gamma * energy
-    return torch.cat([gamma * (energy - along), three + shift * beta], -1)
+        return torch.cat(
+            [kinematics(boosted, dtype).transpose(1, 2).flatten(1), cosines.to(dtype)], 1
+        )
