@@ -39,10 +39,9 @@ class Figure:
         """The standard deviation over trainings, as text; '' where there was one alone."""
         if self.seeds < 2 or not math.isfinite(self.deviation):
             return ""
-        shown = self.deviation
-        if shown > 0:
-            shown = float(_rounded(shown, _decimals(shown)))
-        return f"seeds ± {shown:g}"
+        if self.deviation == 0:
+            return "seeds ± 0"
+        return f"seeds ± {_rounded(self.deviation, _decimals(self.deviation))}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return `{value, error}` for JSON, with None for what is not a finite number."""
