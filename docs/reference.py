@@ -42,6 +42,8 @@ HEADINGS = {
     "model": "Models (`model`)",
     "objective": "Objectives (`objective`)",
     "engine": "Engines (`training.engine`)",
+    "posterior": "Posteriors (`posterior`)",
+    "calibrate": "Calibrations (`calibrate`)",
     "export": "Export targets (`export`)",
 }
 TYPES = {

@@ -23,7 +23,9 @@ MAY_IMPORT = {
     "models": GROUND,
     "objectives": GROUND,
     "network": GROUND,
-    "training": GROUND | {"columns", "represent", "models", "objectives", "network"},
+    "uncertainty": GROUND | {"objectives", "network"},
+    "training": GROUND
+    | {"columns", "represent", "models", "objectives", "network", "uncertainty"},
     "evaluation": GROUND | {"columns"},
     "study": GROUND,
     "deployment": GROUND

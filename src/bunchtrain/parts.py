@@ -31,6 +31,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "objective": ("bunchtrain.objectives",),
     "engine": ("bunchtrain.training.engines",),
     "systematic": ("bunchtrain.systematics",),
+    "posterior": ("bunchtrain.uncertainty.posteriors",),
+    "calibrate": ("bunchtrain.uncertainty.calibrations",),
     "export": ("bunchtrain.deployment.targets",),
 }
 

@@ -48,13 +48,21 @@ class Stop(Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("schedule", ["one_cycle", "plateau"])
+@pytest.mark.parametrize(
+    ("schedule", "posterior"),
+    [
+        ("one_cycle", None),
+        ("plateau", None),
+        ("one_cycle", ("deep_ensemble", {"size": 2})),
+        ("one_cycle", ("bayes_by_backprop", {})),
+    ],
+)
 def test_an_interrupted_training_resumes_to_the_same_weights(
-    make_task, monkeypatch, schedule
+    make_task, monkeypatch, schedule, posterior
 ) -> None:
-    settings = {"schedule": schedule, "gradient_clip": 1.0}
-    whole = train(make_task("whole", settings))
-    task = make_task("halved", settings)
+    settings = {"schedule": schedule, "gradient_clip": None if posterior else 1.0}
+    whole = train(make_task("whole", settings, posterior=posterior))
+    task = make_task("halved", settings, posterior=posterior)
     make_trainer = fitting.make_trainer
     monkeypatch.setattr(
         fitting, "make_trainer", lambda t, p, callbacks: make_trainer(t, p, [*callbacks, Stop()])

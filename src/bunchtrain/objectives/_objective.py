@@ -53,6 +53,14 @@ class Objective(nn.Module):
         """
         return mean.new_zeros(self.outputs), mean.new_ones(self.outputs)
 
+    def pool(self, draws: Tensor) -> Tensor:
+        """Return the outputs (batch, outputs) that stand for an equal mixture of predictions.
+
+        Args:
+            draws: (draw, batch, outputs).
+        """
+        return draws.mean(0)
+
     def scores(self, output: Tensor) -> dict[str, Tensor]:
         """Return what is written out for an event, name → (batch,), from (batch, outputs)."""
         return {}

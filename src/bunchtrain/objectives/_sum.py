@@ -66,3 +66,16 @@ def total_loss(
     L = Σ_t λ_t Σ_i w_i ℓ_ti / Σ_i w_i over the events i of the batch and the terms t.
     """
     return weighted_sums(terms, outputs, batch).mean()
+
+
+def mean_of_members(members: Sequence[WeightedSums]) -> WeightedSums:
+    """Return the mean over the members of an ensemble, with the sums of member k as `member_k`."""
+    if len(members) == 1:
+        return members[0]
+    number = len(members)
+    losses = {
+        name: torch.stack([m.losses[name] for m in members]).mean(0) for name in members[0].losses
+    }
+    totals = torch.stack([member.total for member in members])
+    losses |= {f"member_{k}": total for k, total in enumerate(totals)}
+    return WeightedSums(losses, totals.sum() / number, members[0].weight)

@@ -31,6 +31,13 @@ class BinaryCrossEntropy(Objective):
         second = class_numbers(batch, self.target).float()
         return functional.binary_cross_entropy_with_logits(logit, second, reduction="none")
 
+    def pool(self, draws: Tensor) -> Tensor:
+        """Return the logit of the mean probability, (batch, 1)."""
+        logits = draws.float()
+        return functional.logsigmoid(logits).logsumexp(0) - functional.logsigmoid(
+            -logits
+        ).logsumexp(0)
+
     def scores(self, output: Tensor) -> dict[str, Tensor]:
         """Return the probabilities of the two classes by their names, (batch,) each."""
         logit = output.float().squeeze(1)

@@ -6,6 +6,8 @@ of arXiv:1512.00567 and c_k the weights of the classes.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -63,6 +65,10 @@ class CrossEntropy(Objective):
             logits, numbers, reduction="none", label_smoothing=self.label_smoothing
         )
         return losses * self.factors[numbers]
+
+    def pool(self, draws: Tensor) -> Tensor:
+        """Return the logarithm of the mean probabilities, (batch, outputs)."""
+        return draws.float().log_softmax(-1).logsumexp(0) - math.log(len(draws))
 
     def scores(self, output: Tensor) -> dict[str, Tensor]:
         """Return the probability of each class by its name, (batch,) each."""

@@ -38,6 +38,10 @@ class Focal(Objective):
         missed = -right.clamp(max=-1e-12).expm1()  # 1 − p_y, kept off 0 for its gradient
         return -(missed**self.gamma) * right
 
+    def pool(self, draws: Tensor) -> Tensor:
+        """Return the logarithm of the mean probabilities, (batch, outputs)."""
+        return draws.float().log_softmax(-1).logsumexp(0) - math.log(len(draws))
+
     def scores(self, output: Tensor) -> dict[str, Tensor]:
         """Return softmax(output) by the names of the classes, (batch,) each."""
         probabilities = output.float().softmax(1)

@@ -46,6 +46,12 @@ class GaussianNLL(Objective):
         shift = torch.cat([mean, 2 * deviation.log()])
         return shift, torch.cat([deviation, torch.ones_like(deviation)])
 
+    def pool(self, draws: Tensor) -> Tensor:
+        """Return mean and log-variance of the mixture, σ² = ⟨σ_d²⟩ + ⟨μ_d²⟩ − ⟨μ_d⟩²."""
+        means, log_variances = draws.float().chunk(2, -1)
+        variance = log_variances.clamp(-BOUND, BOUND).exp().mean(0) + means.var(0, correction=0)
+        return torch.cat([means.mean(0), variance.log()], -1)
+
     def scores(self, output: Tensor) -> dict[str, Tensor]:
         """Return `<value>` = μ and `<value>_sigma` = σ for each value, (batch,) each."""
         mean, log_variance = output.float().chunk(2, 1)

@@ -67,6 +67,8 @@ def task(study: Study, member: Member, cache: Path, folder: Path, seed: int | No
         seed=study.seed if seed is None else seed,
         invalid=study.invalid,
         memory=study.storage.memory,
+        posterior=(member.posterior.name, member.posterior.options) if member.posterior else None,
+        calibrate=[(part.name, part.options) for part in member.calibrate],
     )
 
 

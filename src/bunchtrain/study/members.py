@@ -29,6 +29,8 @@ class Member(BaseModel):
     represent: Part
     model: Part
     objective: list[Term]
+    posterior: Part | None = None
+    calibrate: list[Part] = []
     training: Training
     seeds: int = 1
     note: str = ""
@@ -67,6 +69,8 @@ def _member(study: Study, name: str, given: MemberOverrides) -> Member:
         represent=_merged(study.represent, given.represent, f"{where}represent"),
         model=_merged(study.model, given.model, f"{where}model"),
         objective=_objective(study, given.objective or study.objective, f"{where}objective"),
+        posterior=_optional(study.posterior, given.posterior, f"{where}posterior"),
+        calibrate=study.calibrate if given.calibrate is None else given.calibrate,
         training=_training(study.training, given.training, f"{where}training"),
         seeds=given.seeds or study.seeds,
         note=given.note.strip(),
@@ -84,6 +88,10 @@ def _merged(base: Part | None, change: Part | None, where: str) -> Part:
         kind = where.rsplit(".", maxsplit=1)[-1]
         raise StudyError(f"key '{where}' is missing; `bunchtrain parts {kind}` lists the choices")
     return chosen
+
+
+def _optional(base: Part | None, change: Part | None, where: str) -> Part | None:
+    return _merged(base, change, where) if base or change else None
 
 
 def _objective(study: Study, terms: list[Term] | None, where: str) -> list[Term]:
@@ -119,13 +127,14 @@ def check_parts(study: Study) -> None:
     parts.validate("split", study.split.name, study.split.options, "split")
     for name, member in members(study).items():
         where = f"members.{name}." if study.members else ""
-        for kind in ("represent", "model"):
-            part = getattr(member, kind)
-            parts.validate(kind, part.name, part.options, where + kind)
-        for term in member.objective:
-            parts.validate("objective", term.name, term.options, f"{where}objective")
+        for kind in ("represent", "model", "posterior", "objective", "calibrate"):
+            chosen = getattr(member, kind) or []
+            for part in chosen if isinstance(chosen, list) else [chosen]:
+                parts.validate(kind, part.name, part.options, where + kind)
         engine = member.training.engine
         parts.validate("engine", engine.name, engine.options, f"{where}training.engine")
+    for part in study.export:
+        parts.validate("export", part.name, part.options, "export")
     for name, part in study.systematics.items():
         parts.validate("systematic", part.name, part.options, f"systematics.{name}")
     check_ensembles(study, members(study))

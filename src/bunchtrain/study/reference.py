@@ -37,10 +37,10 @@ def _refer(holder: dict[str, Any]) -> None:
     """Point the keys that hold a part, which are the names of the kinds, at their definition."""
     for kind in parts.PACKAGES:
         value = holder.get("properties", {}).get(kind)
-        if value is None or not ({"$ref", "anyOf"} & set(value)):
+        if value is None or not ({"$ref", "anyOf", "items"} & set(value)):
             continue
         reference: dict[str, Any] = {"$ref": f"#/$defs/{kind}"}
-        if kind == "objective":
+        if kind in ("objective", "calibrate", "export"):
             reference = {"anyOf": [reference, {"type": "array", "items": reference}]}
         kept = {k: v for k, v in value.items() if k in ("description", "default")}
         value.clear()

@@ -157,6 +157,8 @@ class MemberOverrides(Strict):
     represent: Part | None = Field(None, description="Replaces or extends the study's.")
     model: Part | None = Field(None, description="Replaces or extends the study's.")
     objective: list[Term] | None = Field(None, description="Replaces the study's.")
+    posterior: Part | None = Field(None, description="Replaces or extends the study's.")
+    calibrate: list[Part] | None = Field(None, description="Replaces the study's.")
     training: dict[str, Any] = Field({}, description="Keys of `training` that differ.")
     seeds: int | None = Field(None, ge=1, description="Trainings; the study's if unset.")
     note: str = Field("", description="Printed beside its figures, as on a shorter training.")
@@ -236,6 +238,14 @@ class Study(Strict):
     objective: list[Term] | None = Field(
         None, description="Terms of the loss; fitting the targets if unset."
     )
+    posterior: Part | None = Field(
+        None,
+        description="Distribution of the weights, from which a prediction is drawn; numbers if "
+        "unset.",
+    )
+    calibrate: list[Part] = Field(
+        [], description="What is fitted to the scores of the validation set, in this order."
+    )
     training: Training = Field(Training(), description="How networks are trained.")
     members: dict[str, MemberOverrides] = Field(
         {},
@@ -257,6 +267,9 @@ class Study(Strict):
         description="Name → a systematic effect with its size, for `bunchtrain shift` and "
         "`bunchtrain workspace`; effects can also be named there as parts.",
     )
+    export: list[Part] = Field(
+        [], description="Where the trained networks are exported to, checked before training."
+    )
     storage: Storage = Field(Storage(), description="Cache and memory.")
     sizes: dict[Literal["demo", "small", "full"], dict[str, Any]] = Field(
         {}, description="Dotted overrides for each `--size`."
@@ -269,9 +282,10 @@ class Study(Strict):
 
 
 def _listed(value: object) -> object:
-    if isinstance(value, dict) and isinstance(value.get("objective"), str | dict):
-        return {**value, "objective": [value["objective"]]}
-    return value
+    if not isinstance(value, dict):
+        return value
+    single = {k: value.get(k) for k in ("objective", "calibrate")}
+    return value | {k: [one] for k, one in single.items() if isinstance(one, str | dict)}
 
 
 def _without_empty(value: object, *keys: str) -> object:

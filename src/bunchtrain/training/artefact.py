@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import awkward as ak
@@ -25,6 +25,8 @@ from bunchtrain.training.build import empty_network
 from bunchtrain.training.files import read_tensors, write_tensors
 from bunchtrain.training.store import EventStore
 from bunchtrain.training.task import Task
+from bunchtrain.uncertainty.calibration import Calibration, Scores
+from bunchtrain.uncertainty.mixture import mixture_scores
 
 #: Version of the layout of `network.json`.
 FORMAT = 1
@@ -32,11 +34,12 @@ FORMAT = 1
 
 @dataclass
 class Artefact:
-    """A network with its task and representation."""
+    """A network with its task, its representation and, by target, its calibrations."""
 
     task: Task
     representation: Representation
     network: Network
+    calibrations: dict[str, list[Calibration]] = field(default_factory=dict)
 
     @property
     def columns(self) -> list[str]:
@@ -58,47 +61,63 @@ class Artefact:
         keep = check_finite(batch.inputs, names, list(named), policy)
         return (batch if len(keep) == len(batch) else batch.take(keep)), keep
 
-    def outputs(self, events: ak.Array) -> dict[str, Tensor]:
-        """Return head → (events, outputs) as the network gives them; NaN for dropped events."""
-        rows = 8 * int(self.task.settings["batch_size"])
-        found = {
-            head: torch.full((len(events), size), torch.nan)
-            for head, size in self.network.heads.items()
-        }
+    def draws(self, batch: Batch) -> dict[str, Tensor]:
+        """Return head → (draw, events, outputs); one draw of a network without a posterior."""
+        rows, store = int(self.task.settings["batch_size"]), EventStore([batch])
+        device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
         was_training = self.network.training
         self.network.eval()
         with torch.inference_mode():
-            for start in range(0, len(events), rows):
-                batch, keep = self.represent(events[start : start + rows])
-                if len(keep):
-                    for head, values in self._forward(batch).items():
-                        found[head][start + keep] = values
+            parts = [
+                self.network.draws(store.take(chosen).to(device).inputs)
+                for chosen in torch.split(torch.arange(len(store)), rows)
+            ]
         self.network.train(was_training)
-        return found
+        return {head: torch.cat([p[head].float().cpu() for p in parts], 1) for head in parts[0]}
 
-    def _forward(self, block: Batch) -> dict[str, Tensor]:
-        rows, store = int(self.task.settings["batch_size"]), EventStore([block])
-        device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
-        parts = [
-            self.network(store.take(chosen).to(device).inputs)
-            for chosen in torch.split(torch.arange(len(store)), rows)
-        ]
-        return {head: torch.cat([p[head].float().cpu() for p in parts]) for head in parts[0]}
+    def scores(self, batch: Batch) -> dict[str, Scores]:
+        """Return target → its scores of represented events, (events,) each, not calibrated."""
+        return self._scores(self.draws(batch))
+
+    def _scores(self, draws: dict[str, Tensor]) -> dict[str, Scores]:
+        scores: dict[str, Scores] = {target: {} for target in draws}
+        for objective, _ in self.task.objectives():
+            if objective.outputs:
+                target = objective.target.name
+                scores[target] |= mixture_scores(objective, draws[target])
+        return scores
+
+    def _named(self, scores: dict[str, Scores]) -> Scores:
+        """Return calibrated scores, their names beginning with the target where it takes that."""
+        named: Scores = {}
+        for target, found in scores.items():
+            for calibration in self.calibrations.get(target, []):
+                found = calibration.apply(found)
+            prefix = f"{target}_" if len(self.network.heads) > 1 else ""
+            named |= {prefix + name: values for name, values in found.items()}
+        return named
 
     def predict(self, events: ak.Array) -> dict[str, NDArray[np.float32]]:
-        """Return class or value → its score for each event, (events,).
+        """Return class or value → its score for each event, (events,); NaN for dropped events.
 
-        Events of any number are taken in batches of the training's size. Where there are several
-        targets, names begin with theirs, `flavour_b`. Raises DataError if a column is missing.
+        Of a network with a posterior the scores are those of the mixture, and `<score>_sigma` is
+        their standard deviation; calibrations are applied. Events of any number are taken in
+        batches of the training's size. Where there are several targets, names begin with theirs,
+        `flavour_b`. Raises DataError if a column is missing.
         """
-        outputs = self.outputs(events)
-        scores: dict[str, NDArray[np.float32]] = {}
-        for objective, _ in self.task.objectives():
-            target = objective.target.name
-            prefix = f"{target}_" if len(self.network.heads) > 1 else ""
-            given = objective.scores(outputs[target]) if objective.outputs else {}
-            scores |= {prefix + name: value.numpy() for name, value in given.items()}
-        return scores
+        parts = 2 if self.network.is_drawn else 1
+        blank = {head: torch.zeros(parts, 1, size) for head, size in self.network.heads.items()}
+        found = {
+            name: np.full(len(events), np.nan, np.float32)
+            for name in self._named(self._scores(blank))
+        }
+        rows = 8 * int(self.task.settings["batch_size"])
+        for start in range(0, len(events), rows):
+            batch, keep = self.represent(events[start : start + rows])
+            if len(keep):
+                for name, values in self._named(self.scores(batch)).items():
+                    found[name][start + keep.numpy()] = values.numpy()
+        return found
 
     def save(self, folder: str | Path) -> None:
         """Write `weights.pt` and `network.json`, each aside and renamed."""
@@ -106,6 +125,10 @@ class Artefact:
         write_tensors(folder / "weights.pt", self.network.state_dict())
         task = {k: v for k, v in asdict(self.task).items() if k not in ("cache", "folder")}
         content = {"format": FORMAT, "heads": self.network.heads, "task": task}
+        content["calibrations"] = {
+            target: [calibration.numbers for calibration in fitted]
+            for target, fitted in self.calibrations.items()
+        }
         write_json(folder / "network.json", content)
 
 
@@ -129,4 +152,8 @@ def load(folder: str | Path) -> Artefact:
     representation, _ = task.representation(task.columns)
     network = empty_network(task, representation)
     network.load_state_dict(weights)
-    return Artefact(task, representation, network.eval())
+    calibrations = task.calibrations()
+    for target, fitted in content.get("calibrations", {}).items():
+        for calibration, numbers in zip(calibrations[target], fitted, strict=True):
+            calibration.numbers = numbers
+    return Artefact(task, representation, network.eval(), calibrations)

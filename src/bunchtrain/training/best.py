@@ -9,27 +9,71 @@ from torch import Tensor
 
 from bunchtrain.training.history import History
 from bunchtrain.training.module import Module
+from bunchtrain.uncertainty.posteriors.deep_ensemble import keep_member
 
 
 class Best(Callback):
-    """Keep the weights of the epoch with the least validation loss; stop when none comes."""
+    """Keep the weights of the epoch with the least validation loss; stop when none comes.
+
+    Each member of an ensemble has its own best epoch, as if it had been trained alone. Epochs at
+    whose end a model says that it is not `settled` are not compared; the last of them is kept if
+    no other follows.
+    """
 
     def __init__(self, history: History, patience: int | None) -> None:
         """Take the curves and the number of epochs to wait, None for no early stopping."""
         self.history, self.patience = history, patience
-        self.loss, self.epoch, self.weights = math.inf, 0, dict[str, Tensor]()
+        self.losses: list[float] = []
+        self.epochs: list[int] = []
+        self.weights = dict[str, Tensor]()
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Compare this epoch with the best one."""
-        row = self.history.rows[-1]
-        if row["validation_loss"] < self.loss:
-            self.loss, self.epoch = row["validation_loss"], int(row["epoch"])
-            assert isinstance(module, Module)  # what the trainer was given
-            state = module.network.state_dict()
-            self.weights = {name: value.detach().cpu().clone() for name, value in state.items()}
+        assert isinstance(module, Module)  # what the trainer was given
+        losses = _member_losses(self.history.rows[-1], module.network.trained_together)
+        if not self.losses:
+            self.losses, self.epochs = [math.inf] * len(losses), [0] * len(losses)
+        if not getattr(module.network.model, "settled", True):
+            self.epochs = [len(self.history.rows)] * len(losses)
+            self._keep(module, list(range(len(losses))))
+            return
+        better = [
+            k for k, loss in enumerate(losses) if loss < self.losses[k] and not self._is_late(k)
+        ]
+        for member in better:
+            self.losses[member] = losses[member]
+            self.epochs[member] = len(self.history.rows)
+        self._keep(module, better)
         trainer.should_stop = trainer.should_stop or self.is_over
+
+    def _keep(self, module: Module, better: list[int]) -> None:
+        if not better:
+            return
+        state = {name: value.detach().cpu() for name, value in module.network.state_dict().items()}
+        if len(better) == len(self.losses):
+            self.weights = {name: value.clone() for name, value in state.items()}
+            return
+        for member in better:
+            keep_member(self.weights, state, member)
+
+    @property
+    def epoch(self) -> int:
+        """The best epoch, of an ensemble the last of its members' best ones."""
+        return max(self.epochs, default=0)
+
+    def _is_late(self, member: int) -> bool:
+        waited = len(self.history.rows) - 1 - self.epochs[member]
+        return self.patience is not None and waited >= self.patience
 
     @property
     def is_over(self) -> bool:
-        """True when the patience is at its end."""
-        return self.patience is not None and len(self.history.rows) - self.epoch >= self.patience
+        """True when the patience with every member is at its end."""
+        if self.patience is None or not self.epochs:
+            return False
+        return len(self.history.rows) - max(self.epochs) >= self.patience
+
+
+def _member_losses(row: dict[str, float], members: int) -> list[float]:
+    if members == 1:
+        return [row["validation_loss"]]
+    return [row[f"validation_member_{member}"] for member in range(members)]

@@ -17,14 +17,19 @@ from bunchtrain.training.task import Task
 def empty_network(task: Task, representation: Representation) -> Network:
     """Return the network of a task with fresh weights and a normalisation that changes nothing."""
     normalisation = Normalisation(representation.sizes)
-    return Network(normalisation, task.build_model(representation), task.heads())
+    return _network(task, representation, normalisation)
+
+
+def _network(task: Task, representation: Representation, normalisation: Normalisation) -> Network:
+    pools = {o.target.name: o.pool for o, _ in reversed(task.objectives()) if o.outputs}
+    return Network(normalisation, task.build_model(representation), task.heads(), pools)
 
 
 def fitted_network(task: Task, representation: Representation, blocks: Sequence[Batch]) -> Network:
     """Return the network of a task, its inputs and outputs scaled as blocks of training events."""
     inputs = [block.inputs for block in blocks]
     normalisation = Normalisation.fit(inputs, representation, task.invalid)
-    network = Network(normalisation, task.build_model(representation), task.heads())
+    network = _network(task, representation, normalisation)
     if not network.is_fitted:
         _set_units(network, task, blocks)
     return network

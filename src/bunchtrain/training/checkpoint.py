@@ -35,7 +35,7 @@ class Checkpoint(Callback):
             "precision": trainer.precision_plugin.state_dict(),
             "plateau": asdict(module.plateau),
             "rows": self.history.rows,
-            "best": {k: getattr(self.best, k) for k in ("loss", "epoch", "weights")},
+            "best": {k: getattr(self.best, k) for k in ("losses", "epochs", "weights")},
         }
         write_tensors(self.path, state)
 

@@ -14,11 +14,13 @@ from pytorch_lightning import Callback, LightningModule, Trainer, seed_everythin
 from bunchtrain.errors import InterruptedRun
 from bunchtrain.files import write_json
 from bunchtrain.network import Network
+from bunchtrain.training.afterwards import fit_afterwards
 from bunchtrain.training.artefact import Artefact
 from bunchtrain.training.best import Best
 from bunchtrain.training.build import fitted_network
 from bunchtrain.training.checkpoint import Checkpoint
 from bunchtrain.training.data import Data
+from bunchtrain.training.front import Front, calibrate_ranges
 from bunchtrain.training.history import History
 from bunchtrain.training.module import Module, parameters
 from bunchtrain.training.peak import peak_mb, reset_peak
@@ -61,6 +63,7 @@ def fit(
             figures = fit_trees(artefact, data)
         if place.rank == 0:
             network.cpu().eval()
+            fit_afterwards(artefact, data)
             artefact.save(task.folder)
             summarise(artefact, "finished", figures)
 
@@ -84,7 +87,8 @@ def _fit_network(
     history = History(folder, events=sum(sizes))
     best = Best(history, task.settings["patience"])
     checkpoint = Checkpoint(folder, history, best, resume)
-    callbacks = [history, best, *extra, checkpoint, Progress(history, progress)]
+    front = Front(folder, history, resume)
+    callbacks = [history, best, front, *extra, checkpoint, Progress(history, progress)]
     module = Module(task, network, task.objectives(), steps=len(sizes), events=sum(sizes))
     try:
         _run(make_trainer(task, place, callbacks), module, data)
@@ -93,6 +97,7 @@ def _fit_network(
             summarise(artefact, "interrupted", _figures(history, best, place))
         raise
     network.load_state_dict(best.weights)
+    calibrate_ranges(network, data)
     return _figures(history, best, place)
 
 
@@ -117,6 +122,7 @@ def _figures(history: History, best: Best, place: Place) -> Figures:
         "best_epoch": best.epoch,
         "jets_per_second": sum(rates) / max(1, len(rates)),
         "workers": place.workers,
+        "events": history.events,
     }
 
 

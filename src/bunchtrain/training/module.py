@@ -14,7 +14,7 @@ from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, UserError
 from bunchtrain.network import Network
 from bunchtrain.objectives._objective import Objective
-from bunchtrain.objectives._sum import WeightedSums, weighted_sums
+from bunchtrain.objectives._sum import WeightedSums, mean_of_members, weighted_sums
 from bunchtrain.training.schedules import Plateau, factor
 from bunchtrain.training.seeds import mixed
 from bunchtrain.training.task import Task
@@ -33,7 +33,8 @@ class Module(LightningModule):
     Data-parallel training averages the gradients of W workers, so each of them differentiates
     W Σ_own w ℓ / Σ_all w and the average is the gradient of L. A model that has `penalty(events)`,
     a number that depends on its weights alone and on the events of the training set, adds it to L;
-    one that has `anneal(progress)` is told before each step how much of the training is done.
+    one that has `anneal(progress)` is told before each step how much of the training is done. Of an
+    ensemble that is trained together, L is the sum of the members' losses, and their mean is shown.
     """
 
     def __init__(
@@ -54,10 +55,10 @@ class Module(LightningModule):
         self.sums: dict[str, WeightedSums | None] = {"train": None, "validation": None}
 
     def loss_sums(self, batch: Batch) -> WeightedSums:
-        """Return Σ w ℓ and Σ w over this worker's share of a batch."""
-        outputs = self.network(batch.inputs)
+        """Return Σ w ℓ and Σ w over this worker's share of a batch, of an ensemble the means."""
         terms: list[Any] = list(zip(self.objectives, self.factors, strict=True))
-        return weighted_sums(terms, outputs, batch)
+        members = self.network.members(batch.inputs)
+        return mean_of_members([weighted_sums(terms, outputs, batch) for outputs in members])
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
         """Return this worker's part of the loss.
@@ -70,7 +71,8 @@ class Module(LightningModule):
         shared = self._over_workers(sums)
         self._check_loss(shared, number)
         self._add("train", shared)
-        return sums.total * (self.trainer.world_size / shared.weight) + self._penalty()
+        factor = self.network.trained_together * self.trainer.world_size / shared.weight
+        return sums.total * factor + self._penalty()
 
     def _penalty(self) -> Tensor | float:
         model: Any = self.network.model

@@ -17,11 +17,14 @@ from bunchtrain.network import check_fit
 from bunchtrain.objectives._objective import Objective, TargetShape
 from bunchtrain.represent._representation import Representation
 from bunchtrain.represent.preprocessing.finite import Policy
+from bunchtrain.uncertainty.calibration import Calibration
 
 #: Name and options of a part.
 Named = tuple[str, dict[str, Any]]
 #: What may differ when an interrupted training goes on.
 FREE = {"cache", "folder", "memory", "columns"}
+#: Objectives that are −log likelihoods, but for a constant factor.
+LIKELIHOODS = ("cross_entropy", "binary_cross_entropy", "gaussian_nll", "mean_squared_error")
 FREE_SETTINGS = {"engine", "threads", "logs"}
 
 
@@ -38,6 +41,8 @@ class Task:
     invalid     what to do with NaN and infinity: refuse, clip, impute or drop.
     memory      bound in bytes on the represented events of one worker.
     columns     that the representation reads; found in the cache if empty.
+    posterior   name and options of the distribution of the weights, None for plain weights.
+    calibrate   names and options of the calibrations, fitted in this order.
     """
 
     cache: str
@@ -51,6 +56,8 @@ class Task:
     invalid: Policy = "refuse"
     memory: int = 2_000_000_000
     columns: list[str] = field(default_factory=list)
+    posterior: Named | None = None
+    calibrate: list[Named] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if hasattr(self.settings, "model_dump"):
@@ -115,8 +122,49 @@ class Task:
         check_fit(kind, name, gives, self.represent[0])
         outputs = sum(self.heads().values())
         sizes = [outputs if size == "outputs" else gives[size] for size in parts.given(kind)]
-        model: nn.Module = parts.build("model", name, options, *sizes)
-        return model
+
+        def make() -> nn.Module:
+            model: nn.Module = parts.build("model", name, options, *sizes)
+            return model
+
+        if self.posterior is None:
+            return make()
+        self._check_posterior()
+        drawn: nn.Module = parts.build("posterior", *self.posterior, make, self.seed)
+        return drawn
+
+    def _check_posterior(self) -> None:
+        """Raise StudyError for settings and objectives that a posterior does not go with."""
+        if self.posterior and self.posterior[0] == "last_layer_laplace":
+            self._check_likelihood()
+        mixing = {"gradient_clip": self.settings.get("gradient_clip") is not None}
+        mixing["schedule: plateau"] = self.settings["schedule"] == "plateau"
+        if self.posterior and self.posterior[0] == "deep_ensemble":
+            for setting, given in mixing.items():
+                if given:
+                    raise StudyError(
+                        f"posterior 'deep_ensemble' trains its members apart, and 'training."
+                        f"{setting}' looks at all of them together; leave it out"
+                    )
+
+    def _check_likelihood(self) -> None:
+        names = [name for name, *_ in self.terms]
+        if len(names) != 1 or names[0] not in LIKELIHOODS:
+            raise StudyError(
+                f"posterior 'last_layer_laplace' needs a loss that is the logarithm of a "
+                f"likelihood, one of {', '.join(LIKELIHOODS)} alone; the study gives "
+                f"{', '.join(names)}"
+            )
+
+    def calibrations(self) -> dict[str, list[Calibration]]:
+        """Return target → its calibrations, not fitted yet."""
+        return {
+            target: [
+                parts.build("calibrate", name, options, self._shape(target))
+                for name, options in self.calibrate
+            ]
+            for target in self.targets
+        }
 
     def save(self) -> None:
         """Write `task.json` into the folder."""
@@ -136,8 +184,13 @@ class Task:
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Task:
         """Return the task from what `dataclasses.asdict` and JSON made of it."""
-        named = {key: tuple(plain[key]) for key in ("represent", "model")}
-        return cls(**{**plain, **named, "terms": [tuple(term) for term in plain["terms"]]})
+        single = {
+            key: tuple(plain[key]) for key in ("represent", "model", "posterior") if plain.get(key)
+        }
+        several = {
+            key: [tuple(one) for one in plain.get(key, [])] for key in ("terms", "calibrate")
+        }
+        return cls(**{**plain, **single, **several})
 
     def check_resume(self) -> None:
         """Raise RunError if the folder holds another task than this one."""

@@ -1,0 +1,1 @@
+"""Layers whose weights or masks are drawn."""

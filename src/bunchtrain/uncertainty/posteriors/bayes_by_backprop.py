@@ -1,0 +1,56 @@
+"""Bayes by backprop: the weights of all linear layers are Gaussians, trained by gradient.
+
+L = ⟨−log p(data | w)⟩_q + KL(q ‖ prior)/N with q(w) = Π N(μ, σ²) and N training events
+(arXiv:1505.05424), the outputs drawn by local reparameterisation (arXiv:1506.02557); for taggers
+arXiv:1904.10004. Biases stay numbers.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from bunchtrain.errors import StudyError
+from bunchtrain.uncertainty.layers.bayesian_linear import BayesianLinear
+from bunchtrain.uncertainty.layers.drawn import replace
+from bunchtrain.uncertainty.posterior import Make
+from bunchtrain.uncertainty.posteriors._layerwise import Layerwise, event_count
+
+
+class BayesByBackprop(Layerwise):
+    """Gaussian weights in all linear layers, with the divergence from their prior in the loss.
+
+    Works with every model that calls its linear layers (arXiv:1505.05424).
+
+    prior  standard deviation of the weights before the data.
+    draws  number of draws that a prediction is made of.
+    """
+
+    def __init__(self, make: Make, seed: int, *, prior: float = 1.0, draws: int = 50) -> None:
+        super().__init__(make, seed, draws, "bayes_by_backprop")
+        if prior <= 0:
+            raise StudyError(
+                f"posterior 'bayes_by_backprop': option 'prior' must be above 0, got {prior:g}"
+            )
+        if not replace(self.model, nn.Linear, BayesianLinear, prior):
+            raise StudyError(
+                f"posterior 'bayes_by_backprop' needs linear layers, and "
+                f"{type(self.model).__name__} has none; choose another model"
+            )
+
+    @property
+    def layers(self) -> list[BayesianLinear]:
+        """The Bayesian layers."""
+        return [layer for layer in self.model.modules() if isinstance(layer, BayesianLinear)]
+
+    def forward(self, **tensors: Tensor) -> Tensor:
+        """Return (batch, outputs): drawn in training, else of the mean weights."""
+        for layer in self.layers:
+            layer.events = event_count(tensors)
+        return super().forward(**tensors)
+
+    def penalty(self, events: int) -> Tensor:
+        """Return KL(q ‖ prior)/N for N training events, and what the model adds itself."""
+        divergence = sum(
+            (layer.divergence() for layer in self.layers), self.layers[0].mean.sum() * 0
+        )
+        return divergence / events + super().penalty(events)

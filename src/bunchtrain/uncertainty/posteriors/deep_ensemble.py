@@ -1,0 +1,127 @@
+"""Deep ensemble: the same network from several initialisations, as a mixture (arXiv:1612.01474).
+
+Member k begins as a separate training with the seed s + k would, s being the study's. All members
+see the same batches in the same order, that of s, each minimises its own loss, and each keeps its
+own best epoch; dropout is drawn for each on its own. Without dropout member k is, to rounding, the
+network that a separate training with this initialisation and this order of batches gives.
+
+The weights of all members are stacked, (member, ...), and one call evaluates them all where torch
+can batch the model's operations; where it cannot, one member is evaluated after the other.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from bunchtrain.errors import StudyError
+from bunchtrain.uncertainty.posterior import Make, Posterior
+
+#: Prefix of the stacked tensors in the network's state.
+STACK = "stack"
+
+
+class DeepEnsemble(Posterior):
+    """Several networks trained together, a mixture of equal shares (arXiv:1612.01474).
+
+    size  number of networks.
+    """
+
+    def __init__(self, make: Make, seed: int, *, size: int = 10) -> None:
+        if size < 2:
+            raise StudyError(
+                f"posterior 'deep_ensemble': option 'size' must be at least 2, got {size}"
+            )
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            super().__init__(make, seed)
+            models = [self.model, *(_seeded(make, seed + k) for k in range(1, size))]
+        self._refuse_hooks()
+        parameters, buffers = stack_module_state(models)
+        self.trained_together, self.batched = size, True
+        self.stack = nn.ParameterDict({_flat(n): p for n, p in parameters.items()})
+        for name, buffer in buffers.items():
+            self.register_buffer(f"{STACK}_{_flat(name)}", buffer)
+        self._names = list(parameters), list(buffers)
+        del self.model
+        # Kept from nn.Module's sight: its own weights are never used.
+        self.__dict__["template"] = copy.deepcopy(models[0])
+
+    def _refuse_hooks(self) -> None:
+        if hasattr(self.model, "penalty") or getattr(self.model, "pruner", None):
+            raise StudyError(
+                f"posterior 'deep_ensemble' cannot train several of {type(self.model).__name__} "
+                "together, which changes while it trains; train members of different seeds instead"
+            )
+
+    def _state(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        names, buffers = self._names
+        held = {name: self.stack[_flat(name)] for name in names}
+        return held, {name: getattr(self, f"{STACK}_{_flat(name)}") for name in buffers}
+
+    def forward(self, **tensors: Tensor) -> Tensor:
+        """Return (member, batch, outputs)."""
+        self.__dict__["template"].train(self.training)
+        if self.batched and not torch.compiler.is_exporting():
+            try:
+                found: Tensor = vmap(self._call, (0, 0, None), randomness="different")(
+                    *self._state(), tensors
+                )
+            except RuntimeError:  # an operation that torch cannot batch
+                self.batched = False
+            else:
+                return found
+        parameters, buffers = self._state()
+        return torch.stack(
+            [
+                self._call(_item(parameters, k), _item(buffers, k), tensors)
+                for k in range(self.trained_together)
+            ]
+        )
+
+    def _call(
+        self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], tensors: dict[str, Tensor]
+    ) -> Tensor:
+        template: nn.Module = self.__dict__["template"]
+        output: Tensor = functional_call(template, (parameters, buffers), (), tensors)
+        return output
+
+    def draws(self, **tensors: Tensor) -> Tensor:
+        """Return (member, batch, outputs)."""
+        return self(**tensors)  # type: ignore[no-any-return]
+
+    def penalty(self, events: int) -> float:
+        """Return 0: the members have no penalty."""
+        return 0.0
+
+    def anneal(self, progress: float) -> None:
+        """Do nothing: the members do not change while they train."""
+
+    @property
+    def settled(self) -> bool:
+        """True: nothing but the weights changes."""
+        return True
+
+
+def keep_member(into: dict[str, Any], state: dict[str, Any], member: int) -> None:
+    """Copy the tensors of one member from a network's state into another, in place."""
+    for name, value in state.items():
+        if name.startswith(f"model.{STACK}"):
+            into[name][member] = value[member]
+
+
+def _seeded(make: Make, seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    return make()
+
+
+def _flat(name: str) -> str:
+    return name.replace(".", "/")
+
+
+def _item(tensors: dict[str, Tensor], number: int) -> dict[str, Tensor]:
+    return {name: value[number] for name, value in tensors.items()}
