@@ -5,6 +5,7 @@ import torch
 from exported import check_onnx
 from lorentz import momenta
 
+from bunchtrain.models.boost_lstm import BoostLSTM
 from bunchtrain.models.interaction_network import InteractionNetwork
 from bunchtrain.models.l_gatr import LGATr
 from bunchtrain.models.lbn import LBN
@@ -31,6 +32,7 @@ MODELS = {
     "gru, both ways": lambda: RecurrentNetwork(
         4, 2, cell="gru", layers=2, bidirectional=True, hidden=6, widths=(5,)
     ),
+    "boost_lstm": lambda: BoostLSTM(4, 2, particles=6, frames=2, hidden=6, widths=(5,)),
     "resnext": lambda: ResNeXt((1, 32, 32), 2, units=(1, 1), groups=4, shrink=16),
 }
 
