@@ -30,6 +30,19 @@ CALIBRATION_JETS = {
     **JET,
     **CONSTITUENTS,
 }
+TRACKS = {
+    "track_pt": "var * float32",
+    "track_eta": "var * float32",
+    "track_phi": "var * float32",
+    "track_charge": "var * int8",
+    "track_d0": "var * float32",
+    "track_d0_significance": "var * float32",
+    "track_z0": "var * float32",
+    "track_z0_significance": "var * float32",
+    "track_pt_fraction": "var * float32",
+    "track_dr": "var * float32",
+}
+B_JETS = {"event_id": "int64", "flavour": "int8", **JET, "hadron_pt": "float32", **TRACKS}
 
 
 def to_table(events: ak.Array, fields: dict[str, str]) -> pa.Table:

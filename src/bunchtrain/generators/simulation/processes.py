@@ -30,6 +30,11 @@ def _decaying(boson: int, to: str) -> tuple[str, str]:
 TOP_PAIRS = ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_decaying(24, LIGHT))
 TOP = Process(TOP_PAIRS, matched=(6,), status=-62, decays=(6, 24))
 QCD = Process(("HardQCD:all = on",))
+DIJETS = {
+    "b": Process(("HardQCD:hardbbbar = on",)),
+    "c": Process(("HardQCD:hardccbar = on",)),
+    "light": QCD,
+}
 
 
 def w_prime(pt_min: float, pt_max: float) -> Process:
