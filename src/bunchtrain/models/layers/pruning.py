@@ -67,6 +67,7 @@ class Masked(Protocol):
 
     value: nn.Parameter
     mask: Tensor
+    masked: bool
 
 
 class MaskedLinear(nn.Module):
@@ -88,6 +89,7 @@ class MaskedWeights(nn.Module):
 
     def __init__(self, value: Tensor) -> None:
         super().__init__()
+        self.masked = True
         self.value = nn.Parameter(value.detach().clone())
         self.register_buffer("mask", torch.ones_like(value))
 
@@ -114,6 +116,8 @@ class Pruner(nn.Module):
         super().__init__()
         self.pruning = pruning
         self._weights, self._biases = list(weights), list(biases)
+        for one in self._all():
+            one.masked = True
         size = sum(one.value.numel() for one in self._all()) if pruning.rounds else 0
         self.register_buffer("kept", torch.tensor(False))
         self.register_buffer("early", torch.zeros(size))

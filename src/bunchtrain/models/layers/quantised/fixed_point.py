@@ -79,8 +79,10 @@ def limits(k: Tensor, i: Tensor, f: Tensor, overflow: Overflow) -> tuple[Tensor,
 def _value(
     x: Tensor, k: Tensor, i: Tensor, f: Tensor, rounding: Rounding, overflow: Overflow
 ) -> Tensor:
-    scale = torch.exp2(f)
-    rounded = torch.floor(x * scale + (0.5 if rounding == "RND" else 0.0)) / scale
+    rounded = x * torch.exp2(f)
+    if rounding == "RND":
+        rounded = rounded.add_(0.5)
+    rounded = rounded.floor_().mul_(torch.exp2(-f))
     if overflow == "NONE":
         return rounded
     low, high = limits(k, i, f, overflow)
@@ -127,20 +129,8 @@ class _FixedPoint(torch.autograd.Function):
 
 
 def straight(value: Tensor, like: Tensor) -> Tensor:
-    """Return `value` with the gradient of `like`: the straight-through estimator."""
-    if torch.is_grad_enabled():
-        taken: Tensor = _Straight.apply(value, like)  # type: ignore[no-untyped-call]
-        return taken
-    return value
+    """Return `value` with the gradient of `like`: the straight-through estimator (arXiv:1308.3432).
 
-
-class _Straight(torch.autograd.Function):
-    """A value with the gradient of another (arXiv:1308.3432)."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, like: Tensor) -> Tensor:
-        return value.detach().clone()
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
-        return None, gradients[0]
+    Nothing is added to the value: like − like is 0 exactly.
+    """
+    return value.detach() + (like - like.detach())

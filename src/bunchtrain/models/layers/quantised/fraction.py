@@ -31,7 +31,7 @@ class Fraction(nn.Module):
     def forward(self) -> Tensor:
         """Return whole numbers f, with the gradient of the real ones."""
         real = PACE * self.share
-        return straight(real.detach().round(), real)
+        return straight(real.round(), real) if self.learned else real
 
     def set(self, f: Tensor) -> None:
         """Set f to these numbers."""

@@ -18,8 +18,8 @@ from bunchtrain.models.layers.quantised.fixed_point import (
 )
 from bunchtrain.models.layers.quantised.fraction import Fraction
 
-#: What is left of the range after a batch that has nothing near its ends, in training.
-DECAY = 0.999
+#: Steps of the training after which formats follow the ranges, and what is left of a range then.
+EVERY, DECAY = 8, 0.99
 
 
 class Quantiser(nn.Module):
@@ -44,6 +44,7 @@ class Quantiser(nn.Module):
     high: Tensor
     integer: Tensor
     sign: Tensor
+    steps: Tensor  # ()
 
     def __init__(
         self,
@@ -57,6 +58,8 @@ class Quantiser(nn.Module):
     ) -> None:
         super().__init__()
         self.bits, self.learned, self.most, self.overflow = bits, learned, most, overflow
+        self.signed = signed
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
         self.active, self.observing, self.frozen = True, False, frozen is not None
         integer, fraction = frozen or (0, bits - signed)
         for name in ("low", "high"):
@@ -67,13 +70,10 @@ class Quantiser(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x (batch, …, shape) in fixed point, or as it is when not `active`."""
-        if self.training:
-            self.low *= DECAY
-            self.high *= DECAY
         if self.training or self.observing:
             self.observe(x.detach())
         if self.training and not self.observing:
-            self.settle()
+            self._follow()
         if not self.active:
             return x
         held = self.overflow == "WRAP" and (self.training or self.observing)
@@ -89,10 +89,21 @@ class Quantiser(nn.Module):
         """Widen the range to these values."""
         shape = (1,) * (x.ndim - self.low.ndim) + tuple(self.low.shape)
         axes = [axis for axis, size in enumerate(shape) if size == 1]
-        if x.numel():
-            low, high = x.amin(axes, keepdim=True), x.amax(axes, keepdim=True)
-            self.low.copy_(torch.minimum(self.low, low.reshape(self.low.shape)))
-            self.high.copy_(torch.maximum(self.high, high.reshape(self.high.shape)))
+        if self.frozen or not x.numel():
+            return
+        high = x.amax(axes, keepdim=True).reshape(self.high.shape)
+        torch.maximum(self.high, high, out=self.high)
+        if self.signed:
+            low = x.amin(axes, keepdim=True).reshape(self.low.shape)
+            torch.minimum(self.low, low, out=self.low)
+
+    def _follow(self) -> None:
+        """Set the format anew, once in some steps of the training, and forget old extremes."""
+        if int(self.steps) % EVERY == 0:
+            self.settle()
+            self.low *= DECAY
+            self.high *= DECAY
+        self.steps += 1
 
     @torch.no_grad()
     def settle(self) -> None:

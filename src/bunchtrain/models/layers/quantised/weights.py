@@ -30,19 +30,21 @@ class Weights(nn.Module):
 
     value     real numbers (output, …).
     mask      1 for a weight, 0 for one that is pruned, (output, …).
+    masked    whether the mask is used.
     """
 
     mask: Tensor
 
     def __init__(self, value: Tensor) -> None:
         super().__init__()
-        self.active = True
+        self.active, self.masked = True, False
         self.value = nn.Parameter(value.detach().clone())
         self.register_buffer("mask", torch.ones_like(value))
 
     def forward(self) -> Tensor:
         """Return the weights as they are used, (output, …)."""
-        return (self.quantised() if self.active else self.value) * self.mask
+        used = self.quantised() if self.active else self.value
+        return used * self.mask if self.masked else used
 
     def quantised(self) -> Tensor:
         """Return the weights in their format, with a gradient for the real ones."""
@@ -100,7 +102,8 @@ class FixedPointWeights(Weights):
         if not self.learned:
             return (self.bits - 1.0) * (used.detach() != 0)
         i = integer_bits(*self._range(used.detach()), f.detach())
-        return torch.relu(i + f) * (used.detach() != 0)
+        bits = torch.relu(i + f)
+        return bits if f.shape == used.shape else bits * (used.detach() != 0)
 
     def _range(self, values: Tensor) -> tuple[Tensor, Tensor]:
         groups = self.fraction.share.shape
