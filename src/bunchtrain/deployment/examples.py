@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from bunchtrain.batch import starts
+from bunchtrain.batch import POINTWISE, starts
 from bunchtrain.represent._representation import Size
 
 
@@ -18,18 +18,22 @@ def example_inputs(
 
     sizes    tensor → size of one row, as `Representation.sizes`.
     needs    names of the tensors to make.
-    lengths  points of each event.
+    lengths  points of each event; a tree has as many leaves.
 
     Momenta (E, px, py, pz) are those of particles of mass 0.14 GeV.
     """
     random = torch.Generator().manual_seed(1)
     counts = torch.tensor(lengths)
-    made: dict[str, Tensor] = {"lengths": counts}
+    made: dict[str, Tensor] = {}
+    if "children" in needs:
+        made["children"], made["levels"] = _trees(lengths)
+        counts = (2 * counts - 1).clamp(min=0)
+    made["lengths"] = counts
     for name in needs:
-        if name not in ("lengths", "edges"):
+        if name not in ("edges", *made):
             size = sizes[name]
             row = (size,) if isinstance(size, int) else tuple(size)
-            rows = int(counts.sum()) if name in _POINTS else len(counts)
+            rows = int(counts.sum()) if name in POINTWISE else len(counts)
             made[name] = torch.randn((rows, *row), generator=random)
     if "momenta" in made:
         space = 10 * made["momenta"][:, 1:4]
@@ -40,7 +44,16 @@ def example_inputs(
     return {name: made[name] for name in needs}
 
 
-_POINTS = ("features", "coordinates", "momenta")
+def _trees(leaves: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return children (nodes, 2) and levels (nodes,) of trees to which one leaf a time is added."""
+    children, levels = [], []
+    for number in leaves:
+        joined = [[number + k - 1 if k else 0, k + 1] for k in range(number - 1)]
+        children += [[-1, -1]] * number + joined
+        falling = list(range(number - 1, 0, -1))
+        levels += falling[:1] + falling + [level - 1 for level in falling] or [0] * number
+    pairs = torch.tensor(children, dtype=torch.int32).reshape(-1, 2)
+    return pairs, torch.tensor(levels, dtype=torch.int32)
 
 
 def _edges(lengths: Tensor) -> Tensor:
