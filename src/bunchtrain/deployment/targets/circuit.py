@@ -1,0 +1,184 @@
+"""A circuit: pipelined Verilog and VHDL of the network, run gate by gate on all events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bunchtrain.deployment.circuits.exact import (
+    ExactFunction,
+    QuantisedNetwork,
+    Sample,
+    join,
+)
+from bunchtrain.deployment.circuits.forest import Forest, formats_of
+from bunchtrain.deployment.circuits.page import write_page
+from bunchtrain.deployment.circuits.proof import Proof, prove
+from bunchtrain.deployment.circuits.summary import Scores, Summary, quality
+from bunchtrain.deployment.circuits.traced import Pipeline
+from bunchtrain.deployment.parity import Agreement, Parity, agreement
+from bunchtrain.deployment.scoring import ScoredNetwork, batches, score_names
+from bunchtrain.deployment.target import Target
+from bunchtrain.models.layers.quantised.model import QuantisedModel
+from bunchtrain.models.layers.trees import Trees
+from bunchtrain.training.artefact import Artefact
+
+
+class Circuit(Target):
+    """Gates of a network, simulated, synthesised, placed and routed by open tools.
+
+    The network must be quantised (`quantised_dense_network`), or be trees, which are quantised
+    here. Its inputs are the normalised features in fixed point; normalisation and rounding are
+    done before the circuit. The gates must give the quantised network's numbers exactly.
+
+    Args:
+        stages: Pipeline stages, each a clock cycle; 2 if neither this nor `cutoff` is set.
+        cutoff: Longest delay of a stage in ns, as the tracer estimates it for a large FPGA.
+        ternary: Whether to add three numbers at once, good on FPGAs with six-input tables.
+        synthesise: Whether to count the cells of a large FPGA with Yosys.
+        place: Whether to place and route on an ECP5-85 with nextpnr.
+        clock: Clock that place and route aims at, in MHz.
+        seeds: Seeds of the placement; the fastest result is kept.
+        input_bits: Bits of a feature, of trees.
+        leaf_fraction: Fractional bits of the value of a leaf, of trees.
+    """
+
+    def __init__(
+        self,
+        *,
+        stages: int | None = None,
+        cutoff: float | None = None,
+        ternary: bool = False,
+        synthesise: bool = True,
+        place: bool = True,
+        clock: float = 60.0,
+        seeds: tuple[int, ...] = (1,),
+        input_bits: int = 11,
+        leaf_fraction: int = 5,
+    ) -> None:
+        chosen = stages if stages or cutoff else 2
+        self.pipeline = Pipeline(chosen, cutoff, ternary)
+        self.synthesise, self.clock = synthesise, clock if place else None
+        self.seeds = seeds
+        self.input_bits, self.leaf_fraction = input_bits, leaf_fraction
+
+    def refusal(self, artefact: Artefact) -> str | None:
+        """Return why there is no circuit, naming the model, or None."""
+        model, name = artefact.network.model, artefact.task.model[0]
+        if isinstance(model, QuantisedModel | Trees):
+            return None
+        return (
+            f"its layers compute with real numbers; train a quantised model such as "
+            f"'quantised_dense_network' instead of '{name}'"
+        )
+
+    def export(self, artefact: Artefact, events: ak.Array, folder: Path) -> Parity:
+        """Write the circuit, run the events through its gates and compare."""
+        function = self._function(artefact)
+        numbers, sample = _sample(artefact, function, events)
+        names = [
+            f"{head}_{n}" for head, size in artefact.network.heads.items() for n in range(size)
+        ]
+        proof = prove(
+            function,
+            sample,
+            names,
+            folder,
+            self.pipeline,
+            self.synthesise,
+            self.clock,
+            self.seeds,
+        )
+        compared = _compare(artefact, sample, proof)
+        summary = _summary(artefact, events, numbers, sample, proof, compared)
+        write_page(summary, folder / "circuit.html")
+        files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+        return Parity(list(compared.values()), files, _tools(proof), summary.figures())
+
+    def _function(self, artefact: Artefact) -> ExactFunction:
+        model, names = artefact.network.model, artefact.representation.names
+        if isinstance(model, QuantisedModel):
+            return QuantisedNetwork(model, names)
+        assert isinstance(model, Trees)
+        model.need_fit()
+        formats = formats_of(model.trees, model.features, self.input_bits)
+        return Forest(model.trees, formats, self.leaf_fraction, names["table"])
+
+
+def _output_names(artefact: Artefact) -> list[str]:
+    """Return a name for each output: the class where there is one output a class."""
+    names = []
+    for head, size in artefact.network.heads.items():
+        classes = artefact.task.targets[head].get("classes", ())
+        names += list(classes) if len(classes) == size else [f"{head}_{n}" for n in range(size)]
+    return names
+
+
+def _sample(
+    artefact: Artefact, function: ExactFunction, events: ak.Array
+) -> tuple[NDArray[np.int64], Sample]:
+    """Return the numbers of the events that are not dropped, and what the function does to them."""
+    numbers, samples = [], []
+    for kept, arrays in batches(artefact, events, 4096):
+        inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        samples.append(function.sample(artefact.network.prepared(inputs)))
+        numbers.append(kept.numpy())
+    return np.concatenate(numbers or [np.zeros(0, np.int64)]), join(samples)
+
+
+def _scores(artefact: Artefact, outputs: NDArray[np.float64]) -> Scores:
+    """Return the scores of outputs (events, outputs) of the model."""
+    network, scored = artefact.network, ScoredNetwork(artefact)
+    scaled = torch.from_numpy(outputs).float() * network.scale + network.shift
+    heads = zip(network.heads, torch.split(scaled, list(network.heads.values()), 1), strict=True)
+    found = [value.numpy() for head, x in heads for value in scored.scores_of(head, x).values()]
+    return dict(zip(score_names(artefact), found, strict=True))
+
+
+def _compare(artefact: Artefact, sample: Sample, proof: Proof) -> dict[str, Agreement]:
+    real, quantised, gates = (
+        _scores(artefact, one) for one in (sample.real, sample.outputs, proof.simulation.outputs)
+    )
+    targets = artefact.task.targets
+    return {
+        "circuit": agreement("circuit with quantised network", quantised, gates, targets, 0.0, 0),
+        "quantised": agreement("quantised network with float network", real, quantised, targets),
+    }
+
+
+def _summary(
+    artefact: Artefact,
+    events: ak.Array,
+    numbers: NDArray[np.int64],
+    sample: Sample,
+    proof: Proof,
+    compared: dict[str, Agreement],
+) -> Summary:
+    found = {}
+    ((head, shape), *others) = artefact.task.targets.items()
+    classes, truth = list(shape.get("classes", ())), f"truth_{head}"
+    if truth in events.fields and classes and not others:
+        known = np.asarray(events[truth], np.int64)[numbers]
+        found = {
+            name: quality(_scores(artefact, outputs), classes, known)
+            for name, outputs in (
+                ("float", sample.real),
+                ("quantised", sample.outputs),
+                ("circuit", proof.simulation.outputs),
+            )
+        }
+    flipped = {agreed.what: agreed.flipped for agreed in compared.values()}
+    return Summary(artefact.task.model[0], len(numbers), proof, sample, flipped, found)
+
+
+def _tools(proof: Proof) -> dict[str, str]:
+    from importlib.metadata import version
+
+    used = [proof.simulation.tool]
+    used += [one.tool for one in (proof.synthesis, proof.placement) if one is not None]
+    named = dict(tool.rsplit(" ", 1) for tool in used)
+    return {"alkaid": version("alkaid"), **named}

@@ -1,0 +1,42 @@
+import awkward as ak
+import numpy as np
+import pytest
+from artefacts import artefact, events
+
+from bunchtrain.deployment.exporting import export, make_target, refuse
+from bunchtrain.deployment.tools.catalogue import TOOLS
+from bunchtrain.errors import ExportError
+
+NETWORK = {"widths": (6,), "bits": 5, "weights": "fixed", "input_bits": 6}
+
+
+def quantised():
+    """A tiny network with the ranges of some events."""
+    found = artefact("quantised_dense_network", NETWORK)
+    model, network = found.network.model, found.network
+    batch, _ = found.represent(events(200, seed=2))
+    model.calibrate(lambda: model(**network.prepared(batch.inputs)))
+    return found
+
+
+def test_a_network_of_real_numbers_is_refused_by_name():
+    with pytest.raises(ExportError, match=r"'dense_network' cannot be exported to 'circuit'.*real"):
+        refuse(artefact("dense_network", {"widths": (4,)}), make_target("circuit"), "circuit")
+
+
+@pytest.mark.circuits
+def test_a_network_goes_through_gates_and_onto_a_device(tmp_path):
+    lacking = [tool.title for tool in TOOLS if tool.path() is None]
+    if lacking or pytest.importorskip("alkaid") is None:
+        pytest.skip(f"not installed: {', '.join(lacking)}")
+    given = events(10_000, seed=3)
+    given = ak.with_field(given, np.arange(10_000) % 2, "truth_jet")
+    parity = export(quantised(), make_target("circuit"), "circuit", given, tmp_path)
+    compared = parity.agreements[0]
+    assert (compared.events, compared.difference, compared.flipped) == (10_000, 0.0, 0)
+    assert parity.figures["latency, cycles"].startswith("2 (Verilator")
+    assert parity.figures["DSP, Xilinx UltraScale+"].startswith("0 (Yosys")
+    assert float(parity.figures["latency, ECP5, ns"].split()[0]) > 0
+    assert {"ecp5/network.bit", "vhdl/network.vhd", "circuit.html"} <= set(parity.files)
+    assert "AUC top, circuit" in parity.figures
+    assert "0</b><span>mismatches of 10,000 events" in (tmp_path / "circuit.html").read_text()
