@@ -6,6 +6,7 @@ from exported import check_onnx
 from lorentz import momenta
 
 from bunchtrain.models.boost_lstm import BoostLSTM
+from bunchtrain.models.capsule_network import CapsuleNetwork
 from bunchtrain.models.interaction_network import InteractionNetwork
 from bunchtrain.models.l_gatr import LGATr
 from bunchtrain.models.lbn import LBN
@@ -33,6 +34,9 @@ MODELS = {
         4, 2, cell="gru", layers=2, bidirectional=True, hidden=6, widths=(5,)
     ),
     "boost_lstm": lambda: BoostLSTM(4, 2, particles=6, frames=2, hidden=6, widths=(5,)),
+    "capsule_network": lambda: CapsuleNetwork(
+        (1, 32, 32), 2, filters=4, kernel=5, kinds=2, primary=3, dimension=4
+    ),
     "resnext": lambda: ResNeXt((1, 32, 32), 2, units=(1, 1), groups=4, shrink=16),
 }
 

@@ -18,6 +18,7 @@ from bunchtrain.objectives.focal import Focal
 from bunchtrain.objectives.gaussian_nll import GaussianNLL
 from bunchtrain.objectives.huber import Huber
 from bunchtrain.objectives.log_cosh import LogCosh
+from bunchtrain.objectives.margin import Margin
 from bunchtrain.objectives.mean_absolute_error import MeanAbsoluteError
 from bunchtrain.objectives.mean_squared_error import MeanSquaredError
 from bunchtrain.objectives.quantile import Quantile
@@ -29,9 +30,10 @@ ONE = TargetShape("jet", values=("mass",))
 
 CLASSIFIERS = [CrossEntropy(LABEL), CrossEntropy(FLAVOUR, label_smoothing=0.1), Focal(FLAVOUR)]
 CLASSIFIERS += [BinaryCrossEntropy(LABEL)]
+LENGTHS = [Margin(LABEL), Margin(FLAVOUR)]  # their scores are no probabilities
 REGRESSORS = [MeanSquaredError(PAIR), MeanAbsoluteError(PAIR), Huber(PAIR), LogCosh(PAIR)]
 REGRESSORS += [Quantile(PAIR), GaussianNLL(PAIR)]
-ALL = CLASSIFIERS + REGRESSORS
+ALL = CLASSIFIERS + LENGTHS + REGRESSORS
 
 
 def example(objective, events=12, seed=0, scale=1.0):
@@ -80,6 +82,14 @@ def test_focal_by_its_equation():
     torch.testing.assert_close(losses(Focal(FLAVOUR, gamma=1.5), output, batch), expected)
     plain = losses(CrossEntropy(FLAVOUR), output, batch)
     torch.testing.assert_close(losses(Focal(FLAVOUR, gamma=0.0), output, batch), plain)
+
+
+def test_margin_by_its_equation():
+    objective, batch = Margin(FLAVOUR), Batch({}, {"flavour": torch.tensor([0, 2])})
+    lengths = torch.tensor([[0.95, 0.05, 0.3], [0.4, 0.1, 0.7]])
+    expected = torch.tensor([0.5 * 0.2**2, 0.2**2 + 0.5 * 0.3**2])
+    torch.testing.assert_close(losses(objective, lengths, batch), expected)
+    assert list(objective.scores(lengths)) == ["light", "c", "b"]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ CASES = [
     ("cross_entropy", LABEL, {"class_weights": {"tob": 1}}, "no such class; did you mean 'top'"),
     ("quantile", MASS, {"levels": [0.5, 1.5]}, "'levels' must be at least 1e-12 and below 1, got"),
     ("quantile", MASS, {"levels": []}, "'levels' must be different numbers"),
+    ("margin", MASS, {}, "objective 'margin' needs a target with classes"),
+    ("margin", LABEL, {"absent": 0.95}, "0 ≤ absent < present ≤ 1 and 'down' above 0, got absent"),
     ("huber", MASS, {"delta": 0.0}, "'delta' must be at least"),
     ("focal", LABEL, {"gamma": -1.0}, "'gamma' must be at least 0"),
     ("huber", MASS, {"dleta": 1.0}, "has no option 'dleta'; did you mean 'delta'"),
