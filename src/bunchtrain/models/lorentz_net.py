@@ -36,7 +36,9 @@ class LorentzNet(nn.Module):
     h_i was made of. The mean of h over the jet goes to two dense layers. The outputs are unchanged
     by any boost or rotation of the jet's particles. With `beams`, two beams (1, 0, 0, ±1) join
     each jet as particles, marked as such, and only rotations around them change nothing.
-    Memory grows with the number of pairs: the paper trains on 32 jets a batch.
+    Memory grows with the number of pairs: the paper trains on 32 jets a batch, with beams.
+    The momenta move as the paper's equation says; its published code moves them by the mean over j
+    of φ_x(m_ij) (x_i − x_j).
 
     Args:
         momenta: 4, for (E, px, py, pz) in GeV.
