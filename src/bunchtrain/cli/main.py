@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from bunchtrain.cli import statistics
+from bunchtrain.cli.export import export
 from bunchtrain.errors import BunchtrainError
 
 app = typer.Typer(
@@ -214,6 +215,7 @@ def fetch(
         out.print(str(path), soft_wrap=True)
 
 
+app.command()(export)
 app.command()(statistics.shift)
 app.command()(statistics.workspace)
 

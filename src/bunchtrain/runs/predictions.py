@@ -117,7 +117,7 @@ def _score_chunks(
     study: Study, source: Source, networks: Mapping[str, Artefact], combinations: Combinations
 ) -> Iterator[Columns]:
     select = Expression(study.select) if study.select else None
-    for chunk in source.chunks(_needed(study, source, networks), ROWS):
+    for chunk in source.chunks(columns_needed(study, source, networks), ROWS):
         events = define(chunk, study.define)
         kept = np.ones(len(events), bool)
         if select is not None:
@@ -127,7 +127,11 @@ def _score_chunks(
         yield {name: _spread(values, kept) for name, values in scores.items()}
 
 
-def _needed(study: Study, source: Source, networks: Mapping[str, Artefact]) -> list[str]:
+def columns_needed(study: Study, source: Source, networks: Mapping[str, Artefact]) -> list[str]:
+    """Return the columns of a source that the selection and the networks' inputs need, sorted.
+
+    Raises DataError, with the nearest names, if the source lacks one.
+    """
     available = source.fields()
     used = {name for network in networks.values() for name in network.columns}
     texts = [study.select] if study.select else []

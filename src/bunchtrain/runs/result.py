@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.figure
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -30,6 +30,9 @@ from bunchtrain.runs.preparation import source_for_file
 from bunchtrain.runs.reporting import write_report
 from bunchtrain.study import Study, members
 from bunchtrain.training.artefact import Artefact, load
+
+if TYPE_CHECKING:
+    from bunchtrain.runs.exporting import Exported
 
 
 @dataclass
@@ -92,6 +95,15 @@ class Run:
         source = file if isinstance(file, Source) else source_for_file(self.study, file)
         ensembles = load_ensembles(self.folder, self.study)
         return predict_file(self.study, source, self.networks, Path(output), ensembles)
+
+    def export(self, to: str, *, member: str | None = None, **options: Any) -> Exported:
+        """Export the networks, or one, to the target `to` and prove them on the test set.
+
+        `options` are those of `bunchtrain.runs.exporting.export`: of the target, or a folder.
+        """
+        from bunchtrain.runs.exporting import export
+
+        return export(self, to, **({"member": member} if member else {}), **options)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield rich_table(self.table, self.study.title, self.study.evaluation.note.strip())

@@ -10,6 +10,7 @@ from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError
 from bunchtrain.files import write_json
 from bunchtrain.runs import launch
 from bunchtrain.runs.environment import environment
+from bunchtrain.runs.exporting import check_exports, export_run
 from bunchtrain.runs.figures import measure
 from bunchtrain.runs.folder import RunFolder
 from bunchtrain.runs.gains import measure_gains
@@ -48,6 +49,7 @@ def run(
     chosen = study if isinstance(study, Study) else load(study, *assignments, size=size)
     chosen = only_members(chosen, only)
     check_networks(chosen)
+    check_exports(chosen)
     launch.check_engines(chosen)
     if not launch.is_leader():
         return _follow(launch.join(Path(runs) / chosen.name), chosen, resume=False)
@@ -117,6 +119,9 @@ def _prepare_train_measure(folder: RunFolder, study: Study, resume: bool, jobs: 
     write_json(folder.gains_file, measure_gains(outcome))
     say("writing the report")
     Run(folder).report()
+    for part in study.export:
+        say(f"exporting to {part.name}")
+        export_run(folder, part.name, part.options)
 
 
 def _train(folder: RunFolder, study: Study, cache: EventCache, resume: bool, jobs: int) -> None:
