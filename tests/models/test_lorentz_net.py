@@ -118,6 +118,8 @@ def test_beams_come_after_the_particles_of_their_jet():
     assert p[beam][:, [0, 1, 2]].tolist() == [[1, 0, 0]] * 6
     assert sorted(p[2:4, 3].tolist()) == [-1, 1]
     torch.testing.assert_close(p[~beam], momenta([2, 0, 1]))
+    p, _, beam = with_beams(momenta([2, 0, 1]), torch.tensor([2, 0, 1]), mass=1.0)
+    torch.testing.assert_close(minkowski(p[beam], p[beam]), torch.ones(6).double())
 
 
 @settings(max_examples=10, deadline=None)

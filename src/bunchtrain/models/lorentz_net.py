@@ -34,7 +34,7 @@ class LorentzNet(nn.Module):
 
     with ψ(z) = sgn(z) ln(|z| + 1), ⟨,⟩ the Minkowski product and φ_m between 0 and 1; h_i⁰ is what
     h_i was made of. The mean of h over the jet goes to two dense layers. The outputs are unchanged
-    by any boost or rotation of the jet's particles. With `beams`, two beams (1, 0, 0, ±1) join
+    by any boost or rotation of the jet's particles. With `beams`, two beams (√2, 0, 0, ±1) join
     each jet as particles, marked as such, and only rotations around them change nothing.
     Memory grows with the number of pairs: the paper trains on 32 jets a batch, with beams.
     The momenta move as the paper's equation says; its published code moves them by the mean over j
@@ -80,7 +80,7 @@ class LorentzNet(nn.Module):
         """
         known = []
         if self.beams:
-            momenta, lengths, beam = with_beams(momenta, lengths)
+            momenta, lengths, beam = with_beams(momenta, lengths, mass=1.0)
             known.append(beam.to(momenta.dtype))
         known.append(compressed(minkowski(momenta, momenta)))
         scalars = torch.stack(known, 1)  # (points, scalar)

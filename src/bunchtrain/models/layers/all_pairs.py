@@ -88,12 +88,16 @@ def minkowski(one: Tensor, other: Tensor) -> Tensor:
     return (one * other * one.new_tensor(METRIC)).sum(-1)
 
 
-def with_beams(momenta: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return momenta, lengths and which are beams, two beams (1, 0, 0, ±1) added to each jet.
+def with_beams(
+    momenta: Tensor, lengths: Tensor, mass: float = 0.0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return momenta, lengths and which are beams, two beams (E, 0, 0, ±1) added to each jet.
 
-    momenta (points, 4), lengths (batch,); the beams come after the particles of their jet.
+    momenta (points, 4), lengths (batch,); the beams, of this mass in GeV, come after the particles
+    of their jet.
     """
-    beam = momenta.new_tensor([[1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, -1.0]])
+    energy = (1.0 + mass**2) ** 0.5
+    beam = momenta.new_tensor([[energy, 0.0, 0.0, 1.0], [energy, 0.0, 0.0, -1.0]])
     batch, points = lengths.shape[0], momenta.shape[0]
     jets = torch.arange(batch, device=lengths.device)
     jet = torch.cat([segment_ids(lengths, points), jets, jets])

@@ -16,13 +16,10 @@ def with_tokens(lengths: Tensor, points: int, number: int) -> tuple[Tensor, Tens
     tokens of all jets, jet after jet, followed by all particles.
     """
     batch = lengths.shape[0]
-    token_jet = (
-        torch.arange(batch, device=lengths.device)[:, None].expand(batch, number).reshape(-1)
-    )
-    jet = torch.cat([token_jet, segment_ids(lengths, points)])
-    return lengths + number, (
-        jet * jet.shape[0] + torch.arange(len(jet), device=jet.device)
-    ).argsort()
+    token_jet = torch.arange(batch, device=lengths.device)[:, None].expand(batch, number)
+    jet = torch.cat([token_jet.reshape(-1), segment_ids(lengths, points)])
+    every = torch.arange(jet.shape[0], device=jet.device)
+    return lengths + number, (jet * jet.shape[0] + every).argsort()
 
 
 def jets_apart(
