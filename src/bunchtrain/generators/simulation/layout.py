@@ -43,6 +43,21 @@ TRACKS = {
     "track_dr": "var * float32",
 }
 B_JETS = {"event_id": "int64", "flavour": "int8", **JET, "hadron_pt": "float32", **TRACKS}
+TTH_EVENTS = {
+    "event_id": "int64",
+    "is_tth": "bool",
+    **{f"lepton_{name}": "float32" for name in ("pt", "eta", "phi")},
+    "lepton_charge": "int8",
+    "lepton_is_muon": "bool",
+    "missing_pt": "float32",
+    "missing_phi": "float32",
+    **{f"jet_{name}": "var * float32" for name in ("pt", "eta", "phi", "mass")},
+    "jet_tag": "var * bool",
+    "jet_flavour": "var * int8",
+    **{f"particle_{name}": "var * float32" for name in ("px", "py", "pz", "energy")},
+    "particle_charge": "var * int8",
+    "particle_kind": "var * int8",
+}
 
 
 def to_table(events: ak.Array, fields: dict[str, str]) -> pa.Table:

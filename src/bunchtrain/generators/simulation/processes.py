@@ -35,6 +35,15 @@ DIJETS = {
     "c": Process(("HardQCD:hardccbar = on",)),
     "light": QCD,
 }
+TTH = ("HiggsSM:gg2Httbar = on", "HiggsSM:qqbar2Httbar = on", *_decaying(25, "5"))
+TTBB = ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
+
+
+def one_lepton(settings: tuple[str, ...], charge: int) -> Process:
+    """Return a process with tt̄ in which the W of this charge gives e or μ, the other quarks."""
+    leptonic, hadronic = ("Pos", "Neg") if charge > 0 else ("Neg", "Pos")
+    decays = f"24:on{leptonic}IfAny = 11 13", f"24:on{hadronic}IfAny = {LIGHT}"
+    return Process((*settings, "24:onMode = off", *decays))
 
 
 def w_prime(pt_min: float, pt_max: float) -> Process:

@@ -54,3 +54,21 @@ class LeadingJetVeto(pythia8mc.UserHooks):  # type: ignore[misc]
         if self.jets.sizeJet() == 0 or not limits[0] < self.jets.pT(0) < limits[1]:
             return True
         return bool(abs(self.jets.p(0).eta()) > self.eta_max)
+
+
+class ExtraBottomVeto(pythia8mc.UserHooks):  # type: ignore[misc]
+    """Drops tt̄ events whose showers make no b quarks beside those of the tops.
+
+    Kept are events with at least four b quarks before hadronisation, three of them or more with
+    pT > 15 GeV and |η| < 2.5.
+    """
+
+    def canVetoPartonLevel(self) -> bool:  # noqa: N802
+        """Return True: it looks before hadronisation."""
+        return True
+
+    def doVetoPartonLevel(self, event: Any) -> bool:  # noqa: N802
+        """Return whether the event is dropped."""
+        final = [each for each in event if each.idAbs() == 5 and each.isFinal()]
+        seen = [each for each in final if each.pT() > 15 and abs(each.eta()) < 2.5]
+        return len(final) < 4 or len(seen) < 3
