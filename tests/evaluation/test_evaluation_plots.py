@@ -9,6 +9,7 @@ from bunchtrain.evaluation import plots
 from bunchtrain.evaluation.classification import signal_roc
 from bunchtrain.evaluation.metrics import (
     Figure,
+    bias,
     binned_efficiency,
     calibration,
     confusion_matrix,
@@ -37,6 +38,9 @@ def drawn(jets):
         "resolution": plots.plot_resolution({"a": y - x}, x, "true [GeV]"),
         "pull": plots.plot_pull({"a": y - x}),
         "linearity": plots.plot_linearity(y, x, "energy", "GeV"),
+        "coverage": plots.plot_coverage({"a": (y, np.ones(len(x)), x)}),
+        "deviation": plots.plot_deviation({"a": (scores[:, 1], scores[:, 0])}, "probability"),
+        "against": plots.plot_against({"a": y - x}, x, bias, ("pT [GeV]", "bias"), np.ones(len(x))),
     }
 
 

@@ -23,6 +23,7 @@ from bunchtrain.evaluation.metrics import (
     best_cut,
     calibration,
     discriminant,
+    log_loss,
     roc,
     signal_efficiency,
 )
@@ -110,6 +111,7 @@ def measure_classification(
     probability = scores[:, chosen]
     curve_of_p = roc(probability, truth == chosen, weights)
     figures["calibration_error"] = calibration(probability, truth == chosen, weights).expected_error
+    figures["log_loss"] = log_loss(scores, truth, weights)
     entries = {name: figure.as_dict() for name, figure in figures.items()}
     for measure in MEASURES:
         cut = best_cut(curve_of_p, measure, scale=scale)

@@ -19,11 +19,13 @@ _NAMES = {
     "linearity": "Linearity (slope)",
     "response": "Mean response",
     "response_width": "Response width",
+    "log_likelihood": "Log-likelihood an event",
+    "log_loss": "−log p of the truth",
     "pull_mean": "Pull mean",
     "pull_width": "Pull width",
 }
 
-_BELOW = ("significance_", "efficiency_at_", "calibration_error")
+_BELOW = ("significance_", "efficiency_at_", "calibration_error", "log_loss")
 
 
 def label(name: str) -> str:
@@ -37,6 +39,9 @@ def label(name: str) -> str:
     versus = "".join(f" ({word})" for word in (other, target) if word)
     if found := re.fullmatch(r"rejection_([\d.e-]+)", name):
         return f"1/ε_B at ε_S = {float(found[1]) / 100:g}{versus}"
+    if found := re.fullmatch(r"(set_)?coverage_([\d.]+)", name):
+        kind = "sets" if found[1] else "intervals"
+        return f"Coverage of {float(found[2]):g} % {kind}{versus}"
     if found := re.fullmatch(r"efficiency_at_([\d.e-]+)", name):
         return f"ε_S at ε_B = {float(found[1]) / 100:g}{versus}"
     return _NAMES.get(name, name.replace("_", " ")) + versus

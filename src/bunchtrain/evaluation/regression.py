@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,21 @@ from numpy.typing import NDArray
 from bunchtrain.errors import DataError
 from bunchtrain.evaluation.metrics import (
     bias,
+    coverage,
+    gaussian_interval,
     half_width,
     linearity,
+    log_likelihood,
     pull,
     pull_mean,
     pull_width,
     standard_deviation,
 )
+from bunchtrain.evaluation.metrics.coverage import LEVELS
 from bunchtrain.evaluation.metrics.figure import Metrics
+
+#: Low and high ends of an interval, (events,) each.
+Interval = tuple[NDArray[Any], NDArray[Any]]
 
 
 def measure_regression(
@@ -25,18 +33,21 @@ def measure_regression(
     truth: NDArray[Any],
     weights: NDArray[Any] | None = None,
     sigma: NDArray[Any] | None = None,
+    intervals: Mapping[float, Interval] | None = None,
 ) -> Metrics:
     """Return every figure of one regressed value as `{name: {value, error}}`.
 
     `bias`, `resolution` (σ) and `half_width` are of predicted − true in its unit; `linearity` is
     the slope; `response` and `response_width` are of predicted/true, if all truths are positive;
-    `pull_mean` and `pull_width` are given if σ is predicted.
+    `pull_mean`, `pull_width` and the mean `log_likelihood` of a Gaussian are given if σ is
+    predicted; `coverage_68` and `coverage_95` are those of the intervals, else of the Gaussian.
 
     Args:
         prediction: (events,).
         truth: (events,) in the same unit.
         weights: (events,) or None for equal weights.
         sigma: (events,) predicted standard deviations, or None.
+        intervals: Share of events that it shall hold → low and high ends (events,) of an interval.
 
     Raises:
         DataError: shapes do not fit, a prediction is not finite, or σ is not positive.
@@ -61,5 +72,11 @@ def measure_regression(
         figures |= {
             "pull_mean": pull_mean(pulls, weights),
             "pull_width": pull_width(pulls, weights),
+            "log_likelihood": log_likelihood(pulls, np.asarray(sigma, np.float64), weights),
         }
+    ends = dict(intervals or {})
+    if sigma is not None:
+        ends = {level: gaussian_interval(prediction, sigma, level) for level in LEVELS} | ends
+    for level, (low, high) in sorted(ends.items()):
+        figures[f"coverage_{100 * level:g}"] = coverage(truth, low, high, weights)
     return {name: figure.as_dict() for name, figure in figures.items()}

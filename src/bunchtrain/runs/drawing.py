@@ -37,20 +37,14 @@ from bunchtrain.evaluation.plots import (
 )
 from bunchtrain.evaluation.plots.style import FEW, bin_edges
 from bunchtrain.evaluation.report import Plot
+from bunchtrain.runs.axes import axis_label
 from bunchtrain.runs.figures import published_of
 from bunchtrain.runs.folder import RunFolder
 from bunchtrain.runs.outcome import Outcome, signal_of
+from bunchtrain.runs.uncertainty_plots import coverage_plots, deviation_plots
 from bunchtrain.study import members
 from bunchtrain.training.artefact import Artefact
 
-#: Last word of a column's name → what it is called on an axis.
-UNITS = {
-    "pt": "$p_T$ [GeV]",
-    "mass": "mass [GeV]",
-    "energy": "energy [GeV]",
-    "eta": r"$\eta$",
-    "phi": r"$\phi$ [rad]",
-}
 #: Events whose inputs are drawn.
 SAMPLE = 20_000
 
@@ -59,6 +53,7 @@ def comparison_plots(outcome: Outcome) -> Iterator[Plot]:
     """Yield the plots in which all networks of a study are together."""
     for target in outcome.classifiers:
         yield from _roc_plots(outcome, target)
+        yield from deviation_plots(outcome, target)
     for target in outcome.regressions:
         yield from _regression_plots(outcome, target)
 
@@ -138,6 +133,7 @@ def _regression_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
         if sigmas:
             pulls = {m: pull(values[m], truth, sigma) for m, sigma in sigmas.items()}
             yield Plot(f"Pull of {name}: residual over predicted σ.", plot_pull(pulls, weights))
+        yield from coverage_plots(outcome, target, number, name)
 
 
 def member_plots(folder: RunFolder, outcome: Outcome, member: str) -> Iterator[Plot]:
@@ -203,9 +199,3 @@ def read_history(folder: RunFolder, member: str) -> dict[str, NDArray[np.float64
     if not rows:
         return {}
     return {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
-
-
-def axis_label(column: str) -> str:
-    """Return an axis label with the unit that a column's name tells."""
-    prefix, _, quantity = column.rpartition("_")
-    return f"{prefix} {UNITS[quantity]}".strip() if quantity in UNITS else column

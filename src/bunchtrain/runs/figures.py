@@ -60,7 +60,13 @@ def _values(outcome: Outcome, member: str, target: str) -> Metrics:
         value, sigma = outcome.values(member, target, number)
         if value is None:
             continue
-        found = measure_regression(value, outcome.truth(target, number), outcome.weights, sigma)
+        found = measure_regression(
+            value,
+            outcome.truth(target, number),
+            outcome.weights,
+            sigma,
+            outcome.intervals(member, target, number),
+        )
         suffix = f"/{name}" if len(expressions) > 1 else ""
         figures |= {key + suffix: figure for key, figure in found.items()}
     return figures

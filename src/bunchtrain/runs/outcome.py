@@ -67,6 +67,24 @@ class Outcome:
         name = list(self.study.targets[target].values or {})[value]
         return self._score(member, target, name), self._score(member, target, f"{name}_sigma")
 
+    def deviation(self, member: str, target: str, label: str) -> Numbers | None:
+        """Return the deviation of a class's probability over the draws, (events,), where given."""
+        return self._score(member, target, f"{label}_sigma")
+
+    def intervals(
+        self, member: str, target: str, value: int
+    ) -> dict[float, tuple[Numbers, Numbers]]:
+        """Return share of events → ends of the conformal interval, (events,) each."""
+        name = list(self.study.targets[target].values or {})[value]
+        start = score_name(self.study, member, target, f"{name}_low")
+        found: dict[float, tuple[Numbers, Numbers]] = {}
+        for column, low in self.columns.items():
+            ending = column.removeprefix(start)
+            if column.startswith(start) and ending.replace("p", "").isdigit():
+                high = self.columns[score_name(self.study, member, target, f"{name}_high{ending}")]
+                found[float(ending.replace("p", ".")) / 100] = (low, high)
+        return found
+
     @property
     def members(self) -> list[str]:
         """The names of the networks, without the ensembles of them."""

@@ -6,11 +6,13 @@ from bunchtrain.evaluation.metrics.background_rejection import background_reject
 from bunchtrain.evaluation.metrics.bias import bias
 from bunchtrain.evaluation.metrics.calibration import Calibration, calibration
 from bunchtrain.evaluation.metrics.confusion_matrix import confusion_matrix
+from bunchtrain.evaluation.metrics.coverage import coverage, gaussian_interval, log_likelihood
 from bunchtrain.evaluation.metrics.discriminant import discriminant
 from bunchtrain.evaluation.metrics.efficiency import binned_efficiency, efficiency
 from bunchtrain.evaluation.metrics.figure import Figure
 from bunchtrain.evaluation.metrics.jensen_shannon import inverse_jensen_shannon, jensen_shannon
 from bunchtrain.evaluation.metrics.linearity import linearity, profile
+from bunchtrain.evaluation.metrics.log_loss import log_loss
 from bunchtrain.evaluation.metrics.pull import pull, pull_mean, pull_width
 from bunchtrain.evaluation.metrics.quantile import quantile
 from bunchtrain.evaluation.metrics.resolution import half_width, standard_deviation
@@ -32,12 +34,16 @@ __all__ = [
     "binned_efficiency",
     "calibration",
     "confusion_matrix",
+    "coverage",
     "discriminant",
     "efficiency",
+    "gaussian_interval",
     "half_width",
     "inverse_jensen_shannon",
     "jensen_shannon",
     "linearity",
+    "log_likelihood",
+    "log_loss",
     "profile",
     "pull",
     "pull_mean",

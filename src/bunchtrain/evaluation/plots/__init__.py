@@ -1,9 +1,12 @@
 """Plots in the style of the field; each function gives a matplotlib figure, without pyplot."""
 
+from bunchtrain.evaluation.plots.against import plot_against
 from bunchtrain.evaluation.plots.calibration import plot_calibration
 from bunchtrain.evaluation.plots.confusion_matrix import plot_confusion
 from bunchtrain.evaluation.plots.correlation import plot_correlation
+from bunchtrain.evaluation.plots.coverage import plot_coverage
 from bunchtrain.evaluation.plots.decorrelation import Decorrelated, plot_decorrelation
+from bunchtrain.evaluation.plots.deviation import plot_deviation
 from bunchtrain.evaluation.plots.efficiency import plot_efficiency
 from bunchtrain.evaluation.plots.importance import plot_importance
 from bunchtrain.evaluation.plots.inputs import plot_inputs
@@ -25,10 +28,13 @@ from bunchtrain.evaluation.plots.training_curves import plot_training
 __all__ = [
     "Decorrelated",
     "PublishedPoint",
+    "plot_against",
     "plot_calibration",
     "plot_confusion",
     "plot_correlation",
+    "plot_coverage",
     "plot_decorrelation",
+    "plot_deviation",
     "plot_efficiency",
     "plot_importance",
     "plot_inputs",
