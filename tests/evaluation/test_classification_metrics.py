@@ -14,8 +14,8 @@ def test_two_classes_have_stable_names(jets):
     metrics = measure_classification(*jets, None, ["qcd", "top"], None, [0.3, 0.5], [0.01, 0.001])
     assert list(metrics) == [
         "accuracy", "auc", "rejection_30", "rejection_50", "efficiency_at_1", "efficiency_at_0.1",
-        "calibration_error", "log_loss", "significance_s_over_sqrt_b", "significance_s_over_sqrt_sb",
-        "significance_asimov", "significance_ams",
+        "calibration_error", "log_loss", "significance_s_over_sqrt_b",
+        "significance_s_over_sqrt_sb", "significance_asimov", "significance_ams",
     ]  # fmt: skip
     assert figures(json.loads(json.dumps(metrics, allow_nan=False))) == figures(metrics)
     assert 0 < metrics["significance_ams"]["cut"] < 1
