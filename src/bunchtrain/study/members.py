@@ -34,6 +34,8 @@ class Member(BaseModel):
     training: Training
     seeds: int = 1
     note: str = ""
+    method: str = ""
+    strength: float | None = None
     published: Published | None = None
 
 
@@ -49,15 +51,18 @@ def members(study: Study) -> dict[str, Member]:
 def only_members(study: Study, names: Sequence[str]) -> Study:
     """Return the study with these networks alone, or as it is where `names` is empty.
 
-    Raises StudyError, naming the nearest, if there is no such network.
+    The name of a scan stands for all its networks. Raises StudyError, naming the nearest, if there
+    is no such network.
     """
     known = members(study)
+    methods = {one.method for one in known.values()}
     for name in names:
-        if name not in known:
+        if name not in known and name not in methods:
             raise StudyError(f"there is no member '{name}'{nearest(name, known)}")
     if not names or not study.members:
         return study
-    chosen = {name: study.members[name] for name in names}
+    wanted = [n for name in names for n in known if name in (n, known[n].method)]
+    chosen = {name: study.members[name] for name in dict.fromkeys(wanted)}
     kept = ensembles_of(study.ensembles, chosen)
     return study.model_copy(update={"members": chosen, "ensembles": kept})
 
@@ -74,6 +79,8 @@ def _member(study: Study, name: str, given: MemberOverrides) -> Member:
         training=_training(study.training, given.training, f"{where}training"),
         seeds=given.seeds or study.seeds,
         note=given.note.strip(),
+        method=given.method or name,
+        strength=given.strength,
         published=given.published,
     )
 
@@ -139,6 +146,12 @@ def check_parts(study: Study) -> None:
         parts.validate("systematic", part.name, part.options, f"systematics.{name}")
     check_ensembles(study, members(study))
     _check_classes(study)
+    measured = study.evaluation.decorrelation
+    if measured is not None and measured.against not in study.spectators:
+        hint = nearest(measured.against, study.spectators) or "; add it there"
+        raise StudyError(
+            f"evaluation.decorrelation.against: '{measured.against}' is no spectator{hint}"
+        )
 
 
 def _check_classes(study: Study) -> None:

@@ -7,11 +7,13 @@ documentation and the JSON schema are made.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bunchtrain.errors import nearest, one_of
+from bunchtrain.study.scans import expanded
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -162,6 +164,15 @@ class MemberOverrides(Strict):
     training: dict[str, Any] = Field({}, description="Keys of `training` that differ.")
     seeds: int | None = Field(None, ge=1, description="Trainings; the study's if unset.")
     note: str = Field("", description="Printed beside its figures, as on a shorter training.")
+    scan: dict[str, list[float]] | None = Field(
+        None,
+        description="One dotted key of this member → values: makes a member `<name>_<value>` of "
+        "each, as {objective.1.weight: [1, 10, 100]}.",
+    )
+    method: str | None = Field(
+        None, description="What it shares a curve with where strengths are drawn; a scan sets it."
+    )
+    strength: float | None = Field(None, description="Value of the scan; a scan sets it.")
     published: Published | None = Field(None, description="Published figures of this network.")
 
     @model_validator(mode="before")
@@ -183,6 +194,24 @@ class Ensemble(Strict):
     published: Published | None = Field(None, description="Published figures of this ensemble.")
 
 
+class Decorrelation(Strict):
+    """A column that scores should not depend on, and how that is measured."""
+
+    against: str = Field(description="Column, among the spectators.")
+    edges: list[float] = Field(
+        description="Bin edges of its spectra, for 1/JSD and the plots.", min_length=3
+    )
+    efficiencies: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [0.5], description="Signal efficiencies of the cuts."
+    )
+
+    @model_validator(mode="after")
+    def _rising(self) -> Decorrelation:
+        if any(low >= high for low, high in pairwise(self.edges)):
+            raise ValueError("'edges' must rise")
+        return self
+
+
 class Evaluation(Strict):
     """What is measured on the test set."""
 
@@ -195,6 +224,9 @@ class Evaluation(Strict):
         [0.01], description="Background efficiencies at which ε_S is quoted."
     )
     against: list[str] = Field([], description="Spectators against which the efficiency is drawn.")
+    decorrelation: Decorrelation | None = Field(
+        None, description="Measures 1/JSD and draws what cuts do to the background's spectrum."
+    )
     luminosity_scale: float = Field(
         1.0, gt=0, description="Factor on weights that makes s and b expected event counts."
     )
@@ -278,7 +310,7 @@ class Study(Strict):
     @model_validator(mode="before")
     @classmethod
     def _objective_list(cls, value: object) -> object:
-        return _without_empty(_listed(value), "members", "ensembles")
+        return expanded(_without_empty(_listed(value), "members", "ensembles"))
 
 
 def _listed(value: object) -> object:
