@@ -50,15 +50,6 @@ NETWORKS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def runtime(tmp_path_factory):
-    """The folder of the compiled runtime, without optimisation."""
-    folder = tmp_path_factory.mktemp("runtime")
-    compiling.write_sources(convert(artefact("dense_network", {"widths": (3,)})), folder)
-    compiling.build(folder, compiling.compiler(), "evaluate", "-O0")
-    return folder
-
-
 def run(runtime, made, given, folder):
     (folder / "network.json").write_text(json.dumps(convert(made).json()))
     kept = compiling.write_events(made, given, folder / "events.bin")

@@ -40,6 +40,21 @@ def one_part(kind: str, name: str) -> Table:
     return table
 
 
+def target_table() -> Table:
+    """Return which model can be exported to which target, or why not."""
+    from bunchtrain.deployment.capability import capabilities
+    from bunchtrain.runs.progress import say
+
+    targets = sorted(parts.locate("export"))
+    title = "Models of default options and where they can be exported to"
+    table = Table("model", *targets, title=title, show_lines=True)
+    for model in sorted(parts.locate("model")):
+        say(f"asking for {model}")
+        answers = capabilities([model], targets)
+        table.add_row(model, *("yes" if a.can else f"no: {a.reason}" for a in answers))
+    return table
+
+
 def study_table() -> Table:
     """Return the studies that can be run by name."""
     from bunchtrain.study.loading import known, read

@@ -171,10 +171,16 @@ def tune(
 def parts(
     kind: Annotated[str | None, typer.Argument(help="One kind: model, represent, …")] = None,
     name: Annotated[str | None, typer.Argument(help="One part, with its options.")] = None,
+    targets: Annotated[
+        bool, typer.Option("--targets", help="Which model can be exported where; asks them all.")
+    ] = False,
 ) -> None:
     """List the parts that a study can name, with their papers and options."""
-    from bunchtrain.cli.listing import one_part, part_table
+    from bunchtrain.cli.listing import one_part, part_table, target_table
 
+    if targets:
+        out.print(target_table())
+        return
     out.print(one_part(kind, name) if kind and name else part_table(kind))
 
 

@@ -1,0 +1,14 @@
+import pytest
+from artefacts import artefact
+
+from bunchtrain.deployment.cpp import compiling
+from bunchtrain.deployment.cpp.conversion import convert
+
+
+@pytest.fixture(scope="session")
+def runtime(tmp_path_factory):
+    """The folder of the compiled C++ runtime, without optimisation."""
+    folder = tmp_path_factory.mktemp("runtime")
+    compiling.write_sources(convert(artefact("dense_network", {"widths": (3,)})), folder)
+    compiling.build(folder, compiling.compiler(), "evaluate", "-O0")
+    return folder
