@@ -25,9 +25,9 @@ def test_every_splitting_counts_once():
     pt, eta, phi, lengths = plane_jets(most=30)
     words = LundWords(min_mass=-1)
     table = words(as_events(pt, eta, phi, lengths))["table"]
-    assert table.shape == (len(lengths), 14 * 12)
+    assert table.shape == (len(lengths), 10 * 8)
     assert table.sum(1).tolist() == np.maximum(lengths - 1, 0).tolist()
-    assert len(set(words.names["table"])) == words.sizes["table"] == 168
+    assert len(set(words.names["table"])) == words.sizes["table"] == 80
     assert words.normalise == "none"
 
 
@@ -41,5 +41,5 @@ def test_neither_order_nor_axis_of_the_jet_matter():
 
 
 def test_impossible_bins_are_refused():
-    with pytest.raises(StudyError, match="14 bins of 'kt' from 5 to 1 are not possible"):
+    with pytest.raises(StudyError, match="10 bins of 'kt' from 5 to 1 are not possible"):
         LundWords(kt=(5, 1))

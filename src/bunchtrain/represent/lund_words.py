@@ -36,7 +36,7 @@ class LundWords(JetTable):
         *,
         group: str = "constituent",
         min_mass: float = 20.0,
-        bins: tuple[int, int] = (14, 12),
+        bins: tuple[int, int] = (10, 8),
         kt: tuple[float, float] = (0.1, 150.0),
         angle: tuple[float, float] = (0.02, 0.8),
         where: str | None = None,
