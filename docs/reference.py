@@ -31,6 +31,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "training": schema.Training,
     "members.NAME": schema.MemberOverrides,
     "members.NAME.published": schema.Published,
+    "ensembles.NAME": schema.Ensemble,
     "evaluation": schema.Evaluation,
     "storage": schema.Storage,
 }
