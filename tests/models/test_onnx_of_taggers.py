@@ -28,7 +28,7 @@ MODELS = {
     "p_cnn": lambda: PCNN(4, 2, first=4, stages=((6,), (6,), (8,)), dense=5),
     "lola": lambda: Lola(4, 2, particles=6, combinations=3),
     "lbn": lambda: LBN(4, 2, particles=6, combinations=3, widths=(5,)),
-    "l_gatr": lambda: LGATr(4, 2, multivectors=4, scalars=4, blocks=2, heads=2),
+    "l_gatr": lambda: LGATr(4, 2, multivectors=4, scalars=4, blocks=1, heads=2),
     "lstm": lambda: RecurrentNetwork(4, 2, hidden=6, widths=(5,)),
     "gru, both ways": lambda: RecurrentNetwork(
         4, 2, cell="gru", layers=2, bidirectional=True, hidden=6, widths=(5,)

@@ -46,6 +46,10 @@ PRODUCTS = tuple(
     for j, other in enumerate(BASIS)
     for sign, element in [product_of(one, other)]
 )
+#: The same as a table (16, 16, 16), i, j, k.
+TABLE = torch.zeros(16, 16, 16)
+for _i, _j, _k, _sign in PRODUCTS:
+    TABLE[_i, _j, _k] = _sign
 #: Signs s_i of the invariant inner product ⟨x, y⟩ = Σ_i s_i x_i y_i = (x̃ y)₀, with x̃ reversed.
 INNER = tuple(
     sign * (-1) ** (GRADES[i] * (GRADES[i] - 1) // 2) for i, j, _, sign in PRODUCTS if i == j
@@ -62,10 +66,7 @@ def vectors(momenta: Tensor) -> Tensor:
 def geometric_product(one: Tensor, other: Tensor) -> Tensor:
     """Return the geometric product of multivectors, channel by channel: (16, points, channel)."""
     if torch.compiler.is_exporting():
-        table = one.new_zeros(16, 16, 16)
-        for i, j, k, sign in PRODUCTS:
-            table[i, j, k] = sign
-        return torch.einsum("ijk,ipc,jpc->kpc", table, one, other)
+        return torch.einsum("ijk,ipc,jpc->kpc", TABLE.to(one), one, other)
     product: Tensor = GeometricProduct.apply(one, other)  # type: ignore[no-untyped-call]
     return product
 
