@@ -34,8 +34,9 @@ def test_cpp_can_what_the_table_says(model, runtime, tmp_path):
             export(untrained(model), make_target("cpp"), "cpp", ak.Array([]), tmp_path)
         return
     made = untrained(model)
-    inputs = example_inputs(made.representation.sizes, made.network.needs, (3, 0, 5, 2) * 10)
+    inputs = example_inputs(made.representation.sizes, made.network.needs, (3, 0, 5, 2) * 3)
     if made.network.is_fitted:
+        inputs["table"].abs_()  # counts, which some models ask for
         grow(made, Batch(inputs), None, CLASSES)
     (tmp_path / "network.json").write_text(json.dumps(convert(made).json()))
     compiling.write_tensors({k: v.numpy() for k, v in inputs.items()}, tmp_path / "events.bin")
@@ -48,15 +49,13 @@ def test_cpp_can_what_the_table_says(model, runtime, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("model", ["dense_network", "random_forest"])
-def test_onnx_can_what_the_table_says(model, tmp_path):
+def test_onnx_can_what_the_table_says_of_trees_before_they_are_grown(tmp_path):
     pytest.importorskip("onnxruntime")
-    (told,) = capabilities([model], ["onnx"])
+    (told,) = capabilities(["random_forest"], ["onnx"])
     assert told.can
-    made, given = untrained(model), events()
+    made, given = untrained("random_forest"), events()
     made.task.columns.extend(["mass", "width", "count"])
-    if made.network.is_fitted:
-        grow(made, made.represent(given)[0], None, CLASSES)
+    grow(made, made.represent(given)[0], None, CLASSES)
     assert export(made, make_target("onnx"), "onnx", given, tmp_path).holds
 
 

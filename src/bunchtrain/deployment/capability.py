@@ -15,8 +15,15 @@ from bunchtrain.training.artefact import Artefact
 from bunchtrain.training.build import empty_network
 from bunchtrain.training.task import Task
 
-#: Options that make a network small wherever it has them, since size decides nothing here.
-SMALL: dict[str, Any] = {"blocks": 1, "class_blocks": 1, "units": (1, 1), "trees": 3, "epochs": 1}
+#: Name and type of options → values that make a network small, since size decides nothing here.
+SMALL: dict[tuple[str, str], Any] = {
+    ("blocks", "int"): 1,
+    ("class_blocks", "int"): 1,
+    ("trees", "int"): 3,
+    ("units", "tuple[int, ...]"): (1, 1),
+    ("widths", "tuple[int, ...]"): (8, 8),
+    ("filters", "tuple[tuple[int, ...], ...]"): ((4, 4), (4,)),
+}
 #: Representations in the order in which one is looked for that fits, with options they require.
 REPRESENTATIONS: dict[str, dict[str, Any]] = {
     "table": {"features": ["mass", "width", "count"]},
@@ -69,8 +76,8 @@ def untrained(model: str) -> Artefact:
     Raises StudyError if no representation gives what it needs.
     """
     kind = parts.find("model", model)
-    known = parts.options(kind)
-    options = {name: value for name, value in SMALL.items() if name in known}
+    known = {(option.name, option.type) for option in parts.options(kind).values()}
+    options = {name: value for (name, type_), value in SMALL.items() if (name, type_) in known}
     represent = _fitting(needs(kind))
     task = Task(
         cache="",

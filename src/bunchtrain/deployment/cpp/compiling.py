@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.deployment.cpp.program import Program
-from bunchtrain.deployment.scoring import batches
+from bunchtrain.deployment.parity import Scores
+from bunchtrain.deployment.scoring import batches, score_names
 from bunchtrain.errors import ExportError, MachineError, MissingDependency
 from bunchtrain.files import aside, write_text
 from bunchtrain.training.artefact import Artefact
@@ -78,6 +79,29 @@ def run(words: Sequence[str], folder: Path, wrong: str) -> str:
         said = " ".join((done.stderr or done.stdout).split())[:500]
         raise ExportError(f"{wrong}: {said}")
     return done.stdout
+
+
+def scores(
+    artefact: Artefact,
+    events: ak.Array,
+    program: Program,
+    place: Path,
+    compiler_name: str,
+    arch: str,
+) -> Scores:
+    """Return the scores of a compiled program, named as `Artefact.predict` names them.
+
+    `place` is an empty folder for what is built on the way; dropped events have NaN.
+    """
+    write_sources(program, place)
+    executable = build(place, compiler_name, "evaluate", arch)
+    kept = write_events(artefact, events, place / "events.bin")
+    words = [str(executable), "network.json", "events.bin", "scores.bin"]
+    run(words, place, "the C++ network cannot be run")
+    names = score_names(artefact)
+    found = np.full((len(events), len(names)), np.nan, np.float32)
+    found[kept] = np.fromfile(place / "scores.bin", np.float32).reshape(-1, len(names))
+    return {name: found[:, k] for k, name in enumerate(names)}
 
 
 def write_events(artefact: Artefact, events: ak.Array, path: Path) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ from bunchtrain.deployment.cpp.program import Program, Unsupported, Value, numbe
 from bunchtrain.deployment.cpp.tracing import trace
 from bunchtrain.deployment.scoring import ScoredNetwork
 from bunchtrain.models.layers.decision_trees import DecisionTrees
+from bunchtrain.models.layers.fitted import FittedLinear
 from bunchtrain.models.layers.trees import Trees
 from bunchtrain.models.random_forest import SMALLEST, RandomForest
 from bunchtrain.models.recurrent_network import RecurrentNetwork
@@ -39,6 +40,8 @@ def convert(artefact: Artefact, about: Mapping[str, str] | None = None) -> Progr
         if isinstance(model, RandomForest) and model.gives_classes:
             logit = model.outputs == 1
             output = program.layer("logarithm", output, smallest=SMALLEST, logit=logit)
+    elif isinstance(model, FittedLinear):
+        output = program.dense(values["table"], model.layer.weight, model.layer.bias)
     elif isinstance(model, RecurrentNetwork):
         output = _recurrent(program, model, values["features"])
     else:

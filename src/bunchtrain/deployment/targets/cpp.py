@@ -11,9 +11,8 @@ import numpy as np
 
 from bunchtrain.deployment.cpp import compiling
 from bunchtrain.deployment.cpp.conversion import convert
-from bunchtrain.deployment.cpp.program import Program, Unsupported
+from bunchtrain.deployment.cpp.program import Unsupported
 from bunchtrain.deployment.parity import Parity, Scores, agreement
-from bunchtrain.deployment.scoring import score_names
 from bunchtrain.deployment.target import Target
 from bunchtrain.errors import ExportError
 from bunchtrain.training.artefact import Artefact
@@ -58,8 +57,7 @@ class Cpp(Target):
         self._write_example(artefact, events, expected, folder)
         chosen = compiling.compiler(self.compiler)
         with tempfile.TemporaryDirectory() as place:
-            compiling.write_sources(program, Path(place))
-            found = self._run(artefact, events, program, Path(place), chosen)
+            found = compiling.scores(artefact, events, program, Path(place), chosen, self.arch)
             latency = self._latency(folder, Path(place), chosen)
         compared = agreement(
             "C++ with PyTorch", expected, found, artefact.task.targets, self.tolerance
@@ -74,19 +72,6 @@ class Cpp(Target):
         kept = compiling.write_events(artefact, events[:EXAMPLE], folder / "example.bin")
         rows = np.stack([values[kept] for values in expected.values()], 1)
         (folder / "expected.bin").write_bytes(rows.astype(np.float32).tobytes())
-
-    def _run(
-        self, artefact: Artefact, events: ak.Array, program: Program, place: Path, chosen: str
-    ) -> Scores:
-        executable = compiling.build(place, chosen, "evaluate", self.arch)
-        kept = compiling.write_events(artefact, events, place / "events.bin")
-        words = [str(executable), "network.json", "events.bin", "scores.bin"]
-        compiling.run(words, place, "the C++ network cannot be run")
-        names = score_names(artefact)
-        given = np.fromfile(place / "scores.bin", np.float32).reshape(-1, len(names))
-        found = np.full((len(events), len(names)), np.nan, np.float32)
-        found[kept] = given
-        return {name: found[:, k] for k, name in enumerate(names)}
 
     def _latency(self, folder: Path, place: Path, chosen: str) -> float:
         executable = compiling.build(place, chosen, "bench", self.arch)

@@ -1,0 +1,87 @@
+"""lwtnn's layout: values from its equations, round trips, refusals."""
+
+import json
+import subprocess
+
+import numpy as np
+import pytest
+from artefacts import CLOUD, artefact, events
+
+from bunchtrain.deployment import lwtnn
+from bunchtrain.deployment.cpp import compiling
+from bunchtrain.deployment.cpp.conversion import convert
+from bunchtrain.deployment.cpp.program import Unsupported
+from bunchtrain.deployment.exporting import make_target
+from bunchtrain.deployment.parity import agreement
+
+INPUTS = [{"name": "a", "offset": -1.0, "scale": 2.0}, {"name": "b", "offset": 3.0, "scale": 0.5}]
+
+
+def run(runtime, program, tensors, folder):
+    (folder / "network.json").write_text(json.dumps(program.json()))
+    compiling.write_tensors(tensors, folder / "events.bin")
+    words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]
+    subprocess.run(words, cwd=folder, check=True)
+    return np.fromfile(folder / "scores.bin", np.float32)
+
+
+def test_a_file_gives_the_values_of_its_equations(runtime, tmp_path):
+    dense = {"architecture": "dense", "weights": [1.0, 2.0, -1.0, 0.5], "bias": [0.1, -0.2]}
+    layers = [
+        {"architecture": "normalization", "weights": [2.0, -1.0], "bias": [0.5, 1.0]},
+        {**dense, "activation": "rectified"},
+        {**dense, "activation": {"function": "leakyrelu", "alpha": 0.3}},
+        {"architecture": "dense", "weights": [], "bias": [], "activation": "softmax"},
+    ]
+    content = {"inputs": INPUTS, "layers": layers, "outputs": ["x", "y"]}
+    given = np.array([[0.7, -1.2]], np.float32)
+    found = run(runtime, lwtnn.read(content), {"x": given}, tmp_path)
+    x = (given[0] + np.array([-1.0, 3.0])) * [2.0, 0.5]
+    x = (x + np.array([0.5, 1.0])) * [2.0, -1.0]
+    weights = np.array([[1.0, 2.0], [-1.0, 0.5]])
+    x = np.maximum(weights @ x + [0.1, -0.2], 0)
+    x = weights @ x + [0.1, -0.2]
+    x = np.exp(np.where(x > 0, x, 0.3 * x))
+    np.testing.assert_allclose(found, x / x.sum(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: artefact("dense_network", {"widths": (8, 5), "batch_norm": True}),
+        lambda: artefact("dense_network", {"widths": (8,), "activation": "silu"}),
+        lambda: artefact("recurrent_network", {"hidden": 6, "layers": 2, "widths": (4,)}, CLOUD),
+        lambda: artefact(
+            "dense_network", {"widths": (3,)}, terms=[("binary_cross_entropy", {}, "jet", 1.0)]
+        ),
+    ],
+)
+def test_what_is_written_and_read_back_gives_the_numbers_of_the_network(made, runtime, tmp_path):
+    made, given = made(), events()
+    content = json.loads(json.dumps(lwtnn.write(convert(made))))
+    kept = compiling.write_events(made, given, tmp_path / "events.bin")
+    (tmp_path / "network.json").write_text(json.dumps(lwtnn.read(content).json()))
+    words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    rows = np.fromfile(tmp_path / "scores.bin", np.float32).reshape(len(kept), -1)
+    found = {name: rows[:, k] for k, name in enumerate(content["outputs"])}
+    assert agreement("lwtnn", made.predict(given), found, made.task.targets, 1e-5).holds
+
+
+def test_layers_that_the_layout_lacks_are_named():
+    target = make_target("lwtnn")
+    assert "no layer like 'gru'" in target.refusal(
+        artefact("recurrent_network", {"cell": "gru", "hidden": 3}, CLOUD)
+    )
+    assert "no layer like 'sum'" in target.refusal(artefact("particle_flow_network", {}, CLOUD))
+    gelu = artefact("dense_network", {"widths": (3,), "activation": "gelu"})
+    assert "no activation 'gelu'" in target.refusal(gelu)
+
+
+def test_layers_that_the_runtime_lacks_are_named():
+    content = {"inputs": INPUTS, "layers": [{"architecture": "maxout"}], "outputs": ["x"]}
+    with pytest.raises(Unsupported, match="lwtnn layer 'maxout'"):
+        lwtnn.read(content)
+    dense = {"architecture": "dense", "weights": [], "bias": [], "activation": "hard_sigmoid"}
+    with pytest.raises(Unsupported, match="activation 'hard_sigmoid'"):
+        lwtnn.read({**content, "layers": [dense]})
