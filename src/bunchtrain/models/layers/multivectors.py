@@ -100,4 +100,4 @@ class GeometricProduct(torch.autograd.Function):
 
 def _pieces(values: Tensor) -> list[list[Tensor]]:
     """Return pieces of the points, the 16 components of each apart."""
-    return [list(piece.unbind(0)) for piece in values.flatten(1).split(PIECE, 1)]
+    return [list(piece.unbind(0)) for piece in torch.split(values.flatten(1), PIECE, 1)]
