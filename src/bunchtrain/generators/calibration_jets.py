@@ -6,7 +6,7 @@ the energy-flow objects of the parametric detector. Of each collision one of the
 jets is taken at random, so that jets are independent of one another; it has 30 < pT < 1000 GeV and
 |η| < 2.5, and the nearest measured jet, of at least 5 GeV, lies within R / 2.
 
-Hard collisions are favoured by (p̂T)^4.5, so that the spectrum in log pT is nearly flat; `weight`
+Hard collisions are favoured by (p̂T)^4.5, so that log pT is flat within a factor of two; `weight`
 gives back the steeply falling one. The window 0.6 pt_min < p̂T < 1.6 pt_max loses jets near pt_min
 from softer collisions; how many was not measured. Of 2,000 jets the mean of measured over true pT
 is 0.97 at 30 to 45 GeV and 0.997 at 700 to 1000 GeV, its deviation 8.5 % and 2.5 %.

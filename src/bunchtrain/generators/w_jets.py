@@ -8,7 +8,7 @@ from dijets. Kept is the leading anti-kT jet of each event with R = 1, 300 < pT 
 2; a W and its two quarks lie within R of the axis of signal jets. There is no window in mass:
 `select` makes one.
 
-pT falls within the window, for QCD steeply, for W gently: planing in jet_pt removes the difference.
+pT falls within the window, for QCD a little more steeply: planing in jet_pt removes the difference.
 QCD jets are made with 0.6 pt_min < p̂T < 1.6 pt_max: of those with 300 < pT < 400 GeV (5 ± 2.5) %
 (of particles, without detector) come from 60 < p̂T < 180 GeV and are lost, fewer than 10⁻⁴ from
 above.
