@@ -2,12 +2,13 @@
 
 Proton collisions at 13 TeV without multiple interactions and pile-up, with the hard partons in a
 window of ±1 % about pT = 1 TeV: gg, light qq and qq̄, WW, ZZ and tt̄, bosons and tops decaying to
-quarks (arXiv:1804.06913, which has MadGraph in front of Pythia and no detector). Kept
-is the leading anti-kT jet of each event with R = 0.8, 0.8 < pT < 1.6 TeV and |η| < 2, if the parton
-of its class lies within R of its axis; that all quarks of a decay do is not asked for. Two thirds
-of the jets lie within 965 < pT < 1110 GeV. The detector costs much: boosted trees on the features
-of 3,750 jets have an accuracy of (65 ± 1.2) % without and (58 ± 1.2) % with it.
-The 16 published features follow from the constituents: representation `trigger_features`.
+quarks (arXiv:1804.06913, which has MadGraph in front of Pythia and no detector). Kept is the
+leading anti-kT jet of each event with R = 0.8, 0.8 < pT < 1.6 TeV and |η| < 2, if the parton of its
+class lies within R of its axis; that all quarks of a decay do is not asked for. Two thirds of the
+gluon jets lie within 965 < pT < 1110 GeV, of the others within less. The detector costs much:
+boosted trees on the features of 3,750 jets have an accuracy of (65 ± 1.2) % without and (58 ± 1.2)
+% with it. The 16 published features follow from the constituents: representation
+`trigger_features`.
 """
 
 from __future__ import annotations
