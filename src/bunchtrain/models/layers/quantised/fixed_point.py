@@ -52,10 +52,15 @@ def integer_bits(low: Tensor, high: Tensor, f: Tensor) -> Tensor:
 
     i = ⌈log₂ max(Q(high) + 2⁻ᶠ, −Q(low))⌉, with the values rounded half up.
     """
+    scale, step = torch.exp2(f), torch.exp2(-f)
+    low, high = (torch.floor(end * scale + 0.5) * step for end in (low, high))
+    return integer_bits_on_grid(low, high, f)
+
+
+def integer_bits_on_grid(low: Tensor, high: Tensor, f: Tensor) -> Tensor:
+    """Return the least i that holds [low, high], whose ends are whole multiples of 2⁻ᶠ."""
     step = torch.exp2(-f)
-    top = torch.floor(high / step + 0.5) * step + step
-    bottom = -torch.floor(low / step + 0.5) * step
-    return _exponent(torch.maximum(torch.maximum(top, bottom), step))
+    return _exponent(torch.maximum(torch.maximum(high + step, -low), step))
 
 
 def integer_bits_of(low: Tensor, high: Tensor, bits: Tensor) -> Tensor:

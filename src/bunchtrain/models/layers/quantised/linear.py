@@ -124,7 +124,5 @@ class QuantisedLinear(nn.Module):
 
         widths  bits of the inputs without the sign, broadcast to (size,).
         """
-        with torch.no_grad():
-            weight, bias = self.weight(), self.bias()
-        products = self.weight.widths(weight) * widths
-        return products.sum() + self.bias.widths(bias).sum()
+        products = self.weight.widths(self.weight.last) @ widths.expand(self.weight.value.shape[1])
+        return products.sum() + self.bias.widths(self.bias.last).sum()

@@ -67,9 +67,9 @@ class QuantisedModel(nn.Module):
         part = min(1.0, self.progress / self.rise)
         return low if low == high else float(low * (high / low) ** part)
 
-    def penalty(self, events: int) -> Tensor:
+    def penalty(self, events: int) -> Tensor | float:
         """Return β · EBOPs."""
-        return self.beta * self.bit_operations()
+        return self.beta * self.bit_operations() if self.beta else 0.0
 
     def anneal(self, progress: float) -> None:
         """Take the fraction of the training done."""

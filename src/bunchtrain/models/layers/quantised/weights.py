@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from bunchtrain.models.layers.quantised.fixed_point import (
     fixed_point,
-    integer_bits,
     integer_bits_of,
+    integer_bits_on_grid,
     straight,
 )
 from bunchtrain.models.layers.quantised.fraction import Fraction
@@ -38,13 +38,22 @@ class Weights(nn.Module):
     def __init__(self, value: Tensor) -> None:
         super().__init__()
         self.active, self.masked = True, False
+        self._last: Tensor | None = None
         self.value = nn.Parameter(value.detach().clone())
         self.register_buffer("mask", torch.ones_like(value))
 
     def forward(self) -> Tensor:
         """Return the weights as they are used, (output, …)."""
         used = self.quantised() if self.active else self.value
-        return used * self.mask if self.masked else used
+        used = used * self.mask if self.masked else used
+        self._last = used.detach() if self.training else None
+        return used
+
+    @property
+    def last(self) -> Tensor:
+        """The weights as they were used last in training, else as they are, without gradient."""
+        with torch.no_grad():
+            return self() if self._last is None or not self.training else self._last
 
     def quantised(self) -> Tensor:
         """Return the weights in their format, with a gradient for the real ones."""
@@ -91,7 +100,8 @@ class FixedPointWeights(Weights):
         if self.learned:
             return fixed_point(self.value, one, i, f, "RND", "NONE")
         if self.integer is None:
-            i = integer_bits_of(*self._range(self.value.detach()), self.bits - one)
+            low, high = self._range(self.value.detach())
+            i = integer_bits_of(low.clamp(max=0), high.clamp(min=0), self.bits - one)
             f = self.bits - one - i
             self.fraction.set(f)
         return fixed_point(self.value, one, i, f, "RND", "SAT")
@@ -101,15 +111,16 @@ class FixedPointWeights(Weights):
         f = self.fraction()
         if not self.learned:
             return (self.bits - 1.0) * (used.detach() != 0)
-        i = integer_bits(*self._range(used.detach()), f.detach())
+        i = integer_bits_on_grid(*self._range(used), f.detach())
         bits = torch.relu(i + f)
         return bits if f.shape == used.shape else bits * (used.detach() != 0)
 
     def _range(self, values: Tensor) -> tuple[Tensor, Tensor]:
         groups = self.fraction.share.shape
         axes = [axis for axis, size in enumerate(groups) if size < values.shape[axis]]
-        low, high = values.clamp(max=0), values.clamp(min=0)
-        return (low.amin(axes, True), high.amax(axes, True)) if axes else (low, high)
+        if not axes:
+            return values, values
+        return values.amin(axes, True).clamp(max=0), values.amax(axes, True).clamp(min=0)
 
 
 class BinaryWeights(Weights):

@@ -1,0 +1,67 @@
+"""An epoch of quantised training beside one in real numbers: the 16-64-32-32-5 network.
+
+    python benchmarks/quantised_training.py [--events 65536] [--batch 1024] [--epochs 3]
+
+Both train on the same made-up events with the toolkit's own loss and optimiser, one thread, in
+turns; the time is that of the processor, the least of the epochs counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from bunchtrain.models.dense_network import DenseNetwork
+from bunchtrain.models.quantised_dense_network import QuantisedDenseNetwork
+
+NETWORKS: dict[str, Any] = {
+    "real numbers": lambda: DenseNetwork(16, 5, widths=(64, 32, 32)),
+    "fixed 6 bits": lambda: QuantisedDenseNetwork(16, 5, weights="fixed", granularity="layer"),
+    "learned widths": lambda: QuantisedDenseNetwork(16, 5, weights="learned"),
+    "binary": lambda: QuantisedDenseNetwork(16, 5, weights="binary", granularity="layer"),
+    "ternary": lambda: QuantisedDenseNetwork(16, 5, weights="ternary", granularity="layer"),
+}
+
+
+def epoch(network: Any, optimiser: torch.optim.Optimizer, batches: list[tuple[Tensor, Tensor]]):
+    """Return the processor time of an epoch, in seconds."""
+    begin = time.process_time()
+    for number, (table, target) in enumerate(batches):
+        network.anneal((number + 1) / len(batches))
+        loss = cross_entropy(network(table), target)
+        if hasattr(network, "penalty"):
+            loss = loss + network.penalty(len(target))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return time.process_time() - begin
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=65536)
+    parser.add_argument("--batch", type=int, default=1024)
+    parser.add_argument("--epochs", type=int, default=3)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    table, target = torch.randn(options.events, 16), torch.randint(0, 5, (options.events,))
+    batches = list(zip(table.split(options.batch), target.split(options.batch), strict=True))
+    made = {name: make() for name, make in NETWORKS.items()}
+    steps = {name: torch.optim.Adam(one.parameters(), 1e-3) for name, one in made.items()}
+    times: dict[str, list[float]] = {name: [] for name in made}
+    for _ in range(options.epochs):
+        for name, network in made.items():
+            times[name].append(epoch(network, steps[name], batches))
+    base = min(times["real numbers"])
+    for name, found in times.items():
+        print(f"{name:15s} {min(found):6.3f} s an epoch, ratio {min(found) / base:.2f}")
+
+
+if __name__ == "__main__":
+    main()
