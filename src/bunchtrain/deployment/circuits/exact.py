@@ -70,6 +70,8 @@ class QuantisedNetwork(ExactFunction):
         columns = self.names.get(tensor, [])
         if signs.ndim == 1 and len(columns) == len(signs):
             return columns
+        if signs.ndim == 2 and len(columns) == signs.shape[1]:
+            return [f"{column}[{place}]" for place in range(len(signs)) for column in columns]
         places = [",".join(map(str, place)) for place in np.ndindex(*signs.shape)]
         return [f"{tensor}[{place}]" for place in places]
 

@@ -18,10 +18,11 @@ from bunchtrain.deployment.circuits.exact import (
 from bunchtrain.deployment.circuits.forest import Forest, formats_of
 from bunchtrain.deployment.circuits.page import write_page
 from bunchtrain.deployment.circuits.proof import Proof, prove
-from bunchtrain.deployment.circuits.summary import Scores, Summary, quality
+from bunchtrain.deployment.circuits.summary import Summary, quality
 from bunchtrain.deployment.circuits.traced import Pipeline
+from bunchtrain.deployment.outputs import scores_of_outputs
 from bunchtrain.deployment.parity import Agreement, Parity, agreement
-from bunchtrain.deployment.scoring import ScoredNetwork, batches, score_names
+from bunchtrain.deployment.scoring import batches
 from bunchtrain.deployment.target import Target
 from bunchtrain.models.layers.quantised.model import QuantisedModel
 from bunchtrain.models.layers.trees import Trees
@@ -130,18 +131,10 @@ def _sample(
     return np.concatenate(numbers or [np.zeros(0, np.int64)]), join(samples)
 
 
-def _scores(artefact: Artefact, outputs: NDArray[np.float64]) -> Scores:
-    """Return the scores of outputs (events, outputs) of the model."""
-    network, scored = artefact.network, ScoredNetwork(artefact)
-    scaled = torch.from_numpy(outputs).float() * network.scale + network.shift
-    heads = zip(network.heads, torch.split(scaled, list(network.heads.values()), 1), strict=True)
-    found = [value.numpy() for head, x in heads for value in scored.scores_of(head, x).values()]
-    return dict(zip(score_names(artefact), found, strict=True))
-
-
 def _compare(artefact: Artefact, sample: Sample, proof: Proof) -> dict[str, Agreement]:
     real, quantised, gates = (
-        _scores(artefact, one) for one in (sample.real, sample.outputs, proof.simulation.outputs)
+        scores_of_outputs(artefact, one)
+        for one in (sample.real, sample.outputs, proof.simulation.outputs)
     )
     targets = artefact.task.targets
     return {
@@ -164,7 +157,7 @@ def _summary(
     if truth in events.fields and classes and not others:
         known = np.asarray(events[truth], np.int64)[numbers]
         found = {
-            name: quality(_scores(artefact, outputs), classes, known)
+            name: quality(scores_of_outputs(artefact, outputs), classes, known)
             for name, outputs in (
                 ("float", sample.real),
                 ("quantised", sample.outputs),

@@ -1,0 +1,1 @@
+"""Projects for high-level synthesis by a vendor's tool, by way of hls4ml."""

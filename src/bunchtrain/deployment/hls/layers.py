@@ -1,0 +1,104 @@
+"""A dense network as the plain layers that hls4ml reads, and the precision of each."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bunchtrain.models.dense_network import DenseNetwork
+from bunchtrain.models.layers.quantised.arithmetic import Integers
+from bunchtrain.models.quantised_dense_network import QuantisedDenseNetwork
+
+#: Layers of a dense network that hls4ml takes.
+TAKEN = (nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Tanh, nn.Dropout)
+
+
+@dataclass(frozen=True)
+class PlainLayers:
+    """Layers by name, and what is known of their precision.
+
+    network    the layers, one after the other.
+    precision  layer → what → fixed-point type, as "fixed<8,3,RND,WRAP>".
+    """
+
+    network: nn.Sequential
+    precision: dict[str, dict[str, str]]
+
+
+def unsupported(model: nn.Module) -> str | None:
+    """Return why hls4ml cannot take the model, naming the layer, or None."""
+    if isinstance(model, QuantisedDenseNetwork):
+        return None
+    if not isinstance(model, DenseNetwork):
+        return "hls4ml is given dense networks only, 'dense_network' and 'quantised_dense_network'"
+    for name, layer in model.layers.named_children():
+        if not isinstance(layer, TAKEN):
+            return f"layer 'layers.{name}' is {type(layer).__name__}, which hls4ml does not take"
+    return None
+
+
+def plain_layers(model: nn.Module) -> PlainLayers:
+    """Return the layers of a model that `unsupported` has nothing against."""
+    if isinstance(model, QuantisedDenseNetwork):
+        return _quantised(model)
+    assert isinstance(model, DenseNetwork)
+    layers = [layer for layer in model.layers if not isinstance(layer, nn.Dropout)]
+    counts: dict[str, int] = {}
+    named = []
+    for layer in layers:
+        kind = "dense" if isinstance(layer, nn.Linear) else type(layer).__name__.lower()
+        counts[kind] = counts.get(kind, 0) + 1
+        named.append((f"{kind}_{counts[kind]}", layer))
+    return PlainLayers(nn.Sequential(OrderedDict(named)).eval(), {})
+
+
+def _quantised(model: QuantisedDenseNetwork) -> PlainLayers:
+    """Return the layers with their quantised constants; types hold all formats of a layer."""
+    named: list[tuple[str, nn.Module]] = []
+    precision = {"input_1": {"result": fixed(*model.input.kif)}}
+    for number, layer in enumerate(model.layers, 1):
+        weight, bias = layer.constants()
+        named.append((f"dense_{number}", _linear(weight, bias)))
+        types = {"weight": fixed(*format_of(weight)), "bias": fixed(*format_of(bias))}
+        precision[f"dense_{number}"] = types
+        if layer.output is not None:
+            named.append((f"relu_{number}", nn.ReLU()))
+            overflow = layer.output.overflow
+            result = fixed(*layer.output.kif, rounding=f"RND,{overflow}")
+            precision[f"relu_{number}"] = {"result": result}
+    return PlainLayers(nn.Sequential(OrderedDict(named)).eval(), precision)
+
+
+def _linear(weight: NDArray[np.float64], bias: NDArray[np.float64]) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    layer.load_state_dict({"weight": _single(weight), "bias": _single(bias)})
+    return layer
+
+
+def _single(array: NDArray[np.float64]) -> Tensor:
+    return torch.from_numpy(array.astype(np.float32))
+
+
+def format_of(constants: NDArray[np.float64]) -> tuple[Integers, Integers, Integers]:
+    """Return (k, i, f), one of each, that holds all of the constants exactly."""
+    fraction = 0
+    while not (constants * 2.0**fraction == np.round(constants * 2.0**fraction)).all():
+        fraction += 1
+    largest = max(constants.max(), -constants.min() - 2.0**-fraction, 2.0**-fraction)
+    integer = int(np.floor(np.log2(largest))) + 1
+    return np.array([1]), np.array([integer]), np.array([fraction])
+
+
+def fixed(k: Integers, i: Integers, f: Integers, rounding: str = "TRN,WRAP") -> str:
+    """Return the fixed-point type that holds all numbers of these formats."""
+    used = k + i + f > 0
+    if not used.any():
+        return f"ufixed<1,1,{rounding}>"
+    sign, integer, fraction = (int(bits[used].max()) for bits in (k, i, f))
+    kind = "fixed" if sign else "ufixed"
+    return f"{kind}<{max(sign + integer + fraction, 1)},{sign + integer},{rounding}>"
