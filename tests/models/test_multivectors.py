@@ -4,7 +4,7 @@ import pytest
 import torch
 from lorentz import momenta, transformation
 
-from bunchtrain.models.layers.multivector_layers import EquivariantLinear
+from bunchtrain.models.layers.multivector_layers import EquivariantLinear, normalised
 from bunchtrain.models.layers.multivectors import (
     BASIS,
     DUAL,
@@ -98,6 +98,17 @@ def test_linear_maps_keep_the_variance():
     layer = EquivariantLinear((64, 1), (64, 1))
     mapped, _ = layer(torch.randn(16, 50, 64), torch.zeros(50, 1))
     assert abs(mapped[1:].var() - 1) < 0.1
+
+
+def test_normalised_multivectors_have_size_one_and_still_commute():
+    x, s, matrix = 100 * multivectors(), torch.randn(5, 2).double(), transformation(1)
+    made, _ = normalised(x, s)
+    signs = torch.tensor(INNER).double()
+    parts = torch.split(made.square() * signs[:, None, None], [1, 4, 6, 4, 1])
+    size = sum(part.sum(0).abs() for part in parts).mean(1)
+    torch.testing.assert_close(size, torch.ones(5).double(), atol=1e-4, rtol=0)
+    moved, _ = normalised(transformed(x, matrix), s)
+    torch.testing.assert_close(moved, transformed(made, matrix))
 
 
 def test_the_product_has_its_gradient_and_its_exported_form(monkeypatch):

@@ -63,10 +63,9 @@ def normalised(multivectors: Tensor, scalars: Tensor, smallest: float = 0.01) ->
     A sum of absolute values grade by grade, for the square of a vector may be 0 or below.
     """
     signs = multivectors.new_tensor(INNER).view(16, 1, 1)
-    square = (multivectors.square() * signs).mean(2)  # (16, points)
-    size = sum(part.sum(0).abs() for part in square.split([1, 4, 6, 4, 1]))
-    assert isinstance(size, Tensor)
-    scale = (size + smallest).rsqrt()
+    grades = torch.split(multivectors.square() * signs, [1, 4, 6, 4, 1])
+    size = torch.stack([part.sum(0).abs() for part in grades]).sum(0)  # (points, channel)
+    scale = (size.mean(1) + smallest).rsqrt()
     return multivectors * scale[:, None], functional.layer_norm(scalars, scalars.shape[1:])
 
 
@@ -91,9 +90,8 @@ class MultivectorAttention(nn.Module):
 
     def forward(self, multivectors: Tensor, scalars: Tensor, fields: list[Field]) -> Streams:
         """Return what each point has seen; points lie in the order of the fields."""
-        parts = self._flat(*self.project(multivectors, scalars, self.signs)).split(
-            [field.slot.shape[0] for field in fields]
-        )
+        projected = self._flat(*self.project(multivectors, scalars, self.signs))
+        parts = torch.split(projected, [field.slot.shape[0] for field in fields])
         seen = [field.attend(part, 0.0) for field, part in zip(fields, parts, strict=True)]
         gathered: Streams = self.out(*self._apart(torch.cat(seen)))
         return gathered
@@ -109,7 +107,7 @@ class MultivectorAttention(nn.Module):
         """Return multivectors and scalars of all heads from (points, heads · d)."""
         points, (channels, numbers) = seen.shape[0], self.inside
         each = seen.view(points, self.heads, -1)
-        multivectors, scalars = each.split([16 * channels, numbers], 2)
+        multivectors, scalars = torch.split(each, [16 * channels, numbers], 2)
         table = multivectors.reshape(points, self.heads, 16, channels).permute(2, 0, 1, 3)
         return table.flatten(2), scalars.flatten(1)
 

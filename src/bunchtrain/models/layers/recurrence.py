@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
@@ -52,7 +54,7 @@ def last_states(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> T
 def _exported(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> Tensor:
     """Return the last states by ONNX's operators, which are told the lengths."""
     slots: int = lengths.max().clamp(min=1).item()  # type: ignore[assignment]  # int() is fixed
-    torch._check(slots >= 1)
+    torch._check(slots >= 1)  # type: ignore[no-untyped-call]
     slot = torch.arange(slots, device=lengths.device)[:, None]
     point = torch.where(slot < lengths, starts(lengths) + slot + 1, 0)
     values = torch.cat([features.new_zeros(1, features.shape[1]), features])[point]
@@ -75,7 +77,7 @@ def _operator(
         return torch.stack([torch.cat([gates[g] for g in GATES[kind]]) for gates in made])
 
     shape = (values.shape[0], len(directions), values.shape[1], cells.hidden_size)
-    attributes: dict[str, int | str] = {
+    attributes: dict[str, Any] = {
         "hidden_size": cells.hidden_size,
         "direction": "bidirectional" if both else "forward",
     }
