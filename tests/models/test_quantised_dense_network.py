@@ -174,3 +174,13 @@ def test_quantised_after_training():
     real = network(table)
     assert not torch.equal(real, quantised)
     assert float((real - quantised).detach().abs().max()) < 0.1
+
+
+def test_values_beyond_the_range_are_counted():
+    network, table = trained(weights="fixed", granularity="layer")
+    seen = network.overflows(lambda: network(table))
+    assert seen["input"] == int((table >= 8 - 1 / 32).sum() + (table < -8 - 1 / 32).sum())
+    assert seen["layers.0.output"] == seen["layers.1.output"] == 0
+    beyond = network.overflows(lambda: network(7.9 * table.sign()))
+    assert beyond["input"] == 0
+    assert beyond["layers.0.output"] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -116,6 +117,21 @@ class QuantisedModel(nn.Module):
         for quantiser in self.quantisers():
             quantiser.observing = False
             quantiser.settle()
+
+    def overflows(self, show_events: Callable[[], None]) -> dict[str, int]:
+        """Return quantiser → how many values of the events shown lay beyond its range."""
+        named = {n: m for n, m in self.named_modules() if isinstance(m, Quantiser)}
+        found = dict.fromkeys(named, 0)
+
+        def count(name: str, quantiser: Quantiser, given: tuple[Tensor]) -> None:
+            found[name] += int(quantiser.overflowing(given[0]).sum())
+
+        hooks = [m.register_forward_pre_hook(partial(count, n)) for n, m in named.items()]
+        with torch.no_grad():
+            show_events()
+        for hook in hooks:
+            hook.remove()
+        return found
 
     def quantisers(self) -> Iterator[Quantiser]:
         """Yield the quantisers of inputs and activations."""
