@@ -25,7 +25,7 @@ _NAMES = {
     "pull_width": "Pull width",
 }
 
-_BELOW = ("significance_", "efficiency_at_", "calibration_error", "log_loss")
+_BELOW = ("significance_", "efficiency_at_", "calibration_error", "log_loss", "coverage_")
 
 
 def label(name: str) -> str:
@@ -42,6 +42,8 @@ def label(name: str) -> str:
     if found := re.fullmatch(r"(set_)?coverage_([\d.]+)", name):
         kind = "sets" if found[1] else "intervals"
         return f"Coverage of {float(found[2]):g} % {kind}{versus}"
+    if found := re.fullmatch(r"inverse_jsd_([\d.e-]+)", name):
+        return f"1/JSD at ε_S = {float(found[1]) / 100:g}{versus}"
     if found := re.fullmatch(r"efficiency_at_([\d.e-]+)", name):
         return f"ε_S at ε_B = {float(found[1]) / 100:g}{versus}"
     return _NAMES.get(name, name.replace("_", " ")) + versus
