@@ -1,3 +1,4 @@
+import copy
 import os
 import subprocess
 import sys
@@ -36,6 +37,11 @@ STUDY = {
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("BUNCHTRAIN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def tiny_study():
+    return copy.deepcopy(STUDY)
 
 
 @pytest.fixture

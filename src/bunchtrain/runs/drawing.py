@@ -40,6 +40,7 @@ from bunchtrain.evaluation.report import Plot
 from bunchtrain.runs.axes import axis_label
 from bunchtrain.runs.figures import published_of
 from bunchtrain.runs.folder import RunFolder
+from bunchtrain.runs.independence import independence_plots
 from bunchtrain.runs.outcome import Outcome, signal_of
 from bunchtrain.runs.uncertainty_plots import coverage_plots, deviation_plots
 from bunchtrain.study import members
@@ -53,6 +54,7 @@ def comparison_plots(outcome: Outcome) -> Iterator[Plot]:
     """Yield the plots in which all networks of a study are together."""
     for target in outcome.classifiers:
         yield from _roc_plots(outcome, target)
+        yield from independence_plots(outcome, target)
         yield from deviation_plots(outcome, target)
     for target in outcome.regressions:
         yield from _regression_plots(outcome, target)

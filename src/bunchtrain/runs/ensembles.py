@@ -1,4 +1,4 @@
-"""The ensembles of a run: scores of several members combined to one."""
+"""The ensembles of a run: scores made of those of members."""
 
 from __future__ import annotations
 
@@ -10,28 +10,37 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import RunError
 from bunchtrain.evaluation.combination import Combination, fit_combination, mean
+from bunchtrain.evaluation.decorrelation.cut_profile import CutProfile, fit_cut_profile
 from bunchtrain.files import write_json
 from bunchtrain.runs.folder import RunFolder
-from bunchtrain.runs.outcome import Outcome, score_name
+from bunchtrain.runs.outcome import Outcome, score_name, signal_of
 from bunchtrain.study import Ensemble, Study, combined, members
 
 Columns = dict[str, NDArray[Any]]
-#: Ensemble → target → its trained combination; ensembles by the mean have none.
-Combinations: TypeAlias = "Mapping[str, Mapping[str, Combination]]"
+#: What is fitted for an ensemble; ensembles by the mean have nothing.
+Fitted: TypeAlias = Combination | CutProfile
+#: Ensemble → target → what is fitted for it.
+Combinations: TypeAlias = "Mapping[str, Mapping[str, Fitted]]"
 
 
-def fit_ensembles(study: Study, validation: Outcome) -> dict[str, dict[str, Combination]]:
-    """Return the trained combinations of a study, fitted on the scores of the validation set."""
+def fit_ensembles(study: Study, validation: Outcome) -> dict[str, dict[str, Fitted]]:
+    """Return what is fitted for the ensembles of a study, on the scores of the validation set."""
     return {
-        name: {
-            target: fit_combination(
-                _scores(validation, ensemble, target), validation.truth(target), validation.weights
-            )
-            for target in validation.classifiers
-        }
+        name: {target: _fit(validation, ensemble, target) for target in validation.classifiers}
         for name, ensemble in study.ensembles.items()
-        if ensemble.by == "trained"
+        if ensemble.by != "mean"
     }
+
+
+def _fit(validation: Outcome, ensemble: Ensemble, target: str) -> Fitted:
+    scores, truth = _scores(validation, ensemble, target), validation.truth(target)
+    if ensemble.by == "mean" or ensemble.by == "trained":
+        return fit_combination(scores, truth, validation.weights)
+    signal, _ = signal_of(validation, target)
+    column = validation.columns[str(ensemble.against)]
+    return fit_cut_profile(
+        ensemble.by, scores[0], truth, column, signal, ensemble.efficiency, validation.weights
+    )
 
 
 def ensemble_columns(outcome: Outcome, combinations: Combinations) -> Columns:
@@ -39,12 +48,21 @@ def ensemble_columns(outcome: Outcome, combinations: Combinations) -> Columns:
     study, columns = outcome.study, Columns()
     for name, ensemble in study.ensembles.items():
         for target, kind in outcome.classifiers.items():
-            combine = combinations[name][target] if ensemble.by == "trained" else mean
-            scores = combine(_scores(outcome, ensemble, target))
+            fitted = combinations[name][target] if ensemble.by != "mean" else None
+            scores = _combined(outcome, ensemble, target, fitted)
             for k, label in enumerate(kind.classes or {}):
                 column = score_name(study, name, target, label)
                 columns[column] = scores[:, k].astype(np.float32)
     return columns
+
+
+def _combined(
+    outcome: Outcome, ensemble: Ensemble, target: str, fitted: Fitted | None
+) -> NDArray[np.float64]:
+    scores = _scores(outcome, ensemble, target)
+    if isinstance(fitted, CutProfile):
+        return fitted(scores[0], outcome.columns[str(ensemble.against)])
+    return mean(scores) if fitted is None else fitted(scores)
 
 
 def _scores(outcome: Outcome, ensemble: Ensemble, target: str) -> list[NDArray[Any]]:
@@ -55,23 +73,24 @@ def _scores(outcome: Outcome, ensemble: Ensemble, target: str) -> list[NDArray[A
 
 
 def save_ensembles(folder: RunFolder, combinations: Combinations) -> None:
-    """Write the trained combinations of a run, as plain numbers."""
+    """Write what is fitted for the ensembles of a run, as plain numbers."""
     for name, by_target in combinations.items():
         content = {target: one.as_dict() for target, one in by_target.items()}
         write_json(folder.ensemble(name), content)
 
 
-def load_ensembles(folder: RunFolder, study: Study) -> dict[str, dict[str, Combination]]:
-    """Return the trained combinations of a run.
+def load_ensembles(folder: RunFolder, study: Study) -> dict[str, dict[str, Fitted]]:
+    """Return what is fitted for the ensembles of a run.
 
     Raises RunError if one is missing.
     """
-    found = {}
+    found: dict[str, dict[str, Fitted]] = {}
     for name, ensemble in study.ensembles.items():
-        if ensemble.by == "trained":
+        if ensemble.by != "mean":
             path = folder.ensemble(name)
             if not path.is_file():
                 raise RunError(f"{path} is missing: bunchtrain run --resume {folder.path}")
             content = folder.json(str(path.relative_to(folder.path)))
-            found[name] = {t: Combination.from_dict(one) for t, one in content.items()}
+            kind = CutProfile if ensemble.flattens else Combination
+            found[name] = {target: kind.from_dict(one) for target, one in content.items()}
     return found

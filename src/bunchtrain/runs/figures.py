@@ -9,6 +9,7 @@ from bunchtrain.evaluation.key_table import Entry, Published, published
 from bunchtrain.evaluation.metrics.figure import Metrics
 from bunchtrain.evaluation.regression import measure_regression
 from bunchtrain.evaluation.seeds import over_seeds
+from bunchtrain.runs.independence import measure_independence
 from bunchtrain.runs.outcome import Outcome
 from bunchtrain.study import Ensemble, Member, Study, members
 
@@ -41,7 +42,8 @@ def _classes(outcome: Outcome, member: str, target: str) -> Metrics:
     if scores is None:
         return {}
     names = list(outcome.study.targets[target].classes or {})
-    return measure_classification(
+    independence = measure_independence(outcome, member, target)
+    return independence | measure_classification(
         scores,
         outcome.truth(target),
         outcome.weights,

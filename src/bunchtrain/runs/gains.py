@@ -25,7 +25,8 @@ def measure_gains(outcome: Outcome) -> Gains:
     best member is chosen for each figure. Of several targets the first with classes is taken.
     """
     study = outcome.study
-    if not study.ensembles:
+    ensembles = {name: one for name, one in study.ensembles.items() if not one.flattens}
+    if not ensembles:
         return {}
     target = study.evaluation.target or next(iter(outcome.classifiers))
     signal, names = signal_of(outcome, target)
@@ -40,10 +41,10 @@ def measure_gains(outcome: Outcome) -> Gains:
     curves = {name: roc(score, truth, outcome.weights) for name, score in scores.items()}
     best = {
         (name, figure): max(combined(one, members(study)), key=lambda m: read(curves[m]))
-        for name, one in study.ensembles.items()
+        for name, one in ensembles.items()
         for figure, read in readers.items()
     }
-    compared = {name: scores[name] for name in [*study.ensembles, *best.values()]}
+    compared = {name: scores[name] for name in [*ensembles, *best.values()]}
     spread = paired_bootstrap(compared, truth, outcome.weights, readers, seed=study.seed)
     gains: Gains = {}
     for (name, figure), member in best.items():

@@ -123,7 +123,8 @@ def _score_chunks(
         if select is not None:
             kept = as_mask(select(events), study.select or "")
         scores = score_columns(networks, events[kept])
-        scores |= ensemble_columns(Outcome(study, scores), combinations)
+        beside = {name: _flat(events[kept][name]) for name in _flattened(study)}
+        scores |= ensemble_columns(Outcome(study, scores | beside), combinations)
         yield {name: _spread(values, kept) for name, values in scores.items()}
 
 
@@ -134,6 +135,7 @@ def columns_needed(study: Study, source: Source, networks: Mapping[str, Artefact
     """
     available = source.fields()
     used = {name for network in networks.values() for name in network.columns}
+    used |= _flattened(study)
     texts = [study.select] if study.select else []
     texts += [text for name, text in study.define.items() if name in used]
     needed = {name for name in used if name not in study.define}
@@ -142,6 +144,11 @@ def columns_needed(study: Study, source: Source, networks: Mapping[str, Artefact
         if name not in available:
             raise DataError(f"the file has no column '{name}'{nearest(name, available)}")
     return sorted(needed)
+
+
+def _flattened(study: Study) -> set[str]:
+    """Return the columns on which a score's dependence is taken out."""
+    return {one.against for one in study.ensembles.values() if one.against and one.flattens}
 
 
 def _spread(values: NDArray[Any], kept: NDArray[np.bool_]) -> NDArray[np.float32]:

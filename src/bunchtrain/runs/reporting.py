@@ -20,8 +20,8 @@ from bunchtrain.runs.drawing import comparison_plots, importance_plot, input_plo
 from bunchtrain.runs.figures import published_of
 from bunchtrain.runs.folder import RunFolder
 from bunchtrain.runs.outcome import Outcome
+from bunchtrain.study import Ensemble, Study, combined, members
 from bunchtrain.study import Member as StudyMember
-from bunchtrain.study import Study, combined, members
 from bunchtrain.training.artefact import Artefact, load
 
 
@@ -91,13 +91,17 @@ def _member(
 
 
 def _ensembles(study: Study, metrics: Any, spent: dict[str, Cost]) -> Iterator[Member]:
-    how = {"mean": "Mean of the scores of", "trained": "Logistic regression on the logits of"}
-    short = {"mean": "mean of", "trained": "combination of"}
+    how = {
+        "mean": "Mean of the scores of",
+        "trained": "Logistic regression on the logits of",
+        "ddt": "Less a line along the column, of",
+        "quantile": "Less its quantile along the column, of",
+    }
     for name, ensemble in study.ensembles.items():
         chosen = combined(ensemble, members(study))
         yield Member(
             name=name,
-            model=f"{short[ensemble.by]} {len(chosen)} networks",
+            model=_short(ensemble, len(chosen)),
             metrics=metrics[name],
             options={how[ensemble.by]: ", ".join(chosen)},
             parameters=spent[name].parameters,
@@ -105,6 +109,12 @@ def _ensembles(study: Study, metrics: Any, spent: dict[str, Cost]) -> Iterator[M
             published=published_of(ensemble),
             remarks=ensemble.note,
         )
+
+
+def _short(ensemble: Ensemble, networks: int) -> str:
+    if ensemble.flattens:
+        return f"{ensemble.by} in {ensemble.against}"
+    return f"{'mean' if ensemble.by == 'mean' else 'combination'} of {networks} networks"
 
 
 def all_options(member: StudyMember) -> dict[str, Any]:

@@ -80,5 +80,5 @@ def predict_member(folder: RunFolder, study: Study, cache: EventCache, name: str
 
 def predicted_sets(study: Study) -> list[str]:
     """Return the sets whose scores are needed: what an ensemble is fitted on is not tested on."""
-    fitted = any(ensemble.by == "trained" for ensemble in study.ensembles.values())
+    fitted = any(ensemble.by != "mean" for ensemble in study.ensembles.values())
     return ["validation", "test"] if fitted else ["test"]

@@ -22,7 +22,7 @@ def ensembles_of(ensembles: dict[str, Ensemble], members: Collection[str]) -> di
     found = {}
     for name, ensemble in ensembles.items():
         kept = [part for part in combined(ensemble, members) if part in members]
-        if len(kept) > 1:
+        if len(kept) > (0 if ensemble.flattens else 1):
             found[name] = ensemble.model_copy(update={"of": kept if ensemble.of else []})
     return found
 
@@ -38,7 +38,9 @@ def check_ensembles(study: Study, members: Mapping[str, Member]) -> None:
             if part not in members:
                 hint = nearest(part, members) or f"; the members are {', '.join(members)}"
                 raise StudyError(f"{where}.of: there is no member '{part}'{hint}")
-        if len(set(combined(ensemble, members))) < max(2, len(ensemble.of)):
+        if ensemble.flattens:
+            _check_flattened(study, ensemble, where)
+        elif len(set(combined(ensemble, members))) < max(2, len(ensemble.of)):
             raise StudyError(f"{where}.of: an ensemble needs two or more different members")
         if not classified:
             raise StudyError(f"{where}: an ensemble needs a target with classes")
@@ -46,3 +48,11 @@ def check_ensembles(study: Study, members: Mapping[str, Member]) -> None:
             aims = {term.target for term in members[part].objective}
             if lacking := [target for target in classified if target not in aims]:
                 raise StudyError(f"{where}.of: '{part}' has no term on target '{lacking[0]}'")
+
+
+def _check_flattened(study: Study, ensemble: Ensemble, where: str) -> None:
+    if len(ensemble.of) != 1:
+        raise StudyError(f"{where}.of: '{ensemble.by}' changes the score of one member; name one")
+    if ensemble.against not in study.spectators:
+        hint = nearest(str(ensemble.against), study.spectators) or "; add it there"
+        raise StudyError(f"{where}.against: '{ensemble.against}' is no spectator{hint}")

@@ -182,16 +182,27 @@ class MemberOverrides(Strict):
 
 
 class Ensemble(Strict):
-    """Several networks as one: a row of its own among the figures."""
+    """A score made of those of members: a row of its own among the figures."""
 
     of: list[str] = Field([], description="Names of the members; all if unset.")
-    by: Literal["mean", "trained"] = Field(
+    by: Literal["mean", "trained", "ddt", "quantile"] = Field(
         "mean",
         description="Mean of their scores, or a logistic regression on the logarithms of the "
-        "scores, fitted on the validation set.",
+        "scores; or the score of one member less its cut of constant background efficiency along "
+        "the column `against`, a straight line (ddt) or any function (quantile). All but the mean "
+        "are fitted on the validation set.",
+    )
+    against: str | None = Field(None, description="Spectator, for ddt and quantile.")
+    efficiency: float = Field(
+        0.5, gt=0, lt=1, description="Signal efficiency of the cut, for ddt and quantile."
     )
     note: str = Field("", description="Printed beside its figures.")
     published: Published | None = Field(None, description="Published figures of this ensemble.")
+
+    @property
+    def flattens(self) -> bool:
+        """Whether it takes the dependence on a column out of one score."""
+        return self.by in ("ddt", "quantile")
 
 
 class Decorrelation(Strict):
@@ -291,7 +302,7 @@ class Study(Strict):
         "over them, its curves and its part in ensembles those of the first.",
     )
     ensembles: dict[str, Ensemble] = Field(
-        {}, description="Combinations of members; one set to null is left out."
+        {}, description="Scores made of those of members; one set to null is left out."
     )
     evaluation: Evaluation = Field(Evaluation(), description="What is measured.")
     systematics: dict[str, Part] = Field(

@@ -21,7 +21,7 @@ def plot_profile(
     label: str,
     weights: NDArray[Any] | None = None,
 ) -> Figure:
-    """Return the mean score in bins of a column with the error of the mean, a curve a network.
+    """Return the mean score or rank in bins of a column with its error, a curve a network.
 
     Args:
         scores: Network → (events,), of one class of events.
@@ -37,7 +37,7 @@ def plot_profile(
         mean, error = profile(score, values, edges, w)
         colour = COLOURS[number % len(COLOURS)]
         axes.errorbar(centres, mean, error, halves, fmt="o", ms=4, color=colour, label=name)
-    axes.set(xlabel=label, ylabel="Mean score of background", ylim=(0, None))
+    axes.set(xlabel=label, ylabel="Mean rank of background", ylim=(0, None))
     headroom(axes, 1.35)
     axes.legend(ncols=2, loc="upper center", fontsize=9)
     return figure

@@ -1,0 +1,79 @@
+"""Independence of a column: measured, drawn, and made by DDT on a finished run."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+import bunchtrain
+from bunchtrain.errors import StudyError
+
+SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "boosted_jets.parquet"
+DISCO = ["cross_entropy", {"name": "disco", "against": "jet_mass", "classes": ["qcd"]}]
+TABLE = {"name": "table", "features": ["jet_mass", "log(multiplicity)"]}
+CHANGES = {
+    "represent": TABLE,
+    "model": {"name": "dense_network", "widths": [16, 16]},
+    "training": {"epochs": 4, "batch_size": 128},
+    "members": {
+        "plain": {},
+        "disco": {"objective": DISCO, "scan": {"objective.1.weight": [1, 30]}},
+    },
+    "ensembles": {
+        "flat": {"of": ["plain"], "by": "ddt", "against": "jet_mass"},
+        "quantile": {"of": ["plain"], "by": "quantile", "against": "jet_mass"},
+    },
+    "evaluation": {
+        "decorrelation": {"against": "jet_mass", "edges": [0, 40, 80, 120, 160, 200, 300]}
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def run(tiny_study, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("independence")
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(tiny_study | CHANGES, sort_keys=False))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BUNCHTRAIN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield bunchtrain.run(path, runs=folder / "runs", jobs=1)
+
+
+def test_every_method_has_its_figure(run):
+    inverse = {name: figures["inverse_jsd_50"] for name, figures in run.metrics.items()}
+    assert list(inverse) == ["plain", "disco_1", "disco_30", "flat", "quantile"]
+    assert all(figure["value"] > 1 and figure["error"] > 0 for figure in inverse.values())
+    assert inverse["flat"]["value"] > inverse["plain"]["value"]
+    assert inverse["disco_30"]["value"] > inverse["plain"]["value"]
+
+
+def test_report_draws_rejection_against_independence(run):
+    page = run.folder.report_file.read_text()
+    assert "Background rejection against independence of jet_mass" in page
+    assert "Spectrum of jet_mass of the background before and after cuts" in page
+    assert "1/JSD at ε" in page
+
+
+def test_flat_scores_go_with_new_files(run, tmp_path):
+    output = tmp_path / "scores.parquet"
+    run.predict(str(SAMPLE), output)
+    scores, test = pd.read_parquet(output), pd.read_parquet(run.folder.predictions_file)
+    wanted = test.set_index("entry")[["flat_top", "quantile_top"]]
+    found = scores.loc[wanted.index, ["flat_top", "quantile_top"]]
+    assert (found - wanted).abs().to_numpy().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"of": ["plain", "disco_1"]}, "changes the score of one member; name one"),
+        ({"against": "jet_mas"}, "'jet_mas' is no spectator; did you mean 'jet_mass'"),
+    ],
+)
+def test_what_cannot_be_flattened_is_told(tiny_study, tmp_path, change, message):
+    flat = {**CHANGES["ensembles"]["flat"], **change}
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(tiny_study | CHANGES | {"ensembles": {"flat": flat}}))
+    with pytest.raises(StudyError, match=message):
+        bunchtrain.load(path)
