@@ -13,7 +13,7 @@ SMALL = ("select=event_id < 600", "training.epochs=1", "training.threads=1")
 
 def run(tmp_path, study, only, *changes):
     made = bunchtrain.load(study, SOURCE, *SMALL, *changes)
-    done = bunchtrain.run(made, runs=tmp_path, only=only)
+    done = bunchtrain.run(made, runs=tmp_path, only=only, jobs=1)
     return done, pq.read_table(done.folder.predictions_file)
 
 
