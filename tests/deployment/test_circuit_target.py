@@ -30,7 +30,7 @@ def test_a_network_goes_through_gates_and_onto_a_device(tmp_path):
     if lacking or pytest.importorskip("alkaid") is None:
         pytest.skip(f"not installed: {', '.join(lacking)}")
     given = events(10_000, seed=3)
-    given = ak.with_field(given, np.arange(10_000) % 2, "truth_jet")
+    given = ak.with_field(given, np.arange(10_000) % 2, "target_jet")
     parity = export(quantised(), make_target("circuit"), "circuit", given, tmp_path)
     compared = parity.agreements[0]
     assert (compared.events, compared.difference, compared.flipped) == (10_000, 0.0, 0)

@@ -66,7 +66,8 @@ def check_exports(study: Study) -> None:
         for name, member in members(study).items():
             made = task(study, member, Path(), Path())
             representation = parts.build("represent", *made.represent)
-            untrained = Artefact(made, representation, empty_network(made, representation).eval())
+            network = empty_network(made, representation).eval()
+            untrained = Artefact(made, representation, network, made.calibrations())
             try:
                 refuse(untrained, target, part.name)
             except ExportError as problem:
@@ -149,7 +150,8 @@ def _test_events(folder: RunFolder, study: Study, artefact: Artefact, limit: int
     place = folder.json("data.json").get("folder")
     there = place is not None and (Path(place) / "manifest.json").is_file()
     cache = EventCache.open(Path(place)) if there else event_cache(study)
-    columns = list(dict.fromkeys([*artefact.columns, "entry"]))
+    truth = [f"target_{name}" for name in artefact.task.targets]
+    columns = list(dict.fromkeys([*artefact.columns, "entry", *truth]))
     return _up_to(limit, cache.blocks("test", ROWS, columns=columns))
 
 

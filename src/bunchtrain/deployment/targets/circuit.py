@@ -78,7 +78,10 @@ class Circuit(Target):
         )
 
     def export(self, artefact: Artefact, events: ak.Array, folder: Path) -> Parity:
-        """Write the circuit, run the events through its gates and compare."""
+        """Write the circuit, run the events through its gates and compare.
+
+        Where the events have the class numbers, as `target_<name>`, accuracy and AUC are told.
+        """
         function = self._function(artefact)
         numbers, sample = _sample(artefact, function, events)
         names = [
@@ -153,7 +156,7 @@ def _summary(
 ) -> Summary:
     found = {}
     ((head, shape), *others) = artefact.task.targets.items()
-    classes, truth = list(shape.get("classes", ())), f"truth_{head}"
+    classes, truth = list(shape.get("classes", ())), f"target_{head}"
     if truth in events.fields and classes and not others:
         known = np.asarray(events[truth], np.int64)[numbers]
         found = {
