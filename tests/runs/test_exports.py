@@ -30,3 +30,9 @@ def test_an_export_that_cannot_be_is_refused_before_training_by_name(study_file,
     with pytest.raises(ExportError, match="model 'particle_net_light' cannot be"):
         bunchtrain.run(study, runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_calibrated_scores_are_refused_where_they_cannot_go(study_file, tmp_path):
+    study = load(study_file, "export=[cpp]", "calibrate=temperature")
+    with pytest.raises(ExportError, match="has no calibration of scores"):
+        bunchtrain.run(study, runs=tmp_path / "runs")

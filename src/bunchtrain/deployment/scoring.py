@@ -27,7 +27,7 @@ class ScoredNetwork(nn.Module):
         terms = [term for term, _ in artefact.task.objectives() if term.outputs]
         self.terms = nn.ModuleList(terms)
         self.targets = [term.target.name for term in terms]
-        self.calibrations = getattr(artefact, "calibrations", {})
+        self.calibrations = artefact.calibrations
 
     @property
     def names(self) -> dict[str, list[str]]:

@@ -32,6 +32,8 @@ def convert(artefact: Artefact, about: Mapping[str, str] | None = None) -> Progr
     model = artefact.network.model
     if hasattr(model, "draws"):
         raise Unsupported("its weights have a posterior, and one set of them is not its prediction")
+    if any(artefact.calibrations.values()):
+        raise Unsupported("the C++ runtime has no calibration of scores; leave 'calibrate' out")
     program = Program({"model": artefact.task.model[0], **(about or {})})
     needs = [name for name in artefact.network.needs if name != "lengths"]
     values = {name: _input(program, artefact, name) for name in needs}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ class Onnx(Target):
         if artefact.network.is_fitted:
             return None
         artefact.network.eval()
+        artefact = replace(artefact, calibrations={})  # they are not fitted yet
         try:
             program = self.trace(artefact)
         except ExportError as problem:
