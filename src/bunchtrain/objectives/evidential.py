@@ -1,7 +1,7 @@
 """Evidential regression: a distribution over Gaussians in one network (arXiv:1910.02600).
 
 The network gives γ, ν, α > 1 and β of a normal-inverse-gamma distribution of mean and variance. The
-value is then distributed as Student's t with 2α degrees of freedom about γ, of scale² β(1 + ν)/(να):
+value then follows Student's t with 2α degrees of freedom about γ, of scale² β(1 + ν)/(να):
 
 ℓ = ½ log(π/ν) − α log Ω + (α + ½) log((y − γ)² ν + Ω) + log[Γ(α)/Γ(α + ½)], Ω = 2β(1 + ν),
 

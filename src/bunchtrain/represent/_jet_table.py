@@ -14,7 +14,11 @@ from bunchtrain.columns.expression import Expression
 from bunchtrain.physics.packed import Floats, Ints, sum_by_jet
 from bunchtrain.represent._packed import Normalise
 from bunchtrain.represent._representation import Representation, Size
+from bunchtrain.represent.preprocessing.kept import kept
 from bunchtrain.represent.preprocessing.points import Points, needed
+
+#: Changes whenever the same options would give other observables.
+VERSION = 1
 
 
 class JetTable(Representation):
@@ -58,6 +62,12 @@ class JetTable(Representation):
         if self.where is not None:
             chosen &= points.evaluate(self.where) > 0
         lengths = sum_by_jet(chosen, points.lengths).astype(np.int64)
-        table = self.compute(momenta[chosen], lengths)
+        table = kept(self._recipe(), momenta[chosen], lengths, self.compute)
         table[~points.are_finite()] = np.nan
-        return {"table": torch.from_numpy(table.astype(np.float32))}
+        return {"table": torch.from_numpy(table)}
+
+    def _recipe(self) -> str:
+        """Return all that the observables depend on beside the momenta."""
+        aside = ("memory", "where", "normalise")
+        options = {k: repr(v) for k, v in sorted(vars(self).items()) if k not in aside}
+        return f"{type(self).__qualname__} {VERSION} {options}"
