@@ -33,6 +33,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "members.NAME.published": schema.Published,
     "ensembles.NAME": schema.Ensemble,
     "evaluation": schema.Evaluation,
+    "evaluation.decorrelation": schema.Decorrelation,
     "storage": schema.Storage,
 }
 PLACES = {model.__name__: place for place, model in SECTIONS.items()}
@@ -45,6 +46,7 @@ HEADINGS = {
     "engine": "Engines (`training.engine`)",
     "posterior": "Posteriors (`posterior`)",
     "calibrate": "Calibrations (`calibrate`)",
+    "systematic": "Systematic effects (`systematics`)",
     "export": "Export targets (`export`)",
 }
 TYPES = {
