@@ -234,3 +234,15 @@ def combined(inner):
 @given(st.recursive(ATOMS, combined, max_leaves=5))
 def test_any_tree_of_the_grammar_is_computed_or_refused(text):
     never_fails_otherwise(text)
+
+
+def test_random_numbers_belong_to_the_event_and_to_their_number():
+    numbers = ak.zip({"n": np.arange(20_000), "x": np.arange(20_000) / 7})
+    first, second = (ak.to_numpy(evaluate(f"random(n, {k})", numbers)) for k in (1, 2))
+    assert first.mean() == pytest.approx(0.5, abs=0.01)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.03
+    assert (ak.to_numpy(evaluate("random(n, 1)", numbers[50:60])) == first[50:60]).all()
+    z = ak.to_numpy(evaluate("random_normal(x)", numbers))
+    assert (z.mean(), z.std()) == pytest.approx((0, 1), abs=0.03)
+    with pytest.raises(ExpressionError, match="a column of one number an event"):
+        evaluate("random(Jet_pt)", EVENTS)

@@ -7,7 +7,8 @@ through, nothing is ever executed.
   `inf`, `nan`, `True`, `False`;
 * `+ - * / // % **`, `== != < <= > >=` (also chained), `in [1, 2]`, `and or not`, `& | ^ ~`;
 * functions of numbers: `log exp sqrt abs sin arctan2 clip(x, low, high) where(condition, a, b)
-  min(a, b) max(a, b) isfinite delta_phi` ...;
+  min(a, b) max(a, b) isfinite delta_phi` ...; `random(n)` in [0, 1) and `random_normal(n)` are
+  hashes of a column, the same in every run, others with another `random(n, 2)`;
 * along the list of an event: `sum mean min max count any all argmax argmin first`; the sum of an
   empty list is 0, its mean, minimum and maximum are NaN, its argmax −1;
 * `Jet_pt[0]` the first item, `Jet_pt[-1]` the last, `Jet_pt[argmax(Jet_btag)]` one by a number

@@ -9,10 +9,12 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
+from scipy.special import ndtri
 
 from bunchtrain.columns import expression_lists as along
 from bunchtrain.columns import expression_vectors as vectors
 from bunchtrain.columns.expression_lists import Problem, widen
+from bunchtrain.columns.hashing import hashed, uniform
 from bunchtrain.columns.reading.tidy import kind
 
 CONSTANTS: dict[str, float] = {"pi": np.pi, "inf": np.inf, "nan": np.nan}
@@ -67,6 +69,22 @@ def _clip(value: Any, lowest: Any, highest: Any) -> Any:
     return _scalar(np.minimum(np.maximum(numeric(value), numeric(lowest)), numeric(highest)))
 
 
+def _random(value: Any, number: Any = 0) -> Any:
+    """Return a number in [0, 1) that belongs to the value: its hash, the same in every run."""
+    if not isinstance(value, ak.Array) or value.ndim != 1:
+        raise Problem("random() needs a column of one number an event, as an event number")
+    if not isinstance(number, int):
+        raise Problem("the second argument of random() is a whole number")
+    plain = np.ascontiguousarray(ak.to_numpy(numeric(value)))
+    bits = plain.astype(np.float64) if plain.dtype.kind == "f" else plain.astype(np.int64)
+    return ak.Array(uniform(hashed(number, "random", bits.view(np.int64))))
+
+
+def _normal(value: Any, number: Any = 0) -> Any:
+    """Return a number of the normal distribution that belongs to the value."""
+    return ak.Array(ndtri(ak.to_numpy(_random(value, number)) + 2.0**-54))
+
+
 def _power(base: Any, exponent: Any) -> Any:
     return _scalar(np.power(_as_float(base), _as_float(exponent)))
 
@@ -104,6 +122,8 @@ FUNCTIONS: dict[str, Function] = {
     "p4": Function(vectors.four_vector, 0, 4, vectors.COORDINATES),
     "clip": Function(_clip, 3, 3),
     "where": Function(_where, 3, 3),
+    "random": Function(_random, 1, 2),
+    "random_normal": Function(_normal, 1, 2),
     "max": _one_or_two(along.maximum, np.maximum),
     "min": _one_or_two(along.minimum, np.minimum),
     "sum": Function(along.total),

@@ -58,6 +58,16 @@ TTH_EVENTS = {
     "particle_charge": "var * int8",
     "particle_kind": "var * int8",
 }
+RESONANCES = {
+    "event_id": "int64",
+    "is_signal": "bool",
+    "mass": "float32",
+    **{f"lepton_{name}": "float32" for name in ("pt", "eta", "phi")},
+    "missing_pt": "float32",
+    "missing_phi": "float32",
+    **{f"jet_{name}": "var * float32" for name in ("pt", "eta", "phi")},
+    "jet_is_b": "var * bool",
+}
 
 
 def to_table(events: ak.Array, fields: dict[str, str]) -> pa.Table:

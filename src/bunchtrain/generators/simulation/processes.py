@@ -46,6 +46,18 @@ def one_lepton(settings: tuple[str, ...], charge: int) -> Process:
     return Process((*settings, "24:onMode = off", *decays))
 
 
+def z_prime(mass: float) -> tuple[str, ...]:
+    """Return the settings of a Z′ of a mass in GeV that decays to tt̄, without γ* and Z."""
+    return (
+        "NewGaugeBoson:ffbar2gmZZprime = on",
+        "Zprime:gmZmode = 3",
+        f"32:m0 = {mass}",
+        f"32:mMin = {max(350.0, 0.5 * mass)}",
+        "32:onMode = off",
+        "32:onIfAny = 6",
+    )
+
+
 def w_prime(pt_min: float, pt_max: float) -> Process:
     """Return W′ → WZ, W → qq′ and Z → νν, whose W fill the window of pT in GeV."""
     settings = (
