@@ -50,6 +50,7 @@ def signal_roc(
     weights: NDArray[Any] | None,
     signal: int,
     against: Sequence[int] | None = None,
+    shares: Sequence[float] | None = None,
 ) -> Roc:
     """Return the ROC of a class against others, all of them if `against` is None.
 
@@ -59,11 +60,14 @@ def signal_roc(
         weights: (events,) or None for equal weights.
         signal: Index of the signal class.
         against: Indices of the background classes; events of others are left out.
+        shares: Of all classes but the signal, for the score ln p_S / Σ_k f_k p_k of all of them;
+            if None, the score is ln p_S / Σ p_k of the classes `against`.
     """
-    others = [k for k in range(scores.shape[1]) if k != signal] if against is None else against
+    every = [k for k in range(scores.shape[1]) if k != signal]
+    others = every if against is None else against
     chosen = np.isin(truth, [signal, *others])
     return roc(
-        discriminant(scores[chosen], signal, others),
+        discriminant(scores[chosen], signal, others if shares is None else every, shares),
         truth[chosen] == signal,
         None if weights is None else weights[chosen],
     )

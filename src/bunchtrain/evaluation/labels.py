@@ -25,7 +25,14 @@ _NAMES = {
     "pull_width": "Pull width",
 }
 
-_BELOW = ("significance_", "efficiency_at_", "calibration_error", "log_loss", "coverage_")
+_BELOW = (
+    "significance_",
+    "efficiency_at_",
+    "calibration_error",
+    "log_loss",
+    "coverage_",
+    "working_point_",
+)
 
 
 def label(name: str) -> str:
@@ -44,6 +51,9 @@ def label(name: str) -> str:
         return f"Coverage of {float(found[2]):g} % {kind}{versus}"
     if found := re.fullmatch(r"inverse_jsd_([\d.e-]+)", name):
         return f"1/JSD at ε_S = {float(found[1]) / 100:g}{versus}"
+    if found := re.fullmatch(r"working_point_([\d.]+)(_cut)?", name):
+        kind = "Cut on D" if found[2] else "1/ε"
+        return f"{kind} at ε_S = {float(found[1]) / 100:g}{versus}"
     if found := re.fullmatch(r"efficiency_at_([\d.e-]+)", name):
         return f"ε_S at ε_B = {float(found[1]) / 100:g}{versus}"
     return _NAMES.get(name, name.replace("_", " ")) + versus

@@ -37,6 +37,7 @@ from bunchtrain.evaluation.plots import (
 )
 from bunchtrain.evaluation.plots.style import FEW, bin_edges
 from bunchtrain.evaluation.report import Plot
+from bunchtrain.evaluation.working_points import shares
 from bunchtrain.runs.axes import axis_label
 from bunchtrain.runs.figures import published_of
 from bunchtrain.runs.folder import RunFolder
@@ -89,25 +90,28 @@ def _roc_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
 
 def _efficiency_plots(outcome: Outcome, target: str, variable: str) -> Iterator[Plot]:
     signal, names = signal_of(outcome, target)
-    truth, weights = outcome.truth(target), outcome.weights
-    values, wanted = outcome.columns[variable], outcome.study.evaluation.efficiencies[-1]
-    edges = bin_edges(values, 12)
-    kept: dict[str, BinnedEfficiency] = {}
-    mistagged: dict[str, BinnedEfficiency] = {}
+    truth, weights, study = outcome.truth(target), outcome.weights, outcome.study
+    values, wanted = outcome.columns[variable], study.evaluation.efficiencies[-1]
+    edges, given = bin_edges(values, 12), shares(names, signal, study.evaluation.fractions)
+    others = [k for k in range(len(names)) if k != signal]
+    found: dict[str, dict[str, BinnedEfficiency]] = {name: {} for name in names}
     for member, scores in _strongest(outcome, target).items():
-        cut = signal_roc(scores, truth, weights, signal).threshold_at(wanted)
-        others = [k for k in range(len(names)) if k != signal]
-        passed = discriminant(scores, signal, others) >= cut
-        for into, chosen in ((kept, truth == signal), (mistagged, truth != signal)):
-            into[member] = binned_efficiency(passed[chosen], values[chosen], edges, weights[chosen])
+        cut = signal_roc(scores, truth, weights, signal, shares=given).threshold_at(wanted)
+        passed = discriminant(scores, signal, others, given) >= cut
+        for k, name in enumerate(names):
+            kept = truth == k
+            found[name][member] = binned_efficiency(
+                passed[kept], values[kept], edges, weights[kept]
+            )
     at = f"at an overall ε_S of {wanted:g}"
     at += f", of the {FEW} of largest AUC" if len(outcome.taggers) > FEW else ""
     label = axis_label(variable)
-    yield Plot(f"Signal efficiency against {variable}, {at}.", plot_efficiency(kept, label))
-    yield Plot(
-        f"Background efficiency against {variable}, {at}.",
-        plot_efficiency(mistagged, label, log=True),
-    )
+    drawn = plot_efficiency(found.pop(names[signal]), label)
+    yield Plot(f"Signal efficiency against {variable}, {at}.", drawn)
+    for name, curves in found.items():
+        which = "Background efficiency" if len(found) == 1 else f"Efficiency for {name}"
+        drawn = plot_efficiency(curves, label, log=True)
+        yield Plot(f"{which} against {variable}, {at}.", drawn)
 
 
 def _strongest(outcome: Outcome, target: str) -> dict[str, NDArray[np.float32]]:

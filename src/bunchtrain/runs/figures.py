@@ -11,6 +11,7 @@ from bunchtrain.evaluation.regression import measure_regression
 from bunchtrain.evaluation.seeds import over_seeds
 from bunchtrain.runs.independence import measure_independence
 from bunchtrain.runs.outcome import Outcome
+from bunchtrain.runs.working_points import measure_working_points
 from bunchtrain.study import Ensemble, Member, Study, members
 
 
@@ -42,8 +43,9 @@ def _classes(outcome: Outcome, member: str, target: str) -> Metrics:
     if scores is None:
         return {}
     names = list(outcome.study.targets[target].classes or {})
-    independence = measure_independence(outcome, member, target)
-    return independence | measure_classification(
+    beside = measure_independence(outcome, member, target)
+    beside |= measure_working_points(outcome, member, target)
+    return beside | measure_classification(
         scores,
         outcome.truth(target),
         outcome.weights,

@@ -20,6 +20,7 @@ from bunchtrain.runs.drawing import comparison_plots, importance_plot, input_plo
 from bunchtrain.runs.figures import published_of
 from bunchtrain.runs.folder import RunFolder
 from bunchtrain.runs.outcome import Outcome
+from bunchtrain.runs.working_points import working_point_tables
 from bunchtrain.study import Ensemble, Study, combined, members
 from bunchtrain.study import Member as StudyMember
 from bunchtrain.training.artefact import Artefact, load
@@ -50,7 +51,10 @@ def make_report(folder: RunFolder) -> Report:
         references=study.references,
         members=[*rows, *_ensembles(study, metrics, spent)],
         plots=plots,
-        tables=gain_tables(folder.json("gains.json")),
+        tables=[
+            *working_point_tables(outcome, metrics),
+            *gain_tables(folder.json("gains.json")),
+        ],
         data=data_tables(folder.json("data.json")),
         data_facts=data_facts(folder),
         inputs=list(_inputs(folder, outcome, networks)),

@@ -146,6 +146,7 @@ def check_parts(study: Study) -> None:
         parts.validate("systematic", part.name, part.options, f"systematics.{name}")
     check_ensembles(study, members(study))
     _check_classes(study)
+    _check_fractions(study)
     measured = study.evaluation.decorrelation
     if measured is not None and measured.against not in study.spectators:
         hint = nearest(measured.against, study.spectators) or "; add it there"
@@ -169,3 +170,20 @@ def _check_classes(study: Study) -> None:
         raise StudyError(f"evaluation.target: there is no target '{evaluation.target}'{hint}")
     if study.weights.balance and not classed:
         raise StudyError("weights.balance needs a target with classes")
+
+
+def _check_fractions(study: Study) -> None:
+    evaluation = study.evaluation
+    classed = {
+        name: list(target.classes) for name, target in study.targets.items() if target.classes
+    }
+    if not evaluation.fractions or not classed:
+        return
+    names = classed.get(evaluation.target or "", next(iter(classed.values())))
+    signal = evaluation.signal if evaluation.signal in names else names[-1]
+    others = [name for name in names if name != signal]
+    total = sum(evaluation.fractions.values())
+    if set(evaluation.fractions) != set(others) or abs(total - 1) > 1e-6:
+        raise StudyError(
+            f"evaluation.fractions: give one for each of {', '.join(others)}, which add up to 1"
+        )

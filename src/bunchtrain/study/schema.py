@@ -234,6 +234,14 @@ class Evaluation(Strict):
     mistags: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
         [0.01], description="Background efficiencies at which ε_S is quoted."
     )
+    working_points: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [],
+        description="Signal efficiencies at which the report tabulates the rejection of each other "
+        "class by one cut on ln p_S / Σ f_k p_k.",
+    )
+    fractions: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        {}, description="f_k of each other class in that score, which add up to 1; equal if unset."
+    )
     against: list[str] = Field([], description="Spectators against which the efficiency is drawn.")
     decorrelation: Decorrelation | None = Field(
         None, description="Measures 1/JSD and draws what cuts do to the background's spectrum."

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from bunchtrain.evaluation.metrics.efficiency import Floats
 
 
-def discriminant(scores: NDArray[Any], signal: int, against: Sequence[int]) -> Floats:
-    """Return log(p_signal / Σ p_against), (events,).
+def discriminant(
+    scores: NDArray[Any], signal: int, against: Sequence[int], shares: Sequence[float] | None = None
+) -> Floats:
+    """Return log(p_signal / Σ_k f_k p_k), (events,).
 
     It orders events as p_S/(p_S + p_B) does (arXiv:2202.03772), but keeps apart those whose
     p_S is 1 within single precision.
@@ -20,10 +22,12 @@ def discriminant(scores: NDArray[Any], signal: int, against: Sequence[int]) -> F
     Args:
         scores: (events, classes) probabilities.
         signal: Column of the signal class.
-        against: Columns of the background classes.
+        against: Columns of the background classes, k.
+        shares: f_k of these classes; 1 each if None.
     """
     probabilities = np.asarray(scores, np.float64)
     tiny = np.finfo(np.float64).tiny
-    background = probabilities[:, list(against)].sum(axis=1)
+    others = probabilities[:, list(against)]
+    background = others.sum(axis=1) if shares is None else others @ np.asarray(shares)
     ratio = np.log(np.maximum(probabilities[:, signal], tiny))
     return np.asarray(ratio - np.log(np.maximum(background, tiny)), np.float64)
