@@ -61,6 +61,8 @@ class Image(Representation):
         wanted = {"centred": centre, "upright": rotate, "flipped": flip}
         self.steps = [getattr(steps, name) for name, on in wanted.items() if on]
         self.crop, self.unit, self.normalise = crop, unit, normalise
+        turned = ", turned" if rotate else ""
+        self.axes = (f"Δη{turned}", f"Δφ{turned}")  # labels of columns and rows
 
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns that it reads; DataError names the nearest to a missing one."""
@@ -70,6 +72,11 @@ class Image(Representation):
     def sizes(self) -> dict[str, Size]:
         """Return (channels, rows, columns)."""
         return {"image": (len(self.channels), self.pixels, self.pixels)}
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Return the ends of the image in η and in φ, from the middle of the jet."""
+        return (-self.width / 2, self.width / 2, -self.width / 2, self.width / 2)
 
     @property
     def names(self) -> dict[str, list[str]]:

@@ -19,6 +19,7 @@ from bunchtrain.runs.costs import Cost, costs
 from bunchtrain.runs.drawing import comparison_plots, importance_plot, input_plot, member_plots
 from bunchtrain.runs.figures import published_of
 from bunchtrain.runs.folder import RunFolder
+from bunchtrain.runs.image_plots import image_plots
 from bunchtrain.runs.outcome import Outcome
 from bunchtrain.runs.working_points import working_point_tables
 from bunchtrain.study import Ensemble, Study, combined, members
@@ -141,7 +142,8 @@ def _inputs(folder: RunFolder, outcome: Outcome, networks: dict[str, Artefact]) 
         return []
     different = {yaml.safe_dump(n.task.represent): n for n in networks.values()}
     plots = [input_plot(network, cache, target) for network in different.values()]
-    return [plot for plot in plots if plot is not None]
+    found = [plot for plot in plots if plot is not None]
+    return [*found, *image_plots(outcome, networks, cache, target)]
 
 
 def data_tables(data: dict[str, Any]) -> list[Table]:

@@ -8,6 +8,7 @@ from bunchtrain.evaluation.plots.coverage import plot_coverage
 from bunchtrain.evaluation.plots.decorrelation import Decorrelated, plot_decorrelation
 from bunchtrain.evaluation.plots.deviation import plot_deviation
 from bunchtrain.evaluation.plots.efficiency import plot_efficiency
+from bunchtrain.evaluation.plots.images import plot_images
 from bunchtrain.evaluation.plots.importance import plot_importance
 from bunchtrain.evaluation.plots.inputs import plot_inputs
 from bunchtrain.evaluation.plots.profile import plot_profile
@@ -36,6 +37,7 @@ __all__ = [
     "plot_decorrelation",
     "plot_deviation",
     "plot_efficiency",
+    "plot_images",
     "plot_importance",
     "plot_inputs",
     "plot_linearity",
