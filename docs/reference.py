@@ -49,6 +49,8 @@ HEADINGS = {
     "systematic": "Systematic effects (`systematics`)",
     "export": "Export targets (`export`)",
 }
+#: Key of a study → the kind of its parts, where it has another name.
+KINDS = {"systematics": "systematic"}
 TYPES = {
     "integer": "whole number",
     "number": "number",
@@ -179,7 +181,7 @@ def keys(place: str, model: type[BaseModel]) -> Iterator[str]:
     for name, value in found["properties"].items():
         what = type_of(value)
         if "part" in what.split():
-            what = f"[{name}](parts.md#{anchor(HEADINGS[name])})"
+            what = f"[{name}](parts.md#{anchor(HEADINGS[KINDS.get(name, name)])})"
         default = default_of(value, name in found.get("required", []))
         rows.append((f"`{name}`", what, default, value.get("description", "")))
     yield from table(["key", "value", "default", "meaning"], rows)
