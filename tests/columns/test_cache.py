@@ -265,3 +265,17 @@ def test_unknown_columns_and_sets_are_refused(cache):
         cache.blocks("train", 10, columns=["numbr"])
     with pytest.raises(DataError, match="no 'valid'; did you mean 'validation'"):
         cache.blocks("valid", 10)
+
+
+def test_a_condition_leaves_events_out_of_training_alone(sharded):
+    chosen = sharded.where("number % 2 == 0")
+    for split in ("train", "validation"):
+        wanted = [n for n in everything(sharded, split).number if n % 2 == 0]
+        for order in (None, 3):
+            found = everything(chosen, split, order=order, columns=["log_pt"])
+            assert found.fields[0] == "log_pt"
+            assert len(found) == chosen.rows[split] == len(wanted)
+        assert everything(chosen, split).number.tolist() == wanted
+    assert chosen.rows["test"] == sharded.rows["test"]
+    with pytest.raises(DataError, match="the cache has no 'numbr'; did you mean 'number'"):
+        sharded.where("numbr > 2")

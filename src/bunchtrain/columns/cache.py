@@ -11,9 +11,9 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,13 @@ import awkward as ak
 from filelock import FileLock
 
 from bunchtrain.columns.cache_builder import MANIFEST, SETS, write_cache
+from bunchtrain.columns.expression import Expression, as_mask
 from bunchtrain.columns.recipe import VERSION, Recipe
 from bunchtrain.columns.shuffling import Shards, blocks_of
 from bunchtrain.errors import DataError, MachineError, nearest
+
+#: Events read at once to count those that fulfil a condition.
+_ROWS = 65536
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class EventCache:
 
     folder: Path
     manifest: dict[str, Any]
+    conditions: Mapping[str, Expression] = field(default_factory=dict)
 
     @classmethod
     def build(
@@ -111,6 +116,18 @@ class EventCache:
         }
         return EventCache(self.folder, {**self.manifest, **changes})
 
+    def where(self, condition: str) -> EventCache:
+        """Return the cache with the training and validation events that fulfil a condition.
+
+        They are read with the others and left out; `class_counts` stay those of all. Raises
+        DataError for a column that the cache lacks.
+        """
+        chosen = Expression(condition)
+        conditions = dict.fromkeys(("train", "validation"), chosen)
+        kept = EventCache(self.folder, self.manifest, conditions)
+        rows = {s: sum(map(len, kept.blocks(s, _ROWS, columns=chosen.columns))) for s in conditions}
+        return replace(kept, manifest={**self.manifest, "rows": self.rows | rows})
+
     def blocks(
         self,
         split: str,
@@ -125,16 +142,26 @@ class EventCache:
         the machine; without, as they lie on disk. Memory holds one buffer of about 16 MB.
         Raises DataError for an unknown set or column.
         """
-        for word, known in [(split, SETS), *((name, self.fields) for name in columns or ())]:
-            if word not in known:
-                raise DataError(f"the cache has no '{word}'{nearest(word, known)}")
+        if split not in SETS:
+            raise DataError(f"the cache has no '{split}'{nearest(split, SETS)}")
         shards = self.manifest["shards"][split]
         paths = [self.folder / shard["file"] for shard in shards]
-        wanted = self.fields if columns is None else columns
+        wanted, condition = list(columns or self.fields), self.conditions.get(split)
+        wanted += [n for n in condition.columns if n not in wanted] if condition else []
+        self._check(wanted)
         table = Shards(paths, [shard["rows"] for shard in shards], wanted)
         if order is None:
-            return blocks_of(rows, table.in_order())
-        return blocks_of(rows, table.shuffled(order, self.manifest["run"], self.manifest["buffer"]))
+            pieces = table.in_order()
+        else:
+            pieces = table.shuffled(order, self.manifest["run"], self.manifest["buffer"])
+        if condition is not None:
+            pieces = (p[as_mask(condition(p), condition.text)] for p in pieces)
+        return blocks_of(rows, pieces)
+
+    def _check(self, columns: Collection[str]) -> None:
+        for name in columns:
+            if name not in self.fields:
+                raise DataError(f"the cache has no '{name}'{nearest(name, self.fields)}")
 
 
 def _is_complete(folder: Path) -> bool:

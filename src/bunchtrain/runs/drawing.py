@@ -43,6 +43,7 @@ from bunchtrain.runs.figures import published_of
 from bunchtrain.runs.folder import RunFolder
 from bunchtrain.runs.independence import independence_plots
 from bunchtrain.runs.outcome import Outcome, signal_of
+from bunchtrain.runs.parameters import parameter_plots
 from bunchtrain.runs.uncertainty_plots import coverage_plots, deviation_plots
 from bunchtrain.study import members
 from bunchtrain.training.artefact import Artefact
@@ -56,6 +57,7 @@ def comparison_plots(outcome: Outcome) -> Iterator[Plot]:
     for target in outcome.classifiers:
         yield from _roc_plots(outcome, target)
         yield from independence_plots(outcome, target)
+        yield from parameter_plots(outcome, target)
         yield from deviation_plots(outcome, target)
     for target in outcome.regressions:
         yield from _regression_plots(outcome, target)

@@ -9,6 +9,7 @@ from typing import Any
 
 from bunchtrain import parts
 from bunchtrain.columns.cache import EventCache
+from bunchtrain.columns.expression import Expression
 from bunchtrain.columns.recipe import Recipe
 from bunchtrain.columns.source import Source
 from bunchtrain.errors import DataError, StudyError
@@ -107,6 +108,12 @@ def objective_columns(study: Study) -> list[str]:
     return sorted({name for made in tasks for name in made.spectators})
 
 
+def _chosen_by(study: Study) -> set[str]:
+    """Return the columns by which networks choose what they are trained on."""
+    texts = [member.training.select for member in members(study).values()]
+    return set().union(*(Expression(text).columns for text in texts if text))
+
+
 def recipe(study: Study, source: Source) -> Recipe:
     """Return what the study asks of its events.
 
@@ -121,7 +128,7 @@ def recipe(study: Study, source: Source) -> Recipe:
         weights=study.weights.model_dump(),
         split={"name": study.split.name, **study.split.options},
         columns=representation_columns(study, available),
-        spectators=sorted({*study.spectators, *objective_columns(study)}),
+        spectators=sorted({*study.spectators, *objective_columns(study), *_chosen_by(study)}),
         seed=study.seed,
     )
 

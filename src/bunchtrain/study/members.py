@@ -148,11 +148,14 @@ def check_parts(study: Study) -> None:
     _check_classes(study)
     _check_fractions(study)
     measured = study.evaluation.decorrelation
-    if measured is not None and measured.against not in study.spectators:
-        hint = nearest(measured.against, study.spectators) or "; add it there"
-        raise StudyError(
-            f"evaluation.decorrelation.against: '{measured.against}' is no spectator{hint}"
-        )
+    _check_spectator(study, "decorrelation.against", measured and measured.against)
+    _check_spectator(study, "parameter", study.evaluation.parameter)
+
+
+def _check_spectator(study: Study, key: str, name: str | None) -> None:
+    if name is not None and name not in study.spectators:
+        hint = nearest(name, study.spectators) or "; add it there"
+        raise StudyError(f"evaluation.{key}: '{name}' is no spectator{hint}")
 
 
 def _check_classes(study: Study) -> None:

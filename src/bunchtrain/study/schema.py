@@ -120,6 +120,11 @@ class Training(Strict):
     events: int | None = Field(
         None, ge=1, description="Use only so many events of the training set; all if unset."
     )
+    select: Expression | None = Field(
+        None,
+        description="Train and validate only on those of these events that fulfil this "
+        "condition, in which true and false are 1 and 0; the test set stays whole.",
+    )
     batch_size: int = Field(256, ge=1, description="Events in a global batch, of all workers.")
     learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
     optimiser: Literal["adam", "adamw", "radam", "sgd"] = Field("adam", description="Optimiser.")
@@ -243,6 +248,11 @@ class Evaluation(Strict):
         {}, description="f_k of each other class in that score, which add up to 1; equal if unset."
     )
     against: list[str] = Field([], description="Spectators against which the efficiency is drawn.")
+    parameter: str | None = Field(
+        None,
+        description="Spectator that is the parameter of a parameterised network: the AUC is drawn "
+        "at each of its values.",
+    )
     decorrelation: Decorrelation | None = Field(
         None, description="Measures 1/JSD and draws what cuts do to the background's spectrum."
     )

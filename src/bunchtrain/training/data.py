@@ -44,6 +44,8 @@ class Data(LightningDataModule):
         self.cache = EventCache.open(Path(task.cache))
         if task.settings.get("events"):
             self.cache = self.cache.first("train", task.settings["events"])
+        if task.settings.get("select"):
+            self.cache = self.cache.where(task.settings["select"])
         seen = [name for name in self.cache.fields if not _is_made(name)]
         self.representation, columns = task.representation(seen)
         self.task = replace(task, columns=columns)
@@ -54,7 +56,9 @@ class Data(LightningDataModule):
         self.block = BLOCK
         for split in ("train", "validation"):
             if not self.cache.rows[split]:
-                raise DataError(f"the {split} set is empty; change 'split' or 'select'")
+                raise DataError(
+                    f"the {split} set is empty; change 'split', 'select' or 'training.select'"
+                )
 
     def load(self) -> list[Batch]:
         """Hold what fits the memory; return training blocks to fit the normalisation on.
