@@ -224,6 +224,7 @@ def fetch(
 app.command()(export)
 app.command()(statistics.shift)
 app.command()(statistics.workspace)
+app.command()(statistics.reweight)
 
 
 def main() -> NoReturn:

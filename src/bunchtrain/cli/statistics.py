@@ -1,4 +1,4 @@
-"""Commands at the end of an analysis: systematic shifts and binned likelihoods."""
+"""Commands at the end of an analysis: systematic shifts, binned likelihoods, reweighting."""
 
 from __future__ import annotations
 
@@ -44,6 +44,22 @@ def workspace(
     found = workspaces(api.open_run(run), sizes(by or []), rates, bins)
     out.print(found)
     out.print(f"Workspaces: {run}/workspaces", soft_wrap=True)
+
+
+def reweight(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="A run, or runs of different folds.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Weights as out.root or out.parquet.")
+    ] = None,
+) -> None:
+    """Weight one class to look like the signal class; tell how well it does."""
+    from bunchtrain import runs as api
+    from bunchtrain.runs.reweighting import reweight as measure
+
+    out.print(measure([api.open_run(run) for run in runs], output))
+    out.print(f"Closure of each input: {runs[0]}/closure.svg", soft_wrap=True)
 
 
 def sizes(words: list[str]) -> dict[str, float | None]:

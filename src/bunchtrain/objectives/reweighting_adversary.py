@@ -1,0 +1,93 @@
+"""Weights that make simulation look like data, learnt against a discriminator.
+
+The output f of an event is the logarithm of its weight, w = e^f / ⟨e^f⟩ with the mean over the
+simulation of a batch. A discriminator d(z) of columns z tells weighted simulation from data,
+
+    min_d max_f  ⟨w BCE(d(z), 0)⟩_simulation + ⟨BCE(d(z), 1)⟩_data,
+
+which ends where it cannot: at w = p_data(z) / p_simulation(z), the ratio that a classifier gives as
+p/(1 − p) (arXiv:1907.08209). Both learn in the same step, the gradient that f gets being reversed
+(arXiv:1505.07818). The value of the term is what the discriminator knows, ln 2 − BCE in nats.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bunchtrain.batch import Batch
+from bunchtrain.errors import DataError, StudyError
+from bunchtrain.objectives._gather import everywhere
+from bunchtrain.objectives._objective import TargetShape
+from bunchtrain.objectives._targets import class_numbers
+from bunchtrain.objectives.adversary import reversed_gradient
+from bunchtrain.objectives.binary_cross_entropy import BinaryCrossEntropy
+
+
+class ReweightingAdversary(BinaryCrossEntropy):
+    """Weights p/(1 − p) of the first class, learnt against a discriminator (arXiv:1505.07818).
+
+    The first class of the target is simulation, the second data. Scores are those of a classifier:
+    `bunchtrain reweight` makes weights of either.
+
+    Args:
+        against: columns that the discriminator looks at.
+        widths: of its hidden layers.
+        strength: factor on the gradient that the weights get, beside the discriminator's own.
+    """
+
+    def __init__(
+        self,
+        target: TargetShape,
+        *,
+        against: list[str],
+        widths: tuple[int, ...] = (64, 64),
+        strength: float = 1.0,
+    ) -> None:
+        super().__init__(target)
+        if not against or min(widths, default=1) < 1 or not strength > 0:
+            raise StudyError(
+                "objective 'reweighting_adversary': give columns 'against', widths of at least 1 "
+                "and a strength above 0"
+            )
+        self.against, self.strength = list(against), strength
+        layers: list[nn.Module] = [nn.BatchNorm1d(len(against), affine=False)]
+        with torch.random.fork_rng(devices=[]):  # the network begins as it would without
+            for before, width in zip((len(against), *widths), widths, strict=False):
+                layers += [nn.Linear(before, width), nn.ReLU()]
+            last = (len(against), *widths)[-1]
+            self.discriminator = nn.Sequential(*layers, nn.Linear(last, 1))
+
+    @property
+    def spectators(self) -> tuple[str, ...]:
+        """The columns."""
+        return tuple(self.against)
+
+    def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
+        """Return the terms (batch,), shown as the discriminator's knowledge."""
+        data = class_numbers(batch, self.target) == 1
+        log_weight = outputs[self.target.name].float().squeeze(1)
+        weight = reversed_gradient(self._normalised(log_weight, data), torch.tensor(self.strength))
+        seen = self.discriminator(self._columns(batch)).squeeze(1)
+        loss = functional.binary_cross_entropy_with_logits(seen, data.float(), reduction="none")
+        terms = torch.where(data, loss, weight * loss)
+        return terms + (math.log(2) - 2 * terms).detach()
+
+    def _columns(self, batch: Batch) -> Tensor:
+        for name in self.against:
+            if name not in batch.spectators:
+                raise DataError(
+                    f"the batch has no spectator '{name}'; it has {list(batch.spectators)}"
+                )
+        return torch.stack([batch.spectators[name] for name in self.against], 1)
+
+    def _normalised(self, log_weight: Tensor, data: Tensor) -> Tensor:
+        """Return e^f over its mean among the simulation of all workers' events, (batch,)."""
+        rows = everywhere(torch.stack([log_weight, data.to(log_weight)], 1))
+        simulated = rows[rows[:, 1] < 0.5, 0]
+        if not len(simulated):
+            return torch.ones_like(log_weight)
+        return (log_weight - simulated.logsumexp(0) + math.log(len(simulated))).exp()
