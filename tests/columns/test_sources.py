@@ -34,6 +34,17 @@ def types_are_kept(source):
         assert str(chunk[name].type).partition(" * ")[2] == kind
 
 
+def test_columns_that_files_lack_are_filled(tmp_path):
+    pq.write_table(pa.table({"x": [1, 2], "kind": ["a", "b"]}), tmp_path / "new.parquet")
+    pq.write_table(pa.table({"x": [3]}), tmp_path / "old.parquet")
+    for order in (["new", "old"], ["old", "new"]):
+        files = [str(tmp_path / f"{name}.parquet") for name in order]
+        source = Files(files=files, fill={"kind": ""})
+        assert sorted(ak.to_list(read(source, ["x", "kind"]).kind)) == ["", "a", "b"]
+        assert source.fields()["kind"] == "string"
+        assert source.fingerprint() != Files(files=files).fingerprint()
+
+
 @pytest.fixture
 def folder(tmp_path):
     for name, low in (("ttbar_1", 0), ("ttbar_2", 3), ("qcd", 6)):

@@ -25,7 +25,8 @@ class Files(Source):
 
     `files` are paths, globs, `file.root:tree` or addresses as `https://…`, with `~` and `$NAME`
     replaced. `add` makes columns from the files' names: `{label: {"ttbar*.root": 1, "*": 0}}`,
-    the first pattern that fits counts. `names` and `header` are for CSV without a header.
+    the first pattern that fits counts. `fill` gives the value of columns that some of the files
+    lack: `{genweight: 1.0}`. `names` and `header` are for CSV without a header.
     """
 
     def __init__(
@@ -37,9 +38,11 @@ class Files(Source):
         names: list[str] | None = None,
         header: bool | None = None,
         add: dict[str, dict[str, Value]] | None = None,
+        fill: dict[str, Value] | None = None,
     ) -> None:
         self._files, self._tree, self._format = files, tree, format
         self._names, self._header, self._add = names, header, add or {}
+        self._fill = fill or {}
         self._found: list[tuple[str, str | None]] | None = None
         self._first: Table | None = None
 
@@ -52,13 +55,16 @@ class Files(Source):
 
     def fingerprint(self) -> str:
         """Return a hash of the options and of every file's size, time and ends."""
-        options = [self._tree, self._format, self._names, self._header, self._add]
+        options: list[object] = [self._tree, self._format, self._names, self._header, self._add]
+        options += [self._fill] if self._fill else []
         told = [[fingerprint(path), tree] for path, tree in self.paths]
         return hashlib.sha256(json.dumps([options, told]).encode()).hexdigest()
 
     def fields(self) -> dict[str, str]:
         """Return column → type, of the first file and of what is added."""
-        return {**self.table(0).fields, **{name: str(kind) for name, kind in self._added_types()}}
+        filled = {name: str(ak.Array([value]).type.content) for name, value in self._fill.items()}
+        added = {name: str(kind) for name, kind in self._added_types()}
+        return {**filled, **self.table(0).fields, **added}
 
     def _added_types(self) -> Iterator[tuple[str, str]]:
         yield "file_number", "int64"
@@ -89,7 +95,9 @@ class Files(Source):
         for name in self._add.keys() & set(columns):
             self._check_add(name)
         for number in range(len(self.paths)):
-            for chunk in self.table(number).chunks(stored, rows):
+            table = self.table(number)
+            there = [name for name in stored if name in table.fields or name not in self._fill]
+            for chunk in table.chunks(there, rows):
                 yield self._with_added(chunk, list(columns), number)
 
     def _check_add(self, name: str) -> None:
@@ -106,6 +114,8 @@ class Files(Source):
                 parts[column] = ak.Array(np.full(entries, number, dtype=np.int64))
             elif column in self._add:
                 parts[column] = self._constant(column, number, entries)
+            elif column not in chunk.fields:
+                parts[column] = ak.Array([self._fill[column]])[np.zeros(entries, np.int64)]
             else:
                 parts[column] = chunk[column]
         return ak.zip(parts, depth_limit=1) if parts else chunk
