@@ -9,23 +9,20 @@ each has a bit that says whether it is taken. Φ stands in the circuit once for 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from bunchtrain.models.layers.packing import is_point, segment_ids, segment_sum, starts
-from bunchtrain.models.layers.quantised.arithmetic import Arithmetic, Integers
-from bunchtrain.models.layers.quantised.linear import Formats, QuantisedLinear
-from bunchtrain.models.layers.quantised.model import QuantisedModel
+from bunchtrain.models.layers.packing import segment_sum
+from bunchtrain.models.layers.quantised.arithmetic import Arithmetic
+from bunchtrain.models.layers.quantised.linear import Formats, perceptron, rectified
+from bunchtrain.models.layers.quantised.particles import QuantisedParticles
 from bunchtrain.models.layers.quantised.quantiser import Quantiser
 from bunchtrain.models.layers.quantised.weights import Granularity, Kind
 
 
-class QuantisedParticleFlowNetwork(QuantisedModel):
+class QuantisedParticleFlowNetwork(QuantisedParticles):
     """Particle flow network in fixed-point numbers (arXiv:1810.05165, 2405.00645).
 
     Args:
@@ -68,75 +65,35 @@ class QuantisedParticleFlowNetwork(QuantisedModel):
         budget: float | None = None,
     ) -> None:
         learned = weights == "learned"
-        super().__init__(beta if learned else (0.0, 0.0), rise, quantised_from, budget)
         beyond: Literal["WRAP", "SAT"] = "SAT" if overflow == "saturate" else "WRAP"
         formats = Formats(weights, bits, activation_bits or bits, granularity, 0, beyond)
         shape = (1,) if granularity == "layer" else (features,)
-        self.features, self.particles = features, particles
-        self.input: Quantiser = Quantiser(shape, True, input_bits, learned, input_integer, "SAT")
-        self.phi: Sequence[QuantisedLinear] = _rectified([features, *phi], formats)
-        hidden = _rectified([[features, *phi][-1], *f], formats)
-        last = QuantisedLinear([features, *phi, *f][-1], outputs, formats)
-        self.f: Sequence[QuantisedLinear] = hidden.append(last)
+        super().__init__(
+            particles,
+            features,
+            Quantiser(shape, True, input_bits, learned, input_integer, "SAT"),
+            beta=beta if learned else (0.0, 0.0),
+            rise=rise,
+            quantised_from=quantised_from,
+            budget=budget,
+        )
+        self.phi = rectified([features, *phi], formats)
+        self.f = perceptron([[features, *phi][-1], *f], outputs, formats)
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs) from `features` (points, feature) and `lengths` (batch,)."""
-        taken, counts = self._first(features, lengths)
-        x: Tensor = self.input(taken)
-        for layer in self.phi:
-            x = layer(x)
-        x = segment_sum(x, counts)
-        for layer in self.f:
-            x = layer(x)
-        return x
-
-    def _first(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the first particles of each event, and how many there are."""
-        points = len(features)
-        first = starts(lengths)[segment_ids(lengths, points)]
-        place = torch.arange(points, device=features.device) - first
-        return features[place < self.particles], lengths.clamp(max=self.particles)
+        x, counts = self.first(features, lengths)
+        outputs: Tensor = self.f(segment_sum(self.phi(x), counts))
+        return outputs
 
     def bit_operations(self) -> Tensor:
         """Return EBOPs; those of Φ count once for each place."""
-        widths, total = self.input.widths, torch.zeros(())
-        for layer in self.phi:
-            total = total + self.particles * layer.bit_operations(widths)
-            widths = layer.output.widths if layer.output else widths
-        widths = widths + math.ceil(math.log2(self.particles))
-        for layer in self.f:
-            total = total + layer.bit_operations(widths)
-            widths = layer.output.widths if layer.output else widths
-        return total
-
-    def input_formats(self) -> dict[str, tuple[Integers, Integers, Integers]]:
-        """Return the formats of `features` (place, feature) and of `present` (place,)."""
-        shape = (self.particles, self.features)
-        k, i, f = (np.broadcast_to(bits, shape) for bits in self.input.kif)
-        one = np.ones(self.particles, np.int64)
-        return {"features": (k, i, f), "present": (0 * one, one, 0 * one)}
-
-    def quantise_inputs(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return `features` (batch, place, feature) in their format, and which are `present`."""
-        taken, counts = self._first(inputs["features"], inputs["lengths"])
-        present = is_point(counts, self.particles)
-        features = taken.new_zeros((*present.shape, self.features))
-        features[present] = self.input(taken)
-        return {"features": features, "present": present.to(taken.dtype)}
+        each, widths = self.phi.bit_operations(self.input.widths)
+        once, _ = self.f.bit_operations(widths + math.ceil(math.log2(self.particles)))
+        return self.particles * each + once
 
     def exact(self, inputs: dict[str, Any], arithmetic: Arithmetic) -> Any:
         """Return (…, outputs) from `features` (…, place, feature) and `present` (…, place)."""
-        x = inputs["features"]
-        for layer in self.phi:
-            x = layer.exact(x, arithmetic)
+        x = self.phi.exact(inputs["features"], arithmetic)
         x = np.sum(x * inputs["present"][..., None], axis=-2)
-        for layer in self.f:
-            x = layer.exact(x, arithmetic)
-        return x
-
-
-def _rectified(sizes: Sequence[int], formats: Formats) -> Any:
-    return nn.ModuleList(
-        QuantisedLinear(size, width, formats, formats.activation(width), rectify=True)
-        for size, width in pairwise(sizes)
-    )
+        return self.f.exact(x, arithmetic)

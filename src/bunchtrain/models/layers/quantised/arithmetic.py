@@ -8,6 +8,7 @@ alkaid's `FVArray`, whose `alkaid.trace.ops` has functions of these names and si
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -61,3 +62,8 @@ def rounding_offset(sums: Any, f: Integers) -> NDArray[np.float64]:
 def relu(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return max(x, 0)."""
     return np.maximum(x, 0)
+
+
+def table(function: Callable[[Any], Any], x: Any) -> Any:
+    """Return a function of each number; in a circuit a table, which must be quantised at once."""
+    return x.apply(function) if hasattr(x, "apply") else function(x)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -105,13 +107,21 @@ class QuantisedLinear(nn.Module):
     def exact(self, x: Any, arithmetic: Arithmetic) -> Any:
         """Return (…, width) from (…, size) as arrays."""
         weight, bias = self.constants()
-        sums = x @ weight.T
+        return self.finish(x @ weight.T, bias, arithmetic)
+
+    def finish(self, sums: Any, bias: NDArray[np.float64], arithmetic: Arithmetic) -> Any:
+        """Return Q(σ(sums + bias)) of the sums W x (…, width), as arrays."""
         if self.output is None:
             return arithmetic.relu(sums + bias) if self.rectify else sums + bias
         k, i, f = (np.broadcast_to(bits, sums.shape) for bits in self.output.kif)
         sums = sums + (bias + rounding_offset(sums, f))
         sums = arithmetic.relu(sums) if self.rectify else sums
         return arithmetic.quantize(sums, k, i, f, self.output.overflow, "TRN")
+
+    @property
+    def widths(self) -> Tensor:
+        """Bits of the outputs without the sign; 0 for exact sums, which nothing multiplies."""
+        return torch.zeros(1) if self.output is None else self.output.widths
 
     @torch.no_grad()
     def constants(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -126,3 +136,44 @@ class QuantisedLinear(nn.Module):
         """
         products = self.weight.widths(self.weight.last) @ widths.expand(self.weight.value.shape[1])
         return products.sum() + self.bias.widths(self.bias.last).sum()
+
+
+class QuantisedLayers(nn.ModuleList):
+    """Quantised layers one after the other."""
+
+    def layers(self) -> list[QuantisedLinear]:
+        """Return the layers in their order."""
+        return [layer for layer in self if isinstance(layer, QuantisedLinear)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (…, width of the last) from (…, size of the first)."""
+        for layer in self.layers():
+            x = layer(x)
+        return x
+
+    def exact(self, x: Any, arithmetic: Arithmetic) -> Any:
+        """Return (…, width of the last) from (…, size of the first) as arrays."""
+        for layer in self.layers():
+            x = layer.exact(x, arithmetic)
+        return x
+
+    def bit_operations(self, widths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return EBOPs, and the bits of the outputs from those of the inputs."""
+        total = torch.zeros(())
+        for layer in self.layers():
+            total = total + layer.bit_operations(widths)
+            widths = layer.widths
+        return total, widths
+
+
+def rectified(sizes: Sequence[int], formats: Formats) -> QuantisedLayers:
+    """Return rectified layers; `sizes` has the inputs of the first, then the outputs of each."""
+    return QuantisedLayers(
+        QuantisedLinear(size, width, formats, formats.activation(width), rectify=True)
+        for size, width in pairwise(sizes)
+    )
+
+
+def perceptron(sizes: Sequence[int], outputs: int, formats: Formats) -> QuantisedLayers:
+    """Return rectified layers and a last one without rectifier, whose sums are exact."""
+    return rectified(sizes, formats).append(QuantisedLinear(sizes[-1], outputs, formats))
