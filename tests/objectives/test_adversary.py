@@ -120,3 +120,18 @@ def test_the_classifier_begins_as_without_an_adversary():
     torch.manual_seed(3)
     Adversary(LABEL, against="mass")
     assert torch.equal(torch.rand(1), expected)
+
+
+def test_inner_steps_bring_the_adversary_further_and_leave_the_classifier():
+    output, batch = example()
+    output.requires_grad_()
+    known = {}
+    for inner in (1, 40):
+        torch.manual_seed(0)
+        objective = Adversary(LABEL, against="mass", inner=inner)
+        before = output.detach().clone()
+        value(objective, output, batch).mean().backward()
+        known[inner] = value(objective.eval(), output, batch).mean().item()
+        assert (output.detach() == before).all()
+        assert all(p.grad is not None for p in objective.networks.parameters())
+    assert known[40] > known[1] + 0.01

@@ -4,6 +4,7 @@ A network r predicts the density p_r(z|f) of the column z from the score f, and 
 trained against it, min_f max_r L_f − λ L_r with L_r = −⟨ln p_r(z|f)⟩. Both learn in the same step:
 r descends L_r, and the gradient that f gets from it is reversed (arXiv:1505.07818). λ is the
 `weight` of the term; it scales the steps of r too, which optimisers such as adam do not feel.
+`alone` pretrains both, r on an f that does not feel it; `inner` is the K of the paper.
 ⟨⟩ is over all events, those of classes in which r does not look counting as 0.
 
 The value of the term is what r knows of z through f, ⟨ln p_r(z|f) − ln p(z)⟩ in nats, a lower
@@ -20,6 +21,7 @@ from bunchtrain.errors import StudyError
 from bunchtrain.objectives._bins import check_bins
 from bunchtrain.objectives._decorrelation import Decorrelation
 from bunchtrain.objectives._densities import Binned, Mixture
+from bunchtrain.objectives._gather import everywhere
 from bunchtrain.objectives._objective import TargetShape
 from bunchtrain.objectives._targets import class_numbers
 
@@ -33,6 +35,8 @@ class Adversary(Decorrelation):
     widths      of its hidden layers.
     alone       training steps at the beginning in which the classifier does not feel it.
     ramp        steps after these in which its strength rises to full.
+    inner       its steps to one of the classifier; all but the last are plain gradient descent.
+    inner_rate  learning rate of these.
     classes     in which it looks, each on its own; all events together if unset.
     score       class whose probability is the score, the last one if unset.
     """
@@ -49,6 +53,8 @@ class Adversary(Decorrelation):
         widths: tuple[int, ...] = (20, 20),
         alone: int = 0,
         ramp: int = 0,
+        inner: int = 1,
+        inner_rate: float = 0.1,
         classes: list[str] | None = None,
         score: str | None = None,
     ) -> None:
@@ -58,6 +64,7 @@ class Adversary(Decorrelation):
             ("widths", min(widths, default=1), 1),
             ("alone", alone, 0),
             ("ramp", ramp, 0),
+            ("inner", inner, 1),
         ):
             if number < least:
                 raise StudyError(
@@ -66,7 +73,7 @@ class Adversary(Decorrelation):
                 )
         if edges is not None:
             check_bins(edges, "adversary")
-        self.alone, self.ramp = alone, ramp
+        self.alone, self.ramp, self.inner, self.inner_rate = alone, ramp, inner, inner_rate
         self.density = Mixture(components) if edges is None else Binned(edges)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         with torch.random.fork_rng(devices=[]):  # the classifier begins as it would without
@@ -90,8 +97,11 @@ class Adversary(Decorrelation):
         score, value = self.probability(outputs).float(), self.column(batch)
         if self.training:
             self.density.begin(value)
+        numbers = class_numbers(batch, self.target)
+        if self.training and self.inner > 1:
+            self._learn_alone(score.detach(), value, numbers)
         seen = reversed_gradient(score, self.strength())[:, None]
-        chosen = self.is_chosen(class_numbers(batch, self.target))
+        chosen = self.is_chosen(numbers)
         terms = torch.zeros_like(score)
         for network, prior, mask in zip(self.networks, self.priors, chosen, strict=True):
             given = self.density(network(seen), value)
@@ -102,6 +112,23 @@ class Adversary(Decorrelation):
         if self.training:
             self.steps += 1
         return terms
+
+    def _learn_alone(self, score: Tensor, value: Tensor, numbers: Tensor) -> None:
+        """Take all but the last of the inner steps, on the events of all workers alike."""
+        rows = everywhere(torch.stack([score, value.to(score), numbers.to(score)], 1))
+        score, value, numbers = rows.unbind(1)
+        usable = [
+            (network, list(network.parameters()), mask)
+            for network, mask in zip(self.networks, self.is_chosen(numbers), strict=True)
+            if mask.any()
+        ]
+        for _ in range(self.inner - 1):
+            for network, parameters, mask in usable:
+                loss = self.density(network(score[mask, None]), value[mask]).mean()
+                gradients = torch.autograd.grad(loss, parameters)
+                with torch.no_grad():
+                    for parameter, gradient in zip(parameters, gradients, strict=True):
+                        parameter -= self.inner_rate * gradient
 
 
 def reversed_gradient(values: Tensor, strength: Tensor) -> Tensor:
