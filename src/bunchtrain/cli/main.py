@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from bunchtrain.cli import statistics
+from bunchtrain.cli.capsules import capsules
 from bunchtrain.cli.export import export
 from bunchtrain.errors import BunchtrainError
 
@@ -222,6 +223,7 @@ def fetch(
 
 
 app.command()(export)
+app.command()(capsules)
 app.command()(statistics.shift)
 app.command()(statistics.workspace)
 app.command()(statistics.reweight)

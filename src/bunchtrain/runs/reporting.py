@@ -14,6 +14,7 @@ from bunchtrain.columns.cache import EventCache
 from bunchtrain.errors import DataError
 from bunchtrain.evaluation.report import Member, Plot, Report, Table, render
 from bunchtrain.files import write_text
+from bunchtrain.runs.capsules import capsule_plots
 from bunchtrain.runs.comparing import gain_tables, weighed_plots
 from bunchtrain.runs.costs import Cost, costs
 from bunchtrain.runs.drawing import comparison_plots, importance_plot, input_plot, member_plots
@@ -143,7 +144,8 @@ def _inputs(folder: RunFolder, outcome: Outcome, networks: dict[str, Artefact]) 
     different = {yaml.safe_dump(n.task.represent): n for n in networks.values()}
     plots = [input_plot(network, cache, target) for network in different.values()]
     found = [plot for plot in plots if plot is not None]
-    return [*found, *image_plots(outcome, networks, cache, target)]
+    seen = image_plots(outcome, networks, cache, target)
+    return [*found, *seen, *capsule_plots(outcome.study, networks, cache)]
 
 
 def data_tables(data: dict[str, Any]) -> list[Table]:

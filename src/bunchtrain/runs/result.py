@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.figure
 from rich.console import Console, ConsoleOptions, RenderResult
 
+from bunchtrain.columns.cache import EventCache
 from bunchtrain.columns.source import Source
 from bunchtrain.errors import DataError, RunError
 from bunchtrain.evaluation.compare import Compared, compare_roc, compare_table
@@ -20,6 +21,7 @@ from bunchtrain.evaluation.console import rich_table
 from bunchtrain.evaluation.key_table import KeyTable, key_table
 from bunchtrain.evaluation.plots import svg
 from bunchtrain.files import write_text
+from bunchtrain.runs.capsules import write_capsules
 from bunchtrain.runs.drawing import comparison_plots
 from bunchtrain.runs.ensembles import load_ensembles
 from bunchtrain.runs.figures import key_rows
@@ -95,6 +97,14 @@ class Run:
         source = file if isinstance(file, Source) else source_for_file(self.study, file)
         ensembles = load_ensembles(self.folder, self.study)
         return predict_file(self.study, source, self.networks, Path(output), ensembles)
+
+    def capsules(self, output: Path | str) -> int:
+        """Write the output capsules of the test set as Parquet and return the number of rows.
+
+        Raises RunError if no network has capsules, DataError if the cache is gone.
+        """
+        cache = EventCache.open(Path(self.folder.json("data.json").get("folder", "")))
+        return write_capsules(self.study, self.networks, cache, Path(output))
 
     def export(self, to: str, *, member: str | None = None, **options: Any) -> Exported:
         """Export the networks, or one, to the target `to` and prove them on the test set.

@@ -19,6 +19,7 @@ from bunchtrain.evaluation.plots.regression import (
     plot_resolution,
     plot_response,
 )
+from bunchtrain.evaluation.plots.responses import plot_responses
 from bunchtrain.evaluation.plots.roc import PublishedPoint, plot_roc
 from bunchtrain.evaluation.plots.scores import plot_scores
 from bunchtrain.evaluation.plots.spectrum import plot_spectra
@@ -46,6 +47,7 @@ __all__ = [
     "plot_ranking",
     "plot_resolution",
     "plot_response",
+    "plot_responses",
     "plot_roc",
     "plot_scores",
     "plot_spectra",

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from bunchtrain.evaluation.plots.style import grid, styled
 
-#: Of the largest intensity: what lies below it is white, or in the linear middle of a difference.
+#: Of the largest intensity: what lies below it is white.
 FAINT = 1e-4
+#: Of the largest difference: what lies below it is on a linear scale.
+LINEAR = 0.03
 
 
 @styled
@@ -31,7 +33,7 @@ def plot_images(
         extent: Left, right, lower and upper end.
         labels: Of the two axes.
         columns: Panels in a row.
-        log: Whether colours are logarithmic; of a signed image outside of `FAINT` of its largest.
+        log: Whether colours are logarithmic; of a signed image outside of `LINEAR` of its largest.
     """
     figure, axes = grid(len(images), columns)
     for panel, (title, image) in zip(axes, images.items(), strict=True):
@@ -51,6 +53,6 @@ def plot_images(
 def _colours(image: NDArray[Any], log: bool) -> tuple[Normalize, str]:
     most = max(float(np.abs(image).max(initial=0)), 1e-30)
     if image.min(initial=0) < 0:
-        signed = SymLogNorm(100 * FAINT * most, vmin=-most, vmax=most)
+        signed = SymLogNorm(LINEAR * most, vmin=-most, vmax=most)
         return signed if log else Normalize(-most, most), "RdBu_r"
     return LogNorm(FAINT * most, most) if log else Normalize(0, most), "viridis"
