@@ -77,3 +77,18 @@ def test_what_cannot_be_flattened_is_told(tiny_study, tmp_path, change, message)
     path.write_text(yaml.safe_dump(tiny_study | CHANGES | {"ensembles": {"flat": flat}}))
     with pytest.raises(StudyError, match=message):
         bunchtrain.load(path)
+
+
+def test_the_shipped_study_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("BUNCHTRAIN_CACHE", str(tmp_path / "cache"))
+    study = bunchtrain.load(
+        "w_tagging_decorrelation",
+        f"source={{name: files, files: {SAMPLE}}}",
+        "targets.jet.classes={qcd: is_top == 0, w: is_top == 1}",
+        "select=event_id < 1200",
+        "members.disco.scan={objective.1.weight: [30]}",
+        "training={epochs: 2, batch_size: 256, threads: 1}",
+    )
+    done = bunchtrain.run(study, runs=tmp_path, only=["plain", "planing", "disco", "trees"], jobs=1)
+    assert list(done.metrics) == ["plain", "planing", "disco_30", "trees", "ddt", "quantile"]
+    assert all(figures["inverse_jsd_50"]["value"] > 1 for figures in done.metrics.values())
