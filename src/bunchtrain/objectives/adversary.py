@@ -128,7 +128,7 @@ class Adversary(Decorrelation):
                 gradients = torch.autograd.grad(loss, parameters)
                 with torch.no_grad():
                     for parameter, gradient in zip(parameters, gradients, strict=True):
-                        parameter -= self.inner_rate * gradient
+                        parameter.sub_(gradient, alpha=self.inner_rate)
 
 
 def reversed_gradient(values: Tensor, strength: Tensor) -> Tensor:

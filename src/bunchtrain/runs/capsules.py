@@ -37,7 +37,7 @@ def capsule_vectors(network: Artefact, events: ak.Array) -> NDArray[np.float32]:
     batch, kept = network.represent(events)
     rows = int(network.task.settings["batch_size"])
     with torch.inference_mode():
-        inputs = network.network.prepared(batch.inputs)["image"].split(rows)
+        inputs = torch.split(network.network.prepared(batch.inputs)["image"], rows)
         found = torch.cat([model.capsules(images) for images in inputs]).numpy()
     vectors = np.full((len(events), *found.shape[1:]), np.nan, np.float32)
     vectors[kept.numpy()] = found
@@ -105,4 +105,4 @@ def responses(
     ranks = rankdata(np.concatenate([observables, dimensions]), axis=1)
     with np.errstate(invalid="ignore"):  # what is the same for all events has no correlation
         matrix = np.nan_to_num(np.corrcoef(ranks))
-    return matrix[: len(observables), len(observables) :]
+    return np.asarray(matrix[: len(observables), len(observables) :], np.float64)

@@ -148,7 +148,7 @@ def check_parts(study: Study) -> None:
     _check_classes(study)
     _check_fractions(study)
     measured = study.evaluation.decorrelation
-    _check_spectator(study, "decorrelation.against", measured and measured.against)
+    _check_spectator(study, "decorrelation.against", measured.against if measured else None)
     _check_spectator(study, "parameter", study.evaluation.parameter)
 
 

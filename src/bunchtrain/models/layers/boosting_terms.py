@@ -48,9 +48,10 @@ class BoostingTerms:
         return leaf, {self.objective.target.name: functional.pad(leaf, (missing, 0))}
 
     def _loss(self, outputs: dict[str, Tensor]) -> Tensor:
-        fit = (self.weight * self.objective(outputs, self.batch)).sum()
-        terms = sum(factor * term(outputs, self.batch) for term, factor in self.beside)
-        return fit + self.weight.sum() * terms
+        fit: Tensor = (self.weight * self.objective(outputs, self.batch)).sum()
+        for term, factor in self.beside:
+            fit = fit + self.weight.sum() * factor * term(outputs, self.batch)
+        return fit
 
     def mean(self, margins: NDArray[Any]) -> float:
         """Return L/W at margins (events,) or (events, classes)."""
