@@ -2,7 +2,7 @@
 
 Proton collisions at 14 TeV. X is a Z′ with the couplings of the Z that decays to top quarks; tt̄
 comes from gluons and quarks. One W decays to e or μ, the other to quarks, as in the example of
-parameterised networks (arXiv:1601.07913, section 4). Showers are on, hadrons off: the four quarks
+parameterised networks (arXiv:1601.07913). Showers are on, hadrons off: the four quarks
 stand for the jets, smeared with σ/pT = 0.8/√pT ⊕ 0.05, the lepton with 1 %, missing pT with 12 GeV
 an axis. Kept are events with pT > 25 GeV of the lepton, pT > 20 GeV of all quarks, and |η| < 2.5 of
 all. There is no combinatorial background from further jets, and b tags are those of the truth, so

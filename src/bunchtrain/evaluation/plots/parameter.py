@@ -1,4 +1,4 @@
-"""AUC at each value of a parameter, as of the mass of a resonance (arXiv:1601.07913, Fig. 4)."""
+"""AUC at each value of a parameter, as of the mass of a resonance (arXiv:1601.07913)."""
 
 from __future__ import annotations
 
