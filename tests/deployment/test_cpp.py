@@ -21,8 +21,18 @@ from bunchtrain.errors import ExportError, MissingDependency
 ONE_VALUE = {"jet": {"values": ["mass"]}}
 TWO_HEADS = {"jet": {"classes": ["b", "c", "light"]}, "mass": {"values": ["mass"]}}
 BOTH = [("cross_entropy", {}, "jet", 1.0), ("gaussian_nll", {}, "mass", 0.1)]
+
+
+def pruned():
+    made = artefact("dense_network", {"widths": (8, 8), "pruning": {"sparsity": 0.5}})
+    made.network.model.anneal(1.0)
+    assert not made.network.model.layers[0].weight.mask.all()
+    return made
+
+
 NETWORKS = {
     "dense": lambda: artefact("dense_network", {"widths": (300, 70, 9)}),
+    "pruned": pruned,
     "batch norm": lambda: artefact("dense_network", {"widths": (33,), "batch_norm": True}),
     **{
         name: (lambda name=name: artefact("dense_network", {"widths": (8, 8), "activation": name}))

@@ -10,12 +10,17 @@ import torch
 from torch import nn
 
 from bunchtrain.deployment.cpp.program import Program, Unsupported, Value, numbers
+from bunchtrain.models.layers.pruning import MaskedLinear
 
 Converter = Callable[[Program, Any, Value, bool], Value]
 
 
 def _linear(program: Program, layer: nn.Linear, value: Value, alone: bool) -> Value:
     return program.dense(value, layer.weight, layer.bias)
+
+
+def _masked(program: Program, layer: MaskedLinear, value: Value, alone: bool) -> Value:
+    return program.dense(value, layer.weight(), layer.bias())
 
 
 def _identity(program: Program, layer: nn.Module, value: Value, alone: bool) -> Value:
@@ -121,6 +126,7 @@ def flatten(program: Program, layer: Any, value: Value, alone: bool) -> Value:
 
 MODULES: dict[type[nn.Module], Converter] = {
     nn.Linear: _linear,
+    MaskedLinear: _masked,
     nn.Identity: _identity,
     nn.Dropout: _identity,
     nn.BatchNorm1d: _batch_norm,
