@@ -71,6 +71,7 @@ COMMON = {
         "names": "names of the columns.",
         "header": "whether the first line holds names; found out if unset.",
         "add": "new column → pattern of file names → value.",
+        "fill": "column → its value in files that lack it.",
         "minimum_pt": "constituents below are left out, in GeV.",
     },
     "split": {
