@@ -24,8 +24,7 @@ MAY_IMPORT = {
     "objectives": GROUND,
     "network": GROUND,
     "uncertainty": GROUND | {"objectives", "network"},
-    "training": GROUND
-    | {"columns", "represent", "models", "objectives", "network", "uncertainty"},
+    "training": GROUND | {"columns", "represent", "models", "objectives", "network", "uncertainty"},
     "evaluation": GROUND | {"columns"},
     "study": GROUND,
     "deployment": GROUND

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from bunchtrain.evaluation.class_sets import measure_sets
 from bunchtrain.evaluation.classification import measure_classification
 from bunchtrain.evaluation.labels import label
 from bunchtrain.evaluation.metrics import coverage, gaussian_interval, log_likelihood, log_loss
@@ -49,3 +50,14 @@ def test_classifiers_have_a_log_loss():
     scores = np.array([[0.3, 0.7], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]])
     found = measure_classification(scores, np.array([1, 0, 0, 1]), None, ["qcd", "top"])
     assert found["log_loss"]["value"] > 0
+
+
+def test_sets_of_classes_by_hand():
+    """Truths 0, 2 and 1 are in the sets {0, 1}, {} and {1}: two of three, one class each."""
+    inside = np.array([[1, 1, 0], [0, 0, 0], [0, 1, 0]], bool)
+    found = measure_sets({0.68: inside}, np.array([0, 2, 1]))
+    assert found["set_coverage_68"]["value"] == pytest.approx(2 / 3)
+    assert found["set_size_68"]["value"] == pytest.approx(1)
+    assert label("set_size_68") == "Classes in 68 % sets"
+    weighted = measure_sets({0.68: inside}, np.array([0, 2, 1]), np.array([1.0, 0, 0]))
+    assert weighted["set_size_68"]["value"] == 2

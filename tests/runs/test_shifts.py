@@ -7,6 +7,7 @@ import pytest
 
 from bunchtrain.cli.statistics import sizes
 from bunchtrain.errors import StudyError, UserError
+from bunchtrain.runs.reactions import react
 from bunchtrain.runs.shifting import Shifts, shift, shifted
 from bunchtrain.runs.workspaces import workspaces
 from bunchtrain.systematics.jet_energy_scale import JetEnergyScale
@@ -45,6 +46,18 @@ def test_shifted_scores_are_kept_and_used_again(finished, shifts, capsys):
     again = shift(finished, {"jet_energy_scale": 0.05})
     assert "scores with" not in capsys.readouterr().err
     assert again.table == shifts.table
+
+
+def test_reaction_passes_the_nominal_mean_at_no_shift(finished, shifts):
+    found = react(finished, "jet_energy_scale", 0.05, steps=1)
+    predicted = finished.predictions.columns
+    top = predicted["jet"] == 1
+    means = [figure.value for figure in found.mean["trees"]["top"]]
+    assert found.amounts == [-0.05, 0, 0.05]
+    assert means[1] == pytest.approx(predicted["trees_top"][top].mean())
+    assert len(set(means)) == 3
+    assert not found.sigma
+    assert (finished.folder.path / "reaction_jet_energy_scale.svg").stat().st_size > 1000
 
 
 def test_workspaces_know_of_the_shift(finished, shifts):

@@ -19,11 +19,15 @@ def run(tmp_path, study, only, *changes):
 
 def test_bayesian_top_tagging_gives_a_deviation_for_every_jet(tmp_path):
     names = ["dense_network_calibrated", "bayesian"]
-    changes = ["evaluation.against=[]", "model.widths=[8]"]
+    conformal = "members.dense_network_calibrated.calibrate=[temperature, conformal]"
+    changes = ["evaluation.against=[]", "model.widths=[8]", conformal]
     done, table = run(tmp_path, "bayesian_top_tagging", names, *changes)
     for name in names[1:]:
         assert (table[f"{name}_top_sigma"].to_numpy() > 0).all()
     assert "dense_network_calibrated_top_sigma" not in table.column_names
+    figures = done.metrics["dense_network_calibrated"]
+    assert figures["set_coverage_95"]["value"] == pytest.approx(0.95, abs=0.1)
+    assert 0 < figures["set_size_68"]["value"] < figures["set_size_95"]["value"] <= 2
     page = done.folder.report_file.read_text(encoding="utf-8")
     assert "Deviation of the probability" in page
 

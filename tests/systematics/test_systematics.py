@@ -6,12 +6,13 @@ import pytest
 
 from bunchtrain import parts
 from bunchtrain.columns.source import Source
-from bunchtrain.errors import ExpressionError
+from bunchtrain.errors import DataError, ExpressionError
 from bunchtrain.systematics._shifted import Shifted
 from bunchtrain.systematics.constituent_efficiency import ConstituentEfficiency
 from bunchtrain.systematics.expression_shift import ExpressionShift
 from bunchtrain.systematics.jet_energy_resolution import JetEnergyResolution
 from bunchtrain.systematics.jet_energy_scale import JetEnergyScale
+from bunchtrain.systematics.leading_constituent_scale import LeadingConstituentScale
 
 EVENTS = 4000
 
@@ -69,6 +70,25 @@ def test_scale_of_named_columns_only():
     before, after = shifted(JetEnergyScale(columns=["jet_pt"]), -0.05)
     assert ak.almost_equal(after.jet_pt, before.jet_pt * 0.95, rtol=1e-6)
     assert ak.array_equal(after.constituent_px, before.constituent_px)
+
+
+def test_only_the_hardest_constituent_is_scaled_and_the_jet_is_not():
+    source = Jets()
+    source.events["constituent_py"] = source.events.constituent_px * 0
+    effect = LeadingConstituentScale()
+    shift = Shifted(source, effect, -0.5).chunks(["constituent_energy", "jet_pt"], 1000)
+    after, before = ak.concatenate(list(shift)), source.events
+    filled = ak.num(before.constituent_px) > 0
+    hardest = ak.argmax(before.constituent_px, axis=1, keepdims=True)[filled]
+    ratio = (after.constituent_energy / before.constituent_energy)[filled]
+    assert np.allclose(ak.to_numpy(ak.flatten(ratio[hardest])), 0.5)
+    assert ak.sum(ak.sum(ratio != 1, axis=1) != 1) == 0
+    assert ak.array_equal(after.jet_pt, before.jet_pt)
+
+
+def test_no_columns_of_the_group_are_told_with_the_nearest():
+    with pytest.raises(DataError, match="did you mean 'constituent_px'"):
+        LeadingConstituentScale(group="constituents").reads([], Jets().fields())
 
 
 def test_resolution_smears_by_its_size_and_is_mirrored():

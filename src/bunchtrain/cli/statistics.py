@@ -19,13 +19,23 @@ By = Annotated[
 ]
 
 
-def shift(run: RunPath, by: By = None) -> None:
+def shift(
+    run: RunPath,
+    by: By = None,
+    steps: Annotated[
+        int, typer.Option(min=0, help="Also tell mean probability and its σ at so many steps.")
+    ] = 0,
+) -> None:
     """Tell how scores, cuts and significance move under systematic effects of one deviation."""
     from bunchtrain import runs as api
+    from bunchtrain.runs.reactions import react
     from bunchtrain.runs.shifting import shift as measure
 
-    found = measure(api.open_run(run), sizes(by or []))
-    out.print(found)
+    opened, by_size = api.open_run(run), sizes(by or [])
+    out.print(measure(opened, by_size))
+    for name, size in by_size.items() if steps else ():
+        out.print(react(opened, name, size, steps))
+        out.print(f"Drawn: {run}/reaction_{name}.svg", soft_wrap=True)
 
 
 def workspace(

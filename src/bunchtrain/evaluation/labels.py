@@ -49,6 +49,8 @@ def label(name: str) -> str:
     if found := re.fullmatch(r"(set_)?coverage_([\d.]+)", name):
         kind = "sets" if found[1] else "intervals"
         return f"Coverage of {float(found[2]):g} % {kind}{versus}"
+    if found := re.fullmatch(r"set_size_([\d.]+)", name):
+        return f"Classes in {float(found[1]):g} % sets{versus}"
     if found := re.fullmatch(r"inverse_jsd_([\d.e-]+)", name):
         return f"1/JSD at ε_S = {float(found[1]) / 100:g}{versus}"
     if found := re.fullmatch(r"working_point_([\d.]+)(_cut)?", name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bunchtrain.evaluation.class_sets import measure_sets
 from bunchtrain.evaluation.classification import measure_classification
 from bunchtrain.evaluation.key_table import Entry, Published, published
 from bunchtrain.evaluation.metrics.figure import Metrics
@@ -45,6 +46,7 @@ def _classes(outcome: Outcome, member: str, target: str) -> Metrics:
     names = list(outcome.study.targets[target].classes or {})
     beside = measure_independence(outcome, member, target)
     beside |= measure_working_points(outcome, member, target)
+    beside |= measure_sets(outcome.sets(member, target), outcome.truth(target), outcome.weights)
     return beside | measure_classification(
         scores,
         outcome.truth(target),

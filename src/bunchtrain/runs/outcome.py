@@ -76,14 +76,24 @@ class Outcome:
     ) -> dict[float, tuple[Numbers, Numbers]]:
         """Return share of events → ends of the conformal interval, (events,) each."""
         name = list(self.study.targets[target].values or {})[value]
-        start = score_name(self.study, member, target, f"{name}_low")
-        found: dict[float, tuple[Numbers, Numbers]] = {}
-        for column, low in self.columns.items():
-            ending = column.removeprefix(start)
-            if column.startswith(start) and ending.replace("p", "").isdigit():
-                high = self.columns[score_name(self.study, member, target, f"{name}_high{ending}")]
-                found[float(ending.replace("p", ".")) / 100] = (low, high)
-        return found
+        low, high = (self._levels(member, target, f"{name}_{end}") for end in ("low", "high"))
+        return {level: (column, high[level]) for level, column in low.items()}
+
+    def sets(self, member: str, target: str) -> dict[float, Numbers]:
+        """Return share of events → whether each class is in the set, (events, classes) bool."""
+        names = self.study.targets[target].classes or {}
+        found = [self._levels(member, target, f"{name}_in") for name in names]
+        return {level: np.stack([one[level] for one in found], 1) > 0.5 for level in found[0]}
+
+    def _levels(self, member: str, target: str, start: str) -> dict[float, Numbers]:
+        """Return level → column, of the columns whose name goes on with the level alone."""
+        start = score_name(self.study, member, target, start)
+        endings = {c.removeprefix(start): v for c, v in self.columns.items() if c.startswith(start)}
+        return {
+            float(ending.replace("p", ".")) / 100: column
+            for ending, column in endings.items()
+            if ending.replace("p", "").isdigit()
+        }
 
     @property
     def members(self) -> list[str]:

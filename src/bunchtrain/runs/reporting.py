@@ -22,6 +22,7 @@ from bunchtrain.runs.figures import published_of
 from bunchtrain.runs.folder import RunFolder
 from bunchtrain.runs.image_plots import image_plots
 from bunchtrain.runs.outcome import Outcome
+from bunchtrain.runs.resources import resource_plots, resource_tables, resources
 from bunchtrain.runs.working_points import working_point_tables
 from bunchtrain.study import Ensemble, Study, combined, members
 from bunchtrain.study import Member as StudyMember
@@ -46,16 +47,18 @@ def make_report(folder: RunFolder) -> Report:
         for name, member in members(study).items()
     ]
     plots = [*comparison_plots(outcome), *weighed_plots(outcome, metrics, spent)]
+    circuits = resources(folder, metrics, networks)
     return Report(
         title=study.title or study.name,
         description=study.description.strip(),
         note=study.evaluation.note.strip(),
         references=study.references,
         members=[*rows, *_ensembles(study, metrics, spent)],
-        plots=plots,
+        plots=[*plots, *resource_plots(circuits)],
         tables=[
             *working_point_tables(outcome, metrics),
             *gain_tables(folder.json("gains.json")),
+            *resource_tables(circuits),
         ],
         data=data_tables(folder.json("data.json")),
         data_facts=data_facts(folder),

@@ -122,6 +122,8 @@ def _prepare_train_measure(folder: RunFolder, study: Study, resume: bool, jobs: 
     for part in study.export:
         say(f"exporting to {part.name}")
         export_run(folder, part.name, part.options)
+    if study.export:  # with what was found of the exports
+        Run(folder).report()
 
 
 def _train(folder: RunFolder, study: Study, cache: EventCache, resume: bool, jobs: int) -> None:

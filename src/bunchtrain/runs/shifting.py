@@ -54,12 +54,14 @@ def effect(study: Study, name: str, size: float | None = None) -> Systematic:
     return made
 
 
-def shifted(run: Run, name: str, systematic: Systematic, sign: int) -> Outcome:
+def shifted(run: Run, name: str, systematic: Systematic, sign: float) -> Outcome:
     """Return the scores of the test set under an effect, up (+1) or down (−1) by one deviation.
 
-    They are kept in the run's folder and taken from there the next time.
+    Other numbers than ±1 are so many deviations.
+
+    The scores are kept in the run's folder and taken from there the next time.
     """
-    amount = sign * systematic.size
+    amount = round(sign * systematic.size, 12)
     path = run.folder.path / "shifts" / f"{name}_{amount:+g}.parquet"
     source = Shifted(make_source(run.study), systematic, amount)
     if not _is_there(path, source):

@@ -156,6 +156,9 @@ class Published(Strict):
     rejection: dict[float, float | tuple[float, float]] = Field(
         {}, description="Signal efficiency → 1/ε_B, or [1/ε_B, its error]."
     )
+    lut: float | None = Field(None, description="Look-up tables of its circuit.")
+    dsp: float | None = Field(None, description="Multipliers (DSP) of its circuit.")
+    cycles: float | None = Field(None, description="Latency of its circuit in clock cycles.")
 
 
 class MemberOverrides(Strict):
