@@ -5,7 +5,9 @@ import json
 from conftest import SAMPLE  # type: ignore[import-not-found]
 
 import bunchtrain
-from bunchtrain.study import load
+from bunchtrain.runs.resources import resource_plots, resource_tables, resources
+from bunchtrain.study import load, members
+from bunchtrain.training.artefact import load as load_artefact
 
 TINY = {
     "select": "jet_pt > 600",
@@ -20,9 +22,8 @@ TINY = {
 
 
 def test_trigger_jets_front_runs_from_end_to_end(tmp_path):
-    run = bunchtrain.run(
-        load("trigger_jets_front", size="demo", **TINY), runs=tmp_path / "runs", jobs=1
-    )
+    study = load("trigger_jets_front", size="demo", **TINY)
+    run = bunchtrain.run(study, runs=tmp_path / "runs", jobs=1)
     assert "Beaten by" not in run.folder.report_file.read_text()
     for number, name in enumerate(("fixed_6", "learned_1e-05", "boosted_trees_3")):
         folder = run.folder.path / "exports" / name / "circuit"
@@ -32,9 +33,11 @@ def test_trigger_jets_front_runs_from_end_to_end(tmp_path):
             "latency, cycles": f"{number + 2} (Verilator 5)",
         }
         (folder / "parity.json").write_text(json.dumps({"figures": figures}))
-    run.report()
-    text = run.folder.report_file.read_text()
-    assert "Beaten by" in text
-    assert all(f"{7000 + number:,}" in text for number in range(3))
-    assert "arXiv:2006.10159, 6 bits" in text
-    assert "39,782" in text
+    networks = {name: load_artefact(run.folder.member(name)) for name in members(study)}
+    points = resources(run.folder, run.metrics, networks)
+    assert [point.lut for point in points] == [7000, 7001, 7002, 39782, 15802]
+    assert [point.cycles for point in points] == [2, 3, 4, 11, 14]
+    assert [bool(point.bit_operations) for point in points] == [True, True, False, False, False]
+    assert len(list(resource_plots(points))) == 1
+    ((table),) = resource_tables(points)
+    assert table.rows[3][0] == "fixed_6, arXiv:2006.10159, 6 bits"
