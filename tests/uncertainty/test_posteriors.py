@@ -15,7 +15,7 @@ from bunchtrain.models.dense_network import DenseNetwork
 from bunchtrain.models.energy_flow_network import EnergyFlowNetwork
 from bunchtrain.models.particle_flow_network import ParticleFlowNetwork
 from bunchtrain.models.particle_net import ParticleNet
-from bunchtrain.uncertainty.layers.bayesian_linear import BayesianLinear
+from bunchtrain.uncertainty.layers.bayesian_linear import NARROW, SPEED, BayesianLinear
 from bunchtrain.uncertainty.posteriors.bayes_by_backprop import BayesByBackprop
 from bunchtrain.uncertainty.posteriors.deep_ensemble import DeepEnsemble
 from bunchtrain.uncertainty.posteriors.last_layer_laplace import (
@@ -41,8 +41,12 @@ def fitted(kind, make):
         posterior.root.copy_(torch.randn_like(posterior.root) * 0.1)
     if kind == "bayes_by_backprop":
         for layer in posterior.layers:
-            layer.log_variance.data.fill_(-2)
+            widen(layer, -2)
     return posterior.eval()
+
+
+def widen(layer, log_variance):
+    layer.widening.data[:] = (log_variance - NARROW) / SPEED
 
 
 def cloud(events=6):
@@ -52,7 +56,7 @@ def cloud(events=6):
 
 def bayesian(prior=0.7):
     layer = BayesianLinear(nn.Linear(4, 3), prior)
-    layer.log_variance.data.uniform_(-4, 0)
+    widen(layer, torch.rand(3, 4) * 4 - 4)
     return layer
 
 
@@ -63,14 +67,33 @@ def test_every_posterior_is_tested_here():
 def test_divergence_is_that_of_gaussians():
     layer = bayesian()
     posterior = Normal(layer.mean, (layer.log_variance / 2).exp())
-    expected = kl_divergence(posterior, Normal(torch.zeros(3, 4), 0.7)).sum()
+    expected = kl_divergence(posterior, Normal(torch.zeros(3, 4), 0.7 / math.sqrt(4))).sum()
     torch.testing.assert_close(layer.divergence(), expected)
 
 
 def test_penalty_is_the_divergence_per_event():
-    posterior = BayesByBackprop(DENSE, 1)
+    posterior = BayesByBackprop(DENSE, 1, temperature=0.2)
     total = sum(layer.divergence() for layer in posterior.layers)
-    torch.testing.assert_close(posterior.penalty(500), total / 500)
+    torch.testing.assert_close(posterior.penalty(500), 0.2 * total / 500)
+
+
+def test_gaussians_of_fewer_events_are_wider():
+    """y = x·w with one event's worth of noise: σ² = 1/(N + n) for n inputs of unit size."""
+    found = {}
+    for events in (20, 500):
+        torch.manual_seed(1)
+        layer = BayesianLinear(nn.Linear(4, 1), 1.0).train()
+        steps = torch.optim.Adam(layer.parameters(), 0.01)
+        for _ in range(400):
+            x = torch.randn(256, 4)
+            layer.events = len(x)
+            steps.zero_grad()
+            loss = 0.5 * layer(x).square().mean() + layer.divergence() / events
+            loss.backward()
+            steps.step()
+        found[events] = float(layer.log_variance.exp().mean().detach())
+    for events, variance in found.items():
+        assert variance == pytest.approx(1 / (events + 4), rel=0.4)
 
 
 def test_local_reparameterisation_has_the_moments_of_drawn_weights():
@@ -95,7 +118,7 @@ def test_points_of_an_event_share_their_weights():
 def test_narrow_gaussians_are_the_plain_network():
     posterior = BayesByBackprop(DENSE, 1).eval()
     for layer in posterior.layers:
-        layer.log_variance.data.fill_(-60)
+        widen(layer, -60)
     x = torch.randn(7, 3)
     torch.testing.assert_close(posterior.draws(table=x), posterior(table=x).expand(50, -1, -1))
 
@@ -230,6 +253,7 @@ def test_dropout_differs_between_members():
 REFUSALS = {
     "needs linear layers": lambda: BayesByBackprop(nn.Identity, 1),
     "'prior' must be above 0": lambda: BayesByBackprop(DENSE, 1, prior=0.0),
+    "'temperature' must be above 0": lambda: BayesByBackprop(DENSE, 1, temperature=0.0),
     "'draws' must be at least 2": lambda: McDropout(DENSE, 1, draws=1),
     "set its option 'dropout'": lambda: McDropout(partial(DenseNetwork, 3, 2), 1),
     "'size' must be at least 2": lambda: DeepEnsemble(DENSE, 1, size=1),

@@ -18,20 +18,29 @@ from bunchtrain.uncertainty.layers.drawn import Drawn
 
 #: Initial log σ², so narrow that the training begins as that of the plain network.
 NARROW = -9.0
+#: Change of log σ² with its parameter: an optimiser such as Adam moves a parameter by about the
+#: learning rate a step, and log σ² has some units to go where a mean has hundredths.
+SPEED = 20.0
 
 
 class BayesianLinear(Drawn):
     """Linear layer whose weights are independent Gaussians and whose bias is a number.
 
     layer   the linear layer whose weights become the means.
-    prior   standard deviation of the weights before the data.
+    prior   standard deviation of the weights before the data, in units of 1/√n for n inputs.
     """
 
     def __init__(self, layer: nn.Linear, prior: float) -> None:
         super().__init__()
-        self.mean, self.bias, self.prior = layer.weight, layer.bias, prior
-        self.log_variance = nn.Parameter(torch.full_like(layer.weight, NARROW))
+        self.mean, self.bias = layer.weight, layer.bias
+        self.prior = prior / math.sqrt(layer.in_features)
+        self.widening = nn.Parameter(torch.zeros_like(layer.weight))
         self.events = 0
+
+    @property
+    def log_variance(self) -> Tensor:
+        """Log σ² of the weights, (outputs, inputs)."""
+        return NARROW + SPEED * self.widening
 
     @property
     def weight(self) -> Tensor:

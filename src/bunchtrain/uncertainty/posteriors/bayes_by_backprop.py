@@ -1,8 +1,10 @@
 """Bayes by backprop: the weights of all linear layers are Gaussians, trained by gradient.
 
-L = ⟨−log p(data | w)⟩_q + KL(q ‖ prior)/N with q(w) = Π N(μ, σ²) and N training events
+L = ⟨−log p(data | w)⟩_q + T KL(q ‖ prior)/N with q(w) = Π N(μ, σ²) and N training events
 (arXiv:1505.05424), the outputs drawn by local reparameterisation (arXiv:1506.02557); for taggers
-arXiv:1904.10004. Biases stay numbers.
+arXiv:1904.10004. Biases stay numbers. T = 1 is Bayes' theorem. With fewer events than weights
+Gaussians that know nothing of one another then fall back to the prior, and the network learns
+little; a "cold" posterior, T < 1, counts every event 1/T times (arXiv:2002.02405).
 """
 
 from __future__ import annotations
@@ -21,16 +23,29 @@ class BayesByBackprop(Layerwise):
 
     Works with every model that calls its linear layers (arXiv:1505.05424).
 
-    prior  standard deviation of the weights before the data.
-    draws  number of draws that a prediction is made of.
+    prior        standard deviation of the weights before the data, in units of 1/√n in a layer of
+                 n inputs, so that outputs are of the size of the inputs.
+    temperature  factor T on the divergence from the prior.
+    draws        number of draws that a prediction is made of.
     """
 
-    def __init__(self, make: Make, seed: int, *, prior: float = 1.0, draws: int = 50) -> None:
+    def __init__(
+        self,
+        make: Make,
+        seed: int,
+        *,
+        prior: float = 1.0,
+        temperature: float = 1.0,
+        draws: int = 50,
+    ) -> None:
         super().__init__(make, seed, draws, "bayes_by_backprop")
-        if prior <= 0:
-            raise StudyError(
-                f"posterior 'bayes_by_backprop': option 'prior' must be above 0, got {prior:g}"
-            )
+        self.temperature = temperature
+        for option, value in (("prior", prior), ("temperature", temperature)):
+            if value <= 0:
+                raise StudyError(
+                    f"posterior 'bayes_by_backprop': option '{option}' must be above 0, "
+                    f"got {value:g}"
+                )
         if not replace(self.model, nn.Linear, BayesianLinear, prior):
             raise StudyError(
                 f"posterior 'bayes_by_backprop' needs linear layers, and "
@@ -42,6 +57,15 @@ class BayesByBackprop(Layerwise):
         """The Bayesian layers."""
         return [layer for layer in self.model.modules() if isinstance(layer, BayesianLinear)]
 
+    @property
+    def settled(self) -> bool:
+        """False, so that the last epoch is kept.
+
+        The validation set could choose by the mean weights alone, and would choose an early epoch
+        whose Gaussians are still as narrow as they began.
+        """
+        return False
+
     def forward(self, **tensors: Tensor) -> Tensor:
         """Return (batch, outputs): drawn in training, else of the mean weights."""
         for layer in self.layers:
@@ -49,8 +73,8 @@ class BayesByBackprop(Layerwise):
         return super().forward(**tensors)
 
     def penalty(self, events: int) -> Tensor:
-        """Return KL(q ‖ prior)/N for N training events, and what the model adds itself."""
+        """Return T KL(q ‖ prior)/N for N training events, and what the model adds itself."""
         divergence = sum(
             (layer.divergence() for layer in self.layers), self.layers[0].mean.sum() * 0
         )
-        return divergence / events + super().penalty(events)
+        return self.temperature * divergence / events + super().penalty(events)
