@@ -29,9 +29,10 @@ def plot_reaction(
         label: Axis label of the shift.
     """
     figure, axes = grid(len(panels), 2, 5.2, 4.4)
+    order = list(dict.fromkeys(network for networks in panels.values() for network in networks))
     for panel, (words, networks) in zip(axes, panels.items(), strict=False):
-        for number, (network, curves) in enumerate(list(networks.items())[:FEW]):
-            colour = COLOURS[number % len(COLOURS)]
+        for network, curves in list(networks.items())[:FEW]:
+            colour = COLOURS[order.index(network) % len(COLOURS)]
             for k, (mean, error) in enumerate(reversed(list(curves.values()))):
                 panel.errorbar(
                     amounts, mean, error, fmt="o-" if k == 0 else "o--", ms=3, lw=1.2,
