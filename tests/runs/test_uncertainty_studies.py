@@ -21,6 +21,8 @@ def test_bayesian_top_tagging_gives_a_deviation_for_every_jet(tmp_path):
     names = ["dense_network_calibrated", "bayesian"]
     conformal = "members.dense_network_calibrated.calibrate=[temperature, conformal]"
     changes = ["evaluation.against=[]", "model.widths=[8]", conformal]
+    changes += ["members.bayesian.posterior={name: bayes_by_backprop, draws: 5}"]
+    changes += ["members.bayesian.training.epochs=2"]
     done, table = run(tmp_path, "bayesian_top_tagging", names, *changes)
     for name in names[1:]:
         assert (table[f"{name}_top_sigma"].to_numpy() > 0).all()

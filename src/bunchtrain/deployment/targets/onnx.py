@@ -161,7 +161,10 @@ def _differs(artefact: Artefact, model: bytes, tolerance: float) -> str | None:
         with torch.inference_mode():
             wanted: list[Tensor] = list(scored(inputs).values())
         pairs = zip(found, wanted, strict=True)
-        apart = max(float(np.abs(one - other.numpy()).max()) for one, other in pairs)
+        apart = max(
+            float((np.abs(one - other) / np.maximum(np.abs(other), 1)).max())
+            for one, other in ((one, other.numpy()) for one, other in pairs)
+        )
         if not apart <= tolerance:
             return f"ONNX Runtime gives other numbers for events of other sizes (by {apart:.1g})"
     return None
