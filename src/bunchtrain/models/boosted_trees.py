@@ -10,7 +10,6 @@ there may be terms on all events at once, as flatness in a column: see `layers/b
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,8 +21,7 @@ from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, StudyError
-from bunchtrain.models.layers.boosting_terms import Beside, BoostingTerms
-from bunchtrain.models.layers.decision_trees import Tree
+from bunchtrain.models.layers.boosting_terms import Beside
 from bunchtrain.models.layers.trees import (
     History,
     Progress,
@@ -33,6 +31,8 @@ from bunchtrain.models.layers.trees import (
     quantile_levels,
     samples,
 )
+from bunchtrain.models.layers.xgboost_arrays import as_arrays
+from bunchtrain.models.layers.xgboost_rounds import Stream, Watch, custom_terms
 
 if TYPE_CHECKING:
     from bunchtrain.objectives._objective import Objective
@@ -124,13 +124,13 @@ class BoostedTrees(Trees):
         if events is None:
             raise DataError("the training set has no events; loosen 'select' or change 'split'")
         tested = self._matrix(validation, objective, threads, like=events)
-        watch = _Watch(self.rounds, progress)
+        watch = Watch(self.rounds, progress)
         terms = {}
         if beside:
             self._check_beside(objective, beside)
             growth |= {"base_score": 0.5, "disable_default_eval_metric": True}
             del growth["eval_metric"]
-            terms = _custom({id(events): training, id(tested): validation}, objective, beside)
+            terms = custom_terms({id(events): training, id(tested): validation}, objective, beside)
         booster = xgboost.train(
             growth,
             events,
@@ -178,7 +178,7 @@ class BoostedTrees(Trees):
     ) -> xgboost.QuantileDMatrix | None:
         if next(samples(batches, objective), None) is None:
             return None
-        stream = _Stream(batches, objective)
+        stream = Stream(batches, objective)
         matrix = xgboost.QuantileDMatrix(stream, ref=like, max_bin=self.bins, nthread=threads)
         if like is None:
             need_all_classes(objective, stream.seen)
@@ -193,7 +193,7 @@ class BoostedTrees(Trees):
     def _take(self, booster: xgboost.Booster) -> None:
         self.booster = booster
         learner = json.loads(booster.save_raw("json"))["learner"]
-        self.trees.plant(*_as_arrays(learner, self.outputs))
+        self.trees.plant(*as_arrays(learner, self.outputs))
         gains = booster.get_score(importance_type="total_gain")
         self.take_importance(np.array([gains.get(f"f{i}", 0.0) for i in range(self.features)]))
 
@@ -232,89 +232,3 @@ def _levels(objective: Objective) -> NDArray[Any]:
             f"'{objective.target.name}' has {len(objective.target.values)}; make a target of each"
         )
     return np.array(quantile_levels(objective))
-
-
-class _Stream(xgboost.DataIter):
-    """The batches, as XGBoost asks for them, several times over."""
-
-    def __init__(self, batches: Iterable[Batch], objective: Objective) -> None:
-        super().__init__()
-        self.batches, self.objective = batches, objective
-        self.seen: set[int] = set()
-        self.reset()
-
-    def reset(self) -> None:
-        self.left = samples(self.batches, self.objective)
-
-    def next(self, input_data: Any) -> bool:
-        sample = next(self.left, None)
-        if sample is None:
-            return False
-        if self.objective.target.classes:
-            self.seen.update(np.unique(sample.target).tolist())
-        input_data(data=sample.table, label=sample.target, weight=sample.weight)
-        return True
-
-
-def _custom(
-    samples_of: Mapping[int, Iterable[Batch]], objective: Objective, beside: Beside
-) -> dict[str, Any]:
-    """Return objective and metric as XGBoost calls them, for matrices by their identity."""
-    found: dict[int, BoostingTerms] = {}
-
-    def terms(matrix: object) -> BoostingTerms:
-        if id(matrix) not in found:
-            found[id(matrix)] = BoostingTerms(samples_of[id(matrix)], objective, beside)
-        return found[id(matrix)]
-
-    return {
-        "obj": lambda margins, matrix: terms(matrix).derivatives(margins),
-        "custom_metric": lambda margins, matrix: ("loss", terms(matrix).mean(margins)),
-    }
-
-
-class _Watch(xgboost.callback.TrainingCallback):
-    """Writes the losses down after each round, and tells them."""
-
-    def __init__(self, rounds: int, progress: Progress | None) -> None:
-        super().__init__()
-        self.rounds, self.progress = rounds, progress
-        self.history: History = []
-
-    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        row = {}
-        for sample, metrics in evals_log.items():
-            ((metric, values),) = metrics.items()
-            row[f"{sample}_loss"] = values[-1] ** 2 if metric == "rmse" else values[-1]
-        self.history.append(row)
-        if self.progress is not None:
-            self.progress(epoch + 1, self.rounds, row)
-        return False
-
-
-def _as_arrays(learner: Any, outputs: int) -> tuple[list[Tree], NDArray[Any]]:
-    """Return the trees and the base of XGBoost's JSON, for `DecisionTrees.plant`."""
-    start = json.loads(learner["learner_model_param"]["base_score"])
-    if learner["objective"]["name"] == "binary:logistic":
-        start = [math.log(p / (1 - p)) for p in start]
-    base = np.zeros(outputs)
-    base[-len(start) :] = start
-    model = learner["gradient_booster"]["model"]
-    shift = outputs - len(start)
-    pairs = zip(model["trees"], model["tree_info"], strict=True)
-    return [_tree(tree, column + shift, outputs) for tree, column in pairs], base
-
-
-def _tree(tree: Any, column: int, outputs: int) -> Tree:
-    left = np.array(tree["left_children"])
-    cuts = np.array(tree["split_conditions"], np.float32)  # holds the values of the leaves, too
-    value = np.zeros((len(left), outputs))
-    value[:, column] = np.where(left < 0, cuts, 0)
-    return Tree(
-        left,
-        np.array(tree["right_children"]),
-        np.array(tree["split_indices"]),
-        np.nextafter(cuts, np.float32(-np.inf)).astype(float),  # x < cut is x ≤ the one below
-        np.array(tree["default_left"]) == 1,
-        value,
-    )
