@@ -52,6 +52,15 @@ def test_every_plot_labels_its_axes_and_becomes_svg(drawn):
         assert ET.fromstring(plots.svg(figure)).tag.endswith("svg")
 
 
+def test_long_names_leave_room_for_the_bars():
+    names = ["constituent_" + 30 * "very_" + "long", "pt"]
+    figure = plots.plot_importance(names, np.array([1.0, 2.0]))
+    plots.svg(figure)
+    (axes,) = figure.axes
+    assert axes.get_position().width > 0.3
+    assert [len(label.get_text()) for label in axes.get_yticklabels()] == [40, 2]
+
+
 def test_plots_leave_no_trace_in_matplotlib(jets):
     before = dict(mpl.rcParams)
     plots.svg(plots.plot_roc({"a": signal_roc(*jets, None, 1)}))

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from bunchtrain.errors import StudyError
 from bunchtrain.models.resnext import ResNeXt
 from bunchtrain.network import needs
 
@@ -31,6 +32,15 @@ def test_an_empty_image_has_an_output_and_gradients_flow():
     output.sum().backward()
     assert output.isfinite().all()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in made.parameters())
+
+
+def test_groups_that_do_not_divide_the_channels_are_refused():
+    with pytest.raises(StudyError, match="32 groups do not divide the 16 channels of"):
+        ResNeXt((1, 64, 64), 2, shrink=8, groups=32)
+    with pytest.raises(StudyError, match="the 0 channels"):
+        ResNeXt((1, 64, 64), 2, shrink=512, groups=1)
+    with pytest.raises(StudyError, match="0 groups"):
+        ResNeXt((1, 64, 64), 2, groups=0)
 
 
 def test_the_sizes_of_the_papers():

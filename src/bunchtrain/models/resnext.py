@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bunchtrain.errors import StudyError
+
 
 class ResNeXt(nn.Module):
     """ResNeXt-50 32×4d on jet images (arXiv:1611.05431), as narrow as in arXiv:1902.09914.
@@ -26,6 +28,9 @@ class ResNeXt(nn.Module):
         groups: groups of W₂.
         shrink: by how much the channels of the stages are fewer than in the first paper.
         dropout: share dropped before the outputs in training.
+
+    Raises:
+        StudyError: the groups do not divide the channels of a stage.
     """
 
     def __init__(
@@ -44,6 +49,12 @@ class ResNeXt(nn.Module):
         made, channels = [], 64
         for stage, number in enumerate(units):
             width = 256 * 2**stage // shrink
+            if groups < 1 or width < 2 or width // 2 % groups:
+                raise StudyError(
+                    f"resnext: {groups} groups do not divide the {width // 2} channels of the "
+                    f"3 × 3 convolutions of stage {stage + 1}; give fewer 'groups' or a smaller "
+                    f"'shrink' than {shrink}"
+                )
             for unit in range(number):
                 stride = 2 if stage > 0 and unit == 0 else 1
                 made.append(ResidualUnit(channels, width, groups, stride))

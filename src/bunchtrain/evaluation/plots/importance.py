@@ -11,6 +11,14 @@ from numpy.typing import NDArray
 
 from bunchtrain.evaluation.plots.style import COLOURS, canvas, styled
 
+LONGEST = 40  # characters of a name beside the axis
+
+
+def shortened(name: str) -> str:
+    """Return a name of at most `LONGEST` characters, its middle left out where it is longer."""
+    head, tail = LONGEST // 2, LONGEST - LONGEST // 2 - 1
+    return name if len(name) <= LONGEST else f"{name[:head]}…{name[-tail:]}"
+
 
 @styled
 def plot_importance(
@@ -23,7 +31,7 @@ def plot_importance(
     """Return the `most` important inputs.
 
     Args:
-        names: (inputs,).
+        names: (inputs,); long ones lose their middle.
         values: (inputs,) importance, in what `label` says.
         errors: (inputs,) or None.
         label: Label of the x axis.
@@ -39,7 +47,7 @@ def plot_importance(
         ecolor="#1f2933",
         height=0.7,
     )
-    axes.set_yticks(range(len(order)), [names[k] for k in order])
+    axes.set_yticks(range(len(order)), [shortened(names[k]) for k in order])
     axes.tick_params(axis="y", which="both", length=0)
     axes.minorticks_off()
     axes.set_xlabel(label)
