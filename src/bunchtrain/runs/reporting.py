@@ -49,7 +49,7 @@ def make_report(folder: RunFolder) -> Report:
     plots = [*comparison_plots(outcome), *weighed_plots(outcome, metrics, spent)]
     circuits = resources(folder, metrics, networks)
     return Report(
-        title=study.title or study.name,
+        title=study.heading,
         description=study.description.strip(),
         note=study.evaluation.note.strip(),
         references=study.references,

@@ -116,7 +116,7 @@ class Run:
         return export(self, to, **({"member": member} if member else {}), **options)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield rich_table(self.table, self.study.title, self.study.evaluation.note.strip())
+        yield rich_table(self.table, self.study.heading, self.study.evaluation.note.strip())
 
     def _repr_html_(self) -> str:
         picture = svg(self.roc()) if self.predictions.classifiers else ""

@@ -90,7 +90,7 @@ def reweight(runs: Sequence[Run], output: Path | str | None = None) -> Closures:
     if output is not None and Path(output).suffix not in (".root", ".parquet"):
         raise UserError(f"{output}: weights are written as .root or .parquet")
     events = _together([_tested(run) for run in runs])
-    closures = Closures(runs[0].study.title)
+    closures = Closures(runs[0].study.heading)
     for name, weights in {"none": events.before, **events.weights}.items():
         say(f"closure with weights of {name}")
         closures.found[name] = closure(events.inputs, events.data, weights, events.before)

@@ -157,7 +157,7 @@ def shift(run: Run, by: Mapping[str, float | None]) -> Shifts:
     target = next(iter(run.predictions.classifiers), None)
     if target is None:
         raise RunError(f"study '{run.study.name}' has no classes, so there are no cuts to shift")
-    found = Shifts(run.study.title, {name: one.size for name, one in effects.items()})
+    found = Shifts(run.study.heading, {name: one.size for name, one in effects.items()})
     for name, one in effects.items():
         moved = [shifted(run, name, one, sign) for sign in (1, -1)]
         for network in run.predictions.taggers:

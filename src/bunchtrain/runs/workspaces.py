@@ -88,7 +88,7 @@ def workspaces(
         name: [shifted(run, name, effect(run.study, name, size), sign) for sign in (1, -1)]
         for name, size in by.items()
     }
-    found = Promises(run.study.title, list(by))
+    found = Promises(run.study.heading, list(by))
     for network in run.predictions.taggers:
         say(f"likelihood of {network}")
         found.found[network] = _promise(run, network, target, moved, rates or {}, bins)

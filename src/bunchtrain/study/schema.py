@@ -183,6 +183,11 @@ class MemberOverrides(Strict):
     strength: float | None = Field(None, description="Value of the scan; a scan sets it.")
     published: Published | None = Field(None, description="Published figures of this network.")
 
+    @property
+    def heading(self) -> str:
+        """What stands above tables and reports."""
+        return self.title or self.name
+
     @model_validator(mode="before")
     @classmethod
     def _objective_list(cls, value: object) -> object:
@@ -278,7 +283,7 @@ class Study(Strict):
     """A study: from data to figures."""
 
     name: str = Field("study", description="Short name; the folder of its runs.")
-    title: str = Field("", description="One line for the report.")
+    title: str = Field("", description="One line for the report; the name if unset.")
     description: str = Field("", description="A few sentences for the report.")
     references: list[str] = Field([], description="Papers and data sets.")
     seed: int = Field(1, ge=0, description="Seed of everything that is random.")
@@ -338,6 +343,11 @@ class Study(Strict):
     sizes: dict[Literal["demo", "small", "full"], dict[str, Any]] = Field(
         {}, description="Dotted overrides for each `--size`."
     )
+
+    @property
+    def heading(self) -> str:
+        """What stands above tables and reports."""
+        return self.title or self.name
 
     @model_validator(mode="before")
     @classmethod
