@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from exported import check_onnx
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
@@ -68,3 +69,13 @@ def test_what_it_cannot_do_is_refused():
             1,
             1,
         )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_onnx_gives_the_same_numbers(tmp_path):
+    model, *_ = fitted()
+    events = {n: torch.rand(n, 2) for n in range(12)}
+    check_onnx(
+        model, lambda _, lengths: {"table": events[len(lengths)]}, tmp_path / "model.onnx", 1e-5
+    )
