@@ -1,6 +1,7 @@
 """Fetching published samples, from a local server in the place of Zenodo."""
 
 import hashlib
+import json
 import re
 import threading
 from functools import partial
@@ -12,6 +13,13 @@ from bunchtrain.columns.published import SAMPLES, PublishedSample, fetch
 from bunchtrain.errors import DataError, MachineError
 
 CONTENT = {"train.h5": b"jets" * 50_000, "val.h5": b"more jets" * 1000}
+
+
+def description(host):
+    """OpenML's description of a sample, as api/v1/json/data gives it."""
+    url, checksum = f"http://{host}/val.h5", hashlib.md5(CONTENT["val.h5"]).hexdigest()
+    told = {"id": "42468", "format": "ARFF", "url": url, "md5_checksum": checksum}
+    return json.dumps({"data_set_description": told}).encode()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -27,10 +35,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         name, start = self.path.strip("/"), self.headers.get("Range")
         self.asked.append((name, start))
-        if name not in CONTENT:
+        content = {**CONTENT, "data/42468": description(self.headers["Host"])}
+        if name not in content:
             return self.send_error(404)
         first = int(re.findall(r"\d+", start)[0]) if start else 0
-        body = CONTENT[name][first:]
+        body = content[name][first:]
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -88,6 +97,24 @@ def test_a_wrong_checksum_leaves_no_file(server, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_openml_tells_the_place_and_the_checksum(server, tmp_path):
+    address, asked = server
+    jets = PublishedSample("", "", "", "", f"{address}/data/42468", {"jets.arff": ""}, openml=True)
+    (path,) = fetch("jets", tmp_path, known={"jets": jets})
+    assert path.name == "jets.arff"
+    assert path.read_bytes() == CONTENT["val.h5"]
+    assert [name for name, _ in asked] == ["data/42468", "val.h5"]
+
+
+def test_an_answer_that_is_no_description_is_told(server, tmp_path):
+    jets = PublishedSample("", "", "", "", f"{server[0]}/train.h5", {"jets.arff": ""}, openml=True)
+    with pytest.raises(MachineError, match="was not answered with OpenML's description"):
+        fetch("jets", tmp_path, known={"jets": jets})
+    gone = PublishedSample("", "", "", "", "http://127.0.0.1:9/1", {"jets.arff": ""}, openml=True)
+    with pytest.raises(MachineError, match=r"cannot load .*check the network and run again"):
+        fetch("jets", tmp_path, known={"jets": gone})
+
+
 def test_a_missing_file_on_the_server_is_told(server, tmp_path):
     address, _ = server
     with pytest.raises(MachineError, match=r"gone\.h5 was answered with 404"):
@@ -118,6 +145,9 @@ def test_the_registry_is_complete_and_well_formed():
     assert {"top_tagging", "jetclass", "lhc_olympics", "quark_gluon"} <= set(SAMPLES)
     assert len(SAMPLES["quark_gluon"].files) == 20
     for entry in SAMPLES.values():
+        if entry.openml:
+            assert entry.address.endswith("/api/v1/json/data/42468")
+            continue
         assert re.fullmatch(r"10\.5281/zenodo\.\d+", entry.doi)
         assert entry.address.endswith(f"{entry.doi.rpartition('.')[2]}/files")
         for checksum in entry.files.values():

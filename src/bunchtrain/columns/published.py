@@ -13,12 +13,17 @@ import pooch
 import yaml
 
 from bunchtrain.columns.download import Download
+from bunchtrain.columns.openml import described
 from bunchtrain.errors import DataError, MachineError, nearest, one_of
 
 
 @dataclass(frozen=True)
 class PublishedSample:
-    """A sample with a DOI; `files` maps the name of a file to its checksum, as `md5:…`."""
+    """A sample with a DOI; `files` maps the name of a file to its checksum, as `md5:…`.
+
+    Of a sample of OpenML `address` is the description, which tells where its one file lies and its
+    checksum.
+    """
 
     title: str
     doi: str
@@ -26,6 +31,7 @@ class PublishedSample:
     citation: str
     address: str
     files: Mapping[str, str]
+    openml: bool = False
 
 
 def _registry() -> dict[str, PublishedSample]:
@@ -79,13 +85,15 @@ def _chosen(name: str, sample: PublishedSample, patterns: Sequence[str]) -> list
 def _load(sample: PublishedSample, file: str, place: Path) -> Path:
     pooch.get_logger().setLevel("WARNING")
     partial = place / f"{file}.partial"
-    url = f"{sample.address}/{file}"
+    url, checksum = f"{sample.address}/{file}", sample.files[file]
+    if sample.openml:
+        url, checksum = described(sample.address)
     try:
         place.mkdir(parents=True, exist_ok=True)
-        found = pooch.retrieve(url, sample.files[file], file, place, downloader=Download(partial))
+        found = pooch.retrieve(url, checksum, file, place, downloader=Download(partial))
     except ValueError:
         raise DataError(
-            f"{url} does not have the checksum {sample.files[file]}: the file has changed or the "
+            f"{url} does not have the checksum {checksum}: the file has changed or the "
             f"connection garbled it; run again, and if that does not help see doi:{sample.doi}"
         ) from None
     except OSError as problem:
