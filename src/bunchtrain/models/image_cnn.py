@@ -1,8 +1,13 @@
 """Convolutional network on jet images.
 
-Blocks of "same" convolutions, each block followed by 2 × 2 max-pooling, then dense layers. The
-defaults are 128C4-64C4-MP2-64C4-64C4-MP2-64N-256N-256N of Macaluso and Shih (arXiv:1803.00107),
-with which the CNN of the top-tagging comparison (arXiv:1902.09914) saw 40 × 40 pixels.
+A convolution with filters w of k × k pixels makes of the channels d of an image the channels
+
+    x'_c(r, s) = relu(b_c + Σ_{d, i, j} w_cd(i, j) x_d(r + i, s + j))
+
+and keeps its size, zeros lying around it; each block of them is followed by 2 × 2 max-pooling,
+which halves it, and dense layers on all that is left come last. The defaults are
+128C4-64C4-MP2-64C4-64C4-MP2-64N-256N-256N of Macaluso and Shih (arXiv:1803.00107), with which the
+CNN of the top-tagging comparison (arXiv:1902.09914) saw 40 × 40 pixels.
 """
 
 from __future__ import annotations
@@ -24,9 +29,16 @@ def convolution(channels: int, filters: int, kernel: int) -> list[nn.Module]:
 class ImageCNN(nn.Module):
     """Convolutional network on jet images (arXiv:1803.00107).
 
-    image    (channels, rows, columns) of an image.
-    outputs  number of outputs.
-    filters  for each block, the filters of its convolutions; a max-pooling ends each block.
+    Args:
+        image: (channels, rows, columns) of an image.
+        outputs: number of outputs.
+        filters: for each block, the filters of its convolutions; a max-pooling ends each block.
+        kernel: pixels along each side of a filter.
+        widths: units of the dense layers.
+        dropout: fraction of the units of the dense layers dropped in training.
+
+    Raises:
+        StudyError: the image is too small to be halved once a block.
     """
 
     def __init__(

@@ -19,7 +19,11 @@ class LBN(nn.Module):
 
         p_j = Σ_i |a_ij| k_i,   f_j = Σ_i |b_ij| k_i,
 
-    and particle j is boosted into the rest frame of f_j. Features of the boosted particles are
+    and particle j is boosted into the rest frame of f_j: with β = f / E_f and γ = E_f / m_f,
+
+        E' = γ (E − β·p),   p' = p + (γ² / (γ + 1) β·p − γ E) β.
+
+    Features of the boosted particles are
     ln E, ln pT, ln m, η and φ, and the cosines of the angles between each two of them. They are
     normalised over the batch and go to a dense network. The paper's dense network is for other
     events; the widths are set so that there are the 705 thousand parameters of

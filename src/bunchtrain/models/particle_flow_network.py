@@ -15,9 +15,12 @@ from bunchtrain.models.layers.packing import segment_sum
 class ParticleFlowNetwork(nn.Module):
     """Particle flow network (PFN): a deep set of particles (arXiv:1810.05165).
 
-    features  number of features of a particle.
-    outputs   number of outputs.
-    dropout   fraction of the units of F dropped in training.
+    Args:
+        features: number of features of a particle.
+        outputs: number of outputs.
+        phi: widths of Φ.
+        f: hidden widths of F.
+        dropout: fraction of the units of F dropped in training.
     """
 
     def __init__(

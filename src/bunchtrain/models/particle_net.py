@@ -13,11 +13,15 @@ from bunchtrain.models.layers.packing import segment_mean
 class ParticleNet(nn.Module):
     """Dynamic graph network on packed particles (arXiv:1902.08570).
 
-    Batch normalisation of the inputs, edge convolutions (the first among neighbours in
-    `coordinates`, the others among neighbours in the features that the one before made), the mean
-    over the jet's particles, a dense layer with dropout. Neighbours exclude the particle itself; a
-    jet of n ≤ k particles has n − 1 neighbours a particle, and means divide by the number that
-    there are.
+    Inputs are normalised over the batch, x_i⁰ = BN(features of i). Each edge convolution is
+
+        x_i' = relu(mean_{j ∈ N_k(i)} h(x_i, x_j − x_i) + BN(V x_i)),
+
+    h being three linear maps, each followed by batch normalisation and ReLU, and N_k(i) the k
+    nearest of the same jet: in `coordinates` for the first convolution, in x itself for the others
+    (the graph is dynamic). Then output = W₂ dropout(relu(W₁ mean_i x_i)), biases left out. A
+    particle is no neighbour of itself; in a jet of n ≤ k particles each has n − 1 neighbours, and
+    means divide by the number that there are.
 
     Args:
         features: numbers of a particle.

@@ -6,7 +6,19 @@ from bunchtrain.models.particle_net import ParticleNet
 
 
 class ParticleNetLight(ParticleNet):
-    """The light version of ParticleNet, named ParticleNet-Lite in its paper (arXiv:1902.08570)."""
+    """The light version of ParticleNet, named ParticleNet-Lite in its paper (arXiv:1902.08570).
+
+    The equations are those of `ParticleNet`; 26 thousand parameters in place of 366.
+
+    Args:
+        features: numbers of a particle.
+        coordinates: coordinates of a particle, (Δη, Δφ) in the paper.
+        outputs: numbers that the network gives.
+        k: nearest neighbours.
+        channels: widths of the three linear layers of each edge convolution.
+        dense: width of the dense layer.
+        dropout: share of its outputs that are dropped in training.
+    """
 
     def __init__(
         self,

@@ -18,9 +18,19 @@ from bunchtrain.models.layers.pairs import Pairs, pair_features, pairs_of, polar
 class ParticleTransformer(nn.Module):
     """Transformer over a jet's particles with pairwise attention bias (arXiv:2202.03772).
 
-    Particles are embedded; ln kT, ln z, ln ΔR and ln m² of every pair are embedded to one bias a
-    head, which all particle blocks add to their attention; a class token then looks at the
-    particles. Jets are worked on among jets of similar length, and only particles that are there
+    Particles are embedded to x_i, and the four numbers of each pair, with pT, rapidity and azimuth,
+
+        ΔR² = Δy² + Δφ²,  kT = min(pT_i, pT_j) ΔR,  z = min(pT_i, pT_j) / (pT_i + pT_j),  m²_ij,
+
+    as logarithms, to one bias U_ij a head. A particle block is, LN being layer normalisation and d
+    the width of a head,
+
+        x ← x + LN(Attention(LN(x))),    Attention = softmax(Q Kᵀ / √d + U) V,
+        x ← x + W₂ LN(gelu(W₁ LN(x))),
+
+    the same U in all of them; heads are scaled by trained factors and mixed before LN. In the class
+    blocks, without U, one class token asks, and it and the particles answer; the token goes to the
+    outputs. Jets are worked on among jets of similar length, and only particles that are there
     count: a jet's outputs depend on no other jet.
 
     Args:
