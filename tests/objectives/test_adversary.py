@@ -135,3 +135,20 @@ def test_inner_steps_bring_the_adversary_further_and_leave_the_classifier():
         assert (output.detach() == before).all()
         assert all(p.grad is not None for p in objective.networks.parameters())
     assert known[40] > known[1] + 0.01
+
+
+def test_inner_steps_go_by_the_event_weights():
+    """Events of weight 0 teach the adversary nothing, whatever their column says."""
+    output, batch = example()
+    learnt = []
+    for strange in (0.0, 1e3):
+        torch.manual_seed(0)
+        objective = Adversary(LABEL, against="mass", inner=5)
+        objective.density.begin(batch.spectators["mass"])
+        column = batch.spectators["mass"].clone()
+        column[::2] += strange
+        weight = (torch.arange(len(column)) % 2).float()
+        seen = Batch({}, batch.targets, weight, {"mass": column})
+        value(objective, output, seen)
+        learnt.append(torch.cat([p.flatten() for p in objective.networks.parameters()]))
+    torch.testing.assert_close(*learnt)

@@ -44,6 +44,16 @@ def test_a_common_factor_of_the_weights_does_not_matter():
     )
 
 
+def test_events_of_weight_zero_do_not_change_the_weights_of_others():
+    _, batch = example(200)
+    batch.weight[:100] = 0
+    objective = ReweightingAdversary(LABEL, against=["x"]).eval()
+    output = torch.randn(200, 1, generator=torch.Generator().manual_seed(1))
+    other = torch.cat([output[:100] + 5, output[100:]])
+    before, after = (objective({"label": one}, batch)[100:] for one in (output, other))
+    torch.testing.assert_close(before, after)
+
+
 def test_data_give_the_weights_no_gradient():
     _, batch = example(200)
     output = torch.zeros(200, 1, requires_grad=True)

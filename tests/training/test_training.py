@@ -48,21 +48,26 @@ class Stop(Callback):
             raise KeyboardInterrupt
 
 
+FIT = ("cross_entropy", {}, "kind", 1.0)
+ADVERSARY = ("adversary", {"against": "z", "alone": 3, "ramp": 5, "inner": 3}, "kind", 2.0)
+
+
 @pytest.mark.parametrize(
-    ("schedule", "posterior"),
+    ("schedule", "fields"),
     [
-        ("one_cycle", None),
-        ("plateau", None),
-        ("one_cycle", ("deep_ensemble", {"size": 2})),
-        ("one_cycle", ("bayes_by_backprop", {})),
+        ("one_cycle", {}),
+        ("plateau", {}),
+        ("one_cycle", {"posterior": ("deep_ensemble", {"size": 2})}),
+        ("one_cycle", {"posterior": ("bayes_by_backprop", {})}),
+        ("one_cycle", {"terms": [FIT, ADVERSARY]}),
     ],
 )
 def test_an_interrupted_training_resumes_to_the_same_weights(
-    make_task, monkeypatch, schedule, posterior
+    make_task, monkeypatch, schedule, fields
 ) -> None:
-    settings = {"schedule": schedule, "gradient_clip": None if posterior else 1.0}
-    whole = train(make_task("whole", settings, posterior=posterior))
-    task = make_task("halved", settings, posterior=posterior)
+    settings = {"schedule": schedule, "gradient_clip": None if "posterior" in fields else 1.0}
+    whole = train(make_task("whole", settings, **fields))
+    task = make_task("halved", settings, **fields)
     make_trainer = fitting.make_trainer
     monkeypatch.setattr(
         fitting, "make_trainer", lambda t, p, callbacks: make_trainer(t, p, [*callbacks, Stop()])

@@ -99,7 +99,7 @@ class Adversary(Decorrelation):
             self.density.begin(value)
         numbers = class_numbers(batch, self.target)
         if self.training and self.inner > 1:
-            self._learn_alone(score.detach(), value, numbers)
+            self._learn_alone(score.detach(), value, numbers, batch.weight)
         seen = reversed_gradient(score, self.strength())[:, None]
         chosen = self.is_chosen(numbers)
         terms = torch.zeros_like(score)
@@ -113,18 +113,20 @@ class Adversary(Decorrelation):
             self.steps += 1
         return terms
 
-    def _learn_alone(self, score: Tensor, value: Tensor, numbers: Tensor) -> None:
+    def _learn_alone(self, score: Tensor, value: Tensor, numbers: Tensor, weight: Tensor) -> None:
         """Take all but the last of the inner steps, on the events of all workers alike."""
-        rows = everywhere(torch.stack([score, value.to(score), numbers.to(score)], 1))
-        score, value, numbers = rows.unbind(1)
+        weight = weight if len(weight) else torch.ones_like(score)
+        rows = everywhere(torch.stack([score, *(v.to(score) for v in (value, numbers, weight))], 1))
+        score, value, numbers, weight = rows.unbind(1)
         usable = [
             (network, list(network.parameters()), mask)
             for network, mask in zip(self.networks, self.is_chosen(numbers), strict=True)
-            if mask.any()
+            if weight[mask].sum() > 0
         ]
         for _ in range(self.inner - 1):
             for network, parameters, mask in usable:
-                loss = self.density(network(score[mask, None]), value[mask]).mean()
+                terms = self.density(network(score[mask, None]), value[mask])
+                loss = (weight[mask] * terms).sum() / weight[mask].sum()
                 gradients = torch.autograd.grad(loss, parameters)
                 with torch.no_grad():
                     for parameter, gradient in zip(parameters, gradients, strict=True):

@@ -1,7 +1,8 @@
 """Weights that make simulation look like data, learnt against a discriminator.
 
 The output f of an event is the logarithm of its weight, w = e^f / ⟨e^f⟩ with the mean over the
-simulation of a batch. A discriminator d(z) of columns z tells weighted simulation from data,
+simulation of a batch, by event weights. A discriminator d(z) of columns z tells weighted
+simulation from data,
 
     min_d max_f  ⟨w BCE(d(z), 0)⟩_simulation + ⟨BCE(d(z), 1)⟩_data,
 
@@ -70,7 +71,8 @@ class ReweightingAdversary(BinaryCrossEntropy):
         """Return the terms (batch,), shown as the discriminator's knowledge."""
         data = class_numbers(batch, self.target) == 1
         log_weight = outputs[self.target.name].float().squeeze(1)
-        weight = reversed_gradient(self._normalised(log_weight, data), torch.tensor(self.strength))
+        normalised = self._normalised(log_weight, data, batch.weight)
+        weight = reversed_gradient(normalised, torch.tensor(self.strength))
         seen = self.discriminator(self._columns(batch)).squeeze(1)
         loss = functional.binary_cross_entropy_with_logits(seen, data.float(), reduction="none")
         terms = torch.where(data, loss, weight * loss)
@@ -84,10 +86,12 @@ class ReweightingAdversary(BinaryCrossEntropy):
                 )
         return torch.stack([batch.spectators[name] for name in self.against], 1)
 
-    def _normalised(self, log_weight: Tensor, data: Tensor) -> Tensor:
+    def _normalised(self, log_weight: Tensor, data: Tensor, weight: Tensor) -> Tensor:
         """Return e^f over its mean among the simulation of all workers' events, (batch,)."""
-        rows = everywhere(torch.stack([log_weight, data.to(log_weight)], 1))
-        simulated = rows[rows[:, 1] < 0.5, 0]
-        if not len(simulated):
+        given = weight.to(log_weight) if len(weight) else torch.ones_like(log_weight)
+        rows = everywhere(torch.stack([log_weight, given * ~data], 1))
+        total = rows[:, 1].sum()
+        if not total > 0:
             return torch.ones_like(log_weight)
-        return (log_weight - simulated.logsumexp(0) + math.log(len(simulated))).exp()
+        counted = rows[rows[:, 1] > 0]
+        return (log_weight - (counted[:, 0] + counted[:, 1].log()).logsumexp(0)).exp() * total
