@@ -38,12 +38,16 @@ def row_cnn(**options):
     return QuantisedImageCNN((2, 1, 12), 2, **sizes, **FEW | options)
 
 
-MODELS = [interaction, gar_net, cnn, row_cnn]
+def padded_cnn(**options):
+    return cnn(padding="same", kernel=(3, 2), **options)
+
+
+MODELS = [interaction, gar_net, cnn, row_cnn, padded_cnn]
 
 
 def given(make, seed=1):
     random = torch.Generator().manual_seed(seed)
-    if make is cnn:
+    if make in (cnn, padded_cnn):
         return {"image": torch.randn(100, 2, 6, 4, generator=random)}
     if make is row_cnn:
         return {"image": torch.randn(100, 2, 1, 12, generator=random)}
@@ -111,6 +115,17 @@ def test_unrounded_it_is_a_convolution():
         seen = max_pool2d(conv2d(image, kernel, layer.bias()).relu(), 2)
         wanted = model.dense(seen.flatten(2).mT.flatten(1))
         torch.testing.assert_close(model(image), wanted)
+
+
+def test_unrounded_and_padded_it_is_a_convolution_of_the_same_size():
+    model, image = ready(padded_cnn, weights="fixed"), given(padded_cnn)["image"]
+    layer = model.layers[0].layer
+    with torch.no_grad(), unrounded(model):
+        kernel = layer.weight().reshape(2, 3, 2, 2).permute(0, 3, 1, 2)
+        around = torch.nn.functional.pad(image, (0, 1, 1, 1))  # left, right, above, below
+        wanted = conv2d(around, kernel, layer.bias()).relu()
+        found = model.layers[0](model.input(image).flatten(2).mT).mT.unflatten(2, (6, 4))
+        torch.testing.assert_close(found, wanted)
 
 
 def test_unrounded_it_is_gar_net():

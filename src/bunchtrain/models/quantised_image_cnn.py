@@ -1,9 +1,9 @@
 """Convolutional network on images in fixed-point numbers, to be made a circuit.
 
-Blocks of convolutions without padding, each block followed by max-pooling, then dense layers, all
-quantised in training (arXiv:2405.00645), as convolutional networks were brought onto FPGAs
-(arXiv:2101.05108). Kernels of one row, or images of one row, make it one-dimensional. In the
-circuit every place of a kernel stands for itself.
+Blocks of convolutions, each block followed by max-pooling, then dense layers, all quantised in
+training (arXiv:2405.00645), as convolutional networks were brought onto FPGAs (arXiv:2101.05108).
+Kernels of one row, or images of one row, make it one-dimensional. In the circuit every place of a
+kernel stands for itself, or, with `streaming`, the kernel is there once and pixels pass it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ from torch import Tensor, nn
 
 from bunchtrain.errors import StudyError
 from bunchtrain.models.layers.quantised.arithmetic import Arithmetic, Integers
-from bunchtrain.models.layers.quantised.convolution import MaxPooling, QuantisedConvolution
+from bunchtrain.models.layers.quantised.convolution import (
+    MaxPooling,
+    Padding,
+    QuantisedConvolution,
+    Windows,
+)
 from bunchtrain.models.layers.quantised.linear import Formats, perceptron
 from bunchtrain.models.layers.quantised.model import QuantisedModel
 from bunchtrain.models.layers.quantised.quantiser import Quantiser
@@ -32,6 +37,7 @@ class QuantisedImageCNN(QuantisedModel):
         outputs: Number of outputs.
         filters: For each block, the filters of its convolutions; a max-pooling ends each block.
         kernel: Rows and columns of a convolution.
+        padding: "valid", without padding; "same", zeros around the image, so that its size stays.
         pool: Rows and columns of a max-pooling.
         widths: Units of the dense layers.
         weights: Fixed width; learned widths; ±α (binary); −α, 0, α (ternary).
@@ -54,6 +60,7 @@ class QuantisedImageCNN(QuantisedModel):
         *,
         filters: tuple[tuple[int, ...], ...] = ((4,), (4,)),
         kernel: tuple[int, int] = (3, 3),
+        padding: Padding = "valid",
         pool: tuple[int, int] = (2, 2),
         widths: tuple[int, ...] = (16,),
         weights: Kind = "learned",
@@ -81,7 +88,7 @@ class QuantisedImageCNN(QuantisedModel):
         channels, *size = image
         shape = (1, 1, 1) if granularity == "layer" else (channels, 1, 1)
         self.input: Quantiser = Quantiser(shape, True, input_bits, learned, input_integer, "SAT")
-        self.layers = _blocks(channels, tuple(size), filters, kernel, pool, formats)
+        self.layers = _blocks(channels, tuple(size), filters, kernel, padding, pool, formats)
         self.filters = [channels, *(f for block in filters for f in block)][-1]
         self.places = math.prod(self.layers[-1].shape)
         self.dense = perceptron([self.places * self.filters, *widths], outputs, formats)
@@ -125,14 +132,17 @@ def _blocks(
     shape: Sequence[int],
     filters: Sequence[Sequence[int]],
     kernel: Sequence[int],
+    padding: Padding,
     pool: Sequence[int],
     formats: Formats,
 ) -> Any:
     layers: list[QuantisedConvolution | MaxPooling] = []
     for block in filters:
         for number in block:
-            _check_size(shape, kernel, "kernel")
-            layers.append(QuantisedConvolution(shape, kernel, channels, number, formats))
+            if padding == "valid":
+                _check_size(shape, kernel, "kernel")
+            windows = Windows.of(shape, kernel, padding=padding)
+            layers.append(QuantisedConvolution(windows, channels, number, formats))
             channels, shape = number, layers[-1].shape
         _check_size(shape, pool, "pool")
         layers.append(MaxPooling(shape, pool))
