@@ -44,5 +44,8 @@ def parameter_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
     if column is None:
         return
     found = {name: aucs_by_value(outcome, name, target) for name in outcome.taggers}
-    said = f"AUC at each {column}: signal of that value, and background to which it was given."
+    said = (
+        f"AUC at each {column}: signal of that value, and background to which it was given. "
+        "The axis is logarithmic in 1 − AUC."
+    )
     yield Plot(said, plot_parameter(found, axis_label(column)), wide=True)

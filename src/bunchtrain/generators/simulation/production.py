@@ -34,7 +34,9 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         made = task.completed - task.fields["begun"]
-        return Text(f"{made / task.elapsed:,.0f} jets/s" if made and task.elapsed else "– jets/s")
+        return Text(
+            f"{made / task.elapsed:,.0f} events/s" if made and task.elapsed else "– events/s"
+        )
 
 
 def produce(make: MakePart, paths: Sequence[Path], size: int, processes: int) -> None:
@@ -48,7 +50,7 @@ def produce(make: MakePart, paths: Sequence[Path], size: int, processes: int) ->
     jobs = [(make, number, paths[number]) for number in missing]
     with _progress() as progress:
         done = (len(paths) - len(missing)) * size
-        bar = progress.add_task("jets", total=len(paths) * size, completed=done, begun=done)
+        bar = progress.add_task("events", total=len(paths) * size, completed=done, begun=done)
         if processes == 1:
             for job in jobs:
                 write_part(*job)
