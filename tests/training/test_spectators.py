@@ -1,5 +1,6 @@
 """Columns that objectives look at: out of the cache, into the batch, on any number of workers."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +89,18 @@ def test_disco_takes_the_column_out_of_the_score(make_task, source) -> None:
         return abs(np.corrcoef(score, ak.to_numpy(source.events.z)[label == 0])[0, 1])
 
     assert correlation((*DISCO[:3], 10.0)) < 0.5 * correlation()
+
+
+@pytest.mark.parametrize(("ramp", "first"), [(0, 1), (10**6, 3)])
+def test_epochs_in_which_the_adversary_is_not_at_full_strength_are_not_compared(
+    make_task, ramp, first
+) -> None:
+    """The classifier stands still, and the loss rises as the adversary learns."""
+    schedule = {**ADVERSARY[1], "alone": 0, "ramp": ramp}
+    task = with_terms(make_task, ("adversary", schedule, "kind", 1e-6), learning_rate=0.0)
+    train(replace(task, settings={**task.settings, "optimiser": "sgd"}))
+    found = json.loads((Path(task.folder) / "training.json").read_text())
+    assert found["best_epoch"] == first
 
 
 def test_the_adversary_is_trained_and_left_behind(make_task, monkeypatch) -> None:

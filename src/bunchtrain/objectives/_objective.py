@@ -38,6 +38,11 @@ class Objective(nn.Module):
         """Columns that it looks at beside the outputs, found in `Batch.spectators`."""
         return ()
 
+    @property
+    def settled(self) -> bool:
+        """Whether its value tells a better epoch from a worse one; a game must be under way."""
+        return True
+
     @abstractmethod
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Return the losses (batch,), to be averaged with the weights, or one scalar term."""

@@ -88,6 +88,11 @@ class Adversary(Decorrelation):
         last = (1, *widths)[-1]
         return nn.Sequential(*layers, nn.Linear(last, self.density.parameters_needed))
 
+    @property
+    def settled(self) -> bool:
+        """Whether the classifier feels all of it; before, a weak adversary looks like a success."""
+        return bool(self.steps >= self.alone + self.ramp)
+
     def strength(self) -> Tensor:
         """Return how strongly the classifier feels the adversary at this step, from 0 to 1."""
         return ((self.steps - self.alone + 1) / (self.ramp + 1)).clamp(0, 1)

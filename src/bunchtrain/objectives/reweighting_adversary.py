@@ -67,6 +67,11 @@ class ReweightingAdversary(BinaryCrossEntropy):
         """The columns."""
         return tuple(self.against)
 
+    @property
+    def settled(self) -> bool:
+        """False, so that the last epoch is kept: the value is small if *either* side is weak."""
+        return False
+
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Return the terms (batch,), shown as the discriminator's knowledge."""
         data = class_numbers(batch, self.target) == 1

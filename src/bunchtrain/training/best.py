@@ -16,8 +16,8 @@ class Best(Callback):
     """Keep the weights of the epoch with the least validation loss; stop when none comes.
 
     Each member of an ensemble has its own best epoch, as if it had been trained alone. Epochs at
-    whose end a model says that it is not `settled` are not compared; the last of them is kept if
-    no other follows.
+    whose end the model or an objective says that it is not `settled` are not compared; the last of
+    them is kept if no other follows.
     """
 
     def __init__(self, history: History, patience: int | None) -> None:
@@ -33,7 +33,7 @@ class Best(Callback):
         losses = _member_losses(self.history.rows[-1], module.network.trained_together)
         if not self.losses:
             self.losses, self.epochs = [math.inf] * len(losses), [0] * len(losses)
-        if not getattr(module.network.model, "settled", True):
+        if not all(getattr(o, "settled", True) for o in (module.network.model, *module.objectives)):
             self.epochs = [len(self.history.rows)] * len(losses)
             self._keep(module, list(range(len(losses))))
             return
