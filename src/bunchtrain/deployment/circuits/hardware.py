@@ -7,9 +7,11 @@ is taken at every edge, so the initiation interval is 1.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bunchtrain.deployment.circuits.traced import Pipeline, TracedCircuit
@@ -39,9 +41,11 @@ class Hardware:
     register_bits: int
 
 
-def write_verilog(circuit: TracedCircuit, pipeline: Pipeline, folder: Path) -> Hardware:
-    """Write the circuit as Verilog into a folder."""
-    return _write(circuit, pipeline, folder, "verilog")
+def write_verilog(
+    circuit: TracedCircuit, pipeline: Pipeline, folder: Path, name: str = TOP
+) -> Hardware:
+    """Write the circuit as Verilog into a folder, its module at the top having this name."""
+    return _write(circuit, pipeline, folder, "verilog", name)
 
 
 def write_vhdl(circuit: TracedCircuit, pipeline: Pipeline, folder: Path) -> Hardware:
@@ -49,7 +53,9 @@ def write_vhdl(circuit: TracedCircuit, pipeline: Pipeline, folder: Path) -> Hard
     return _write(circuit, pipeline, folder, "vhdl")
 
 
-def _write(circuit: TracedCircuit, pipeline: Pipeline, folder: Path, language: str) -> Hardware:
+def _write(
+    circuit: TracedCircuit, pipeline: Pipeline, folder: Path, language: str, name: str = TOP
+) -> Hardware:
     from alkaid.codegen import RTLModel
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +63,7 @@ def _write(circuit: TracedCircuit, pipeline: Pipeline, folder: Path, language: s
         model = RTLModel(
             circuit.logic,
             scratch,
-            TOP,
+            name,
             language,
             n_stages=pipeline.stages or (1 if pipeline.cutoff is None else -1),
             latency_cutoff=pipeline.cutoff or -1,
@@ -66,15 +72,25 @@ def _write(circuit: TracedCircuit, pipeline: Pipeline, folder: Path, language: s
         )
         model.write()
         sources = [p for p in sorted(Path(scratch, "src").rglob("*.v*")) if p.suffix != ".vvp"]
-        kept = [source for source in sources if source.stem != f"{TOP}_wrapper"]
-        for source in kept:
-            shutil.copyfile(source, folder / source.name)
+        kept = [source for source in sources if source.stem != f"{name}_wrapper"]
+        files = [_copy(source, folder, name) for source in kept]
     given, taken = model.fsm.inp_signals[0], model.fsm.out_signals[0]
     return Hardware(
         folder,
-        tuple(source.name for source in kept),
+        tuple(files),
         Port(circuit.inputs.names, tuple(tuple(p) for p in given.precisions)),
         Port(circuit.outputs.names, tuple(tuple(p) for p in taken.precisions)),
         int(model.latency),
         int(model.reg_bits),
     )
+
+
+def _copy(source: Path, folder: Path, name: str) -> str:
+    """Copy a file and return its name; stages of a circuit within another one carry its name."""
+    if name == TOP:
+        shutil.copyfile(source, folder / source.name)
+        return source.name
+    rename = partial(re.sub, r"\blogic(\d+)\b", rf"{name}_logic\1")
+    target = rename(source.name)
+    (folder / target).write_text(rename(source.read_text(encoding="utf-8")), encoding="utf-8")
+    return target

@@ -1,0 +1,109 @@
+"""The test bench of a stream: feeds pixels, with gaps or not, and writes what comes out when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bunchtrain.deployment.circuits.bench import BENCH
+from bunchtrain.deployment.circuits.hardware import TOP, Hardware
+from bunchtrain.files import aside, write_text
+
+#: Images whose words are made at once.
+CHUNK = 256
+
+_VERILOG = """`timescale 1 ns / 1 ps
+
+// Feeds a line of inputs.hex at every edge of the clock: "1" and a pixel, or "0" where none comes.
+// Writes to outputs.hex after which edge the outputs of an image stood there, and the outputs, and
+// counts how many differ from expected.hex.
+module {bench};
+    reg clk = 1'b0;
+    reg reset = 1'b1;
+    reg valid_in = 1'b0;
+    reg [{inputs}:0] model_inp = 0;
+    wire valid_out;
+    wire [{outputs}:0] model_out;
+    reg [{outputs}:0] expected;
+    integer given, wanted, taken, more, due, cycle, images, mismatches;
+
+    {top} dut (.clk(clk), .reset(reset), .valid_in(valid_in), .model_inp(model_inp),
+        .valid_out(valid_out), .model_out(model_out));
+
+    always #2.5 clk = ~clk;
+
+    initial begin
+        given = $fopen("inputs.hex", "r");
+        wanted = $fopen("expected.hex", "r");
+        taken = $fopen("outputs.hex", "w");
+        images = 0;
+        mismatches = 0;
+        cycle = 0;
+        more = 2;
+        repeat (2) @(negedge clk);
+        reset = 1'b0;
+        while (more == 2) begin
+            more = $fscanf(given, "%b %h\\n", valid_in, model_inp);
+            if (more == 2) step;
+        end
+        valid_in = 1'b0;
+        repeat ({drain}) step;
+        $display("%0d images, %0d mismatches", images, mismatches);
+        $fclose(taken);
+        $finish;
+    end
+
+    task step;
+        begin
+            @(negedge clk);
+            if (valid_out) begin
+                images = images + 1;
+                $fdisplay(taken, "%0d %h", cycle, model_out);
+                due = $fscanf(wanted, "%h\\n", expected);
+                if (due != 1 || model_out !== expected) mismatches = mismatches + 1;
+            end
+            cycle = cycle + 1;
+        end
+    endtask
+endmodule
+"""
+
+
+def write_stream_bench(hardware: Hardware, folder: Path) -> Path:
+    """Write the test bench into a folder and return its path."""
+    path = folder / f"{BENCH}.v"
+    text = _VERILOG.format(
+        bench=BENCH,
+        top=TOP,
+        inputs=hardware.inputs.width - 1,
+        outputs=hardware.outputs.width - 1,
+        drain=hardware.latency + 1,
+    )
+    write_text(path, text)
+    return path
+
+
+def write_stream_vectors(
+    hardware: Hardware,
+    folder: Path,
+    images: NDArray[np.float64],
+    expected: NDArray[np.float64],
+    gaps: NDArray[np.int64] | None = None,
+) -> None:
+    """Write `inputs.hex`, a line a clock cycle, and `expected.hex`, a line an image.
+
+    images    (images, pixel, channel), already in the formats of the port.
+    expected  (images, outputs), what the network gives.
+    gaps      (images, pixel) cycles without a pixel before each pixel; none if unset.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with aside(folder / "inputs.hex") as part, part.open("w", encoding="ascii") as file:
+        for start in range(0, len(images), CHUNK):
+            some = slice(start, start + CHUNK)
+            words = hardware.inputs.words(images[some].reshape(-1, images.shape[-1]))
+            waits = np.zeros(len(words), np.int64) if gaps is None else gaps[some].ravel()
+            lines = zip(words, waits, strict=True)
+            file.writelines("0 0\n" * int(wait) + f"1 {word}\n" for word, wait in lines)
+    write_text(folder / "expected.hex", "\n".join(hardware.outputs.words(expected)) + "\n")
