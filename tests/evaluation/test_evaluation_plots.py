@@ -68,6 +68,13 @@ def test_plots_leave_no_trace_in_matplotlib(jets):
     assert pyplot.get_fignums() == []
 
 
+def test_the_names_of_thirty_networks_leave_room_for_their_curves(jets):
+    curve = signal_roc(*jets, None, 1)
+    figure = plots.plot_roc({f"network_{k}": curve for k in range(30)})
+    plots.svg(figure)
+    assert figure.axes[0].get_position().height > 0.7
+
+
 def test_the_roc_shows_rejection_on_a_log_axis_with_published_points(jets):
     curve = signal_roc(*jets, None, 1)
     point = plots.PublishedPoint("b", 0.3, Figure(888, 17))

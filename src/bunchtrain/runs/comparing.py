@@ -64,13 +64,19 @@ def _trade_offs(
 ) -> Iterator[Plot]:
     sizes = {n: (float(p), f) for n, f in ours.items() if (p := spent[n].parameters)}
     times = {n: (1e6 / rate, f) for n, f in ours.items() if (rate := spent[n].rate)}
-    if sizes:
+    if differ(sizes):
         drawn = plot_trade_off(sizes, "Parameters", math_label(figure))
         yield Plot("Rejection against the number of trained parameters; trees have none.", drawn)
-    if times:
+    if differ(times):
         drawn = plot_trade_off(times, "Time per event [µs]", math_label(figure))
         caption = "Rejection against the time of inference, from columns to scores."
         yield Plot(caption, drawn)
+
+
+def differ(points: Mapping[str, tuple[float, Figure]], factor: float = 2.0) -> bool:
+    """Return whether costs lie far enough apart for a plot against them to say anything."""
+    costs = [cost for cost, _ in points.values()]
+    return bool(costs) and max(costs) > factor * min(costs)
 
 
 def _correlation(outcome: Outcome, target: str) -> Plot:

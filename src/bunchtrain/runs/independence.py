@@ -91,7 +91,10 @@ def independence_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
     first = next(iter(best.values()))
     background = ~first.truth
     cuts = {
-        name: {f"ε_S = {e:g}": (own.score >= _cut(own, e))[background] for e in (0.8, 0.5, 0.3)}
+        name: {
+            rf"$\varepsilon_S$ = {e:g}": (own.score >= _cut(own, e))[background]
+            for e in (0.8, 0.5, 0.3)
+        }
         for name, own in best.items()
     }
     column, weight = first.column[background], first.weight[background]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as Canvas
 from bunchtrain.evaluation.metrics import Figure
 from bunchtrain.evaluation.plots.style import COLOURS, INK, canvas, headroom, styled
 
-MARKERS = "osD^vP*Xh<"
+MARKERS = "osD^vP*Xh<p"  # one more than colours, so that no two methods share both
 
 
 @dataclass(frozen=True)

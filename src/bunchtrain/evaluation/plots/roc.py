@@ -11,7 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from bunchtrain.evaluation.metrics import Figure, Roc, auc
-from bunchtrain.evaluation.plots.style import FEW, INK, canvas, legend, look, styled
+from bunchtrain.evaluation.plots.style import (
+    FEW,
+    INK,
+    canvas,
+    legend,
+    legend_height,
+    look,
+    styled,
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ def plot_roc(
         background: Name of the background.
     """
     crowded = len(curves) > FEW
-    figure, axes = canvas(8.4 if crowded else 6.0)
+    figure, axes = canvas(8.4, legend_height(len(curves))) if crowded else canvas()
     looks = {name: look(k) for k, name in enumerate(curves)}
     for name, curve in curves.items():
         _draw(axes, curve, f"{name} (AUC {auc(curve)})", looks[name], band=not crowded)

@@ -112,6 +112,11 @@ def legend(axes: Axes, curves: int, loc: Literal["best", "upper left", "upper ri
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8.5, borderaxespad=0)
 
 
+def legend_height(curves: int) -> float:
+    """Return the height in inches of a figure with room for a legend of many curves beside it."""
+    return max(4.8, 0.18 * curves + 0.6)
+
+
 def plain_numbers(axis: Axis) -> None:
     """Number a logarithmic axis plainly: 1, 2, 5, 10, …, or powers of ten where it is long."""
     low, high = axis.get_view_interval()
