@@ -38,5 +38,6 @@ def test_a_network_goes_through_gates_and_onto_a_device(tmp_path):
     assert parity.figures["DSP, Xilinx UltraScale+"].startswith("0 (Yosys")
     assert float(parity.figures["latency, ECP5, ns"].split()[0]) > 0
     assert {"ecp5/network.bit", "vhdl/network.vhd", "circuit.html"} <= set(parity.files)
+    assert "simulation_vhdl/network_tb.vhd" in parity.files
     assert "AUC top, circuit" in parity.figures
     assert "0</b><span>mismatches of 10,000 events" in (tmp_path / "circuit.html").read_text()

@@ -1,6 +1,6 @@
 import pytest
 
-from bunchtrain.deployment.tools.catalogue import TOOLS
+from bunchtrain.deployment.tools.catalogue import GHDL, TOOLS
 from bunchtrain.deployment.tools.tool import Tool, error
 from bunchtrain.errors import ExportError, MissingDependency
 
@@ -10,6 +10,10 @@ ABSENT = Tool("Nothing", "doing nothing", ("no-such-program-here",), "nothing-at
 def test_a_missing_program_is_named_with_the_command_that_installs_it():
     with pytest.raises(MissingDependency, match=r"needs Nothing.*pip install nothing-at-all"):
         ABSENT.require()
+
+
+def test_a_program_of_the_system_is_named_with_the_system_s_command():
+    assert GHDL.installation == "apt install ghdl"
 
 
 def test_a_program_that_fails_tells_its_own_error(tmp_path):
@@ -23,7 +27,7 @@ def test_the_first_error_is_told():
     assert error("a\nb\n") == "b"
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.title)
+@pytest.mark.parametrize("tool", [*TOOLS, GHDL], ids=lambda tool: tool.title)
 def test_an_installed_program_has_a_version(tool):
     if tool.path() is None:
         pytest.skip(f"{tool.title} is not installed")

@@ -5,7 +5,9 @@ pytest.importorskip("alkaid")
 
 from bunchtrain.deployment.circuits.bench import write_bench
 from bunchtrain.deployment.circuits.hardware import write_verilog, write_vhdl
+from bunchtrain.deployment.circuits.simulation import simulate_vhdl
 from bunchtrain.deployment.circuits.traced import Pipeline, trace
+from bunchtrain.deployment.tools.catalogue import GHDL
 from bunchtrain.errors import ExportError
 
 FORMAT = tuple(np.full(3, bits) for bits in (1, 2, 3))
@@ -49,6 +51,18 @@ def test_a_circuit_is_written_as_vhdl_too(tmp_path):
     hardware = write_vhdl(traced(), Pipeline(stages=2), tmp_path)
     assert "entity network is" in (tmp_path / "network.vhd").read_text()
     assert hardware.latency == 2
+
+
+@pytest.mark.skipif(GHDL.path() is None, reason="GHDL is not installed")
+def test_vhdl_gives_the_numbers_of_its_function(tmp_path):
+    hardware = write_vhdl(traced(), Pipeline(stages=2), tmp_path)
+    x = np.random.default_rng(1).integers(-32, 32, (200, 3)) / 8
+    wanted = traced().evaluate(x)
+    simulated = simulate_vhdl(hardware, tmp_path / "right", x, wanted)
+    assert (simulated.mismatches, simulated.latency) == (0, 2)
+    np.testing.assert_array_equal(simulated.outputs, wanted)
+    wanted[7, 1] += 0.25
+    assert simulate_vhdl(hardware, tmp_path / "wrong", x, wanted).mismatches == 1
 
 
 def test_an_operation_without_a_circuit_is_refused():

@@ -1,4 +1,7 @@
-"""Simulation of the gates by Verilator: every event through the Verilog, one a clock cycle."""
+"""Simulation of the gates: every event through the circuit, one a clock cycle.
+
+Verilator compiles the Verilog to a fast program, and GHDL runs the VHDL where it is installed.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.deployment.circuits.bench import BENCH, write_bench, write_vectors
+from bunchtrain.deployment.circuits.bench_vhdl import write_vhdl_bench
 from bunchtrain.deployment.circuits.hardware import Hardware
-from bunchtrain.deployment.tools.tool import call, error
+from bunchtrain.deployment.tools.catalogue import GHDL
+from bunchtrain.deployment.tools.tool import Tool, call, error
 from bunchtrain.deployment.tools.verilator import VERILATOR
 from bunchtrain.errors import ExportError
 
@@ -27,12 +32,16 @@ class Simulation:
                 as the only shift at which the stream of outputs is what was expected; None if
                 there is no such shift.
     tool        name and version of the simulator.
+    interval    cycles from one event to the next; for images, the largest number between outputs.
+    gapped      images that went through once more, with random gaps between their pixels.
     """
 
     outputs: NDArray[np.float64]
     mismatches: int
     latency: int | None
     tool: str
+    interval: int = 1
+    gapped: int = 0
 
 
 def simulate(
@@ -52,20 +61,50 @@ def simulate(
     folder.mkdir(parents=True, exist_ok=True)
     bench = write_bench(hardware, folder)
     write_vectors(hardware, folder, inputs, expected)
-    program = _build(hardware, bench, folder)
+    program = build(hardware, bench, folder)
     printed = call([str(program)], folder, VERILATOR.environment()).stdout
+    return _judge(hardware, folder, expected, printed, VERILATOR)
+
+
+def simulate_vhdl(
+    hardware: Hardware,
+    folder: Path,
+    inputs: NDArray[np.float64],
+    expected: NDArray[np.float64],
+) -> Simulation:
+    """Run events through the VHDL, as `simulate` does through the Verilog.
+
+    Raises MissingDependency if GHDL is not there and ExportError if it refuses the circuit.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    bench = write_vhdl_bench(hardware, folder)
+    write_vectors(hardware, folder, inputs, expected)
+    build = (folder / "build").resolve()
+    build.mkdir(exist_ok=True)
+    options = ["--std=08", f"--workdir={build}"]
+    sources = [str((hardware.folder / name).resolve()) for name in hardware.sources]
+    GHDL.run(["-i", *options, *sources, str(bench.resolve())], folder)
+    GHDL.run(["-m", *options, BENCH], folder)
+    printed = GHDL.run(["-r", *options, BENCH, "--ieee-asserts=disable"], folder)
+    return _judge(hardware, folder, expected, printed, GHDL)
+
+
+def _judge(
+    hardware: Hardware, folder: Path, expected: NDArray[np.float64], printed: str, tool: Tool
+) -> Simulation:
+    """Return what came out, from the last line and the file that the test bench wrote."""
     counts = re.search(r"(\d+) events, (\d+) mismatches", printed)
-    if counts is None or int(counts.group(1)) != len(inputs):
+    if counts is None or int(counts.group(1)) != len(expected):
         raise ExportError(f"the simulation in '{folder}' did not finish: {error(printed)}")
     lines = (folder / "outputs.hex").read_text(encoding="ascii").split()
     stream = hardware.outputs.values(lines)
-    outputs = stream[len(stream) - len(inputs) :]
+    outputs = stream[len(stream) - len(expected) :]
     shift = _shift(stream, expected)
-    tool = f"Verilator {VERILATOR.version()}"
-    return Simulation(outputs, int(counts.group(2)), shift, tool)
+    return Simulation(outputs, int(counts.group(2)), shift, f"{tool.title} {tool.version()}")
 
 
-def _build(hardware: Hardware, bench: Path, folder: Path) -> Path:
+def build(hardware: Hardware, bench: Path, folder: Path) -> Path:
+    """Compile the circuit and its test bench in a folder and return the program."""
     VERILATOR.check_version()
     build = folder / "build"
     sources = [str(hardware.folder / name) for name in hardware.sources]
@@ -92,3 +131,5 @@ def _shift(stream: NDArray[np.float64], expected: NDArray[np.float64]) -> int | 
 def clean(folder: Path) -> None:
     """Remove the simulator's build, which is large."""
     shutil.rmtree(folder / "build", ignore_errors=True)
+    for built in (folder / BENCH, folder / f"e~{BENCH}.o"):  # GHDL's, where it compiles
+        built.unlink(missing_ok=True)

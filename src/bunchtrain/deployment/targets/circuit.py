@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -18,6 +19,7 @@ from bunchtrain.deployment.circuits.exact import (
 from bunchtrain.deployment.circuits.forest import Forest, formats_of
 from bunchtrain.deployment.circuits.page import write_page
 from bunchtrain.deployment.circuits.proof import Proof, prove
+from bunchtrain.deployment.circuits.stream_proof import prove_stream
 from bunchtrain.deployment.circuits.summary import Summary, quality
 from bunchtrain.deployment.circuits.traced import Pipeline
 from bunchtrain.deployment.outputs import scores_of_outputs
@@ -26,6 +28,7 @@ from bunchtrain.deployment.scoring import batches
 from bunchtrain.deployment.target import Target
 from bunchtrain.models.layers.quantised.model import QuantisedModel
 from bunchtrain.models.layers.trees import Trees
+from bunchtrain.models.quantised_image_cnn import QuantisedImageCNN
 from bunchtrain.training.artefact import Artefact
 
 
@@ -46,6 +49,9 @@ class Circuit(Target):
         seeds: Seeds of the placement; the fastest result is kept.
         input_bits: Bits of a feature, of trees.
         leaf_fraction: Fractional bits of the value of a leaf, of trees.
+        vhdl_events: Events that go through the VHDL, by GHDL; if unset, 1000 where it is installed.
+        streaming: Whether an image comes pixel by pixel, one a clock cycle, and each layer is there
+            once, with its own `stages`; Verilog only. If not, all pixels come at once.
     """
 
     def __init__(
@@ -60,16 +66,24 @@ class Circuit(Target):
         seeds: tuple[int, ...] = (1,),
         input_bits: int = 11,
         leaf_fraction: int = 5,
+        vhdl_events: int | None = None,
+        streaming: bool = False,
     ) -> None:
         chosen = stages if stages or cutoff else 2
         self.pipeline = Pipeline(chosen, cutoff, ternary)
         self.synthesise, self.clock = synthesise, clock if place else None
-        self.seeds = seeds
+        self.seeds, self.vhdl_events, self.streaming = seeds, vhdl_events, streaming
         self.input_bits, self.leaf_fraction = input_bits, leaf_fraction
 
     def refusal(self, artefact: Artefact) -> str | None:
         """Return why there is no circuit, naming the model, or None."""
         model, name = artefact.network.model, artefact.task.model[0]
+        if self.streaming and not isinstance(model, QuantisedImageCNN):
+            return (
+                "only the pixels of 'quantised_image_cnn' can come one by one; leave out streaming"
+            )
+        if self.streaming and self.vhdl_events:
+            return "a circuit with streaming is written in Verilog only; leave out vhdl_events"
         if isinstance(model, QuantisedModel | Trees):
             return None
         return (
@@ -87,21 +101,27 @@ class Circuit(Target):
         names = [
             f"{head}_{n}" for head, size in artefact.network.heads.items() for n in range(size)
         ]
-        proof = prove(
-            function,
-            sample,
-            names,
-            folder,
-            self.pipeline,
-            self.synthesise,
-            self.clock,
-            self.seeds,
-        )
+        proof = self._prove(artefact, function, sample, names, folder)
         compared = _compare(artefact, sample, proof)
         summary = _summary(artefact, events, numbers, sample, proof, compared)
         write_page(summary, folder / "circuit.html")
         files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
         return Parity(list(compared.values()), files, _tools(proof), summary.figures())
+
+    def _prove(
+        self,
+        artefact: Artefact,
+        function: ExactFunction,
+        sample: Sample,
+        names: list[str],
+        folder: Path,
+    ) -> Proof:
+        model, asked = artefact.network.model, (self.synthesise, self.clock, self.seeds)
+        if self.streaming:
+            assert isinstance(model, QuantisedImageCNN)
+            channels = artefact.representation.names["image"]
+            return prove_stream(model, channels, sample, names, folder, self.pipeline, *asked)
+        return prove(function, sample, names, folder, self.pipeline, *asked, self.vhdl_events)
 
     def _function(self, artefact: Artefact) -> ExactFunction:
         model, names = artefact.network.model, artefact.representation.names
@@ -135,15 +155,36 @@ def _sample(
 
 
 def _compare(artefact: Artefact, sample: Sample, proof: Proof) -> dict[str, Agreement]:
-    real, quantised, gates = (
-        scores_of_outputs(artefact, one)
-        for one in (sample.real, sample.outputs, proof.simulation.outputs)
-    )
     targets = artefact.task.targets
-    return {
-        "circuit": agreement("circuit with quantised network", quantised, gates, targets, 0.0, 0),
-        "quantised": agreement("quantised network with float network", real, quantised, targets),
+    gates, vhdl = proof.simulation, proof.vhdl
+    wanted = _exactly(artefact, sample.outputs)
+    found = {
+        "circuit": agreement(
+            "circuit with quantised network",
+            wanted,
+            _exactly(artefact, gates.outputs),
+            targets,
+            0.0,
+            0,
+        ),
+        "quantised": agreement(
+            "quantised network with float network",
+            scores_of_outputs(artefact, sample.real),
+            scores_of_outputs(artefact, sample.outputs),
+            targets,
+        ),
     }
+    if vhdl is not None:
+        first = {name: values[: len(vhdl.outputs)] for name, values in wanted.items()}
+        given, what = _exactly(artefact, vhdl.outputs), "VHDL with quantised network"
+        found["vhdl"] = agreement(what, first, given, targets, 0.0, 0)
+    return found
+
+
+def _exactly(artefact: Artefact, outputs: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """Return the scores and the outputs themselves, which may differ where no score shows it."""
+    numbers = {f"output {n}": column for n, column in enumerate(outputs.T)}
+    return {**scores_of_outputs(artefact, outputs), **numbers}
 
 
 def _summary(
@@ -175,6 +216,6 @@ def _tools(proof: Proof) -> dict[str, str]:
     from importlib.metadata import version
 
     used = [proof.simulation.tool]
-    used += [one.tool for one in (proof.synthesis, proof.placement) if one is not None]
+    used += [p.tool for p in (proof.vhdl, proof.synthesis, proof.placement) if p is not None]
     named = dict(tool.rsplit(" ", 1) for tool in used)
     return {"alkaid": version("alkaid"), **named}

