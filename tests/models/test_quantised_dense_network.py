@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bunchtrain.models.layers.quantised import arithmetic
 from bunchtrain.models.layers.quantised.fixed_point import fixed_point, integer_bits
-from bunchtrain.models.layers.quantised.fraction import PACE
+from bunchtrain.models.layers.quantised.fraction import PACE, Fraction, round_together
 from bunchtrain.models.layers.quantised.quantiser import Quantiser
 from bunchtrain.models.quantised_dense_network import QuantisedDenseNetwork
 
@@ -184,3 +184,31 @@ def test_values_beyond_the_range_are_counted():
     beyond = network.overflows(lambda: network(7.9 * table.sign()))
     assert beyond["input"] == 0
     assert beyond["layers.0.output"] > 0
+
+
+def test_numbers_rounded_together_are_those_rounded_alone():
+    torch.manual_seed(0)
+    fractions = [Fraction(4 * torch.randn(shape), learned=True) for shape in ((3, 4), (5,))]
+    values = [torch.randn(3, 4, requires_grad=True), torch.randn(5, requires_grad=True)]
+    f = [fraction().requires_grad_() for fraction in fractions]
+    alone = [fixed_point(*one, "RND", "NONE") for one in zip(values, f, f, f, strict=True)]
+    together = round_together(values, [fraction.share for fraction in fractions])
+    slopes = []
+    for rounded, bits in ((alone, f), (together, [fraction.share for fraction in fractions])):
+        (rounded[0].square().sum() + rounded[1].square().sum()).backward()
+        slopes.append([one.grad.clone() for one in (*values, *bits)])
+        for value in values:
+            value.grad = None
+    assert all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
+    scales = (1, 1, PACE, PACE)
+    for one, other, scale in zip(*slopes, scales, strict=True):
+        torch.testing.assert_close(scale * one, other)
+
+
+def test_bit_operations_of_all_layers_at_once_are_their_sum():
+    network, _ = trained(weights="learned")
+    widths, alone = network.input.widths, torch.zeros(())
+    for layer in network.layers:
+        alone = alone + layer.bit_operations(widths)
+        widths = layer.widths
+    assert float(network.bit_operations()) == float(alone) > 0

@@ -17,7 +17,12 @@ from torch import Tensor, nn
 
 from bunchtrain.models.layers.pruning import Pruner, Pruning
 from bunchtrain.models.layers.quantised.arithmetic import Arithmetic, Integers
-from bunchtrain.models.layers.quantised.linear import Formats, QuantisedLinear
+from bunchtrain.models.layers.quantised.linear import (
+    Formats,
+    QuantisedLinear,
+    bit_operations,
+    through,
+)
 from bunchtrain.models.layers.quantised.model import QuantisedModel
 from bunchtrain.models.layers.quantised.quantiser import Quantiser
 from bunchtrain.models.layers.quantised.weights import Granularity, Kind
@@ -92,18 +97,13 @@ class QuantisedDenseNetwork(QuantisedModel):
 
     def forward(self, table: Tensor) -> Tensor:
         """Return (batch, outputs) from `table` (batch, feature)."""
-        x: Tensor = self.input(table)
-        for layer in self.layers:
-            x = layer(x)
-        return x
+        return through(self.layers, self.input(table))
 
     def bit_operations(self) -> Tensor:
         """Return EBOPs, those of a layer being Σ_oj b_oj b_j + Σ_o b_o."""
-        widths, total = self.input.widths, torch.zeros(())
-        for layer in self.layers:
-            total = total + layer.bit_operations(widths)
-            widths = layer.output.widths if layer.output else widths
-        return total
+        return bit_operations(
+            self.layers, [self.input.widths, *(layer.widths for layer in self.layers[:-1])]
+        )
 
     def input_formats(self) -> dict[str, tuple[Integers, Integers, Integers]]:
         """Return the formats of `table`: three arrays (feature,)."""

@@ -44,7 +44,7 @@ def fixed_point(
     if torch.is_grad_enabled():
         taken: Tensor = _FixedPoint.apply(x, k, i, f, rounding, overflow)  # type: ignore[no-untyped-call]
         return taken
-    return _value(x, k, i, f, rounding, overflow)
+    return _value(x, k, i, f, rounding, overflow)[0]
 
 
 def integer_bits(low: Tensor, high: Tensor, f: Tensor) -> Tensor:
@@ -52,15 +52,13 @@ def integer_bits(low: Tensor, high: Tensor, f: Tensor) -> Tensor:
 
     i = ⌈log₂ max(Q(high) + 2⁻ᶠ, −Q(low))⌉, with the values rounded half up.
     """
-    scale, step = torch.exp2(f), torch.exp2(-f)
-    low, high = (torch.floor(end * scale + 0.5) * step for end in (low, high))
-    return integer_bits_on_grid(low, high, f)
+    scale = torch.exp2(f)
+    return bits_of_steps(*(torch.floor(end * scale + 0.5) for end in (low, high))) - f
 
 
-def integer_bits_on_grid(low: Tensor, high: Tensor, f: Tensor) -> Tensor:
-    """Return the least i that holds [low, high], whose ends are whole multiples of 2⁻ᶠ."""
-    step = torch.exp2(-f)
-    return _exponent(torch.maximum(torch.maximum(high + step, -low), step))
+def bits_of_steps(low: Tensor, high: Tensor) -> Tensor:
+    """Return the least i + f that holds [low, high], whole multiples of 2⁻ᶠ, low ≤ 0 ≤ high."""
+    return torch.frexp(torch.maximum(high, -1 - low))[1].to(high.dtype)
 
 
 def integer_bits_of(low: Tensor, high: Tensor, bits: Tensor) -> Tensor:
@@ -83,20 +81,25 @@ def limits(k: Tensor, i: Tensor, f: Tensor, overflow: Overflow) -> tuple[Tensor,
 
 def _value(
     x: Tensor, k: Tensor, i: Tensor, f: Tensor, rounding: Rounding, overflow: Overflow
-) -> Tensor:
-    rounded = x * torch.exp2(f)
-    if rounding == "RND":
-        rounded = rounded.add_(0.5)
-    rounded = rounded.floor_().mul_(torch.exp2(-f))
-    if overflow == "NONE":
-        return rounded
-    low, high = limits(k, i, f, overflow)
-    if overflow == "WRAP":
-        period = torch.exp2(k + i)
-        rounded = rounded - torch.floor((rounded - low) / period) * period
-    else:
-        rounded = torch.minimum(torch.maximum(rounded, low), high)
-    return torch.where(k + i + f > 0, rounded, torch.zeros_like(rounded))
+) -> tuple[Tensor, Tensor | None]:
+    """Return x in fixed point and, where it is clipped, what lies inside of the range."""
+    steps = x * torch.exp2(f)
+    steps = (steps.add_(0.5) if rounding == "RND" else steps).floor_()
+    inside = None
+    if overflow != "NONE":
+        bits = i + f
+        low, high = -k * torch.exp2(bits), torch.exp2(bits) - 1
+        if overflow == "WRAP":
+            period = torch.exp2(k + bits)
+            steps = steps - torch.floor((steps - low) / period) * period
+        else:
+            free = steps
+            steps = torch.minimum(
+                torch.maximum(free, -k * high if overflow == "SAT_SYM" else low), high
+            )
+            inside = steps == free
+        steps = steps * (k + bits > 0)
+    return steps.mul_(torch.exp2(-f)), inside
 
 
 class _FixedPoint(torch.autograd.Function):
@@ -112,13 +115,9 @@ class _FixedPoint(torch.autograd.Function):
         rounding: Rounding,
         overflow: Overflow,
     ) -> Tensor:
-        value = _value(x, k, i, f, rounding, overflow)
-        inside = None
-        if overflow in ("SAT", "SAT_SYM"):
-            low, high = limits(k, i, f, overflow)
-            half = torch.exp2(-f) / 2
-            inside = (x >= low - half) & (x <= high + half)
-        ctx.save_for_backward(x - value, inside)
+        value, inside = _value(x, k, i, f, rounding, overflow)
+        learned = ctx.needs_input_grad[3]
+        ctx.save_for_backward(x - value if learned else None, inside)
         ctx.width = f.shape
         return value
 
@@ -128,8 +127,8 @@ class _FixedPoint(torch.autograd.Function):
         if inside is not None:
             gradient = gradient * inside
         width = None
-        if ctx.needs_input_grad[3]:
-            width = (gradient * error).sum_to_size(ctx.width) * math.log(2)
+        if error is not None:
+            width = (gradient * error).sum_to_size(ctx.width).mul_(math.log(2))
         return gradient, None, None, width, None, None
 
 

@@ -22,6 +22,8 @@ from bunchtrain.models.layers.quantised.weights import (
     Granularity,
     Kind,
     Weights,
+    each_used,
+    each_width,
     quantised_weights,
 )
 
@@ -100,7 +102,11 @@ class QuantisedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (…, width) from (…, size)."""
-        y = linear(x, self.weight(), self.bias())
+        return self.of(x, self.weight(), self.bias())
+
+    def of(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Return (…, width) from (…, size) with weights and biases as they are used."""
+        y = linear(x, weight, bias)
         y = torch.relu(y) if self.rectify else y
         return y if self.output is None else self.output(y)
 
@@ -138,6 +144,35 @@ class QuantisedLinear(nn.Module):
         return products.sum() + self.bias.widths(self.bias.last).sum()
 
 
+def through(layers: Sequence[QuantisedLinear], x: Tensor) -> Tensor:
+    """Return (…, width of the last layer) from (…, size of the first)."""
+    used = each_used(_weights(layers))
+    for layer, weight, bias in zip(layers, used[::2], used[1::2], strict=True):
+        x = layer.of(x, weight, bias)
+    return x
+
+
+def bit_operations(layers: Sequence[QuantisedLinear], inputs: Sequence[Tensor]) -> Tensor:
+    """Return Σ of the EBOPs of layers (), in one product where each weight has its own width.
+
+    inputs  bits of the inputs of each layer without the sign.
+    """
+    counted = each_width(_weights(layers))
+    if counted is None:
+        found = [layer.bit_operations(bits) for layer, bits in zip(layers, inputs, strict=True)]
+        return torch.stack(found).sum()
+    times = [
+        one
+        for layer, bits in zip(layers, inputs, strict=True)
+        for one in (bits.expand_as(layer.weight.value).flatten(), torch.ones_like(layer.bias.value))
+    ]
+    return counted @ torch.cat(times)
+
+
+def _weights(layers: Sequence[QuantisedLinear]) -> list[Weights]:
+    return [weights for layer in layers for weights in (layer.weight, layer.bias)]
+
+
 class QuantisedLayers(nn.ModuleList):
     """Quantised layers one after the other."""
 
@@ -147,9 +182,7 @@ class QuantisedLayers(nn.ModuleList):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (…, width of the last) from (…, size of the first)."""
-        for layer in self.layers():
-            x = layer(x)
-        return x
+        return through(self.layers(), x)
 
     def exact(self, x: Any, arithmetic: Arithmetic) -> Any:
         """Return (…, width of the last) from (…, size of the first) as arrays."""
@@ -159,11 +192,8 @@ class QuantisedLayers(nn.ModuleList):
 
     def bit_operations(self, widths: Tensor) -> tuple[Tensor, Tensor]:
         """Return EBOPs, and the bits of the outputs from those of the inputs."""
-        total = torch.zeros(())
-        for layer in self.layers():
-            total = total + layer.bit_operations(widths)
-            widths = layer.widths
-        return total, widths
+        inputs = [widths, *(layer.widths for layer in self.layers())]
+        return bit_operations(self.layers(), inputs[:-1]), inputs[-1]
 
 
 def rectified(sizes: Sequence[int], formats: Formats) -> QuantisedLayers:

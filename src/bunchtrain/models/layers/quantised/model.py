@@ -44,6 +44,7 @@ class QuantisedModel(nn.Module):
         self.beta_range, self.rise, self.quantised_from = beta, rise, quantised_from
         self.budget = budget
         self.progress, self.pruner = 1.0, None
+        self._active = True
 
     def bit_operations(self) -> Tensor:
         """Return the estimate of effective bit operations, EBOPs (), with gradient for widths."""
@@ -138,6 +139,9 @@ class QuantisedModel(nn.Module):
         yield from (module for module in self.modules() if isinstance(module, Quantiser))
 
     def _activate(self, active: bool) -> None:
+        if active == self._active:
+            return
+        self._active = active
         for module in self.modules():
             if isinstance(module, Quantiser | Weights):
                 module.active = active

@@ -16,9 +16,9 @@ from bunchtrain.models.layers.quantised.fixed_point import (
     integer_bits_of,
     limits,
 )
-from bunchtrain.models.layers.quantised.fraction import Fraction
+from bunchtrain.models.layers.quantised.fraction import Fraction, count
 
-#: Steps of the training after which formats follow the ranges, and what is left of a range then.
+#: Steps of the training after which a batch is looked at, and what is left of the range then.
 EVERY, DECAY = 8, 0.99
 
 
@@ -70,15 +70,22 @@ class Quantiser(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x (batch, …, shape) in fixed point, or as it is when not `active`."""
-        if self.training or self.observing:
+        if self.observing:
             self.observe(x.detach())
-        if self.training and not self.observing:
-            self._follow()
+        elif self.training:
+            self._follow(x.detach())
         if not self.active:
             return x
-        held = self.overflow == "WRAP" and (self.training or self.observing)
-        overflow = "NONE" if held else self.overflow
-        return fixed_point(x, self.sign, self.integer, self.fraction(), "RND", overflow)
+        if self.overflow == "WRAP" and (self.training or self.observing):
+            return self.fraction.round(x)
+        if self.overflow == "SAT":
+            return self.fraction.round(self._clipped(x))
+        return fixed_point(x, self.sign, self.integer, self.fraction(), "RND", self.overflow)
+
+    def _clipped(self, x: Tensor) -> Tensor:
+        """Return x within the range, whose ends are whole steps; 0 where there is no bit."""
+        low, high = limits(self.sign, self.integer, self.fraction(), "SAT")
+        return x.clamp(low, high.relu())
 
     def forget(self) -> None:
         """Forget the range."""
@@ -97,9 +104,10 @@ class Quantiser(nn.Module):
             low = x.amin(axes, keepdim=True).reshape(self.low.shape)
             torch.minimum(self.low, low, out=self.low)
 
-    def _follow(self) -> None:
+    def _follow(self, x: Tensor) -> None:
         """Set the format anew, once in some steps of the training, and forget old extremes."""
         if int(self.steps) % EVERY == 0:
+            self.observe(x)
             self.settle()
             self.low *= DECAY
             self.high *= DECAY
@@ -124,8 +132,7 @@ class Quantiser(nn.Module):
     @property
     def widths(self) -> Tensor:
         """Bits without the sign, max(i + f, 0), in the shape of the format, with gradient."""
-        bits: Tensor = self.integer + self.fraction()
-        return torch.relu(bits)
+        return count(self.integer + self.fraction(), self.fraction.share)
 
     @property
     def kif(self) -> tuple[Integers, Integers, Integers]:
@@ -138,7 +145,7 @@ class Quantiser(nn.Module):
 
     def overflowing(self, x: Tensor) -> Tensor:
         """Tell which values lie beyond the range by more than rounding, in the shape of x."""
-        f: Tensor = self.fraction().detach()
+        f: Tensor = self.fraction()
         low, high = limits(self.sign, self.integer, f, self.overflow)
         half = torch.exp2(-f) / 2
         return ((x < low - half) | (x >= high + half)) & (self.sign + self.integer + f > 0)

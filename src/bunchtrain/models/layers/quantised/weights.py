@@ -8,18 +8,24 @@ power of two to the mean of |w|, so that no multiplication is left.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from bunchtrain.models.layers.quantised.fixed_point import (
+    bits_of_steps,
     fixed_point,
     integer_bits_of,
-    integer_bits_on_grid,
     straight,
 )
-from bunchtrain.models.layers.quantised.fraction import Fraction
+from bunchtrain.models.layers.quantised.fraction import (
+    Fraction,
+    bits_of_share,
+    count,
+    round_together,
+)
 
 Granularity = Literal["layer", "channel", "weight"]
 Kind = Literal["fixed", "learned", "binary", "ternary"]
@@ -45,7 +51,10 @@ class Weights(nn.Module):
     def forward(self) -> Tensor:
         """Return the weights as they are used, (output, …)."""
         used = self.quantised() if self.active else self.value
-        used = used * self.mask if self.masked else used
+        return self.keep(used * self.mask if self.masked else used)
+
+    def keep(self, used: Tensor) -> Tensor:
+        """Return the weights as they are used, of which `last` tells afterwards."""
         self._last = used.detach() if self.training else None
         return used
 
@@ -95,10 +104,10 @@ class FixedPointWeights(Weights):
 
     def quantised(self) -> Tensor:
         """Return the weights, rounded half up."""
+        if self.learned:
+            return self.fraction.round(self.value)
         f = self.fraction()
         one, i = torch.ones_like(f), torch.full_like(f, self.integer or 0)
-        if self.learned:
-            return fixed_point(self.value, one, i, f, "RND", "NONE")
         if self.integer is None:
             low, high = self._range(self.value.detach())
             i = integer_bits_of(low.clamp(max=0), high.clamp(min=0), self.bits - one)
@@ -108,12 +117,11 @@ class FixedPointWeights(Weights):
 
     def widths(self, used: Tensor) -> Tensor:
         """Return max(i + f, 0) of each weight's group, with a gradient for f."""
-        f = self.fraction()
         if not self.learned:
             return (self.bits - 1.0) * (used.detach() != 0)
-        i = integer_bits_on_grid(*self._range(used), f.detach())
-        bits = torch.relu(i + f)
-        return bits if f.shape == used.shape else bits * (used.detach() != 0)
+        needed = bits_of_steps(*self._range(used.detach() * torch.exp2(self.fraction())))
+        bits = count(needed, self.fraction.share)
+        return bits if bits.shape == used.shape else bits * (used.detach() != 0)
 
     def _range(self, values: Tensor) -> tuple[Tensor, Tensor]:
         groups = self.fraction.share.shape
@@ -121,6 +129,38 @@ class FixedPointWeights(Weights):
         if not axes:
             return values, values
         return values.amin(axes, True).clamp(max=0), values.amax(axes, True).clamp(min=0)
+
+
+def each_used(weights: Sequence[Weights]) -> list[Tensor]:
+    """Return what each of the weights gives, all at once where each number has its own width."""
+    shares = _own_shares(weights)
+    if shares is None or any(one.masked or not one.active for one in weights):
+        return [one() for one in weights]
+    rounded = round_together([one.value for one in weights], shares)
+    return [one.keep(used) for one, used in zip(weights, rounded, strict=True)]
+
+
+def each_width(weights: Sequence[Weights]) -> Tensor | None:
+    """Return the bits of all weights side by side, as `widths`, if each number has its own."""
+    shares = _own_shares(weights)
+    if shares is None:
+        return None
+    share = torch.cat([share.flatten() for share in shares])
+    used = torch.cat([one.last.flatten() for one in weights])
+    steps = used * torch.exp2(bits_of_share(share.detach()))
+    return count(bits_of_steps(steps, steps), share)
+
+
+def _own_shares(weights: Sequence[Weights]) -> list[Tensor] | None:
+    """Return the trained f of weights of which each number learns its own, else None."""
+    shares = [
+        one.fraction.share
+        for one in weights
+        if isinstance(one, FixedPointWeights)
+        and one.learned
+        and one.fraction.share.shape == one.value.shape
+    ]
+    return shares if len(shares) == len(weights) else None
 
 
 class BinaryWeights(Weights):
