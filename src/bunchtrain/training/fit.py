@@ -22,6 +22,7 @@ from bunchtrain.training.checkpoint import Checkpoint
 from bunchtrain.training.data import Data
 from bunchtrain.training.front import Front, calibrate_ranges
 from bunchtrain.training.history import History
+from bunchtrain.training.kept_memory import kept_memory
 from bunchtrain.training.module import Module, parameters
 from bunchtrain.training.peak import peak_mb, reset_peak
 from bunchtrain.training.place import Place
@@ -52,7 +53,7 @@ def fit(
     if task.settings["threads"]:
         torch.set_num_threads(task.settings["threads"])
     reset_peak()
-    with quiet():
+    with quiet(), kept_memory():
         data = Data(task, place.rank, place.workers)
         network = _fresh_network(data)
         artefact = Artefact(data.task, data.representation, network)
