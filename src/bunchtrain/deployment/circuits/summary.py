@@ -41,14 +41,16 @@ class Summary:
 
     def figures(self) -> dict[str, Any]:
         """Return name → value of all figures, each with the tool that it comes from."""
-        found: dict[str, Any] = {"initiation interval, cycles": 1}
+        simulation = self.proof.simulation
+        found: dict[str, Any] = {
+            "initiation interval, cycles": f"{simulation.interval} ({simulation.tool})"
+        }
         found |= {f"decisions flipped, {what}": n for what, n in self.flipped.items()}
         found |= {
             f"{figure}, {network}": str(value)
             for network, values in self.quality.items()
             for figure, value in values.items()
         }
-        simulation = self.proof.simulation
         found["mismatches"] = f"{simulation.mismatches} ({simulation.tool})"
         found["latency, cycles"] = f"{simulation.latency} ({simulation.tool})"
         return found | self._cost() | self._saturated()

@@ -20,6 +20,9 @@ _KINDS = {
     "BRAM": r"RAMB(18|36)\w*|DP16KD|PDPW16KD",
     "carry": r"CARRY[48]|CCU2C",
 }
+#: Look-up tables that are a small memory → how many a cell takes at most, which are counted as LUT:
+#: those of a slice of UltraScale+; two slices of ECP5 and a third one's, whose wires write to them.
+_MEMORIES = {r"RAM\d+[MX]\w+": 8, "TRELLIS_DPR16X4": 6}
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,10 @@ def _synthesise(
 
 
 def _count(cells: Mapping[str, int]) -> dict[str, int]:
-    return {
-        kind: sum(number for cell, number in cells.items() if re.fullmatch(pattern, cell))
-        for kind, pattern in _KINDS.items()
-    }
+    found = {kind: _number(cells, pattern) for kind, pattern in _KINDS.items()}
+    found["LUT"] += sum(size * _number(cells, pattern) for pattern, size in _MEMORIES.items())
+    return found
+
+
+def _number(cells: Mapping[str, int], pattern: str) -> int:
+    return sum(number for cell, number in cells.items() if re.fullmatch(pattern, cell))
