@@ -19,7 +19,7 @@ def jets(lengths, seed=0):
 
 def network():
     torch.manual_seed(3)
-    widths = {"relation": (7, 5), "objects": (6, 4), "classifier": (8,)}
+    widths = {"relation": (7, 5), "objects": (6, 4), "classifier": (8,), "typical": 2.5}
     return InteractionNetwork(3, 2, **widths).double()
 
 
@@ -31,9 +31,9 @@ def test_the_equations_pair_by_pair():
         for i, x in enumerate(jet):
             others = [torch.cat([x, y]) for j, y in enumerate(jet) if j != i]
             effects = [made.relation(made.pair(pair)) for pair in others]
-            effect = sum(effects, start=x.new_zeros(5))
+            effect = sum(effects, start=x.new_zeros(5)) / 2.5
             objects.append(made.objects(torch.cat([x, effect])))
-        expected.append(made.classifier(sum(objects, start=jet.new_zeros(4))))
+        expected.append(made.classifier(sum(objects, start=jet.new_zeros(4)) / 2.5))
     torch.testing.assert_close(made(features, lengths), torch.stack(expected))
 
 
