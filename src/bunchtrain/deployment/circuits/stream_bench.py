@@ -11,14 +11,18 @@ from bunchtrain.deployment.circuits.bench import BENCH
 from bunchtrain.deployment.circuits.hardware import TOP, Hardware
 from bunchtrain.files import aside, write_text
 
+#: Pixels that reset drops.
+PIECE = 5
+
 #: Images whose words are made at once.
 CHUNK = 256
 
 _VERILOG = """`timescale 1 ns / 1 ps
 
 // Feeds a line of inputs.hex at every edge of the clock: "1" and a pixel, or "0" where none comes.
-// Writes to outputs.hex after which edge the outputs of an image stood there, and the outputs, and
-// counts how many differ from expected.hex.
+// A piece of an image comes before, which reset must drop. Writes to outputs.hex after which edge
+// the outputs of an image stood there, and what they were, and counts how many differ from
+// expected.hex.
 module {bench};
     reg clk = 1'b0;
     reg reset = 1'b1;
@@ -42,8 +46,13 @@ module {bench};
         mismatches = 0;
         cycle = 0;
         more = 2;
-        repeat (2) @(negedge clk);
-        reset = 1'b0;
+        @(negedge clk) reset = 1'b0;
+        valid_in = 1'b1;
+        model_inp = ~model_inp;
+        repeat ({piece}) @(negedge clk);
+        valid_in = 1'b0;
+        reset = 1'b1;
+        @(negedge clk) reset = 1'b0;
         while (more == 2) begin
             more = $fscanf(given, "%b %h\\n", valid_in, model_inp);
             if (more == 2) step;
@@ -80,6 +89,7 @@ def write_stream_bench(hardware: Hardware, folder: Path) -> Path:
         inputs=hardware.inputs.width - 1,
         outputs=hardware.outputs.width - 1,
         drain=hardware.latency + 1,
+        piece=PIECE,
     )
     write_text(path, text)
     return path
