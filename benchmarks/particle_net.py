@@ -1,11 +1,11 @@
-"""ParticleNet beside weaver-core's, in one run: jets per second of both, one thread.
+"""ParticleNet and its light version beside weaver-core's, in one run: jets per second, one thread.
 
-Jets have 20–80 particles, which weaver-core gets in 128 slots; widths are the paper's. Rates are
+Jets have 20–80 particles, which weaver-core gets in 128 slots; widths are the papers'. Rates are
 from the processor time of this process, so that neighbours on a busy machine do not enter, and
 repeats alternate between the two; a ratio is the median of the ratios of neighbouring repeats.
 Needs `pip install --no-deps weaver-core==0.5.3` (for this benchmark only).
 
-    python benchmarks/particle_net.py [--jets 64] [--repeats 5]
+    python benchmarks/particle_net.py [--network particle_net_light] [--jets 64] [--repeats 5]
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ import torch
 from torch import Tensor, nn
 
 from bunchtrain.models.particle_net import ParticleNet
+from bunchtrain.models.particle_net_light import ParticleNetLight
 
-SLOTS, FEATURES, K = 128, 7, 16
+SLOTS, FEATURES = 128, 7
 WARM_UP = 6  # weaver-core cuts its slots to the longest jets only after five calls
-CHANNELS = ((64, 64, 64), (128, 128, 128), (256, 256, 256))
+NETWORKS = {"particle_net": ParticleNet, "particle_net_light": ParticleNetLight}
 
 
-def peer(trim: bool = True) -> nn.Module:
-    """Return weaver-core's network, by default with its trimming.
+def peer(ours: ParticleNet, trim: bool = True) -> nn.Module:
+    """Return weaver-core's network of the same sizes, by default with its trimming.
 
     After five calls it cuts the slots of a batch: in inference to the longest jet, in training to
     a random quantile of the lengths, so that some particles are dropped. `trim=False` keeps them
@@ -41,8 +42,8 @@ def peer(trim: bool = True) -> nn.Module:
         raise SystemExit(
             "weaver-core is not installed; run: pip install --no-deps weaver-core==0.5.3"
         ) from None
-    layers = [(K, channels) for channels in CHANNELS]
-    return Peer(FEATURES, 2, layers, [(256, 0.1)], use_fusion=False, trim=trim)
+    layers = [(ours.k, [len(w) for w in block.weights]) for block in ours.convolutions]
+    return Peer(FEATURES, 2, layers, [(len(ours.head[0].weight), 0.1)], use_fusion=False, trim=trim)
 
 
 def share_weights(ours: ParticleNet, theirs: nn.Module) -> None:
@@ -80,7 +81,13 @@ def seconds(work: Callable[[], object]) -> float:
     return process_time() - start
 
 
-def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object], args) -> None:
+def compare(
+    name: str,
+    ours: Callable[[], object],
+    theirs: Callable[[], object],
+    args: argparse.Namespace,
+) -> None:
+    """Print the rates of both, taken in turns, and their ratio."""
     for _ in range(WARM_UP):
         ours()
         theirs()
@@ -105,18 +112,32 @@ def trainer(network: nn.Module, inputs: tuple[Tensor, ...], target: Tensor) -> C
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--jets", type=int, default=64, help="jets of a batch")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser = arguments(__doc__)
+    parser.add_argument("--network", choices=NETWORKS, help="only this one")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    for name in [args.network] if args.network else NETWORKS:
+        print(name)
+        measure(NETWORKS[name](FEATURES, 2, 2), args)
+
+
+def arguments(documentation: str) -> argparse.ArgumentParser:
+    """Return a parser of the arguments that benchmarks of networks have."""
+    parser = argparse.ArgumentParser(description=documentation.splitlines()[0])
+    parser.add_argument("--jets", type=int, default=64, help="jets of a batch")
+    parser.add_argument("--repeats", type=int, default=5)
+    return parser
+
+
+def measure(ours: ParticleNet, args: argparse.Namespace) -> None:
+    """Print rates, their ratios and the largest difference of outputs."""
     torch.manual_seed(1)
-    theirs, ours = peer(), ParticleNet(FEATURES, 2, 2)
+    theirs, untrimmed = peer(ours), peer(ours, trim=False)
     packed, padded = jets(args.jets, 20, 80, SLOTS)
     target = torch.randint(2, (args.jets,))
     step = trainer(ours, packed, target)
     compare("training", step, trainer(theirs, padded, target), args)
-    compare("training, untrimmed peer", step, trainer(peer(trim=False), padded, target), args)
+    compare("training, untrimmed peer", step, trainer(untrimmed, padded, target), args)
     share_weights(ours, theirs)
     ours.eval(), theirs.eval()
     with torch.no_grad():
