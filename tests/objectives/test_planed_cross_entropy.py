@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, StudyError
@@ -43,6 +44,23 @@ def test_weighted_spectra_are_flat_and_classes_keep_their_share(bins):
         assert weight[mine].sum() == pytest.approx(float(events.weight[mine].sum()), rel=1e-4)
 
 
+@pytest.mark.parametrize("power", [0.0, 0.5, 0.8])
+def test_a_power_below_one_makes_spectra_flatter_and_classes_keep_their_share(power):
+    events = batch()
+    objective = PlanedCrossEntropy(JET, against="mass", bins=EDGES, power=power, limit=1e9)
+    weight, edges = events.weight * objective.planing(events), torch.tensor(EDGES)
+    for number in (0, 1):
+        mine = events.targets["jet"] == number
+        mass = events.spectators["mass"][mine]
+        before, after = (
+            torch.histogram(mass, edges, weight=w[mine])[0] for w in (events.weight, weight)
+        )
+        assert torch.allclose(
+            after / after.sum(), functional.normalize(before ** (1 - power), 1, 0)
+        )
+        assert weight[mine].sum() == pytest.approx(float(events.weight[mine].sum()), rel=1e-4)
+
+
 def test_losses_are_those_of_cross_entropy_times_the_weights():
     events = batch(50)
     outputs = {"jet": torch.randn(50, 2, generator=torch.Generator().manual_seed(1))}
@@ -69,5 +87,7 @@ def test_limit_bounds_the_weights():
 def test_what_is_wrong_is_told():
     with pytest.raises(StudyError, match="'limit' must be at least 1"):
         PlanedCrossEntropy(JET, against="mass", limit=0.5)
+    with pytest.raises(StudyError, match="'power' must be from 0 to 1, got 2"):
+        PlanedCrossEntropy(JET, against="mass", power=2)
     with pytest.raises(DataError, match="no spectator 'pt'; it has"):
         PlanedCrossEntropy(JET, against="pt")({"jet": torch.zeros(50, 2)}, batch(50))

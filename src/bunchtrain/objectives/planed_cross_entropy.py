@@ -4,6 +4,9 @@ L = Σ_c Σ_{i in c} w_i v_i ℓ_i with v_i ∝ 1/n_cb for events of class c in 
 bins of a class count alike and a class as much as without. What differs between the classes in that
 column alone then teaches nothing (arXiv:1709.10106, arXiv:1511.05190). The spectra are those of the
 global batch, which should be large.
+
+With v_i ∝ n_cb^−a and a < 1 the network learns the likelihood ratio at a given value of the column,
+times (n_sb/n_bb)^(1 − a) of signal s and background b: as much of the column as 1 − a lets through.
 """
 
 from __future__ import annotations
@@ -25,19 +28,30 @@ class PlanedCrossEntropy(CrossEntropy):
 
     against  column that is made flat.
     bins     of the column: a number of equally populated ones, or their edges.
+    power    the a above: 1 makes the spectra flat, less makes them flatter, 0 leaves them.
     limit    largest factor v on an event, for bins that are nearly empty.
     """
 
     def __init__(
-        self, target: TargetShape, *, against: str, bins: Bins = 16, limit: float = 20.0
+        self,
+        target: TargetShape,
+        *,
+        against: str,
+        bins: Bins = 16,
+        power: float = 1.0,
+        limit: float = 20.0,
     ) -> None:
         super().__init__(target)
         check_bins(bins, "planed_cross_entropy")
+        if not 0 <= power <= 1:
+            raise StudyError(
+                f"objective 'planed_cross_entropy': option 'power' must be from 0 to 1, got {power}"
+            )
         if limit < 1:
             raise StudyError(
                 f"objective 'planed_cross_entropy': option 'limit' must be at least 1, got {limit}"
             )
-        self.against, self.bins, self.limit = against, bins, limit
+        self.against, self.bins, self.power, self.limit = against, bins, power, limit
 
     @property
     def spectators(self) -> tuple[str, ...]:
@@ -66,8 +80,9 @@ class PlanedCrossEntropy(CrossEntropy):
         cells = self._cells(all_values, all_numbers, edges)
         classes, bins = len(self.target.classes), count(self.bins)
         held = sums(cells, all_weights, classes * bins).view(classes, bins)
-        filled = (held > 0).sum(1, keepdim=True)
-        factor = held.sum(1, keepdim=True) / (filled * held.clamp(min=1e-12)).clamp(min=1e-12)
+        factor = held.clamp(min=1e-12).pow(-self.power)
+        flatter = torch.where(held > 0, held * factor, 0).sum(1, keepdim=True)
+        factor = factor * held.sum(1, keepdim=True) / flatter.clamp(min=1e-12)
         chosen = factor.clamp(max=self.limit).view(-1)[self._cells(own[:, 0], own[:, 2], edges)]
         return chosen.float()
 
