@@ -13,6 +13,8 @@ bound of their mutual information once r has learnt; p(z) is a density without f
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +24,7 @@ from bunchtrain.objectives._bins import check_bins
 from bunchtrain.objectives._decorrelation import Decorrelation
 from bunchtrain.objectives._densities import Binned, Mixture
 from bunchtrain.objectives._gather import everywhere
+from bunchtrain.objectives._inner import descend
 from bunchtrain.objectives._objective import TargetShape
 from bunchtrain.objectives._targets import class_numbers
 
@@ -123,19 +126,18 @@ class Adversary(Decorrelation):
         weight = weight if len(weight) else torch.ones_like(score)
         rows = everywhere(torch.stack([score, *(v.to(score) for v in (value, numbers, weight))], 1))
         score, value, numbers, weight = rows.unbind(1)
-        usable = [
-            (network, list(network.parameters()), mask)
-            for network, mask in zip(self.networks, self.is_chosen(numbers), strict=True)
-            if weight[mask].sum() > 0
-        ]
-        for _ in range(self.inner - 1):
-            for network, parameters, mask in usable:
-                terms = self.density(network(score[mask, None]), value[mask])
-                loss = (weight[mask] * terms).sum() / weight[mask].sum()
-                gradients = torch.autograd.grad(loss, parameters)
-                with torch.no_grad():
-                    for parameter, gradient in zip(parameters, gradients, strict=True):
-                        parameter.sub_(gradient, alpha=self.inner_rate)
+        for network, mask in zip(self.networks, self.is_chosen(numbers), strict=True):
+            own = weight[mask] / weight[mask].sum()
+            seen = score[mask, None], value[mask], own
+            if own.isfinite().all() and len(own):
+                descend(
+                    network, partial(self._known, network, *seen), self.inner - 1, self.inner_rate
+                )
+
+    def _known(self, network: nn.Module, score: Tensor, value: Tensor, share: Tensor) -> Tensor:
+        """Return −⟨ln p_r(z|f)⟩ from scores (events, 1), column and shares of weight (events,)."""
+        terms: Tensor = self.density(network(score), value)
+        return (share * terms).sum()
 
 
 def reversed_gradient(values: Tensor, strength: Tensor) -> Tensor:

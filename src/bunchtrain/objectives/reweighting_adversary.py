@@ -22,6 +22,7 @@ from torch.nn import functional
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.objectives._gather import everywhere
+from bunchtrain.objectives._inner import descend
 from bunchtrain.objectives._objective import TargetShape
 from bunchtrain.objectives._targets import class_numbers
 from bunchtrain.objectives.adversary import reversed_gradient
@@ -38,6 +39,9 @@ class ReweightingAdversary(BinaryCrossEntropy):
         against: columns that the discriminator looks at.
         widths: of its hidden layers.
         strength: factor on the gradient that the weights get, beside the discriminator's own.
+        inner: steps of the discriminator to one of the weights; all but the last are plain
+            gradient descent. More of them keep the two from running around each other.
+        inner_rate: learning rate of these.
     """
 
     def __init__(
@@ -47,14 +51,17 @@ class ReweightingAdversary(BinaryCrossEntropy):
         against: list[str],
         widths: tuple[int, ...] = (64, 64),
         strength: float = 1.0,
+        inner: int = 1,
+        inner_rate: float = 0.1,
     ) -> None:
         super().__init__(target)
-        if not against or min(widths, default=1) < 1 or not strength > 0:
+        if not against or min(widths, default=1) < 1 or not strength > 0 or inner < 1:
             raise StudyError(
-                "objective 'reweighting_adversary': give columns 'against', widths of at least 1 "
-                "and a strength above 0"
+                "objective 'reweighting_adversary': give columns 'against', widths and inner steps "
+                "of at least 1, and a strength above 0"
             )
         self.against, self.strength = list(against), strength
+        self.inner, self.inner_rate = inner, inner_rate
         layers: list[nn.Module] = [nn.BatchNorm1d(len(against), affine=False)]
         with torch.random.fork_rng(devices=[]):  # the network begins as it would without
             for before, width in zip((len(against), *widths), widths, strict=False):
@@ -78,10 +85,30 @@ class ReweightingAdversary(BinaryCrossEntropy):
         log_weight = outputs[self.target.name].float().squeeze(1)
         normalised = self._normalised(log_weight, data, batch.weight)
         weight = reversed_gradient(normalised, torch.tensor(self.strength))
-        seen = self.discriminator(self._columns(batch)).squeeze(1)
-        loss = functional.binary_cross_entropy_with_logits(seen, data.float(), reduction="none")
+        columns = self._columns(batch)
+        if self.training and self.inner > 1:
+            self._learn_alone(columns, data, normalised.detach(), batch.weight)
+        loss = self._losses(columns, data)
         terms = torch.where(data, loss, weight * loss)
         return terms + (math.log(2) - 2 * terms).detach()
+
+    def _losses(self, columns: Tensor, data: Tensor) -> Tensor:
+        """Return the cross-entropy of the discriminator, (events,)."""
+        seen = self.discriminator(columns).squeeze(1)
+        return functional.binary_cross_entropy_with_logits(seen, data.float(), reduction="none")
+
+    def _learn_alone(self, columns: Tensor, data: Tensor, factor: Tensor, weight: Tensor) -> None:
+        """Take all but the last of the inner steps, on the events of all workers alike."""
+        weight = weight.to(factor) if len(weight) else torch.ones_like(factor)
+        own = torch.where(data, weight, weight * factor)
+        rows = everywhere(torch.cat([columns, torch.stack([own, data.to(own)], 1)], 1))
+        columns, own, data = rows[:, :-2], rows[:, -2], rows[:, -1] > 0.5
+        share = own / own.sum()
+
+        def loss() -> Tensor:
+            return (share * self._losses(columns, data)).sum()
+
+        descend(self.discriminator, loss, self.inner - 1, self.inner_rate)
 
     def _columns(self, batch: Batch) -> Tensor:
         for name in self.against:
