@@ -1,15 +1,21 @@
 """Systematic effects on a finished run, and likelihoods from it."""
 
+import io
 import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from bunchtrain.cli.statistics import sizes
-from bunchtrain.errors import StudyError, UserError
+from bunchtrain.errors import RunError, StudyError, UserError
+from bunchtrain.runs.outcome import Outcome
 from bunchtrain.runs.reactions import react
-from bunchtrain.runs.shifting import Shifts, shift, shifted
-from bunchtrain.runs.workspaces import workspaces
+from bunchtrain.runs.shifted import shifted
+from bunchtrain.runs.shifting import Shifts, shift
+from bunchtrain.runs.tested import fixed, of_folds, scored
+from bunchtrain.runs.workspaces import LEVELS, workspaces
+from bunchtrain.systematics.expression_shift import ExpressionShift
 from bunchtrain.systematics.jet_energy_scale import JetEnergyScale
 
 
@@ -62,18 +68,45 @@ def test_reaction_passes_the_nominal_mean_at_no_shift(finished, shifts):
 
 def test_workspaces_know_of_the_shift(finished, shifts):
     pytest.importorskip("pyhf")
-    found = workspaces(finished, {"jet_energy_scale": 0.05}, {"qcd": 0.1}, bins=3).found["trees"]
-    plain, full = found.significance
-    assert 0 < full < plain
-    assert found.limit[1] > found.limit[0] > 0
+    promises = workspaces(finished, {"jet_energy_scale": 0.05}, {"qcd": 0.1}, bins=3, least=20)
+    found = promises.found["trees"]
+    counts, effects, full = (found.significance[level] for level in LEVELS)
+    assert 0 < full.value < effects.value < counts.value
+    assert full.error > 0
+    assert found.limit["all"] > found.limit["effects"] > found.limit["counts"] > 0
+    assert found.gain(found, "all").value == 1
     spec = json.loads(found.path.read_text())
     names = {m["name"] for s in spec["channels"][0]["samples"] for m in s["modifiers"]}
     assert names == {"mu", "staterror_score", "jet_energy_scale", "rate_qcd"}
+    written = json.loads((finished.folder.path / "promises.json").read_text())
+    assert written["networks"]["trees"]["significance"]["all"]["value"] == full.value
+    output = io.StringIO()
+    Console(file=output, width=80).print(promises)
+    assert max(map(len, output.getvalue().splitlines())) <= 80
+    assert "…" not in output.getvalue()
+
+
+def test_folds_together_are_one_set_of_the_same_luminosity(finished):
+    """The events of the test set, dealt to two runs, give the figures of one."""
+    whole = finished.predictions
+    dealt = [Outcome(whole.study, {k: v[n::2] for k, v in whole.columns.items()}) for n in (0, 1)]
+    joined, one = (scored(of_folds(o), "trees", "jet") for o in (dealt, [whole]))
+    folds, alone = fixed(joined, [finished, finished]), fixed(one, [finished])
+    assert folds.scale == alone.scale / 2
+    assert folds.cuts == pytest.approx(alone.cuts)
+    with pytest.raises(RunError, match="two of the runs test the same event"):
+        shift([finished, finished], {"jet_energy_scale": 0.05})
 
 
 def test_an_unknown_effect_or_class_is_told_with_the_nearest(finished):
-    with pytest.raises(StudyError, match="did you mean 'jet_energy_scale'"):
+    with pytest.raises(
+        StudyError, match=r"--by jet_energy_scal: .*did you mean 'jet_energy_scale'"
+    ):
         shift(finished, {"jet_energy_scal": 0.02})
+    with pytest.raises(StudyError, match="changes none of the columns that the study reads"):
+        shifted(finished, "scale", JetEnergyScale(size=0.1, columns=["muon_pt"]), 1)
+    with pytest.raises(StudyError, match="no column 'jet_mas'; did you mean 'jet_mass'"):
+        shifted(finished, "own", ExpressionShift(columns={"jet_mas": "jet_mass + shift"}), 1)
     with pytest.raises(StudyError, match="name an effect"):
         shift(finished, {})
     with pytest.raises(StudyError, match="no class 'qdc'; did you mean 'qcd'"):

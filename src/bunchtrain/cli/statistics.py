@@ -12,7 +12,9 @@ from bunchtrain.errors import UserError
 
 out = Console()
 
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
+RunPaths = Annotated[
+    list[Path], typer.Argument(metavar="RUN...", help="A run, or runs of different folds.")
+]
 By = Annotated[
     list[str] | None,
     typer.Option(help="NAME or NAME=SIZE, as jet_energy_scale=0.02; can be repeated."),
@@ -20,7 +22,7 @@ By = Annotated[
 
 
 def shift(
-    run: RunPath,
+    runs: RunPaths,
     by: By = None,
     steps: Annotated[
         int, typer.Option(min=0, help="Also tell mean probability and its σ at so many steps.")
@@ -31,35 +33,38 @@ def shift(
     from bunchtrain.runs.reactions import react
     from bunchtrain.runs.shifting import shift as measure
 
-    opened, by_size = api.open_run(run), sizes(by or [])
+    if steps and len(runs) > 1:
+        raise UserError("--steps looks at one run, not at several")
+    opened, by_size = [api.open_run(run) for run in runs], sizes(by or [])
     out.print(measure(opened, by_size))
     for name, size in by_size.items() if steps else ():
-        out.print(react(opened, name, size, steps))
-        out.print(f"Drawn: {run}/reaction_{name}.svg", soft_wrap=True)
+        out.print(react(opened[0], name, size, steps))
+        out.print(f"Drawn: {runs[0]}/reaction_{name}.svg", soft_wrap=True)
 
 
 def workspace(
-    run: RunPath,
+    runs: RunPaths,
     by: By = None,
     rate: Annotated[
         list[str] | None, typer.Option(help="CLASS=UNCERTAINTY of its rate, as qcd=0.1.")
     ] = None,
     bins: Annotated[int, typer.Option(min=1, help="Bins of the score at most.")] = 10,
+    least: Annotated[
+        float, typer.Option(min=1, help="Effective background events that every bin needs.")
+    ] = 10.0,
 ) -> None:
     """Write pyhf workspaces of the scores; tell expected significance and limit."""
     from bunchtrain import runs as api
     from bunchtrain.runs.workspaces import workspaces
 
     rates = {name: value for name, value in sizes(rate or []).items() if value is not None}
-    found = workspaces(api.open_run(run), sizes(by or []), rates, bins)
-    out.print(found)
-    out.print(f"Workspaces: {run}/workspaces", soft_wrap=True)
+    opened = [api.open_run(run) for run in runs]
+    out.print(workspaces(opened, sizes(by or []), rates, bins, least))
+    out.print(f"Workspaces: {runs[0]}/workspaces", soft_wrap=True)
 
 
 def reweight(
-    runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="A run, or runs of different folds.")
-    ],
+    runs: RunPaths,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Weights as out.root or out.parquet.")
     ] = None,

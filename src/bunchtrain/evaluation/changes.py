@@ -86,13 +86,7 @@ def changes(
         seed: of the bootstrap.
     """
     before, after = (analysis.measure(side, side.weight) for side in (nominal, shifted))
-    replicas = [
-        [
-            analysis.measure(side, side.weight * _poisson(side.entry, seed, n))
-            for n in range(SAMPLES)
-        ]
-        for side in (nominal, shifted)
-    ]
+    replicas = [_replicas(analysis, side, seed) for side in (nominal, shifted)]
     found = {}
     for name, value in before.items():
         difference = [b[name] - a[name] for a, b in zip(*replicas, strict=True)]
@@ -102,13 +96,16 @@ def changes(
 
 
 def _replicas(analysis: Analysis, side: Scored, seed: int) -> list[dict[str, float]]:
-    weights = (side.weight * _poisson(side.entry, seed, number) for number in range(SAMPLES))
+    weights = (side.weight * replica(side.entry, seed, number) for number in range(SAMPLES))
     return [analysis.measure(side, weight) for weight in weights]
 
 
-def _poisson(entry: NDArray[Any], seed: int, replica: int) -> NDArray[np.float64]:
-    """Return a Poisson weight of mean 1 for each event, the same wherever the event appears."""
-    numbers = np.full(len(entry), replica, np.int64)
+def replica(entry: NDArray[Any], seed: int, number: int) -> NDArray[np.float64]:
+    """Return the Poisson weights of mean 1 of a bootstrap sample, (events,).
+
+    An event has the same wherever it appears, by its number `entry`.
+    """
+    numbers = np.full(len(entry), number, np.int64)
     random = uniform(hashed(seed, "boot", np.asarray(entry, np.int64), numbers))
     return np.searchsorted(_CUMULATIVE, random, side="right").astype(np.float64)
 

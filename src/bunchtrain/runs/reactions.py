@@ -17,7 +17,7 @@ from bunchtrain.evaluation.plots.reaction import plot_reaction
 from bunchtrain.files import write_json, write_text
 from bunchtrain.runs.outcome import Outcome, signal_of
 from bunchtrain.runs.result import Run
-from bunchtrain.runs.shifting import effect, shifted
+from bunchtrain.runs.shifted import effect, shifted
 
 #: Class of the events → figure at every shift.
 Curves = dict[str, list[Figure]]

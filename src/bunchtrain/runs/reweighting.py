@@ -30,6 +30,7 @@ from bunchtrain.runs.predictions import ROWS, TREE
 from bunchtrain.runs.preparation import event_cache
 from bunchtrain.runs.progress import say
 from bunchtrain.runs.result import Run
+from bunchtrain.runs.tested import check_apart
 
 #: log p/(1 − p) beyond which weights do not grow, so that one event cannot be the sample.
 LARGEST = 7.0
@@ -156,16 +157,14 @@ def _inputs(run: Run, outcome: Outcome) -> dict[str, NDArray[Any]]:
 
 
 def _together(tested: Sequence[Reweighted]) -> Reweighted:
-    entry = np.concatenate([one.entry for one in tested])
-    if len(np.unique(entry)) < len(entry):
-        raise RunError("two of the runs test the same events; give runs of different folds")
+    check_apart([one.entry for one in tested])
     first = tested[0]
 
     def joined(part: str, name: str) -> NDArray[Any]:
         return np.concatenate([getattr(one, part)[name] for one in tested])
 
     return Reweighted(
-        entry,
+        np.concatenate([one.entry for one in tested]),
         np.concatenate([one.data for one in tested]),
         np.concatenate([one.before for one in tested]),
         {name: joined("weights", name) for name in first.weights},

@@ -9,17 +9,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
-from bunchtrain.errors import RunError, StudyError, nearest
-from bunchtrain.evaluation.likelihood.expected import expected_limit, expected_significance
+from bunchtrain.errors import StudyError, nearest
+from bunchtrain.evaluation.changes import Analysis, replica
+from bunchtrain.evaluation.likelihood.expected import expected_quantile, expected_significance
 from bunchtrain.evaluation.likelihood.workspace import Template, histogram, workspace
+from bunchtrain.evaluation.metrics import Figure
 from bunchtrain.files import write_json
 from bunchtrain.runs.outcome import Outcome, signal_of
 from bunchtrain.runs.progress import say
 from bunchtrain.runs.result import Run
-from bunchtrain.runs.shifting import effect, fixed, scored, shifted
+from bunchtrain.runs.shifted import Variations, effects, variations
+from bunchtrain.runs.tested import class_target, fixed, of_folds, scored, several
+
+#: Which uncertainties a likelihood knows of: those of the data's counts alone, those of effects and
+#: rates too, and that of the finite simulation too.
+LEVELS = ("counts", "effects", "all")
+#: Bootstrap samples of the simulation, for the error of the significance.
+SAMPLES = 20
 
 
 @dataclass(frozen=True)
@@ -27,15 +37,23 @@ class Promise:
     """What a binned likelihood promises for one network.
 
     bins          number of bins.
-    significance  expected, with the error of the finite samples alone, and with all effects.
-    limit         expected upper limit on μ at 95 % CL_s, likewise.
-    path          of the workspace with all effects.
+    significance  level → expected significance; its error is that of the finite simulation.
+    limit         level → expected upper limit on μ at 95 % CL_s.
+    path          of the workspace with all uncertainties.
+    replicas      level → significance in each bootstrap sample, the same events for all networks.
     """
 
     bins: int
-    significance: tuple[float, float]
-    limit: tuple[float, float]
+    significance: dict[str, Figure]
+    limit: dict[str, float]
     path: Path
+    replicas: dict[str, NDArray[np.float64]]
+
+    def gain(self, over: Promise, level: str) -> Figure:
+        """Return the ratio of the significances; the fluctuations of common events cancel."""
+        ratios = self.replicas[level] / over.replicas[level]
+        value = self.significance[level].value / over.significance[level].value
+        return Figure(value, float(np.std(ratios, ddof=1)))
 
 
 @dataclass
@@ -46,52 +64,88 @@ class Promises:
     effects: Sequence[str]
     found: dict[str, Promise] = field(default_factory=dict)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures for JSON."""
+        return {
+            "effects": list(self.effects),
+            "networks": {
+                network: {
+                    "bins": one.bins,
+                    "significance": {k: z.as_dict() for k, z in one.significance.items()},
+                    "limit": one.limit,
+                    "gain": {k: one.gain(self._first, k).as_dict() for k in LEVELS},
+                }
+                for network, one in self.found.items()
+            },
+        }
+
+    @property
+    def _first(self) -> Promise:
+        return next(iter(self.found.values()))
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         said = ", ".join(self.effects) or "none"
-        table = Table(title=f"{self.title}: binned likelihoods; systematic effects: {said}")
-        table.add_column("Network")
-        for heading in ("Bins", "Z, statistical", "Z, all", "μ limit, statistical", "μ limit, all"):
-            table.add_column(heading, justify="right")
+        lines = [
+            f"Systematic effects: {said}. Counts: no uncertainty but that of the data's counts;",
+            "effects: systematic effects and rates, too; all: the finite simulation, too.",
+            "Errors: bootstrap of the simulated events.",
+        ]
+        yield self._table("expected significance Z", lambda one: one.significance.values())
+        yield self._table(
+            "upper limit on μ, 95 % CL_s", lambda one: [f"{v:.3g}" for v in one.limit.values()]
+        )
+        if len(self.found) > 1:
+            title = f"Z over that of {next(iter(self.found))}"
+            yield self._table(title, lambda one: [one.gain(self._first, k) for k in LEVELS])
+        yield "\n".join(lines)
+
+    def _table(self, title: str, cells: Any) -> Table:
+        table = Table(title=f"{self.title}: {title}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table.add_column("Network", style="bold", min_width=14)
+        for heading in ("Bins", *(level.capitalize() for level in LEVELS)):
+            table.add_column(heading, justify="right", no_wrap=True, min_width=13)
         for network, one in self.found.items():
-            numbers = [f"{value:.3g}" for value in (*one.significance, *one.limit)]
-            table.add_row(network, str(one.bins), *numbers)
-        yield table
+            table.add_row(network, str(one.bins), *map(str, cells(one)))
+        return table
 
 
 def workspaces(
-    run: Run,
+    runs: Run | Sequence[Run],
     by: Mapping[str, float | None],
     rates: Mapping[str, float] | None = None,
     bins: int = 10,
+    least: float = 10.0,
 ) -> Promises:
-    """Write a pyhf workspace of every network's score into the run's folder and return the figures.
+    """Write a pyhf workspace of every network's score into the first run's folder.
 
-    The bins are those of the largest expected significance on the test set's nominal events.
+    The bins are those of the largest expected significance on the nominal events of the test set.
+    Returns the figures, which `promises.json` holds, too.
 
     Args:
-        run: finished run of a study with classes.
+        runs: finished run of a study with classes, or runs of its folds, counted as one.
         by: systematic effect → its size; the study's or the part's own if None.
         rates: class → relative uncertainty of its rate.
         bins: Largest number of bins.
+        least: Effective background events, (Σw)²/Σw², that every bin needs.
 
     Raises:
         StudyError: there is no such effect or class.
-        RunError: the study has no classes.
+        RunError: the study has no classes, or two runs test the same event.
         MissingDependency: pyhf is not installed.
     """
-    target = next(iter(run.predictions.classifiers), None)
-    if target is None:
-        raise RunError(f"study '{run.study.name}' has no classes, so there is no signal")
-    _, names = signal_of(run.predictions, target)
-    _check(rates or {}, names)
-    moved = {
-        name: [shifted(run, name, effect(run.study, name, size), sign) for sign in (1, -1)]
-        for name, size in by.items()
-    }
-    found = Promises(run.study.heading, list(by))
-    for network in run.predictions.taggers:
+    runs = several(runs)
+    nominal = of_folds([run.predictions for run in runs])
+    target = class_target(nominal, "is no signal")
+    _check(rates or {}, signal_of(nominal, target)[1])
+    moved = variations(runs, effects(runs[0].study, by))
+    found = Promises(runs[0].study.heading, list(by))
+    for network in nominal.taggers:
         say(f"likelihood of {network}")
-        found.found[network] = _promise(run, network, target, moved, rates or {}, bins)
+        analysis = fixed(scored(nominal, network, target), runs, bins, least)
+        counted = _Counted(nominal, moved, network, target, analysis, rates or {})
+        path = runs[0].folder.path / "workspaces" / f"{network}.json"
+        found.found[network] = _promise(counted, path)
+    write_json(runs[0].folder.path / "promises.json", found.as_dict())
     return found
 
 
@@ -103,35 +157,68 @@ def _check(rates: Mapping[str, float], names: Sequence[str]) -> None:
             raise StudyError(f"--rate: the uncertainty of '{name}' must be between 0 and 1")
 
 
-def _promise(
-    run: Run,
-    network: str,
-    target: str,
-    moved: Mapping[str, list[Outcome]],
-    rates: Mapping[str, float],
-    bins: int,
-) -> Promise:
-    signal, names = signal_of(run.predictions, target)
-    analysis = fixed(scored(run.predictions, network, target), run.study, bins)
+@dataclass(frozen=True)
+class _Counted:
+    """A network's events in bins, nominal and shifted."""
 
-    def counts(outcome: Outcome, number: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        own, chosen = scored(outcome, network, target), outcome.truth(target) == number
-        return histogram(own.score[chosen], analysis.edges, own.weight[chosen], analysis.scale)
+    nominal: Outcome
+    moved: Variations
+    network: str
+    target: str
+    analysis: Analysis
+    rates: Mapping[str, float]
 
-    templates = {
-        name: Template(
-            *counts(run.predictions, k),
-            {e: (counts(up, k)[0], counts(down, k)[0]) for e, (up, down) in moved.items()},
-            rates.get(name, 0.0),
-        )
-        for k, name in enumerate(names)
-    }
-    bare = {name: Template(t.nominal, t.error) for name, t in templates.items()}
-    specs = [workspace(one, names[signal], "score") for one in (bare, templates)]
-    path = run.folder.path / "workspaces" / f"{network}.json"
+    def templates(self, sample: int | None = None) -> dict[str, Template]:
+        """Return the templates of all classes, of a bootstrap sample if it has a number."""
+        _, names = signal_of(self.nominal, self.target)
+        return {
+            name: Template(
+                *self._counts(self.nominal, k, sample),
+                {
+                    effect: (self._counts(up, k, sample)[0], self._counts(down, k, sample)[0])
+                    for effect, (up, down) in self.moved.items()
+                },
+                self.rates.get(name, 0.0),
+            )
+            for k, name in enumerate(names)
+        }
+
+    def _counts(
+        self, outcome: Outcome, number: int, sample: int | None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        own, chosen = scored(outcome, self.network, self.target), outcome.truth(self.target)
+        weight = own.weight if sample is None else own.weight * replica(own.entry, 1, sample)
+        mine = chosen == number
+        return histogram(own.score[mine], self.analysis.edges, weight[mine], self.analysis.scale)
+
+    def specs(self, sample: int | None = None) -> dict[str, dict[str, Any]]:
+        """Return level → workspace."""
+        full = self.templates(sample)
+        none = np.zeros_like(self.analysis.edges[1:])
+        signal, names = signal_of(self.nominal, self.target)
+        levels = {
+            "counts": {name: Template(t.nominal, none) for name, t in full.items()},
+            "effects": {n: Template(t.nominal, none, t.shifts, t.rate) for n, t in full.items()},
+            "all": full,
+        }
+        return {level: workspace(one, names[signal], "score") for level, one in levels.items()}
+
+
+def _promise(counted: _Counted, path: Path) -> Promise:
+    specs = counted.specs()
     path.parent.mkdir(exist_ok=True)
-    write_json(path, specs[1])
-    write_json(path.with_suffix(".bins.json"), {"edges": np.asarray(analysis.edges).tolist()})
-    z = [expected_significance(spec) for spec in specs]
-    limits = [expected_limit(spec)[0] for spec in specs]
-    return Promise(len(analysis.edges) - 1, (z[0], z[1]), (limits[0], limits[1]), path)
+    write_json(path, specs["all"])
+    edges = np.asarray(counted.analysis.edges)
+    write_json(path.with_suffix(".bins.json"), {"edges": edges.tolist()})
+    z = {level: expected_significance(spec) for level, spec in specs.items()}
+    samples = [counted.specs(number) for number in range(SAMPLES)]
+    replicas = {
+        level: np.array([expected_significance(one[level]) for one in samples]) for level in LEVELS
+    }
+    return Promise(
+        len(edges) - 1,
+        {level: Figure(z[level], float(np.std(replicas[level], ddof=1))) for level in LEVELS},
+        {level: expected_quantile(spec) for level, spec in specs.items()},
+        path,
+        replicas,
+    )

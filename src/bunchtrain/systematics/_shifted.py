@@ -8,6 +8,7 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.columns.source import Source
+from bunchtrain.errors import StudyError, one_of
 from bunchtrain.systematics._systematic import Systematic
 
 
@@ -46,4 +47,10 @@ class Shifted(Source):
             entries = np.arange(first, first + len(chunk), dtype=np.int64)
             first += len(chunk)
             changed = self.systematic(chunk, entries, self.amount)
+            if not changed.keys() & set(columns):
+                raise StudyError(
+                    f"systematic '{type(self.systematic).__module__.rpartition('.')[2]}' changes "
+                    f"none of the columns that the study reads: {one_of(columns)}; name those that "
+                    "it should change in its option 'columns'"
+                )
             yield ak.zip({name: changed.get(name, chunk[name]) for name in columns}, depth_limit=1)

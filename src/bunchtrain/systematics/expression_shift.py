@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.columns.expression import Expression
+from bunchtrain.errors import StudyError, nearest, one_of
 from bunchtrain.systematics._systematic import Systematic
 
 
@@ -27,7 +28,14 @@ class ExpressionShift(Systematic):
         self.columns = {name: Expression(text) for name, text in columns.items()}
 
     def reads(self, wanted: Collection[str], available: Mapping[str, str]) -> set[str]:
-        """Return the columns in the expressions of the wanted ones."""
+        """Return the columns in the expressions of the wanted ones.
+
+        Raises StudyError for a column that the source does not have.
+        """
+        for name in self.columns:
+            if name not in available:
+                hint = nearest(name, available) or f"; there are {one_of(available)}"
+                raise StudyError(f"expression_shift: the source has no column '{name}'{hint}")
         texts = [text for name, text in self.columns.items() if name in wanted]
         return set().union(*(text.columns for text in texts)) - {"shift"}
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.stats import norm
 
 from bunchtrain.errors import MachineError, missing
@@ -37,38 +39,45 @@ def expected_limit(spec: Mapping[str, Any]) -> tuple[float, float, float]:
     Without signal, on the data of the workspace. Raises MissingDependency without pyhf,
     MachineError if no limit is found.
     """
+    median, low, high = (expected_quantile(spec, number) for number in (2, 1, 3))
+    return median, low, high
+
+
+def expected_quantile(spec: Mapping[str, Any], number: int = 2) -> float:
+    """Return a quantile of the expected upper limits on μ at 95 % CL_s.
+
+    Args:
+        spec: Workspace.
+        number: 0 to 4 for −2 to +2 standard deviations; 2 is the median.
+    """
     pyhf = _pyhf()
     space = _tried(lambda: pyhf.Workspace(spec))
     model = _tried(lambda: space.model(poi_name="mu"))
-    data = space.data(model)
-    high = _bracket(pyhf, model, data)
-    config = model.config
-    bounds = copy.copy(config.suggested_bounds())
-    bounds[config.poi_index] = (0.0, 10 * high)
-    found = _tried(
-        lambda: pyhf.infer.intervals.upper_limits.upper_limit(
-            data, model, scan=np.linspace(0, high, 41), par_bounds=bounds
-        )
-    )
-    _, band = found
-    return float(band[2]), float(band[1]), float(band[3])
+    data, config = space.data(model), model.config
 
-
-def _bracket(pyhf: Any, model: Any, data: Any) -> float:
-    """Return a strength that is excluded in all of the expected band."""
-    high = 1.0
-    while high < LARGEST:
-        bounds = copy.copy(model.config.suggested_bounds())
-        bounds[model.config.poi_index] = (0.0, 10 * high)
+    @cache
+    def excess(mu: float) -> float:
+        """Return how far the expected CL_s lies above 5 %."""
+        bounds = copy.copy(config.suggested_bounds())
+        bounds[config.poi_index] = (0.0, 10 * max(mu, 1.0))
         _, band = _tried(
-            lambda high=high, bounds=bounds: pyhf.infer.hypotest(
-                high, data, model, par_bounds=bounds, return_expected_set=True
+            lambda: pyhf.infer.hypotest(
+                mu, data, model, par_bounds=bounds, return_expected_set=True
             )
         )
-        if max(map(float, band)) < 0.05:
-            return high
+        return float(band[number]) - 0.05
+
+    high = 1.0
+    while excess(high) > 0:
         high *= 2
-    raise MachineError(f"no signal strength below {LARGEST:g} is excluded; the signal is too small")
+        if high > LARGEST:
+            raise MachineError(
+                f"no signal strength below {LARGEST:g} is excluded; the signal is too small"
+            )
+    low = high / 2
+    while excess(low) < 0:
+        low /= 2
+    return float(brentq(excess, low, high, rtol=1e-3))
 
 
 def _tried(fit: Any) -> Any:
