@@ -65,6 +65,11 @@ def ready(make, **options):
     return model.eval()
 
 
+def test_a_relation_of_one_layer_costs_nothing_for_each_pair():
+    few, many = (interaction(relation=(4,), particles=n).bit_operations() for n in (2, 4))
+    assert 0 < few < many < 2.5 * few
+
+
 @pytest.mark.parametrize("weights", ["learned", "fixed", "ternary"])
 @pytest.mark.parametrize("make", MODELS)
 def test_exact_arithmetic_gives_the_numbers_of_forward(make, weights):

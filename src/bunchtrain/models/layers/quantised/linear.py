@@ -157,6 +157,8 @@ def bit_operations(layers: Sequence[QuantisedLinear], inputs: Sequence[Tensor]) 
 
     inputs  bits of the inputs of each layer without the sign.
     """
+    if not layers:
+        return torch.zeros(())
     counted = each_width(_weights(layers))
     if counted is None:
         found = [layer.bit_operations(bits) for layer, bits in zip(layers, inputs, strict=True)]
