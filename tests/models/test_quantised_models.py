@@ -20,7 +20,7 @@ LENGTHS = torch.tensor([3, 0, 5, 2, 1] * 20)
 
 def interaction(**options):
     sizes = {"particles": 3, "relation": (4, 3), "objects": (4,), "classifier": (4,)}
-    return QuantisedInteractionNetwork(3, 2, **sizes, **FEW | options)
+    return QuantisedInteractionNetwork(3, 2, **sizes | FEW | options)
 
 
 def gar_net(**options):
