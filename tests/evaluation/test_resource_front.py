@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from bunchtrain.evaluation.metrics import Figure
@@ -28,3 +30,11 @@ def test_each_cost_has_a_panel_and_a_method_a_line():
 
 def test_a_cost_that_is_not_known_has_no_panel():
     assert len(plot_resource_front(POINTS[2:]).axes) == 2
+
+
+def test_where_not_all_circuits_were_synthesised_estimates_are_compared():
+    estimated = [replace(p, lut=p.lut if p.source else None, estimate=p.lut) for p in POINTS]
+    assert beaten_by(estimated[0], estimated) == ["learned_1"]
+    figure = plot_resource_front(estimated)
+    assert figure.axes[0].get_xlabel() == "Look-up tables, estimated"
+    assert len(figure.axes[0].containers) == 4

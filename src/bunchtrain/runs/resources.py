@@ -33,6 +33,7 @@ def resources(
                     member.method,
                     accuracy,
                     lut=_number(figures, "LUT, "),
+                    estimate=_number(figures, "look-up tables, estimated"),
                     dsp=_number(figures, "DSP, "),
                     bit_operations=bits,
                     cycles=_number(figures, "latency, cycles"),
@@ -55,20 +56,29 @@ def resource_tables(points: Sequence[Resources]) -> Iterator[Table]:
     """Yield the table of the circuits."""
     if not points:
         return
+    columns = {
+        "bit_operations": "EBOPs",
+        "estimate": "LUT, estimated",
+        "lut": "LUT",
+        "dsp": "DSP",
+        "cycles": "Cycles",
+    }
+    costs = [cost for cost in columns if any(getattr(p, cost) is not None for p in points)]
     rows = [
         [
             point.name + (f", {point.source}" if point.source else ""),
             str(point.accuracy),
-            *(_shown(n) for n in (point.bit_operations, point.lut, point.dsp, point.cycles)),
+            *(_shown(getattr(point, cost)) for cost in costs),
             ", ".join(beaten_by(point, points)) if not point.source else "",
         ]
         for point in points
     ]
-    columns = ["Network", "Accuracy", "EBOPs", "LUT", "DSP", "Cycles", "Beaten by"]
     caption = (
-        "Circuits. Beaten by: networks at least as accurate with at most as many look-up tables."
+        "Circuits. Beaten by: networks at least as accurate with at most as many look-up tables, "
+        "the estimated ones where not all circuits were synthesised."
     )
-    yield Table(caption, columns, rows)
+    head = ["Network", "Accuracy", *(columns[cost] for cost in costs), "Beaten by"]
+    yield Table(caption, head, rows)
 
 
 def _figures(folder: RunFolder, name: str) -> dict[str, Any]:

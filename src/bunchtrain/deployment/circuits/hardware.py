@@ -31,6 +31,7 @@ class Hardware:
     outputs        port `model_out`.
     latency        cycles between the registers of the inputs and those of the outputs.
     register_bits  bits of all registers.
+    estimate       look-up tables of six inputs that the tracer expects; None if it was not asked.
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class Hardware:
     outputs: Port
     latency: int
     register_bits: int
+    estimate: float | None = None
 
 
 def write_verilog(
@@ -82,6 +84,7 @@ def _write(
         Port(circuit.outputs.names, tuple(tuple(p) for p in taken.precisions)),
         int(model.latency),
         int(model.reg_bits),
+        float(circuit.logic.cost),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,8 @@ class Summary:
     def _cost(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         large, placed = self.proof.synthesis, self.proof.placement
+        if (estimate := self.proof.hardware.estimate) is not None:
+            found["look-up tables, estimated"] = f"{estimate:.0f} (alkaid {version('alkaid')})"
         if large is not None:
             for kind in ("LUT", "FF", "DSP", "BRAM"):
                 found[f"{kind}, {large.family}"] = f"{large.counts[kind]} ({large.tool})"

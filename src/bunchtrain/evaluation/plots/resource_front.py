@@ -15,6 +15,7 @@ from bunchtrain.evaluation.plots.style import COLOURS, grid, plain_numbers, styl
 MARKERS = "osD^vP*Xh<"
 AXES = {
     "lut": "Look-up tables",
+    "estimate": "Look-up tables, estimated",
     "bit_operations": "Effective bit operations",
     "cycles": "Latency [clock cycles]",
 }
@@ -27,7 +28,8 @@ class Resources:
     name            of the network, or of the published row.
     method          what is joined by a line, in order of the cost.
     accuracy        fraction of right decisions.
-    lut             look-up tables of a large FPGA.
+    lut             look-up tables of a large FPGA after synthesis.
+    estimate        look-up tables as the tracer of the circuit expects them.
     dsp             multipliers of it.
     bit_operations  the estimate EBOPs (arXiv:2405.00645).
     cycles          latency in clock cycles.
@@ -38,6 +40,7 @@ class Resources:
     method: str
     accuracy: Figure
     lut: float | None = None
+    estimate: float | None = None
     dsp: float | None = None
     bit_operations: float | None = None
     cycles: float | None = None
@@ -45,15 +48,21 @@ class Resources:
 
 
 def beaten_by(one: Resources, others: Sequence[Resources]) -> list[str]:
-    """Return those of our own that are at least as accurate with at most as many look-up tables."""
-    if one.lut is None:
+    """Return those of our own that are at least as accurate with at most as many look-up tables.
+
+    They are the estimated ones where not all of our own were synthesised.
+    """
+    own = [other for other in others if not other.source]
+    cost = "lut" if all(other.lut is not None for other in own) else "estimate"
+    size, right = getattr(one, cost), one.accuracy.value
+    if size is None:
         return []
+    found = [(other, getattr(other, cost)) for other in own if getattr(other, cost) is not None]
     return [
         other.name
-        for other in others
-        if other is not one and not other.source and other.lut is not None
-        if other.accuracy.value >= one.accuracy.value and other.lut <= one.lut
-        if (other.accuracy.value, other.lut) != (one.accuracy.value, one.lut)
+        for other, taken in found
+        if other.accuracy.value >= right and taken <= size
+        if (other.accuracy.value, taken) != (right, size)
     ]
 
 
@@ -63,15 +72,16 @@ def plot_resource_front(points: Sequence[Resources]) -> Canvas:
 
     Published circuits have open markers, of the colour of the method that they are beside.
     """
-    known = [cost for cost in AXES if sum(getattr(p, cost) is not None for p in points) > 1]
+    own = [point for point in points if not point.source]
+    known = [cost for cost in AXES if sum(_taken(p, cost) is not None for p in own) > 1]
     figure, panels = grid(len(known), len(known), 4.4, 4.2)
     methods = list(dict.fromkeys(point.method for point in points))
     for axes, cost in zip(panels, known, strict=True):
         for number, method in enumerate(methods):
-            of_method = [p for p in points if p.method == method and getattr(p, cost) is not None]
+            of_method = [p for p in points if p.method == method and _taken(p, cost) is not None]
             for published in (False, True):
-                own = [p for p in of_method if bool(p.source) == published]
-                _draw(axes, sorted(own, key=lambda p: float(getattr(p, cost))), cost, number)
+                shown = [p for p in of_method if bool(p.source) == published]
+                _draw(axes, sorted(shown, key=lambda p: _taken(p, cost) or 0.0), cost, number)
         axes.set(xlabel=AXES[cost])
         if cost != "cycles":
             axes.set_xscale("log")
@@ -88,12 +98,18 @@ def plot_resource_front(points: Sequence[Resources]) -> Canvas:
     return figure
 
 
+def _taken(point: Resources, cost: str) -> float | None:
+    """Return what a circuit takes; of published ones the counted tables beside estimated ones."""
+    taken: float | None = getattr(point, "lut" if cost == "estimate" and point.source else cost)
+    return taken
+
+
 def _draw(axes: Axes, points: Sequence[Resources], cost: str, number: int) -> None:
     if not points:
         return
     published = bool(points[0].source)
     axes.errorbar(
-        [getattr(point, cost) for point in points],
+        [_taken(point, cost) or 0.0 for point in points],
         [point.accuracy.value for point in points],
         np.nan_to_num([point.accuracy.error for point in points]),
         color=COLOURS[number % len(COLOURS)],
