@@ -68,6 +68,17 @@ def test_plots_leave_no_trace_in_matplotlib(jets):
     assert pyplot.get_fignums() == []
 
 
+def test_columns_over_many_sizes_have_a_logarithmic_axis_and_networks_stand_side_by_side():
+    column = np.geomspace(20, 1000, 600)
+    values = {name: np.ones(600) for name in ("a", "b")}
+    figure = plots.plot_against(values, column, bias, ("pT [GeV]", "bias"), np.ones(600))
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    one, two = (np.asarray(c.lines[0].get_xdata()) for c in axes.containers)
+    assert (one < two).all()
+    assert (two[:-1] < one[1:]).all()
+
+
 def test_the_names_of_thirty_networks_leave_room_for_their_curves(jets):
     curve = signal_roc(*jets, None, 1)
     figure = plots.plot_roc({f"network_{k}": curve for k in range(30)})

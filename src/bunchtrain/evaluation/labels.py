@@ -31,6 +31,8 @@ _BELOW = (
     "calibration_error",
     "log_loss",
     "coverage_",
+    "linearity",
+    "pull_mean",
     "working_point_",
 )
 

@@ -22,6 +22,8 @@ from bunchtrain.runs.outcome import Outcome, signal_of
 
 #: Networks from which on they are ranked and their scores correlated.
 SEVERAL = 3
+#: Networks beyond which their matrix takes the width of the page.
+WIDE = 12
 
 
 def weighed_plots(
@@ -93,7 +95,8 @@ def _correlation(outcome: Outcome, target: str) -> Plot:
         list(scores),
         classes,
     )
-    return Plot("Rank correlation of the scores, in each class by itself.", drawn, wide=True)
+    wide = len(scores) > WIDE
+    return Plot("Rank correlation of the scores, in each class by itself.", drawn, wide=wide)
 
 
 def rank_correlation(values: Any) -> Floats:

@@ -137,7 +137,8 @@ def _regression_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
         yield Plot(
             f"Predicted − true {name}.", plot_response(residuals, f"predicted − true {name}")
         )
-        yield Plot(f"Resolution against {name}.", plot_resolution(residuals, truth, name, weights))
+        drawn = plot_resolution(residuals, truth, f"true {name}", weights)
+        yield Plot(f"Resolution against true {name}.", drawn)
         if sigmas:
             pulls = {m: pull(values[m], truth, sigma) for m, sigma in sigmas.items()}
             yield Plot(f"Pull of {name}: residual over predicted σ.", plot_pull(pulls, weights))

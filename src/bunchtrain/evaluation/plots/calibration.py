@@ -21,5 +21,5 @@ def plot_calibration(curves: Mapping[str, Calibration]) -> Figure:
             color=COLOURS[k % len(COLOURS)], label=f"{name} (ECE {curve.expected_error})",
         )  # fmt: skip
     axes.set(xlabel="Predicted probability", ylabel="Observed fraction", xlim=(0, 1), ylim=(0, 1))
-    axes.legend(loc="upper left")
+    axes.legend(loc="upper left", fontsize=10 if len(curves) < 5 else 8)
     return figure

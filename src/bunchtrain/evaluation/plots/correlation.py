@@ -38,7 +38,7 @@ def plot_correlation(
     axes.tick_params(length=0)
     axes.set_xticks(range(count), names, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(count), names)
-    axes.set_title(
-        f"Rank correlation [%]: {classes[0]} above, {classes[1]} below the diagonal", fontsize=11
+    drawn.suptitle(
+        f"Rank correlation [%]: {classes[0]} above, {classes[1]} below the diagonal", fontsize=10
     )
     return drawn

@@ -39,7 +39,7 @@ def plot_response(
             yerr=False, flow=None, label=f"{name} (half 68 % width {half_width(values, weights)})",
         )  # fmt: skip
     axes.set(xlabel=label, ylabel="Density", xlim=(edges[0], edges[-1]))
-    headroom(axes)
+    headroom(axes, 1.1 + 0.08 * len(residuals))
     axes.legend(loc="upper left")
     return figure
 
@@ -52,14 +52,17 @@ def plot_resolution(
     weights: NDArray[Any] | None = None,
     name: str = "Half 68 % width",
 ) -> Canvas:
-    """Return half the 68 % width of residuals (events,) in bins of the truth (events,)."""
+    """Return half the 68 % width of residuals (events,) in bins of the truth (events,).
+
+    The axis holds the central 98 % of the truths.
+    """
     figure, axes = canvas()
     for k, (member, values) in enumerate(residuals.items()):
         binned = profile(values, truth, weights)
         _profile(axes, binned, binned.resolution, member, COLOURS[k % len(COLOURS)])
-    axes.set(xlabel=label, ylabel=name, ylim=(0, None), xlim=bin_edges(truth)[[0, -1]])
-    headroom(axes)
-    axes.legend(loc="upper left")
+    axes.set(xlabel=label, ylabel=name, ylim=(0, None), xlim=np.quantile(truth, [0.01, 0.99]))
+    headroom(axes, 1.35)
+    axes.legend(loc="upper left", ncols=2, fontsize=9)
     return figure
 
 
@@ -87,7 +90,7 @@ def plot_pull(pulls: Mapping[str, NDArray[Any]], weights: NDArray[Any] | None = 
             yerr=False, flow=None, label=text,
         )  # fmt: skip
     axes.set(xlabel="(predicted − true) / σ", ylabel="Density", xlim=(-5, 5), ylim=(0, None))
-    headroom(axes, 1.35)
+    headroom(axes, 1.2 + 0.08 * len(pulls))
     axes.legend(loc="upper left")
     return figure
 
