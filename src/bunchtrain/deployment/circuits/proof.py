@@ -67,6 +67,7 @@ def prove(
     Raises MissingDependency, naming the tool and the command that installs it, and ExportError if
     the circuit's range is left, or if it is larger than the ECP5.
     """
+    folder = folder.resolve()  # the tools run in folders of their own
     traced = function.circuit(list(outputs))
     hardware = write_verilog(traced, pipeline, folder / "verilog")
     described = write_vhdl(traced, pipeline, folder / "vhdl")

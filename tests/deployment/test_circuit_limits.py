@@ -1,0 +1,55 @@
+"""What a circuit cannot hold is counted, or refused in one sentence."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+pytest.importorskip("alkaid")
+
+from bunchtrain.deployment.circuits.exact import QuantisedNetwork, Sample
+from bunchtrain.deployment.circuits.placement import TABLES, place_and_route
+from bunchtrain.deployment.circuits.proof import prove
+from bunchtrain.deployment.circuits.synthesis import Synthesis
+from bunchtrain.deployment.circuits.traced import Pipeline
+from bunchtrain.deployment.circuits.words import Port
+from bunchtrain.errors import ExportError
+from bunchtrain.models.quantised_dense_network import QuantisedDenseNetwork
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(1)
+    model = QuantisedDenseNetwork(2, 2, widths=(3,), weights="fixed", input_bits=6)
+    x = torch.randn(200, 2).clamp(-1.9, 1.9)
+    model.calibrate(lambda: model(x))
+    return QuantisedNetwork(model, {"table": ["mass", "width"]})
+
+
+def test_inputs_outside_of_their_range_are_clipped_and_counted(network):
+    inside, outside = torch.tensor([[1.0, -1.0]]), torch.tensor([[900.0, -1.0]])
+    assert network.sample({"table": inside}).saturated["input"] == 0
+    found = network.sample({"table": outside})
+    assert found.saturated["input"] == 1
+    assert found.inputs[0, 0] < 8
+    port = network.circuit(["a", "b"]).inputs
+    assert not port.outside(found.inputs).any()
+
+
+def test_outputs_beyond_the_port_are_refused(network, tmp_path):
+    sample = network.sample({"table": torch.randn(5, 2)})
+    beyond = Sample(sample.inputs, sample.outputs + 1e6, sample.real, sample.saturated)
+    with pytest.raises(ExportError, match=r"5 values of output 'a' lie outside of the range"):
+        prove(network, beyond, ["a", "b"], tmp_path, Pipeline(1), vhdl_events=0)
+
+
+def test_a_circuit_larger_than_the_device_is_refused(monkeypatch, tmp_path):
+    counts = {"LUT": TABLES, "FF": 0, "DSP": 0, "BRAM": 0, "carry": 10}
+    monkeypatch.setattr(
+        "bunchtrain.deployment.circuits.placement.synthesise_ecp5",
+        lambda *_: Synthesis("Lattice ECP5", counts, "Yosys"),
+    )
+    port = Port(("a",), ((0, 1, 0),))
+    hardware = SimpleNamespace(inputs=port, outputs=port, latency=1)
+    with pytest.raises(ExportError, match=f"takes {TABLES + 20} look-up tables, and LFE5U-85F"):
+        place_and_route(hardware, tmp_path)
