@@ -22,6 +22,7 @@ from bunchtrain.runs.figures import published_of
 from bunchtrain.runs.folder import RunFolder
 from bunchtrain.runs.image_plots import image_plots
 from bunchtrain.runs.outcome import Outcome
+from bunchtrain.runs.ranges import range_tables
 from bunchtrain.runs.resources import resource_plots, resource_tables, resources
 from bunchtrain.runs.working_points import working_point_tables
 from bunchtrain.study import Ensemble, Study, combined, members
@@ -59,6 +60,7 @@ def make_report(folder: RunFolder) -> Report:
             *working_point_tables(outcome, metrics),
             *gain_tables(folder.json("gains.json")),
             *resource_tables(circuits),
+            *range_tables(folder, members(study)),
         ],
         data=data_tables(folder.json("data.json")),
         data_facts=data_facts(folder),

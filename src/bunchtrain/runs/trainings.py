@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,9 +14,11 @@ from bunchtrain.runs.folder import RunFolder
 from bunchtrain.runs.outcome import training_names
 from bunchtrain.runs.predictions import write_predictions
 from bunchtrain.runs.preparation import task
+from bunchtrain.runs.ranges import watched
 from bunchtrain.study import Member, Study, members
 from bunchtrain.training import train
 from bunchtrain.training.artefact import load
+from bunchtrain.training.kept_memory import kept_memory
 from bunchtrain.training.sharing import shared_events
 
 
@@ -67,15 +70,18 @@ def predict_member(folder: RunFolder, study: Study, cache: EventCache, name: str
     member = members(study)[name]
     if member.training.threads:
         torch.set_num_threads(member.training.threads)
-    for one in trainings(folder, study, member):
-        for split in predicted_sets(study):
-            path = one.folder / f"{split}.parquet"
-            if path.is_file():
-                continue
-            rates = write_predictions(study, cache, {one.name: load(one.folder)}, path, split)
-            if split == "test":
-                rate = {"events_per_second": rates.get(one.name)}
-                write_json(one.folder / "prediction.json", rate)
+    with kept_memory():
+        for one in trainings(folder, study, member):
+            for split in predicted_sets(study):
+                path = one.folder / f"{split}.parquet"
+                if path.is_file():
+                    continue
+                network = load(one.folder)
+                predict = partial(write_predictions, study, cache, {one.name: network}, path, split)
+                rates, beyond = watched(network, predict)
+                if split == "test":
+                    told = {"events_per_second": rates.get(one.name), "out_of_range": beyond}
+                    write_json(one.folder / "prediction.json", told)
 
 
 def predicted_sets(study: Study) -> list[str]:

@@ -79,36 +79,16 @@ class QuantisedNetwork(ExactFunction):
     def sample(self, inputs: Inputs) -> Sample:
         """Return what the model does, quantised and not, and where its ranges were left."""
         taken = self.model.quantise_inputs(dict(inputs))
-        with counted(self.model) as saturated:
-            outputs = self.model(**inputs)
+        found: list[Tensor] = []
+        saturated = self.model.overflows(lambda: found.append(self.model(**inputs)))
         with unrounded(self.model):
             real = self.model(**inputs)
         flat = torch.cat([taken[name].flatten(1) for name in self.model.input_formats()], 1)
-        return Sample(_numbers(flat), _numbers(outputs), _numbers(real), saturated)
+        return Sample(_numbers(flat), _numbers(found[0]), _numbers(real), saturated)
 
 
 def _numbers(tensor: Tensor) -> NDArray[np.float64]:
     return tensor.numpy(force=True).astype(np.float64)
-
-
-@contextmanager
-def counted(model: QuantisedModel) -> Iterator[dict[str, int]]:
-    """Count, by the name of the quantiser, how many numbers leave the range of each."""
-    found: dict[str, int] = {}
-    hooks = []
-    for name, module in model.named_modules():
-        if isinstance(module, Quantiser):
-
-            def count(one: torch.nn.Module, given: tuple[Tensor, ...], name: str = name) -> None:
-                assert isinstance(one, Quantiser)
-                found[name] = found.get(name, 0) + int(one.overflowing(given[0]).sum())
-
-            hooks.append(module.register_forward_pre_hook(count))
-    try:
-        yield found
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 @contextmanager
