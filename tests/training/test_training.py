@@ -104,6 +104,16 @@ def test_early_stopping_restores_the_best_epoch(make_task, cache) -> None:
     assert np.isclose(-(weight * np.log(right)).sum() / weight.sum(), losses[best], rtol=1e-5)
 
 
+@pytest.mark.parametrize("schedule", ["constant", "plateau"])
+def test_the_rate_falls_on_a_plateau_only_where_the_schedule_says_so(make_task, schedule) -> None:
+    settings = {"learning_rate": 0.3, "epochs": 12, "schedule": schedule}
+    task = make_task(settings=settings)
+    train(task)
+    rates = [row["learning_rate"] for row in curves(task.folder)]
+    assert rates[0] == pytest.approx(0.3)
+    assert (rates[-1] < rates[0]) == (schedule == "plateau")
+
+
 def test_saving_and_loading_gives_the_same_scores(make_task, source) -> None:
     artefact = train(make_task(settings={"epochs": 1}))
     again = load(artefact.task.folder)

@@ -45,7 +45,8 @@ class History(Callback):
                 f"epoch {epoch}: the validation loss is {validated['loss']:g}; "
                 "lower 'training.learning_rate' or look for extreme values in the inputs"
             )
-        module.plateau.update(validated["loss"])
+        if module.settings["schedule"] == "plateau":
+            module.plateau.update(validated["loss"])
         self.rows.append(self._row(epoch, trained, validated, module.learning_rate))
         if trainer.is_global_zero:
             write_text(self.path, as_csv(self.rows))
