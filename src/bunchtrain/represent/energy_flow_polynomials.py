@@ -18,6 +18,10 @@ from bunchtrain.represent._packed import Normalise
 class EnergyFlowPolynomials(JetTable):
     """Energy Flow Polynomials of each jet: the linear basis of what is infrared-collinear safe.
 
+    Of a multigraph G of N vertices, every vertex being summed over all points, one number a jet:
+
+        EFP_G = Σ_{i₁ … i_N} z_{i₁} … z_{i_N} Π_{(k, l) ∈ G} θ_{i_k i_l}^β,   z_i = pT_i / Σ_j pT_j.
+
     degree      the largest number of edges, 1 to 7.
     beta        the power of the angles.
     measure     hadronic (fractions of pT, ΔR) or e+e- (fractions of E, four-products).

@@ -21,6 +21,8 @@ from bunchtrain.represent.preprocessing.points import Points, needed
 class Image(Representation):
     """Jet images: centre, rotate, flip, pixelate, crop, normalise by the total intensity.
 
+    The pixel at (r, s) is Σ pT_i over the points i in it, divided by Σ pT_i of all pixels.
+
     pixels     pixels along each side; rows are φ upwards, columns η.
     width      of the image in η and in φ.
     channels   one expression a channel, summed in each pixel.

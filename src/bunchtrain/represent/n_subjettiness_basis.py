@@ -15,6 +15,10 @@ from bunchtrain.represent._packed import Normalise
 class NSubjettinessBasis(JetTable):
     """The 3M − 4 N-subjettinesses that span M-body phase space, with the jet's pT and mass.
 
+    With N axes a in the jet and its radius R₀,
+
+        τ_N^β = Σ_i pT_i min_a ΔR_ia^β / Σ_i pT_i R₀^β,   β = ½, 1, 2.
+
     bodies  M, 2 or more; the published multi-body taggers have 6 and 8.
     axes    of the exclusive kT jets, kept (kt) or moved to a local minimum (one_pass_kt).
     radius  of the jets, the scale of angles.
