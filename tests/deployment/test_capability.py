@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from bunchtrain import parts
 from bunchtrain.batch import Batch
 from bunchtrain.cli.main import app
+from bunchtrain.deployment import remembered
 from bunchtrain.deployment.capability import capabilities, untrained
 from bunchtrain.deployment.cpp import compiling
 from bunchtrain.deployment.cpp.conversion import convert
@@ -59,12 +60,33 @@ def test_onnx_can_what_the_table_says_of_trees_before_they_are_grown(tmp_path):
     assert export(made, make_target("onnx"), "onnx", given, tmp_path).holds
 
 
-def test_the_command_prints_the_table(monkeypatch):
-    known = {"onnx": "", "cpp": ""}
-    monkeypatch.setattr(parts, "locate", lambda kind: known if kind == "export" else ["my_tagger"])
-    answers = {"onnx": "", "cpp": "no layer like 'odd' (Odd)"}
-    monkeypatch.setattr("bunchtrain.deployment.capability._reason", lambda m, t: answers[t])
+@pytest.fixture
+def asked(monkeypatch, tmp_path):
+    """The models about which a made-up target was asked."""
+    found = []
+    reasons = {"onnx": "", "cpp": "no layer like 'odd' (Odd)"}
+    monkeypatch.setattr(remembered, "ask", lambda model, _: found.append(model) or reasons)
+    monkeypatch.setenv("BUNCHTRAIN_CACHE", str(tmp_path))
+    return found
+
+
+def test_the_command_prints_the_table(monkeypatch, asked):
+    known = {"export": {"onnx": "", "cpp": ""}, "model": {"dense_network": "bunchtrain.errors:"}}
+    monkeypatch.setattr(parts, "locate", known.get)
     shown = CliRunner().invoke(app, ["parts", "--targets"]).output
-    assert "my_tagger" in shown
+    assert "dense_network" in shown
     assert "yes" in shown
     assert "no: no layer like 'odd' (Odd)" in " ".join(shown.split())
+
+
+def test_targets_are_asked_again_only_if_something_changed(monkeypatch, asked):
+    def answer():
+        return dict(remembered.answers(["dense_network"], ["onnx", "cpp"]))
+
+    assert (
+        answer() == answer() == {"dense_network": {"onnx": "", "cpp": "no layer like 'odd' (Odd)"}}
+    )
+    assert asked == ["dense_network"]
+    monkeypatch.setattr(remembered, "_surroundings", lambda: b"another version")
+    answer()
+    assert asked == ["dense_network"] * 2

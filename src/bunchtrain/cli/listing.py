@@ -42,16 +42,16 @@ def one_part(kind: str, name: str) -> Table:
 
 def target_table() -> Table:
     """Return which model can be exported to which target, or why not."""
-    from bunchtrain.deployment.capability import capabilities
+    from bunchtrain.deployment.remembered import answers
     from bunchtrain.runs.progress import say
 
     targets = sorted(parts.locate("export"))
     title = "Models of default options and where they can be exported to"
     table = Table("model", *targets, title=title, show_lines=True)
-    for model in sorted(parts.locate("model")):
-        say(f"asking for {model}")
-        answers = capabilities([model], targets)
-        table.add_row(model, *("yes" if a.can else f"no: {a.reason}" for a in answers))
+    models = sorted(parts.locate("model"))
+    for model, found in answers(models, targets, lambda model: say(f"asking for {model}")):
+        reasons = (found[target] for target in targets)
+        table.add_row(model, *(f"no: {reason}" if reason else "yes" for reason in reasons))
     return table
 
 

@@ -20,9 +20,14 @@ SMALL: dict[tuple[str, str], Any] = {
     ("blocks", "int"): 1,
     ("class_blocks", "int"): 1,
     ("trees", "int"): 3,
+    ("stages", "tuple[tuple[int, ...], ...]"): ((8,), (8,)),
+    ("channels", "tuple[tuple[int, ...], ...]"): ((8,), (8,)),
+    ("filters", "tuple[tuple[int, ...], ...]"): ((4, 4), (4,)),
     ("units", "tuple[int, ...]"): (1, 1),
     ("widths", "tuple[int, ...]"): (8, 8),
-    ("filters", "tuple[tuple[int, ...], ...]"): ((4, 4), (4,)),
+    **{(name, "tuple[int, ...]"): (4,) for name in ("aggregators", "propagate", "filters")},
+    **{(name, "tuple[int, ...]"): (8,) for name in ("phi", "f", "embed", "pair_embed")},
+    **{(name, "tuple[int, ...]"): (8,) for name in ("relation", "objects", "classifier")},
 }
 #: Representations in the order in which one is looked for that fits, with options they require.
 REPRESENTATIONS: dict[str, dict[str, Any]] = {

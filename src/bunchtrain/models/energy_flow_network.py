@@ -22,7 +22,7 @@ def momentum_fractions(momenta: Tensor, lengths: Tensor) -> Tensor:
     pt: Tensor = torch.linalg.vector_norm(momenta[:, 1:3], dim=1)
     total = segment_sum(pt, lengths)
     total = torch.where(total > 0, total, torch.ones_like(total))
-    return pt / total[segment_ids(lengths, len(pt))]
+    return pt / total[segment_ids(lengths, pt.shape[0])]
 
 
 class EnergyFlowNetwork(nn.Module):

@@ -45,7 +45,7 @@ class GarNetLayer(nn.Module):
         weight = torch.exp(-self.distances(x).square())  # (points, aggregator)
         given = weight[:, :, None] * self.features(x)[:, None]  # (points, aggregator, propagate)
         held = segment_sum(given, lengths) / self.points
-        jet = segment_ids(lengths, len(x))
+        jet = segment_ids(lengths, x.shape[0])
         output: Tensor = self.back((weight[:, :, None] * held[jet]).flatten(1))
         return output
 

@@ -113,5 +113,7 @@ class LGATr(nn.Module):
         references = self.references.to(momenta.dtype)
         every = torch.cat([references.repeat(1, batch, 1), vectors(momenta / self.unit)], 1)
         kinds = torch.eye(number + 1, dtype=momenta.dtype, device=momenta.device)
-        kind = torch.cat([kinds[:number].repeat(batch, 1), kinds[number:].expand(len(momenta), -1)])
+        kind = torch.cat(
+            [kinds[:number].repeat(batch, 1), kinds[number:].expand(momenta.shape[0], -1)]
+        )
         return every[:, source], kind[source]

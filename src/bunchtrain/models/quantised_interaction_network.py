@@ -98,7 +98,7 @@ class QuantisedInteractionNetwork(QuantisedParticles):
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs) from `features` (points, feature) and `lengths` (batch,)."""
         x, counts = self.first(features, lengths)
-        pairs = all_pairs(counts, len(x), own=False)
+        pairs = all_pairs(counts, x.shape[0], own=False)
         effects = self.relation(torch.cat([x[pairs.receiver], x[pairs.sender]], 1))
         made = self.objects(torch.cat([x, pairs.sum(effects)], 1))
         outputs: Tensor = self.classifier(segment_sum(made, counts))

@@ -33,7 +33,7 @@ class QuantisedParticles(QuantisedModel):
 
     def first(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return the first particles of each event, quantised, and how many there are."""
-        points = len(features)
+        points = features.shape[0]
         begin = starts(lengths)[segment_ids(lengths, points)]
         place = torch.arange(points, device=features.device) - begin
         return self.input(features[place < self.particles]), lengths.clamp(max=self.particles)
