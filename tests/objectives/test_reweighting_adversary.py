@@ -35,6 +35,19 @@ def test_weights_end_at_the_ratio_of_the_densities():
     assert sum(slopes[-200:]) / 200 == pytest.approx(0.5, abs=0.12)
 
 
+def test_inner_steps_bring_the_discriminator_further():
+    _, batch = example(400)
+    output = torch.zeros(400, 1, requires_grad=True)
+    known = []
+    for inner in (1, 40):
+        torch.manual_seed(0)
+        objective = ReweightingAdversary(LABEL, against=["x"], inner=inner)
+        objective({"label": output}, batch).mean().backward()
+        known.append(objective({"label": output}, batch).mean().item())
+        assert all(p.grad is not None for p in objective.discriminator.parameters())
+    assert known[1] > known[0] + 0.01
+
+
 def test_a_common_factor_of_the_weights_does_not_matter():
     _, batch = example(200)
     objective = ReweightingAdversary(LABEL, against=["x"]).eval()

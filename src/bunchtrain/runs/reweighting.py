@@ -15,6 +15,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
+from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
@@ -62,14 +63,22 @@ class Closures:
     found: dict[str, Closure] = field(default_factory=dict)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        table = Table(title=f"{self.title}: weighted simulation against data")
-        table.add_column("Weights")
-        for heading in ("Mean χ²/n", "Largest χ²/n", "of", "AUC", "Effective events"):
-            table.add_column(heading, justify="right")
+        table = Table(
+            title=f"{self.title}: weighted simulation against data",
+            caption="χ²/n of the inputs' spectra; AUC of trees trained to tell the two apart, 0.5 "
+            "at closure; effective events of the simulation over those before.",
+            caption_justify="left",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+        )
+        table.add_column("Weights", style="bold", min_width=10, overflow="fold")
+        for heading in ("χ²/n\nmean", "χ²/n\nlargest", "of", "AUC", "Effective\nevents"):
+            table.add_column(heading, justify="right", overflow="fold", no_wrap=heading == "AUC")
         for name, one in self.found.items():
             worst = max(one.chi2, key=lambda n: one.chi2[n])
             numbers = [f"{np.mean(list(one.chi2.values())):.2f}", f"{one.chi2[worst]:.2f}", worst]
-            table.add_row(name, *numbers, str(one.auc), f"{100 * one.share:.0f} %")
+            said = name.replace("_", " ")
+            table.add_row(said, *numbers, str(one.auc), f"{100 * one.share:.0f} %")
         yield table
 
 
