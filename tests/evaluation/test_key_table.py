@@ -43,6 +43,17 @@ def test_the_terminal_shows_whole_figures_in_80_columns(jets):
     assert "…" not in text
 
 
+def test_six_columns_stay_whole_in_80(jets):
+    metrics = measure_classification(*jets, None, ["qcd", "top"], efficiencies=(0.3, 0.5, 0.7, 0.8))
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(rich_table(key_table([Entry("particle_net", metrics, SOURCE)])))
+    text = console.export_text()
+    assert "particle" in text
+    assert "± 17" in text
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_runs_are_compared_in_one_table_and_one_roc(jets):
     scores, truth = jets
     metrics = measure_classification(scores, truth, None, ["qcd", "top"])

@@ -9,13 +9,16 @@ from rich.text import Text
 from bunchtrain.evaluation.key_table import KeyTable
 from bunchtrain.evaluation.metrics import Figure
 
+MANY = 4  # columns beyond which errors stand below their figures
+
 
 def rich_table(table: KeyTable, title: str = "", note: str = "") -> Table:
     """Return the key table for rich.
 
     Below a figure stand its deviation over seeds, and dimmed the published one. Notes and sources
-    are in the caption, so that four figures fit in 80 columns.
+    are in the caption, so that four figures fit in 80 columns; of more, errors stand below them.
     """
+    narrow = len(table.columns) > MANY
     lines = [note] if note else []
     lines += [f"{row.name}: {row.note}" for row in table.rows if row.note]
     if table.sources:
@@ -31,15 +34,22 @@ def rich_table(table: KeyTable, title: str = "", note: str = "") -> Table:
     )
     drawn.add_column("Network", style="bold", min_width=10)
     for column in table.columns:
-        drawn.add_column(column.replace(" at ", "\nat "), justify="right", no_wrap=True)
+        heading = column.replace(" at ", "\nat ")
+        heading = heading.replace(" = ", "\n= ") if narrow else heading
+        drawn.add_column(heading, justify="right", no_wrap=True)
     for row in table.rows:
         # With spaces a long name is wrapped, and the figures keep their errors at 80 columns.
-        drawn.add_row(row.name.replace("_", " "), *map(_cell, row.ours, row.published))
+        cells = [_cell(*pair, narrow) for pair in zip(row.ours, row.published, strict=True)]
+        drawn.add_row(row.name.replace("_", " "), *cells)
     return drawn
 
 
-def _cell(ours: Figure | None, published: Figure | None) -> Text:
-    cell = Text("–" if ours is None else str(ours))
+def _cell(ours: Figure | None, published: Figure | None, narrow: bool) -> Text:
+    cell = Text("–" if ours is None else _told(ours, narrow))
     if ours is not None and ours.over_seeds:
         cell += Text(f"\n{ours.over_seeds}")
-    return cell if published is None else cell + Text(f"\n{published}", "dim")
+    return cell if published is None else cell + Text("\n" + _told(published, narrow), "dim")
+
+
+def _told(figure: Figure, narrow: bool) -> str:
+    return str(figure).replace(" ± ", "\n± ") if narrow else str(figure)
