@@ -98,7 +98,7 @@ class Sliding(nn.Module):
     def shown(self, x: Tensor) -> Tensor:
         """Return (batch, window, pixel of the window, channel) from (batch, pixel, channel)."""
         seen = x.index_select(1, self.index.flatten().clamp(min=0))
-        seen = seen.reshape(len(x), *self.index.shape, x.shape[-1])
+        seen = seen.reshape(x.shape[0], *self.index.shape, x.shape[-1])
         return seen.masked_fill(self.index[..., None] < 0, 0.0) if any(self.windows.after) else seen
 
     def exact(self, x: Any, arithmetic: Arithmetic) -> Any:
