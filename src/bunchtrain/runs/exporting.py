@@ -52,8 +52,12 @@ class Exported:
                 table.add_row(name, *cells)
         yield table
         for name, proof in self.proofs.items():
-            told = ", ".join(f"{key}: {value}" for key, value in proof.figures.items())
-            yield f"{name}: {self.folders[name]}" + (f" ({told})" if told else "")
+            yield f"{name}: {self.folders[name]}"
+            if proof.figures:
+                figures = Table("figure", "value", title=name)
+                for key, value in proof.figures.items():
+                    figures.add_row(key, str(value))
+                yield figures
 
 
 def check_exports(study: Study) -> None:
