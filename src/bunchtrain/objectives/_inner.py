@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
 
-def descend(network: nn.Module, loss: Callable[[], Tensor], steps: int, rate: float) -> None:
+def descend(
+    parameters: Iterable[nn.Parameter], loss: Callable[[], Tensor], steps: int, rate: float
+) -> None:
     """Take steps of plain gradient descent, which the optimiser does not see.
 
     Args:
-        network: whose parameters move.
+        parameters: that move.
         loss: to be computed anew at each step.
         steps: their number.
         rate: learning rate.
     """
-    parameters = list(network.parameters())
+    moving = list(parameters)
     for _ in range(steps):
-        gradients = torch.autograd.grad(loss(), parameters)
+        gradients = torch.autograd.grad(loss(), moving)
         with torch.no_grad():
-            for parameter, gradient in zip(parameters, gradients, strict=True):
+            for parameter, gradient in zip(moving, gradients, strict=True):
                 parameter.sub_(gradient, alpha=rate)

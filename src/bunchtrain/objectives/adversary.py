@@ -126,18 +126,20 @@ class Adversary(Decorrelation):
         weight = weight if len(weight) else torch.ones_like(score)
         rows = everywhere(torch.stack([score, *(v.to(score) for v in (value, numbers, weight))], 1))
         score, value, numbers, weight = rows.unbind(1)
-        for network, mask in zip(self.networks, self.is_chosen(numbers), strict=True):
-            own = weight[mask] / weight[mask].sum()
-            seen = score[mask, None], value[mask], own
-            if own.isfinite().all() and len(own):
-                descend(
-                    network, partial(self._known, network, *seen), self.inner - 1, self.inner_rate
-                )
+        chosen = self.is_chosen(numbers)
+        for number, (network, mask) in enumerate(zip(self.networks, chosen, strict=True)):
+            if weight[mask].sum() > 0:
+                share = weight[mask] / weight[mask].sum()
+                loss = partial(self._known, number, score[mask], value[mask], share)
+                moving = [*network.parameters(), self.priors]
+                descend(moving, loss, self.inner - 1, self.inner_rate)
 
-    def _known(self, network: nn.Module, score: Tensor, value: Tensor, share: Tensor) -> Tensor:
-        """Return −⟨ln p_r(z|f)⟩ from scores (events, 1), column and shares of weight (events,)."""
-        terms: Tensor = self.density(network(score), value)
-        return (share * terms).sum()
+    def _known(self, number: int, score: Tensor, value: Tensor, share: Tensor) -> Tensor:
+        """Return −⟨ln p_r(z|f) + ln p(z)⟩ of a class from its events, whose shares sum to one."""
+        given = self.density(self.networks[number](score[:, None]), value)
+        without = self.density(self.priors[number].expand(len(value), -1), value)
+        total: Tensor = (share * (given + without)).sum()
+        return total
 
 
 def reversed_gradient(values: Tensor, strength: Tensor) -> Tensor:

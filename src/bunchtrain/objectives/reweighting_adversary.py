@@ -108,7 +108,7 @@ class ReweightingAdversary(BinaryCrossEntropy):
         def loss() -> Tensor:
             return (share * self._losses(columns, data)).sum()
 
-        descend(self.discriminator, loss, self.inner - 1, self.inner_rate)
+        descend(self.discriminator.parameters(), loss, self.inner - 1, self.inner_rate)
 
     def _columns(self, batch: Batch) -> Tensor:
         for name in self.against:
