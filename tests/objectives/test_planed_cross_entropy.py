@@ -67,6 +67,10 @@ def test_losses_are_those_of_cross_entropy_times_the_weights():
     objective = PlanedCrossEntropy(JET, against="mass", bins=EDGES)
     plain = CrossEntropy(JET)(outputs, events)
     assert torch.allclose(objective(outputs, events), plain * objective.planing(events))
+    options = {"against": "mass", "bins": EDGES, "class_weights": {"qcd": 20.0}}
+    heavier = torch.where(events.targets["jet"] == 0, 20.0, 1.0)
+    weighted = PlanedCrossEntropy(JET, **options)(outputs, events)
+    assert torch.allclose(weighted, heavier * objective(outputs, events))
     assert objective.scores(outputs["jet"]).keys() == {"qcd", "w"}
 
 

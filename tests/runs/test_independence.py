@@ -87,8 +87,9 @@ def test_the_shipped_study_runs(tmp_path, monkeypatch):
         "targets.jet.classes={qcd: is_top == 0, w: is_top == 1}",
         "select=event_id < 1200",
         "members.disco.scan={objective.1.weight: [30]}",
+        "members.planing.scan={objective.power: [0.5]}",
         "training={epochs: 2, batch_size: 256, threads: 1}",
     )
     done = bunchtrain.run(study, runs=tmp_path, only=["plain", "planing", "disco", "trees"], jobs=1)
-    assert list(done.metrics) == ["plain", "planing", "disco_30", "trees", "ddt", "quantile"]
+    assert list(done.metrics) == [*("plain", "planing_0.5", "disco_30", "trees", "ddt", "quantile")]
     assert all(figures["inverse_jsd_50"]["value"] > 1 for figures in done.metrics.values())

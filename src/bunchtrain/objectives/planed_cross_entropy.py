@@ -30,6 +30,7 @@ class PlanedCrossEntropy(CrossEntropy):
     bins     of the column: a number of equally populated ones, or their edges.
     power    the a above: 1 makes the spectra flat, less makes them flatter, 0 leaves them.
     limit    largest factor v on an event, for bins that are nearly empty.
+    class_weights  class name → factor on the losses of its events, 1 where not given.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class PlanedCrossEntropy(CrossEntropy):
         bins: Bins = 16,
         power: float = 1.0,
         limit: float = 20.0,
+        class_weights: dict[str, float] | None = None,
     ) -> None:
-        super().__init__(target)
+        super().__init__(target, class_weights=class_weights)
         check_bins(bins, "planed_cross_entropy")
         if not 0 <= power <= 1:
             raise StudyError(
