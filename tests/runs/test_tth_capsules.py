@@ -28,6 +28,8 @@ def made_up_events(path, events=200):
             values = random.uniform(30, 60, number) * (
                 factor if count is None else np.repeat(factor, count)
             )
+        if name == "jet_mass":
+            values[0] = 0.0  # a jet of one photon
         if name == "jet_tag":
             values = np.tile([1, 0], 3 * events)
         if "int" in kind or "bool" in kind:
