@@ -23,7 +23,7 @@ from bunchtrain.models.layers.quantised.linear import (
     through,
 )
 from bunchtrain.models.layers.quantised.model import QuantisedModel
-from bunchtrain.models.layers.quantised.quantiser import Quantiser
+from bunchtrain.models.layers.quantised.quantiser import Quantiser, widths_together
 from bunchtrain.models.layers.quantised.weights import Granularity, Kind
 
 
@@ -100,9 +100,8 @@ class QuantisedDenseNetwork(QuantisedModel):
 
     def bit_operations(self) -> Tensor:
         """Return EBOPs, those of a layer being Σ_oj b_oj b_j + Σ_o b_o."""
-        return bit_operations(
-            self.layers, [self.input.widths, *(layer.widths for layer in self.layers[:-1])]
-        )
+        before = [self.input, *(layer.output for layer in self.layers if layer.output)]
+        return bit_operations(self.layers, widths_together(before))
 
     def input_formats(self) -> dict[str, tuple[Integers, Integers, Integers]]:
         """Return the formats of `table`: three arrays (feature,)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -160,15 +161,28 @@ def bit_operations(layers: Sequence[QuantisedLinear], inputs: Sequence[Tensor]) 
     if not layers:
         return torch.zeros(())
     counted = each_width(_weights(layers))
+    inputs = [
+        bits.expand(layer.weight.value.shape[1]) for layer, bits in zip(layers, inputs, strict=True)
+    ]
     if counted is None:
         found = [layer.bit_operations(bits) for layer, bits in zip(layers, inputs, strict=True)]
         return torch.stack(found).sum()
-    times = [
-        one
-        for layer, bits in zip(layers, inputs, strict=True)
-        for one in (bits.expand_as(layer.weight.value).flatten(), torch.ones_like(layer.bias.value))
-    ]
-    return counted @ torch.cat(times)
+    one, shapes = counted.new_ones(1), tuple((*layer.weight.value.shape,) for layer in layers)
+    times = torch.cat([*inputs, one])[_factors(shapes).to(counted.device)]
+    return counted @ times
+
+
+@lru_cache(maxsize=16)
+def _factors(shapes: tuple[tuple[int, int], ...]) -> Tensor:
+    """Return, for each weight and bias of the layers, where its factor is among all inputs' bits.
+
+    The bits of all inputs lie side by side, and behind them 1, the factor of a bias.
+    """
+    found, begin, end = [], 0, sum(size for _, size in shapes)
+    for width, size in shapes:
+        found += [torch.arange(begin, begin + size).repeat(width), torch.full((width,), end)]
+        begin += size
+    return torch.cat(found)
 
 
 def _weights(layers: Sequence[QuantisedLinear]) -> list[Weights]:

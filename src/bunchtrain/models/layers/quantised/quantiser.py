@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -154,3 +155,10 @@ class Quantiser(nn.Module):
         """Return an array in fixed point."""
         k, i, f = (np.broadcast_to(bits, x.shape) for bits in self.kif)
         return arithmetic.quantize(x, k, i, f, self.overflow, "RND")
+
+
+def widths_together(quantisers: Sequence[Quantiser]) -> list[Tensor]:
+    """Return `widths` of several quantisers of vectors, counted at once."""
+    share = torch.cat([one.fraction.share for one in quantisers])
+    whole = torch.cat([one.integer + one.fraction() for one in quantisers])
+    return list(count(whole, share).split([len(one.integer) for one in quantisers]))
