@@ -84,23 +84,23 @@ class Promises:
         return next(iter(self.found.values()))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        said = ", ".join(self.effects) or "none"
-        lines = [
-            f"Systematic effects: {said}. Counts: no uncertainty but that of the data's counts;",
-            "effects: systematic effects and rates, too; all: the finite simulation, too.",
-            "Errors: bootstrap of the simulated events.",
-        ]
-        yield self._table("expected significance Z", lambda one: one.significance.values())
+        said = ", ".join([*self.effects, "rates"])
+        yield self.title
+        yield self._table("Expected significance Z", lambda one: one.significance.values())
         yield self._table(
-            "upper limit on μ, 95 % CL_s", lambda one: [f"{v:.3g}" for v in one.limit.values()]
+            "Expected upper limit on μ, 95 % CL_s",
+            lambda one: [f"{v:.3g}" for v in one.limit.values()],
         )
         if len(self.found) > 1:
             title = f"Z over that of {next(iter(self.found))}"
             yield self._table(title, lambda one: [one.gain(self._first, k) for k in LEVELS])
-        yield "\n".join(lines)
+        yield (
+            f"Counts: only the data fluctuate. Effects: also {said}. All: also the "
+            "finite simulation. Errors: bootstrap of the simulation."
+        )
 
     def _table(self, title: str, cells: Any) -> Table:
-        table = Table(title=f"{self.title}: {title}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         table.add_column("Network", style="bold", min_width=14)
         for heading in ("Bins", *(level.capitalize() for level in LEVELS)):
             table.add_column(heading, justify="right", no_wrap=True, min_width=13)
