@@ -161,4 +161,4 @@ def widths_together(quantisers: Sequence[Quantiser]) -> list[Tensor]:
     """Return `widths` of several quantisers of vectors, counted at once."""
     share = torch.cat([one.fraction.share for one in quantisers])
     whole = torch.cat([one.integer + one.fraction() for one in quantisers])
-    return list(count(whole, share).split([len(one.integer) for one in quantisers]))
+    return list(torch.split(count(whole, share), [len(one.integer) for one in quantisers]))
