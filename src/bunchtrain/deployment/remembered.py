@@ -1,8 +1,8 @@
 """What the targets answered about each model, kept on disk until anything changes that decides it.
 
 Asking takes a trial of every network, so that several processes ask at once. An answer is taken
-from disk only if it was given with the same sources of bunchtrain, the same file of the model and
-the same versions of the tools.
+from disk only if it was given with the same sources of all that networks and targets are made of,
+the same file of the model and the same versions of the tools.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from bunchtrain.files import write_json
 
 #: Packages whose versions decide what can be exported.
 TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "alkaid", "hls4ml", "numpy")
+
+#: Modules and packages of bunchtrain that cannot change an answer.
+APART = ("cli", "columns", "evaluation", "generators", "runs", "study", "systematics")
 
 #: Target → why a model cannot go there, '' if it can.
 Answers = dict[str, str]
@@ -85,11 +88,13 @@ def _file(model: str, targets: Sequence[str]) -> Path:
 
 @cache
 def _surroundings() -> bytes:
-    """Return a digest of all sources of bunchtrain and of the versions of the tools."""
+    """Return a digest of the sources that decide and of the versions of the tools."""
     digest = hashlib.sha256()
     package = Path(__file__).parents[1]
     for path in sorted(package.rglob("*.py")):
-        digest.update(f"{path.relative_to(package)}\n".encode() + path.read_bytes())
+        place = path.relative_to(package)
+        if place.parts[0] not in APART:
+            digest.update(f"{place}\n".encode() + path.read_bytes())
     for tool in TOOLS:
         installed = next(iter(metadata.distributions(name=tool)), None)
         digest.update(f"{tool} {installed.version if installed else None}\n".encode())
