@@ -1,7 +1,9 @@
 """Freed memory is kept inside, and given back at the end."""
 
+import re
 import resource
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +11,8 @@ import torch
 from bunchtrain.training.kept_memory import kept_memory
 
 BIG = 2**24  # numbers of 4 bytes, 64 MB
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")
 
 
 def faults():
@@ -21,9 +25,19 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")
-def test_memory_is_cleared_once_inside_and_given_back_afterwards():
-    outside = faults()
+def resident():
+    """Return the memory of this process in bytes."""
+    status = Path("/proc/self/status").read_text()
+    return 2**10 * int(re.search(r"VmRSS:\s*(\d+) kB", status)[1])
+
+
+def test_pages_are_cleared_once():
     with kept_memory():
-        assert faults() < outside / 10
-    assert faults() > outside / 2
+        assert faults() < BIG * 4 / resource.getpagesize()  # those of one tensor
+
+
+def test_freed_memory_is_given_back_at_the_end():
+    with kept_memory():
+        torch.ones(BIG)
+        inside = resident()
+    assert resident() < inside - 2 * BIG
