@@ -212,3 +212,18 @@ def test_bit_operations_of_all_layers_at_once_are_their_sum():
         alone = alone + layer.bit_operations(widths)
         widths = layer.widths
     assert float(network.bit_operations().detach()) == float(alone.detach()) > 0
+
+
+def test_a_bias_finer_than_the_sums_it_is_added_to_is_rounded_half_up():
+    trace = pytest.importorskip("alkaid.trace")
+    network, table = trained(weights="fixed", granularity="layer")
+    with torch.no_grad():
+        network.layers[1].weight.value[2] = 0  # a unit that pruning has left its bias alone
+        network.layers[1].bias.value[2] = 0.5 + 3 / 32
+        network.layers[1].output.fraction.set(torch.tensor([3.0]))
+    raw = trace.FVArrayInput((6,))
+    inputs = {"table": trace.ops.quantize(raw, *network.input_formats()["table"])}
+    circuit = trace.trace(raw, network.exact(inputs, trace.ops))
+    with torch.no_grad():
+        given = circuit.predict(network.quantise_inputs({"table": table})["table"].double().numpy())
+        assert (given == network(table).double().numpy()).all()

@@ -49,14 +49,18 @@ def quantize(
     return np.where(k + i + f > 0, rounded, 0.0)
 
 
-def rounding_offset(sums: Any, f: Integers) -> NDArray[np.float64]:
-    """Return what makes rounding down to f fractional bits of `sums` + it rounding half up.
+def rounding_offset(sums: Any, added: NDArray[np.float64], f: Integers) -> NDArray[np.float64]:
+    """Return what makes rounding down to f fractional bits of `sums + added` rounding half up.
 
-    It is half a step, and nothing where a traced sum has no bits below the step.
+    It is half a step, and nothing where neither a traced sum nor what is added to it has bits below
+    the step.
     """
-    half = np.exp2(-np.asarray(f, np.float64) - 1)
+    scale = np.exp2(np.asarray(f, np.float64))
     known = getattr(sums, "kif", None)
-    return half if known is None else np.where(np.asarray(known[2]) > f, half, 0.0)
+    if known is None:
+        return 0.5 / scale
+    finer = (np.asarray(known[2]) > f) | ((added * scale) % 1 != 0)
+    return np.where(finer, 0.5 / scale, 0.0)
 
 
 def relu(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -121,7 +121,7 @@ class QuantisedLinear(nn.Module):
         if self.output is None:
             return arithmetic.relu(sums + bias) if self.rectify else sums + bias
         k, i, f = (np.broadcast_to(bits, sums.shape) for bits in self.output.kif)
-        sums = sums + (bias + rounding_offset(sums, f))
+        sums = sums + (bias + rounding_offset(sums, bias, f))
         sums = arithmetic.relu(sums) if self.rectify else sums
         return arithmetic.quantize(sums, k, i, f, self.output.overflow, "TRN")
 
