@@ -12,6 +12,7 @@ TINY = {
     "targets": {"jet": {"classes": {"q": "is_top == 0", "t": "is_top == 1"}}},
     "training.epochs": 2,
     "members.learned.training.epochs": 3,
+    "members.small": None,
     "members.boosted_trees": None,
     "members.pruned": None,
     "members.float": None,
