@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import LogLocator
 
 from bunchtrain.evaluation.metrics import Figure
 from bunchtrain.evaluation.plots.style import COLOURS, grid, plain_numbers, styled
@@ -86,6 +87,7 @@ def plot_resource_front(points: Sequence[Resources]) -> Canvas:
         if cost != "cycles":
             axes.set_xscale("log")
             plain_numbers(axes.xaxis)
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))  # long numbers lie apart
         axes.grid(which="major", color="#e4e7eb", linewidth=0.6)
     ends = np.array([axes.get_ylim() for axes in panels])
     for axes in panels:
