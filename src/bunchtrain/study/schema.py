@@ -183,11 +183,6 @@ class MemberOverrides(Strict):
     strength: float | None = Field(None, description="Value of the scan; a scan sets it.")
     published: Published | None = Field(None, description="Published figures of this network.")
 
-    @property
-    def heading(self) -> str:
-        """What stands above tables and reports."""
-        return self.title or self.name
-
     @model_validator(mode="before")
     @classmethod
     def _objective_list(cls, value: object) -> object:
