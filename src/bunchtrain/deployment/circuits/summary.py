@@ -29,8 +29,8 @@ class Summary:
     events   number of events in the comparisons.
     proof    what was measured of the gates.
     sample   what went in and should come out.
-    flipped  decisions that differ: float and quantised, quantised and circuit.
-    quality  float, quantised, circuit → figure by name; empty where the truth is not known.
+    flipped  decisions that differ: unrounded and quantised, quantised and circuit.
+    quality  unrounded, quantised, circuit → figure by name; empty where the truth is not known.
     """
 
     model: str

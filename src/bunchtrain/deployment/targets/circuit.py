@@ -168,7 +168,7 @@ def _compare(artefact: Artefact, sample: Sample, proof: Proof) -> dict[str, Agre
             0,
         ),
         "quantised": agreement(
-            "quantised network with float network",
+            "quantised network with the same unrounded",
             scores_of_outputs(artefact, sample.real),
             scores_of_outputs(artefact, sample.outputs),
             targets,
@@ -203,7 +203,7 @@ def _summary(
         found = {
             name: quality(scores_of_outputs(artefact, outputs), classes, known)
             for name, outputs in (
-                ("float", sample.real),
+                ("unrounded", sample.real),
                 ("quantised", sample.outputs),
                 ("circuit", proof.simulation.outputs),
             )
