@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from bunchtrain.evaluation.metrics import Figure
-from bunchtrain.evaluation.plots.style import COLOURS, INK, canvas, headroom, styled
+from bunchtrain.evaluation.plots.style import COLOURS, INK, canvas, headroom, plain_numbers, styled
 
 MARKERS = "osD^vP*Xh<p"  # one more than colours, so that no two methods share both
 
@@ -58,8 +59,10 @@ def plot_decorrelation(
     axes.set_xlabel(rf"Independence of {column}, 1/JSD$_{{{percent}}}$")
     axes.set_ylabel(rf"Background rejection $1/\varepsilon_B$ at $\varepsilon_S$ = {percent} %")
     axes.grid(which="major", color="#e4e7eb", linewidth=0.6)
-    headroom(axes, 1.35)
-    axes.legend(ncols=2, loc="upper center", fontsize=9)
+    headroom(axes, 1.15 + 0.08 * math.ceil((len(methods) + 1) / 3))
+    axes.legend(ncols=3, loc="upper center", fontsize=9)
+    plain_numbers(axes.xaxis)
+    plain_numbers(axes.yaxis)
     return figure
 
 
