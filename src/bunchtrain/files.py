@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: written aside, then renamed."""
+"""Files that are there whole or not at all, written aside, then renamed; and where caches lie."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bunchtrain.errors import MachineError
+
+
+def cache_folder(chosen: str | None = None) -> Path:
+    """Return where all that is kept between runs lies: `chosen`, or what is set for all of them.
+
+    That is $BUNCHTRAIN_CACHE, or ~/.cache/bunchtrain if it is unset.
+    """
+    place = chosen or os.environ.get("BUNCHTRAIN_CACHE") or "~/.cache/bunchtrain"
+    return Path(place).expanduser()
 
 
 @contextmanager

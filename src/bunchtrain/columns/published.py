@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -15,6 +14,7 @@ import yaml
 from bunchtrain.columns.download import Download
 from bunchtrain.columns.openml import described
 from bunchtrain.errors import DataError, MachineError, nearest, one_of
+from bunchtrain.files import cache_folder
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ def fetch(
         raise DataError(f"there is no published sample named '{name}'{hint}")
     sample = known[name]
     wanted = _chosen(name, sample, patterns)
-    cache_folder = os.environ.get("BUNCHTRAIN_CACHE") or "~/.cache/bunchtrain"
-    place = Path(folder or Path(cache_folder) / "samples" / name).expanduser()
+    place = Path(folder or cache_folder() / "samples" / name).expanduser()
     return [_load(sample, file, place) for file in wanted]
 
 

@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from bunchtrain import parts
-from bunchtrain.files import write_json
+from bunchtrain.files import cache_folder, write_json
 
 #: Packages whose versions decide what can be exported.
 TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "alkaid", "hls4ml", "numpy")
@@ -76,14 +76,13 @@ def _alone() -> None:
 
 def _file(model: str, targets: Sequence[str]) -> Path:
     """Return where the answers about a model are kept."""
-    folder = Path(os.environ.get("BUNCHTRAIN_CACHE") or "~/.cache/bunchtrain").expanduser()
     digest = hashlib.sha256(_surroundings())
     digest.update("\n".join([model, *targets]).encode())
     module = parts.locate("model")[model].partition(":")[0]
     spec = util.find_spec(module)
     if spec and spec.origin:
         digest.update(Path(spec.origin).read_bytes())
-    return folder / "targets" / f"{model}-{digest.hexdigest()[:16]}.json"
+    return cache_folder() / "targets" / f"{model}-{digest.hexdigest()[:16]}.json"
 
 
 @cache

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from bunchtrain.columns.source import Source
 from bunchtrain.errors import DataError, StudyError, missing, nearest, one_of
+from bunchtrain.files import cache_folder
 from bunchtrain.generators.simulation.production import MakePart, produce
 
 
@@ -43,8 +44,7 @@ class Sample(Source):
             raise StudyError(f"{self.name}: seed must be at least 0 and processes at least 1")
         self.count, self.processes = count, processes or os.cpu_count() or 1
         self.recipe = recipe
-        cache = folder or os.environ.get("BUNCHTRAIN_CACHE") or "~/.cache/bunchtrain"
-        self.base = Path(cache).expanduser() / "samples"
+        self.base = cache_folder(folder) / "samples"
 
     @abstractmethod
     def maker(self) -> MakePart:

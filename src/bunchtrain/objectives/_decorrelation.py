@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.errors import DataError, StudyError, nearest
+from bunchtrain.errors import StudyError, nearest
 from bunchtrain.objectives._gather import everywhere
 from bunchtrain.objectives._objective import Objective, TargetShape
+from bunchtrain.objectives._spectators import spectator
 from bunchtrain.objectives._targets import class_numbers, need_classes, part_name
 
 
@@ -68,11 +69,7 @@ class Decorrelation(Objective):
 
         Raises DataError if the batch lacks it.
         """
-        if self.against not in batch.spectators:
-            raise DataError(
-                f"the batch has no spectator '{self.against}'; it has {list(batch.spectators)}"
-            )
-        return batch.spectators[self.against]
+        return spectator(batch, self.against)
 
     def is_chosen(self, numbers: Tensor) -> list[Tensor]:
         """Return which events each of the classes holds, (batch,) bool, from class numbers."""

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.errors import DataError, StudyError
+from bunchtrain.errors import StudyError
 from bunchtrain.objectives._bins import Bins, bin_numbers, check_bins, count, sums
 from bunchtrain.objectives._gather import everywhere
 from bunchtrain.objectives._objective import TargetShape
+from bunchtrain.objectives._spectators import spectator
 from bunchtrain.objectives._targets import class_numbers
 from bunchtrain.objectives.cross_entropy import CrossEntropy
 
@@ -65,17 +66,13 @@ class PlanedCrossEntropy(CrossEntropy):
 
         Raises DataError if the batch lacks the column.
         """
-        if self.against not in batch.spectators:
-            raise DataError(
-                f"the batch has no spectator '{self.against}'; it has {list(batch.spectators)}"
-            )
         return super().forward(outputs, batch) * self.planing(batch)
 
     def planing(self, batch: Batch) -> Tensor:
         """Return the planing weight v of each event, (batch,), of mean 1 in each class."""
         numbers = class_numbers(batch, self.target)
         weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
-        value = batch.spectators[self.against]
+        value = spectator(batch, self.against)
         own = torch.stack([value.double(), weight.double().to(value.device), numbers.double()], 1)
         all_values, all_weights, all_numbers = everywhere(own).unbind(1)
         edges = self._edges(all_values, all_weights)

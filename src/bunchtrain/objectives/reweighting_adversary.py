@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bunchtrain.batch import Batch
-from bunchtrain.errors import DataError, StudyError
+from bunchtrain.errors import StudyError
 from bunchtrain.objectives._gather import everywhere
 from bunchtrain.objectives._inner import descend
 from bunchtrain.objectives._objective import TargetShape
+from bunchtrain.objectives._spectators import spectator
 from bunchtrain.objectives._targets import class_numbers
 from bunchtrain.objectives.adversary import reversed_gradient
 from bunchtrain.objectives.binary_cross_entropy import BinaryCrossEntropy
@@ -85,7 +86,7 @@ class ReweightingAdversary(BinaryCrossEntropy):
         log_weight = outputs[self.target.name].float().squeeze(1)
         normalised = self._normalised(log_weight, data, batch.weight)
         weight = reversed_gradient(normalised, torch.tensor(self.strength))
-        columns = self._columns(batch)
+        columns = torch.stack([spectator(batch, name) for name in self.against], 1)
         if self.training and self.inner > 1:
             self._learn_alone(columns, data, normalised.detach(), batch.weight)
         loss = self._losses(columns, data)
@@ -109,14 +110,6 @@ class ReweightingAdversary(BinaryCrossEntropy):
             return (share * self._losses(columns, data)).sum()
 
         descend(self.discriminator.parameters(), loss, self.inner - 1, self.inner_rate)
-
-    def _columns(self, batch: Batch) -> Tensor:
-        for name in self.against:
-            if name not in batch.spectators:
-                raise DataError(
-                    f"the batch has no spectator '{name}'; it has {list(batch.spectators)}"
-                )
-        return torch.stack([batch.spectators[name] for name in self.against], 1)
 
     def _normalised(self, log_weight: Tensor, data: Tensor, weight: Tensor) -> Tensor:
         """Return e^f over its mean among the simulation of all workers' events, (batch,)."""

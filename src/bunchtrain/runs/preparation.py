@@ -13,14 +13,15 @@ from bunchtrain.columns.expression import Expression
 from bunchtrain.columns.recipe import Recipe
 from bunchtrain.columns.source import Source
 from bunchtrain.errors import DataError, StudyError
+from bunchtrain.files import cache_folder
 from bunchtrain.study import Member, Study, members
 from bunchtrain.training.task import Task
 
 
-def cache_folder(study: Study) -> Path:
+def events_folder(study: Study) -> Path:
     """Return the node-local folder of the event caches."""
-    chosen = study.storage.folder or os.environ.get("BUNCHTRAIN_CACHE") or "~/.cache/bunchtrain"
-    return Path(os.path.expandvars(chosen)).expanduser() / "events"
+    chosen = os.path.expandvars(cache_folder(study.storage.folder))
+    return Path(chosen).expanduser() / "events"
 
 
 def make_source(study: Study) -> Source:
@@ -138,7 +139,7 @@ def event_cache(study: Study, progress: Callable[[int], None] | None = None) -> 
     source = make_source(study)
     source.prepare()
     wanted = recipe(study, source)
-    made = EventCache.build(wanted, cache_folder(study), study.storage.memory, progress)
+    made = EventCache.build(wanted, events_folder(study), study.storage.memory, progress)
     for name in ("train", "validation", "test"):
         if not made.rows[name]:
             raise DataError(

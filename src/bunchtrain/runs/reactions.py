@@ -10,7 +10,6 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
-from bunchtrain.errors import RunError
 from bunchtrain.evaluation.metrics import Figure, bias
 from bunchtrain.evaluation.plots import svg
 from bunchtrain.evaluation.plots.reaction import plot_reaction
@@ -18,6 +17,7 @@ from bunchtrain.files import write_json, write_text
 from bunchtrain.runs.outcome import Outcome, signal_of
 from bunchtrain.runs.result import Run
 from bunchtrain.runs.shifted import effect, shifted
+from bunchtrain.runs.tested import class_target
 
 #: Class of the events → figure at every shift.
 Curves = dict[str, list[Figure]]
@@ -92,9 +92,7 @@ def react(run: Run, name: str, size: float | None = None, steps: int = 5) -> Rea
         RunError: the study has no classes.
     """
     systematic = effect(run.study, name, size)
-    target = next(iter(run.predictions.classifiers), None)
-    if target is None:
-        raise RunError(f"study '{run.study.name}' has no classes, so there is no score to shift")
+    target = class_target(run.predictions, "is no score to shift")
     signal, names = signal_of(run.predictions, target)
     factors = [step / steps for step in range(-steps, steps + 1)]
     found = Reaction(name, names[signal], [round(f * systematic.size, 12) for f in factors])

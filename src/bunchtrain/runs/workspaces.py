@@ -14,7 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
 from bunchtrain.errors import StudyError, nearest
-from bunchtrain.evaluation.changes import Analysis, replica
+from bunchtrain.evaluation.changes import Analysis, Scored, replica
 from bunchtrain.evaluation.likelihood.expected import expected_quantile, expected_significance
 from bunchtrain.evaluation.likelihood.workspace import Template, histogram, workspace
 from bunchtrain.evaluation.metrics import Figure
@@ -22,7 +22,7 @@ from bunchtrain.files import write_json
 from bunchtrain.runs.outcome import Outcome, signal_of
 from bunchtrain.runs.progress import say
 from bunchtrain.runs.result import Run
-from bunchtrain.runs.shifted import Variations, effects, variations
+from bunchtrain.runs.shifted import effects, variations
 from bunchtrain.runs.tested import class_target, fixed, of_folds, scored, several
 
 #: Which uncertainties a likelihood knows of: those of the data's counts alone, those of effects and
@@ -142,7 +142,9 @@ def workspaces(
     for network in nominal.taggers:
         say(f"likelihood of {network}")
         analysis = fixed(scored(nominal, network, target), runs, bins, least)
-        counted = _Counted(nominal, moved, network, target, analysis, rates or {})
+        events = {name: [_events(one, network, target) for one in o] for name, o in moved.items()}
+        own = _events(nominal, network, target)
+        counted = _Counted(own, events, signal_of(nominal, target), analysis, rates or {})
         path = runs[0].folder.path / "workspaces" / f"{network}.json"
         found.found[network] = _promise(counted, path)
     write_json(runs[0].folder.path / "promises.json", found.as_dict())
@@ -157,45 +159,61 @@ def _check(rates: Mapping[str, float], names: Sequence[str]) -> None:
             raise StudyError(f"--rate: the uncertainty of '{name}' must be between 0 and 1")
 
 
+#: Scores of events, and the number of each one's class.
+_Events = tuple[Scored, NDArray[Any]]
+
+
+def _events(outcome: Outcome, network: str, target: str) -> _Events:
+    return scored(outcome, network, target), outcome.truth(target)
+
+
 @dataclass(frozen=True)
 class _Counted:
-    """A network's events in bins, nominal and shifted."""
+    """A network's events in bins, nominal and shifted.
 
-    nominal: Outcome
-    moved: Variations
-    network: str
-    target: str
+    classes  number of the signal, and the names of all.
+    """
+
+    nominal: _Events
+    moved: Mapping[str, Sequence[_Events]]
+    classes: tuple[int, list[str]]
     analysis: Analysis
     rates: Mapping[str, float]
 
     def templates(self, sample: int | None = None) -> dict[str, Template]:
         """Return the templates of all classes, of a bootstrap sample if it has a number."""
-        _, names = signal_of(self.nominal, self.target)
+        nominal = self._counts(self.nominal, sample)
+        moved = {
+            effect: [self._counts(events, sample) for events in both]
+            for effect, both in self.moved.items()
+        }
         return {
             name: Template(
-                *self._counts(self.nominal, k, sample),
-                {
-                    effect: (self._counts(up, k, sample)[0], self._counts(down, k, sample)[0])
-                    for effect, (up, down) in self.moved.items()
-                },
+                *nominal[k],
+                {effect: (up[k][0], down[k][0]) for effect, (up, down) in moved.items()},
                 self.rates.get(name, 0.0),
             )
-            for k, name in enumerate(names)
+            for k, name in enumerate(self.classes[1])
         }
 
     def _counts(
-        self, outcome: Outcome, number: int, sample: int | None
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        own, chosen = scored(outcome, self.network, self.target), outcome.truth(self.target)
+        self, events: _Events, sample: int | None
+    ) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        """Return the histogram of each class."""
+        own, label = events
         weight = own.weight if sample is None else own.weight * replica(own.entry, 1, sample)
-        mine = chosen == number
-        return histogram(own.score[mine], self.analysis.edges, weight[mine], self.analysis.scale)
+        found = []
+        for number in range(len(self.classes[1])):
+            mine = label == number
+            kept = own.score[mine], self.analysis.edges, weight[mine], self.analysis.scale
+            found.append(histogram(*kept))
+        return found
 
     def specs(self, sample: int | None = None) -> dict[str, dict[str, Any]]:
         """Return level → workspace."""
         full = self.templates(sample)
         none = np.zeros_like(self.analysis.edges[1:])
-        signal, names = signal_of(self.nominal, self.target)
+        signal, names = self.classes
         levels = {
             "counts": {name: Template(t.nominal, none) for name, t in full.items()},
             "effects": {n: Template(t.nominal, none, t.shifts, t.rate) for n, t in full.items()},

@@ -7,7 +7,6 @@ then computed once. Deleting the folder costs time and nothing else.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import MachineError
-from bunchtrain.files import aside
+from bunchtrain.files import aside, cache_folder
 from bunchtrain.physics.packed import Floats, Ints
 
 #: Jets in a block that is worth keeping.
@@ -25,8 +24,7 @@ LEAST = 500
 
 def folder() -> Path:
     """Return where observables are kept: $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain."""
-    cache = os.environ.get("BUNCHTRAIN_CACHE") or "~/.cache/bunchtrain"
-    return Path(cache).expanduser() / "observables"
+    return cache_folder() / "observables"
 
 
 def kept(
