@@ -34,10 +34,10 @@ from bunchtrain.deployment.cpp import compiling
 from bunchtrain.deployment.cpp.conversion import convert
 from bunchtrain.deployment.scoring import batches
 from bunchtrain.deployment.targets.onnx import Onnx, open_session
-from bunchtrain.represent.preprocessing.normalisation import Normalisation
-from bunchtrain.training.artefact import Artefact
-from bunchtrain.training.build import empty_network
-from bunchtrain.training.task import Task
+from bunchtrain.methods.build import empty_network
+from bunchtrain.methods.task import Task
+from bunchtrain.representations.preprocessing.normalisation import Normalisation
+from bunchtrain.trained_model import Artefact
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "boosted_jets.parquet"
 FEATURES = [

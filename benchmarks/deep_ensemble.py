@@ -18,12 +18,12 @@ from pathlib import Path
 import awkward as ak
 import numpy as np
 
-from bunchtrain.columns.cache import EventCache
-from bunchtrain.columns.recipe import Recipe
-from bunchtrain.columns.source import Source
+from bunchtrain.methods.task import Task
 from bunchtrain.study.schema import Training
-from bunchtrain.training import train
-from bunchtrain.training.task import Task
+from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.tables.cache.recipe import Recipe
+from bunchtrain.tables.source import Source
+from bunchtrain.training.train import train
 
 INPUTS = [f"x{number}" for number in range(60)]
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bunchtrain.objectives._distance_correlation import distance_correlation
+from bunchtrain.penalties._distance_correlation import distance_correlation
 
 
 def textbook(x: Tensor, y: Tensor) -> Tensor:

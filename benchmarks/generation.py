@@ -13,11 +13,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bunchtrain.generators.simulation.collisions import Collisions, hard_window
-from bunchtrain.generators.simulation.detector import respond
-from bunchtrain.generators.simulation.jets import leading_jets, matched_parton
-from bunchtrain.generators.simulation.processes import QCD, TOP, Process
-from bunchtrain.generators.simulation.veto import LeadingJetVeto
+from bunchtrain.simulation.pythia.collisions import Collisions, hard_window
+from bunchtrain.simulation.pythia.detector import respond
+from bunchtrain.simulation.pythia.jets import leading_jets, matched_parton
+from bunchtrain.simulation.pythia.processes import QCD, TOP, Process
+from bunchtrain.simulation.pythia.veto import LeadingJetVeto
 
 COLLISIONS = 250
 

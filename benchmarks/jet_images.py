@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bunchtrain.represent.image import Image
+from bunchtrain.representations.image import Image
 
 PIXELS, WIDTH, TURNS, BLOCK = 40, 1.6, 5, 500
 ENERGYFLOW = """

@@ -13,7 +13,7 @@ import torch
 from particle_net import FEATURES, SLOTS, arguments, compare, jets, trainer
 from torch import nn
 
-from bunchtrain.models.particle_flow_network import ParticleFlowNetwork
+from bunchtrain.networks.particle_flow_network import ParticleFlowNetwork
 
 PHI, F = (100, 100, 256), (100, 100, 100)
 

@@ -21,8 +21,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 from torch import Tensor, nn
 
-from bunchtrain.models.particle_net import ParticleNet
-from bunchtrain.models.particle_net_light import ParticleNetLight
+from bunchtrain.networks.particle_net import ParticleNet
+from bunchtrain.networks.particle_net_light import ParticleNetLight
 
 SLOTS, FEATURES = 128, 7
 WARM_UP = 6  # weaver-core cuts its slots to the longest jets only after five calls

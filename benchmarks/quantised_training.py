@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from bunchtrain.models.dense_network import DenseNetwork
-from bunchtrain.models.quantised_dense_network import QuantisedDenseNetwork
+from bunchtrain.networks.dense_network import DenseNetwork
+from bunchtrain.networks.quantised.quantised_dense_network import QuantisedDenseNetwork
 
 NETWORKS: dict[str, Any] = {
     "real numbers": lambda: DenseNetwork(16, 5, widths=(64, 32, 32)),

@@ -122,10 +122,10 @@ def jets_block(random: np.random.Generator, count: int) -> dict[str, ak.Array]:
 def ours(path: Path, folder: Path, memory: int) -> Iterator[tuple[int, Lap]]:
     """Yield jets and seconds of three epochs; the first one makes the cache."""
     from bunchtrain import parts
-    from bunchtrain.columns.cache import EventCache
-    from bunchtrain.columns.recipe import Recipe
+    from bunchtrain.methods.task import Task
+    from bunchtrain.tables.cache.event_cache import EventCache
+    from bunchtrain.tables.cache.recipe import Recipe
     from bunchtrain.training.data import Data
-    from bunchtrain.training.task import Task
 
     options = {"group": "part", "jet": "jet", "max_points": 128}
     clock = Clock()

@@ -27,7 +27,7 @@ from bunchtrain.deployment.circuits.hardware import write_verilog
 from bunchtrain.deployment.circuits.simulation import simulate
 from bunchtrain.deployment.circuits.synthesis import synthesise_large
 from bunchtrain.deployment.circuits.traced import Pipeline
-from bunchtrain.models.layers.decision_trees import DecisionTrees, Tree
+from bunchtrain.networks.layers.decision_trees import DecisionTrees, Tree
 
 STEPS, FEATURES = 32, 7
 #: The published scores differ from those of the published trees where this is below −10.

@@ -8,23 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bunchtrain.runs.exporting import export
-    from bunchtrain.runs.result import Comparison, Run, compare
-    from bunchtrain.runs.running import open_run, resume, run
     from bunchtrain.study import Study, load
+    from bunchtrain.workflow.exporting import export
+    from bunchtrain.workflow.result import Comparison, Run, compare
+    from bunchtrain.workflow.running import open_run, resume, run
 
 __version__ = "0.1.0"
 __all__ = ["Comparison", "Run", "Study", "compare", "export", "load", "open_run", "resume", "run"]
 
 #: Name → where it is; imported when first used, so that the command answers at once.
 _PLACES = {
-    "Comparison": "bunchtrain.runs.result",
-    "Run": "bunchtrain.runs.result",
-    "compare": "bunchtrain.runs.result",
-    "export": "bunchtrain.runs.exporting",
-    "open_run": "bunchtrain.runs.running",
-    "resume": "bunchtrain.runs.running",
-    "run": "bunchtrain.runs.running",
+    "Comparison": "bunchtrain.workflow.result",
+    "Run": "bunchtrain.workflow.result",
+    "compare": "bunchtrain.workflow.result",
+    "export": "bunchtrain.workflow.exporting",
+    "open_run": "bunchtrain.workflow.running",
+    "resume": "bunchtrain.workflow.running",
+    "run": "bunchtrain.workflow.running",
     "Study": "bunchtrain.study",
     "load": "bunchtrain.study",
 }

@@ -24,11 +24,11 @@ import pydantic
 from bunchtrain.errors import StudyError, nearest, one_of
 
 PACKAGES: dict[str, tuple[str, ...]] = {
-    "source": ("bunchtrain.columns.sources", "bunchtrain.generators"),
-    "split": ("bunchtrain.columns.splits",),
-    "represent": ("bunchtrain.represent",),
-    "model": ("bunchtrain.models",),
-    "objective": ("bunchtrain.objectives",),
+    "source": ("bunchtrain.tables.sources", "bunchtrain.simulation"),
+    "split": ("bunchtrain.tables.splits",),
+    "represent": ("bunchtrain.representations",),
+    "model": ("bunchtrain.networks", "bunchtrain.networks.fitted", "bunchtrain.networks.quantised"),
+    "objective": ("bunchtrain.heads", "bunchtrain.penalties"),
     "engine": ("bunchtrain.training.engines",),
     "systematic": ("bunchtrain.systematics",),
     "posterior": ("bunchtrain.uncertainty.posteriors",),

@@ -8,10 +8,10 @@ import torch
 
 from bunchtrain import parts
 from bunchtrain.batch import Batch
-from bunchtrain.represent.preprocessing.normalisation import Normalisation
-from bunchtrain.training.artefact import Artefact
-from bunchtrain.training.build import empty_network
-from bunchtrain.training.task import Task
+from bunchtrain.methods.build import empty_network
+from bunchtrain.methods.task import Task
+from bunchtrain.representations.preprocessing.normalisation import Normalisation
+from bunchtrain.trained_model import Artefact
 
 TABLE = ("table", {"features": ["mass", "width", "count"]})
 CLOUD = ("cloud", {"group": "part", "max_points": 9})

@@ -14,7 +14,7 @@ from bunchtrain.deployment.circuits.synthesis import Synthesis
 from bunchtrain.deployment.circuits.traced import Pipeline
 from bunchtrain.deployment.circuits.words import Port
 from bunchtrain.errors import ExportError
-from bunchtrain.models.quantised_dense_network import QuantisedDenseNetwork
+from bunchtrain.networks.quantised.quantised_dense_network import QuantisedDenseNetwork
 
 
 @pytest.fixture

@@ -180,7 +180,7 @@ def test_numbers_are_read_back_exactly():
 
 
 def test_scores_of_an_unknown_objective_are_refused(monkeypatch):
-    from bunchtrain.objectives.cross_entropy import CrossEntropy
+    from bunchtrain.heads.cross_entropy import CrossEntropy
 
     monkeypatch.setattr(CrossEntropy, "scores", lambda self, output: {"odd": output[:, 0] ** 2})
     with pytest.raises(Unsupported, match="scores of target 'jet'"):

@@ -5,7 +5,7 @@ import torch
 pytest.importorskip("alkaid")
 
 from bunchtrain.deployment.circuits.forest import Forest, formats_of
-from bunchtrain.models.layers.decision_trees import DecisionTrees, Tree
+from bunchtrain.networks.layers.decision_trees import DecisionTrees, Tree
 
 
 def random_tree(random, features, depth):

@@ -9,7 +9,7 @@ from artefacts import IMAGE, artefact, events
 from bunchtrain.deployment.exporting import export, make_target, refuse
 from bunchtrain.deployment.tools.verilator import VERILATOR
 from bunchtrain.errors import ExportError
-from bunchtrain.models.quantised_image_cnn import QuantisedImageCNN
+from bunchtrain.networks.quantised.quantised_image_cnn import QuantisedImageCNN
 
 SMALL = {"filters": ((2,),), "widths": (3,), "weights": "fixed", "bits": 5, "input_bits": 6}
 

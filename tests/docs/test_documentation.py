@@ -16,12 +16,12 @@ from typer.main import get_command
 
 from bunchtrain import parts
 from bunchtrain.cli.main import app
-from bunchtrain.columns.expression import Expression, evaluate
 from bunchtrain.errors import UserError
 from bunchtrain.study import load, validate
 from bunchtrain.study.loading import read
 from bunchtrain.study.overrides import apply
 from bunchtrain.study.schema import Study
+from bunchtrain.tables.expressions.expression import Expression, evaluate
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "docs" / "notebook.ipynb"
@@ -193,7 +193,7 @@ def test_the_part_of_the_page_is_found_built_and_run(new_parts):
 
 def test_the_objective_of_the_page_is_relative(new_parts):
     from bunchtrain.batch import Batch
-    from bunchtrain.objectives._objective import TargetShape
+    from bunchtrain.heads._loss import TargetShape
 
     loss = parts.build("objective", "relative_error", {"floor": 1.0}, TargetShape("e", (), ("e",)))
     batch = Batch({}, {"e": torch.tensor([[1.0], [3.0]])})

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from bunchtrain import parts
-from bunchtrain.columns.source import Source
 from bunchtrain.errors import DataError, ExpressionError
 from bunchtrain.systematics._shifted import Shifted
 from bunchtrain.systematics.constituent_efficiency import ConstituentEfficiency
@@ -13,6 +12,7 @@ from bunchtrain.systematics.expression_shift import ExpressionShift
 from bunchtrain.systematics.jet_energy_resolution import JetEnergyResolution
 from bunchtrain.systematics.jet_energy_scale import JetEnergyScale
 from bunchtrain.systematics.leading_constituent_scale import LeadingConstituentScale
+from bunchtrain.tables.source import Source
 
 EVENTS = 4000
 

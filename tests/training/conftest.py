@@ -8,10 +8,10 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from bunchtrain.columns.cache import EventCache
-from bunchtrain.columns.recipe import Recipe
-from bunchtrain.columns.source import Source
-from bunchtrain.training.task import Task
+from bunchtrain.methods.task import Task
+from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.tables.cache.recipe import Recipe
+from bunchtrain.tables.source import Source
 
 SETTINGS: dict[str, Any] = {
     "epochs": 3,

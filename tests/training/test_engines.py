@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from bunchtrain.errors import DataError, MachineError, MissingDependency, StudyError
-from bunchtrain.training import train
 from bunchtrain.training.engines.processes import Processes
 from bunchtrain.training.engines.ray import Ray
 from bunchtrain.training.failure import raise_failure, record_failure
 from bunchtrain.training.place import Place, environment, find_place
+from bunchtrain.training.train import train
 
 EXACT = {"model": ("dense_network", {"widths": [16, 16]})}
 CURVES = ["train_loss", "validation_loss"]

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from bunchtrain.batch import Batch
+from bunchtrain.methods.event_store import EventStore, size_in_bytes
 from bunchtrain.training.prefetch import prefetch
-from bunchtrain.training.store import EventStore, size_in_bytes
 
 
 def graphs(lengths: list[int], seed: int) -> Batch:

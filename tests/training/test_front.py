@@ -6,8 +6,8 @@ import awkward as ak
 import pytest
 import torch
 
-from bunchtrain.training import train
-from bunchtrain.training.artefact import load
+from bunchtrain.trained_model import load
+from bunchtrain.training.train import train
 
 MODEL = ("quantised_dense_network", {"widths": [8], "bits": 5, "beta": [1e-5, 3e-2]})
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from bunchtrain.models.dense_network import DenseNetwork
-from bunchtrain.training import train
+from bunchtrain.networks.dense_network import DenseNetwork
+from bunchtrain.training.train import train
 
 
 def test_a_penalty_on_the_weights_shrinks_them(make_task, monkeypatch) -> None:

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 import torch
 
-from bunchtrain.columns.cache import EventCache
-from bunchtrain.columns.recipe import Recipe
 from bunchtrain.errors import DataError
+from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.training import fit as fitting
-from bunchtrain.training import train
 from bunchtrain.training.data import Data
+from bunchtrain.training.train import train
 
 FEATURES = {"represent": ("table", {"features": ["x", "y"]})}
 DISCO = ("disco", {"against": "z", "classes": ["background"]}, "kind", 5.0)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from bunchtrain.errors import RunError, StudyError
-from bunchtrain.training.task import Task
+from bunchtrain.methods.task import Task
 
 
 def test_a_task_survives_pickle_and_json(make_task) -> None:

@@ -16,8 +16,10 @@ from bunchtrain.errors import (
     StudyError,
     UserError,
 )
+from bunchtrain.trained_model import load
 from bunchtrain.training import fit as fitting
-from bunchtrain.training import load, loggers, train
+from bunchtrain.training import loggers
+from bunchtrain.training.train import train
 from bunchtrain.training.trainer import precision
 
 

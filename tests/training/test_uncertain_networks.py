@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from bunchtrain.errors import StudyError
-from bunchtrain.training import fit, train
-from bunchtrain.training.artefact import load
+from bunchtrain.trained_model import load
+from bunchtrain.training import fit
 from bunchtrain.training.data import Data
+from bunchtrain.training.train import train
 
 EXACT = ("dense_network", {"widths": [16, 16]})
 POSTERIORS = {

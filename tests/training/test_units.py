@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from bunchtrain.batch import Batch
-from bunchtrain.network import Network
-from bunchtrain.objectives._objective import TargetShape
-from bunchtrain.objectives.cross_entropy import CrossEntropy
-from bunchtrain.objectives.gaussian_nll import GaussianNLL
-from bunchtrain.objectives.mean_squared_error import MeanSquaredError
-from bunchtrain.objectives.quantile import Quantile
+from bunchtrain.heads._loss import TargetShape
+from bunchtrain.heads.cross_entropy import CrossEntropy
+from bunchtrain.heads.gaussian_nll import GaussianNLL
+from bunchtrain.heads.mean_squared_error import MeanSquaredError
+from bunchtrain.heads.quantile import Quantile
+from bunchtrain.methods.supervised import Network
 
 SHAPE = TargetShape("energy", values=("e",))
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bunchtrain.errors import DataError, StudyError
-from bunchtrain.objectives._objective import TargetShape
+from bunchtrain.heads._loss import TargetShape
 from bunchtrain.uncertainty.calibrations.conformal import Conformal
 from bunchtrain.uncertainty.calibrations.temperature import Temperature
 

@@ -11,10 +11,10 @@ from torch.distributions import Normal, kl_divergence
 from bunchtrain import parts
 from bunchtrain.batch import Batch
 from bunchtrain.errors import RunError, StudyError
-from bunchtrain.models.dense_network import DenseNetwork
-from bunchtrain.models.energy_flow_network import EnergyFlowNetwork
-from bunchtrain.models.particle_flow_network import ParticleFlowNetwork
-from bunchtrain.models.particle_net import ParticleNet
+from bunchtrain.networks.dense_network import DenseNetwork
+from bunchtrain.networks.energy_flow_network import EnergyFlowNetwork
+from bunchtrain.networks.particle_flow_network import ParticleFlowNetwork
+from bunchtrain.networks.particle_net import ParticleNet
 from bunchtrain.uncertainty.layers.bayesian_linear import NARROW, SPEED, BayesianLinear
 from bunchtrain.uncertainty.posteriors.bayes_by_backprop import BayesByBackprop
 from bunchtrain.uncertainty.posteriors.deep_ensemble import DeepEnsemble

@@ -27,9 +27,9 @@ def export(
     events: Annotated[int, typer.Option(min=1, help="Events of the proof at most.")] = 100_000,
 ) -> None:
     """Export networks of a run, and prove that they give the same numbers there."""
-    from bunchtrain import runs as api
-    from bunchtrain.runs.exporting import export_run
+    from bunchtrain import workflow as api
     from bunchtrain.study.overrides import parse
+    from bunchtrain.workflow.exporting import export_run
 
     chosen = parse(options or [])
     folder = api.open_run(run).folder

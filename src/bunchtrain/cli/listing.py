@@ -55,7 +55,7 @@ def target_table() -> Table:
 
 
 def _say_asked(model: str) -> None:
-    from bunchtrain.runs.progress import say  # it takes seconds, as PyTorch does
+    from bunchtrain.workflow.progress import say  # it takes seconds, as PyTorch does
 
     say(f"asked about {model}")
 
@@ -73,7 +73,7 @@ def study_table() -> Table:
 
 def sample_table() -> Table:
     """Return the published samples that can be fetched."""
-    from bunchtrain.columns.published import SAMPLES
+    from bunchtrain.tables.published.samples import SAMPLES
 
     table = Table("sample", "what it is", "DOI", "licence", title="Published samples")
     for name, sample in sorted(SAMPLES.items()):

@@ -57,10 +57,10 @@ def run(
     ] = None,
 ) -> None:
     """Run a study from data to report."""
-    from bunchtrain import runs as api
+    from bunchtrain import workflow as api
     from bunchtrain.errors import StudyError
-    from bunchtrain.runs.launch import is_leader
     from bunchtrain.study import load
+    from bunchtrain.workflow.launch import is_leader
 
     if resume is not None:
         if study is not None or size is not None:
@@ -82,7 +82,7 @@ def inspect(
     file: Annotated[str, typer.Argument(metavar="FILE", help="`file.root:tree` names a tree.")],
 ) -> None:
     """Tell what is in a ROOT, HDF5, Parquet, CSV or NPZ file."""
-    from bunchtrain.columns.inspection import inspect as look
+    from bunchtrain.tables.inspect.inspection import inspect as look
 
     out.print(look(file))
 
@@ -95,9 +95,9 @@ def init(
     ),
 ) -> None:
     """Write a commented starting study for these files."""
-    from bunchtrain.columns.drafting import draft
     from bunchtrain.errors import UserError
     from bunchtrain.files import write_text
+    from bunchtrain.tables.inspect.drafting import draft
 
     if output.exists():
         raise UserError(f"{output} is there already; name another file with -o")
@@ -112,7 +112,7 @@ def predict(
     output: Annotated[Path, typer.Option("-o", "--output", help="out.root or out.parquet.")],
 ) -> None:
     """Write a run's scores for a file, one row an event, in the file's order."""
-    from bunchtrain import runs as api
+    from bunchtrain import workflow as api
 
     rows = api.open_run(run).predict(file, output)
     out.print(f"{output}: {rows} events", soft_wrap=True)
@@ -126,7 +126,7 @@ def compare(
     ),
 ) -> None:
     """Put runs side by side: one table and one overlaid ROC."""
-    from bunchtrain import runs as api
+    from bunchtrain import workflow as api
 
     comparison = api.compare([api.open_run(path) for path in runs])
     out.print(comparison)
@@ -137,7 +137,7 @@ def compare(
 @app.command()
 def report(run: RunPath) -> None:
     """Make a run's report anew."""
-    from bunchtrain import runs as api
+    from bunchtrain import workflow as api
 
     out.print(f"Report: {api.open_run(run).report()}", soft_wrap=True)
 
@@ -158,8 +158,8 @@ def tune(
     folder: Annotated[Path | None, typer.Option(help="Search to begin or to go on with.")] = None,
 ) -> None:
     """Search any fields of a study for the best physics figure."""
-    from bunchtrain.runs.searching import search
     from bunchtrain.study import load, only_members
+    from bunchtrain.workflow.searching import search
 
     chosen = only_members(load(study, *(overrides or []), size=size), [only] if only else [])
     found = search(
@@ -213,7 +213,7 @@ def fetch(
 ) -> None:
     """Get a published sample by its DOI, checked against its checksum."""
     from bunchtrain.cli.listing import sample_table
-    from bunchtrain.columns.published import fetch as get
+    from bunchtrain.tables.published.samples import fetch as get
 
     if name is None:
         out.print(sample_table())

@@ -29,9 +29,9 @@ def shift(
     ] = 0,
 ) -> None:
     """Tell how scores, cuts and significance move under systematic effects of one deviation."""
-    from bunchtrain import runs as api
-    from bunchtrain.runs.reactions import react
-    from bunchtrain.runs.shifting import shift as measure
+    from bunchtrain import workflow as api
+    from bunchtrain.workflow.reactions import react
+    from bunchtrain.workflow.shifting import shift as measure
 
     if steps and len(runs) > 1:
         raise UserError("--steps looks at one run, not at several")
@@ -54,8 +54,8 @@ def workspace(
     ] = 10.0,
 ) -> None:
     """Write pyhf workspaces of the scores; tell expected significance and limit."""
-    from bunchtrain import runs as api
-    from bunchtrain.runs.workspaces import workspaces
+    from bunchtrain import workflow as api
+    from bunchtrain.workflow.workspaces import workspaces
 
     rates = {name: value for name, value in sizes(rate or []).items() if value is not None}
     opened = [api.open_run(run) for run in runs]
@@ -70,8 +70,8 @@ def reweight(
     ] = None,
 ) -> None:
     """Weight one class to look like the signal class; tell how well it does."""
-    from bunchtrain import runs as api
-    from bunchtrain.runs.reweighting import reweight as measure
+    from bunchtrain import workflow as api
+    from bunchtrain.workflow.reweighting import reweight as measure
 
     out.print(measure([api.open_run(run) for run in runs], output))
     out.print(f"Closure of each input: {runs[0]}/closure.svg", soft_wrap=True)

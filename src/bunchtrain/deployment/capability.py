@@ -9,11 +9,11 @@ from typing import Any
 from bunchtrain import parts
 from bunchtrain.deployment.exporting import make_target
 from bunchtrain.errors import BunchtrainError, MissingDependency
-from bunchtrain.network import needs
-from bunchtrain.represent._representation import Representation
-from bunchtrain.training.artefact import Artefact
-from bunchtrain.training.build import empty_network
-from bunchtrain.training.task import Task
+from bunchtrain.methods.build import empty_network
+from bunchtrain.methods.supervised import needs
+from bunchtrain.methods.task import Task
+from bunchtrain.representations._representation import Representation
+from bunchtrain.trained_model import Artefact
 
 #: Name and type of options → values that make a network small, since size decides nothing here.
 SMALL: dict[tuple[str, str], Any] = {

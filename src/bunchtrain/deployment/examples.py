@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bunchtrain.batch import POINTWISE, starts
-from bunchtrain.represent._representation import Size
+from bunchtrain.representations._representation import Size
 
 
 def example_inputs(

@@ -13,7 +13,7 @@ from bunchtrain.deployment.parity import Agreement, Parity
 from bunchtrain.deployment.target import Target
 from bunchtrain.errors import ExportError, MachineError
 from bunchtrain.files import write_json, write_text
-from bunchtrain.training.artefact import Artefact
+from bunchtrain.trained_model import Artefact
 
 
 def make_target(

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from bunchtrain.deployment.scoring import ScoredNetwork, score_names
-from bunchtrain.training.artefact import Artefact
+from bunchtrain.trained_model import Artefact
 
 
 def scores_of_outputs(artefact: Artefact, outputs: NDArray[Any]) -> dict[str, NDArray[np.float32]]:

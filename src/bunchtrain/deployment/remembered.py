@@ -24,7 +24,18 @@ from bunchtrain.files import cache_folder, write_json
 TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "alkaid", "hls4ml", "numpy")
 
 #: Modules and packages of bunchtrain that cannot change an answer.
-APART = ("cli", "columns", "evaluation", "generators", "runs", "study", "systematics")
+APART = (
+    "cli",
+    "evaluations",
+    "plots",
+    "report",
+    "simulation",
+    "statistics",
+    "study",
+    "systematics",
+    "tables",
+    "workflow",
+)
 
 #: Target → why a model cannot go there, '' if it can.
 Answers = dict[str, str]

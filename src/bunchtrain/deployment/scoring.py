@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from bunchtrain.batch import POINTWISE
 from bunchtrain.deployment.parity import Scores
-from bunchtrain.training.artefact import Artefact
-from bunchtrain.training.store import EventStore
+from bunchtrain.methods.event_store import EventStore
+from bunchtrain.trained_model import Artefact
 
 Arrays = dict[str, NDArray[np.generic]]
 

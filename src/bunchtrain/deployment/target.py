@@ -9,7 +9,7 @@ from pathlib import Path
 import awkward as ak
 
 from bunchtrain.deployment.parity import Parity
-from bunchtrain.training.artefact import Artefact
+from bunchtrain.trained_model import Artefact
 
 
 class Target(ABC):

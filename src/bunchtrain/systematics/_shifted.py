@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator
 import awkward as ak
 import numpy as np
 
-from bunchtrain.columns.source import Source
 from bunchtrain.errors import StudyError, one_of
 from bunchtrain.systematics._systematic import Systematic
+from bunchtrain.tables.source import Source
 
 
 class Shifted(Source):

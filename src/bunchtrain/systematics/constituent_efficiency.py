@@ -6,8 +6,8 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.columns.hashing import hashed, uniform
 from bunchtrain.systematics._systematic import Systematic
+from bunchtrain.tables.hashing import hashed, uniform
 
 
 class ConstituentEfficiency(Systematic):

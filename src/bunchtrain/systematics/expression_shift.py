@@ -8,9 +8,9 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.columns.expression import Expression
 from bunchtrain.errors import StudyError, nearest, one_of
 from bunchtrain.systematics._systematic import Systematic
+from bunchtrain.tables.expressions.expression import Expression
 
 
 class ExpressionShift(Systematic):

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from bunchtrain.columns.hashing import hashed, uniform
 from bunchtrain.systematics._systematic import Systematic, chosen_momenta
+from bunchtrain.tables.hashing import hashed, uniform
 
 
 class JetEnergyResolution(Systematic):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.training.artefact import Artefact
+from bunchtrain.trained_model import Artefact
 from bunchtrain.training.data import Data
 from bunchtrain.training.trees import Normalised
 from bunchtrain.uncertainty.posterior import Posterior

@@ -8,8 +8,8 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from bunchtrain.methods.tensor_files import read_tensors, write_tensors
 from bunchtrain.training.best import Best
-from bunchtrain.training.files import read_tensors, write_tensors
 from bunchtrain.training.history import History
 from bunchtrain.training.module import Module
 from bunchtrain.training.schedules import Plateau

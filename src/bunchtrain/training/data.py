@@ -14,16 +14,16 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.columns.cache import EventCache
-from bunchtrain.columns.expression import as_numbers
-from bunchtrain.columns.targets import refuse_invalid
 from bunchtrain.errors import DataError
-from bunchtrain.represent.preprocessing.finite import check_finite
+from bunchtrain.methods.event_store import EventStore, size_in_bytes
+from bunchtrain.methods.task import Task
+from bunchtrain.representations.preprocessing.finite import check_finite
+from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.tables.expressions.expression import as_numbers
+from bunchtrain.tables.labels import refuse_invalid
 from bunchtrain.training.prefetch import prefetch
 from bunchtrain.training.seeds import mixed
 from bunchtrain.training.sharing import held_events, hold_events
-from bunchtrain.training.store import EventStore, size_in_bytes
-from bunchtrain.training.task import Task
 
 #: Events that are represented at once, so that no event costs a call into Python.
 BLOCK = 8192

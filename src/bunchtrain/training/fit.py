@@ -13,11 +13,12 @@ from pytorch_lightning import Callback, LightningModule, Trainer, seed_everythin
 
 from bunchtrain.errors import InterruptedRun
 from bunchtrain.files import write_json
-from bunchtrain.network import Network
+from bunchtrain.methods.build import fitted_network
+from bunchtrain.methods.supervised import Network
+from bunchtrain.methods.task import Task
+from bunchtrain.trained_model import Artefact
 from bunchtrain.training.afterwards import fit_afterwards
-from bunchtrain.training.artefact import Artefact
 from bunchtrain.training.best import Best
-from bunchtrain.training.build import fitted_network
 from bunchtrain.training.checkpoint import Checkpoint
 from bunchtrain.training.data import Data
 from bunchtrain.training.front import Front, calibrate_ranges
@@ -28,7 +29,6 @@ from bunchtrain.training.peak import peak_mb, reset_peak
 from bunchtrain.training.place import Place
 from bunchtrain.training.progress import Progress
 from bunchtrain.training.quiet import quiet
-from bunchtrain.training.task import Task
 from bunchtrain.training.trainer import make_trainer
 from bunchtrain.training.trees import fit_trees
 

@@ -9,9 +9,9 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import nn
 
 from bunchtrain.files import write_text
-from bunchtrain.network import Network
+from bunchtrain.methods.supervised import Network
+from bunchtrain.methods.tensor_files import read_tensors, write_tensors
 from bunchtrain.training.data import Data
-from bunchtrain.training.files import read_tensors, write_tensors
 from bunchtrain.training.history import History, as_csv
 from bunchtrain.training.module import Module
 

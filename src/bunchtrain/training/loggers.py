@@ -9,7 +9,7 @@ from pathlib import Path
 from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger
 
 from bunchtrain.errors import missing
-from bunchtrain.training.task import Task
+from bunchtrain.methods.task import Task
 
 
 def make_loggers(task: Task) -> list[Logger]:

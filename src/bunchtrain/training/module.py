@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, UserError
-from bunchtrain.network import Network
-from bunchtrain.objectives._objective import Objective
-from bunchtrain.objectives._sum import WeightedSums, mean_of_members, weighted_sums
+from bunchtrain.heads._loss import Objective
+from bunchtrain.methods.supervised import Network
+from bunchtrain.methods.task import Task
+from bunchtrain.methods.weighted_sum import WeightedSums, mean_of_members, weighted_sums
 from bunchtrain.training.schedules import Plateau, factor
 from bunchtrain.training.seeds import mixed
-from bunchtrain.training.task import Task
 
 _OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from bunchtrain.training.store import EventStore
-from bunchtrain.training.task import Task
+from bunchtrain.methods.event_store import EventStore
+from bunchtrain.methods.task import Task
 
 #: Set → its events, and the number of events in a block of those that are streamed.
 Events = tuple[dict[str, EventStore], int]

@@ -13,9 +13,9 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from pytorch_lightning import Callback, Trainer
 
 from bunchtrain.errors import StudyError
+from bunchtrain.methods.task import Task
 from bunchtrain.training.loggers import make_loggers
 from bunchtrain.training.place import Place
-from bunchtrain.training.task import Task
 
 _ENVIRONMENTS: dict[str, type[ClusterEnvironment]] = {
     "none": LightningEnvironment,

@@ -12,8 +12,8 @@ import torch
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.files import write_text
-from bunchtrain.network import Network
-from bunchtrain.training.artefact import Artefact
+from bunchtrain.methods.supervised import Network
+from bunchtrain.trained_model import Artefact
 from bunchtrain.training.data import Data
 from bunchtrain.training.history import as_csv
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from bunchtrain.errors import BunchtrainError
+from bunchtrain.methods.task import Task
 from bunchtrain.training.failure import record_failure
 from bunchtrain.training.fit import fit
 from bunchtrain.training.place import find_place
-from bunchtrain.training.task import Task
 
 
 def work(folder: str, *flags: str) -> int:

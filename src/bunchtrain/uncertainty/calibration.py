@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from bunchtrain.objectives._objective import TargetShape
+from bunchtrain.heads._loss import TargetShape
 
 #: Score → its values, (events,) each; deviations may be (draw, events).
 Scores = dict[str, Tensor]

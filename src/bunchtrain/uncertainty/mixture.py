@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from bunchtrain.objectives._objective import Objective
+from bunchtrain.heads._loss import Objective
 
 
 def mixture_scores(objective: Objective, draws: Tensor) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
-from bunchtrain.network import needs
+from bunchtrain.methods.supervised import needs
 
 #: Makes the model of the study with fresh weights.
 Make = Callable[[], nn.Module]

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from bunchtrain.deployment.circuits.traced import TracedCircuit, trace
 from bunchtrain.errors import ExportError
-from bunchtrain.models.layers.quantised.model import QuantisedModel
-from bunchtrain.models.layers.quantised.quantiser import Quantiser
-from bunchtrain.models.layers.quantised.weights import Weights
+from bunchtrain.networks.layers.quantised.model import QuantisedModel
+from bunchtrain.networks.layers.quantised.quantiser import Quantiser
+from bunchtrain.networks.layers.quantised.weights import Weights
 
 Inputs = Mapping[str, Tensor]
 

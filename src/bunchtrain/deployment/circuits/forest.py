@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.deployment.circuits.exact import ExactFunction, Inputs, Sample
 from bunchtrain.deployment.circuits.traced import Formats, TracedCircuit, trace
-from bunchtrain.models.layers.decision_trees import DecisionTrees
+from bunchtrain.networks.layers.decision_trees import DecisionTrees
 
 #: Bits of a number that one look-up table of an FPGA takes.
 TABLE_INPUTS = 6

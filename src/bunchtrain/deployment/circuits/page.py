@@ -21,7 +21,7 @@ def write_page(summary: Summary, path: Path) -> None:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    style = resources.files("bunchtrain.evaluation.report").joinpath("report.css").read_text()
+    style = resources.files("bunchtrain.report").joinpath("report.css").read_text()
     inputs, outputs = summary.proof.hardware.inputs, summary.proof.hardware.outputs
     text = environment.get_template("page.html").render(
         summary=summary,

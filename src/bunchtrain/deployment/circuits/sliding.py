@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from bunchtrain.deployment.circuits.hardware import Hardware
 from bunchtrain.deployment.circuits.kernel import connections
 from bunchtrain.deployment.circuits.words import Port
-from bunchtrain.models.layers.quantised.convolution import Windows
+from bunchtrain.networks.layers.quantised.convolution import Windows
 
 _LAYER = """`timescale 1 ns / 1 ps
 

@@ -14,7 +14,7 @@ from bunchtrain.deployment.circuits.stream_simulation import simulate_stream
 from bunchtrain.deployment.circuits.streaming import write_stream
 from bunchtrain.deployment.circuits.traced import Pipeline
 from bunchtrain.errors import ExportError
-from bunchtrain.models.quantised_image_cnn import QuantisedImageCNN
+from bunchtrain.networks.quantised.quantised_image_cnn import QuantisedImageCNN
 
 #: Pins of a stream beside its words: the clock is not among those counted, the others are.
 CONTROL = ("reset", "valid_in", "valid_out")

@@ -22,13 +22,13 @@ from bunchtrain.deployment.circuits.sliding import lag, sliding
 from bunchtrain.deployment.circuits.traced import Pipeline
 from bunchtrain.deployment.circuits.words import Port
 from bunchtrain.files import write_text
-from bunchtrain.models.layers.quantised.arithmetic import Arithmetic
-from bunchtrain.models.layers.quantised.convolution import (
+from bunchtrain.networks.layers.quantised.arithmetic import Arithmetic
+from bunchtrain.networks.layers.quantised.convolution import (
     MaxPooling,
     QuantisedConvolution,
     Sliding,
 )
-from bunchtrain.models.quantised_image_cnn import QuantisedImageCNN
+from bunchtrain.networks.quantised.quantised_image_cnn import QuantisedImageCNN
 
 _TOP = """`timescale 1 ns / 1 ps
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from bunchtrain.deployment.circuits.exact import Sample
 from bunchtrain.deployment.circuits.proof import Proof
-from bunchtrain.evaluation.metrics.accuracy import accuracy
-from bunchtrain.evaluation.metrics.auc import auc
-from bunchtrain.evaluation.metrics.figure import Figure
-from bunchtrain.evaluation.metrics.roc import roc
+from bunchtrain.statistics.metrics.accuracy import accuracy
+from bunchtrain.statistics.metrics.auc import auc
+from bunchtrain.statistics.metrics.figure import Figure
+from bunchtrain.statistics.metrics.roc import roc
 
 #: Score → (events,) of one of the three networks that are compared.
 Scores = Mapping[str, NDArray[np.float32]]

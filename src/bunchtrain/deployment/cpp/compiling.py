@@ -19,7 +19,7 @@ from bunchtrain.deployment.parity import Scores
 from bunchtrain.deployment.scoring import batches, score_names
 from bunchtrain.errors import ExportError, MachineError, MissingDependency
 from bunchtrain.files import aside, write_text
-from bunchtrain.training.artefact import Artefact
+from bunchtrain.trained_model import Artefact
 
 RUNTIME = Path(__file__).parent / "runtime"
 #: Seconds after which a compilation or a run is given up.

@@ -13,12 +13,12 @@ from bunchtrain.batch import POINTWISE
 from bunchtrain.deployment.cpp.program import Program, Unsupported, Value, numbers
 from bunchtrain.deployment.cpp.tracing import trace
 from bunchtrain.deployment.scoring import ScoredNetwork
-from bunchtrain.models.layers.decision_trees import DecisionTrees
-from bunchtrain.models.layers.fitted import FittedLinear
-from bunchtrain.models.layers.trees import Trees
-from bunchtrain.models.random_forest import SMALLEST, RandomForest
-from bunchtrain.models.recurrent_network import RecurrentNetwork
-from bunchtrain.training.artefact import Artefact
+from bunchtrain.networks.fitted.random_forest import SMALLEST, RandomForest
+from bunchtrain.networks.layers.decision_trees import DecisionTrees
+from bunchtrain.networks.layers.fitted import FittedLinear
+from bunchtrain.networks.layers.trees import Trees
+from bunchtrain.networks.recurrent_network import RecurrentNetwork
+from bunchtrain.trained_model import Artefact
 
 #: Tensors that the runtime can be given.
 KNOWN = ("table", "image", "globals", "features", "coordinates", "momenta", "lengths")

@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from bunchtrain.deployment.cpp.modules import flatten
 from bunchtrain.deployment.cpp.program import Program, Unsupported, Value
-from bunchtrain.models.energy_flow_network import momentum_fractions
-from bunchtrain.models.layers.packing import segment_max, segment_mean, segment_sum
+from bunchtrain.networks.energy_flow_network import momentum_fractions
+from bunchtrain.networks.layers.packing import segment_max, segment_mean, segment_sum
 
 
 def _pool(kind: str) -> Callable[..., Value]:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from bunchtrain.deployment.cpp.program import Program, Unsupported, Value, numbers
-from bunchtrain.models.layers.pruning import MaskedLinear
+from bunchtrain.networks.layers.pruning import MaskedLinear
 
 Converter = Callable[[Program, Any, Value, bool], Value]
 

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bunchtrain.models.dense_network import DenseNetwork
-from bunchtrain.models.layers.quantised.arithmetic import Integers
-from bunchtrain.models.quantised_dense_network import QuantisedDenseNetwork
+from bunchtrain.networks.dense_network import DenseNetwork
+from bunchtrain.networks.layers.quantised.arithmetic import Integers
+from bunchtrain.networks.quantised.quantised_dense_network import QuantisedDenseNetwork
 
 #: Layers of a dense network that hls4ml takes.
 TAKEN = (nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Tanh, nn.Dropout)

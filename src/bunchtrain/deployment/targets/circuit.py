@@ -26,10 +26,10 @@ from bunchtrain.deployment.outputs import scores_of_outputs
 from bunchtrain.deployment.parity import Agreement, Parity, agreement
 from bunchtrain.deployment.scoring import batches
 from bunchtrain.deployment.target import Target
-from bunchtrain.models.layers.quantised.model import QuantisedModel
-from bunchtrain.models.layers.trees import Trees
-from bunchtrain.models.quantised_image_cnn import QuantisedImageCNN
-from bunchtrain.training.artefact import Artefact
+from bunchtrain.networks.layers.quantised.model import QuantisedModel
+from bunchtrain.networks.layers.trees import Trees
+from bunchtrain.networks.quantised.quantised_image_cnn import QuantisedImageCNN
+from bunchtrain.trained_model import Artefact
 
 
 class Circuit(Target):

@@ -15,7 +15,7 @@ from bunchtrain.deployment.cpp.program import Unsupported
 from bunchtrain.deployment.parity import Parity, Scores, agreement
 from bunchtrain.deployment.target import Target
 from bunchtrain.errors import ExportError
-from bunchtrain.training.artefact import Artefact
+from bunchtrain.trained_model import Artefact
 
 #: Events in the example that is written beside the sources.
 EXAMPLE = 200

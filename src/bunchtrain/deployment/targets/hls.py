@@ -21,8 +21,8 @@ from bunchtrain.deployment.parity import Parity, agreement
 from bunchtrain.deployment.scoring import batches
 from bunchtrain.deployment.target import Target
 from bunchtrain.errors import ExportError, StudyError, missing, nearest
-from bunchtrain.models.layers.quantised.model import QuantisedModel
-from bunchtrain.training.artefact import Artefact
+from bunchtrain.networks.layers.quantised.model import QuantisedModel
+from bunchtrain.trained_model import Artefact
 
 #: Layer → what of it → fixed-point type.
 Precision = dict[str, dict[str, str]]

@@ -15,7 +15,7 @@ from bunchtrain.deployment.parity import Parity, agreement
 from bunchtrain.deployment.target import Target
 from bunchtrain.errors import ExportError
 from bunchtrain.files import write_json
-from bunchtrain.training.artefact import Artefact
+from bunchtrain.trained_model import Artefact
 
 
 class Lwtnn(Target):

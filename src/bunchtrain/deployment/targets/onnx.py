@@ -21,7 +21,7 @@ from bunchtrain.deployment.scoring import Arrays, ScoredNetwork, run, shapes
 from bunchtrain.deployment.target import Target
 from bunchtrain.errors import ExportError, missing
 from bunchtrain.files import aside
-from bunchtrain.training.artefact import Artefact
+from bunchtrain.trained_model import Artefact
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bunchtrain.methods.task import Task
 from bunchtrain.training.place import Place
-from bunchtrain.training.task import Task
 
 if TYPE_CHECKING:
     from bunchtrain.training.fit import Watcher

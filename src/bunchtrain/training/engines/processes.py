@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bunchtrain.errors import InterruptedRun, MachineError, StudyError
+from bunchtrain.methods.task import Task
 from bunchtrain.training.failure import forget_failure, raise_failure
 from bunchtrain.training.place import environment, find_place
-from bunchtrain.training.task import Task
 
 if TYPE_CHECKING:
     from bunchtrain.training.fit import Watcher

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bunchtrain.errors import MachineError, StudyError
+from bunchtrain.methods.task import Task
 from bunchtrain.training.cluster import connected
 from bunchtrain.training.failure import forget_failure, raise_failure
-from bunchtrain.training.task import Task
 
 if TYPE_CHECKING:
     from bunchtrain.training.fit import Watcher

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bunchtrain.errors import DataError, StudyError
-from bunchtrain.objectives._objective import TargetShape
+from bunchtrain.heads._loss import TargetShape
 from bunchtrain.uncertainty.calibration import Calibration, Scores, deviations
 
 

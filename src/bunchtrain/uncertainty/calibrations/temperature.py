@@ -13,7 +13,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from bunchtrain.objectives._objective import TargetShape
+from bunchtrain.heads._loss import TargetShape
 from bunchtrain.uncertainty.calibration import Calibration, Scores, deviations
 
 #: Bounds on log T.

@@ -1,0 +1,19 @@
+"""Log-cosh loss: ℓ = log cosh(μ − y), quadratic near zero and linear in the tails, smooth."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+from torch.nn import functional
+
+from bunchtrain.heads._regression import Regression
+
+
+class LogCosh(Regression):
+    """Log-cosh loss, log cosh(μ − y): a smooth loss that is robust against outliers."""
+
+    def loss(self, residual: Tensor) -> Tensor:
+        """Return |r| + log(1 + e^{−2|r|}) − log 2, which is log cosh r without overflow."""
+        size = residual.abs()
+        return size + functional.softplus(-2 * size) - math.log(2)

@@ -1,0 +1,81 @@
+"""Several terms of a loss as one number, events weighted: L = Σ_t λ_t Σ_i w_i ℓ_ti / Σ_i w_i."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bunchtrain.batch import Batch
+from bunchtrain.heads._loss import Objective
+from bunchtrain.heads._targets import part_name
+
+#: An objective and the factor λ on it.
+Term = tuple[Objective, float]
+
+
+@dataclass(frozen=True)
+class WeightedSums:
+    """Sums over events that can be added over batches and workers before the division.
+
+    losses  term name, `<target>/<objective>` → Σ_i w_i ℓ_i, a scalar each, without λ.
+    total   Σ_t λ_t Σ_i w_i ℓ_ti, a scalar.
+    weight  Σ_i w_i, a scalar.
+    """
+
+    losses: dict[str, Tensor]
+    total: Tensor
+    weight: Tensor
+
+    def __add__(self, other: WeightedSums) -> WeightedSums:
+        losses = {name: value + other.losses[name] for name, value in self.losses.items()}
+        return WeightedSums(losses, self.total + other.total, self.weight + other.weight)
+
+    def mean(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss, a scalar, and its terms by name without λ; 0 where Σ w = 0."""
+        weight = torch.where(self.weight == 0, torch.ones_like(self.weight), self.weight)
+        return self.total / weight, {name: value / weight for name, value in self.losses.items()}
+
+
+def weighted_sums(
+    terms: Sequence[Term], outputs: Mapping[str, Tensor], batch: Batch
+) -> WeightedSums:
+    """Return Σ w ℓ of every term, their sum with factors, and Σ w, over one batch.
+
+    A term that is one scalar for the batch counts as the loss of each of its events.
+    """
+    weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
+    weight = weight.to(next(iter(outputs.values())).device).float()
+    losses: dict[str, Tensor] = {}
+    total = weight.new_zeros(())
+    for objective, factor in terms:
+        summed = (weight * objective(dict(outputs), batch)).sum()
+        name = f"{objective.target.name}/{part_name(objective)}"
+        losses[name] = losses[name] + summed if name in losses else summed
+        total = total + factor * summed
+    return WeightedSums(losses, total, weight.sum())
+
+
+def total_loss(
+    terms: Sequence[Term], outputs: Mapping[str, Tensor], batch: Batch
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the loss L, a scalar, and the weighted mean of each term by name.
+
+    L = Σ_t λ_t Σ_i w_i ℓ_ti / Σ_i w_i over the events i of the batch and the terms t.
+    """
+    return weighted_sums(terms, outputs, batch).mean()
+
+
+def mean_of_members(members: Sequence[WeightedSums]) -> WeightedSums:
+    """Return the mean over the members of an ensemble, with the sums of member k as `member_k`."""
+    if len(members) == 1:
+        return members[0]
+    number = len(members)
+    losses = {
+        name: torch.stack([m.losses[name] for m in members]).mean(0) for name in members[0].losses
+    }
+    totals = torch.stack([member.total for member in members])
+    losses |= {f"member_{k}": total for k, total in enumerate(totals)}
+    return WeightedSums(losses, totals.sum() / number, members[0].weight)

@@ -1,0 +1,158 @@
+"""Random forest by scikit-learn.
+
+The library is arXiv:1201.0490, the method Breiman, Machine Learning 45, 5 (2001).
+p(x) = (1/T) Σ_t p_t(x): the mean over trees, each grown on a bootstrap sample of the events, each
+cut on the best of a few features drawn by chance. Classes are given as log p, so that softmax
+returns p. Needs all training events in memory. The trees are saved as plain tensors, without a
+pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from torch import Tensor
+
+from bunchtrain.batch import Batch
+from bunchtrain.networks.layers.decision_trees import Tree
+from bunchtrain.networks.layers.trees import (
+    History,
+    Progress,
+    Sample,
+    Trees,
+    training_sample,
+    whole,
+)
+
+if TYPE_CHECKING:
+    from bunchtrain.heads._loss import Objective
+
+#: Trees grown between two looks at the losses.
+STRIDE = 20
+#: Smallest probability that is told from 0, so that its logarithm is finite.
+SMALLEST = 1e-6
+
+
+class RandomForest(Trees):
+    """Random forest by scikit-learn (arXiv:1201.0490).
+
+    trees             number of trees.
+    depth             cuts from root to leaf at most; no bound if unset.
+    min_events        least number of events in a leaf; Breiman's forests go down to 1.
+    feature_fraction  share of the features that a cut sees; the square root of their number for
+                      classes, a third for values, if unset.
+    """
+
+    objectives: ClassVar[Mapping[str, str]] = {
+        "cross_entropy": "log_loss",
+        "binary_cross_entropy": "log_loss",
+        "mean_squared_error": "squared_error",
+    }
+
+    def __init__(
+        self,
+        table: int,
+        outputs: int,
+        *,
+        trees: int = 200,
+        depth: int | None = None,
+        min_events: int = 10,
+        feature_fraction: float | None = None,
+    ) -> None:
+        super().__init__(table, outputs)
+        self.number, self.feature_fraction = trees, feature_fraction
+        self.growth = {"max_depth": depth, "min_samples_leaf": min_events}
+        self.gives_classes = False
+
+    def fit(
+        self,
+        training: Iterable[Batch],
+        validation: Iterable[Batch],
+        objective: Objective,
+        *,
+        seed: int,
+        threads: int,
+        progress: Progress | None = None,
+    ) -> History:
+        """Grow the trees; return the losses after every 20 of them.
+
+        Raises StudyError for an objective or weights that trees cannot do, and DataError without
+        training events.
+        """
+        self.check(objective)
+        events, tested = training_sample(training, objective), whole(validation, objective)
+        self.gives_classes = bool(objective.target.classes)
+        grower = self._grower(seed, threads)
+        history = []
+        for number in [*range(STRIDE, self.number, STRIDE), self.number]:
+            grower.set_params(n_estimators=number)
+            grower.fit(events.table, events.target, events.weight)
+            row = {"training_loss": self._loss(grower, events)}
+            if tested is not None:
+                row["validation_loss"] = self._loss(grower, tested)
+            history.append(row)
+            if progress is not None:
+                progress(number, self.number, row)
+        self._take(grower)
+        return history
+
+    def _grower(self, seed: int, threads: int) -> Any:
+        options = self.growth | {"random_state": seed, "n_jobs": threads, "warm_start": True}
+        if self.gives_classes:
+            return RandomForestClassifier(max_features=self.feature_fraction or "sqrt", **options)
+        return RandomForestRegressor(max_features=self.feature_fraction or 1 / 3, **options)
+
+    def _loss(self, grower: Any, sample: Sample) -> float:
+        """Return the weighted mean of −log p of the true class, or of the squared error."""
+        if self.gives_classes:
+            p = grower.predict_proba(sample.table)[np.arange(len(sample)), sample.target]
+            losses = -np.log(np.clip(p, SMALLEST, 1))
+        else:
+            square = (grower.predict(sample.table) - sample.target) ** 2
+            losses = square.reshape(len(sample), -1).mean(1)
+        return float(np.average(losses, weights=sample.weight))
+
+    def _take(self, grower: Any) -> None:
+        trees = [
+            _tree(one.tree_, len(grower.estimators_), self.outputs) for one in grower.estimators_
+        ]
+        self.trees.plant(trees, np.zeros(self.outputs))
+        self.take_importance(grower.feature_importances_)
+
+    def forward(self, table: Tensor) -> Tensor:
+        """Return log p, log p/(1−p) or values, (batch, outputs), from `table` (batch, feature).
+
+        NaN is a missing value. Raises RunError before the fit.
+        """
+        self.need_fit()
+        mean: Tensor = self.trees(table)
+        if not self.gives_classes:
+            return mean
+        p = mean.clamp(SMALLEST, 1 - SMALLEST)
+        return p.logit() if self.outputs == 1 else p.log()
+
+    def get_extra_state(self) -> dict[str, Tensor]:
+        """Return the trees as arrays by name."""
+        return self.trees.arrays() | {"gives_classes": torch.tensor(self.gives_classes)}
+
+    def set_extra_state(self, state: dict[str, Tensor]) -> None:
+        """Take the trees from arrays by name."""
+        self.trees.hold(state)
+        self.gives_classes = bool(state["gives_classes"])
+
+
+def _tree(tree: Any, number: int, outputs: int) -> Tree:
+    """Return one of `number` trees; of one output for two classes, the second's probability."""
+    value = tree.value.reshape(tree.node_count, -1)[:, -outputs:] / number
+    return Tree(
+        tree.children_left,
+        tree.children_right,
+        tree.feature,
+        tree.threshold,
+        tree.missing_go_to_left.astype(bool),
+        np.where(tree.children_left[:, None] < 0, value, 0),
+    )

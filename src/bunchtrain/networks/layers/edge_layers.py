@@ -1,0 +1,239 @@
+"""The layers of an edge convolution along packed edges, in pieces that stay in the cache.
+
+For an edge e from j to i, with P and Q given at the points,
+
+    z¹ = P_j + Q_i,   zˡ = Wˡ aˡ⁻¹,   aˡ = relu(sˡ zˡ + tˡ),   x_i = mean over the edges of i of aᴸ,
+
+s = γ r, t = β − s·Mean z, r = 1/√(Var z + ε), mean and variance over all edges. Of every edge only
+z², …, zᴸ are kept for the gradient, which is
+
+    dy = da · [a > 0],   dβ = Σ dy,   dγ = Σ dy·ẑ,   ẑ = r (z − Mean z),
+    dz = s (dy − dβ/edges − ẑ dγ/edges),   dWˡ = Σ dzˡ aˡ⁻¹ᵀ,   daˡ⁻¹ = Wˡᵀ dzˡ.
+
+The first layer is normalised by sums over points: with P and Q centred and m and n edges from and
+to a point,
+
+    edges · Var z¹ = Σ m P² + Σ n Q² + 2 Σ_i Q_i·Σ_{j→i} P_j,
+    dP_j = Σ dz¹ over the edges from j,   dQ_i = Σ dz¹ over the edges to i.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from bunchtrain.networks.layers.edges import Edges, bag_sum
+from bunchtrain.networks.layers.matrix_product import product
+from bunchtrain.networks.layers.scratch import Lease
+
+
+class Norm(NamedTuple):
+    """Normalisation of a layer: y = s z + t, the mean of z and r, (channel,) each."""
+
+    s: Tensor
+    t: Tensor
+    mean: Tensor
+    r: Tensor
+
+
+class Sums:
+    """Σ dy and Σ dy·z over all edges, of pieces that are looked at while they are in the cache."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.plain, self.with_z = like.new_zeros(2, like.shape[-1])
+
+    def add(self, dy: Tensor, z: Tensor, spoiled: Tensor) -> None:
+        """Take a piece (edges, channel) into account; `spoiled` is used for the product."""
+        self.plain += dy.sum(0)
+        self.with_z += torch.mul(dy, z, out=spoiled).sum(0)
+
+
+def mean_of_edges(values: Tensor, edges: Edges, at: slice, part: slice) -> Tensor:
+    """Return the mean over each point's edges, for the points and edges of a chunk."""
+    members = torch.arange(len(values), device=values.device)
+    total = bag_sum(values, members, edges.first[at] - part.start)
+    return total.div_(edges.degree[at].clamp(min=1)[:, None])
+
+
+def infer(
+    sent: Tensor, received: Tensor, edges: Edges, layers: list[tuple[Tensor, Tensor]]
+) -> Tensor:
+    """Return the convolved points (points, channel), normalisation folded into the layers.
+
+    A layer is weight (out, in) and bias (out,). There is no gradient.
+    """
+    convolved, table = [], torch.cat([sent, received])
+    for at, part in edges.chunks(sent.shape[1]):
+        values = edges.along(table, part).relu_()
+        for weight, bias in layers:
+            values = product(values, weight, bias, relu=True)
+        convolved.append(mean_of_edges(values, edges, at, part))
+    return torch.cat(convolved)
+
+
+class EdgeLayers(torch.autograd.Function):
+    """The layers, normalised over the edges of the batch, and the mean over neighbours."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, sent: Tensor, received: Tensor, edges: Edges, epsilon: float, *parameters: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Return the points (points, channel), then mean and variance of each layer (channel,).
+
+        `parameters` are γ and β (channel,) of the first layer, then weight (out, in), γ and β.
+        """
+        run = _Run(sent, received, edges, epsilon)
+        run.normalise_first(*parameters[:2])
+        for weight, gamma, beta in zip(*(parameters[i::3] for i in (2, 3, 4)), strict=True):
+            run.append(weight, gamma, beta)
+        convolved = [
+            mean_of_edges(run.activation(run.last, part), edges, at, part)
+            for at, part in run.chunks
+        ]
+        ctx.run = run
+        ctx.save_for_backward(*parameters[2::3])
+        ctx.mark_non_differentiable(*run.statistics)
+        return (torch.cat(convolved), *run.statistics)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of P, Q and the parameters."""
+        weights, run = ctx.saved_tensors, ctx.run
+        lease = Lease()
+        dy, sums = _top(run, gradient, lease)
+        gradients: tuple[Tensor, ...] = ()
+        for depth in range(run.last, 0, -1):
+            dy, sums, found = _through(run, depth, dy, sums, weights[depth - 1], lease)
+            gradients = (*found, *gradients)
+        *to_points, d_gamma, d_beta = _to_points(run, dy)
+        lease.give_back()
+        if not torch._C._autograd._get_current_graph_task_keep_graph():
+            run.lease.give_back()  # nothing can ask for this gradient again
+        return (*to_points, None, None, d_gamma, d_beta, *gradients)
+
+
+class _Run:
+    """What a forward pass keeps: P, Q and, of every layer, z (from the second on) and its norm."""
+
+    def __init__(self, sent: Tensor, received: Tensor, edges: Edges, epsilon: float) -> None:
+        self.sent, self.received, self.edges, self.epsilon = sent, received, edges, epsilon
+        self.number, self.chunks = len(edges.sender), edges.chunks(sent.shape[1])
+        self.kept: list[Tensor] = []  # (edges, channel) each
+        self.norms: list[Norm] = []
+        self.statistics: list[Tensor] = []
+        self.lease = Lease()
+
+    @property
+    def last(self) -> int:
+        """The number of the last layer; that of the first is 0."""
+        return len(self.kept)
+
+    def activation(self, layer: int, part: slice) -> Tensor:
+        """Return a of a layer for some edges: (edges, channel)."""
+        if layer == 0:
+            return self.edges.along(self.table, part).relu_()
+        s, t, *_ = self.norms[layer]
+        return torch.addcmul(t, self.kept[layer - 1][part], s).relu_()
+
+    def normalise_first(self, gamma: Tensor, beta: Tensor) -> None:
+        """Centre P and Q, find the norm of the first layer and the table of P and Q under it."""
+        sends, receives = (n.to(gamma.dtype) for n in (self.edges.sends, self.edges.degree))
+        shifts = sends @ self.sent / self.number, receives @ self.received / self.number
+        self.sent, self.received = self.sent - shifts[0], self.received - shifts[1]
+        self.nearby = bag_sum(self.sent, self.edges.sender, self.edges.first)
+        squares = sends @ self.sent.square() + receives @ self.received.square()
+        products = (self.received * self.nearby).sum(0)
+        variance = ((squares + 2 * products) / self.number).clamp_(min=0)
+        self._normalise(torch.zeros_like(beta), variance, gamma, beta)
+        self.statistics = [shifts[0] + shifts[1], variance]
+        s = self.norms[0].s
+        self.table = torch.cat([self.sent * s, torch.addcmul(beta, self.received, s)])
+
+    def append(self, weight: Tensor, gamma: Tensor, beta: Tensor) -> None:
+        """Make z of the next layer and find its norm."""
+        kept, found = self.lease.empty((self.number, len(weight)), weight), []
+        for _, part in self.chunks:
+            z = product(self.activation(self.last, part), weight)
+            kept[part] = z
+            if len(z):
+                found.append((len(z), *torch.batch_norm_update_stats(z, None, None, 0.0)))
+        self.kept.append(kept)
+        self.statistics += self._normalise(*_together(found), gamma, beta)
+
+    def _normalise(
+        self, mean: Tensor, variance: Tensor, gamma: Tensor, beta: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        r = (variance + self.epsilon).rsqrt()
+        self.norms.append(Norm(gamma * r, torch.addcmul(beta, mean, gamma * r, value=-1), mean, r))
+        return mean, variance
+
+
+def _together(pieces: list[tuple[int, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of all edges from number, mean and variance of the pieces."""
+    numbers, means, variances = zip(*pieces, strict=True)
+    each = torch.stack(means)
+    share = torch.tensor(numbers, dtype=each.dtype, device=each.device) / sum(numbers)
+    mean = share @ each
+    return mean, share @ (torch.stack(variances) + (each - mean).square())
+
+
+def _pull(dy: Tensor, da: Tensor, a: Tensor) -> None:
+    """Write dy = da·[a > 0] of some edges: (edges, channel)."""
+    torch.ops.aten.threshold_backward.grad_input(da, a, 0, grad_input=dy)
+
+
+def _top(run: _Run, gradient: Tensor, lease: Lease) -> tuple[Tensor, Sums]:
+    """Return dy of the last layer, and its sums, from the gradient of the points."""
+    edges = run.edges
+    share = gradient / edges.degree.clamp(min=1)[:, None]
+    dy, sums = lease.empty((run.number, share.shape[1]), share), Sums(share)
+    for _, part in run.chunks:
+        a = run.activation(run.last, part)
+        _pull(dy[part], share.index_select(0, edges.receiver[part]), a)
+        if run.last:
+            sums.add(dy[part], run.kept[-1][part], spoiled=a)
+    return dy, sums
+
+
+def _of_z(run: _Run, layer: int, sums: Sums) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return dγ, dβ and the numbers b and c of dz = s dy + b + c z: (channel,) each."""
+    s, _, mean, r = run.norms[layer]
+    d_beta = sums.plain
+    d_gamma = r * (sums.with_z - mean * d_beta)
+    c = -s * r * d_gamma / run.number
+    return d_gamma, d_beta, -s * d_beta / run.number - c * mean, c
+
+
+def _through(
+    run: _Run, layer: int, dy: Tensor, sums: Sums, weight: Tensor, lease: Lease
+) -> tuple[Tensor, Sums, tuple[Tensor, Tensor, Tensor]]:
+    """Return dy of the layer below and its sums; dW, dγ and dβ of this layer."""
+    d_gamma, d_beta, b, c = _of_z(run, layer, sums)
+    below, back = lease.empty((run.number, weight.shape[1]), dy), weight.t().contiguous()
+    d_weight, sums = torch.zeros_like(weight), Sums(weight)
+    for _, part in run.chunks:
+        z, a = run.kept[layer - 1][part], run.activation(layer - 1, part)
+        dz = torch.addcmul(b, z, c).addcmul_(dy[part], run.norms[layer].s)
+        d_weight += product(dz.t(), a.t())
+        _pull(below[part], product(dz, back), a)
+        if layer > 1:
+            sums.add(below[part], run.kept[layer - 2][part], spoiled=a)
+    return below, sums, (d_weight, d_gamma, d_beta)
+
+
+def _to_points(run: _Run, dy: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return dP, dQ, and dγ and dβ of the first layer, from sums over the edges of each point."""
+    edges, sums = run.edges, Sums(run.sent)
+    order, first, members = edges.by_sender, edges.first_sent, edges.numbers
+    from_point, to_point = bag_sum(dy, order, first), bag_sum(dy, members, edges.first)
+    sums.plain = to_point.sum(0)
+    sums.with_z = (run.sent * from_point).sum(0) + (run.received * to_point).sum(0)
+    d_gamma, d_beta, b, c = _of_z(run, 0, sums)
+    s, around = run.norms[0].s, bag_sum(run.received, edges.receiver[order], first)
+    sends, receives = edges.sends[:, None], edges.degree[:, None]
+    d_sent = s * from_point + b * sends + c * (sends * run.sent + around)
+    d_received = s * to_point + b * receives + c * (receives * run.received + run.nearby)
+    return d_sent, d_received, d_gamma, d_beta

@@ -1,0 +1,86 @@
+"""LBN: trained sums of the leading momenta, looked at from trained rest frames."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bunchtrain.networks.layers.boosts import SMALLEST, boosted, kinematics
+from bunchtrain.networks.layers.dense import Activation, perceptron
+from bunchtrain.networks.layers.leading_momenta import leading_momenta
+from bunchtrain.networks.layers.normalisation import normalise
+
+
+class LBN(nn.Module):
+    """Lorentz boost network and dense network (arXiv:1812.09722).
+
+    Of the N leading momenta k_i, M composite particles and M rest frames are made with trained
+    weights that are not negative,
+
+        p_j = Σ_i |a_ij| k_i,   f_j = Σ_i |b_ij| k_i,
+
+    and particle j is boosted into the rest frame of f_j: with β = f / E_f and γ = E_f / m_f,
+
+        E' = γ (E − β·p),   p' = p + (γ² / (γ + 1) β·p − γ E) β.
+
+    Features of the boosted particles are
+    ln E, ln pT, ln m, η and φ, and the cosines of the angles between each two of them. They are
+    normalised over the batch and go to a dense network. The paper's dense network is for other
+    events; the widths are set so that there are the 705 thousand parameters of
+    arXiv:1902.09914. Needs particles in order, as the representation `sequence` gives them.
+
+    Args:
+        momenta: 4, for (E, px, py, pz) in GeV.
+        outputs: numbers that the network gives.
+        particles: N, leading particles.
+        combinations: M, composite particles and rest frames.
+        widths: of the dense layers.
+        activation: activation function.
+    """
+
+    one: Tensor  # (pairs,), the first of each pair of composite particles
+    other: Tensor  # (pairs,), the second
+
+    def __init__(
+        self,
+        momenta: int,
+        outputs: int,
+        *,
+        particles: int = 50,
+        combinations: int = 13,
+        widths: tuple[int, ...] = (400, 400, 400, 400, 400),
+        activation: Activation = "elu",
+    ) -> None:
+        super().__init__()
+        self.particles = particles
+        self.weights = nn.Parameter(torch.randn(2, combinations, particles))
+        one, other = torch.triu_indices(combinations, combinations, 1)
+        self.register_buffer("one", one, persistent=False)
+        self.register_buffer("other", other, persistent=False)
+        features = 5 * combinations + len(one)
+        self.norm = nn.BatchNorm1d(features)
+        self.dense = perceptron(features, widths, outputs, activation)
+
+    def forward(self, momenta: Tensor, lengths: Tensor) -> Tensor:
+        """Return (batch, outputs).
+
+        Args:
+            momenta: (points, 4) as (E, px, py, pz) in GeV, packed, in order.
+            lengths: (batch,), points of each jet.
+        """
+        leading = leading_momenta(momenta.double(), lengths, self.particles)
+        combined = self.weights.abs()[:, None].double() @ leading
+        particles, frames = combined.unbind(0)  # (batch, M, 4)
+        seen = self.seen(boosted(particles, frames), momenta.dtype)
+        jets: Tensor = self.dense(normalise(seen, self.norm))
+        return jets
+
+    def seen(self, boosted: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the features of boosted particles: (batch, feature) from (batch, M, 4)."""
+        axis = (
+            boosted[..., 1:] / (boosted[..., 1:].square().sum(-1, keepdim=True) + SMALLEST).sqrt()
+        )
+        cosines = (axis[:, self.one] * axis[:, self.other]).sum(-1)
+        return torch.cat(
+            [kinematics(boosted, dtype).transpose(1, 2).flatten(1), cosines.to(dtype)], 1
+        )

@@ -1,0 +1,42 @@
+"""Particle flow network: a sum over particles, then a function of the sum.
+
+F(Σ_i Φ(p_i)), with Φ and F dense networks and p_i all that is known of particle i
+(arXiv:1810.05165). The default widths are those of the paper: Φ (100, 100, 256), F (100, 100, 100).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from bunchtrain.networks.layers.dense import dense, perceptron
+from bunchtrain.networks.layers.packing import segment_sum
+
+
+class ParticleFlowNetwork(nn.Module):
+    """Particle flow network (PFN): a deep set of particles (arXiv:1810.05165).
+
+    Args:
+        features: number of features of a particle.
+        outputs: number of outputs.
+        phi: widths of Φ.
+        f: hidden widths of F.
+        dropout: fraction of the units of F dropped in training.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        outputs: int,
+        *,
+        phi: tuple[int, ...] = (100, 100, 256),
+        f: tuple[int, ...] = (100, 100, 100),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.phi = dense(features, phi)
+        self.f = perceptron([features, *phi][-1], f, outputs, dropout=dropout)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Return (batch, outputs) from `features` (points, feature) and `lengths` (batch,)."""
+        output: Tensor = self.f(segment_sum(self.phi(features), lengths))
+        return output

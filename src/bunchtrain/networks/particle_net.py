@@ -1,0 +1,74 @@
+"""ParticleNet: a jet as a cloud of particles, convolved along the edges to nearest neighbours."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from bunchtrain.networks.layers.edge_convolution import EdgeConvolution
+from bunchtrain.networks.layers.nearest_neighbours import nearest_neighbours
+from bunchtrain.networks.layers.normalisation import normalise
+from bunchtrain.networks.layers.packing import segment_mean
+
+
+class ParticleNet(nn.Module):
+    """Dynamic graph network on packed particles (arXiv:1902.08570).
+
+    Inputs are normalised over the batch, x_i⁰ = BN(features of i). Each edge convolution is
+
+        x_i' = relu(mean_{j ∈ N_k(i)} h(x_i, x_j − x_i) + BN(V x_i)),
+
+    h being three linear maps, each followed by batch normalisation and ReLU, and N_k(i) the k
+    nearest of the same jet: in `coordinates` for the first convolution, in x itself for the others
+    (the graph is dynamic). Then output = W₂ dropout(relu(W₁ mean_i x_i)), biases left out. A
+    particle is no neighbour of itself; in a jet of n ≤ k particles each has n − 1 neighbours, and
+    means divide by the number that there are.
+
+    Args:
+        features: numbers of a particle.
+        coordinates: coordinates of a particle, (Δη, Δφ) in the paper.
+        outputs: numbers that the network gives.
+        k: nearest neighbours.
+        channels: widths of the three linear layers of each edge convolution.
+        dense: width of the dense layer.
+        dropout: share of its outputs that are dropped in training.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        coordinates: int,
+        outputs: int,
+        *,
+        k: int = 16,
+        channels: tuple[tuple[int, ...], ...] = ((64, 64, 64), (128, 128, 128), (256, 256, 256)),
+        dense: int = 256,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.k = k
+        self.input_norm = nn.BatchNorm1d(features)
+        widths = [features, *[layers[-1] for layers in channels]]
+        self.convolutions = nn.ModuleList(
+            EdgeConvolution(width, layers) for width, layers in zip(widths, channels, strict=False)
+        )
+        self.head = nn.Sequential(
+            nn.Linear(widths[-1], dense),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(dense, outputs),
+        )
+
+    def forward(self, features: Tensor, coordinates: Tensor, lengths: Tensor) -> Tensor:
+        """Return (batch, outputs).
+
+        Args:
+            features: (points, feature), packed.
+            coordinates: (points, 2), packed.
+            lengths: (batch,), points of each jet.
+        """
+        points, place = normalise(features, self.input_norm), coordinates
+        for convolution in self.convolutions:
+            points = convolution(points, nearest_neighbours(place, lengths, self.k))
+            place = points
+        jets: Tensor = self.head(segment_mean(points, lengths))
+        return jets

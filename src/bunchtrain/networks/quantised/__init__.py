@@ -1,0 +1,1 @@
+"""Networks with fixed-point weights and activations, for firmware."""

@@ -1,0 +1,64 @@
+"""Densities of one variable with parameters that a network predicts."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bunchtrain.heads._gather import everywhere
+
+#: Bound on |log σ| of a component, in units of the variable's own spread.
+BOUND = 5.0
+
+
+class Mixture(nn.Module):
+    """Mixture of Gaussians, p(z) = Σ_k π_k N(z; μ_k, σ_k) (Bishop, NCRG/94/004, 1994).
+
+    z is first shifted and scaled by mean and spread of the first training batch.
+    """
+
+    location: Tensor
+    scale: Tensor
+
+    def __init__(self, components: int) -> None:
+        super().__init__()
+        self.parameters_needed = 3 * components
+        self.register_buffer("location", torch.zeros(()))
+        self.register_buffer("scale", torch.zeros(()))  # 0 until the first batch
+
+    def begin(self, value: Tensor) -> None:
+        """Take shift and scale from the first batch, of all workers, that is seen."""
+        if self.scale == 0:
+            values = everywhere(value[:, None])
+            self.location.copy_(values.mean())
+            self.scale.copy_(values.std(unbiased=False).clamp(min=1e-12))
+
+    def forward(self, parameters: Tensor, value: Tensor) -> Tensor:
+        """Return −log p(z), (events,), from (events, 3 components) and (events,)."""
+        weights, means, logs = parameters.float().chunk(3, 1)
+        logs = logs.clamp(-BOUND, BOUND)
+        z = ((value - self.location) / torch.where(self.scale > 0, self.scale, 1))[:, None]
+        normal = -((z - means) / logs.exp()).square() / 2 - logs - math.log(2 * math.pi) / 2
+        return -(weights.log_softmax(1) + normal).logsumexp(1)
+
+
+class Binned(nn.Module):
+    """Probability of each bin between given edges; the first and the last bin are open."""
+
+    inner: Tensor
+
+    def __init__(self, edges: list[float]) -> None:
+        super().__init__()
+        self.parameters_needed = len(edges) - 1
+        self.register_buffer("inner", torch.tensor(edges[1:-1]), persistent=False)
+
+    def begin(self, value: Tensor) -> None:
+        """Do nothing: the edges are given."""
+
+    def forward(self, parameters: Tensor, value: Tensor) -> Tensor:
+        """Return −log p of the bin, (events,), from (events, bins) and (events,)."""
+        numbers = torch.searchsorted(self.inner, value.contiguous(), right=True)
+        return functional.cross_entropy(parameters.float(), numbers, reduction="none")

@@ -1,0 +1,25 @@
+"""Distance correlation between a score and a column, DisCo (arXiv:2001.05310).
+
+L = dCov²(f, m)/√(dCov²(f, f) dCov²(m, m)) over the events of a global batch, with their weights.
+It is 0 if and only if score f and column m are independent; a term's `weight` is the paper's λ.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from bunchtrain.penalties._decorrelation import BatchTerm
+from bunchtrain.penalties._distance_correlation import distance_correlation
+
+
+class Disco(BatchTerm):
+    """Distance correlation of the score and a column, to be made small (arXiv:2001.05310).
+
+    against  column that the score shall not depend on.
+    classes  in which it shall not, each on its own; all events together if unset.
+    score    class whose probability is the score, the last one if unset.
+    """
+
+    def term(self, score: Tensor, value: Tensor, weight: Tensor) -> Tensor:
+        """Return the squared distance correlation, a scalar."""
+        return distance_correlation(score, value, weight)

@@ -1,0 +1,26 @@
+"""Jensen–Shannon divergence of a column's spectra (IEEE Trans. Inf. Theory 37 (1991) 145).
+
+L = ½ KL(p‖m) + ½ KL(q‖m) with m = (p + q)/2, p_b ∝ Σ_{i in b} w_i f_i, the spectrum of the column
+among events weighted with their score f, and q_b ∝ Σ_{i in b} w_i (1 − f_i).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from bunchtrain.penalties._spectra import Divergence, relative_entropy
+
+
+class JensenShannon(Divergence):
+    """Jensen–Shannon divergence of the spectra of signal-like and background-like events.
+
+    against  column that the score shall not depend on.
+    bins     of the column: a number of equally populated ones, or their edges.
+    classes  in which it shall not, each on its own; all events together if unset.
+    score    class whose probability is the score, the last one if unset.
+    """
+
+    def divergence(self, passing: Tensor, failing: Tensor) -> Tensor:
+        """Return the divergence in nats, between 0 and ln 2."""
+        middle = (passing + failing) / 2
+        return (relative_entropy(passing, middle) + relative_entropy(failing, middle)) / 2

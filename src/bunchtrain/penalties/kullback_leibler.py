@@ -1,0 +1,25 @@
+"""Kullback–Leibler divergence of a column's spectra (Ann. Math. Statist. 22 (1951) 79).
+
+L = Σ_b p_b ln(p_b/q_b) with p_b ∝ Σ_{i in b} w_i f_i, the spectrum of the column among events
+weighted with their score f, and q_b ∝ Σ_{i in b} w_i (1 − f_i).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from bunchtrain.penalties._spectra import Divergence, relative_entropy
+
+
+class KullbackLeibler(Divergence):
+    """Kullback–Leibler divergence of the spectra of signal-like and background-like events.
+
+    against  column that the score shall not depend on.
+    bins     of the column: a number of equally populated ones, or their edges.
+    classes  in which it shall not, each on its own; all events together if unset.
+    score    class whose probability is the score, the last one if unset.
+    """
+
+    def divergence(self, passing: Tensor, failing: Tensor) -> Tensor:
+        """Return KL(passing‖failing) in nats."""
+        return relative_entropy(passing, failing)

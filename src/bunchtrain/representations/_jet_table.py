@@ -1,0 +1,73 @@
+"""What jet features, polynomials and bases have in common: numbers of each jet of one group."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection
+
+import awkward as ak
+import numpy as np
+import torch
+from torch import Tensor
+
+from bunchtrain.physics.packed import Floats, Ints, sum_by_jet
+from bunchtrain.representations._packed import Normalise
+from bunchtrain.representations._representation import Representation, Size
+from bunchtrain.representations.preprocessing.kept import kept
+from bunchtrain.representations.preprocessing.points import Points, needed
+from bunchtrain.tables.expressions.expression import Expression
+
+#: Changes whenever the same options would give other observables.
+VERSION = 1
+
+
+class JetTable(Representation):
+    """`table` of observables that follow from the momenta of the points of each jet."""
+
+    normalised = ("table",)
+
+    def __init__(self, group: str, where: str | None, memory: int, normalise: Normalise) -> None:
+        self.group, self.memory, self.normalise = group, memory, normalise
+        self.where = None if where is None else Expression(where)
+
+    @property
+    @abstractmethod
+    def observables(self) -> list[str]:
+        """Return the names of the observables."""
+
+    @abstractmethod
+    def compute(self, momenta: Floats, lengths: Ints) -> Floats:
+        """Return the observables (jets, observable) of packed momenta (points, 4), float64."""
+
+    def columns(self, available: Collection[str]) -> list[str]:
+        """Return the columns that it reads; DataError names the nearest to a missing one."""
+        return needed([self.where.text] if self.where else [], self.group, available)
+
+    @property
+    def sizes(self) -> dict[str, Size]:
+        """Return the number of observables."""
+        return {"table": len(self.observables)}
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """Return the observables."""
+        return {"table": self.observables}
+
+    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+        """Return `table` (batch, feature); 0 for a jet without points, NaN for one with NaN."""
+        points = Points(events, self.group)
+        momenta = points.momentum.stacked()
+        # a particle without pT has no direction
+        chosen = (momenta[:, 1:3] != 0).any(1) & np.isfinite(momenta).all(1)
+        if self.where is not None:
+            chosen &= points.evaluate(self.where) > 0
+        lengths = sum_by_jet(chosen, points.lengths).astype(np.int64)
+        table = kept(self._recipe(), momenta[chosen], lengths, self.compute)
+        table[~points.are_finite()] = np.nan
+        return {"table": torch.from_numpy(table)}
+
+    def _recipe(self) -> str:
+        """Return all that the observables depend on beside the momenta."""
+        aside = ("memory", "where", "normalise")
+        options = {k: repr(v) for k, v in sorted(vars(self).items()) if k not in aside}
+        return f"{type(self).__qualname__} {VERSION} {options}"

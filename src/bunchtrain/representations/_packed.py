@@ -1,0 +1,116 @@
+"""What cloud, sequence, graph and leading points have in common: packed points of one group."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal
+
+import awkward as ak
+import numpy as np
+import torch
+from torch import Tensor
+
+from bunchtrain.errors import StudyError
+from bunchtrain.physics.packed import Ints, jet_numbers, positions
+from bunchtrain.representations._representation import Representation, Size
+from bunchtrain.representations.preprocessing.points import Points, needed
+from bunchtrain.representations.table import columns_of, evaluate_table
+from bunchtrain.tables.expressions.expression import Expression
+
+#: The seven features of ParticleNet (arXiv:1902.08570).
+PARTICLE_NET = (
+    "deta",
+    "dphi",
+    "log(pt)",
+    "log(energy)",
+    "log(pt / jet_pt)",
+    "log(energy / jet_energy)",
+    "dr",
+)
+COORDINATES = ["deta", "dphi"]
+MOMENTA = ["energy", "px", "py", "pz"]
+Normalise = Literal["standard", "robust", "none"]
+
+
+class PackedPoints(Representation):
+    """Points of one group: `features`, `coordinates`, `momenta`, `lengths`, perhaps `globals`."""
+
+    def __init__(
+        self,
+        group: str,
+        features: list[str],
+        limit: int,
+        order: str = "pt",
+        jet: str | None = None,
+        where: str | None = None,
+        globals: list[str] | None = None,
+        normalise: Normalise = "standard",
+    ) -> None:
+        if not features:
+            raise StudyError("points need at least one of 'features', as 'pt'")
+        if limit < 1:
+            raise StudyError(f"a jet cannot be cut to {limit} points; give 1 or more")
+        self.group, self.jet, self.limit, self.normalise = group, jet, limit, normalise
+        self.features = [Expression(text) for text in features]
+        self.order = Expression(order)
+        self.where = None if where is None else Expression(where)
+        self.globals = [Expression(text) for text in globals or []]
+        self.normalised = ("features", "globals") if self.globals else ("features",)
+
+    def columns(self, available: Collection[str]) -> list[str]:
+        """Return the columns that it reads; DataError names the nearest to a missing one."""
+        chosen = [] if self.where is None else [self.where]
+        texts = [each.text for each in (*self.features, self.order, *chosen)]
+        columns = needed(texts, self.group, available, self.jet)
+        return list(dict.fromkeys(columns + columns_of(self.globals, available)))
+
+    @property
+    def sizes(self) -> dict[str, Size]:
+        """Return the sizes of one row of each tensor; `lengths` has one number an event."""
+        sizes: dict[str, Size] = {name: len(columns) for name, columns in self.names.items()}
+        return {**sizes, "lengths": ()}
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """Return the names of the columns of each tensor."""
+        names = {
+            "features": [each.text for each in self.features],
+            "coordinates": COORDINATES,
+            "momenta": MOMENTA,
+        }
+        return {**names, "globals": [e.text for e in self.globals]} if self.globals else names
+
+    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+        """Return the packed tensors of a block of events; those without points have length 0."""
+        points = self.points(events)
+        kept = self.kept(points)
+        tensors = {
+            "features": points.table(self.features)[kept],
+            "coordinates": np.stack([points[name][kept] for name in COORDINATES], axis=1),
+            "momenta": np.stack([points[name][kept] for name in MOMENTA], axis=1),
+            "lengths": np.bincount(jet_numbers(points.lengths)[kept], minlength=len(events)),
+        }
+        if self.globals:
+            tensors["globals"] = evaluate_table(self.globals, events)
+        return {name: torch.from_numpy(value) for name, value in tensors.items()}
+
+    def points(self, events: ak.Array) -> Points:
+        """Return all points of a block of events."""
+        return Points(events, self.group, self.jet)
+
+    def kept(self, points: Points) -> Ints:
+        """Return the numbers of the points to keep, in the order in which they are given on."""
+        lengths, chosen = points.lengths, np.arange(int(points.lengths.sum()))
+        if self.where is not None:
+            passed = points.evaluate(self.where) > 0
+            chosen = np.flatnonzero(passed)
+            lengths = np.bincount(jet_numbers(lengths)[passed], minlength=len(lengths))
+        if not self.is_ordered and lengths.max(initial=0) <= self.limit:
+            return chosen
+        key = points.evaluate(self.order)[chosen]
+        ranked = np.lexsort((-key, jet_numbers(lengths)))
+        ranked = ranked[positions(lengths) < self.limit]
+        return chosen[ranked if self.is_ordered else np.sort(ranked)]
+
+    #: Whether points are given in falling order, or only cut by it.
+    is_ordered = False

@@ -1,0 +1,162 @@
+"""A whole event as an image: what lies where in the detector, a channel for each kind of object."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import awkward as ak
+import numpy as np
+import torch
+from torch import Tensor
+
+from bunchtrain.errors import StudyError, nearest
+from bunchtrain.physics.kinematics import wrapped
+from bunchtrain.physics.packed import Floats, Ints, jet_numbers, positions, sum_by_jet
+from bunchtrain.representations._packed import Normalise
+from bunchtrain.representations._representation import Representation, Size
+from bunchtrain.representations.preprocessing import image_steps as steps
+from bunchtrain.representations.preprocessing.group import find_group
+from bunchtrain.representations.preprocessing.points import Points, needed
+from bunchtrain.tables.expressions.expression import Expression
+
+KEYS = ("group", "value", "where")
+
+
+class EventImage(Representation):
+    """Images of whole events over η and φ, of several kinds of objects laid over one another.
+
+        I_c(row, column) = Σ_i value_c(i) over the objects i of channel c in that pixel;
+
+    rows are φ upwards, all around, columns η. The azimuth has no beginning: φ is counted from the
+    hardest object of the group `centre`, which then lies in the middle row. (arXiv:1906.11265)
+
+    Args:
+        channels: Name → `group`, the prefix of columns with one value or a list an event; `value`,
+            an expression over its objects, `pt` if unset; and `where`, a condition on them.
+        pixels: Pixels along each side.
+        width: Of the image in η; what lies outside is left out.
+        centre: Prefix of the columns from whose hardest object φ is counted; as it is if unset.
+        flip: Whether events are mirrored in η so that Σ value η of the first channel is positive.
+        normalise: "standard" for the deviation from the mean image of the training set.
+
+    Raises:
+        StudyError: a channel lacks its group or has an unknown key, or a size makes no sense.
+    """
+
+    normalised = ("image",)
+    axes = ("η", "φ")
+
+    def __init__(
+        self,
+        *,
+        channels: dict[str, dict[str, str]],
+        pixels: int = 40,
+        width: float = 5.0,
+        centre: str | None = None,
+        flip: bool = True,
+        normalise: Normalise = "none",
+    ) -> None:
+        if pixels < 1 or width <= 0 or not channels:
+            raise StudyError(
+                "an event image needs at least one channel, one pixel and a width above 0 "
+                f"(channels: {len(channels)}, pixels: {pixels}, width: {width})"
+            )
+        for name, given in channels.items():
+            for key in given:
+                if key not in KEYS:
+                    hint = nearest(key, KEYS) or f"; there are {', '.join(KEYS)}"
+                    raise StudyError(f"channel '{name}' has no key '{key}'{hint}")
+            if "group" not in given:
+                raise StudyError(f"channel '{name}' needs its 'group', as jet")
+        self.channels = {name: _Channel(**given) for name, given in channels.items()}
+        self.pixels, self.width, self.normalise = pixels, width, normalise
+        self.centre, self.flip = centre, flip
+
+    def columns(self, available: Collection[str]) -> list[str]:
+        """Return the columns that it reads; DataError names the nearest to a missing one."""
+        found = [c.columns(available) for c in self.channels.values()]
+        found += [needed([], self.centre, available)] if self.centre else []
+        return list(dict.fromkeys(name for names in found for name in names))
+
+    @property
+    def sizes(self) -> dict[str, Size]:
+        """Return (channels, rows, columns)."""
+        return {"image": (len(self.channels), self.pixels, self.pixels)}
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """Return the channels."""
+        return {"image": list(self.channels)}
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Return the ends of the image in η and in φ."""
+        return (-self.width / 2, self.width / 2, -np.pi, np.pi)
+
+    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+        """Return `image` (batch, channel, row, column), NaN for an event with NaN or infinity."""
+        turn = self._leading_phi(events)
+        side, found = np.ones(len(events)), []
+        for number, channel in enumerate(self.channels.values()):
+            eta, phi, value, lengths = channel(events)
+            if self.flip and number == 0:
+                side = np.where(sum_by_jet(value * eta, lengths) < 0, -1.0, 1.0)
+            turned = wrapped(phi - np.repeat(turn, lengths))
+            found.append(self._filled(eta * np.repeat(side, lengths), turned, value, lengths))
+        return {"image": torch.stack(found, 1)}
+
+    def _filled(self, eta: Floats, phi: Floats, value: Floats, lengths: Ints) -> Tensor:
+        broken = ~np.isfinite(np.stack([eta, phi, value])).all(0)
+        x, y = np.where(broken, 0, eta) / self.width, np.where(broken, 0, phi) / (2 * np.pi)
+        row, column = steps.pixel_numbers(x, y, self.pixels, width=1.0)
+        row %= self.pixels  # π is −π
+        inside = (column >= 0) & (column < self.pixels) & ~broken
+        pixel = (jet_numbers(lengths) * self.pixels + row) * self.pixels + column
+        image = steps.filled(value, pixel, inside, len(lengths) * self.pixels**2)
+        image = image.view(-1, self.pixels, self.pixels)
+        image[torch.from_numpy(sum_by_jet(broken, lengths) > 0)] = torch.nan
+        return image
+
+    def _leading_phi(self, events: ak.Array) -> Floats:
+        """Return φ of the hardest object of `centre`, (events,); 0 where there is none."""
+        phi = np.zeros(len(events))
+        if self.centre is not None:
+            points = _points(events, self.centre)
+            order = np.lexsort((-points["pt"], jet_numbers(points.lengths)))
+            first = order[positions(points.lengths) == 0]
+            phi[points.lengths > 0] = points["phi"][first]
+        return phi
+
+
+class _Channel:
+    """The objects of one channel: a group, what they count, and which of them."""
+
+    def __init__(self, group: str, value: str = "pt", where: str | None = None) -> None:
+        self.group, self.value = group, Expression(value)
+        self.where = None if where is None else Expression(where)
+
+    def columns(self, available: Collection[str]) -> list[str]:
+        texts = [each.text for each in (self.value, self.where) if each is not None]
+        return needed(texts, self.group, available)
+
+    def __call__(self, events: ak.Array) -> tuple[Floats, Floats, Floats, Ints]:
+        """Return η, φ and value of the objects (points,), and their numbers (events,)."""
+        points = _points(events, self.group)
+        chosen = np.ones(int(points.lengths.sum()), bool)
+        if self.where is not None:
+            chosen = points.evaluate(self.where) > 0
+        lengths = sum_by_jet(chosen, points.lengths).astype(np.int64)
+        value = points.evaluate(self.value)
+        return points["eta"][chosen], points["phi"][chosen], value[chosen], lengths
+
+
+def _points(events: ak.Array, prefix: str) -> Points:
+    """Return the objects of a group, which may be one an event, as the lepton."""
+    members = set(find_group(prefix, events.fields).members.values())
+    lists = {
+        name: events[name][:, np.newaxis]
+        if name in members and events[name].ndim == 1
+        else events[name]
+        for name in events.fields
+    }
+    return Points(ak.zip(lists, depth_limit=1), prefix)

@@ -1,0 +1,90 @@
+"""The leading particles of an event as one row, for dense networks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import awkward as ak
+import torch
+from torch import Tensor
+
+from bunchtrain.representations._packed import Normalise, PackedPoints
+from bunchtrain.representations._representation import Representation, Size
+from bunchtrain.representations.preprocessing.image_steps import along_leading
+from bunchtrain.representations.preprocessing.points import Points
+
+
+class Leading(Representation):
+    """Features of the first n points in falling order, one after the other; 0 where absent.
+
+    With `align` and the features pt, deta and dphi they are the inputs of TopoDNN.
+
+    arXiv:1704.02124
+
+    Args:
+        group: Prefix of the columns of the points.
+        features: Expressions over the points; their names are those of `preprocessing.points`.
+        n: Number of points.
+        order: Expression in whose falling order they are taken.
+        jet: Prefix of the columns of the jet's momentum; it is the sum of the points if unset.
+        where: Condition that a point must fulfil, as `pt > 0.1`.
+        align: Whether `deta` and `dphi` are counted from the hardest point, turned so that the
+            second lies along −`dphi`, and mirrored so that the side of positive `deta` has more pT.
+        normalise: How the features are scaled.
+    """
+
+    normalised = ("table",)
+
+    def __init__(
+        self,
+        *,
+        group: str = "constituent",
+        features: list[str] = ["pt / jet_pt", "deta", "dphi"],  # noqa: B006 - never changed
+        n: int = 30,
+        order: str = "pt",
+        jet: str | None = None,
+        where: str | None = None,
+        align: bool = False,
+        normalise: Normalise = "standard",
+    ) -> None:
+        self.points = _Ordered(group, features, n, order, jet, where)
+        self.points.align = align
+        self.normalise = normalise
+
+    def columns(self, available: Collection[str]) -> list[str]:
+        """Return the columns that it reads; DataError names the nearest to a missing one."""
+        return self.points.columns(available)
+
+    @property
+    def sizes(self) -> dict[str, Size]:
+        """Return n times the number of features."""
+        return {"table": self.points.limit * len(self.points.features)}
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """Return the features with the number of the point, as `pt [0]`."""
+        features = self.points.names["features"]
+        places = range(self.points.limit)
+        return {"table": [f"{feature} [{place}]" for place in places for feature in features]}
+
+    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+        """Return `table` (batch, n × features)."""
+        packed = self.points(events)
+        lengths, features = packed["lengths"], packed["features"]
+        filled = torch.arange(self.points.limit) < lengths[:, None]
+        table = features.new_zeros(*filled.shape, features.shape[1])
+        table[filled] = features
+        return {"table": table.flatten(1)}
+
+
+class _Ordered(PackedPoints):
+    is_ordered = True
+    align = False
+
+    def points(self, events: ak.Array) -> Points:
+        points = super().points(events)
+        if self.align:
+            plane = along_leading(points["deta"], points["dphi"], points["pt"], points.lengths)
+            for name, values in zip(("deta", "dphi"), plane, strict=True):
+                points.replace(name, values)
+        return points

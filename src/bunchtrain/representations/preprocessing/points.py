@@ -1,0 +1,142 @@
+"""The points of a block of events, flat, and the names that expressions of points may use."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from functools import cached_property
+
+import awkward as ak
+import numpy as np
+
+from bunchtrain.errors import DataError, nearest
+from bunchtrain.physics.kinematics import wrapped
+from bunchtrain.physics.packed import Flags, Floats, Ints, sum_by_jet
+from bunchtrain.representations.preprocessing.group import Group, find_group
+from bunchtrain.representations.preprocessing.momentum import Momentum, from_stacked
+from bunchtrain.tables.expressions.expression import Expression
+
+#: Computed for every point from its momentum and from that of the jet.
+DERIVED = ("pt", "eta", "phi", "energy", "mass", "px", "py", "pz", "deta", "dphi", "dr")
+JET = ("jet_pt", "jet_eta", "jet_phi", "jet_energy", "jet_mass")
+
+
+def needed(
+    texts: Iterable[str], group: str, available: Collection[str], jet: str | None = None
+) -> list[str]:
+    """Return the columns that expressions over the points of a group read.
+
+    Raises DataError, naming the nearest, if one is missing.
+    """
+    points = find_group(group, available)
+    columns = dict.fromkeys(points.momentum.values())
+    if jet is not None:
+        columns |= dict.fromkeys(find_group(jet, available).momentum.values())
+    for text in texts:
+        for name in sorted(Expression(text).columns - {*DERIVED, *JET}):
+            columns[_column(name, points, available, text)] = None
+    return list(columns)
+
+
+def _column(name: str, group: Group, available: Collection[str], text: str) -> str:
+    if name in group.members:
+        return group.members[name]
+    if name in available:
+        return name
+    known = nearest(name, {*DERIVED, *JET, *group.members, *available})
+    raise DataError(
+        f"'{name}' in '{text}' is neither a column of the group '{group.prefix}' nor of the "
+        f"events{known}"
+    )
+
+
+class Points:
+    """The points of one group in a block of events.
+
+    `points["deta"]` is (points,) float32; names are computed when they are first asked for:
+    `pt eta phi energy mass px py pz` in GeV and rad; `deta dphi dr` from the axis of the jet;
+    `jet_pt jet_eta jet_phi jet_energy jet_mass` of the jet, which is the sum of the points or is
+    given by the columns `jet_…`; the other columns of the group by their suffix; the columns of
+    the events by their name.
+    """
+
+    def __init__(self, events: ak.Array, group: str, jet: str | None = None) -> None:
+        self.events = events
+        self.group = find_group(group, events.fields)
+        self.lengths = self._lengths()
+        self.momentum = Momentum(
+            {name: self._flat(column) for name, column in self.group.momentum.items()}
+        )
+        self._prefix = jet
+        self._values: dict[str, Floats] = {}
+
+    def _lengths(self) -> Ints:
+        column = self.events[next(iter(self.group.momentum.values()))]
+        if column.ndim != 2:
+            raise DataError(
+                f"the columns of the group '{self.group.prefix}' hold one number an event and not "
+                "a list; name a group of lists"
+            )
+        return np.asarray(ak.to_numpy(ak.num(column)), dtype=np.int64)
+
+    def _flat(self, column: str) -> Floats:
+        values = self.events[column]
+        if values.ndim == 1:
+            return np.repeat(_array(values), self.lengths)
+        flat = _array(ak.flatten(values))
+        if len(flat) != self.lengths.sum():
+            raise DataError(
+                f"column '{column}' has {len(flat)} values where the group '{self.group.prefix}' "
+                f"has {self.lengths.sum()}; use columns of that group"
+            )
+        return flat
+
+    @cached_property
+    def jet(self) -> Momentum:
+        """The jets' momenta, (events,) float64."""
+        if self._prefix is None:
+            return from_stacked(sum_by_jet(self.momentum.stacked(), self.lengths))
+        columns = find_group(self._prefix, self.events.fields).momentum
+        given = {name: _array(self.events[column]) for name, column in columns.items()}
+        return Momentum({name: value.astype(np.float64) for name, value in given.items()})
+
+    def __getitem__(self, name: str) -> Floats:
+        if name in self.momentum:
+            return self.momentum[name]
+        if name not in self._values:
+            with np.errstate(all="ignore"):  # NaN and infinity are the business of `finite`
+                self._values[name] = self._computed(name)
+        return self._values[name]
+
+    def _computed(self, name: str) -> Floats:
+        if name in JET:
+            own = self.jet[name.removeprefix("jet_")].astype(np.float32)
+            return np.repeat(own, self.lengths)
+        if name == "deta":
+            return self["eta"] - self["jet_eta"]
+        if name == "dphi":
+            return wrapped(self["phi"] - self["jet_phi"])
+        if name == "dr":
+            return np.hypot(self["deta"], self["dphi"])
+        return self._flat(self.group.members.get(name, name))
+
+    def replace(self, name: str, value: Floats) -> None:
+        """Give a name another value (points,), also in what is computed of it from now on."""
+        self._values[name] = value
+
+    def evaluate(self, expression: Expression) -> Floats:
+        """Return the value of an expression for every point: (points,) float32."""
+        names = sorted(expression.columns) or ["pt"]
+        return _array(expression(ak.zip({name: self[name] for name in names})))
+
+    def are_finite(self) -> Flags:
+        """Return which events have finite momenta only: (events,) bool."""
+        finite = np.isfinite(self.momentum.stacked()).all(axis=1)
+        return np.asarray(sum_by_jet(np.logical_not(finite), self.lengths) == 0)
+
+    def table(self, expressions: Iterable[Expression]) -> Floats:
+        """Return the values of several expressions: (points, expressions) float32."""
+        return np.stack([self.evaluate(expression) for expression in expressions], axis=1)
+
+
+def _array(values: ak.Array) -> Floats:
+    return np.asarray(ak.to_numpy(values), dtype=np.float32)

@@ -1,0 +1,33 @@
+"""An event as a sequence of particles, the most important first."""
+
+from __future__ import annotations
+
+from bunchtrain.representations._packed import PARTICLE_NET, Normalise, PackedPoints
+
+
+class Sequence(PackedPoints):
+    """Points in falling order of an expression, cut to a length.
+
+    features  expressions over the points; their names are those of `preprocessing.points`.
+    order     expression by which the points fall, as `pt` or `abs(d0 / d0_error)`.
+    length    how many points are kept at most.
+    jet, where, globals  as for the cloud.
+
+    arXiv:1607.08633
+    """
+
+    is_ordered = True
+
+    def __init__(
+        self,
+        *,
+        group: str = "constituent",
+        features: list[str] = list(PARTICLE_NET),  # noqa: B006 - never changed
+        order: str = "pt",
+        length: int = 128,
+        jet: str | None = None,
+        where: str | None = None,
+        globals: list[str] | None = None,
+        normalise: Normalise = "standard",
+    ) -> None:
+        super().__init__(group, features, length, order, jet, where, globals, normalise)

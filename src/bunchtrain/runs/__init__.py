@@ -1,6 +1,0 @@
-"""One study from start to finish: the run and its folder."""
-
-from bunchtrain.runs.result import Comparison, Run, compare
-from bunchtrain.runs.running import open_run, resume, run
-
-__all__ = ["Comparison", "Run", "compare", "open_run", "resume", "run"]

@@ -1,0 +1,85 @@
+"""Hadronic W bosons against QCD jets, made with Pythia and FastJet, for W tagging.
+
+Proton collisions at 14 TeV without multiple interactions and pile-up. The W bosons come from W′ →
+WZ with Z → νν, as in the study of jet images (arXiv:1511.05190), decaying as those of a heavy Higgs
+boson do: they are longitudinal, and their jet is the leading one. The mass of the W′ is spread
+about pt_min + pt_max by a forced width of pt_max, so that the W fills the window; QCD jets come
+from dijets. Kept is the leading anti-kT jet of each event with R = 1, 300 < pT < 400 GeV and |η| <
+2; a W and its two quarks lie within R of the axis of signal jets. There is no window in mass:
+`select` makes one.
+
+pT falls within the window, for QCD a little more steeply: planing in jet_pt removes the difference.
+QCD jets are made with 0.6 pt_min < p̂T < 1.6 pt_max: of those with 300 < pT < 400 GeV (5 ± 2.5) %
+(of particles, without detector) come from 60 < p̂T < 180 GeV and are lost, fewer than 10⁻⁴ from
+above.
+"""
+
+from __future__ import annotations
+
+from bunchtrain.simulation._sample import Sample
+from bunchtrain.simulation.pythia.layout import W_JETS
+from bunchtrain.simulation.pythia.production import MakePart
+
+
+class WJets(Sample):
+    """Hadronic W and QCD jets from Pythia and FastJet with a parametric detector.
+
+    They come in turn, event 0 a W, event 1 a QCD jet; `is_w` tells them apart. The jets depend on
+    the seed and on their number in the sample alone.
+
+    Args:
+        jets: Number of jets, half of them W.
+        seed: Seed of collisions and detector.
+        processes: Processes that make them; all cores if unset.
+        detector: Whether constituents are energy-flow objects of a detector, else the visible
+            particles that leave the collision.
+        pt_min: Smallest jet pT in GeV.
+        pt_max: Largest jet pT in GeV.
+        radius: Radius R of the jets and of the match to the W and its quarks.
+        constituents: Largest number of constituents kept, the hardest.
+        part: Jets in one file, which share a seed, an even number; work is resumed in this unit.
+        folder: Folder under which `samples/` lies; $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain if
+            unset.
+
+    Raises:
+        StudyError: An option is out of range.
+        MissingDependency: The jets are not made yet and pythia8mc or fastjet is not installed.
+    """
+
+    name = "w_jets"
+    layout = W_JETS
+
+    def __init__(
+        self,
+        *,
+        jets: int = 10_000,
+        seed: int = 1,
+        processes: int | None = None,
+        detector: bool = True,
+        pt_min: float = 300.0,
+        pt_max: float = 400.0,
+        radius: float = 1.0,
+        constituents: int = 200,
+        part: int = 1000,
+        folder: str | None = None,
+    ) -> None:
+        super().__init__(
+            jets,
+            processes,
+            folder,
+            seed=seed,
+            detector=detector,
+            pt_min=float(pt_min),
+            pt_max=float(pt_max),
+            radius=float(radius),
+            constituents=constituents,
+            part=part,
+        )
+        self.check_window()
+        self.check_jets(classes=2)
+
+    def maker(self) -> MakePart:
+        """Return what makes a part from its number; imports the simulation."""
+        from bunchtrain.simulation.pythia.leading_jets import BosonJets
+
+        return BosonJets(**self.recipe)

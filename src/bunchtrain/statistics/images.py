@@ -1,0 +1,45 @@
+"""What images tell: how signal differs from background, and what a network looks at.
+
+The difference image is the mean image of the signal less that of the background. What the network
+learned is Pearson's correlation of the intensity of each pixel with the output of the network,
+
+    r = Σ w (I − Ī)(s − s̄) / √(Σ w (I − Ī)² Σ w (s − s̄)²),
+
+over all events (arXiv:1511.05190).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bunchtrain.statistics.metrics.efficiency import Floats, ones_or
+
+
+def mean_image(images: NDArray[Any], weights: NDArray[Any] | None = None) -> Floats:
+    """Return Σ w I / Σ w, (channel, row, column), of images (events, channel, row, column)."""
+    w = ones_or(weights, len(images))
+    return np.asarray(np.tensordot(w / w.sum(), images, 1), np.float64)
+
+
+def output_correlation(
+    images: NDArray[Any], output: NDArray[Any], weights: NDArray[Any] | None = None
+) -> Floats:
+    """Return r of each pixel, (channel, row, column); 0 where an intensity is always the same.
+
+    Args:
+        images: (events, channel, row, column).
+        output: (events,), as the probability of the signal.
+        weights: (events,) or None for equal weights.
+    """
+    w = ones_or(weights, len(images))
+    w = w / w.sum()
+    output = np.asarray(output, np.float64) - w @ output
+    mean = np.tensordot(w, images, 1)
+    covariance = np.tensordot(w * output, images, 1)  # Σ w (s − s̄) = 0
+    variance = np.tensordot(w, np.square(images, dtype=np.float64), 1) - mean**2
+    scale = np.sqrt(np.maximum(variance, 0) * (w @ output**2))
+    seen = variance > 1e-12 * np.maximum(mean**2, 1e-30)
+    return np.where(seen & (scale > 0), covariance / np.where(scale > 0, scale, 1), 0.0)

@@ -1,0 +1,117 @@
+"""Discovery significance of s signal over b background events, and the cut that maximises it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bunchtrain.errors import StudyError, nearest
+from bunchtrain.statistics.metrics.efficiency import Floats
+from bunchtrain.statistics.metrics.figure import Figure
+from bunchtrain.statistics.metrics.roc import Roc
+
+
+def s_over_sqrt_b(signal: Any, background: Any) -> Floats:
+    """Return s/√b."""
+    return np.asarray(signal / np.sqrt(background), np.float64)
+
+
+def s_over_sqrt_sb(signal: Any, background: Any) -> Floats:
+    """Return s/√(s + b)."""
+    return np.asarray(signal / np.sqrt(np.add(signal, background)), np.float64)
+
+
+def asimov(signal: Any, background: Any, uncertainty: float = 0.0) -> Floats:
+    """Return the median significance √(2[(s + b) ln(1 + s/b) − s]) (arXiv:1007.1727).
+
+    With a relative uncertainty of the background, σ = `uncertainty`·b, it is
+    √(2[(s + b) ln((s + b)(b + σ²)/(b² + (s + b)σ²)) − b²/σ² ln(1 + σ²s/(b(b + σ²)))]).
+    """
+    s, b = np.asarray(signal, np.float64), np.asarray(background, np.float64)
+    if uncertainty == 0:
+        return np.sqrt(np.maximum(2 * ((s + b) * np.log1p(s / b) - s), 0))
+    variance = (uncertainty * b) ** 2
+    first = (s + b) * np.log((s + b) * (b + variance) / (b**2 + (s + b) * variance))
+    second = b**2 / variance * np.log1p(variance * s / (b * (b + variance)))
+    return np.asarray(np.sqrt(np.maximum(2 * (first - second), 0)), np.float64)
+
+
+def ams(signal: Any, background: Any, regularisation: float = 10.0) -> Floats:
+    """Return the approximate median significance of the Higgs challenge, b → b + b_reg.
+
+    √(2[(s + b + b_reg) ln(1 + s/(b + b_reg)) − s]) with b_reg = 10 events.
+    """
+    return asimov(signal, np.add(background, regularisation))
+
+
+MEASURES: dict[str, Callable[..., Floats]] = {
+    f.__name__: f for f in (s_over_sqrt_b, s_over_sqrt_sb, asimov, ams)
+}
+
+
+@dataclass(frozen=True)
+class BestCut:
+    """The cut, score ≥ `cut`, of the largest significance and what it keeps."""
+
+    significance: Figure
+    cut: float
+    signal: float
+    background: float
+    efficiency: float
+    purity: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the significance as `{value, error}`, with the cut and what it keeps."""
+        kept = {k: float(v) for k, v in vars(self).items() if k != "significance"}
+        return self.significance.as_dict() | kept
+
+
+def best_cut(
+    curve: Roc,
+    measure: str = "asimov",
+    *,
+    uncertainty: float = 0.0,
+    scale: float = 1.0,
+    least: float = 10.0,
+) -> BestCut:
+    """Return the cut of the largest significance on this sample.
+
+    Args:
+        curve: ROC of the score.
+        measure: `s_over_sqrt_b`, `s_over_sqrt_sb`, `asimov` or `ams`.
+        uncertainty: Relative uncertainty of the background, for `asimov`.
+        scale: Factor on weights that makes s and b expected event counts.
+        least: Cuts that leave fewer effective background events are not looked at, since the
+            maximum would be a fluctuation.
+
+    Raises:
+        StudyError: there is no such measure.
+    """
+    if measure not in MEASURES:
+        raise StudyError(f"there is no significance '{measure}'{nearest(measure, MEASURES)}")
+    options = {"uncertainty": uncertainty} if measure == "asimov" else {}
+
+    def value(s: Any, b: Any) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.nan_to_num(MEASURES[measure](s, b, **options), posinf=0.0)
+
+    s, b = scale * curve.signal[1:], scale * curve.background[1:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        allowed = curve.background[1:] ** 2 / curve.background_squares[1:] >= least
+    allowed[-1] = True
+    best = int(np.argmax(np.where(allowed & (b > 0), value(s, b), -1.0)))
+    spread_s = scale * np.sqrt(curve.signal_squares[best + 1])
+    spread_b = scale * np.sqrt(curve.background_squares[best + 1])
+    by_s = value(s[best] + spread_s, b[best]) - value(max(s[best] - spread_s, 0), b[best])
+    by_b = value(s[best], b[best] + spread_b) - value(s[best], max(b[best] - spread_b, 0))
+    return BestCut(
+        Figure(float(value(s[best], b[best])), float(np.hypot(by_s, by_b) / 2)),
+        float(curve.thresholds[best + 1]),
+        float(s[best]),
+        float(b[best]),
+        float(s[best] / s[-1]),
+        float(s[best] / (s[best] + b[best])),
+    )

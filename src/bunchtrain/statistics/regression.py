@@ -1,0 +1,82 @@
+"""All figures of one regressed value on the test set, under the stable names of `metrics.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bunchtrain.errors import DataError
+from bunchtrain.statistics.metrics import (
+    bias,
+    coverage,
+    gaussian_interval,
+    half_width,
+    linearity,
+    log_likelihood,
+    pull,
+    pull_mean,
+    pull_width,
+    standard_deviation,
+)
+from bunchtrain.statistics.metrics.coverage import LEVELS
+from bunchtrain.statistics.metrics.figure import Metrics
+
+#: Low and high ends of an interval, (events,) each.
+Interval = tuple[NDArray[Any], NDArray[Any]]
+
+
+def measure_regression(
+    prediction: NDArray[Any],
+    truth: NDArray[Any],
+    weights: NDArray[Any] | None = None,
+    sigma: NDArray[Any] | None = None,
+    intervals: Mapping[float, Interval] | None = None,
+) -> Metrics:
+    """Return every figure of one regressed value as `{name: {value, error}}`.
+
+    `bias`, `resolution` (σ) and `half_width` are of predicted − true in its unit; `linearity` is
+    the slope; `response` and `response_width` are of predicted/true, if all truths are positive;
+    `pull_mean`, `pull_width` and the mean `log_likelihood` of a Gaussian are given if σ is
+    predicted; `coverage_68` and `coverage_95` are those of the intervals, else of the Gaussian.
+
+    Args:
+        prediction: (events,).
+        truth: (events,) in the same unit.
+        weights: (events,) or None for equal weights.
+        sigma: (events,) predicted standard deviations, or None.
+        intervals: Share of events that it shall hold → low and high ends (events,) of an interval.
+
+    Raises:
+        DataError: shapes do not fit, a prediction is not finite, or σ is not positive.
+    """
+    if prediction.shape != truth.shape:
+        raise DataError(f"{prediction.shape} predictions do not fit {truth.shape} truths")
+    if not np.isfinite(prediction).all():
+        entry = int(np.argmin(np.isfinite(prediction)))
+        raise DataError(f"the prediction of event {entry} is not finite: the training has diverged")
+    prediction, truth = np.asarray(prediction, np.float64), np.asarray(truth, np.float64)
+    figures = {
+        "bias": bias(prediction - truth, weights),
+        "resolution": standard_deviation(prediction - truth, weights),
+        "half_width": half_width(prediction - truth, weights),
+        "linearity": linearity(prediction, truth, weights),
+    }
+    if (truth > 0).all():
+        figures["response"] = bias(prediction / truth, weights)
+        figures["response_width"] = half_width(prediction / truth, weights)
+    if sigma is not None:
+        pulls = pull(prediction, truth, sigma)
+        figures |= {
+            "pull_mean": pull_mean(pulls, weights),
+            "pull_width": pull_width(pulls, weights),
+            "log_likelihood": log_likelihood(pulls, np.asarray(sigma, np.float64), weights),
+        }
+    ends = dict(intervals or {})
+    if sigma is not None:
+        ends = {level: gaussian_interval(prediction, sigma, level) for level in LEVELS} | ends
+    for level, (low, high) in sorted(ends.items()):
+        figures[f"coverage_{100 * level:g}"] = coverage(truth, low, high, weights)
+    return {name: figure.as_dict() for name, figure in figures.items()}

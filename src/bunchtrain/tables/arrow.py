@@ -1,0 +1,67 @@
+"""Awkward arrays ↔ Arrow tables, in the types that training needs, without a copy where it can."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from bunchtrain.tables.reading.tidy import tidy
+
+
+def compact(column: ak.Array) -> ak.Array:
+    """Return a column with floats as float32, booleans as uint8 and missing numbers as NaN."""
+    return ak.transform(_compact, tidy(column))
+
+
+def _compact(layout: Any, **_: Any) -> Any:
+    if layout.is_numpy and layout.dtype.kind in "fb":
+        kind = np.float32 if layout.dtype.kind == "f" else np.uint8
+        return layout.copy(data=layout.data.astype(kind, copy=False))
+    return None
+
+
+def to_table(columns: Mapping[str, ak.Array | NDArray[Any]]) -> pa.Table:
+    """Return columns of equal length as a table of packed, never-null Arrow columns."""
+    events = ak.zip({name: ak.to_packed(column) for name, column in columns.items()}, depth_limit=1)
+    return ak.to_arrow_table(events, extensionarray=False)
+
+
+def take(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:
+    """Return these rows of a table, in this order, packed."""
+    events = to_events(table)
+    return to_table({name: events[name][rows] for name in ak.fields(events)})
+
+
+def to_events(table: pa.Table) -> ak.Array:
+    """Return a table as records, without a copy if it is in one piece."""
+    return ak.from_arrow(table)
+
+
+def in_one_piece(table: pa.Table) -> pa.Table:
+    """Return a table without chunks, in memory that is given back as soon as it is freed."""
+    return table.combine_chunks(pa.system_memory_pool())
+
+
+def write(table: pa.Table, path: Path) -> None:
+    """Write a table as one Arrow file."""
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(in_one_piece(table))
+
+
+def read(path: Path, columns: Collection[str] | None = None) -> pa.Table:
+    """Return a memory-mapped Arrow file; its pages are read when they are looked at."""
+    # Choosing fields in the reader's options would copy all of them into memory.
+    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    return table if columns is None else table.select(list(columns))
+
+
+def value_bytes(table: pa.Table) -> int:
+    """Return the bytes of the values, which do not depend on how the table is cut into pieces."""
+    _, _, buffers = ak.to_buffers(ak.to_packed(to_events(table)))
+    return sum(buffer.nbytes for name, buffer in buffers.items() if name.endswith("-data"))

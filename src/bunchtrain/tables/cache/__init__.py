@@ -1,0 +1,1 @@
+"""The training cache: events selected, weighted, split and shuffled into Arrow shards."""

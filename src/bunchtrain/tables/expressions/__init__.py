@@ -1,0 +1,1 @@
+"""Expressions on columns: grammar, functions, evaluation."""

@@ -1,0 +1,179 @@
+"""The grammar of expressions: Python's own, of which a short list of forms is let through."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator
+
+from bunchtrain.errors import ExpressionError, nearest, one_of
+from bunchtrain.tables.expressions.functions import BINARY, COMPARE, CONSTANTS, FUNCTIONS, METHODS
+from bunchtrain.tables.expressions.functions import UNARY as SIGNS
+from bunchtrain.tables.expressions.vectors import PROPERTIES
+
+_LONGEST, _DEEPEST, _LARGEST = 10_000, 150, 2**63 - 1
+_FORMS = (
+    ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Attribute,
+    ast.Constant, ast.Subscript, ast.Slice, ast.Tuple, ast.List,
+)  # fmt: skip
+
+
+def error_at(text: str, node: ast.AST | None, problem: str) -> ExpressionError:
+    """Return the error that names the expression, the place in it and what is wrong."""
+    offset = getattr(node, "col_offset", None)
+    place = "" if offset is None else f", character {offset + 1}"
+    shown = text if len(text) <= 200 else text[:200] + " …"
+    return ExpressionError(f"in the expression '{shown}'{place}: {problem}")
+
+
+def parse(text: str) -> ast.expr:
+    """Return the tree of an expression that holds nothing but the forms of the grammar.
+
+    Raises ExpressionError with the position for anything else.
+    """
+    if len(text) > _LONGEST:
+        raise error_at(text, None, f"it is longer than {_LONGEST} characters")
+    line = text.replace("\r", " ").replace("\n", " ").strip()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(line, mode="eval").body
+    except SyntaxError as problem:
+        place = problem.offset or len(line) + 1
+        raise error_at(text, None, f"{problem.msg} at character {place}") from None
+    except (ValueError, MemoryError, RecursionError):
+        raise error_at(text, None, "it cannot be parsed") from None
+    _check_depth(text, tree)
+    for node in ast.walk(tree):
+        _check(text, node)
+    return tree
+
+
+def _check_depth(text: str, tree: ast.AST) -> None:
+    level: list[ast.AST] = [tree]
+    for _ in range(_DEEPEST):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return
+    raise error_at(text, None, f"it is nested deeper than {_DEEPEST} levels")
+
+
+def _check(text: str, node: ast.AST) -> None:
+    if isinstance(node, ast.expr) and not isinstance(node, _FORMS):
+        raise error_at(text, node, f"'{ast.unparse(node)[:40]}' is not part of the grammar")
+    if isinstance(node, ast.Call):
+        _check_call(text, node)
+    elif isinstance(node, ast.Attribute) and dotted(node) is None:
+        _check_property(text, node)
+    elif isinstance(node, ast.BinOp | ast.UnaryOp):
+        _check_operator(text, node)
+    elif isinstance(node, ast.Compare):
+        _check_compare(text, node)
+    elif isinstance(node, ast.Constant):
+        _check_constant(text, node)
+    elif isinstance(node, ast.Slice) and not all(map(_is_whole, (node.lower, node.upper))):
+        raise error_at(text, None, "the limits of a slice are whole numbers, as in Jet_pt[:3]")
+    elif isinstance(node, ast.Slice) and node.step is not None:
+        raise error_at(text, None, "a slice has no step")
+
+
+def _check_call(text: str, node: ast.Call) -> None:
+    if isinstance(node.func, ast.Attribute):
+        _check_known(text, node, node.func.attr, METHODS)
+        if node.args or node.keywords:
+            raise error_at(text, node, f".{node.func.attr}() takes no arguments")
+        return
+    if not isinstance(node.func, ast.Name):
+        raise error_at(text, node, "only functions by their name can be called")
+    if node.func.id == "column":
+        if len(node.args) != 1 or node.keywords or not _is_text(node.args[0]):
+            raise error_at(text, node, "column() takes the name of a column as text")
+        return
+    _check_known(text, node, node.func.id, FUNCTIONS)
+    _check_arguments(text, node, node.func.id)
+
+
+def _check_known(text: str, node: ast.AST, name: str, known: object) -> None:
+    names = list(known)  # type: ignore[call-overload]
+    if name not in names:
+        hint = nearest(name, names) or f"; there are {one_of(names, 60)}"
+        raise error_at(text, node, f"there is no function '{name}'{hint}")
+
+
+def _check_arguments(text: str, node: ast.Call, name: str) -> None:
+    function = FUNCTIONS[name]
+    for keyword in node.keywords:
+        if keyword.arg not in function.keywords:
+            allowed = one_of(function.keywords) or "none"
+            raise error_at(
+                text, node, f"{name}() has no argument '{keyword.arg}'; by name: {allowed}"
+            )
+    if not function.least <= len(node.args) <= function.most:
+        number = str(function.least)
+        number += f" to {function.most}" if function.most > function.least else ""
+        raise error_at(text, node, f"{name}() takes {number} arguments, not {len(node.args)}")
+
+
+def _check_property(text: str, node: ast.Attribute) -> None:
+    if node.attr not in PROPERTIES and node.attr not in METHODS:
+        hint = nearest(node.attr, PROPERTIES) or f"; there are {one_of(PROPERTIES)}"
+        raise error_at(text, node, f"a four-vector has no '.{node.attr}'{hint}")
+
+
+def _check_operator(text: str, node: ast.BinOp | ast.UnaryOp) -> None:
+    if type(node.op) not in BINARY and type(node.op) not in SIGNS:
+        raise error_at(text, node, f"the operator of '{ast.unparse(node)[:40]}' is not known")
+
+
+def _check_compare(text: str, node: ast.Compare) -> None:
+    for operator, right in zip(node.ops, node.comparators, strict=True):
+        if isinstance(operator, ast.In | ast.NotIn):
+            if not isinstance(right, ast.Tuple | ast.List) or not right.elts:
+                raise error_at(text, node, "'in' needs a list of values, as in 'type in [1, 2]'")
+        elif type(operator) not in COMPARE:
+            raise error_at(text, node, "compare with ==, !=, <, <=, >, >=, in or not in")
+
+
+def _check_constant(text: str, node: ast.Constant) -> None:
+    if not isinstance(node.value, bool | int | float | str):
+        raise error_at(text, node, f"'{ast.unparse(node)[:40]}' is not a number or a text")
+    if isinstance(node.value, int) and abs(node.value) > _LARGEST:
+        raise error_at(text, node, "the whole number is larger than 64 bits hold")
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _is_whole(node: ast.AST | None) -> bool:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        node = node.operand
+    return node is None or (isinstance(node, ast.Constant) and type(node.value) is int)
+
+
+def dotted(node: ast.AST) -> str | None:
+    """Return 'a.b.c' for names joined by dots, else None."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        before = dotted(node.value)
+        return None if before is None else f"{before}.{node.attr}"
+    return None
+
+
+def column_names(node: ast.AST) -> Iterator[str]:
+    """Yield the names that stand for columns, dotted ones whole."""
+    name = dotted(node)
+    if name is not None:
+        if name not in CONSTANTS:
+            yield name
+        return
+    children = list(ast.iter_child_nodes(node))
+    if isinstance(node, ast.Call):
+        if isinstance(node.func, ast.Name) and node.func.id == "column":
+            yield str(ast.literal_eval(node.args[0]))
+            return
+        method = [node.func.value] if isinstance(node.func, ast.Attribute) else []
+        children = [*method, *node.args, *(keyword.value for keyword in node.keywords)]
+    for child in children:
+        yield from column_names(child)

@@ -1,0 +1,1 @@
+"""Published samples and how they are downloaded."""

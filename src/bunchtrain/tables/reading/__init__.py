@@ -1,0 +1,102 @@
+"""Files as tables of events: ROOT, HDF5, Parquet, CSV and NPZ behind one function."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Sequence
+from types import ModuleType
+
+from bunchtrain.errors import DataError, StudyError, nearest, one_of
+from bunchtrain.tables.reading.paths import check, open_binary
+from bunchtrain.tables.reading.table import Table
+
+_MAGIC = {"root": b"root", "hdf5": b"\x89HDF", "parquet": b"PAR1", "npz": b"PK\x03\x04"}
+_SUFFIX = {
+    **{"root": "root", "h5": "hdf5", "hdf5": "hdf5", "hdf": "hdf5", "npz": "npz"},
+    **{"parquet": "parquet", "pq": "parquet", "csv": "csv", "tsv": "csv", "txt": "csv"},
+}
+FORMATS = (*_MAGIC, "csv")
+
+
+def find_format(path: str, format: str | None = None) -> str:
+    """Return the format of a file: the one given, or by its ending, or by its first bytes.
+
+    Raises DataError if the file is not of that format.
+    """
+    check(path)
+    if format is not None and format not in FORMATS:
+        raise StudyError(f"there is no format '{format}'; there are {one_of(FORMATS)}")
+    with open_binary(path) as file:
+        begin = file.read(8)
+    ending = re.sub(r"\.(gz|bz2|xz|zst)$", "", path.lower()).rpartition(".")[2]
+    seen = next((name for name, magic in _MAGIC.items() if begin.startswith(magic)), None)
+    wanted = format or _SUFFIX.get(ending) or seen or "csv"
+    if wanted != (seen or "csv"):
+        looks = f"it looks like {seen}" if seen else "it does not begin as one"
+        raise DataError(f"'{path}' is not a {wanted} file: {looks}; it may be damaged")
+    return wanted
+
+
+def table_names(path: str, format: str | None = None) -> list[str]:
+    """Return the names of the tables in a file; formats of one table call it 'events'."""
+    found = find_format(path, format)
+    if found in ("root", "hdf5"):
+        return list(_module(found).tables(path))
+    return ["events"]
+
+
+def _module(format: str) -> ModuleType:
+    return importlib.import_module(f"bunchtrain.tables.reading.{format}")
+
+
+def open_table(
+    path: str,
+    tree: str | None = None,
+    *,
+    format: str | None = None,
+    names: Sequence[str] | None = None,
+    header: bool | None = None,
+    sampled: bool = False,
+) -> Table:
+    """Return the table of events of a file, local or remote.
+
+    `tree` chooses among several; `names` and `header` are for CSV; `sampled` lets CSV types be
+    those of the first block. Raises DataError, in one sentence, for a missing or damaged file, a
+    tree that is not there, or a choice that is needed.
+    """
+    found = find_format(path, format)
+    if found == "csv":
+        from bunchtrain.tables.reading.csv import CsvTable
+
+        return CsvTable(path, "events", names, header, sampled)
+    if found == "parquet":
+        from bunchtrain.tables.reading.parquet import ParquetTable
+
+        return ParquetTable(path, "events")
+    if found == "npz":
+        from bunchtrain.tables.reading.npz import NpzTable
+
+        return NpzTable(path, "events")
+    return _open_tree(path, found, tree)
+
+
+def _open_tree(path: str, format: str, tree: str | None) -> Table:
+    if format == "root":
+        from bunchtrain.tables.reading import root
+
+        return root.RootTable(path, _choose(path, root.tables(path), tree))
+    from bunchtrain.tables.reading import hdf5
+
+    return hdf5.open_table(path, hdf5.choose(path, tree) or _choose(path, hdf5.tables(path), tree))
+
+
+def _choose(path: str, known: list[str], tree: str | None) -> str:
+    if not known:
+        raise DataError(f"{path} holds no table of events")
+    if tree is None and len(known) > 1:
+        raise DataError(f"{path} holds several trees ({one_of(known)}); name one with 'tree'")
+    if tree is not None and tree.strip("/") not in [name.strip("/") for name in known]:
+        hint = nearest(tree, known) or f"; there are {one_of(known)}"
+        raise DataError(f"{path} has no tree '{tree}'{hint}")
+    return known[0] if tree is None else tree

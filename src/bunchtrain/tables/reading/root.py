@@ -1,0 +1,90 @@
+"""ROOT files through uproot: the branches of a TTree, the fields of an RNTuple."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import awkward as ak
+import uproot
+
+from bunchtrain.tables.reading.paths import openable
+from bunchtrain.tables.reading.table import Table, reading
+
+
+def tables(path: str) -> list[str]:
+    """Return the names of the TTrees and RNTuples of a file."""
+    with reading(path), _open(path) as file:
+        kinds = file.classnames(cycle=False)
+        return [name for name, what in kinds.items() if what in ("TTree", "ROOT::RNTuple")]
+
+
+def _open(path: str) -> Any:
+    # Chunks are read once: a cache of arrays would only hold memory.
+    return uproot.open(openable(path), array_cache=None)
+
+
+class RootTable(Table):
+    """A TTree, whose columns are its leaf branches, or an RNTuple."""
+
+    def __init__(self, path: str, name: str) -> None:
+        with reading(path):
+            tree = _open(path)[name]
+            super().__init__(path, name, int(tree.num_entries))
+            self._tree, self._branches = tree, dict[str, Any]()
+            if isinstance(tree, uproot.TTree):
+                self._declare_branches(tree)
+            else:
+                self._declare_fields(tree)
+
+    def _declare_branches(self, tree: Any) -> None:
+        leaves = [branch for branch in tree.itervalues(recursive=True) if not branch.branches]
+        times = Counter(branch.name for branch in leaves)
+        for branch in leaves:
+            column = branch.name.partition("[")[0]
+            if times[branch.name] > 1:
+                self.unreadable[column] = "several branches have this name"
+                continue
+            try:
+                empty = branch.interpretation.awkward_form(branch.file).length_zero_array()
+            except Exception as problem:
+                self.unreadable[column] = str(problem).strip().partition("\n")[0][:120]
+                continue
+            self._branches[column] = branch
+            self.declare(column, ak.Array(empty))
+
+    def _declare_fields(self, tree: Any) -> None:
+        form = tree.to_akform()
+        form = form[0] if isinstance(form, tuple) else form
+        for name, content in zip(form.fields, form.contents, strict=True):
+            self.declare(name, ak.Array(content.length_zero_array()))
+
+    def _read(
+        self, fields: list[str], rows: int, start: int, stop: int | None
+    ) -> Iterator[Mapping[str, ak.Array]]:
+        stop = (self.entries or 0) if stop is None else stop
+        if start == stop:
+            return
+        if self._branches and stop - start <= rows:
+            yield {field: self._one(field, start, stop) for field in fields}
+            return
+        names = {field: self._name(field) for field in fields}
+        for chunk in self._tree.iterate(
+            **self._only(fields), step_size=rows, entry_start=start, entry_stop=stop, library="ak"
+        ):
+            yield {field: chunk[name] for field, name in names.items()}
+
+    def _one(self, field: str, start: int, stop: int) -> ak.Array:
+        """Return one block of a branch without uproot's search by name, slow in a wide tree."""
+        branch = self._branches[field]
+        return branch.array(entry_start=start, entry_stop=stop, library="ak")
+
+    def _name(self, field: str) -> str:
+        return str(self._branches[field].name) if self._branches else field
+
+    def _only(self, fields: list[str]) -> dict[str, Any]:
+        if not self._branches:
+            return {"filter_name": lambda name: name.partition(".")[0] in fields}
+        wanted = {id(self._branches[field]) for field in fields}
+        return {"filter_branch": lambda branch: id(branch) in wanted}

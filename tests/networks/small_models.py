@@ -1,0 +1,90 @@
+"""Every network at a small size, and made-up events for it."""
+
+import torch
+from lorentz import momenta
+
+from bunchtrain import parts
+from bunchtrain.methods.supervised import needs
+
+PER_POINT = {"features", "coordinates", "momenta", "children", "levels"}
+SIZES = {"table": 4, "image": (1, 32, 32), "features": 4, "coordinates": 2, "momenta": 4}
+FEW = {"bits": 5, "input_bits": 6}
+SHORT = {"particles": 6, "widths": (5,)}
+
+#: Name → options that make it small; what is after a blank says which of several it is.
+OPTIONS = {
+    "dense_network": {"widths": (8,)},
+    "image_cnn": {"filters": ((3,),), "widths": (4,)},
+    "resnext": {"units": (1, 1), "groups": 4, "shrink": 16},
+    "capsule_network": {"filters": 4, "kernel": 5, "kinds": 2, "primary": 3, "dimension": 4},
+    "energy_flow_network": {"phi": (8,), "f": (8,)},
+    "particle_flow_network": {"phi": (8,), "f": (8,)},
+    "particle_net": {"k": 3, "channels": ((5, 5), (6,)), "dense": 4},
+    "particle_net_light": {"k": 3, "channels": ((5, 5), (6,)), "dense": 4},
+    "particle_transformer": {
+        **{"embed": (8, 8), "pair_embed": (6,), "heads": 2},
+        **{"blocks": 1, "class_blocks": 1},
+    },
+    "interaction_network": {},
+    "gar_net": {"points": 8, "aggregators": (2, 3), "propagate": (4, 2), "filters": (3, 5)},
+    "lorentz_net": {"width": 8, "blocks": 2},
+    "lorentz_net with beams": {"width": 8, "blocks": 2, "beams": True},
+    "pelican": {"width": 6, "messages": 5, "blocks": 1},
+    "l_gatr": {"multivectors": 4, "scalars": 4, "blocks": 1, "heads": 2},
+    "p_cnn": {"first": 4, "stages": ((6,), (6,), (8,)), "dense": 5},
+    "lola": {"combinations": 3, **SHORT},
+    "lbn": {"combinations": 3, **SHORT},
+    "recurrent_network": {"hidden": 6, "widths": (5,)},
+    "recurrent_network of GRUs both ways": {
+        **{"cell": "gru", "layers": 2, "bidirectional": True},
+        **{"hidden": 6, "widths": (5,)},
+    },
+    "boost_lstm": {"frames": 2, "hidden": 6, **SHORT},
+    "quantised_dense_network": {"widths": (4,), **FEW},
+    "quantised_image_cnn": {"filters": ((2,),), "widths": (4,), **FEW},
+    "quantised_particle_flow_network": {"particles": 6, "phi": (4,), "f": (4,), **FEW},
+    "quantised_interaction_network": {
+        **{"particles": 6, "relation": (4,), "objects": (4,), "classifier": (4,)},
+        **FEW,
+    },
+    "quantised_gar_net": {
+        **{"particles": 6, "aggregators": 2, "propagate": 2, "filters": 2, "widths": (4,)},
+        **FEW,
+    },
+}
+
+
+def small(name):
+    """Return the network `name` in evaluation, with seeded weights."""
+    torch.manual_seed(1)
+    part = parts.find("model", name.split()[0])
+    model = part(*(SIZES[size] for size in parts.given(part) if size in SIZES), 2, **OPTIONS[name])
+    if hasattr(model, "calibrate"):
+        model.calibrate(lambda: model(**inputs(model, [4, 6, 3])))
+    return model.eval()
+
+
+def inputs(model, lengths):
+    """Return the tensors that a model needs, of events of so many points."""
+    points = momenta(lengths, seed=len(lengths)).float()
+    random = torch.Generator().manual_seed(len(lengths))
+    given = {
+        "momenta": points,
+        "features": points / 40,
+        "coordinates": points[:, 1:3] / points[:, :1],
+        "lengths": torch.tensor(lengths),
+        "table": torch.randn(len(lengths), 4, generator=random),
+        "image": torch.rand(len(lengths), 1, 32, 32, generator=random),
+    }
+    return {name: given[name] for name in needs(model)}
+
+
+def single(given, lengths):
+    """Return the tensors of each event by itself."""
+    split = {
+        name: tensor.split(lengths) if name in PER_POINT else tensor.split(1)
+        for name, tensor in given.items()
+    }
+    return [
+        {name: tensors[event] for name, tensors in split.items()} for event in range(len(lengths))
+    ]

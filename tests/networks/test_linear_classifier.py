@@ -1,0 +1,100 @@
+"""The linear classifier against scikit-learn's, and its refusals."""
+
+import numpy as np
+import pytest
+import torch
+from exported import check_onnx
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from bunchtrain.batch import Batch
+from bunchtrain.errors import DataError, RunError, StudyError
+from bunchtrain.heads._loss import TargetShape
+from bunchtrain.heads.binary_cross_entropy import BinaryCrossEntropy
+from bunchtrain.heads.cross_entropy import CrossEntropy
+from bunchtrain.heads.focal import Focal
+from bunchtrain.methods.supervised import Network
+from bunchtrain.networks.fitted.linear_classifier import LinearClassifier
+
+TOP = TargetShape("label", classes=("qcd", "top"))
+FLAVOUR = TargetShape("label", classes=("light", "c", "b"))
+
+
+def gaussians(classes, events=900, weight=None, seed=0):
+    """Return Gaussian classes with one common covariance, the last feature a sum of two others."""
+    random = np.random.default_rng(seed)
+    target = random.integers(0, classes, events)
+    x = random.normal(size=(events, 3)) @ random.normal(size=(3, 3)) + target[:, None] * [1, 0, 0.5]
+    x = np.column_stack([x, 1e-3 * (x[:, 0] + x[:, 1])]).astype(np.float32)
+    weight = torch.ones(events) if weight is None else weight
+    return Batch({"table": torch.from_numpy(x)}, {"label": torch.from_numpy(target)}, weight)
+
+
+def fitted(batches, objective, **options):
+    model = LinearClassifier(4, objective.outputs, **options)
+    history = model.fit(batches, batches, objective, seed=1, threads=1)
+    return model, history
+
+
+@pytest.mark.parametrize("target", [TOP, FLAVOUR])
+def test_fisher_is_scikit_learn_s_discriminant(target):
+    batch = gaussians(len(target.classes))
+    parts = [batch.take(rows) for rows in torch.arange(len(batch)).split(250)]
+    model, _ = fitted(parts, CrossEntropy(target))
+    x, y = batch.inputs["table"], batch.targets["label"]
+    expected = LinearDiscriminantAnalysis().fit(x.double().numpy(), y.numpy())
+    probability = expected.predict_proba(x.double().numpy())
+    np.testing.assert_allclose(model(x).detach().softmax(1), probability, atol=2e-3)
+
+
+@pytest.mark.parametrize("method", ["fisher", "logistic"])
+def test_one_logit_is_the_difference_of_two_outputs(method):
+    batch = gaussians(2)
+    two, _ = fitted([batch], CrossEntropy(TOP), method=method)
+    one, history = fitted([batch], BinaryCrossEntropy(TOP), method=method)
+    margins = two(batch.inputs["table"]).detach()
+    expected = margins[:, 1:] - margins[:, :1]
+    torch.testing.assert_close(one(batch.inputs["table"]).detach(), expected, rtol=1e-4, atol=1e-4)
+    loss = CrossEntropy(TOP)({"label": margins}, batch).mean()
+    assert history[0]["training_loss"] == pytest.approx(float(loss), rel=1e-4)
+    assert history[0]["training_loss"] == history[0]["validation_loss"]
+
+
+@pytest.mark.parametrize("method", ["fisher", "logistic"])
+def test_weights_count_as_so_many_events(method):
+    twice = torch.arange(900) % 3
+    weighted, _ = fitted([gaussians(3, weight=twice.float())], CrossEntropy(FLAVOUR), method=method)
+    rows = torch.arange(900).repeat_interleave(twice)
+    repeated, _ = fitted([gaussians(3).take(rows)], CrossEntropy(FLAVOUR), method=method)
+    x = gaussians(3, seed=1).inputs["table"]
+    torch.testing.assert_close(weighted(x).softmax(1), repeated(x).softmax(1), rtol=2e-3, atol=2e-3)
+
+
+def test_it_stands_in_a_network_and_its_state_is_all():
+    model, _ = fitted([gaussians(2)], CrossEntropy(TOP))
+    again = LinearClassifier(4, 2)
+    again.load_state_dict(model.state_dict())
+    x = gaussians(2, seed=1).inputs["table"]
+    assert Network(torch.nn.Identity(), again, {"label": 2}).is_fitted
+    assert torch.equal(again(x), model(x))
+
+
+def test_refusals_are_one_sentence():
+    with pytest.raises(RunError, match="model 'linear_classifier' is not fitted yet; fit it"):
+        LinearClassifier(4, 2)(torch.zeros(1, 4))
+    with pytest.raises(StudyError, match="'linear_classifier' cannot fit objective 'focal'"):
+        fitted([gaussians(2)], Focal(TOP))
+    with pytest.raises(DataError, match="no event of class 'b'"):
+        fitted([gaussians(2)], CrossEntropy(FLAVOUR))
+    with pytest.raises(DataError, match="the training set has no events"):
+        fitted([], CrossEntropy(TOP))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_onnx_gives_the_same_numbers(tmp_path):
+    model, _ = fitted([gaussians(2)], CrossEntropy(TOP))
+
+    def inputs(_, lengths):
+        return {"table": torch.randn(len(lengths), 4)}
+
+    check_onnx(model.eval(), inputs, tmp_path / "model.onnx", tolerance=1e-5)

@@ -1,0 +1,78 @@
+import pytest
+import torch
+from torch.nn.utils.rnn import pack_sequence
+
+from bunchtrain.networks.layers.recurrence import last_states, packed_sequence
+from bunchtrain.networks.recurrent_network import RecurrentNetwork
+
+SHAPES = [
+    {"cell": "lstm"},
+    {"cell": "gru"},
+    {"cell": "gru", "layers": 2, "bidirectional": True},
+    {"cell": "lstm", "bidirectional": True},
+]
+LENGTHS = torch.tensor([3, 0, 5, 1, 5, 0, 2])
+
+
+def jets(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(int(LENGTHS.sum()), 4, generator=generator)
+
+
+def test_packing_is_torch_s():
+    features = jets()
+    events = [e for e in features.split(LENGTHS.tolist()) if len(e)]
+    reference = pack_sequence(events, enforce_sorted=False)
+    ours = packed_sequence(features, LENGTHS)
+    assert torch.equal(ours.batch_sizes, reference.batch_sizes)
+    model = torch.nn.GRU(4, 3)
+    at_end = model(reference)[1]
+    order = LENGTHS.argsort(descending=True, stable=True)
+    rows = torch.cumsum(LENGTHS > 0, 0)[order[: len(events)]] - 1
+    torch.testing.assert_close(model(ours)[1], at_end[:, rows])
+
+
+@pytest.mark.parametrize("options", SHAPES)
+def test_the_state_is_that_of_each_event_alone(options):
+    model = RecurrentNetwork(4, 2, hidden=6, widths=(5,), **options)
+    features = jets()
+    together = model(features, LENGTHS)
+    for row, event in enumerate(features.split(LENGTHS.tolist())):
+        alone = model(event, LENGTHS[row : row + 1])
+        torch.testing.assert_close(together[row : row + 1], alone)
+
+
+def test_the_state_is_that_of_torch_s_cell_step_by_step():
+    model = RecurrentNetwork(4, 2, cell="gru", hidden=6)
+    cell = torch.nn.GRUCell(4, 6)
+    for name, value in cell.named_parameters():
+        value.data = getattr(model.cells, f"{name}_l0").data
+    features, state = jets()[3:8], torch.zeros(1, 6)
+    for point in features:
+        state = cell(point[None], state)
+    torch.testing.assert_close(last_states(model.cells, features, torch.tensor([5])), state)
+
+
+@pytest.mark.parametrize("options", SHAPES)
+def test_events_without_points_survive(options):
+    model = RecurrentNetwork(4, 2, hidden=6, **options)
+    empty = model(torch.zeros(0, 4), torch.zeros(3, dtype=torch.int64))
+    assert empty.shape == (3, 2)
+    torch.testing.assert_close(model(jets(), LENGTHS)[[1, 5]], empty[:2])
+    model(jets(), LENGTHS).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_the_order_of_particles_counts():
+    model = RecurrentNetwork(4, 2, hidden=6)
+    features = jets()[:5]
+    length = torch.tensor([5])
+    assert not torch.allclose(model(features, length), model(features.flip(0), length))
+
+
+def test_defaults_are_the_paper_s():
+    """An LSTM of 128 and a dense layer of 64, arXiv:1711.09059."""
+    model = RecurrentNetwork(7, 2)
+    assert isinstance(model.cells, torch.nn.LSTM)
+    assert model.cells.hidden_size == 128
+    assert model.dense[0].out_features == 64

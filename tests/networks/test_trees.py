@@ -1,0 +1,308 @@
+"""Trees are models as networks are: same shapes, same states, and refusals in one sentence."""
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from bunchtrain import parts
+from bunchtrain.batch import Batch
+from bunchtrain.errors import DataError, RunError, StudyError
+from bunchtrain.heads._loss import TargetShape
+from bunchtrain.heads.binary_cross_entropy import BinaryCrossEntropy
+from bunchtrain.heads.cross_entropy import CrossEntropy
+from bunchtrain.heads.focal import Focal
+from bunchtrain.heads.mean_absolute_error import MeanAbsoluteError
+from bunchtrain.heads.mean_squared_error import MeanSquaredError
+from bunchtrain.heads.quantile import Quantile
+from bunchtrain.methods.supervised import Network, needs
+from bunchtrain.methods.weighted_sum import total_loss
+from bunchtrain.networks.fitted.boosted_trees import BoostedTrees
+from bunchtrain.networks.fitted.histogram_trees import HistogramTrees
+from bunchtrain.networks.fitted.random_forest import RandomForest
+from bunchtrain.networks.layers.decision_trees import DecisionTrees, Tree, round_down
+
+LABEL = TargetShape("label", classes=("qcd", "top"))
+FLAVOUR = TargetShape("label", classes=("light", "c", "b"))
+MASS = TargetShape("mass", values=("mass",))
+PAIR = TargetShape("mass", values=("mass", "pt"))
+
+KINDS = [BoostedTrees, HistogramTrees, RandomForest]
+BOOSTED = KINDS[:2]
+FEATURES = 4
+
+
+class Batches:
+    """Batches that can be iterated over repeatedly, as the cache gives them."""
+
+    def __init__(self, target, events=600, seed=0, size=128, missing=True):
+        x = torch.randn(events, FEATURES, generator=torch.Generator().manual_seed(seed))
+        signal = x[:, 0] - x[:, 1] ** 2
+        self.weight = 0.5 + x[:, 3].sigmoid()
+        if target.classes:
+            edges = signal.new_tensor([-1.0, 0.3][3 - len(target.classes) :])
+            self.target = torch.bucketize(signal, edges)
+        else:
+            self.target = torch.stack([signal, x[:, 0]], 1)[:, : len(target.values)] + 3
+        if missing:
+            x[::5, 2] = torch.nan
+            x[::7, 1] = torch.nan
+        self.name, self.x, self.size = target.name, x, size
+
+    def __iter__(self) -> Iterator[Batch]:
+        for rows in torch.arange(len(self.x)).split(self.size):
+            yield Batch({"table": self.x[rows]}, {self.name: self.target[rows]}, self.weight[rows])
+
+    def whole(self) -> Batch:
+        return Batch({"table": self.x}, {self.name: self.target}, self.weight)
+
+
+def fitted(kind, objective, trees=12, seed=1, **options):
+    model = kind(FEATURES, objective.outputs, trees=trees, **options)
+    training, validation = Batches(objective.target), Batches(objective.target, 300, seed=1)
+    history = model.fit(training, validation, objective, seed=seed, threads=1)
+    return model, history
+
+
+def loss_of(model, objective, batch):
+    outputs = {objective.target.name: model(batch.inputs["table"])}
+    return float(total_loss([(objective, 1.0)], outputs, batch)[0])
+
+
+CASES = [
+    (kind, objective)
+    for kind in KINDS
+    for objective in [
+        CrossEntropy(LABEL),
+        CrossEntropy(FLAVOUR),
+        BinaryCrossEntropy(LABEL),
+        MeanSquaredError(MASS),
+    ]
+]
+CASES += [(kind, MeanAbsoluteError(MASS)) for kind in BOOSTED]
+CASES += [(kind, Quantile(MASS, levels=(0.9,))) for kind in BOOSTED]
+CASES += [(BoostedTrees, Quantile(MASS)), (BoostedTrees, MeanSquaredError(PAIR))]
+CASES += [(BoostedTrees, MeanAbsoluteError(PAIR)), (RandomForest, MeanSquaredError(PAIR))]
+
+
+def label(value):
+    return value.__name__ if isinstance(value, type) else f"{value._get_name()}-{value.outputs}"
+
+
+@pytest.mark.parametrize(("kind", "objective"), CASES, ids=label)
+def test_the_written_losses_are_those_of_the_objective(kind, objective):
+    """The trees of the library, as arrays, and its loss are what the objective says they are."""
+    model, history = (
+        fitted(kind, objective, trees=10, patience=None)
+        if kind in BOOSTED
+        else (fitted(kind, objective, trees=10))
+    )
+    training, validation = Batches(objective.target), Batches(objective.target, 300, seed=1)
+    assert model(training.x).shape == (600, objective.outputs)
+    last = history[-1]
+    assert loss_of(model, objective, training.whole()) == pytest.approx(
+        last["training_loss"], rel=1e-4
+    )
+    measured = loss_of(model, objective, validation.whole())
+    assert measured == pytest.approx(last["validation_loss"], rel=1e-4)
+    constant = type(model)(FEATURES, objective.outputs)
+    constant.trees.plant([LEAF(objective.outputs)], np.zeros(objective.outputs))
+    assert measured < loss_of(constant, objective, validation.whole())
+
+
+def LEAF(outputs):  # noqa: N802
+    none = np.array([-1])
+    return Tree(
+        none, none, np.array([0]), np.array([0.0]), np.array([False]), np.ones((1, outputs))
+    )
+
+
+@pytest.mark.parametrize(("kind", "objective"), CASES, ids=label)
+def test_a_saved_state_gives_the_same_outputs(kind, objective):
+    model, _ = fitted(kind, objective, trees=5)
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    file.seek(0)
+    again = kind(FEATURES, objective.outputs)
+    again.load_state_dict(torch.load(file, weights_only=True))
+    x = Batches(objective.target).x
+    assert torch.equal(again(x), model(x))
+    assert torch.equal(again.feature_importance(), model.feature_importance())
+
+
+@pytest.mark.parametrize("objective", [CrossEntropy(LABEL), CrossEntropy(FLAVOUR), Quantile(MASS)])
+def test_the_arrays_of_a_booster_give_what_xgboost_gives(objective):
+    model, _ = fitted(BoostedTrees, objective)
+    x = Batches(objective.target).x
+    cut = x[:, :1].new_tensor([t for t in model.trees.threshold[:20] if t != 0])[:, None]
+    x = torch.cat([x, cut.expand(-1, FEATURES), torch.nextafter(cut, cut + 1).expand(-1, FEATURES)])
+    torch.testing.assert_close(model.trees(x), model(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_trees_stand_in_a_network_as_any_model(kind):
+    model, _ = fitted(kind, CrossEntropy(LABEL))
+    network = Network(torch.nn.Identity(), model, {"label": 2})
+    assert needs(kind) == ("table",)
+    assert parts.given(kind) == ("table", "outputs")
+    assert network.is_fitted
+    x = Batches(LABEL).x
+    assert torch.equal(network({"table": x, "weight": x})["label"], model(x))
+    assert model(x[:0]).shape == (0, 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_outputs_do_not_depend_on_the_other_events(kind):
+    model, _ = fitted(kind, CrossEntropy(FLAVOUR))
+    x = Batches(FLAVOUR).x
+    assert torch.equal(model(x)[5:9], model(x[5:9]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_trees(kind):
+    options = {"feature_fraction": 0.5}
+    one, two, other = (
+        fitted(kind, CrossEntropy(LABEL), seed=seed, **options)[0] for seed in [3, 3, 4]
+    )
+    x = Batches(LABEL).x
+    assert torch.equal(one(x), two(x))
+    assert not torch.equal(one(x), other(x))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_count_as_so_many_events(kind):
+    """An event of weight 0 is not seen at all."""
+
+    class Half(Batches):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            self.weight = torch.ones(len(self.x))
+            self.target[300:] = 1 - self.target[300:]
+            self.weight[300:] = 0
+
+    objective = CrossEntropy(LABEL)
+    model = kind(FEATURES, 2, trees=30)
+    model.fit(Half(LABEL), Batches(LABEL, 300, 1), objective, seed=1, threads=1)
+    right = Batches(LABEL, 1000, seed=2)
+    assert (model(right.x).argmax(1) == right.target).float().mean() > 0.75
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_class_weights_move_the_decision(kind):
+    plain, _ = fitted(kind, CrossEntropy(LABEL), trees=5)
+    heavy, _ = fitted(kind, CrossEntropy(LABEL, class_weights={"top": 10.0}), trees=5)
+    x = Batches(LABEL, seed=2).x
+    assert heavy(x).softmax(1)[:, 1].mean() > plain(x).softmax(1)[:, 1].mean() + 0.05
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_importance_is_shared_among_the_features_that_matter(kind):
+    model, _ = fitted(kind, CrossEntropy(LABEL), trees=40)
+    share = model.feature_importance()
+    assert share.sum() == pytest.approx(1, abs=1e-5)
+    assert share[:2].sum() > 0.6
+
+
+@pytest.mark.parametrize("kind", BOOSTED)
+def test_early_stopping_keeps_the_best_round(kind):
+    objective = CrossEntropy(LABEL)
+    model = kind(FEATURES, 2, trees=400, learning_rate=0.5, patience=5)
+    history = model.fit(Batches(LABEL), Batches(LABEL, 300, 1), objective, seed=1, threads=1)
+    losses = [row["validation_loss"] for row in history]
+    assert len(losses) < 100
+    best = losses.index(min(losses))
+    assert len(losses) == best + 1 + 5
+    assert len(model.trees.roots) == best + 1
+    whole = Batches(LABEL, 300, 1).whole()
+    assert loss_of(model, objective, whole) == pytest.approx(min(losses), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_progress_is_told(kind):
+    told = []
+    model = kind(FEATURES, 2, trees=35)
+    history = model.fit(
+        Batches(LABEL), [], CrossEntropy(LABEL), seed=1, threads=1,
+        progress=lambda *call: told.append(call),
+    )  # fmt: skip
+    assert told[-1] == (35, 35, history[-1])
+    assert [call[0] for call in told] == sorted({call[0] for call in told})
+    assert set(history[-1]) == {"training_loss"}
+
+
+def test_boosted_trees_do_not_depend_on_the_size_of_the_batches():
+    models = []
+    for size in [50, 600]:
+        model = BoostedTrees(FEATURES, 2, trees=10)
+        model.fit(Batches(LABEL, size=size), [], CrossEntropy(LABEL), seed=1, threads=1)
+        models.append(model)
+    x = Batches(LABEL).x
+    torch.testing.assert_close(models[0](x), models[1](x))
+
+
+def test_thresholds_are_rounded_down():
+    exact = np.random.default_rng(1).normal(size=1000)
+    rounded = round_down(exact)
+    assert (rounded.astype(float) <= exact).all()
+    assert (np.nextafter(rounded, np.float32(np.inf)).astype(float) > exact).all()
+    assert round_down(np.array([np.inf, 0.5])).tolist() == [np.inf, 0.5]
+
+
+def test_a_tree_by_hand():
+    """x_1 ≤ 2 → 10, x_1 > 2 → (x_0 ≤ 0 → 20, else 30); missing x_1 goes right, missing x_0 left."""
+    tree = Tree(
+        left=np.array([1, -1, 3, -1, -1]),
+        right=np.array([2, -1, 4, -1, -1]),
+        feature=np.array([1, -2, 0, -2, -2]),
+        threshold=np.array([2.0, -2, 0, -2, -2]),
+        missing_left=np.array([False, False, True, False, False]),
+        value=np.array([[0.0], [10], [0], [20], [30]]),
+    )
+    trees = DecisionTrees(1)
+    trees.plant([tree, LEAF(1)], np.array([0.5]))
+    nan = torch.nan
+    table = torch.tensor([[9.0, 2], [-1, 3], [0, nan], [0.1, nan], [nan, nan], [nan, -1]])
+    assert trees.depth == 2
+    assert (trees(table)[:, 0] - 1.5).tolist() == [10, 20, 20, 30, 20, 10]
+
+
+def message(error, kind, objective, batches=None, outputs=None, **options):
+    model = kind(FEATURES, outputs or objective.outputs, **options)
+    training = Batches(objective.target) if batches is None else batches
+    with pytest.raises(error) as caught:
+        model.fit(training, [], objective, seed=1, threads=1)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_refusals_are_one_sentence(kind):
+    name = {BoostedTrees: "boosted_trees", HistogramTrees: "histogram_trees"}.get(
+        kind, "random_forest"
+    )
+    text = message(StudyError, kind, Focal(LABEL))
+    assert text.startswith(f"model '{name}' cannot fit objective 'focal'; it fits binary_cross")
+    text = message(StudyError, kind, CrossEntropy(LABEL, label_smoothing=0.1))
+    assert text.endswith("with 'label_smoothing'; set it to 0")
+    text = message(StudyError, kind, CrossEntropy(LABEL), outputs=3)
+    assert f"'{name}' fits one target only, and its 3 outputs are not the 2" in text
+    text = message(DataError, kind, CrossEntropy(LABEL), batches=[])
+    assert text.startswith("the training set has no events")
+    with pytest.raises(RunError, match="are not grown yet; fit them"):
+        kind(FEATURES, 2)(torch.zeros(1, FEATURES))
+
+    negative = Batches(LABEL)
+    negative.weight[7] = -1
+    text = message(StudyError, kind, CrossEntropy(LABEL), batches=negative)
+    assert "set 'weights.negative' to 'absolute' or 'drop'" in text
+    one_class = Batches(LABEL)
+    one_class.target[:] = 0
+    text = message(DataError, kind, CrossEntropy(LABEL), batches=one_class)
+    assert text.startswith("the training set has no event of class 'top' of target 'label'")
+
+
+def test_several_numbers_that_trees_cannot_give_are_refused():
+    assert "quantiles of one value" in message(StudyError, BoostedTrees, Quantile(PAIR))
+    assert "use 'boosted_trees'" in message(StudyError, HistogramTrees, MeanSquaredError(PAIR))
+    assert "cannot fit objective 'quantile'" in message(StudyError, RandomForest, Quantile(MASS))

@@ -1,0 +1,35 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bunchtrain.statistics.metrics import Figure
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (1298.3, 46.2, "1298 ± 46"),
+        (0.98123, 0.00041, "0.9812 ± 0.0004"),
+        (0.98123, 0.00012, "0.98123 ± 0.00012"),
+        (12984, 463.0, "12980 ± 460"),
+        (-0.51, 0.3, "-0.51 ± 0.30"),
+        (0.7614, np.nan, "0.7614"),
+        (np.nan, 0.1, "–"),
+    ],
+)
+def test_a_figure_shows_the_digits_that_its_error_allows(value, error, text):
+    assert str(Figure(value, error)) == text
+
+
+def test_a_limit_says_so():
+    assert str(Figure(3338.2, limit=True)) == "> 3300"
+
+
+@given(st.floats(allow_infinity=False), st.floats(min_value=0, allow_infinity=False), st.booleans())
+def test_a_figure_survives_json(value, error, limit):
+    figure = Figure(value, error, limit)
+    back = Figure.from_dict(json.loads(json.dumps(figure.as_dict(), allow_nan=False)))
+    np.testing.assert_equal(vars(back), vars(figure))

@@ -1,0 +1,40 @@
+from dataclasses import replace
+
+import pytest
+
+from bunchtrain.plots.resource_front import Resources, beaten_by, plot_resource_front
+from bunchtrain.statistics.metrics import Figure
+
+POINTS = [
+    Resources("fixed", "fixed", Figure(0.70, 0.01), lut=9000, cycles=4, bit_operations=2e4),
+    Resources("learned_1", "learned", Figure(0.71, 0.01), lut=3000, cycles=3, bit_operations=5e3),
+    Resources("learned_2", "learned", Figure(0.66, 0.01), lut=900, cycles=2, bit_operations=2e3),
+    Resources("trees", "trees", Figure(0.66, 0.01), lut=900, cycles=2),
+    Resources("fixed", "fixed", Figure(0.75), lut=500, cycles=11, source="arXiv:2006.10159"),
+]
+
+
+@pytest.mark.parametrize(("number", "found"), [(0, ["learned_1"]), (1, []), (2, []), (3, [])])
+def test_a_circuit_is_beaten_by_ours_that_are_no_worse_in_both_and_better_in_one(number, found):
+    assert beaten_by(POINTS[number], POINTS) == found
+
+
+def test_each_cost_has_a_panel_and_a_method_a_line():
+    figure = plot_resource_front(POINTS)
+    assert [axes.get_xlabel() for axes in figure.axes] == [
+        "Look-up tables", "Effective bit operations", "Latency [clock cycles]",
+    ]  # fmt: skip
+    assert [len(axes.containers) for axes in figure.axes] == [4, 2, 4]
+    assert len(figure.legends[0].get_texts()) == 4
+
+
+def test_a_cost_that_is_not_known_has_no_panel():
+    assert len(plot_resource_front(POINTS[2:]).axes) == 2
+
+
+def test_where_not_all_circuits_were_synthesised_estimates_are_compared():
+    estimated = [replace(p, lut=p.lut if p.source else None, estimate=p.lut) for p in POINTS]
+    assert beaten_by(estimated[0], estimated) == ["learned_1"]
+    figure = plot_resource_front(estimated)
+    assert figure.axes[0].get_xlabel() == "Look-up tables, estimated"
+    assert len(figure.axes[0].containers) == 4

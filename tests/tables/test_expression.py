@@ -1,0 +1,248 @@
+import contextlib
+
+import awkward as ak
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bunchtrain.errors import DataError, ExpressionError
+from bunchtrain.tables.expressions.expression import (
+    Expression,
+    as_mask,
+    as_numbers,
+    define,
+    evaluate,
+    needed_definitions,
+    required_columns,
+)
+
+EVENTS = ak.zip(
+    {
+        "MET": np.float32([10, 20, 30]),
+        "n": np.uint8([1, 0, 200]),
+        "kind": ak.Array(["top", "qcd", "top"]),
+        "Aux.pt": np.array([1.0, 2.0, 3.0]),
+        "odd name": np.array([1, 2, 3]),
+        "Jet_pt": ak.Array([[50.0, 40.0, 30.0], [], [20.0]]),
+        "Jet_eta": ak.Array([[0.1, -2.5, 1.0], [], [3.0]]),
+        "Jet_phi": ak.Array([[0.0, 1.0, 2.0], [], [3.0]]),
+        "Jet_tag": ak.Array([[0.1, 0.9, 0.3], [], [0.5]]),
+        "Muon_jet": ak.Array([[0, -1], [0], [0]]),
+    },
+    depth_limit=1,
+)
+NAN = float("nan")
+
+
+def same(found, wanted):
+    return str(ak.to_list(found)) == str(wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("MET", [10.0, 20.0, 30.0]),
+        ("1", [1, 1, 1]),
+        ("n - 4", [-3, -4, 196]),
+        ("n * 100 + 1", [101, 1, 20001]),
+        ("2 ** -1", [0.5, 0.5, 0.5]),
+        ("10 < MET <= 20", [False, True, False]),
+        ("(MET > 5) & ~(n == 0)", [True, False, True]),
+        ("MET > 25 or not n > 0", [False, True, True]),
+        ("n & 8", [0, 0, 8]),
+        ("n in [1, 200]", [True, False, True]),
+        ("kind not in ('qcd',)", [True, False, True]),
+        ("kind == 'qcd'", [False, True, False]),
+        ("Aux.pt * 2", [2.0, 4.0, 6.0]),
+        ("column('odd name') + 1", [2, 3, 4]),
+        ("where(MET > 15, MET, n)", [1.0, 20.0, 30.0]),
+        ("clip(MET, 15, 25)", [15.0, 20.0, 25.0]),
+        ("min(MET, n)", [1.0, 0.0, 30.0]),
+        ("count(Jet_pt)", [3, 0, 1]),
+        ("sum(Jet_pt)", [120.0, 0.0, 20.0]),
+        ("mean(Jet_pt)", [40.0, NAN, 20.0]),
+        ("max(Jet_pt)", [50.0, NAN, 20.0]),
+        ("any(Jet_eta > 2)", [False, False, True]),
+        ("all(Jet_pt > 25)", [True, True, False]),
+        ("argmax(Jet_tag)", [1, -1, 0]),
+        ("Jet_pt[0]", [50.0, NAN, 20.0]),
+        ("Jet_pt[-2]", [40.0, NAN, NAN]),
+        ("(Jet_pt > 30)[0]", [True, False, False]),
+        ("Jet_pt[argmax(Jet_tag)]", [40.0, NAN, 20.0]),
+        ("Jet_pt[Muon_jet]", [[50.0, NAN], [NAN], [20.0]]),
+        ("Jet_pt[Jet_eta < 2]", [[50.0, 40.0, 30.0], [], []]),
+        ("take(Jet_pt, 2)", [[50.0, 40.0], [], [20.0]]),
+        ("Jet_pt[1:]", [[40.0, 30.0], [], []]),
+        ("sort(Jet_pt, Jet_tag)", [[40.0, 30.0, 50.0], [], [20.0]]),
+        ("Jet_pt / MET", [[5.0, 4.0, 3.0], [], [2 / 3]]),
+        ("count(Jet_pt[abs(Jet_eta) < 2.4]) >= 2", [True, False, False]),
+        ("Jet_pt.sum()", [120.0, 0.0, 20.0]),
+        ("1 / n", [1.0, float("inf"), 0.005]),
+    ],
+)
+def test_value(text, wanted):
+    assert same(evaluate(text, EVENTS), wanted)
+
+
+def test_mass_of_two_massless_particles_is_the_textbook_one():
+    # m² = 2 pT₁ pT₂ (cosh Δη − cos Δφ)
+    text = "p4(Jet_pt, Jet_eta, Jet_phi)[:2].sum().mass"
+    expected = np.sqrt(2 * 50 * 40 * (np.cosh(2.6) - np.cos(1.0)))
+    assert evaluate(text, EVENTS)[0] == pytest.approx(expected)
+
+
+def test_four_vectors_from_both_kinds_of_coordinates_agree():
+    events = define(EVENTS, {"jets": "p4(Jet_pt, Jet_eta, Jet_phi, 4.2)"})
+    events = define(events, {"same": "p4(px=jets.px, py=jets.py, pz=jets.pz, E=jets.E)"})
+    assert ak.all(abs(evaluate("same.mass - 4.2", events)) < 1e-9, axis=None)
+    assert ak.all(abs(evaluate("same.eta - Jet_eta", events)) < 1e-9, axis=None)
+
+
+def test_distance_to_an_event_vector_is_broadcast():
+    text = "deltaR(p4(Jet_pt, Jet_eta, Jet_phi), p4(Jet_pt, Jet_eta, Jet_phi)[0])"
+    expected = np.hypot(2.6, 1.0)
+    assert evaluate(text, EVENTS)[0, 1] == pytest.approx(expected)
+    assert same(ak.num(evaluate(text, EVENTS)), [3, 0, 1])
+
+
+@given(st.floats(-50, 50), st.floats(-50, 50))
+def test_angles_differ_by_less_than_pi(first, second):
+    events = ak.Array([{"a": first, "b": second}])
+    found = evaluate("delta_phi(a, b)", events)[0]
+    assert -np.pi <= found <= np.pi
+    assert np.cos(found) == pytest.approx(np.cos(first - second), abs=1e-9)
+
+
+def test_columns_are_those_that_it_reads():
+    text = "max(Jet_pt) > cut and p4(Jet_pt, Jet_eta, 0).sum().mass < Aux.m * pi + column('x y')"
+    assert Expression(text).columns == {"Jet_pt", "cut", "Jet_eta", "Aux.m", "x y"}
+
+
+def test_definitions_are_resolved_down_to_the_data():
+    definitions = {"MET": "MET / 1000", "jet": "p4(Jet_pt, Jet_eta, 0)", "m": "jet.mass + MET"}
+    assert required_columns(definitions, ["m > 3"]) == {"Jet_pt", "Jet_eta", "MET"}
+    assert needed_definitions(definitions, ["MET"]) == ["MET"]
+    assert required_columns(definitions, ["x"]) == {"x"}
+
+
+def test_a_definition_sees_those_before_it_and_extra_columns_go_first():
+    events = define(EVENTS, {"a": "MET * 2", "b": "a + 1"})
+    assert same(events["b"], [21.0, 41.0, 61.0])
+    assert same(Expression("MET")(EVENTS, {"MET": ak.Array([1, 2, 3])}), [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("MET >", "invalid syntax at character"),
+        ("maxx(MET)", "no function 'maxx'; did you mean 'max'"),
+        ("MET.sqrt(1) + (MET).foo()", "no function"),
+        ("10 < MET & n < 3", "& and | bind tighter"),
+        ("sum(MET)", "needs a list an event"),
+        ("Jet_pt + Muon_jet", "different lengths"),
+        ("Jet_pt[MET > 3]", "events are chosen with 'select'"),
+        ("__import__('os').system('true')", "no function"),
+        ("(lambda: 1)()", "only functions by their name"),
+        ("[x for x in y]", "not part of the grammar"),
+        ("kind + 1", "text can be compared"),
+        ("p4(Jet_pt, Jet_eta, 0).charm", "no '.charm'"),
+        ("p4(MET, n)", "cannot make a four-vector"),
+        ("'top'", "it is a text"),
+        ("clip(MET)", "takes 3 arguments, not 1"),
+        ("99999999999999999999", "larger than 64 bits"),
+        ("-" * 5000 + "1", "nested|parsed"),
+        ("1+" * 6000 + "1", "longer than"),
+    ],
+)
+def test_what_is_wrong_is_said(text, message):
+    with pytest.raises(ExpressionError, match=message):
+        evaluate(text, EVENTS)
+
+
+def test_the_position_is_said():
+    with pytest.raises(ExpressionError, match="character 7: there is no function"):
+        Expression("MET + smu(Jet_pt)")
+
+
+def test_the_nearest_column_is_named():
+    with pytest.raises(DataError, match="'Jet_pz' that the data do not have; did you mean"):
+        evaluate("max(Jet_pz)", EVENTS)
+
+
+def test_numbers_and_masks_are_checked():
+    assert as_numbers(evaluate("n", EVENTS), "n").dtype == np.float64
+    assert as_mask(evaluate("MET > 15", EVENTS), "MET > 15").tolist() == [False, True, True]
+    with pytest.raises(ExpressionError, match="one number an event, and gives a list of numbers"):
+        as_numbers(evaluate("Jet_pt", EVENTS), "Jet_pt")
+    with pytest.raises(ExpressionError, match="true or false for each event, and gives a list"):
+        as_mask(evaluate("Jet_pt > 3", EVENTS), "Jet_pt > 3")
+
+
+def test_large_powers_end_at_once():
+    assert same(evaluate("9 ** 9 ** 9 ** 9", EVENTS), [float("inf")] * 3)
+
+
+WORDS = [
+    *("MET", "n", "kind", "Jet_pt", "Jet_eta", "Muon_jet", "Aux.pt", "jets", "1", "-2", "0.5"),
+    *("'a'", "[", "]", "(", ")", ",", ":", "+", "-", "*", "/", "//", "%", "**", "&", "|", "~"),
+    *("<", "==", "in", "not", "and", "or", ".mass", ".sum()", "sum(", "max(", "p4(", "where("),
+    *("sort(", "take(", "argmax(", "deltaR(", "log(", "sqrt(", "column(", "px=", "True", "nan"),
+]
+
+
+def never_fails_otherwise(text):
+    with contextlib.suppress(ExpressionError, DataError):
+        found = evaluate(text, define(EVENTS, {"jets": "p4(Jet_pt, Jet_eta, 0)"}))
+        assert len(found) == len(EVENTS)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join))
+def test_any_sequence_of_words_is_computed_or_refused(text):
+    never_fails_otherwise(text)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.text(max_size=30))
+def test_any_text_is_computed_or_refused(text):
+    never_fails_otherwise(text)
+
+
+ATOMS = st.sampled_from(
+    ["MET", "n", "kind", "Jet_pt", "Jet_tag", "Muon_jet", "jets", "3", "0", "nan"]
+)
+
+
+def combined(inner):
+    binary = st.sampled_from(
+        ["+", "-", "*", "/", "//", "%", "**", "&", "|", "<", "==", "and", "or"]
+    )
+    names = st.sampled_from(
+        ["sum", "max", "mean", "any", "argmax", "first", "sort", "log", "abs", "count", "~", "-"]
+    )
+    return st.one_of(
+        st.tuples(inner, binary, inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
+        st.tuples(names, inner).map(lambda t: f"{t[0]}({t[1]})"),
+        st.tuples(inner, inner).map(lambda t: f"{t[0]}[{t[1]}]"),
+        st.tuples(inner, inner, inner).map(lambda t: f"where({', '.join(t)})"),
+        inner.map(lambda t: f"({t}).pt"),
+    )
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.recursive(ATOMS, combined, max_leaves=5))
+def test_any_tree_of_the_grammar_is_computed_or_refused(text):
+    never_fails_otherwise(text)
+
+
+def test_random_numbers_belong_to_the_event_and_to_their_number():
+    numbers = ak.zip({"n": np.arange(20_000), "x": np.arange(20_000) / 7})
+    first, second = (ak.to_numpy(evaluate(f"random(n, {k})", numbers)) for k in (1, 2))
+    assert first.mean() == pytest.approx(0.5, abs=0.01)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.03
+    assert (ak.to_numpy(evaluate("random(n, 1)", numbers[50:60])) == first[50:60]).all()
+    z = ak.to_numpy(evaluate("random_normal(x)", numbers))
+    assert (z.mean(), z.std()) == pytest.approx((0, 1), abs=0.03)
+    with pytest.raises(ExpressionError, match="a column of one number an event"):
+        evaluate("random(Jet_pt)", EVENTS)

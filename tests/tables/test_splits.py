@@ -1,0 +1,127 @@
+import awkward as ak
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bunchtrain import parts
+from bunchtrain.errors import DataError, StudyError
+from bunchtrain.tables.hashing import hashed, splitmix64, uniform
+
+NUMBERS = ak.Array({"event": np.arange(1000, 5000) // 2, "ttv": np.arange(4000) % 3})
+ENTRIES = np.arange(4000)
+
+every_split = pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "fraction"},
+        {"name": "fraction", "key": "event"},
+        {"name": "kfold", "folds": 4, "fold": 1, "key": ["event", "ttv"]},
+        {"name": "modulo", "key": "event"},
+        {"name": "column", "column": "ttv"},
+    ],
+    ids=str,
+)
+
+
+def make(options):
+    return parts.build("split", options["name"], {k: v for k, v in options.items() if k != "name"})
+
+
+def test_splitmix64_is_the_published_generator():
+    # The first outputs of the reference implementation from state 0, which adds the golden ratio.
+    state = (np.arange(3, dtype=np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+    assert [hex(value) for value in splitmix64(state)] == [
+        "0xe220a8397b1dcdaf",
+        "0x6e789e6aa1b965f4",
+        "0x6c45d188009454f",
+    ]
+
+
+def test_hashes_for_two_purposes_are_uncorrelated():
+    one, two = (uniform(hashed(1, purpose, ENTRIES)) for purpose in ("split", "order"))
+    assert abs(np.corrcoef(one, two)[0, 1]) < 5 / np.sqrt(len(ENTRIES))
+
+
+@every_split
+@given(cut=st.integers(1, 3999), seed=st.integers(0, 2**40))
+def test_sets_do_not_depend_on_how_the_file_is_read(options, cut, seed):
+    split = make(options)
+    whole = split.assign(NUMBERS, ENTRIES, seed)
+    pieces = [split.assign(NUMBERS[s], ENTRIES[s], seed) for s in (slice(cut), slice(cut, None))]
+    assert whole.dtype == np.int8
+    assert set(whole) == {0, 1, 2}
+    np.testing.assert_array_equal(whole, np.concatenate(pieces))
+    assert set(split.columns()) <= set(NUMBERS.fields)
+
+
+@given(seed=st.integers(0, 2**40))
+def test_rows_of_one_event_are_in_one_set(seed):
+    split = make({"name": "fraction", "key": "event"})
+    sets = split.assign(NUMBERS, ENTRIES, seed)
+    np.testing.assert_array_equal(sets[::2], sets[1::2])
+
+
+@given(seed=st.integers(0, 2**40), train=st.floats(0.1, 0.8))
+def test_fractions_are_met_within_their_errors(seed, train):
+    split = make({"name": "fraction", "train": train, "validation": 0.9 - train, "test": 0.1})
+    found = np.bincount(split.assign(NUMBERS, ENTRIES, seed), minlength=3) / 4000
+    wanted = np.array([train, 0.9 - train, 0.1])
+    assert (abs(found - wanted) < 6 * np.sqrt(wanted * (1 - wanted) / 4000) + 1e-9).all()
+
+
+@given(seed=st.integers(0, 2**40), folds=st.integers(3, 7))
+def test_folds_test_and_validate_every_event_once(seed, folds):
+    sets = [
+        make({"name": "kfold", "folds": folds, "fold": fold}).assign(NUMBERS, ENTRIES, seed)
+        for fold in range(folds)
+    ]
+    for which in (1, 2):
+        np.testing.assert_array_equal((np.array(sets) == which).sum(0), 1)
+
+
+def test_modulo_and_column_do_what_they_say():
+    modulo = make({"name": "modulo", "key": "event", "modulo": 4, "validation": [1], "test": [3]})
+    remainder = ak.to_numpy(NUMBERS.event) % 4
+    np.testing.assert_array_equal(
+        modulo.assign(NUMBERS, ENTRIES, 1), np.array([0, 1, 0, 2])[remainder]
+    )
+    words = ak.Array({"set": ["a", "b", "c", "b"]})
+    column = make(
+        {"name": "column", "column": "set", "train": ["b"], "validation": ["a"], "test": ["c"]}
+    )
+    assert column.assign(words, np.arange(4), 1).tolist() == [1, 0, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "fraction", "train": 0.9}, "add up to 1"),
+        ({"name": "kfold", "folds": 2}, "need 3 or more"),
+        ({"name": "kfold", "fold": 5}, "counts from 0 to 4"),
+        ({"name": "modulo", "key": "event", "test": [8]}, "remainder 8 is in both"),
+        ({"name": "modulo", "key": "event", "test": [10]}, "10 is no remainder modulo 10"),
+        (
+            {"name": "modulo", "key": "event", "modulo": 2, "validation": [0], "test": [1]},
+            "is left",
+        ),
+        ({"name": "column", "column": "ttv", "test": [1]}, "in two sets"),
+    ],
+)
+def test_contradictory_options_are_refused(options, message):
+    with pytest.raises(StudyError, match=message):
+        make(options)
+
+
+@pytest.mark.parametrize(
+    ("options", "events", "message"),
+    [
+        ({"name": "fraction", "key": "x"}, {"x": [1.0, 2.5]}, "'x', entry 1: 2.5 is no whole"),
+        ({"name": "fraction", "key": "x"}, {"x": [[1], [2, 3]]}, "'x' identifies events"),
+        ({"name": "column", "column": "x"}, {"x": [0, 7]}, "'x', entry 1: the split lists 7 for"),
+        ({"name": "column", "column": "x", "test": ["t"]}, {"x": [0, 1]}, "list numbers"),
+    ],
+)
+def test_unusable_columns_are_refused(options, events, message):
+    with pytest.raises(DataError, match=message):
+        make(options).assign(ak.Array(events), np.arange(2), 1)

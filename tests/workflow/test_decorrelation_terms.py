@@ -1,0 +1,16 @@
+"""A study decorrelates by one more term; the column need not be named anywhere else."""
+
+from conftest import STUDY  # type: ignore[import-not-found]
+
+from bunchtrain.study.loading import validate
+from bunchtrain.workflow.preparation import make_source, objective_columns, recipe
+
+TERMS = ["cross_entropy", {"name": "disco", "against": "multiplicity", "weight": 10}]
+
+
+def test_columns_of_objectives_are_kept():
+    member = {**STUDY["members"]["flow"], "objective": TERMS}
+    study = validate({**STUDY, "members": {"flow": member}})
+    assert objective_columns(study) == ["multiplicity"]
+    made = recipe(study, make_source(study))
+    assert {"multiplicity", "jet_pt", "jet_mass"} <= set(made.kept)

@@ -1,0 +1,191 @@
+import json
+import re
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import uproot
+import yaml
+from conftest import SAMPLE, STUDY  # type: ignore[import-not-found]
+
+import bunchtrain
+from bunchtrain.errors import DataError, InterruptedRun, RunError, StudyError, UserError
+from bunchtrain.workflow import running
+
+
+def read(run, name):
+    return json.loads((run.folder.path / name).read_text())
+
+
+def test_a_run_leaves_everything_that_it_promises(finished):
+    files = {path.name for path in finished.folder.path.iterdir()}
+    promised = {"study.yaml", "environment.json", "metrics.json", "predictions.parquet"}
+    assert promised | {"report.html", "members", "data.json", "status.json"} <= files
+    assert read(finished, "status.json")["state"] == "finished"
+    versions = read(finished, "environment.json")
+    assert versions["torch"]
+    assert re.fullmatch(r"[0-9a-f]{12}\+?|not in a checkout", versions["commit"])
+
+
+def test_figures_have_errors_and_are_those_of_the_predictions(finished):
+    table = pq.read_table(finished.folder.predictions_file)
+    truth = table["jet"].to_numpy()
+    for member in ("trees", "flow"):
+        figure = finished.metrics[member]["auc"]
+        score = table[f"{member}_top"].to_numpy().astype(np.float64)
+        ranks = np.argsort(np.argsort(score)) + 1.0
+        tops = truth == 1
+        area = (ranks[tops].sum() - tops.sum() * (tops.sum() + 1) / 2) / tops.sum() / (~tops).sum()
+        assert figure["value"] == pytest.approx(area, abs=2e-3)
+        assert 0 < figure["error"] < 0.1
+
+
+def test_trees_on_mass_and_multiplicity_tag_tops(finished):
+    assert finished.metrics["trees"]["auc"]["value"] > 0.9
+
+
+def test_no_event_of_the_test_set_was_trained_on(finished):
+    entries = set(pq.read_table(finished.folder.predictions_file)["entry"].to_pylist())
+    rows = read(finished, "data.json")["rows"]
+    assert len(entries) == rows["test"]
+    assert sum(rows.values()) == read(finished, "data.json")["cutflow"]["select"]
+
+
+def test_the_same_study_gives_the_same_figures(finished, tmp_path, study_file):
+    again = bunchtrain.run(study_file, runs=tmp_path / "runs")
+    assert again.metrics == finished.metrics
+
+
+def test_a_resumed_run_has_the_figures_of_an_uninterrupted_one(
+    finished, tmp_path, study_file, monkeypatch
+):
+    epochs = []
+
+    def stop(module):
+        epochs.append(module.current_epoch)
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("bunchtrain.training.module.Module.on_train_epoch_start", stop)
+    with pytest.raises(InterruptedRun, match="bunchtrain run --resume") as caught:
+        bunchtrain.run(study_file, runs=tmp_path / "runs")
+    monkeypatch.undo()
+    monkeypatch.setenv("BUNCHTRAIN_CACHE", str(tmp_path / "cache"))
+    folder = str(caught.value).rsplit(" ", 1)[-1]
+    with pytest.raises(RunError, match="is interrupted"):
+        bunchtrain.open_run(folder)
+    resumed = bunchtrain.resume(folder)
+    assert resumed.metrics == finished.metrics
+
+
+def test_scores_of_a_file_stay_in_its_order_and_can_be_used_as_a_friend(finished, tmp_path):
+    rows = finished.predict(str(SAMPLE), tmp_path / "scores.root")
+    assert rows == 4000
+    with uproot.open(tmp_path / "scores.root") as file:
+        scores = next(iter(file.values())).arrays(library="np")
+    table = pq.read_table(finished.folder.predictions_file)
+    entries = table["entry"].to_numpy()
+    np.testing.assert_allclose(scores["flow_top"][entries], table["flow_top"].to_numpy(), atol=1e-5)
+    eta = pq.read_table(SAMPLE)["jet_eta"].to_numpy()
+    np.testing.assert_array_equal(np.isnan(scores["flow_top"]), np.abs(eta) >= 1)
+    finished.predict(str(SAMPLE), tmp_path / "scores.parquet")
+    parquet = pq.read_table(tmp_path / "scores.parquet")["flow_top"].to_numpy()
+    np.testing.assert_array_equal(parquet, scores["flow_top"])
+
+
+def test_scores_are_refused_as_text(finished, tmp_path):
+    with pytest.raises(UserError, match=r"written as \.root or \.parquet"):
+        finished.predict(str(SAMPLE), tmp_path / "scores.txt")
+
+
+def test_predicting_without_a_needed_column_names_it(finished, tmp_path):
+    table = pq.read_table(SAMPLE).drop_columns(["jet_mass"])
+    pq.write_table(table, tmp_path / "less.parquet")
+    with pytest.raises(DataError, match="no column 'jet_mass'"):
+        finished.predict(str(tmp_path / "less.parquet"), tmp_path / "scores.root")
+    assert not (tmp_path / "scores.root").exists()
+
+
+def test_compare_puts_runs_side_by_side(finished, tmp_path):
+    comparison = bunchtrain.compare([finished, finished])
+    assert len(comparison.networks) == 4
+    comparison.save(tmp_path / "roc.svg")
+    assert "<svg" in (tmp_path / "roc.svg").read_text()
+
+
+def test_a_run_and_its_report_show_themselves_in_a_notebook(finished):
+    shown = finished._repr_html_()
+    assert "<svg" in shown
+    assert "Pythia stand-ins." in shown
+    assert "<iframe" in finished.report()._repr_html_()
+
+
+def test_only_some_members(tmp_path, study_file):
+    run = bunchtrain.run(study_file, runs=tmp_path / "runs", only=["trees"])
+    assert list(run.metrics) == ["trees"]
+    with pytest.raises(StudyError, match="no member 'tree'; did you mean 'trees'"):
+        bunchtrain.run(study_file, runs=tmp_path / "runs", only=["tree"])
+
+
+REGRESSION = {
+    "targets": {
+        "jet": STUDY["targets"]["jet"],
+        "mass": {"values": {"log_mass": "log(jet_mass)"}},
+    },
+    "objective": [
+        {"name": "cross_entropy", "target": "jet"},
+        {"name": "gaussian_nll", "target": "mass", "weight": 0.1},
+    ],
+    "represent": {"name": "table", "features": ["jet_mass", "jet_pt"]},
+    "model": {"name": "dense_network", "widths": [16]},
+    "members": {},
+}
+
+
+def test_two_heads_classify_and_regress_with_predicted_variance(tmp_path):
+    path = tmp_path / "heads.yaml"
+    path.write_text(yaml.safe_dump({**STUDY, **REGRESSION}))
+    run = bunchtrain.run(path, runs=tmp_path / "runs")
+    figures = run.metrics["dense_network"]
+    assert {"jet:auc", "mass:bias", "mass:resolution", "mass:pull_width"} <= set(figures)
+    assert "Predicted against true log_mass" in run.folder.report_file.read_text()
+
+
+@pytest.mark.parametrize("name", ["graph", "sequence", "image", "leading", "table"])
+def test_another_representation_costs_one_line(tmp_path, name):
+    chosen = {
+        "graph": (
+            {"name": "graph", "group": "constituent", "max_points": 12, "k": 3},
+            "particle_flow_network",
+        ),
+        "sequence": (
+            {"name": "sequence", "group": "constituent", "length": 8},
+            {"name": "recurrent_network", "hidden": 8},
+        ),
+        "image": (
+            {"name": "image", "group": "constituent", "pixels": 16},
+            {"name": "image_cnn", "filters": [[4], [4]], "widths": [8]},
+        ),
+        "leading": (
+            {"name": "leading", "group": "constituent", "n": 5},
+            {"name": "dense_network", "widths": [8]},
+        ),
+        "table": (
+            {"name": "table", "features": ["jet_mass"]},
+            {"name": "dense_network", "widths": [8]},
+        ),
+    }[name]
+    study = {**STUDY, "members": {}, "represent": chosen[0], "model": chosen[1]}
+    study["training"] = {"epochs": 2, "batch_size": 128, "threads": 1}
+    study["training"]["learning_rate"] = 0.01
+    path = tmp_path / "one.yaml"
+    path.write_text(yaml.safe_dump(study))
+    run = bunchtrain.run(path, runs=tmp_path / "runs")
+    (figures,) = run.metrics.values()
+    assert 0.5 < figures["auc"]["value"] <= 1
+
+
+def test_a_model_without_its_tensors_is_refused_before_anything_is_read(study_file, monkeypatch):
+    monkeypatch.setattr(running, "event_cache", lambda *_: pytest.fail("data were touched"))
+    with pytest.raises(StudyError, match=r"members\.flow: model 'image_cnn' needs 'image'"):
+        bunchtrain.run(str(study_file), "members.flow.model=image_cnn")
