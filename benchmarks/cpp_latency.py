@@ -37,7 +37,7 @@ from bunchtrain.deployment.targets.onnx import Onnx, open_session
 from bunchtrain.methods.build import empty_network
 from bunchtrain.methods.task import Task
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "boosted_jets.parquet"
 FEATURES = [
@@ -57,7 +57,7 @@ NETWORKS = {
 }
 
 
-def artefact(model, represent, events: ak.Array) -> Artefact:
+def trained_model(model, represent, events: ak.Array) -> TrainedModel:
     torch.manual_seed(1)
     classes = ["g", "q", "w", "z", "t"]
     settings = {"batch_size": 256, "engine": {"name": "local"}}
@@ -66,7 +66,7 @@ def artefact(model, represent, events: ak.Array) -> Artefact:
     made = parts.build("represent", *represent)
     task = replace(task, columns=made.columns(events.fields))
     network = empty_network(task, made).eval()
-    found = Artefact(task, made, network)
+    found = TrainedModel(task, made, network)
     fitted = Normalisation.fit([found.represent(events)[0].inputs], made)
     network.normalisation.load_state_dict(fitted.state_dict())
     return found
@@ -115,10 +115,10 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as place:
         for name, (model, represent) in NETWORKS.items():
-            report(name, artefact(model, represent, events), events, given.turns, Path(place))
+            report(name, trained_model(model, represent, events), events, given.turns, Path(place))
 
 
-def report(name: str, made: Artefact, events: ak.Array, turns: int, place: Path) -> None:
+def report(name: str, made: TrainedModel, events: ak.Array, turns: int, place: Path) -> None:
     compiling.write_sources(convert(made), place)
     for program in ("bench", "evaluate"):
         compiling.build(place, compiling.compiler(), program, "-march=native")

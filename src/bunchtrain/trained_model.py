@@ -1,4 +1,4 @@
-"""The artefact: a trained network with all that it takes to give scores for new events.
+"""The trained_model: a trained network with all that it takes to give scores for new events.
 
 `weights.pt` holds tensors, `network.json` says what they are the weights of; neither holds code.
 """
@@ -33,7 +33,7 @@ FORMAT = 1
 
 
 @dataclass
-class Artefact:
+class TrainedModel:
     """A network with its task, its representation and, by target, its calibrations."""
 
     task: Task
@@ -132,8 +132,8 @@ class Artefact:
         write_json(folder / "network.json", content)
 
 
-def load(folder: str | Path) -> Artefact:
-    """Return the artefact of a training from its folder.
+def load(folder: str | Path) -> TrainedModel:
+    """Return the trained_model of a training from its folder.
 
     Raises RunError if there is none or its format is not known.
     """
@@ -156,4 +156,4 @@ def load(folder: str | Path) -> Artefact:
     for target, fitted in content.get("calibrations", {}).items():
         for calibration, numbers in zip(calibrations[target], fitted, strict=True):
             calibration.numbers = numbers
-    return Artefact(task, representation, network.eval(), calibrations)
+    return TrainedModel(task, representation, network.eval(), calibrations)

@@ -7,7 +7,7 @@ import awkward as ak
 import numpy as np
 import pytest
 import torch
-from artefacts import events, grow
+from trained_models import events, grow
 from typer.testing import CliRunner
 
 from bunchtrain import parts

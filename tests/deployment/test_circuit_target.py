@@ -1,7 +1,7 @@
 import awkward as ak
 import numpy as np
 import pytest
-from artefacts import artefact, events
+from trained_models import events, trained_model
 
 from bunchtrain.deployment.exporting import export, make_target, refuse
 from bunchtrain.deployment.tools.catalogue import TOOLS
@@ -12,7 +12,7 @@ NETWORK = {"widths": (6,), "bits": 5, "weights": "fixed", "input_bits": 6}
 
 def quantised():
     """A tiny network with the ranges of some events."""
-    found = artefact("quantised_dense_network", NETWORK)
+    found = trained_model("quantised_dense_network", NETWORK)
     model, network = found.network.model, found.network
     batch, _ = found.represent(events(200, seed=2))
     model.calibrate(lambda: model(**network.prepared(batch.inputs)))
@@ -21,7 +21,7 @@ def quantised():
 
 def test_a_network_of_real_numbers_is_refused_by_name():
     with pytest.raises(ExportError, match=r"'dense_network' cannot be exported to 'circuit'.*real"):
-        refuse(artefact("dense_network", {"widths": (4,)}), make_target("circuit"), "circuit")
+        refuse(trained_model("dense_network", {"widths": (4,)}), make_target("circuit"), "circuit")
 
 
 @pytest.mark.circuits

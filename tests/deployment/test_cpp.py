@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 import pytest
 import torch
-from artefacts import CLOUD, IMAGE, TABLE, artefact, events
+from trained_models import CLOUD, IMAGE, TABLE, events, trained_model
 
 from bunchtrain.deployment.cpp import compiling
 from bunchtrain.deployment.cpp.conversion import convert
@@ -24,39 +24,39 @@ BOTH = [("cross_entropy", {}, "jet", 1.0), ("gaussian_nll", {}, "mass", 0.1)]
 
 
 def pruned():
-    made = artefact("dense_network", {"widths": (8, 8), "pruning": {"sparsity": 0.5}})
+    made = trained_model("dense_network", {"widths": (8, 8), "pruning": {"sparsity": 0.5}})
     made.network.model.anneal(1.0)
     assert not made.network.model.layers[0].weight.mask.all()
     return made
 
 
 NETWORKS = {
-    "dense": lambda: artefact("dense_network", {"widths": (300, 70, 9)}),
+    "dense": lambda: trained_model("dense_network", {"widths": (300, 70, 9)}),
     "pruned": pruned,
-    "batch norm": lambda: artefact("dense_network", {"widths": (33,), "batch_norm": True}),
+    "batch norm": lambda: trained_model("dense_network", {"widths": (33,), "batch_norm": True}),
     **{
-        name: (lambda name=name: artefact("dense_network", {"widths": (8, 8), "activation": name}))
+        name: (lambda name=name: trained_model("dense_network", {"widths": (8, 8), "activation": name}))
         for name in ("leaky_relu", "elu", "selu", "gelu", "silu", "tanh")
     },
-    "logit": lambda: artefact(
+    "logit": lambda: trained_model(
         "dense_network", {"widths": (8,)}, terms=[("binary_cross_entropy", {}, "jet", 1.0)]
     ),
-    "two heads": lambda: artefact("dense_network", {"widths": (8,)}, terms=BOTH, targets=TWO_HEADS),
-    "PFN": lambda: artefact("particle_flow_network", {"phi": (20, 17), "f": (11,)}, CLOUD),
-    "EFN": lambda: artefact("energy_flow_network", {"phi": (20, 17), "f": (11,)}, CLOUD),
-    "LSTM": lambda: artefact("recurrent_network", {"hidden": 10, "widths": (5,)}, CLOUD),
-    "GRU": lambda: artefact(
+    "two heads": lambda: trained_model("dense_network", {"widths": (8,)}, terms=BOTH, targets=TWO_HEADS),
+    "PFN": lambda: trained_model("particle_flow_network", {"phi": (20, 17), "f": (11,)}, CLOUD),
+    "EFN": lambda: trained_model("energy_flow_network", {"phi": (20, 17), "f": (11,)}, CLOUD),
+    "LSTM": lambda: trained_model("recurrent_network", {"hidden": 10, "widths": (5,)}, CLOUD),
+    "GRU": lambda: trained_model(
         "recurrent_network", {"cell": "gru", "hidden": 7, "layers": 2, "bidirectional": True}, CLOUD
     ),
-    "images": lambda: artefact(
+    "images": lambda: trained_model(
         "image_cnn", {"filters": ((5, 3), (4,)), "kernel": 4, "widths": (6,)}, IMAGE
     ),
-    "boosted trees": lambda: artefact("boosted_trees", {"trees": 9}),
-    "boosted values": lambda: artefact(
+    "boosted trees": lambda: trained_model("boosted_trees", {"trees": 9}),
+    "boosted values": lambda: trained_model(
         "boosted_trees", {"trees": 5}, terms=[("mean_squared_error", {}, "jet", 1.0)],
         targets=ONE_VALUE,
     ),
-    "forest": lambda: artefact("random_forest", {"trees": 5}),
+    "forest": lambda: trained_model("random_forest", {"trees": 5}),
 }  # fmt: skip
 
 
@@ -86,16 +86,16 @@ def test_cpp_takes_infinite_and_missing_values_as_the_network_does(runtime, tmp_
     mass = ak.to_numpy(given.mass).copy()
     mass[:3] = [np.nan, np.inf, -np.inf]
     given["mass"] = mass
-    made = artefact("dense_network", {"widths": (8,)}, invalid="impute")
+    made = trained_model("dense_network", {"widths": (8,)}, invalid="impute")
     found = run(runtime, made, given, tmp_path)
     assert agreement("C++", made.predict(given), found, made.task.targets, 1e-5).holds
-    dropping = artefact("dense_network", {"widths": (8,)}, invalid="drop")
+    dropping = trained_model("dense_network", {"widths": (8,)}, invalid="drop")
     found = run(runtime, dropping, given, tmp_path)
     assert np.isnan(found["top"]).sum() == 3
 
 
 def test_missing_values_walk_down_the_trees_as_they_did_in_training(runtime, tmp_path):
-    made = artefact("boosted_trees", {"trees": 9})
+    made = trained_model("boosted_trees", {"trees": 9})
     made.network.normalisation.get_buffer("table_shift").fill_(0.0)
     program = convert(made)
     lines = [float("nan"), 1.0, 2.0]
@@ -121,7 +121,7 @@ def test_missing_values_walk_down_the_trees_as_they_did_in_training(runtime, tmp
     ],
 )
 def test_runtime_says_what_is_wrong_with_a_file(change, told, runtime, tmp_path):
-    net = convert(artefact("dense_network", {"widths": (3,)})).json()
+    net = convert(trained_model("dense_network", {"widths": (3,)})).json()
     change(net)
     (tmp_path / "network.json").write_text(json.dumps(net))
     words = [runtime / "evaluate.run", "network.json", "none.bin", "scores.bin"]
@@ -138,7 +138,7 @@ def test_a_file_that_is_no_json_is_refused_with_the_place(runtime, tmp_path):
 
 
 def test_export_compiles_and_its_test_finds_no_difference_and_no_allocation(tmp_path):
-    made = artefact("particle_flow_network", {"phi": (8,), "f": (8,)}, CLOUD)
+    made = trained_model("particle_flow_network", {"phi": (8,), "f": (8,)}, CLOUD)
     target = make_target("cpp", {"arch": "-O0"})
     parity = export(made, target, "cpp", events(), tmp_path / "out")
     assert parity.holds
@@ -161,7 +161,7 @@ def test_export_compiles_and_its_test_finds_no_difference_and_no_allocation(tmp_
 
 
 def test_a_layer_that_the_runtime_lacks_is_named(tmp_path):
-    made = artefact("particle_net_light", {}, CLOUD)
+    made = trained_model("particle_net_light", {}, CLOUD)
     reason = make_target("cpp").refusal(made)
     assert "EdgeConvolution" in reason
     with pytest.raises(ExportError, match="'particle_net_light' cannot be exported to 'cpp'"):
@@ -184,7 +184,7 @@ def test_scores_of_an_unknown_objective_are_refused(monkeypatch):
 
     monkeypatch.setattr(CrossEntropy, "scores", lambda self, output: {"odd": output[:, 0] ** 2})
     with pytest.raises(Unsupported, match="scores of target 'jet'"):
-        convert(artefact("dense_network", {"widths": (3,)}, TABLE))
+        convert(trained_model("dense_network", {"widths": (3,)}, TABLE))
 
 
 def test_runtime_has_no_dependency():

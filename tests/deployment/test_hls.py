@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from artefacts import artefact, events
+from trained_models import events, trained_model
 
 from bunchtrain.deployment.exporting import export, make_target, refuse
 from bunchtrain.deployment.hls.layers import fixed, format_of, plain_layers
@@ -10,7 +10,7 @@ QUANTISED = {"widths": (4,), "bits": 5, "weights": "fixed", "granularity": "laye
 
 
 def quantised():
-    found = artefact("quantised_dense_network", QUANTISED)
+    found = trained_model("quantised_dense_network", QUANTISED)
     batch, _ = found.represent(events(200, seed=2))
     model = found.network.model
     model.calibrate(lambda: model(**found.network.prepared(batch.inputs)))
@@ -19,11 +19,11 @@ def quantised():
 
 def test_a_network_without_dense_layers_is_refused():
     with pytest.raises(ExportError, match=r"'boosted_trees' cannot be exported to 'hls'"):
-        refuse(artefact("boosted_trees", {"trees": 2}), make_target("hls"), "hls")
+        refuse(trained_model("boosted_trees", {"trees": 2}), make_target("hls"), "hls")
 
 
 def test_a_layer_that_hls4ml_does_not_take_is_named():
-    gelu = artefact("dense_network", {"widths": (4,), "activation": "gelu"})
+    gelu = trained_model("dense_network", {"widths": (4,), "activation": "gelu"})
     with pytest.raises(ExportError, match=r"layer 'layers\.1' is GELU"):
         refuse(gelu, make_target("hls"), "hls")
 

@@ -5,7 +5,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from artefacts import CLOUD, artefact, events
+from trained_models import CLOUD, events, trained_model
 
 from bunchtrain.deployment import lwtnn
 from bunchtrain.deployment.cpp import compiling
@@ -48,10 +48,12 @@ def test_a_file_gives_the_values_of_its_equations(runtime, tmp_path):
 @pytest.mark.parametrize(
     "made",
     [
-        lambda: artefact("dense_network", {"widths": (8, 5), "batch_norm": True}),
-        lambda: artefact("dense_network", {"widths": (8,), "activation": "silu"}),
-        lambda: artefact("recurrent_network", {"hidden": 6, "layers": 2, "widths": (4,)}, CLOUD),
-        lambda: artefact(
+        lambda: trained_model("dense_network", {"widths": (8, 5), "batch_norm": True}),
+        lambda: trained_model("dense_network", {"widths": (8,), "activation": "silu"}),
+        lambda: trained_model(
+            "recurrent_network", {"hidden": 6, "layers": 2, "widths": (4,)}, CLOUD
+        ),
+        lambda: trained_model(
             "dense_network", {"widths": (3,)}, terms=[("binary_cross_entropy", {}, "jet", 1.0)]
         ),
     ],
@@ -71,10 +73,12 @@ def test_what_is_written_and_read_back_gives_the_numbers_of_the_network(made, ru
 def test_layers_that_the_layout_lacks_are_named():
     target = make_target("lwtnn")
     assert "no layer like 'gru'" in target.refusal(
-        artefact("recurrent_network", {"cell": "gru", "hidden": 3}, CLOUD)
+        trained_model("recurrent_network", {"cell": "gru", "hidden": 3}, CLOUD)
     )
-    assert "no layer like 'sum'" in target.refusal(artefact("particle_flow_network", {}, CLOUD))
-    gelu = artefact("dense_network", {"widths": (3,), "activation": "gelu"})
+    assert "no layer like 'sum'" in target.refusal(
+        trained_model("particle_flow_network", {}, CLOUD)
+    )
+    gelu = trained_model("dense_network", {"widths": (3,), "activation": "gelu"})
     assert "no activation 'gelu'" in target.refusal(gelu)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from artefacts import artefact, events
+from trained_models import events, trained_model
 
 from bunchtrain.deployment.exporting import export, make_target
 
@@ -12,7 +12,7 @@ pytest.importorskip("onnxruntime")
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_pruned_network_goes_to_onnx(tmp_path):
-    made = artefact("dense_network", {"widths": (8, 8), "pruning": {"sparsity": 0.5}})
+    made = trained_model("dense_network", {"widths": (8, 8), "pruning": {"sparsity": 0.5}})
     model = made.network.model
     model.anneal(1.0)
     kept = model.layers[0].weight.mask

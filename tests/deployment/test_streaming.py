@@ -4,7 +4,7 @@ import awkward as ak
 import numpy as np
 import pytest
 import torch
-from artefacts import IMAGE, artefact, events
+from trained_models import IMAGE, events, trained_model
 
 from bunchtrain.deployment.exporting import export, make_target, refuse
 from bunchtrain.deployment.tools.verilator import VERILATOR
@@ -71,7 +71,7 @@ def test_pixel_by_pixel_it_gives_the_numbers_of_the_network(image, options, tmp_
 @pytest.mark.circuits
 def test_an_export_tells_interval_and_latency(tmp_path):
     need_simulator()
-    made = artefact("quantised_image_cnn", SMALL, IMAGE)
+    made = trained_model("quantised_image_cnn", SMALL, IMAGE)
     given = ak.with_field(events(200, seed=2), np.arange(200) % 2, "target_jet")
     batch, _ = made.represent(given)
     calibrated(made.network.model, made.network.prepared(batch.inputs)["image"])
@@ -126,10 +126,10 @@ def test_a_layer_that_gives_the_same_for_every_image_is_refused_by_name(tmp_path
 def test_without_pixels_there_is_nothing_to_stream():
     target = make_target("circuit", {"streaming": True})
     with pytest.raises(ExportError, match=r"only the pixels of 'quantised_image_cnn'.*streaming"):
-        refuse(artefact("quantised_dense_network", {"widths": (4,)}), target, "circuit")
+        refuse(trained_model("quantised_dense_network", {"widths": (4,)}), target, "circuit")
 
 
 def test_vhdl_of_a_stream_is_refused():
     target = make_target("circuit", {"streaming": True, "vhdl_events": 10})
     with pytest.raises(ExportError, match="Verilog only; leave out vhdl_events"):
-        refuse(artefact("quantised_image_cnn", SMALL, IMAGE), target, "circuit")
+        refuse(trained_model("quantised_image_cnn", SMALL, IMAGE), target, "circuit")

@@ -7,7 +7,7 @@ from bunchtrain.errors import DataError, StudyError
 from bunchtrain.report.labels import in_key_table, label
 from bunchtrain.statistics.classification import measure_classification, signal_roc
 from bunchtrain.statistics.metrics import auc
-from bunchtrain.statistics.metrics.figure import figures
+from bunchtrain.statistics.metrics.measurement import figures
 
 
 def test_two_classes_have_stable_names(jets):

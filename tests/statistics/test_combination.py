@@ -3,8 +3,8 @@ import pytest
 
 from bunchtrain.statistics.bootstrap import paired_bootstrap
 from bunchtrain.statistics.combination import Combination, fit_combination, logits, mean
-from bunchtrain.statistics.metrics import Figure, auc
-from bunchtrain.statistics.metrics.figure import figures
+from bunchtrain.statistics.metrics import Measurement, auc
+from bunchtrain.statistics.metrics.measurement import figures
 from bunchtrain.statistics.seeds import over_seeds
 
 
@@ -94,7 +94,7 @@ def test_a_mean_over_seeds_keeps_both_errors():
 
 def test_a_mean_with_a_limit_is_a_limit():
     met = over_seeds(
-        [{"rejection_30": Figure(900.0, 90.0).as_dict()},
-         {"rejection_30": Figure(1100.0, limit=True).as_dict()}]
+        [{"rejection_30": Measurement(900.0, 90.0).as_dict()},
+         {"rejection_30": Measurement(1100.0, limit=True).as_dict()}]
     )  # fmt: skip
     assert str(figures(met)["rejection_30"]) == "> 1000"

@@ -5,7 +5,7 @@ import pytest
 
 from bunchtrain.plots import Decorrelated, plot_decorrelation, plot_profile, plot_spectra
 from bunchtrain.plots.profile import profile
-from bunchtrain.statistics.metrics import Figure
+from bunchtrain.statistics.metrics import Measurement
 
 EDGES = np.array([0.0, 1.0, 2.0, 3.0])
 
@@ -32,9 +32,9 @@ def test_error_of_the_profile_covers_the_truth():
 
 def test_one_curve_a_method_and_the_line_of_chance():
     points = [
-        Decorrelated("DisCo", 10.0, Figure(200, 40), Figure(9, 0.5)),
-        Decorrelated("DisCo", 1.0, Figure(30, 3), Figure(12, 0.5)),
-        Decorrelated("planing", None, Figure(50, 60), Figure(8, float("nan"))),
+        Decorrelated("DisCo", 10.0, Measurement(200, 40), Measurement(9, 0.5)),
+        Decorrelated("DisCo", 1.0, Measurement(30, 3), Measurement(12, 0.5)),
+        Decorrelated("planing", None, Measurement(50, 60), Measurement(8, float("nan"))),
     ]
     (axes,) = plot_decorrelation(points, 0.5, "mass", chance=900).axes
     labels = axes.get_legend_handles_labels()[1]

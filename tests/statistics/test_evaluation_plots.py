@@ -8,7 +8,7 @@ from matplotlib import pyplot
 from bunchtrain import plots
 from bunchtrain.statistics.classification import signal_roc
 from bunchtrain.statistics.metrics import (
-    Figure,
+    Measurement,
     bias,
     binned_efficiency,
     calibration,
@@ -22,7 +22,7 @@ def drawn(jets):
     scores, truth = jets
     x = np.random.default_rng(2).normal(50, 5, len(truth))
     y, names = x + np.sin(np.arange(len(x))), ["qcd", "top"]
-    point = plots.PublishedPoint("a", 0.3, Figure(888, 17))
+    point = plots.PublishedPoint("a", 0.3, Measurement(888, 17))
     history = {"epoch": np.arange(3), "train_loss": np.ones(3), "validation_loss": np.ones(3)}
     efficiency = binned_efficiency(truth == 1, x, np.linspace(30, 70, 5))
     return {
@@ -88,7 +88,7 @@ def test_the_names_of_thirty_networks_leave_room_for_their_curves(jets):
 
 def test_the_roc_shows_rejection_on_a_log_axis_with_published_points(jets):
     curve = signal_roc(*jets, None, 1)
-    point = plots.PublishedPoint("b", 0.3, Figure(888, 17))
+    point = plots.PublishedPoint("b", 0.3, Measurement(888, 17))
     axes = plots.plot_roc({"a": curve}, [point]).axes[0]
     x, y = axes.lines[0].get_data()
     np.testing.assert_allclose(y, 1 / curve.background_at(x)[0])

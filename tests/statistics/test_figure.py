@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bunchtrain.statistics.metrics import Figure
+from bunchtrain.statistics.metrics import Measurement
 
 
 @pytest.mark.parametrize(
@@ -21,15 +21,15 @@ from bunchtrain.statistics.metrics import Figure
     ],
 )
 def test_a_figure_shows_the_digits_that_its_error_allows(value, error, text):
-    assert str(Figure(value, error)) == text
+    assert str(Measurement(value, error)) == text
 
 
 def test_a_limit_says_so():
-    assert str(Figure(3338.2, limit=True)) == "> 3300"
+    assert str(Measurement(3338.2, limit=True)) == "> 3300"
 
 
 @given(st.floats(allow_infinity=False), st.floats(min_value=0, allow_infinity=False), st.booleans())
 def test_a_figure_survives_json(value, error, limit):
-    figure = Figure(value, error, limit)
-    back = Figure.from_dict(json.loads(json.dumps(figure.as_dict(), allow_nan=False)))
+    figure = Measurement(value, error, limit)
+    back = Measurement.from_dict(json.loads(json.dumps(figure.as_dict(), allow_nan=False)))
     np.testing.assert_equal(vars(back), vars(figure))

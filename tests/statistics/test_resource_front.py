@@ -3,14 +3,18 @@ from dataclasses import replace
 import pytest
 
 from bunchtrain.plots.resource_front import Resources, beaten_by, plot_resource_front
-from bunchtrain.statistics.metrics import Figure
+from bunchtrain.statistics.metrics import Measurement
 
 POINTS = [
-    Resources("fixed", "fixed", Figure(0.70, 0.01), lut=9000, cycles=4, bit_operations=2e4),
-    Resources("learned_1", "learned", Figure(0.71, 0.01), lut=3000, cycles=3, bit_operations=5e3),
-    Resources("learned_2", "learned", Figure(0.66, 0.01), lut=900, cycles=2, bit_operations=2e3),
-    Resources("trees", "trees", Figure(0.66, 0.01), lut=900, cycles=2),
-    Resources("fixed", "fixed", Figure(0.75), lut=500, cycles=11, source="arXiv:2006.10159"),
+    Resources("fixed", "fixed", Measurement(0.70, 0.01), lut=9000, cycles=4, bit_operations=2e4),
+    Resources(
+        "learned_1", "learned", Measurement(0.71, 0.01), lut=3000, cycles=3, bit_operations=5e3
+    ),
+    Resources(
+        "learned_2", "learned", Measurement(0.66, 0.01), lut=900, cycles=2, bit_operations=2e3
+    ),
+    Resources("trees", "trees", Measurement(0.66, 0.01), lut=900, cycles=2),
+    Resources("fixed", "fixed", Measurement(0.75), lut=500, cycles=11, source="arXiv:2006.10159"),
 ]
 
 

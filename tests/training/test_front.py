@@ -35,9 +35,9 @@ def test_a_training_traces_a_front(make_task, tmp_path):
 
 
 def test_the_network_that_is_kept_is_settled_and_calibrated(make_task, tmp_path, source):
-    artefact = train(make_task("kept", {"epochs": 8}, model=MODEL))
+    trained_model = train(make_task("kept", {"epochs": 8}, model=MODEL))
     again = load(tmp_path / "kept")
-    ours, theirs = (one.predict(source.events) for one in (artefact, again))
+    ours, theirs = (one.predict(source.events) for one in (trained_model, again))
     assert (ours["signal"] == theirs["signal"]).all()
     kept = again.network
     with torch.no_grad():
@@ -52,8 +52,8 @@ def test_the_network_that_is_kept_is_settled_and_calibrated(make_task, tmp_path,
 def test_a_budget_is_kept(make_task, tmp_path):
     budget = 300.0
     options = {**MODEL[1], "budget": budget}
-    artefact = train(make_task("budget", {"epochs": 10}, model=(MODEL[0], options)))
-    assert float(artefact.network.model.bit_operations().detach()) <= budget
+    trained_model = train(make_task("budget", {"epochs": 10}, model=(MODEL[0], options)))
+    assert float(trained_model.network.model.bit_operations().detach()) <= budget
 
 
 @pytest.mark.parametrize("name", ["dense_network", "quantised_dense_network"])

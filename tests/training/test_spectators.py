@@ -115,9 +115,9 @@ def test_the_adversary_is_trained_and_left_behind(make_task, monkeypatch) -> Non
     before: list[torch.Tensor] = []
     monkeypatch.setattr(fitting, "Module", module)
     task = with_terms(make_task, ADVERSARY, epochs=1)
-    artefact = train(task)
+    trained_model = train(task)
     after = list(modules[0].objectives.parameters())
     assert len(before) == len(after) > 0
     assert all(not torch.equal(*pair) for pair in zip(before, after, strict=True))
-    assert not any("objectives" in name for name in artefact.network.state_dict())
+    assert not any("objectives" in name for name in trained_model.network.state_dict())
     assert int(modules[0].objectives[1].steps) == len(Data(task).sizes("train"))

@@ -30,7 +30,7 @@ def curves(folder) -> list[dict[str, float]]:
 
 def test_training_learns_and_leaves_its_outcome(make_task, capfd) -> None:
     task = make_task()
-    artefact = train(task)
+    trained_model = train(task)
     rows = curves(task.folder)
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert rows[-1]["validation_loss"] < 0.9 * np.log(2)
@@ -38,7 +38,7 @@ def test_training_learns_and_leaves_its_outcome(make_task, capfd) -> None:
     assert summary["status"] == "finished"
     assert summary["best_epoch"] == 1 + int(np.argmin([row["validation_loss"] for row in rows]))
     assert summary["parameters"] == (3 * 16 + 16) + (16 * 16 + 16) + (16 * 2 + 2)
-    assert artefact.columns == ["x", "y", "z"]
+    assert trained_model.columns == ["x", "y", "z"]
     assert capfd.readouterr() == ("", "")
 
 
@@ -95,12 +95,12 @@ def test_a_finished_training_is_loaded_by_resume(make_task) -> None:
 def test_early_stopping_restores_the_best_epoch(make_task, cache) -> None:
     settings = {"learning_rate": 0.3, "optimiser": "sgd", "epochs": 30, "patience": 2}
     task = make_task(settings=settings)
-    artefact = train(task)
+    trained_model = train(task)
     losses = [row["validation_loss"] for row in curves(task.folder)]
     best = int(np.argmin(losses))
     assert len(losses) == best + 1 + 2
     events = ak.concatenate(list(cache.blocks("validation", 1000)))
-    scores = artefact.predict(events)["signal"].astype(float)
+    scores = trained_model.predict(events)["signal"].astype(float)
     right = np.where(ak.to_numpy(events["target_kind"]) == 1, scores, 1 - scores)
     weight = ak.to_numpy(events["weight"])
     assert np.isclose(-(weight * np.log(right)).sum() / weight.sum(), losses[best], rtol=1e-5)
@@ -117,9 +117,9 @@ def test_the_rate_falls_on_a_plateau_only_where_the_schedule_says_so(make_task, 
 
 
 def test_saving_and_loading_gives_the_same_scores(make_task, source) -> None:
-    artefact = train(make_task(settings={"epochs": 1}))
-    again = load(artefact.task.folder)
-    for name, values in artefact.predict(source.events).items():
+    trained_model = train(make_task(settings={"epochs": 1}))
+    again = load(trained_model.task.folder)
+    for name, values in trained_model.predict(source.events).items():
         assert np.array_equal(values, again.predict(source.events)[name])
     assert set(again.predict(source.events[:0])) == {"background", "signal"}
 
@@ -138,11 +138,11 @@ def test_several_targets_are_trained_at_once_and_logged_by_term(make_task, sourc
 
 def test_trees_go_the_same_way(make_task, source) -> None:
     model = ("boosted_trees", {"trees": 20, "depth": 3})
-    artefact = train(make_task(model=model))
-    rows = curves(artefact.task.folder)
+    trained_model = train(make_task(model=model))
+    rows = curves(trained_model.task.folder)
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]
-    scores = load(artefact.task.folder).predict(source.events)["signal"]
-    assert np.array_equal(scores, artefact.predict(source.events)["signal"])
+    scores = load(trained_model.task.folder).predict(source.events)["signal"]
+    assert np.array_equal(scores, trained_model.predict(source.events)["signal"])
     label = ak.to_numpy(source.events["label"])
     assert scores[label == 1].mean() > scores[label == 0].mean() + 0.2
 
@@ -150,8 +150,8 @@ def test_trees_go_the_same_way(make_task, source) -> None:
 def test_a_watcher_sees_each_epoch_and_may_stop(make_task, source) -> None:
     seen = []
 
-    def watch(epoch, artefact) -> bool:
-        seen.append((epoch, float(artefact.predict(source.events)["signal"].mean())))
+    def watch(epoch, trained_model) -> bool:
+        seen.append((epoch, float(trained_model.predict(source.events)["signal"].mean())))
         return epoch == 2
 
     train(make_task(), watch=watch)
@@ -177,9 +177,9 @@ def test_invalid_inputs_follow_the_policy(make_task, source, policy) -> None:
 
 
 def test_missing_columns_are_told(make_task, source) -> None:
-    artefact = train(make_task(settings={"epochs": 1}))
+    trained_model = train(make_task(settings={"epochs": 1}))
     with pytest.raises(DataError, match="no column 'z'"):
-        artefact.predict(source.events[["x", "y"]])
+        trained_model.predict(source.events[["x", "y"]])
 
 
 def test_a_folder_without_network_is_told(tmp_path) -> None:

@@ -7,8 +7,8 @@ import bunchtrain
 from bunchtrain.errors import StudyError
 from bunchtrain.statistics.metrics import auc, roc
 from bunchtrain.study import load
-from bunchtrain.workflow.outcome import Outcome
 from bunchtrain.workflow.parameters import aucs_by_value
+from bunchtrain.workflow.prediction_table import Predictions
 
 TINY = {
     "source.masses": [500, 1500],
@@ -30,7 +30,7 @@ def test_aucs_are_those_of_the_events_of_each_value():
     p = random.random(600) * 0.5 + 0.4 * truth * (mass == 750)
     columns = {"event": truth, "resonance_mass": mass, "weight": np.ones(600)}
     columns |= {"at_500_ttbar": 1 - p, "at_500_resonance": p}
-    found = aucs_by_value(Outcome(study, columns), "at_500", "event")
+    found = aucs_by_value(Predictions(study, columns), "at_500", "event")
     own = mass == 750
     assert list(found) == [500.0, 750.0]
     assert found[750.0].value == pytest.approx(auc(roc(p[own], truth[own] == 1)).value)

@@ -11,7 +11,7 @@ from bunchtrain.cli.statistics import sizes
 from bunchtrain.errors import RunError, StudyError, UserError
 from bunchtrain.systematics.expression_shift import ExpressionShift
 from bunchtrain.systematics.jet_energy_scale import JetEnergyScale
-from bunchtrain.workflow.outcome import Outcome
+from bunchtrain.workflow.prediction_table import Predictions
 from bunchtrain.workflow.reactions import react
 from bunchtrain.workflow.shifted import shifted
 from bunchtrain.workflow.shifting import Shifts, shift
@@ -89,7 +89,9 @@ def test_workspaces_know_of_the_shift(finished, shifts):
 def test_folds_together_are_one_set_of_the_same_luminosity(finished):
     """The events of the test set, dealt to two runs, give the figures of one."""
     whole = finished.predictions
-    dealt = [Outcome(whole.study, {k: v[n::2] for k, v in whole.columns.items()}) for n in (0, 1)]
+    dealt = [
+        Predictions(whole.study, {k: v[n::2] for k, v in whole.columns.items()}) for n in (0, 1)
+    ]
     joined, one = (scored(of_folds(o), "trees", "jet") for o in (dealt, [whole]))
     folds, alone = fixed(joined, [finished, finished]), fixed(one, [finished])
     assert folds.scale == alone.scale / 2

@@ -6,7 +6,7 @@ from conftest import SAMPLE  # type: ignore[import-not-found]
 
 import bunchtrain
 from bunchtrain.study import load, members
-from bunchtrain.trained_model import load as load_artefact
+from bunchtrain.trained_model import load as load_trained_model
 from bunchtrain.workflow.resources import resource_plots, resource_tables, resources
 
 TINY = {
@@ -33,7 +33,7 @@ def test_trigger_jets_front_runs_from_end_to_end(tmp_path):
             "latency, cycles": f"{number + 2} (Verilator 5)",
         }
         (folder / "parity.json").write_text(json.dumps({"figures": figures}))
-    networks = {name: load_artefact(run.folder.member(name)) for name in members(study)}
+    networks = {name: load_trained_model(run.folder.member(name)) for name in members(study)}
     points = resources(run.folder, run.metrics, networks)
     assert [point.lut for point in points] == [7000, 7001, 7002, 39782, 15802]
     assert [point.cycles for point in points] == [2, 3, 4, 11, 14]

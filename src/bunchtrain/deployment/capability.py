@@ -13,7 +13,7 @@ from bunchtrain.methods.build import empty_network
 from bunchtrain.methods.supervised import needs
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import Representation
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 
 #: Name and type of options → values that make a network small, since size decides nothing here.
 SMALL: dict[tuple[str, str], Any] = {
@@ -75,7 +75,7 @@ def _reason(model: str, target: str) -> str:
         return str(problem)
 
 
-def untrained(model: str) -> Artefact:
+def untrained(model: str) -> TrainedModel:
     """Return a small network of a model that tells two classes apart, with fresh weights.
 
     Raises StudyError if no representation gives what it needs.
@@ -94,7 +94,7 @@ def untrained(model: str) -> Artefact:
         settings={"batch_size": 64, "engine": {"name": "local"}},
     )
     made: Representation = parts.build("represent", *represent)
-    return Artefact(task, made, empty_network(task, made).eval())
+    return TrainedModel(task, made, empty_network(task, made).eval())
 
 
 def _fitting(wanted: Collection[str]) -> tuple[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from bunchtrain.deployment.parity import Agreement, Parity
 from bunchtrain.deployment.target import Target
 from bunchtrain.errors import ExportError, MachineError
 from bunchtrain.files import write_json, write_text
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 
 
 def make_target(
@@ -25,21 +25,21 @@ def make_target(
     return made
 
 
-def refuse(artefact: Artefact, target: Target, name: str) -> None:
+def refuse(trained_model: TrainedModel, target: Target, name: str) -> None:
     """Raise ExportError, naming model or layer, if the target cannot take this network.
 
     `name` is that of the target. The network need not be trained.
     """
-    reason = target.refusal(artefact)
+    reason = target.refusal(trained_model)
     if reason is not None:
         raise ExportError(
-            f"model '{artefact.task.model[0]}' cannot be exported to '{name}': {reason}; "
+            f"model '{trained_model.task.model[0]}' cannot be exported to '{name}': {reason}; "
             "`bunchtrain parts --targets` shows what goes where"
         )
 
 
 def export(
-    artefact: Artefact, target: Target, name: str, events: ak.Array, folder: str | Path
+    trained_model: TrainedModel, target: Target, name: str, events: ak.Array, folder: str | Path
 ) -> Parity:
     """Export a trained network, run the export on the events and write down how they compare.
 
@@ -48,23 +48,23 @@ def export(
     the numbers are not those of the network; the files stay, so that they can be looked at.
     """
     folder = Path(folder)
-    refuse(artefact, target, name)
+    refuse(trained_model, target, name)
     if not len(events):
         raise ExportError(f"the export to '{name}' cannot be proved without events; give some")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise MachineError(f"'{folder}' cannot be made: {problem.strerror}") from None
-    parity = target.export(artefact, events, folder)
-    content = {"target": name, "model": artefact.task.model[0], **parity.plain()}
+    parity = target.export(trained_model, events, folder)
+    content = {"target": name, "model": trained_model.task.model[0], **parity.plain()}
     write_json(folder / "parity.json", {**content, "provenance": target.provenance})
-    write_text(folder / "parity.md", "\n".join(_page(artefact, target, name, parity)) + "\n")
+    write_text(folder / "parity.md", "\n".join(_page(trained_model, target, name, parity)) + "\n")
     parity.check(name)
     return parity
 
 
-def _page(artefact: Artefact, target: Target, name: str, parity: Parity) -> Iterator[str]:
-    yield f"# `{artefact.task.model[0]}` exported to `{name}`\n"
+def _page(trained_model: TrainedModel, target: Target, name: str, parity: Parity) -> Iterator[str]:
+    yield f"# `{trained_model.task.model[0]}` exported to `{name}`\n"
     yield "| compared | events | largest difference | allowed | decisions flipped | holds |"
     yield "|---|---|---|---|---|---|"
     yield from map(_row, parity.agreements)

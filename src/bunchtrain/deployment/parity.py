@@ -94,7 +94,7 @@ def agreement(
 ) -> Agreement:
     """Return how two sets of scores compare; events that are NaN in both are left out.
 
-    ours, theirs  score → (events,), as `Artefact.predict` names them.
+    ours, theirs  score → (events,), as `TrainedModel.predict` names them.
     targets       target → {"classes": [...]} or {"values": [...]}, as in `Task.targets`.
     """
     names = list(ours)

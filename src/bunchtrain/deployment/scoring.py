@@ -1,4 +1,4 @@
-"""The artefact as one function from its tensors to its final scores."""
+"""The trained_model as one function from its tensors to its final scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bunchtrain.batch import POINTWISE
 from bunchtrain.deployment.parity import Scores
 from bunchtrain.methods.event_store import EventStore
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -21,13 +21,13 @@ Arrays = dict[str, NDArray[np.generic]]
 class ScoredNetwork(nn.Module):
     """Normalisation, model, units, the objectives' scores (softmax, ...) and their calibration."""
 
-    def __init__(self, artefact: Artefact) -> None:
+    def __init__(self, trained_model: TrainedModel) -> None:
         super().__init__()
-        self.network = artefact.network
-        terms = [term for term, _ in artefact.task.objectives() if term.outputs]
+        self.network = trained_model.network
+        terms = [term for term, _ in trained_model.task.objectives() if term.outputs]
         self.terms = nn.ModuleList(terms)
         self.targets = [term.target.name for term in terms]
-        self.calibrations = artefact.calibrations
+        self.calibrations = trained_model.calibrations
 
     @property
     def names(self) -> dict[str, list[str]]:
@@ -52,10 +52,10 @@ class ScoredNetwork(nn.Module):
         return scores
 
 
-def score_names(artefact: Artefact) -> list[str]:
-    """Return the names of all scores in their order, as `Artefact.predict` names them."""
-    names = ScoredNetwork(artefact).names
-    several = len(artefact.network.heads) > 1
+def score_names(trained_model: TrainedModel) -> list[str]:
+    """Return the names of all scores in their order, as `TrainedModel.predict` names them."""
+    names = ScoredNetwork(trained_model).names
+    several = len(trained_model.network.heads) > 1
     return [f"{t}_{score}" if several else score for t in names for score in names[t]]
 
 
@@ -67,35 +67,39 @@ def shapes(inputs: Mapping[str, Tensor]) -> dict[str, dict[int, str]]:
     }
 
 
-def batches(artefact: Artefact, events: ak.Array, rows: int) -> Iterator[tuple[Tensor, Arrays]]:
+def batches(
+    trained_model: TrainedModel, events: ak.Array, rows: int
+) -> Iterator[tuple[Tensor, Arrays]]:
     """Yield the numbers of events (batch,) and their tensors by name, `rows` events at a time.
 
     Events that the policy on invalid values drops are left out.
     """
     for start in range(0, len(events), 8 * rows):
-        block, kept = artefact.represent(events[start : start + 8 * rows])
+        block, kept = trained_model.represent(events[start : start + 8 * rows])
         if not len(kept):
             continue
         store = EventStore([block])
         for chosen in torch.split(torch.arange(len(store)), rows):
             inputs = store.take(chosen).inputs
-            yield start + kept[chosen], {n: inputs[n].numpy() for n in artefact.network.needs}
+            yield start + kept[chosen], {n: inputs[n].numpy() for n in trained_model.network.needs}
 
 
 def run(
-    artefact: Artefact,
+    trained_model: TrainedModel,
     events: ak.Array,
     function: Callable[[Arrays], Sequence[NDArray[np.float32]]],
     rows: int | None = None,
 ) -> Scores:
-    """Return the scores that an exported network gives, named as `Artefact.predict` names them.
+    """Return the scores that an exported network gives, named as `TrainedModel.predict` names them.
 
     function  tensors by name → (batch, scores) of each target, in the order of
               `ScoredNetwork.names`.
     rows      events at once; the batch size of the training if unset.
     """
-    flat = score_names(artefact)
+    flat = score_names(trained_model)
     found = np.full((len(events), len(flat)), np.nan, np.float32)
-    for numbers, inputs in batches(artefact, events, rows or artefact.task.settings["batch_size"]):
+    for numbers, inputs in batches(
+        trained_model, events, rows or trained_model.task.settings["batch_size"]
+    ):
         found[numbers.numpy()] = np.concatenate(list(function(inputs)), 1)
     return {name: found[:, k] for k, name in enumerate(flat)}

@@ -9,7 +9,7 @@ from pathlib import Path
 import awkward as ak
 
 from bunchtrain.deployment.parity import Parity
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 
 
 class Target(ABC):
@@ -19,7 +19,7 @@ class Target(ABC):
     provenance: Mapping[str, str] = {}
 
     @abstractmethod
-    def refusal(self, artefact: Artefact) -> str | None:
+    def refusal(self, trained_model: TrainedModel) -> str | None:
         """Return why this network cannot be exported, naming model or layer, or None if it can.
 
         Asked before training starts, of a network with fresh weights and no fitted trees, so that
@@ -27,10 +27,10 @@ class Target(ABC):
         """
 
     @abstractmethod
-    def export(self, artefact: Artefact, events: ak.Array, folder: Path) -> Parity:
+    def export(self, trained_model: TrainedModel, events: ak.Array, folder: Path) -> Parity:
         """Write the files into `folder`, run them on the events and tell how they compare.
 
-        events  (events,) with the columns that the artefact reads, and `entry`.
+        events  (events,) with the columns that the trained_model reads, and `entry`.
 
         Raises ExportError, naming the layer, for what shows in the trained network only, and
         MissingDependency if a tool is not installed.

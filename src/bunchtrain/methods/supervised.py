@@ -1,4 +1,4 @@
-"""The artefact: what is trained, saved, exported and deployed, preprocessing included."""
+"""The trained_model: what is trained, saved, exported and deployed, preprocessing included."""
 
 from __future__ import annotations
 

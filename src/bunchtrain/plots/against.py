@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bunchtrain.plots.style import COLOURS, canvas, headroom, plain_numbers, styled
-from bunchtrain.statistics.metrics import Figure, quantile
+from bunchtrain.statistics.metrics import Measurement, quantile
 
-#: Figure of some values (events,) and their weights.
-Measure = Callable[[NDArray[Any], NDArray[Any]], Figure]
+#: Measurement of some values (events,) and their weights.
+Measure = Callable[[NDArray[Any], NDArray[Any]], Measurement]
 #: Largest over smallest value of a column beyond which its axis is logarithmic.
 WIDE = 20.0
 
@@ -26,7 +26,7 @@ def plot_against(
     labels: tuple[str, str],
     weights: NDArray[Any],
     bins: int = 12,
-) -> Canvas:
+) -> Figure:
     """Return a figure in bins of equal population of a column, with its error, by network.
 
     Networks stand beside one another within the bins, whose edges are thin lines. A column that is
@@ -35,7 +35,7 @@ def plot_against(
     Args:
         values: Network → (events,), as pulls or residuals.
         column: (events,).
-        measure: Figure of the values in a bin.
+        measure: Measurement of the values in a bin.
         labels: Axis labels of the column and of the figure.
         weights: (events,).
         bins: Number of bins.
@@ -51,7 +51,7 @@ def plot_against(
         found = [
             measure(one[place == k], weights[place == k])
             if np.count_nonzero(place == k) > 1
-            else Figure(np.nan)
+            else Measurement(np.nan)
             for k in range(len(edges) - 1)
         ]
         place_within = (number + 1) / (len(values) + 1)

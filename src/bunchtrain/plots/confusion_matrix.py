@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 
 from bunchtrain.plots.style import canvas, styled
-from bunchtrain.statistics.metrics import Figure
+from bunchtrain.statistics.metrics import Measurement
 from bunchtrain.statistics.metrics.efficiency import Floats
 
 
 @styled
-def plot_confusion(matrix: Floats, errors: Floats, class_names: Sequence[str]) -> Canvas:
+def plot_confusion(matrix: Floats, errors: Floats, class_names: Sequence[str]) -> Figure:
     """Return the matrix (true class, decided class), whose rows sum to 1, with its errors."""
     count = len(class_names)
     figure, axes = canvas(2.6 + 0.85 * count, 2.0 + 0.8 * count)
     axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(matrix):
         text = (
-            str(Figure(float(value), float(errors[row, column]))) if count <= 4 else f"{value:.2f}"
+            str(Measurement(float(value), float(errors[row, column])))
+            if count <= 4
+            else f"{value:.2f}"
         )
         axes.text(
             column,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 
 from bunchtrain.plots.style import canvas, styled
 from bunchtrain.statistics.metrics.efficiency import Floats
@@ -14,7 +14,7 @@ from bunchtrain.statistics.metrics.efficiency import Floats
 @styled
 def plot_correlation(
     signal: Floats, background: Floats, names: Sequence[str], classes: tuple[str, str]
-) -> Canvas:
+) -> Figure:
     """Return one matrix of two triangles.
 
     Args:

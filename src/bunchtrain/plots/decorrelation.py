@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 
 from bunchtrain.plots.style import COLOURS, INK, canvas, headroom, plain_numbers, styled
-from bunchtrain.statistics.metrics import Figure
+from bunchtrain.statistics.metrics import Measurement
 
 MARKERS = "osD^vP*Xh<p"  # one more than colours, so that no two methods share both
 
@@ -28,14 +28,14 @@ class Decorrelated:
 
     method: str
     strength: float | None
-    inverse: Figure
-    rejection: Figure
+    inverse: Measurement
+    rejection: Measurement
 
 
 @styled
 def plot_decorrelation(
     scores: Sequence[Decorrelated], efficiency: float, column: str, chance: float | None = None
-) -> Canvas:
+) -> Figure:
     """Return 1/ε_B against 1/JSD at a signal efficiency, with errors (ATL-PHYS-PUB-2018-014).
 
     Args:

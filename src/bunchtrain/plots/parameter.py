@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
 from bunchtrain.plots.style import canvas, look, styled
-from bunchtrain.statistics.metrics import Figure
+from bunchtrain.statistics.metrics import Measurement
 
 MARKERS = "osD^vPX*"
 TICKS = (0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9999)
@@ -20,7 +20,7 @@ NAMED = 8
 
 
 @styled
-def plot_parameter(figures: Mapping[str, Mapping[float, Figure]], label: str) -> Canvas:
+def plot_parameter(figures: Mapping[str, Mapping[float, Measurement]], label: str) -> Figure:
     """Return the AUC of networks against the parameter, with errors.
 
     The axis is logarithmic in 1 − AUC, so that good networks lie apart.
@@ -48,7 +48,7 @@ def plot_parameter(figures: Mapping[str, Mapping[float, Figure]], label: str) ->
     return figure
 
 
-def _spread(axes: Axes, shown: list[Figure]) -> None:
+def _spread(axes: Axes, shown: list[Measurement]) -> None:
     """Scale the axis by −log(1 − AUC) and number it by the AUC."""
     axes.set_yscale("function", functions=(_spread_out, lambda y: 1 - 10.0**-y))
     lowest = min((f.value - np.nan_to_num(f.error) for f in shown), default=0.0)

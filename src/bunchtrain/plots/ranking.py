@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 
 from bunchtrain.plots.style import COLOURS, INK, canvas, plain_numbers, styled
-from bunchtrain.statistics.metrics import Figure
+from bunchtrain.statistics.metrics import Measurement
 
 
 @styled
-def plot_ranking(ours: Mapping[str, Figure], published: Mapping[str, Figure], label: str) -> Canvas:
+def plot_ranking(
+    ours: Mapping[str, Measurement], published: Mapping[str, Measurement], label: str
+) -> Figure:
     """Return one row a network, the best at the top.
 
     The thick bar is the deviation over seeds, the thin one the statistical error.

@@ -9,12 +9,12 @@ import mplhep
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bunchtrain.plots.scores import density
 from bunchtrain.plots.style import COLOURS, bin_edges, canvas, headroom, styled
-from bunchtrain.statistics.metrics import Figure, half_width, profile, pull_mean, pull_width
+from bunchtrain.statistics.metrics import Measurement, half_width, profile, pull_mean, pull_width
 from bunchtrain.statistics.metrics.linearity import Profile
 
 
@@ -23,7 +23,7 @@ def plot_response(
     residuals: Mapping[str, NDArray[Any]],
     label: str,
     weights: NDArray[Any] | None = None,
-) -> Canvas:
+) -> Figure:
     """Return the density of predicted − true (or predicted/true) of each network.
 
     Args:
@@ -51,7 +51,7 @@ def plot_resolution(
     label: str,
     weights: NDArray[Any] | None = None,
     name: str = "Half 68 % width",
-) -> Canvas:
+) -> Figure:
     """Return half the 68 % width of residuals (events,) in bins of the truth (events,).
 
     The axis holds the central 98 % of the truths.
@@ -66,7 +66,9 @@ def plot_resolution(
     return figure
 
 
-def _profile(axes: Axes, binned: Profile, figures: list[Figure], name: str, colour: str) -> None:
+def _profile(
+    axes: Axes, binned: Profile, figures: list[Measurement], name: str, colour: str
+) -> None:
     reach = [binned.centre - binned.edges[:-1], binned.edges[1:] - binned.centre]
     axes.errorbar(
         binned.centre, [f.value for f in figures], [f.error for f in figures], reach, fmt="o", ms=4,
@@ -75,7 +77,7 @@ def _profile(axes: Axes, binned: Profile, figures: list[Figure], name: str, colo
 
 
 @styled
-def plot_pull(pulls: Mapping[str, NDArray[Any]], weights: NDArray[Any] | None = None) -> Canvas:
+def plot_pull(pulls: Mapping[str, NDArray[Any]], weights: NDArray[Any] | None = None) -> Figure:
     """Return the density of pulls (events,) of each network with the unit Gaussian."""
     figure, axes = canvas()
     edges = np.linspace(-5, 5, 51)
@@ -102,7 +104,7 @@ def plot_linearity(
     label: str,
     unit: str = "",
     weights: NDArray[Any] | None = None,
-) -> Canvas:
+) -> Figure:
     """Return events in (true, predicted), with the mean prediction in bins of the truth.
 
     Args:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from bunchtrain.plots.style import COLOURS, grid, plain_numbers, styled
-from bunchtrain.statistics.metrics import Figure
+from bunchtrain.statistics.metrics import Measurement
 
 MARKERS = "osD^vP*Xh<"
 AXES = {
@@ -39,7 +39,7 @@ class Resources:
 
     name: str
     method: str
-    accuracy: Figure
+    accuracy: Measurement
     lut: float | None = None
     estimate: float | None = None
     dsp: float | None = None
@@ -68,7 +68,7 @@ def beaten_by(one: Resources, others: Sequence[Resources]) -> list[str]:
 
 
 @styled
-def plot_resource_front(points: Sequence[Resources]) -> Canvas:
+def plot_resource_front(points: Sequence[Resources]) -> Figure:
     """Return accuracy against each cost that is known of two circuits at least.
 
     Published circuits have open markers, of the colour of the method that they are beside.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 
 from bunchtrain.plots.style import (
     FEW,
@@ -19,7 +19,7 @@ from bunchtrain.plots.style import (
     look,
     styled,
 )
-from bunchtrain.statistics.metrics import Figure, Roc, auc
+from bunchtrain.statistics.metrics import Measurement, Roc, auc
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class PublishedPoint:
 
     name: str
     efficiency: float
-    rejection: Figure
+    rejection: Measurement
 
 
 @styled
@@ -37,7 +37,7 @@ def plot_roc(
     published: Sequence[PublishedPoint] = (),
     signal: str = "signal",
     background: str = "background",
-) -> Canvas:
+) -> Figure:
     """Return 1/ε_B against ε_S with bands of one standard deviation, one curve a network.
 
     Of many networks the bands and the published points would hide the curves: they are left out.

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 
 from bunchtrain.plots.style import COLOURS, INK, canvas, plain_numbers, styled
-from bunchtrain.statistics.metrics import Figure
+from bunchtrain.statistics.metrics import Measurement
 from bunchtrain.statistics.metrics.efficiency import Floats
 
 #: Least distance of two names, as a fraction of the height of the plot.
@@ -17,7 +17,9 @@ SPACING = 0.047
 
 
 @styled
-def plot_trade_off(points: Mapping[str, tuple[float, Figure]], cost: str, figure: str) -> Canvas:
+def plot_trade_off(
+    points: Mapping[str, tuple[float, Measurement]], cost: str, figure: str
+) -> Figure:
     """Return one point a network, named at the right, with its error over seeds or statistics.
 
     Args:

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bunchtrain.report.key_table import KeyTable
-from bunchtrain.statistics.metrics import Figure
+from bunchtrain.statistics.metrics import Measurement
 
 MANY = 4  # columns beyond which errors stand below their figures
 
@@ -44,12 +44,12 @@ def rich_table(table: KeyTable, title: str = "", note: str = "") -> Table:
     return drawn
 
 
-def _cell(ours: Figure | None, published: Figure | None, narrow: bool) -> Text:
+def _cell(ours: Measurement | None, published: Measurement | None, narrow: bool) -> Text:
     cell = Text("–" if ours is None else _told(ours, narrow))
     if ours is not None and ours.over_seeds:
         cell += Text(f"\n{ours.over_seeds}")
     return cell if published is None else cell + Text("\n" + _told(published, narrow), "dim")
 
 
-def _told(figure: Figure, narrow: bool) -> str:
+def _told(figure: Measurement, narrow: bool) -> str:
     return str(figure).replace(" ± ", "\n± ") if narrow else str(figure)

@@ -11,8 +11,8 @@ from typing import Any
 
 from bunchtrain.plots import PublishedPoint
 from bunchtrain.report.labels import in_key_table, label
-from bunchtrain.statistics.metrics import Figure
-from bunchtrain.statistics.metrics.figure import figures
+from bunchtrain.statistics.metrics import Measurement
+from bunchtrain.statistics.metrics.measurement import figures
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Published:
     """Published figures, under the names of `metrics.json`, and their source."""
 
     source: str
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, Measurement]
 
 
 def published(
@@ -30,13 +30,13 @@ def published(
     rejection: Mapping[float, float | tuple[float, float]] | None = None,
 ) -> Published:
     """Return published figures as a study gives them: rejection by signal efficiency."""
-    known: dict[str, Figure] = {}
+    known: dict[str, Measurement] = {}
     for name, value in (("auc", auc), ("accuracy", accuracy)):
         if value is not None:
-            known[name] = Figure(value)
+            known[name] = Measurement(value)
     for efficiency, given in (rejection or {}).items():
         both = given if isinstance(given, tuple) else (given,)
-        known[f"rejection_{100 * efficiency:g}"] = Figure(*both)
+        known[f"rejection_{100 * efficiency:g}"] = Measurement(*both)
     return Published(source, known)
 
 
@@ -65,8 +65,8 @@ class Row:
     """A network's figures, one for each column, and the published ones or None."""
 
     name: str
-    ours: list[Figure | None]
-    published: list[Figure | None]
+    ours: list[Measurement | None]
+    published: list[Measurement | None]
     source: str = ""
     note: str = ""
 
@@ -97,7 +97,7 @@ def key_table(entries: Sequence[Entry]) -> KeyTable:
     return KeyTable([label(name) for name in names], rows)
 
 
-def _row(entry: Entry, ours: Mapping[str, Figure], names: Sequence[str]) -> Row:
+def _row(entry: Entry, ours: Mapping[str, Measurement], names: Sequence[str]) -> Row:
     given = entry.published or Published("", {})
     return Row(
         entry.name,

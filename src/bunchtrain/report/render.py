@@ -17,7 +17,7 @@ from bunchtrain.plots.style import FEW, LARGEST_SVG
 from bunchtrain.report.content import Member, Report, Table
 from bunchtrain.report.key_table import Entry, key_table
 from bunchtrain.report.labels import in_key_table, label
-from bunchtrain.statistics.metrics.figure import figures
+from bunchtrain.statistics.metrics.measurement import figures
 
 
 def render(report: Report) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import poisson
 
 from bunchtrain.statistics.likelihood.workspace import histogram
-from bunchtrain.statistics.metrics import Figure, auc, roc
+from bunchtrain.statistics.metrics import Measurement, auc, roc
 from bunchtrain.statistics.metrics.significance import asimov
 from bunchtrain.tables.hashing import hashed, uniform
 
@@ -72,7 +72,7 @@ class Analysis:
 
 def changes(
     analysis: Analysis, nominal: Scored, shifted: Scored, seed: int = 1
-) -> dict[str, tuple[float, Figure]]:
+) -> dict[str, tuple[float, Measurement]]:
     """Return figure → its nominal value and its change, with the error of the change.
 
     `mistag_50` is ε_B at a signal efficiency of 50 % on the events at hand;
@@ -91,7 +91,7 @@ def changes(
     for name, value in before.items():
         difference = [b[name] - a[name] for a, b in zip(*replicas, strict=True)]
         error = float(np.std(difference, ddof=1))
-        found[name] = (value, Figure(after[name] - value, error))
+        found[name] = (value, Measurement(after[name] - value, error))
     return found
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.statistics.metrics import bias
 from bunchtrain.statistics.metrics.efficiency import efficiency
-from bunchtrain.statistics.metrics.figure import Metrics
+from bunchtrain.statistics.metrics.measurement import Metrics
 
 
 def measure_sets(

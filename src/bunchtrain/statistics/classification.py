@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, StudyError, nearest, one_of
 from bunchtrain.statistics.metrics import (
-    Figure,
+    Measurement,
     Roc,
     accuracy,
     auc,
@@ -27,7 +27,7 @@ from bunchtrain.statistics.metrics import (
     roc,
     signal_efficiency,
 )
-from bunchtrain.statistics.metrics.figure import Metrics
+from bunchtrain.statistics.metrics.measurement import Metrics
 from bunchtrain.statistics.metrics.significance import MEASURES
 
 
@@ -136,7 +136,7 @@ def _check(scores: NDArray[Any], truth: NDArray[Any], class_names: Sequence[str]
 
 def _figures(
     curve: Roc, efficiencies: Sequence[float], mistags: Sequence[float]
-) -> dict[str, Figure]:
+) -> dict[str, Measurement]:
     figures = {"auc": auc(curve)}
     for e in efficiencies:
         figures[f"rejection_{100 * e:g}"] = background_rejection(curve, e)

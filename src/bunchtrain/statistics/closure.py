@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold
 
-from bunchtrain.statistics.metrics import Figure, auc, roc
+from bunchtrain.statistics.metrics import Measurement, auc, roc
 from bunchtrain.statistics.metrics.efficiency import Floats
 
 #: Folds of the classifier that looks for what is left.
@@ -33,7 +33,7 @@ class Closure:
     """
 
     chi2: dict[str, float]
-    auc: Figure
+    auc: Measurement
     share: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def _spectrum(place: NDArray[Any], weight: NDArray[Any], bins: int) -> tuple[Flo
 
 def closure_auc(
     table: NDArray[Any], data: NDArray[np.bool_], weight: NDArray[Any], folds: int = FOLDS
-) -> Figure:
+) -> Measurement:
     """Return the AUC of trees that tell data from weighted simulation, with its error.
 
     Each event is tested by trees that have not seen it; both sides have the same sum of weights.
@@ -110,4 +110,4 @@ def closure_auc(
         score = trees.decision_function(table[test])
         found.append(auc(roc(score, data[test], balanced[test])))
     mean = float(np.mean([one.value for one in found]))
-    return Figure(mean, float(np.sqrt(sum(one.error**2 for one in found)) / folds))
+    return Measurement(mean, float(np.sqrt(sum(one.error**2 for one in found)) / folds))

@@ -22,7 +22,7 @@ from bunchtrain.statistics.metrics import (
     standard_deviation,
 )
 from bunchtrain.statistics.metrics.coverage import LEVELS
-from bunchtrain.statistics.metrics.figure import Metrics
+from bunchtrain.statistics.metrics.measurement import Metrics
 
 #: Low and high ends of an interval, (events,) each.
 Interval = tuple[NDArray[Any], NDArray[Any]]

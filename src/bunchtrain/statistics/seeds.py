@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bunchtrain.statistics.metrics.figure import Figure, Metrics
+from bunchtrain.statistics.metrics.measurement import Measurement, Metrics
 
 
 def over_seeds(trainings: Sequence[Metrics]) -> Metrics:
@@ -24,11 +24,11 @@ def over_seeds(trainings: Sequence[Metrics]) -> Metrics:
 
 
 def _mean(entries: Sequence[dict[str, object]]) -> dict[str, object]:
-    figures = [Figure.from_dict(entry) for entry in entries]
+    figures = [Measurement.from_dict(entry) for entry in entries]
     values = np.array([figure.value for figure in figures])
     limit = any(figure.limit for figure in figures)
     errors = [figure.error for figure in figures if not figure.limit]
-    mean = Figure(
+    mean = Measurement(
         float(values.mean()),
         float(np.mean(errors)) if not limit else float("nan"),
         limit,

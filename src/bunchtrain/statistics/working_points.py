@@ -16,8 +16,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from bunchtrain.statistics.classification import signal_roc
-from bunchtrain.statistics.metrics import Figure, background_rejection
-from bunchtrain.statistics.metrics.figure import Metrics
+from bunchtrain.statistics.metrics import Measurement, background_rejection
+from bunchtrain.statistics.metrics.measurement import Metrics
 
 
 def shares(
@@ -58,14 +58,14 @@ def working_points(
     others = [k for k in range(len(class_names)) if k != signal]
     given = shares(class_names, signal, fractions)
     together = signal_roc(scores, truth, weights, signal, shares=given)
-    figures: dict[str, Figure] = {}
+    figures: dict[str, Measurement] = {}
     curves = {
         class_names[k]: signal_roc(scores, truth, weights, signal, [k], shares=given)
         for k in others
     }
     for efficiency in efficiencies:
         name = f"working_point_{100 * efficiency:g}"
-        figures[f"{name}_cut"] = Figure(together.threshold_at(efficiency))
+        figures[f"{name}_cut"] = Measurement(together.threshold_at(efficiency))
         for label, curve in curves.items():
             figures[f"{name}/{label}"] = background_rejection(curve, efficiency)
     return {name: figure.as_dict() for name, figure in figures.items()}

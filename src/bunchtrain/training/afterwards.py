@@ -8,28 +8,30 @@ import torch
 from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.data import Data
 from bunchtrain.training.trees import Normalised
 from bunchtrain.uncertainty.posterior import Posterior
 
 
-def fit_afterwards(artefact: Artefact, data: Data) -> None:
+def fit_afterwards(trained_model: TrainedModel, data: Data) -> None:
     """Fit the posterior on the training set and the calibrations on the validation set.
 
     Raises DataError if the validation set is too small for a calibration.
     """
-    model = artefact.network.model
+    model = trained_model.network.model
     learns = isinstance(model, Posterior) and model.learns
-    if not learns and not artefact.task.calibrate:
+    if not learns and not trained_model.task.calibrate:
         return
-    artefact.network.cpu().eval()
+    trained_model.network.cpu().eval()
     whole = data if data.workers == 1 else _alone(data)
     if isinstance(model, Posterior) and learns:
         with torch.no_grad():
-            model.learn(Normalised(whole, artefact.network, "train"), likelihood(artefact, whole))
-    if artefact.task.calibrate:
-        calibrate(artefact, whole.batches("validation", None))
+            model.learn(
+                Normalised(whole, trained_model.network, "train"), likelihood(trained_model, whole)
+            )
+    if trained_model.task.calibrate:
+        calibrate(trained_model, whole.batches("validation", None))
 
 
 def _alone(data: Data) -> Data:
@@ -46,9 +48,9 @@ class Likelihood:
     training set: V ℓ/(2 s²) for V values, with s² = ⟨ℓ⟩.
     """
 
-    def __init__(self, artefact: Artefact) -> None:
-        self.network = artefact.network
-        ((self.objective, _),) = artefact.task.objectives()
+    def __init__(self, trained_model: TrainedModel) -> None:
+        self.network = trained_model.network
+        ((self.objective, _),) = trained_model.task.objectives()
         self.factor = 1.0
 
     def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
@@ -70,18 +72,18 @@ class Likelihood:
             self.factor *= len(self.objective.target.values) * weights / (2 * losses)
 
 
-def likelihood(artefact: Artefact, data: Data) -> Likelihood:
+def likelihood(trained_model: TrainedModel, data: Data) -> Likelihood:
     """Return the likelihood that a network's objective stands for."""
-    made = Likelihood(artefact)
+    made = Likelihood(trained_model)
     made.fit(data.batches("train", None))
     return made
 
 
-def calibrate(artefact: Artefact, batches: Iterator[Batch]) -> None:
-    """Fit an artefact's calibrations on these events, one after the other."""
-    held = [(artefact.scores(batch), batch) for batch in batches if len(batch)]
+def calibrate(trained_model: TrainedModel, batches: Iterator[Batch]) -> None:
+    """Fit an trained_model's calibrations on these events, one after the other."""
+    held = [(trained_model.scores(batch), batch) for batch in batches if len(batch)]
     weight = torch.cat([batch.weight for _, batch in held])
-    fitted = artefact.task.calibrations()
+    fitted = trained_model.task.calibrations()
     for target, calibrations in fitted.items():
         names = held[0][0][target]
         scores = {name: torch.cat([found[target][name] for found, _ in held]) for name in names}
@@ -89,4 +91,4 @@ def calibrate(artefact: Artefact, batches: Iterator[Batch]) -> None:
         for calibration in calibrations:
             calibration.fit(scores, truth, weight)
             scores = calibration.apply(scores)
-    artefact.calibrations = fitted
+    trained_model.calibrations = fitted

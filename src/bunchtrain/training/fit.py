@@ -16,7 +16,7 @@ from bunchtrain.files import write_json
 from bunchtrain.methods.build import fitted_network
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.afterwards import fit_afterwards
 from bunchtrain.training.best import Best
 from bunchtrain.training.checkpoint import Checkpoint
@@ -33,7 +33,7 @@ from bunchtrain.training.trainer import make_trainer
 from bunchtrain.training.trees import fit_trees
 
 #: Called after each epoch with its number and the network so far; True stops the training.
-Watcher = Callable[[int, Artefact], bool]
+Watcher = Callable[[int, TrainedModel], bool]
 #: Figures of a training, for `training.json`.
 Figures = dict[str, float]
 
@@ -46,7 +46,7 @@ def fit(
     progress: bool = True,
     watch: Watcher | None = None,
 ) -> None:
-    """Train one task as one of its workers; worker 0 writes the artefact and `training.json`.
+    """Train one task as one of its workers; worker 0 writes the trained_model and `training.json`.
 
     Raises InterruptedRun on Ctrl-C; a call with `resume` then goes on.
     """
@@ -56,17 +56,17 @@ def fit(
     with quiet(), kept_memory():
         data = Data(task, place.rank, place.workers)
         network = _fresh_network(data)
-        artefact = Artefact(data.task, data.representation, network)
+        trained_model = TrainedModel(data.task, data.representation, network)
         if not network.is_fitted:
-            extra: list[Callback] = [Watch(watch, artefact)] if watch else []
-            figures = _fit_network(artefact, place, data, extra, resume, progress)
+            extra: list[Callback] = [Watch(watch, trained_model)] if watch else []
+            figures = _fit_network(trained_model, place, data, extra, resume, progress)
         elif place.rank == 0:
-            figures = fit_trees(artefact, data)
+            figures = fit_trees(trained_model, data)
         if place.rank == 0:
             network.cpu().eval()
-            fit_afterwards(artefact, data)
-            artefact.save(task.folder)
-            summarise(artefact, "finished", figures)
+            fit_afterwards(trained_model, data)
+            trained_model.save(task.folder)
+            summarise(trained_model, "finished", figures)
 
 
 def _fresh_network(data: Data) -> Network:
@@ -76,14 +76,14 @@ def _fresh_network(data: Data) -> Network:
 
 
 def _fit_network(
-    artefact: Artefact,
+    trained_model: TrainedModel,
     place: Place,
     data: Data,
     extra: list[Callback],
     resume: bool,
     progress: bool,
 ) -> Figures:
-    task, network, sizes = artefact.task, artefact.network, data.sizes("train")
+    task, network, sizes = trained_model.task, trained_model.network, data.sizes("train")
     folder = Path(task.folder)
     history = History(folder, events=sum(sizes))
     best = Best(history, task.settings["patience"])
@@ -95,7 +95,7 @@ def _fit_network(
         _run(make_trainer(task, place, callbacks), module, data)
     except InterruptedRun:
         if place.rank == 0:
-            summarise(artefact, "interrupted", _figures(history, best, place))
+            summarise(trained_model, "interrupted", _figures(history, best, place))
         raise
     network.load_state_dict(best.weights)
     calibrate_ranges(network, data)
@@ -128,26 +128,26 @@ def _figures(history: History, best: Best, place: Place) -> Figures:
 
 
 def summarise(
-    artefact: Artefact, status: Literal["interrupted", "finished"], figures: Figures
+    trained_model: TrainedModel, status: Literal["interrupted", "finished"], figures: Figures
 ) -> None:
     """Write `training.json`: status, figures, parameters and the peak memory of this worker."""
     summary: dict[str, Any] = {
         "status": status,
         **figures,
-        "parameters": parameters(artefact.network),
+        "parameters": parameters(trained_model.network),
         "peak_rss_mb": peak_mb(),
     }
-    write_json(Path(artefact.task.folder) / "training.json", summary)
+    write_json(Path(trained_model.task.folder) / "training.json", summary)
 
 
 class Watch(Callback):
     """Show each epoch's network to someone who may stop the training."""
 
-    def __init__(self, watcher: Watcher, artefact: Artefact) -> None:
+    def __init__(self, watcher: Watcher, trained_model: TrainedModel) -> None:
         """Take the function that says whether to stop, and the network that is trained."""
-        self.watcher, self.artefact = watcher, artefact
+        self.watcher, self.trained_model = watcher, trained_model
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Ask."""
-        if self.watcher(trainer.current_epoch + 1, self.artefact):
+        if self.watcher(trainer.current_epoch + 1, self.trained_model):
             trainer.should_stop = True

@@ -1,4 +1,4 @@
-"""Training: one task in, one artefact out, on one of several engines."""
+"""Training: one task in, one trained_model out, on one of several engines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bunchtrain import parts
 from bunchtrain.methods.task import Task
-from bunchtrain.trained_model import Artefact, load
+from bunchtrain.trained_model import TrainedModel, load
 from bunchtrain.training.place import find_place
 
 #: What an earlier training in the same folder has left.
@@ -20,9 +20,9 @@ def train(
     *,
     resume: bool = False,
     progress: bool = True,
-    watch: Callable[[int, Artefact], bool] | None = None,
-) -> Artefact:
-    """Train a task on its engine and return the artefact, which is saved in the task's folder.
+    watch: Callable[[int, TrainedModel], bool] | None = None,
+) -> TrainedModel:
+    """Train a task on its engine and return the trained_model, which is saved in the task's folder.
 
     With `resume`, a training that was interrupted goes on after its last whole epoch, to the same
     weights as without the interruption; one that is finished is loaded. `watch`, with the engine

@@ -13,7 +13,7 @@ from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.files import write_text
 from bunchtrain.methods.supervised import Network
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.data import Data
 from bunchtrain.training.history import as_csv
 
@@ -31,13 +31,13 @@ class Normalised:
             yield batch
 
 
-def fit_trees(artefact: Artefact, data: Data) -> dict[str, float]:
+def fit_trees(trained_model: TrainedModel, data: Data) -> dict[str, float]:
     """Fit the trees of a network, write `history.csv` and return the figures.
 
     The first objective with outputs is the fit; the others are given to trees that take terms
     beside it. Raises StudyError for more than one term where a model fits one alone.
     """
-    task, network = artefact.task, artefact.network
+    task, network = trained_model.task, trained_model.network
     terms = sorted(task.objectives(), key=lambda term: term[0].outputs == 0)
     (fit, factor), beside = terms[0], terms[1:]
     takes = "beside" in inspect.signature(network.model.fit).parameters  # type: ignore[arg-type]

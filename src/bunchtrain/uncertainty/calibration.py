@@ -16,7 +16,7 @@ Scores = dict[str, Tensor]
 class Calibration(ABC):
     """A map from the scores of one target to better ones, or to more of them.
 
-    numbers  what was fitted, by name; kept in the artefact.
+    numbers  what was fitted, by name; kept in the trained_model.
     """
 
     def __init__(self, target: TargetShape) -> None:

@@ -22,16 +22,16 @@ from bunchtrain.report import Plot
 from bunchtrain.study import Study
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.writing import write_parquet
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.predictions import ROWS, Columns, event_columns
 
 
-def has_capsules(network: Artefact) -> bool:
+def has_capsules(network: TrainedModel) -> bool:
     """Return whether a network's output capsules can be read."""
     return hasattr(network.network.model, "capsules")
 
 
-def capsule_vectors(network: Artefact, events: ak.Array) -> NDArray[np.float32]:
+def capsule_vectors(network: TrainedModel, events: ak.Array) -> NDArray[np.float32]:
     """Return the capsules (events, class, dimension) of a block of events; NaN for dropped ones."""
     model: Any = network.network.model
     batch, kept = network.represent(events)
@@ -45,7 +45,7 @@ def capsule_vectors(network: Artefact, events: ak.Array) -> NDArray[np.float32]:
 
 
 def write_capsules(
-    study: Study, networks: Mapping[str, Artefact], cache: EventCache, output: Path
+    study: Study, networks: Mapping[str, TrainedModel], cache: EventCache, output: Path
 ) -> int:
     """Write the capsules of the test set beside truth and spectators as Parquet; return the rows.
 
@@ -57,7 +57,9 @@ def write_capsules(
     return write_parquet(output, _chunks(study, chosen, cache))
 
 
-def _chunks(study: Study, networks: Mapping[str, Artefact], cache: EventCache) -> Iterator[Columns]:
+def _chunks(
+    study: Study, networks: Mapping[str, TrainedModel], cache: EventCache
+) -> Iterator[Columns]:
     for events in cache.blocks("test", ROWS):
         columns = event_columns(study, events)
         for name, network in networks.items():
@@ -74,7 +76,7 @@ def _classes(study: Study) -> list[str]:
 
 
 def capsule_plots(
-    study: Study, networks: Mapping[str, Artefact], cache: EventCache
+    study: Study, networks: Mapping[str, TrainedModel], cache: EventCache
 ) -> Iterator[Plot]:
     """Yield, for each network with capsules, what each dimension responds to.
 

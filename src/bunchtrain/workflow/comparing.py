@@ -11,14 +11,14 @@ from scipy.stats import rankdata
 from bunchtrain.plots import plot_correlation, plot_ranking, plot_trade_off
 from bunchtrain.report import Plot, Table
 from bunchtrain.report.labels import label
-from bunchtrain.statistics.metrics import Figure
+from bunchtrain.statistics.metrics import Measurement
 from bunchtrain.statistics.metrics.discriminant import discriminant
 from bunchtrain.statistics.metrics.efficiency import Floats
-from bunchtrain.statistics.metrics.figure import Metrics
+from bunchtrain.statistics.metrics.measurement import Metrics
 from bunchtrain.workflow.costs import Cost
 from bunchtrain.workflow.figures import key_rows
 from bunchtrain.workflow.gains import Gains
-from bunchtrain.workflow.outcome import Outcome, signal_of
+from bunchtrain.workflow.prediction_table import Predictions, signal_of
 
 #: Networks from which on they are ranked and their scores correlated.
 SEVERAL = 3
@@ -27,7 +27,7 @@ WIDE = 12
 
 
 def weighed_plots(
-    outcome: Outcome, metrics: Mapping[str, Metrics], spent: Mapping[str, Cost]
+    outcome: Predictions, metrics: Mapping[str, Metrics], spent: Mapping[str, Cost]
 ) -> Iterator[Plot]:
     """Yield ranking, rejection against parameters and time, and correlation of the scores."""
     target = outcome.study.evaluation.target or next(iter(outcome.classifiers), None)
@@ -35,7 +35,7 @@ def weighed_plots(
         return
     wanted = f"rejection_{100 * outcome.study.evaluation.efficiencies[0]:g}"
     key = wanted if len(outcome.study.targets) == 1 else f"{target}:{wanted}"
-    ours = {n: Figure.from_dict(m[key]) for n, m in metrics.items() if key in m}
+    ours = {n: Measurement.from_dict(m[key]) for n, m in metrics.items() if key in m}
     yield _ranking(outcome, metrics, ours, wanted)
     yield from _trade_offs(ours, spent, wanted)
     yield _correlation(outcome, target)
@@ -47,7 +47,10 @@ def math_label(name: str) -> str:
 
 
 def _ranking(
-    outcome: Outcome, metrics: Mapping[str, Metrics], ours: Mapping[str, Figure], figure: str
+    outcome: Predictions,
+    metrics: Mapping[str, Metrics],
+    ours: Mapping[str, Measurement],
+    figure: str,
 ) -> Plot:
     published = {
         row.name: row.published.figures[figure]
@@ -62,7 +65,7 @@ def _ranking(
 
 
 def _trade_offs(
-    ours: Mapping[str, Figure], spent: Mapping[str, Cost], figure: str
+    ours: Mapping[str, Measurement], spent: Mapping[str, Cost], figure: str
 ) -> Iterator[Plot]:
     sizes = {n: (float(p), f) for n, f in ours.items() if (p := spent[n].parameters)}
     times = {n: (1e6 / rate, f) for n, f in ours.items() if (rate := spent[n].rate)}
@@ -75,13 +78,13 @@ def _trade_offs(
         yield Plot(caption, drawn)
 
 
-def differ(points: Mapping[str, tuple[float, Figure]], factor: float = 2.0) -> bool:
+def differ(points: Mapping[str, tuple[float, Measurement]], factor: float = 2.0) -> bool:
     """Return whether costs lie far enough apart for a plot against them to say anything."""
     costs = [cost for cost, _ in points.values()]
     return bool(costs) and max(costs) > factor * min(costs)
 
 
-def _correlation(outcome: Outcome, target: str) -> Plot:
+def _correlation(outcome: Predictions, target: str) -> Plot:
     signal, names = signal_of(outcome, target)
     others = [k for k in range(len(names)) if k != signal]
     found = {n: outcome.scores(n, target) for n in outcome.taggers}
@@ -107,7 +110,7 @@ def rank_correlation(values: Any) -> Floats:
 def gain_tables(gains: Gains) -> list[Table]:
     """Return what each ensemble gains over the best of its members, figure by figure."""
     rows = [
-        [ensemble, label(figure), entry["best"], str(Figure.from_dict(entry))]
+        [ensemble, label(figure), entry["best"], str(Measurement.from_dict(entry))]
         for ensemble, figures in gains.items()
         for figure, entry in figures.items()
     ]
@@ -115,5 +118,5 @@ def gain_tables(gains: Gains) -> list[Table]:
         "Gain of ensembles over their best member, first trainings; errors from a paired "
         "bootstrap of the test set."
     )
-    columns = ["Ensemble", "Figure", "Best member", "Gain"]
+    columns = ["Ensemble", "Measurement", "Best member", "Gain"]
     return [Table(caption, columns, rows)] if rows else []

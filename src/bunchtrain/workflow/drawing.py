@@ -39,20 +39,20 @@ from bunchtrain.statistics.metrics.efficiency import BinnedEfficiency
 from bunchtrain.statistics.working_points import shares
 from bunchtrain.study import members
 from bunchtrain.tables.cache.event_cache import EventCache
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.axes import axis_label
 from bunchtrain.workflow.figures import published_of
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.independence import independence_plots
-from bunchtrain.workflow.outcome import Outcome, signal_of
 from bunchtrain.workflow.parameters import parameter_plots
+from bunchtrain.workflow.prediction_table import Predictions, signal_of
 from bunchtrain.workflow.uncertainty_plots import coverage_plots, deviation_plots
 
 #: Events whose inputs are drawn.
 SAMPLE = 20_000
 
 
-def comparison_plots(outcome: Outcome) -> Iterator[Plot]:
+def comparison_plots(outcome: Predictions) -> Iterator[Plot]:
     """Yield the plots in which all networks of a study are together."""
     for target in outcome.classifiers:
         yield from _roc_plots(outcome, target)
@@ -63,7 +63,7 @@ def comparison_plots(outcome: Outcome) -> Iterator[Plot]:
         yield from _regression_plots(outcome, target)
 
 
-def _roc_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
+def _roc_plots(outcome: Predictions, target: str) -> Iterator[Plot]:
     signal, names = signal_of(outcome, target)
     truth, weights = outcome.truth(target), outcome.weights
     scores = {m: s for m in outcome.taggers if (s := outcome.scores(m, target)) is not None}
@@ -90,7 +90,7 @@ def _roc_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
         yield from _efficiency_plots(outcome, target, variable)
 
 
-def _efficiency_plots(outcome: Outcome, target: str, variable: str) -> Iterator[Plot]:
+def _efficiency_plots(outcome: Predictions, target: str, variable: str) -> Iterator[Plot]:
     signal, names = signal_of(outcome, target)
     truth, weights, study = outcome.truth(target), outcome.weights, outcome.study
     values, wanted = outcome.columns[variable], study.evaluation.efficiencies[-1]
@@ -116,7 +116,7 @@ def _efficiency_plots(outcome: Outcome, target: str, variable: str) -> Iterator[
         yield Plot(f"{which} against {variable}, {at}.", drawn)
 
 
-def _strongest(outcome: Outcome, target: str) -> dict[str, NDArray[np.float32]]:
+def _strongest(outcome: Predictions, target: str) -> dict[str, NDArray[np.float32]]:
     """Return name → scores of as many networks as fit one plot, those of largest AUC."""
     signal, _ = signal_of(outcome, target)
     found = {m: s for m in outcome.taggers if (s := outcome.scores(m, target)) is not None}
@@ -127,7 +127,7 @@ def _strongest(outcome: Outcome, target: str) -> dict[str, NDArray[np.float32]]:
     return {m: found[m] for m in sorted(found, key=lambda m: -area[m])[:FEW]}
 
 
-def _regression_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
+def _regression_plots(outcome: Predictions, target: str) -> Iterator[Plot]:
     for number, name in enumerate(outcome.study.targets[target].values or {}):
         truth, weights = outcome.truth(target, number), outcome.weights
         found = {m: outcome.values(m, target, number) for m in outcome.members}
@@ -145,7 +145,7 @@ def _regression_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
         yield from coverage_plots(outcome, target, number, name)
 
 
-def member_plots(folder: RunFolder, outcome: Outcome, member: str) -> Iterator[Plot]:
+def member_plots(folder: RunFolder, outcome: Predictions, member: str) -> Iterator[Plot]:
     """Yield the plots of one network."""
     history = read_history(folder, member)
     if history:
@@ -169,7 +169,7 @@ def member_plots(folder: RunFolder, outcome: Outcome, member: str) -> Iterator[P
                 yield Plot(f"Predicted against true {name}.", drawn)
 
 
-def importance_plot(network: Artefact) -> Plot | None:
+def importance_plot(network: TrainedModel) -> Plot | None:
     """Return the importance of the inputs of trees, or None for a network."""
     if not hasattr(network.network.model, "feature_importance"):
         return None
@@ -178,7 +178,7 @@ def importance_plot(network: Artefact) -> Plot | None:
     return Plot("Gain of each input in the trees.", plot_importance(names, values))
 
 
-def input_plot(network: Artefact, cache: EventCache, target: str | None) -> Plot | None:
+def input_plot(network: TrainedModel, cache: EventCache, target: str | None) -> Plot | None:
     """Return the distributions of a network's inputs by class, before normalisation."""
     if target is None:
         return None

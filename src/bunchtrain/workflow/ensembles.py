@@ -14,7 +14,7 @@ from bunchtrain.statistics.combination import Combination, fit_combination, mean
 from bunchtrain.statistics.decorrelation.cut_profile import CutProfile, fit_cut_profile
 from bunchtrain.study import Ensemble, Study, combined, members
 from bunchtrain.workflow.folder import RunFolder
-from bunchtrain.workflow.outcome import Outcome, score_name, signal_of
+from bunchtrain.workflow.prediction_table import Predictions, score_name, signal_of
 
 Columns = dict[str, NDArray[Any]]
 #: What is fitted for an ensemble; ensembles by the mean have nothing.
@@ -23,7 +23,7 @@ Fitted: TypeAlias = Combination | CutProfile
 Combinations: TypeAlias = "Mapping[str, Mapping[str, Fitted]]"
 
 
-def fit_ensembles(study: Study, validation: Outcome) -> dict[str, dict[str, Fitted]]:
+def fit_ensembles(study: Study, validation: Predictions) -> dict[str, dict[str, Fitted]]:
     """Return what is fitted for the ensembles of a study, on the scores of the validation set."""
     return {
         name: {target: _fit(validation, ensemble, target) for target in validation.classifiers}
@@ -32,7 +32,7 @@ def fit_ensembles(study: Study, validation: Outcome) -> dict[str, dict[str, Fitt
     }
 
 
-def _fit(validation: Outcome, ensemble: Ensemble, target: str) -> Fitted:
+def _fit(validation: Predictions, ensemble: Ensemble, target: str) -> Fitted:
     scores, truth = _scores(validation, ensemble, target), validation.truth(target)
     if ensemble.by == "mean" or ensemble.by == "trained":
         return fit_combination(scores, truth, validation.weights)
@@ -43,7 +43,7 @@ def _fit(validation: Outcome, ensemble: Ensemble, target: str) -> Fitted:
     )
 
 
-def ensemble_columns(outcome: Outcome, combinations: Combinations) -> Columns:
+def ensemble_columns(outcome: Predictions, combinations: Combinations) -> Columns:
     """Return the scores of all ensembles of a study, from those of its members."""
     study, columns = outcome.study, Columns()
     for name, ensemble in study.ensembles.items():
@@ -57,7 +57,7 @@ def ensemble_columns(outcome: Outcome, combinations: Combinations) -> Columns:
 
 
 def _combined(
-    outcome: Outcome, ensemble: Ensemble, target: str, fitted: Fitted | None
+    outcome: Predictions, ensemble: Ensemble, target: str, fitted: Fitted | None
 ) -> NDArray[np.float64]:
     scores = _scores(outcome, ensemble, target)
     if isinstance(fitted, CutProfile):
@@ -65,7 +65,7 @@ def _combined(
     return mean(scores) if fitted is None else fitted(scores)
 
 
-def _scores(outcome: Outcome, ensemble: Ensemble, target: str) -> list[NDArray[Any]]:
+def _scores(outcome: Predictions, ensemble: Ensemble, target: str) -> list[NDArray[Any]]:
     """Return the probabilities of the members of an ensemble, (events, classes) each."""
     names = combined(ensemble, members(outcome.study))
     found = [(name, outcome.scores(name, target)) for name in names]

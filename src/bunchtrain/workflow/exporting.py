@@ -21,7 +21,7 @@ from bunchtrain.methods.build import empty_network
 from bunchtrain.study import Study, members
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
-from bunchtrain.trained_model import Artefact, load
+from bunchtrain.trained_model import TrainedModel, load
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.predictions import ROWS, columns_needed
 from bunchtrain.workflow.preparation import event_cache, source_for_file, task
@@ -71,7 +71,7 @@ def check_exports(study: Study) -> None:
             made = task(study, member, Path(), Path())
             representation = parts.build("represent", *made.represent)
             network = empty_network(made, representation).eval()
-            untrained = Artefact(made, representation, network, made.calibrations())
+            untrained = TrainedModel(made, representation, network, made.calibrations())
             try:
                 refuse(untrained, target, part.name)
             except ExportError as problem:
@@ -116,16 +116,16 @@ def export_run(
     target = make_target(to, options, _provenance(folder, study))
     proofs, folders = {}, {}
     for name in names:
-        artefact = load(folder.member(name))
+        trained_model = load(folder.member(name))
         place = folder.path / "exports" / name / to
         if output is not None:
             place = Path(output) / name if len(names) > 1 else Path(output)
-        refuse(artefact, target, to)
+        refuse(trained_model, target, to)
         if file is None:
-            given = _test_events(folder, study, artefact, events)
+            given = _test_events(folder, study, trained_model, events)
         else:
-            given = _file_events(study, artefact, file, events)
-        proofs[name] = exporting.export(artefact, target, to, given, place)
+            given = _file_events(study, trained_model, file, events)
+        proofs[name] = exporting.export(trained_model, target, to, given, place)
         folders[name] = place
     return Exported(to, proofs, folders)
 
@@ -150,26 +150,28 @@ def _provenance(folder: RunFolder, study: Study) -> dict[str, str]:
     }
 
 
-def _test_events(folder: RunFolder, study: Study, artefact: Artefact, limit: int) -> ak.Array:
+def _test_events(
+    folder: RunFolder, study: Study, trained_model: TrainedModel, limit: int
+) -> ak.Array:
     place = folder.json("data.json").get("folder")
     there = place is not None and (Path(place) / "manifest.json").is_file()
     cache = EventCache.open(Path(place)) if there else event_cache(study)
-    truth = [f"target_{name}" for name in artefact.task.targets]
-    columns = list(dict.fromkeys([*artefact.columns, "entry", *truth]))
+    truth = [f"target_{name}" for name in trained_model.task.targets]
+    columns = list(dict.fromkeys([*trained_model.columns, "entry", *truth]))
     return _up_to(limit, cache.blocks("test", ROWS, columns=columns))
 
 
 def _file_events(
-    study: Study, artefact: Artefact, file: str | Sequence[str], limit: int
+    study: Study, trained_model: TrainedModel, file: str | Sequence[str], limit: int
 ) -> ak.Array:
     source = source_for_file(study, file)
     select = Expression(study.select) if study.select else None
 
     def chunks() -> Iterator[ak.Array]:
-        for chunk in source.chunks(columns_needed(study, source, {"": artefact}), ROWS):
+        for chunk in source.chunks(columns_needed(study, source, {"": trained_model}), ROWS):
             events = define(chunk, study.define)
             kept = events if select is None else events[as_mask(select(events), study.select or "")]
-            yield kept[artefact.columns]
+            yield kept[trained_model.columns]
 
     events = _up_to(limit, chunks())
     if not len(events):

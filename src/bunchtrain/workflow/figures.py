@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from bunchtrain.report.key_table import Entry, Published, published
 from bunchtrain.statistics.class_sets import measure_sets
 from bunchtrain.statistics.classification import measure_classification
-from bunchtrain.statistics.metrics.figure import Metrics
+from bunchtrain.statistics.metrics.measurement import Metrics
 from bunchtrain.statistics.regression import measure_regression
 from bunchtrain.statistics.seeds import over_seeds
 from bunchtrain.study import Ensemble, Member, Study, members
 from bunchtrain.workflow.independence import measure_independence
-from bunchtrain.workflow.outcome import Outcome
+from bunchtrain.workflow.prediction_table import Predictions
 from bunchtrain.workflow.working_points import measure_working_points
 
 
-def measure(outcome: Outcome) -> dict[str, Metrics]:
+def measure(outcome: Predictions) -> dict[str, Metrics]:
     """Return network or ensemble → figure → {value, error}; with several targets `target:figure`.
 
     Figures of several trainings are the means over them.
@@ -28,7 +28,7 @@ def measure(outcome: Outcome) -> dict[str, Metrics]:
     return figures
 
 
-def _of_training(outcome: Outcome, name: str) -> Metrics:
+def _of_training(outcome: Predictions, name: str) -> Metrics:
     several = len(outcome.study.targets) > 1
     figures: Metrics = {}
     for target in outcome.study.targets:
@@ -39,7 +39,7 @@ def _of_training(outcome: Outcome, name: str) -> Metrics:
     return figures
 
 
-def _classes(outcome: Outcome, member: str, target: str) -> Metrics:
+def _classes(outcome: Predictions, member: str, target: str) -> Metrics:
     scores, wanted = outcome.scores(member, target), outcome.study.evaluation
     if scores is None:
         return {}
@@ -59,7 +59,7 @@ def _classes(outcome: Outcome, member: str, target: str) -> Metrics:
     )
 
 
-def _values(outcome: Outcome, member: str, target: str) -> Metrics:
+def _values(outcome: Predictions, member: str, target: str) -> Metrics:
     expressions = outcome.study.targets[target].values or {}
     figures: Metrics = {}
     for number, name in enumerate(expressions):

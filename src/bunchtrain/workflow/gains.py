@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.statistics.bootstrap import Reader, paired_bootstrap
-from bunchtrain.statistics.metrics import Figure, Roc, auc, background_rejection, roc
+from bunchtrain.statistics.metrics import Measurement, Roc, auc, background_rejection, roc
 from bunchtrain.statistics.metrics.discriminant import discriminant
 from bunchtrain.study import combined, members
-from bunchtrain.workflow.outcome import Outcome, signal_of
+from bunchtrain.workflow.prediction_table import Predictions, signal_of
 
 #: Ensemble → figure → {best member, gain, its error}.
 Gains = dict[str, dict[str, dict[str, Any]]]
 
 
-def measure_gains(outcome: Outcome) -> Gains:
+def measure_gains(outcome: Predictions) -> Gains:
     """Return the gain of each ensemble over its best member, with its paired bootstrap error.
 
     Ensemble and members are compared by their first trainings, which the ensemble combines; the
@@ -51,7 +51,7 @@ def measure_gains(outcome: Outcome) -> Gains:
         read = readers[figure]
         value = read(curves[name]) - read(curves[member])
         error = _deviation(spread[figure], name, member)
-        entry = Figure(value, error).as_dict() | {"best": member}
+        entry = Measurement(value, error).as_dict() | {"best": member}
         gains.setdefault(name, {})[figure] = entry
     return gains
 

@@ -10,7 +10,7 @@ from bunchtrain.study import Study, members
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.workflow.ensembles import ensemble_columns, fit_ensembles, save_ensembles
 from bunchtrain.workflow.folder import RunFolder
-from bunchtrain.workflow.outcome import Outcome
+from bunchtrain.workflow.prediction_table import Predictions
 from bunchtrain.workflow.trainings import predicted_sets, trainings
 
 
@@ -25,10 +25,10 @@ def gather(folder: RunFolder, study: Study) -> None:
     write_parquet(folder.predictions_file, [columns])
 
 
-def joined(folder: RunFolder, study: Study, split: str) -> Outcome:
+def joined(folder: RunFolder, study: Study, split: str) -> Predictions:
     """Return the predictions of all trainings for a set; they are of the same events in order."""
     columns: dict[str, NDArray[Any]] = {}
     for member in members(study).values():
         for one in trainings(folder, study, member):
-            columns |= Outcome.read(study, one.folder / f"{split}.parquet").columns
-    return Outcome(study, columns)
+            columns |= Predictions.read(study, one.folder / f"{split}.parquet").columns
+    return Predictions(study, columns)

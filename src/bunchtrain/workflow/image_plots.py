@@ -14,15 +14,18 @@ from bunchtrain.report import Plot
 from bunchtrain.statistics.images import mean_image, output_correlation
 from bunchtrain.statistics.metrics.efficiency import Floats
 from bunchtrain.tables.cache.event_cache import EventCache
-from bunchtrain.trained_model import Artefact
-from bunchtrain.workflow.outcome import Outcome, signal_of
+from bunchtrain.trained_model import TrainedModel
+from bunchtrain.workflow.prediction_table import Predictions, signal_of
 
 #: Events of the test set that are looked at.
 SAMPLE = 10_000
 
 
 def image_plots(
-    outcome: Outcome, networks: Mapping[str, Artefact], cache: EventCache, target: str | None
+    outcome: Predictions,
+    networks: Mapping[str, TrainedModel],
+    cache: EventCache,
+    target: str | None,
 ) -> Iterator[Plot]:
     """Yield, for each representation by images, their means and what its networks look at."""
     seeing = {name: n for name, n in networks.items() if hasattr(n.representation, "extent")}
@@ -33,15 +36,15 @@ def image_plots(
         yield from _plots(outcome, same, events, target)
 
 
-def _by_representation(networks: Mapping[str, Artefact]) -> list[dict[str, Artefact]]:
-    groups: dict[str, dict[str, Artefact]] = {}
+def _by_representation(networks: Mapping[str, TrainedModel]) -> list[dict[str, TrainedModel]]:
+    groups: dict[str, dict[str, TrainedModel]] = {}
     for name, network in networks.items():
         groups.setdefault(yaml.safe_dump(network.task.represent), {})[name] = network
     return list(groups.values())
 
 
 def _plots(
-    outcome: Outcome, networks: dict[str, Artefact], events: ak.Array, target: str
+    outcome: Predictions, networks: dict[str, TrainedModel], events: ak.Array, target: str
 ) -> Iterator[Plot]:
     first = next(iter(networks.values()))
     batch, kept = first.represent(events)
@@ -70,7 +73,7 @@ def _plots(
         yield Plot(caption, _drawn(learned, first, log=False), wide=True)
 
 
-def _drawn(images: dict[str, Floats], network: Artefact, log: bool = True) -> Figure:
+def _drawn(images: dict[str, Floats], network: TrainedModel, log: bool = True) -> Figure:
     """Return the panels of images (channel, row, column): a row a channel, if there are several."""
     representation: Any = network.representation
     channels = representation.names["image"]

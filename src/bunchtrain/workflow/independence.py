@@ -16,13 +16,13 @@ from bunchtrain.plots import (
     plot_spectra,
 )
 from bunchtrain.report import Plot
-from bunchtrain.statistics.metrics import Figure, background_rejection, roc
+from bunchtrain.statistics.metrics import Measurement, background_rejection, roc
 from bunchtrain.statistics.metrics.discriminant import discriminant
-from bunchtrain.statistics.metrics.figure import Metrics
 from bunchtrain.statistics.metrics.jensen_shannon import inverse_jensen_shannon
+from bunchtrain.statistics.metrics.measurement import Metrics
 from bunchtrain.study import members
 from bunchtrain.workflow.axes import axis_label
-from bunchtrain.workflow.outcome import Outcome, signal_of
+from bunchtrain.workflow.prediction_table import Predictions, signal_of
 
 #: Networks whose spectra and profiles are drawn, at most.
 FEW = 9
@@ -39,7 +39,7 @@ class _Score:
     edges: NDArray[Any]
 
 
-def measure_independence(outcome: Outcome, name: str, target: str) -> Metrics:
+def measure_independence(outcome: Predictions, name: str, target: str) -> Metrics:
     """Return `inverse_jsd_50`, ... of a network; nothing if the study does not ask for it."""
     wanted = outcome.study.evaluation.decorrelation
     if wanted is None:
@@ -50,7 +50,7 @@ def measure_independence(outcome: Outcome, name: str, target: str) -> Metrics:
     }
 
 
-def _score(outcome: Outcome, name: str, target: str) -> _Score:
+def _score(outcome: Predictions, name: str, target: str) -> _Score:
     wanted, scores = outcome.study.evaluation.decorrelation, outcome.scores(name, target)
     assert wanted is not None
     assert scores is not None
@@ -65,13 +65,13 @@ def _score(outcome: Outcome, name: str, target: str) -> _Score:
     )
 
 
-def _inverse(own: _Score, efficiency: float) -> Figure:
+def _inverse(own: _Score, efficiency: float) -> Measurement:
     return inverse_jensen_shannon(
         own.score, own.truth, own.column, own.edges, efficiency, own.weight
     )
 
 
-def independence_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
+def independence_plots(outcome: Predictions, target: str) -> Iterator[Plot]:
     """Yield rejection against 1/JSD of all networks, spectra before and after cuts, profiles."""
     wanted = outcome.study.evaluation.decorrelation
     if wanted is None:
@@ -121,7 +121,9 @@ def _ranks(own: _Score) -> NDArray[np.float64]:
     return order / max(len(order) - 1, 1)
 
 
-def _points(outcome: Outcome, scores: dict[str, _Score], efficiency: float) -> list[Decorrelated]:
+def _points(
+    outcome: Predictions, scores: dict[str, _Score], efficiency: float
+) -> list[Decorrelated]:
     known = members(outcome.study)
     found = []
     for name, own in scores.items():
@@ -146,7 +148,7 @@ def _chance(scores: dict[str, _Score], efficiency: float) -> float:
 
 
 def _independent(
-    outcome: Outcome, scores: dict[str, _Score], efficiency: float
+    outcome: Predictions, scores: dict[str, _Score], efficiency: float
 ) -> dict[str, _Score]:
     """Return the network of largest 1/JSD of every method, or all if they are few."""
     if len(scores) <= FEW:

@@ -8,16 +8,16 @@ import numpy as np
 
 from bunchtrain.plots.parameter import plot_parameter
 from bunchtrain.report import Plot
-from bunchtrain.statistics.metrics import Figure, auc, roc
+from bunchtrain.statistics.metrics import Measurement, auc, roc
 from bunchtrain.statistics.metrics.discriminant import discriminant
 from bunchtrain.workflow.axes import axis_label
-from bunchtrain.workflow.outcome import Outcome, signal_of
+from bunchtrain.workflow.prediction_table import Predictions, signal_of
 
 #: Values of a parameter that are looked at, at most; beyond them it is no small set of values.
 MOST = 50
 
 
-def aucs_by_value(outcome: Outcome, network: str, target: str) -> dict[float, Figure]:
+def aucs_by_value(outcome: Predictions, network: str, target: str) -> dict[float, Measurement]:
     """Return value of the study's parameter → AUC of the events that have it.
 
     Values without signal or background are left out.
@@ -38,7 +38,7 @@ def aucs_by_value(outcome: Outcome, network: str, target: str) -> dict[float, Fi
     return found
 
 
-def parameter_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
+def parameter_plots(outcome: Predictions, target: str) -> Iterator[Plot]:
     """Yield the AUC of all networks against the study's parameter, if it names one."""
     column = outcome.study.evaluation.parameter
     if column is None:

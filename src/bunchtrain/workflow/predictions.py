@@ -17,9 +17,9 @@ from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define, required_columns
 from bunchtrain.tables.source import Source
 from bunchtrain.tables.writing import write_parquet, write_root
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.ensembles import Combinations, ensemble_columns
-from bunchtrain.workflow.outcome import Outcome
+from bunchtrain.workflow.prediction_table import Predictions
 
 #: The tree of scores in a ROOT file, to be used as a friend.
 TREE = "scores"
@@ -30,7 +30,7 @@ Columns = dict[str, NDArray[Any]]
 
 
 def write_predictions(
-    study: Study, cache: EventCache, networks: Mapping[str, Artefact], path: Path, split: str
+    study: Study, cache: EventCache, networks: Mapping[str, TrainedModel], path: Path, split: str
 ) -> dict[str, float]:
     """Write entry, weight, truth, spectators and every network's scores of a set as Parquet.
 
@@ -44,7 +44,7 @@ def write_predictions(
 def _set_chunks(
     study: Study,
     cache: EventCache,
-    networks: Mapping[str, Artefact],
+    networks: Mapping[str, TrainedModel],
     split: str,
     seconds: dict[str, float],
 ) -> Iterator[Columns]:
@@ -80,7 +80,7 @@ def _flat(column: ak.Array) -> NDArray[Any]:
     return values
 
 
-def score_columns(networks: Mapping[str, Artefact], events: ak.Array) -> Columns:
+def score_columns(networks: Mapping[str, TrainedModel], events: ak.Array) -> Columns:
     """Return `<network>_<score>` → (events,) for a block of events."""
     return {
         f"{member}_{name}": values
@@ -92,7 +92,7 @@ def score_columns(networks: Mapping[str, Artefact], events: ak.Array) -> Columns
 def predict_file(
     study: Study,
     source: Source,
-    networks: Mapping[str, Artefact],
+    networks: Mapping[str, TrainedModel],
     output: Path,
     combinations: Combinations,
 ) -> int:
@@ -114,7 +114,7 @@ def predict_file(
 
 
 def _score_chunks(
-    study: Study, source: Source, networks: Mapping[str, Artefact], combinations: Combinations
+    study: Study, source: Source, networks: Mapping[str, TrainedModel], combinations: Combinations
 ) -> Iterator[Columns]:
     select = Expression(study.select) if study.select else None
     for chunk in source.chunks(columns_needed(study, source, networks), ROWS):
@@ -124,11 +124,11 @@ def _score_chunks(
             kept = as_mask(select(events), study.select or "")
         scores = score_columns(networks, events[kept])
         beside = {name: _flat(events[kept][name]) for name in _flattened(study)}
-        scores |= ensemble_columns(Outcome(study, scores | beside), combinations)
+        scores |= ensemble_columns(Predictions(study, scores | beside), combinations)
         yield {name: _spread(values, kept) for name, values in scores.items()}
 
 
-def columns_needed(study: Study, source: Source, networks: Mapping[str, Artefact]) -> list[str]:
+def columns_needed(study: Study, source: Source, networks: Mapping[str, TrainedModel]) -> list[str]:
     """Return the columns of a source that the selection and the networks' inputs need, sorted.
 
     Raises DataError, with the nearest names, if the source lacks one.

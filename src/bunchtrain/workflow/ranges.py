@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from bunchtrain.report import Table
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.folder import RunFolder
 
 Result = TypeVar("Result")
 
 
 def watched(
-    network: Artefact, predict: Callable[[], Result]
+    network: TrainedModel, predict: Callable[[], Result]
 ) -> tuple[Result, dict[str, int] | None]:
     """Return what `predict` gives, and place → numbers of the network out of range while it ran.
 

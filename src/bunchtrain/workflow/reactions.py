@@ -13,14 +13,14 @@ from rich.table import Table
 from bunchtrain.files import write_json, write_text
 from bunchtrain.plots import svg
 from bunchtrain.plots.reaction import plot_reaction
-from bunchtrain.statistics.metrics import Figure, bias
-from bunchtrain.workflow.outcome import Outcome, signal_of
+from bunchtrain.statistics.metrics import Measurement, bias
+from bunchtrain.workflow.prediction_table import Predictions, signal_of
 from bunchtrain.workflow.result import Run
 from bunchtrain.workflow.shifted import effect, shifted
 from bunchtrain.workflow.tested import class_target
 
 #: Class of the events → figure at every shift.
-Curves = dict[str, list[Figure]]
+Curves = dict[str, list[Measurement]]
 
 
 @dataclass
@@ -104,7 +104,7 @@ def react(run: Run, name: str, size: float | None = None, steps: int = 5) -> Rea
     return found
 
 
-def _add(found: Reaction, outcome: Outcome, target: str, signal: int, names: list[str]) -> None:
+def _add(found: Reaction, outcome: Predictions, target: str, signal: int, names: list[str]) -> None:
     truth = outcome.truth(target)
     order = [*(k for k in range(len(names)) if k != signal), signal]
     for network in outcome.members:

@@ -16,7 +16,7 @@ from bunchtrain.report import Member, Plot, Report, Table, render
 from bunchtrain.study import Ensemble, Study, combined, members
 from bunchtrain.study import Member as StudyMember
 from bunchtrain.tables.cache.event_cache import EventCache
-from bunchtrain.trained_model import Artefact, load
+from bunchtrain.trained_model import TrainedModel, load
 from bunchtrain.workflow.capsules import capsule_plots
 from bunchtrain.workflow.comparing import gain_tables, weighed_plots
 from bunchtrain.workflow.costs import Cost, costs
@@ -24,7 +24,7 @@ from bunchtrain.workflow.drawing import comparison_plots, importance_plot, input
 from bunchtrain.workflow.figures import published_of
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.image_plots import image_plots
-from bunchtrain.workflow.outcome import Outcome
+from bunchtrain.workflow.prediction_table import Predictions
 from bunchtrain.workflow.ranges import range_tables
 from bunchtrain.workflow.resources import resource_plots, resource_tables, resources
 from bunchtrain.workflow.working_points import working_point_tables
@@ -39,7 +39,7 @@ def write_report(folder: RunFolder) -> Path:
 def make_report(folder: RunFolder) -> Report:
     """Return what the report of a run shows."""
     study = folder.study()
-    outcome = Outcome.read(study, folder.predictions_file)
+    outcome = Predictions.read(study, folder.predictions_file)
     metrics = folder.json("metrics.json")
     networks = {name: load(folder.member(name)) for name in members(study)}
     spent = costs(folder, study)
@@ -74,9 +74,9 @@ def make_report(folder: RunFolder) -> Report:
 
 def _member(
     folder: RunFolder,
-    outcome: Outcome,
+    outcome: Predictions,
     member: StudyMember,
-    network: Artefact,
+    network: TrainedModel,
     metrics: Any,
     spent: Cost,
 ) -> Member:
@@ -139,7 +139,9 @@ def all_options(member: StudyMember) -> dict[str, Any]:
     return shown | {key: training[key] for key in ("epochs", "batch_size", "learning_rate")}
 
 
-def _inputs(folder: RunFolder, outcome: Outcome, networks: dict[str, Artefact]) -> list[Plot]:
+def _inputs(
+    folder: RunFolder, outcome: Predictions, networks: dict[str, TrainedModel]
+) -> list[Plot]:
     """One plot for each different representation; none where the cache is gone."""
     target = next(iter(outcome.classifiers), None)
     try:

@@ -7,15 +7,15 @@ from typing import Any
 
 from bunchtrain.plots.resource_front import Resources, beaten_by, plot_resource_front
 from bunchtrain.report import Plot, Table
-from bunchtrain.statistics.metrics import Figure
-from bunchtrain.statistics.metrics.figure import Metrics
+from bunchtrain.statistics.metrics import Measurement
+from bunchtrain.statistics.metrics.measurement import Metrics
 from bunchtrain.study import Study, members
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.folder import RunFolder
 
 
 def resources(
-    folder: RunFolder, metrics: Mapping[str, Metrics], networks: Mapping[str, Artefact]
+    folder: RunFolder, metrics: Mapping[str, Metrics], networks: Mapping[str, TrainedModel]
 ) -> list[Resources]:
     """Return each network whose circuit is known, then the published circuits of the study."""
     study = folder.study()
@@ -26,7 +26,7 @@ def resources(
             model: Any = networks[name].network.model
             counted = hasattr(model, "bit_operations")
             bits = float(model.bit_operations().detach()) if counted else None
-            accuracy = Figure.from_dict(metrics[name]["accuracy"])
+            accuracy = Measurement.from_dict(metrics[name]["accuracy"])
             own.append(
                 Resources(
                     name,
@@ -103,7 +103,7 @@ def _published(study: Study) -> list[Resources]:
             found[member.method] = Resources(
                 member.method,
                 member.method,
-                Figure(given.accuracy),
+                Measurement(given.accuracy),
                 lut=given.lut,
                 dsp=given.dsp,
                 cycles=given.cycles,

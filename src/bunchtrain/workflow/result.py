@@ -22,13 +22,13 @@ from bunchtrain.report.key_table import KeyTable, key_table
 from bunchtrain.study import Study, members
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.source import Source
-from bunchtrain.trained_model import Artefact, load
+from bunchtrain.trained_model import TrainedModel, load
 from bunchtrain.workflow.capsules import write_capsules
 from bunchtrain.workflow.drawing import comparison_plots
 from bunchtrain.workflow.ensembles import load_ensembles
 from bunchtrain.workflow.figures import key_rows
 from bunchtrain.workflow.folder import RunFolder
-from bunchtrain.workflow.outcome import Outcome, signal_of
+from bunchtrain.workflow.prediction_table import Predictions, signal_of
 from bunchtrain.workflow.predictions import predict_file
 from bunchtrain.workflow.preparation import source_for_file
 from bunchtrain.workflow.reporting import write_report
@@ -58,12 +58,12 @@ class Run:
         return found
 
     @cached_property
-    def predictions(self) -> Outcome:
+    def predictions(self) -> Predictions:
         """Truth and scores of the test set."""
-        return Outcome.read(self.study, self.folder.predictions_file)
+        return Predictions.read(self.study, self.folder.predictions_file)
 
     @cached_property
-    def networks(self) -> dict[str, Artefact]:
+    def networks(self) -> dict[str, TrainedModel]:
         """The trained networks by name."""
         return {name: load(self.folder.member(name)) for name in members(self.study)}
 

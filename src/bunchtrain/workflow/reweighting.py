@@ -26,7 +26,7 @@ from bunchtrain.plots.closure import plot_closure
 from bunchtrain.statistics.closure import Closure, closure
 from bunchtrain.statistics.metrics.discriminant import discriminant
 from bunchtrain.tables.writing import write_parquet, write_root
-from bunchtrain.workflow.outcome import Outcome, signal_of
+from bunchtrain.workflow.prediction_table import Predictions, signal_of
 from bunchtrain.workflow.predictions import ROWS, TREE
 from bunchtrain.workflow.preparation import event_cache
 from bunchtrain.workflow.progress import say
@@ -144,7 +144,7 @@ def ratio(
     return np.where(data, 1.0, odds / mean)
 
 
-def _inputs(run: Run, outcome: Outcome) -> dict[str, NDArray[Any]]:
+def _inputs(run: Run, outcome: Predictions) -> dict[str, NDArray[Any]]:
     """Return the inputs of all networks that take a table, by name, (events,) each."""
     networks = [one for one in run.networks.values() if "table" in one.representation.names]
     if not networks:

@@ -17,7 +17,7 @@ from bunchtrain.workflow.figures import measure
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.gains import measure_gains
 from bunchtrain.workflow.gathering import gather
-from bunchtrain.workflow.outcome import Outcome
+from bunchtrain.workflow.prediction_table import Predictions
 from bunchtrain.workflow.preparation import check_networks, event_cache
 from bunchtrain.workflow.progress import counting, say
 from bunchtrain.workflow.result import Run
@@ -114,7 +114,7 @@ def _prepare_train_measure(folder: RunFolder, study: Study, resume: bool, jobs: 
     if not folder.predictions_file.is_file():
         _train(folder, study, cache, resume, jobs)
         gather(folder, study)
-    outcome = Outcome.read(study, folder.predictions_file)
+    outcome = Predictions.read(study, folder.predictions_file)
     write_json(folder.metrics_file, measure(outcome))
     write_json(folder.gains_file, measure_gains(outcome))
     say("writing the report")

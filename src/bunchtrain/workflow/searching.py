@@ -16,13 +16,13 @@ from bunchtrain.files import write_text
 from bunchtrain.study import Study, members, validate
 from bunchtrain.study.loading import read
 from bunchtrain.study.overrides import apply
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.train import train
 from bunchtrain.training.tuning import Search, tune
 from bunchtrain.training.tuning_report import show, table
 from bunchtrain.workflow.figures import measure
 from bunchtrain.workflow.folder import dump
-from bunchtrain.workflow.outcome import Outcome
+from bunchtrain.workflow.prediction_table import Predictions
 from bunchtrain.workflow.predictions import write_predictions
 from bunchtrain.workflow.preparation import event_cache, task
 
@@ -116,16 +116,16 @@ class Trial:
         cache = event_cache(study)
         place = Path(self.folder) / "trials" / _label(overrides)
 
-        def value(network: Artefact) -> float:
+        def value(network: TrainedModel) -> float:
             path = place / "validation.parquet"
             write_predictions(study, cache, {name: network}, path, "validation")
-            figures = measure(Outcome.read(study, path))[name]
+            figures = measure(Predictions.read(study, path))[name]
             if self.metric not in figures:
                 hint = nearest(self.metric, figures)
                 raise StudyError(f"there is no figure '{self.metric}'{hint}")
             return float(figures[self.metric]["value"] or 0.0)
 
-        def watch(epoch: int, network: Artefact) -> bool:
+        def watch(epoch: int, network: TrainedModel) -> bool:
             return report(epoch, value(network))
 
         made = task(study, member, cache.folder, place)

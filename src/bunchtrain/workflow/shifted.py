@@ -24,7 +24,7 @@ from bunchtrain.tables.source import Source
 from bunchtrain.tables.splits._split import TEST
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.workflow.ensembles import ensemble_columns, load_ensembles
-from bunchtrain.workflow.outcome import Outcome
+from bunchtrain.workflow.prediction_table import Predictions
 from bunchtrain.workflow.predictions import ROWS, event_columns, score_columns
 from bunchtrain.workflow.preparation import make_source, recipe
 from bunchtrain.workflow.progress import say
@@ -32,7 +32,7 @@ from bunchtrain.workflow.result import Run
 from bunchtrain.workflow.tested import of_folds
 
 #: Effect → the test set up and down by one deviation.
-Variations = dict[str, list[Outcome]]
+Variations = dict[str, list[Predictions]]
 
 
 def effects(study: Study, by: Mapping[str, float | None]) -> dict[str, Systematic]:
@@ -69,7 +69,7 @@ def variations(runs: Sequence[Run], by: Mapping[str, Systematic]) -> Variations:
     }
 
 
-def shifted(run: Run, name: str, systematic: Systematic, sign: float) -> Outcome:
+def shifted(run: Run, name: str, systematic: Systematic, sign: float) -> Predictions:
     """Return the scores of the test set under an effect, up (+1) or down (−1) by one deviation.
 
     Other numbers than ±1 are so many deviations.
@@ -84,7 +84,7 @@ def shifted(run: Run, name: str, systematic: Systematic, sign: float) -> Outcome
         path.parent.mkdir(exist_ok=True)
         write_parquet(path, _scored(run, source))
         write_json(path.with_suffix(".json"), {"events": source.fingerprint()})
-    return Outcome.read(run.study, path)
+    return Predictions.read(run.study, path)
 
 
 def _is_there(path: Path, source: Source) -> bool:
@@ -98,7 +98,7 @@ def _scored(run: Run, source: Source) -> Iterator[dict[str, NDArray[Any]]]:
     combinations = load_ensembles(run.folder, run.study)
     for events in _test_set(run.study, source):
         columns = event_columns(run.study, events) | score_columns(run.networks, events)
-        yield columns | ensemble_columns(Outcome(run.study, columns), combinations)
+        yield columns | ensemble_columns(Predictions(run.study, columns), combinations)
 
 
 def _test_set(study: Study, source: Source) -> Iterator[ak.Array]:

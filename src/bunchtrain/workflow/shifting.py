@@ -14,14 +14,14 @@ from rich.table import Table
 from bunchtrain.errors import StudyError
 from bunchtrain.files import write_json
 from bunchtrain.statistics.changes import changes
-from bunchtrain.statistics.metrics import Figure
-from bunchtrain.workflow.outcome import Outcome
+from bunchtrain.statistics.metrics import Measurement
+from bunchtrain.workflow.prediction_table import Predictions
 from bunchtrain.workflow.result import Run
 from bunchtrain.workflow.shifted import effects, variations
 from bunchtrain.workflow.tested import class_target, fixed, of_folds, scored, several
 
-#: Figure → its nominal value, and its changes up and down.
-Moved = dict[str, tuple[float, Figure, Figure]]
+#: Measurement → its nominal value, and its changes up and down.
+Moved = dict[str, tuple[float, Measurement, Measurement]]
 
 
 @dataclass
@@ -62,8 +62,8 @@ class Shifts:
             padding=(0, 1, 0, 0),
         )
         table.add_column("Network, effect", overflow="fold")
-        for heading in ("Figure", "Nominal", "Up", "Down"):
-            justify: Any = "left" if heading == "Figure" else "right"
+        for heading in ("Measurement", "Nominal", "Up", "Down"):
+            justify: Any = "left" if heading == "Measurement" else "right"
             table.add_column(heading, justify=justify, no_wrap=True)
         for network, by_effect in self.table.items():
             for name, figures in by_effect.items():
@@ -87,7 +87,7 @@ def _label(figure: str) -> str:
     return {"auc": "AUC"}.get(figure, figure)
 
 
-def signed(change: Figure) -> str:
+def signed(change: Measurement) -> str:
     """Return a change with its sign."""
     return f"{'+' if change.value > 0 else ''}{change}".replace("-", "−")
 
@@ -123,7 +123,11 @@ def shift(runs: Run | Sequence[Run], by: Mapping[str, float | None]) -> Shifts:
 
 
 def _moved(
-    runs: Sequence[Run], network: str, target: str, nominal: Outcome, moved: Sequence[Outcome]
+    runs: Sequence[Run],
+    network: str,
+    target: str,
+    nominal: Predictions,
+    moved: Sequence[Predictions],
 ) -> Moved:
     before = scored(nominal, network, target)
     analysis = fixed(before, runs)

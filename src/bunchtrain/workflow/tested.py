@@ -11,7 +11,7 @@ from bunchtrain.statistics.changes import Analysis, Scored
 from bunchtrain.statistics.likelihood.binning import optimal_binning
 from bunchtrain.statistics.metrics import roc
 from bunchtrain.statistics.metrics.discriminant import discriminant
-from bunchtrain.workflow.outcome import Outcome, signal_of
+from bunchtrain.workflow.prediction_table import Predictions, signal_of
 from bunchtrain.workflow.result import Run
 
 
@@ -20,7 +20,7 @@ def several(runs: Run | Sequence[Run]) -> list[Run]:
     return [runs] if isinstance(runs, Run) else list(runs)
 
 
-def of_folds(outcomes: Sequence[Outcome]) -> Outcome:
+def of_folds(outcomes: Sequence[Predictions]) -> Predictions:
     """Return the predictions of runs that test different folds as those of one set.
 
     Raises RunError if the runs are of different studies, or two of them test the same event.
@@ -33,7 +33,7 @@ def of_folds(outcomes: Sequence[Outcome]) -> Outcome:
         name: np.concatenate([one.columns[name] for one in outcomes]) for name in first.columns
     }
     check_apart([one.columns["entry"] for one in outcomes])
-    return Outcome(first.study, columns)
+    return Predictions(first.study, columns)
 
 
 def check_apart(entries: Sequence[np.typing.NDArray[np.int64]]) -> None:
@@ -43,7 +43,7 @@ def check_apart(entries: Sequence[np.typing.NDArray[np.int64]]) -> None:
         raise RunError("two of the runs test the same events; give runs of different folds")
 
 
-def class_target(outcome: Outcome, lacks: str) -> str:
+def class_target(outcome: Predictions, lacks: str) -> str:
     """Return the target with classes; RunError says that there are none, so that it `lacks`."""
     target = next(iter(outcome.classifiers), None)
     if target is None:
@@ -51,7 +51,7 @@ def class_target(outcome: Outcome, lacks: str) -> str:
     return target
 
 
-def scored(outcome: Outcome, network: str, target: str) -> Scored:
+def scored(outcome: Predictions, network: str, target: str) -> Scored:
     """Return the score of a network's signal class against all others."""
     scores = outcome.scores(network, target)
     if scores is None:

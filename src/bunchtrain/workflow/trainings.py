@@ -16,7 +16,7 @@ from bunchtrain.training.kept_memory import kept_memory
 from bunchtrain.training.sharing import shared_events
 from bunchtrain.training.train import train
 from bunchtrain.workflow.folder import RunFolder
-from bunchtrain.workflow.outcome import training_names
+from bunchtrain.workflow.prediction_table import training_names
 from bunchtrain.workflow.predictions import write_predictions
 from bunchtrain.workflow.preparation import task
 from bunchtrain.workflow.ranges import watched

@@ -9,10 +9,10 @@ from bunchtrain.plots.against import Measure
 from bunchtrain.report import Plot
 from bunchtrain.statistics.metrics import bias, half_width, pull, pull_width
 from bunchtrain.workflow.axes import axis_label
-from bunchtrain.workflow.outcome import Numbers, Outcome, signal_of
+from bunchtrain.workflow.prediction_table import Numbers, Predictions, signal_of
 
 
-def deviation_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
+def deviation_plots(outcome: Predictions, target: str) -> Iterator[Plot]:
     """Yield the deviation of the signal's probability against its mean, where there is one."""
     signal, names = signal_of(outcome, target)
     predicted: dict[str, tuple[Numbers, Numbers]] = {}
@@ -26,7 +26,7 @@ def deviation_plots(outcome: Outcome, target: str) -> Iterator[Plot]:
         yield Plot("Deviation of the probability over draws of the network.", drawn)
 
 
-def coverage_plots(outcome: Outcome, target: str, number: int, name: str) -> Iterator[Plot]:
+def coverage_plots(outcome: Predictions, target: str, number: int, name: str) -> Iterator[Plot]:
     """Yield the coverage, and response, resolution and pull against the study's columns."""
     truth, weights = outcome.truth(target, number), outcome.weights
     found = {member: outcome.values(member, target, number) for member in outcome.members}

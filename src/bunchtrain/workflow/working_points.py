@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from bunchtrain.report import Table
-from bunchtrain.statistics.metrics import Figure
-from bunchtrain.statistics.metrics.figure import Metrics
+from bunchtrain.statistics.metrics import Measurement
+from bunchtrain.statistics.metrics.measurement import Metrics
 from bunchtrain.statistics.working_points import working_points
-from bunchtrain.workflow.outcome import Outcome, signal_of
+from bunchtrain.workflow.prediction_table import Predictions, signal_of
 
 
-def measure_working_points(outcome: Outcome, name: str, target: str) -> Metrics:
+def measure_working_points(outcome: Predictions, name: str, target: str) -> Metrics:
     """Return `working_point_77_cut`, `working_point_77/light`, … of a network, where asked for."""
     wanted, scores = outcome.study.evaluation, outcome.scores(name, target)
     if not wanted.working_points or scores is None:
@@ -22,7 +22,7 @@ def measure_working_points(outcome: Outcome, name: str, target: str) -> Metrics:
     return working_points(scores, truth, weights, names, signal, points, fractions)
 
 
-def working_point_tables(outcome: Outcome, metrics: Mapping[str, Metrics]) -> Iterator[Table]:
+def working_point_tables(outcome: Predictions, metrics: Mapping[str, Metrics]) -> Iterator[Table]:
     """Yield, for each target with classes, the rejections of all networks at the working points."""
     wanted, several = outcome.study.evaluation, len(outcome.study.targets) > 1
     if not wanted.working_points:
@@ -35,7 +35,7 @@ def working_point_tables(outcome: Outcome, metrics: Mapping[str, Metrics]) -> It
             key = f"{target}:" * several + f"working_point_{100 * efficiency:g}"
             for network, found in metrics.items():
                 if f"{key}_cut" in found:
-                    shown = [str(Figure.from_dict(found[f"{key}/{name}"])) for name in others]
+                    shown = [str(Measurement.from_dict(found[f"{key}/{name}"])) for name in others]
                     cut = f"{found[f'{key}_cut']['value']:.2f}"
                     rows.append([f"{100 * efficiency:g} %", network, cut, *shown])
         caption = (

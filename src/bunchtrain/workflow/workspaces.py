@@ -18,8 +18,8 @@ from bunchtrain.files import write_json
 from bunchtrain.statistics.changes import Analysis, Scored, replica
 from bunchtrain.statistics.likelihood.expected import expected_quantile, expected_significance
 from bunchtrain.statistics.likelihood.workspace import Template, histogram, workspace
-from bunchtrain.statistics.metrics import Figure
-from bunchtrain.workflow.outcome import Outcome, signal_of
+from bunchtrain.statistics.metrics import Measurement
+from bunchtrain.workflow.prediction_table import Predictions, signal_of
 from bunchtrain.workflow.progress import say
 from bunchtrain.workflow.result import Run
 from bunchtrain.workflow.shifted import effects, variations
@@ -44,16 +44,16 @@ class Promise:
     """
 
     bins: int
-    significance: dict[str, Figure]
+    significance: dict[str, Measurement]
     limit: dict[str, float]
     path: Path
     replicas: dict[str, NDArray[np.float64]]
 
-    def gain(self, over: Promise, level: str) -> Figure:
+    def gain(self, over: Promise, level: str) -> Measurement:
         """Return the ratio of the significances; the fluctuations of common events cancel."""
         ratios = self.replicas[level] / over.replicas[level]
         value = self.significance[level].value / over.significance[level].value
-        return Figure(value, float(np.std(ratios, ddof=1)))
+        return Measurement(value, float(np.std(ratios, ddof=1)))
 
 
 @dataclass
@@ -163,7 +163,7 @@ def _check(rates: Mapping[str, float], names: Sequence[str]) -> None:
 _Events = tuple[Scored, NDArray[Any]]
 
 
-def _events(outcome: Outcome, network: str, target: str) -> _Events:
+def _events(outcome: Predictions, network: str, target: str) -> _Events:
     return scored(outcome, network, target), outcome.truth(target)
 
 
@@ -235,7 +235,7 @@ def _promise(counted: _Counted, path: Path) -> Promise:
     }
     return Promise(
         len(edges) - 1,
-        {level: Figure(z[level], float(np.std(replicas[level], ddof=1))) for level in LEVELS},
+        {level: Measurement(z[level], float(np.std(replicas[level], ddof=1))) for level in LEVELS},
         {level: expected_quantile(spec) for level, spec in specs.items()},
         path,
         replicas,

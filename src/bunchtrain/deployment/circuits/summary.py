@@ -14,7 +14,7 @@ from bunchtrain.deployment.circuits.exact import Sample
 from bunchtrain.deployment.circuits.proof import Proof
 from bunchtrain.statistics.metrics.accuracy import accuracy
 from bunchtrain.statistics.metrics.auc import auc
-from bunchtrain.statistics.metrics.figure import Figure
+from bunchtrain.statistics.metrics.measurement import Measurement
 from bunchtrain.statistics.metrics.roc import roc
 
 #: Score → (events,) of one of the three networks that are compared.
@@ -38,7 +38,7 @@ class Summary:
     proof: Proof
     sample: Sample
     flipped: Mapping[str, int]
-    quality: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
+    quality: Mapping[str, Mapping[str, Measurement]] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Any]:
         """Return name → value of all figures, each with the tool that it comes from."""
@@ -76,7 +76,9 @@ class Summary:
         return {f"out of range, {place}": count for place, count in self.sample.saturated.items()}
 
 
-def quality(scores: Scores, classes: Sequence[str], truth: NDArray[np.int64]) -> dict[str, Figure]:
+def quality(
+    scores: Scores, classes: Sequence[str], truth: NDArray[np.int64]
+) -> dict[str, Measurement]:
     """Return accuracy, and the AUC of each class against the rest, of the events with a class.
 
     scores   class → (events,).

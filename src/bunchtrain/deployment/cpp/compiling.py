@@ -19,7 +19,7 @@ from bunchtrain.deployment.parity import Scores
 from bunchtrain.deployment.scoring import batches, score_names
 from bunchtrain.errors import ExportError, MachineError, MissingDependency
 from bunchtrain.files import aside, write_text
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 
 RUNTIME = Path(__file__).parent / "runtime"
 #: Seconds after which a compilation or a run is given up.
@@ -82,37 +82,37 @@ def run(words: Sequence[str], folder: Path, wrong: str) -> str:
 
 
 def scores(
-    artefact: Artefact,
+    trained_model: TrainedModel,
     events: ak.Array,
     program: Program,
     place: Path,
     compiler_name: str,
     arch: str,
 ) -> Scores:
-    """Return the scores of a compiled program, named as `Artefact.predict` names them.
+    """Return the scores of a compiled program, named as `TrainedModel.predict` names them.
 
     `place` is an empty folder for what is built on the way; dropped events have NaN.
     """
     write_sources(program, place)
     executable = build(place, compiler_name, "evaluate", arch)
-    kept = write_events(artefact, events, place / "events.bin")
+    kept = write_events(trained_model, events, place / "events.bin")
     words = [str(executable), "network.json", "events.bin", "scores.bin"]
     run(words, place, "the C++ network cannot be run")
-    names = score_names(artefact)
+    names = score_names(trained_model)
     found = np.full((len(events), len(names)), np.nan, np.float32)
     found[kept] = np.fromfile(place / "scores.bin", np.float32).reshape(-1, len(names))
     return {name: found[:, k] for k, name in enumerate(names)}
 
 
-def write_events(artefact: Artefact, events: ak.Array, path: Path) -> NDArray[np.int64]:
+def write_events(trained_model: TrainedModel, events: ak.Array, path: Path) -> NDArray[np.int64]:
     """Write the tensors of events as the programs read them; return the numbers of those written.
 
     Events that the policy on invalid values drops are not among them.
     """
-    rows = int(artefact.task.settings["batch_size"])
+    rows = int(trained_model.task.settings["batch_size"])
     numbers: list[NDArray[np.int64]] = []
-    held: dict[str, list[NDArray[Any]]] = {name: [] for name in artefact.network.needs}
-    for chosen, inputs in batches(artefact, events, rows):
+    held: dict[str, list[NDArray[Any]]] = {name: [] for name in trained_model.network.needs}
+    for chosen, inputs in batches(trained_model, events, rows):
         numbers.append(chosen.numpy())
         for name, values in inputs.items():
             held[name].append(values)

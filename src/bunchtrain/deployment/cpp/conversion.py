@@ -1,4 +1,4 @@
-"""From the artefact to a program: normalisation, model, units and scores."""
+"""From the trained_model to a program: normalisation, model, units and scores."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from bunchtrain.networks.layers.decision_trees import DecisionTrees
 from bunchtrain.networks.layers.fitted import FittedLinear
 from bunchtrain.networks.layers.trees import Trees
 from bunchtrain.networks.recurrent_network import RecurrentNetwork
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 
 #: Tensors that the runtime can be given.
 KNOWN = ("table", "image", "globals", "features", "coordinates", "momenta", "lengths")
 
 
-def convert(artefact: Artefact, about: Mapping[str, str] | None = None) -> Program:
-    """Return the program of an artefact, trained or not.
+def convert(trained_model: TrainedModel, about: Mapping[str, str] | None = None) -> Program:
+    """Return the program of an trained_model, trained or not.
 
     Raises Unsupported, naming what the C++ runtime does not have.
     """
-    model = artefact.network.model
+    model = trained_model.network.model
     if hasattr(model, "draws"):
         raise Unsupported("its weights have a posterior, and one set of them is not its prediction")
-    if any(artefact.calibrations.values()):
+    if any(trained_model.calibrations.values()):
         raise Unsupported("the C++ runtime has no calibration of scores; leave 'calibrate' out")
-    program = Program({"model": artefact.task.model[0], **(about or {})})
-    needs = [name for name in artefact.network.needs if name != "lengths"]
-    values = {name: _input(program, artefact, name) for name in needs}
+    program = Program({"model": trained_model.task.model[0], **(about or {})})
+    needs = [name for name in trained_model.network.needs if name != "lengths"]
+    values = {name: _input(program, trained_model, name) for name in needs}
     if isinstance(model, Trees):
         output = _trees(program, model.trees, values["table"])
         if isinstance(model, RandomForest) and model.gives_classes:
@@ -48,17 +48,17 @@ def convert(artefact: Artefact, about: Mapping[str, str] | None = None) -> Progr
         output = _recurrent(program, model, values["features"])
     else:
         output = trace(program, model, values)
-    network = artefact.network
+    network = trained_model.network
     if bool((network.shift != 0).any() or (network.scale != 1).any()):
         output = program.affine(output, network.scale, network.shift)
-    _scores(program, ScoredNetwork(artefact), output)
+    _scores(program, ScoredNetwork(trained_model), output)
     return program
 
 
-def _input(program: Program, artefact: Artefact, name: str) -> Value:
+def _input(program: Program, trained_model: TrainedModel, name: str) -> Value:
     if name not in KNOWN:
         raise Unsupported(f"it needs the tensor '{name}'")
-    buffer = artefact.network.normalisation.get_buffer
+    buffer = trained_model.network.normalisation.get_buffer
     parts = {
         "offset": -buffer(f"{name}_shift"),
         "scale": buffer(f"{name}_scale"),
@@ -68,8 +68,8 @@ def _input(program: Program, artefact: Artefact, name: str) -> Value:
     }
     defaults = {"nan": "nan", "positive": "inf", "negative": "-inf"}
     flat = {part: numbers(values) for part, values in parts.items()}
-    size = artefact.representation.sizes[name]
-    names = artefact.representation.names.get(name, [])
+    size = trained_model.representation.sizes[name]
+    names = trained_model.representation.names.get(name, [])
     count = parts["scale"].numel()
     if len(names) != count:  # the pixels of an image have no names of their own
         names = [f"{name}_{k}" for k in range(count)]

@@ -29,7 +29,7 @@ from bunchtrain.deployment.target import Target
 from bunchtrain.networks.layers.quantised.model import QuantisedModel
 from bunchtrain.networks.layers.trees import Trees
 from bunchtrain.networks.quantised.quantised_image_cnn import QuantisedImageCNN
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 
 
 class Circuit(Target):
@@ -75,9 +75,9 @@ class Circuit(Target):
         self.seeds, self.vhdl_events, self.streaming = seeds, vhdl_events, streaming
         self.input_bits, self.leaf_fraction = input_bits, leaf_fraction
 
-    def refusal(self, artefact: Artefact) -> str | None:
+    def refusal(self, trained_model: TrainedModel) -> str | None:
         """Return why there is no circuit, naming the model, or None."""
-        model, name = artefact.network.model, artefact.task.model[0]
+        model, name = trained_model.network.model, trained_model.task.model[0]
         if self.streaming and not isinstance(model, QuantisedImageCNN):
             return (
                 "only the pixels of 'quantised_image_cnn' can come one by one; leave out streaming"
@@ -91,40 +91,40 @@ class Circuit(Target):
             f"'quantised_dense_network' instead of '{name}'"
         )
 
-    def export(self, artefact: Artefact, events: ak.Array, folder: Path) -> Parity:
+    def export(self, trained_model: TrainedModel, events: ak.Array, folder: Path) -> Parity:
         """Write the circuit, run the events through its gates and compare.
 
         Where the events have the class numbers, as `target_<name>`, accuracy and AUC are told.
         """
-        function = self._function(artefact)
-        numbers, sample = _sample(artefact, function, events)
+        function = self._function(trained_model)
+        numbers, sample = _sample(trained_model, function, events)
         names = [
-            f"{head}_{n}" for head, size in artefact.network.heads.items() for n in range(size)
+            f"{head}_{n}" for head, size in trained_model.network.heads.items() for n in range(size)
         ]
-        proof = self._prove(artefact, function, sample, names, folder)
-        compared = _compare(artefact, sample, proof)
-        summary = _summary(artefact, events, numbers, sample, proof, compared)
+        proof = self._prove(trained_model, function, sample, names, folder)
+        compared = _compare(trained_model, sample, proof)
+        summary = _summary(trained_model, events, numbers, sample, proof, compared)
         write_page(summary, folder / "circuit.html")
         files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
         return Parity(list(compared.values()), files, _tools(proof), summary.figures())
 
     def _prove(
         self,
-        artefact: Artefact,
+        trained_model: TrainedModel,
         function: ExactFunction,
         sample: Sample,
         names: list[str],
         folder: Path,
     ) -> Proof:
-        model, asked = artefact.network.model, (self.synthesise, self.clock, self.seeds)
+        model, asked = trained_model.network.model, (self.synthesise, self.clock, self.seeds)
         if self.streaming:
             assert isinstance(model, QuantisedImageCNN)
-            channels = artefact.representation.names["image"]
+            channels = trained_model.representation.names["image"]
             return prove_stream(model, channels, sample, names, folder, self.pipeline, *asked)
         return prove(function, sample, names, folder, self.pipeline, *asked, self.vhdl_events)
 
-    def _function(self, artefact: Artefact) -> ExactFunction:
-        model, names = artefact.network.model, artefact.representation.names
+    def _function(self, trained_model: TrainedModel) -> ExactFunction:
+        model, names = trained_model.network.model, trained_model.representation.names
         if isinstance(model, QuantisedModel):
             return QuantisedNetwork(model, names)
         assert isinstance(model, Trees)
@@ -133,62 +133,62 @@ class Circuit(Target):
         return Forest(model.trees, formats, self.leaf_fraction, names["table"])
 
 
-def _output_names(artefact: Artefact) -> list[str]:
+def _output_names(trained_model: TrainedModel) -> list[str]:
     """Return a name for each output: the class where there is one output a class."""
     names = []
-    for head, size in artefact.network.heads.items():
-        classes = artefact.task.targets[head].get("classes", ())
+    for head, size in trained_model.network.heads.items():
+        classes = trained_model.task.targets[head].get("classes", ())
         names += list(classes) if len(classes) == size else [f"{head}_{n}" for n in range(size)]
     return names
 
 
 def _sample(
-    artefact: Artefact, function: ExactFunction, events: ak.Array
+    trained_model: TrainedModel, function: ExactFunction, events: ak.Array
 ) -> tuple[NDArray[np.int64], Sample]:
     """Return the numbers of the events that are not dropped, and what the function does to them."""
     numbers, samples = [], []
-    for kept, arrays in batches(artefact, events, 4096):
+    for kept, arrays in batches(trained_model, events, 4096):
         inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        samples.append(function.sample(artefact.network.prepared(inputs)))
+        samples.append(function.sample(trained_model.network.prepared(inputs)))
         numbers.append(kept.numpy())
     return np.concatenate(numbers or [np.zeros(0, np.int64)]), join(samples)
 
 
-def _compare(artefact: Artefact, sample: Sample, proof: Proof) -> dict[str, Agreement]:
-    targets = artefact.task.targets
+def _compare(trained_model: TrainedModel, sample: Sample, proof: Proof) -> dict[str, Agreement]:
+    targets = trained_model.task.targets
     gates, vhdl = proof.simulation, proof.vhdl
-    wanted = _exactly(artefact, sample.outputs)
+    wanted = _exactly(trained_model, sample.outputs)
     found = {
         "circuit": agreement(
             "circuit with quantised network",
             wanted,
-            _exactly(artefact, gates.outputs),
+            _exactly(trained_model, gates.outputs),
             targets,
             0.0,
             0,
         ),
         "quantised": agreement(
             "quantised network with the same unrounded",
-            scores_of_outputs(artefact, sample.real),
-            scores_of_outputs(artefact, sample.outputs),
+            scores_of_outputs(trained_model, sample.real),
+            scores_of_outputs(trained_model, sample.outputs),
             targets,
         ),
     }
     if vhdl is not None:
         first = {name: values[: len(vhdl.outputs)] for name, values in wanted.items()}
-        given, what = _exactly(artefact, vhdl.outputs), "VHDL with quantised network"
+        given, what = _exactly(trained_model, vhdl.outputs), "VHDL with quantised network"
         found["vhdl"] = agreement(what, first, given, targets, 0.0, 0)
     return found
 
 
-def _exactly(artefact: Artefact, outputs: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+def _exactly(trained_model: TrainedModel, outputs: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
     """Return the scores and the outputs themselves, which may differ where no score shows it."""
     numbers = {f"output {n}": column for n, column in enumerate(outputs.T)}
-    return {**scores_of_outputs(artefact, outputs), **numbers}
+    return {**scores_of_outputs(trained_model, outputs), **numbers}
 
 
 def _summary(
-    artefact: Artefact,
+    trained_model: TrainedModel,
     events: ak.Array,
     numbers: NDArray[np.int64],
     sample: Sample,
@@ -196,12 +196,12 @@ def _summary(
     compared: dict[str, Agreement],
 ) -> Summary:
     found = {}
-    ((head, shape), *others) = artefact.task.targets.items()
+    ((head, shape), *others) = trained_model.task.targets.items()
     classes, truth = list(shape.get("classes", ())), f"target_{head}"
     if truth in events.fields and classes and not others:
         known = np.asarray(events[truth], np.int64)[numbers]
         found = {
-            name: quality(scores_of_outputs(artefact, outputs), classes, known)
+            name: quality(scores_of_outputs(trained_model, outputs), classes, known)
             for name, outputs in (
                 ("unrounded", sample.real),
                 ("quantised", sample.outputs),
@@ -209,7 +209,7 @@ def _summary(
             )
         }
     flipped = {agreed.what: agreed.flipped for agreed in compared.values()}
-    return Summary(artefact.task.model[0], len(numbers), proof, sample, flipped, found)
+    return Summary(trained_model.task.model[0], len(numbers), proof, sample, flipped, found)
 
 
 def _tools(proof: Proof) -> dict[str, str]:

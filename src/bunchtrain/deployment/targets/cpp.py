@@ -15,7 +15,7 @@ from bunchtrain.deployment.cpp.program import Unsupported
 from bunchtrain.deployment.parity import Parity, Scores, agreement
 from bunchtrain.deployment.target import Target
 from bunchtrain.errors import ExportError
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 
 #: Events in the example that is written beside the sources.
 EXAMPLE = 200
@@ -38,38 +38,38 @@ class Cpp(Target):
     ) -> None:
         self.tolerance, self.compiler, self.arch = tolerance, compiler, arch
 
-    def refusal(self, artefact: Artefact) -> str | None:
+    def refusal(self, trained_model: TrainedModel) -> str | None:
         """Return the layer that the C++ runtime does not have, or None."""
         try:
-            convert(artefact)
+            convert(trained_model)
         except Unsupported as problem:
             return str(problem)
         return None
 
-    def export(self, artefact: Artefact, events: ak.Array, folder: Path) -> Parity:
+    def export(self, trained_model: TrainedModel, events: ak.Array, folder: Path) -> Parity:
         """Write sources, network and an example, compile them and compare all events' scores."""
         try:
-            program = convert(artefact, self.provenance)
+            program = convert(trained_model, self.provenance)
         except Unsupported as problem:
             raise ExportError(str(problem)) from None
-        expected = artefact.predict(events)
+        expected = trained_model.predict(events)
         files = compiling.write_sources(program, folder)
-        self._write_example(artefact, events, expected, folder)
+        self._write_example(trained_model, events, expected, folder)
         chosen = compiling.compiler(self.compiler)
         with tempfile.TemporaryDirectory() as place:
-            found = compiling.scores(artefact, events, program, Path(place), chosen, self.arch)
+            found = compiling.scores(trained_model, events, program, Path(place), chosen, self.arch)
             latency = self._latency(folder, Path(place), chosen)
         compared = agreement(
-            "C++ with PyTorch", expected, found, artefact.task.targets, self.tolerance
+            "C++ with PyTorch", expected, found, trained_model.task.targets, self.tolerance
         )
         tools = {"compiler": compiling.compiler_version(chosen), "flags": f"-O3 {self.arch}"}
         parity_files = [*files, "example.bin", "expected.bin"]
         return Parity([compared], parity_files, tools, {"latency at batch 1 in µs": latency})
 
     def _write_example(
-        self, artefact: Artefact, events: ak.Array, expected: Scores, folder: Path
+        self, trained_model: TrainedModel, events: ak.Array, expected: Scores, folder: Path
     ) -> None:
-        kept = compiling.write_events(artefact, events[:EXAMPLE], folder / "example.bin")
+        kept = compiling.write_events(trained_model, events[:EXAMPLE], folder / "example.bin")
         rows = np.stack([values[kept] for values in expected.values()], 1)
         (folder / "expected.bin").write_bytes(rows.astype(np.float32).tobytes())
 

@@ -22,7 +22,7 @@ from bunchtrain.deployment.scoring import batches
 from bunchtrain.deployment.target import Target
 from bunchtrain.errors import ExportError, StudyError, missing, nearest
 from bunchtrain.networks.layers.quantised.model import QuantisedModel
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 
 #: Layer → what of it → fixed-point type.
 Precision = dict[str, dict[str, str]]
@@ -60,28 +60,28 @@ class Hls(Target):
         self.backend, self.part, self.clock = backend, part, clock
         self.tolerance = tolerance
 
-    def refusal(self, artefact: Artefact) -> str | None:
+    def refusal(self, trained_model: TrainedModel) -> str | None:
         """Return why hls4ml cannot take the network, naming the layer, or None."""
-        return unsupported(artefact.network.model)
+        return unsupported(trained_model.network.model)
 
-    def export(self, artefact: Artefact, events: ak.Array, folder: Path) -> Parity:
+    def export(self, trained_model: TrainedModel, events: ak.Array, folder: Path) -> Parity:
         """Write the project, compile its emulation and run the events through it."""
-        layers = plain_layers(artefact.network.model)
+        layers = plain_layers(trained_model.network.model)
         project = folder / "project"
         shutil.rmtree(project, ignore_errors=True)
         precision = self._precision(layers)
         emulated = self._project(layers, precision, project)
         ours, theirs = [], []
-        for _, arrays in batches(artefact, events, 4096):
-            table, given = _network(artefact, arrays)
+        for _, arrays in batches(trained_model, events, 4096):
+            table, given = _network(trained_model, arrays)
             ours.append(given)
             theirs.append(np.asarray(emulated.predict(np.ascontiguousarray(table))))
-        outputs = sum(artefact.network.heads.values())
+        outputs = sum(trained_model.network.heads.values())
         wanted, found = (
-            scores_of_outputs(artefact, np.concatenate(one).reshape(-1, outputs))
+            scores_of_outputs(trained_model, np.concatenate(one).reshape(-1, outputs))
             for one in (ours, theirs)
         )
-        what, targets = "hls4ml's emulation with the network", artefact.task.targets
+        what, targets = "hls4ml's emulation with the network", trained_model.task.targets
         compared = agreement(what, wanted, found, targets, self.tolerance)
         files = sorted(str(path.relative_to(folder)) for path in project.rglob("*.*"))
         figures = {
@@ -157,12 +157,12 @@ class Hls(Target):
         return model
 
 
-def _network(artefact: Artefact, arrays: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+def _network(trained_model: TrainedModel, arrays: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the table (events, feature) as the project takes it, and the model's outputs."""
-    model = artefact.network.model
+    model = trained_model.network.model
     inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
     with torch.inference_mode():
-        prepared = artefact.network.prepared(inputs)
+        prepared = trained_model.network.prepared(inputs)
         if isinstance(model, QuantisedModel):
             prepared = model.quantise_inputs(prepared)
         return prepared["table"].numpy().astype(np.float32), model(**prepared).numpy()

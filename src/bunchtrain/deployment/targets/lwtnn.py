@@ -15,7 +15,7 @@ from bunchtrain.deployment.parity import Parity, agreement
 from bunchtrain.deployment.target import Target
 from bunchtrain.errors import ExportError
 from bunchtrain.files import write_json
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 
 
 class Lwtnn(Target):
@@ -28,26 +28,26 @@ class Lwtnn(Target):
     def __init__(self, *, tolerance: float = 1e-5, compiler: str | None = None) -> None:
         self.tolerance, self.compiler = tolerance, compiler
 
-    def refusal(self, artefact: Artefact) -> str | None:
+    def refusal(self, trained_model: TrainedModel) -> str | None:
         """Return the layer that the layout does not have, or None."""
         try:
-            lwtnn.write(convert(artefact))
+            lwtnn.write(convert(trained_model))
         except Unsupported as problem:
             return str(problem)
         return None
 
-    def export(self, artefact: Artefact, events: ak.Array, folder: Path) -> Parity:
+    def export(self, trained_model: TrainedModel, events: ak.Array, folder: Path) -> Parity:
         """Write `lwtnn.json`, read it back and compare all events' scores in C++."""
         try:
-            content = lwtnn.write(convert(artefact, self.provenance))
+            content = lwtnn.write(convert(trained_model, self.provenance))
         except Unsupported as problem:
             raise ExportError(str(problem)) from None
         write_json(folder / "lwtnn.json", content)
         chosen = compiling.compiler(self.compiler)
         with tempfile.TemporaryDirectory() as place:
             program = lwtnn.read(content)
-            found = compiling.scores(artefact, events, program, Path(place), chosen, "-O1")
+            found = compiling.scores(trained_model, events, program, Path(place), chosen, "-O1")
         what = "lwtnn's layout, run in our C++, with PyTorch"
-        wanted, targets = artefact.predict(events), artefact.task.targets
+        wanted, targets = trained_model.predict(events), trained_model.task.targets
         compared = agreement(what, wanted, found, targets, self.tolerance)
         return Parity([compared], ["lwtnn.json"], {"compiler": compiling.compiler_version(chosen)})

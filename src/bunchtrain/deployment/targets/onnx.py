@@ -21,7 +21,7 @@ from bunchtrain.deployment.scoring import Arrays, ScoredNetwork, run, shapes
 from bunchtrain.deployment.target import Target
 from bunchtrain.errors import ExportError, missing
 from bunchtrain.files import aside
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -42,36 +42,38 @@ class Onnx(Target):
     def __init__(self, *, opset: int | None = None, tolerance: float = 1e-4) -> None:
         self.opset, self.tolerance = opset, tolerance
 
-    def refusal(self, artefact: Artefact) -> str | None:
+    def refusal(self, trained_model: TrainedModel) -> str | None:
         """Return why the model cannot be traced, or None; trees can always be."""
         _libraries()
-        if hasattr(artefact.network.model, "draws"):
+        if hasattr(trained_model.network.model, "draws"):
             return "its weights have a posterior, and one set of them is not its prediction"
-        if artefact.network.is_fitted:
+        if trained_model.network.is_fitted:
             return None
-        artefact.network.eval()
-        artefact = replace(artefact, calibrations={})  # they are not fitted yet
+        trained_model.network.eval()
+        trained_model = replace(trained_model, calibrations={})  # they are not fitted yet
         try:
-            program = self.trace(artefact)
+            program = self.trace(trained_model)
         except ExportError as problem:
             return str(problem)
-        return _differs(artefact, program.model_proto.SerializeToString(), self.tolerance)
+        return _differs(trained_model, program.model_proto.SerializeToString(), self.tolerance)
 
-    def export(self, artefact: Artefact, events: ak.Array, folder: Path) -> Parity:
+    def export(self, trained_model: TrainedModel, events: ak.Array, folder: Path) -> Parity:
         """Write `model.onnx` and compare ONNX Runtime's scores with the network's."""
         runtime = _libraries()
-        program = self.trace(artefact)
-        size = sum(t.nbytes for t in artefact.network.state_dict().values() if torch.is_tensor(t))
+        program = self.trace(trained_model)
+        size = sum(
+            t.nbytes for t in trained_model.network.state_dict().values() if torch.is_tensor(t)
+        )
         files = ["model.onnx"] if size < LIMIT else ["model.onnx", "model.onnx.data"]
-        self._describe(artefact, program.model.metadata_props)
+        self._describe(trained_model, program.model.metadata_props)
         if len(files) == 1:
             with aside(folder / "model.onnx") as part:
                 program.save(part, external_data=False)
         else:  # the file names its weights' file, which must therefore be written in its place
             program.save(folder / "model.onnx", external_data=True)
         session = open_session(str(folder / "model.onnx"))
-        found = run(artefact, events, lambda inputs: scores_of(session, inputs))
-        wanted, targets = artefact.predict(events), artefact.task.targets
+        found = run(trained_model, events, lambda inputs: scores_of(session, inputs))
+        wanted, targets = trained_model.predict(events), trained_model.task.targets
         what = "ONNX Runtime with PyTorch"
         compared = agreement(what, wanted, found, targets, self.tolerance)
         tools = {"torch": torch.__version__, "onnxruntime": runtime.__version__}
@@ -79,13 +81,13 @@ class Onnx(Target):
         figures = {"opset": program.model.opset_imports[""], "bytes": written}
         return Parity([compared], files, tools, figures)
 
-    def trace(self, artefact: Artefact) -> torch.onnx.ONNXProgram:
+    def trace(self, trained_model: TrainedModel) -> torch.onnx.ONNXProgram:
         """Return the scores as an ONNX program of standard operators.
 
         Raises ExportError, with the first sentence of the tracer's, if it cannot be traced.
         """
-        scored = ScoredNetwork(artefact).eval()
-        inputs = example_inputs(artefact.representation.sizes, artefact.network.needs)
+        scored = ScoredNetwork(trained_model).eval()
+        inputs = example_inputs(trained_model.representation.sizes, trained_model.network.needs)
         try:
             with warnings.catch_warnings(), _quiet():
                 warnings.simplefilter("ignore")
@@ -108,13 +110,15 @@ class Onnx(Target):
             raise ExportError(f"it needs operators of {', '.join(sorted(strange))}")
         return program
 
-    def _describe(self, artefact: Artefact, metadata: dict[str, str]) -> None:
-        names = artefact.representation.names
+    def _describe(self, trained_model: TrainedModel, metadata: dict[str, str]) -> None:
+        names = trained_model.representation.names
         metadata |= {
-            "model": artefact.task.model[0],
-            "representation": artefact.task.represent[0],
-            "features": json.dumps({n: names[n] for n in artefact.network.needs if n in names}),
-            "scores": json.dumps(ScoredNetwork(artefact).names),
+            "model": trained_model.task.model[0],
+            "representation": trained_model.task.represent[0],
+            "features": json.dumps(
+                {n: names[n] for n in trained_model.network.needs if n in names}
+            ),
+            "scores": json.dumps(ScoredNetwork(trained_model).names),
             "units": json.dumps({"momenta": "(E, px, py, pz) in GeV", "lengths": "points"}),
             **self.provenance,
         }
@@ -148,10 +152,10 @@ def _libraries() -> Any:
     return onnxruntime
 
 
-def _differs(artefact: Artefact, model: bytes, tolerance: float) -> str | None:
+def _differs(trained_model: TrainedModel, model: bytes, tolerance: float) -> str | None:
     """Return how the traced network differs on events of other sizes, or None."""
-    session, scored = open_session(model), ScoredNetwork(artefact).eval()
-    sizes, needs = artefact.representation.sizes, artefact.network.needs
+    session, scored = open_session(model), ScoredNetwork(trained_model).eval()
+    sizes, needs = trained_model.representation.sizes, trained_model.network.needs
     for lengths in ((1, 4, 0, 2, 7, 3, 2), (6,)):
         inputs = example_inputs(sizes, needs, lengths)
         try:

@@ -9,10 +9,10 @@ from bunchtrain.statistics.metrics.confusion_matrix import confusion_matrix
 from bunchtrain.statistics.metrics.coverage import coverage, gaussian_interval, log_likelihood
 from bunchtrain.statistics.metrics.discriminant import discriminant
 from bunchtrain.statistics.metrics.efficiency import binned_efficiency, efficiency
-from bunchtrain.statistics.metrics.figure import Figure
 from bunchtrain.statistics.metrics.jensen_shannon import inverse_jensen_shannon, jensen_shannon
 from bunchtrain.statistics.metrics.linearity import linearity, profile
 from bunchtrain.statistics.metrics.log_loss import log_loss
+from bunchtrain.statistics.metrics.measurement import Measurement
 from bunchtrain.statistics.metrics.pull import pull, pull_mean, pull_width
 from bunchtrain.statistics.metrics.quantile import quantile
 from bunchtrain.statistics.metrics.resolution import half_width, standard_deviation
@@ -23,7 +23,7 @@ from bunchtrain.statistics.metrics.significance import BestCut, asimov, best_cut
 __all__ = [
     "BestCut",
     "Calibration",
-    "Figure",
+    "Measurement",
     "Roc",
     "accuracy",
     "asimov",

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.statistics.metrics.efficiency import efficiency
-from bunchtrain.statistics.metrics.figure import Figure
+from bunchtrain.statistics.metrics.measurement import Measurement
 
 
 def accuracy(
     scores: NDArray[Any], truth: NDArray[Any], weights: NDArray[Any] | None = None
-) -> Figure:
+) -> Measurement:
     """Return the fraction of right decisions, from scores (events, classes) and truth (events,)."""
     return efficiency(np.argmax(scores, axis=1) == truth, weights)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from bunchtrain.statistics.metrics.efficiency import Floats
-from bunchtrain.statistics.metrics.figure import Figure
+from bunchtrain.statistics.metrics.measurement import Measurement
 from bunchtrain.statistics.metrics.roc import Roc
 
 
-def auc(curve: Roc) -> Figure:
+def auc(curve: Roc) -> Measurement:
     """Return the probability that signal scores above background, ties counting one half.
 
     A = Σ w_s w_b [s > b] / (W_S W_B), and σ² is the sum over both classes of
@@ -26,7 +26,7 @@ def auc(curve: Roc) -> Figure:
             (ordered_background, curve.background_squares, curve.background[-1]),
         )
     )
-    return Figure(area, float(np.sqrt(variance)))
+    return Measurement(area, float(np.sqrt(variance)))
 
 
 def _middle(steps: Floats) -> Floats:

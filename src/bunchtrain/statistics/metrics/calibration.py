@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.statistics.metrics.efficiency import Floats, efficiency_error, ones_or
-from bunchtrain.statistics.metrics.figure import Figure
+from bunchtrain.statistics.metrics.measurement import Measurement
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Calibration:
     share: Floats  # fraction of all events, by weight
 
     @property
-    def expected_error(self) -> Figure:
+    def expected_error(self) -> Measurement:
         """Expected calibration error, Σ share·|observed − predicted| (arXiv:1706.04599)."""
         gap = np.abs(self.observed - self.predicted)
         spread = np.sqrt(np.sum((self.share * self.error) ** 2))
-        return Figure(float(np.sum(self.share * gap)), float(spread))
+        return Measurement(float(np.sum(self.share * gap)), float(spread))
 
 
 def calibration(

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from bunchtrain.statistics.metrics.bias import bias
 from bunchtrain.statistics.metrics.efficiency import efficiency
-from bunchtrain.statistics.metrics.figure import Figure
+from bunchtrain.statistics.metrics.measurement import Measurement
 
 #: Shares of events that intervals are quoted for.
 LEVELS = (0.68, 0.95)
@@ -22,7 +22,7 @@ def coverage(
     low: NDArray[Any],
     high: NDArray[Any],
     weights: NDArray[Any] | None = None,
-) -> Figure:
+) -> Measurement:
     """Return the fraction of truths (events,) in their intervals, with its binomial error."""
     return efficiency((truth >= low) & (truth <= high), weights)
 
@@ -35,7 +35,7 @@ def gaussian_interval(
     return prediction - reach, prediction + reach
 
 
-def log_likelihood(pulls: NDArray[Any], sigma: NDArray[Any], weights: Any = None) -> Figure:
+def log_likelihood(pulls: NDArray[Any], sigma: NDArray[Any], weights: Any = None) -> Measurement:
     """Return the mean of log N(y | μ, σ) = −½ [log 2πσ² + pull²], pulls and σ (events,)."""
     logs = -0.5 * (math.log(2 * math.pi) + 2 * np.log(sigma) + np.square(pulls))
     return bias(np.asarray(logs, np.float64), weights)

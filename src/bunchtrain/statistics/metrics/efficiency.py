@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
-from bunchtrain.statistics.metrics.figure import Figure
+from bunchtrain.statistics.metrics.measurement import Measurement
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ def efficiency_error(passed: Any, passed_squares: Any, total: Any, total_squares
     return np.asarray(np.maximum(np.sqrt(variance) / np.abs(total), one_event), np.float64)
 
 
-def efficiency(passed: NDArray[Any], weights: NDArray[Any] | None = None) -> Figure:
+def efficiency(passed: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
     """Return the fraction of events that pass.
 
     Args:
@@ -67,7 +67,7 @@ def efficiency(passed: NDArray[Any], weights: NDArray[Any] | None = None) -> Fig
         raise DataError("the efficiency of no events is asked for: their weights sum to zero")
     kept = w * np.asarray(passed, bool)
     error = efficiency_error(kept.sum(), np.sum(kept**2), total, np.sum(w**2))
-    return Figure(float(kept.sum() / total), float(error))
+    return Measurement(float(kept.sum() / total), float(error))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics.efficiency import Floats, ones_or
-from bunchtrain.statistics.metrics.figure import Figure
+from bunchtrain.statistics.metrics.measurement import Measurement
 from bunchtrain.statistics.metrics.roc import roc
 
 
@@ -24,7 +24,7 @@ def jensen_shannon(
     passed: NDArray[Any],
     edges: NDArray[Any],
     weights: NDArray[Any] | None = None,
-) -> Figure:
+) -> Measurement:
     """Return the divergence, in bits, of the spectra of the events that pass and that fail.
 
     Of equal spectra in B bins, c (B − 1) is measured and not 0, with c = (1/n_P + 1/n_Q)/(8 ln 2)
@@ -61,7 +61,7 @@ def jensen_shannon(
     filled = int((sums.sum(0) > 0).sum())
     scale = (squares.sum(1) / totals**2).sum() / (8 * np.log(2))
     chance = 2 * (filled - 1) * scale**2
-    return Figure(float(divergences.mean()), float(np.sqrt(max(linear - chance, chance))))
+    return Measurement(float(divergences.mean()), float(np.sqrt(max(linear - chance, chance))))
 
 
 def _log_ratios(spectra: Floats) -> Floats:
@@ -78,7 +78,7 @@ def inverse_jensen_shannon(
     edges: NDArray[Any],
     efficiency: float = 0.5,
     weights: NDArray[Any] | None = None,
-) -> Figure:
+) -> Measurement:
     """Return 1/JSD of the background that passes and fails at a signal efficiency.
 
     Args:
@@ -101,4 +101,4 @@ def inverse_jensen_shannon(
     )
     if found.value <= 0:
         raise DataError("1/JSD is infinite: the spectra are the same; choose more than one bin")
-    return Figure(1 / found.value, found.error / found.value**2)
+    return Measurement(1 / found.value, found.error / found.value**2)

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from bunchtrain.statistics.metrics.bias import bias
 from bunchtrain.statistics.metrics.efficiency import Floats, ones_or
-from bunchtrain.statistics.metrics.figure import Figure
+from bunchtrain.statistics.metrics.measurement import Measurement
 from bunchtrain.statistics.metrics.quantile import quantile
 from bunchtrain.statistics.metrics.resolution import half_width
 
 
 def linearity(
     prediction: NDArray[Any], truth: NDArray[Any], weights: NDArray[Any] | None = None
-) -> Figure:
+) -> Measurement:
     """Return the slope of the least-squares line of prediction against truth, both (events,).
 
     The error is that of White: √(Σ w² x² r²)/Σ w x², for truths x about their mean and
@@ -28,9 +28,9 @@ def linearity(
     y = prediction - np.average(prediction, weights=w)
     spread = float(np.sum(w * x**2))
     if spread == 0:
-        return Figure(np.nan)
+        return Measurement(np.nan)
     slope = float(np.sum(w * x * y)) / spread
-    return Figure(slope, float(np.sqrt(np.sum((w * x * (y - slope * x)) ** 2)) / spread))
+    return Measurement(slope, float(np.sqrt(np.sum((w * x * (y - slope * x)) ** 2)) / spread))
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Profile:
 
     edges: Floats  # (bins + 1,)
     centre: Floats  # (bins,) median truth
-    bias: list[Figure]  # one a bin; NaN where fewer than two events are
-    resolution: list[Figure]
+    bias: list[Measurement]  # one a bin; NaN where fewer than two events are
+    resolution: list[Measurement]
 
 
 def profile(
@@ -55,7 +55,7 @@ def profile(
     place = np.clip(np.searchsorted(edges, truth, "right") - 1, 0, max(len(edges) - 2, 0))
     chosen = [np.flatnonzero(place == k) for k in range(len(edges) - 1)]
     usable = [k if len(k) > 1 and w[k].sum() > 0 else None for k in chosen]
-    none = Figure(np.nan)
+    none = Measurement(np.nan)
     return Profile(
         edges,
         np.array([np.nan if k is None else quantile(truth[k], 0.5, w[k]) for k in usable]),

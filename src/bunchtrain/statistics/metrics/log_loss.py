@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.statistics.metrics.bias import bias
-from bunchtrain.statistics.metrics.figure import Figure
+from bunchtrain.statistics.metrics.measurement import Measurement
 
 
 def log_loss(
     scores: NDArray[Any], truth: NDArray[Any], weights: NDArray[Any] | None = None
-) -> Figure:
+) -> Measurement:
     """Return ⟨−log p_y⟩ of probabilities (events, classes) for true classes y (events,).
 
     Probabilities below 1e-30 count as 1e-30.

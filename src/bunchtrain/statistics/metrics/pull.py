@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics.bias import bias
 from bunchtrain.statistics.metrics.efficiency import Floats
-from bunchtrain.statistics.metrics.figure import Figure
+from bunchtrain.statistics.metrics.measurement import Measurement
 from bunchtrain.statistics.metrics.resolution import standard_deviation
 
 
@@ -25,11 +25,11 @@ def pull(prediction: NDArray[Any], truth: NDArray[Any], sigma: NDArray[Any]) -> 
     return np.asarray((prediction - truth) / sigma, np.float64)
 
 
-def pull_mean(pulls: NDArray[Any], weights: NDArray[Any] | None = None) -> Figure:
+def pull_mean(pulls: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
     """Return the mean of pulls (events,)."""
     return bias(pulls, weights)
 
 
-def pull_width(pulls: NDArray[Any], weights: NDArray[Any] | None = None) -> Figure:
+def pull_width(pulls: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
     """Return the standard deviation of pulls (events,)."""
     return standard_deviation(pulls, weights)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bunchtrain.statistics.metrics.figure import Figure
+from bunchtrain.statistics.metrics.measurement import Measurement
 from bunchtrain.statistics.metrics.roc import Roc
 
 
-def signal_efficiency(curve: Roc, mistag: float) -> Figure:
+def signal_efficiency(curve: Roc, mistag: float) -> Measurement:
     """Return ε_S at ε_B = `mistag`."""
     value, error = curve.signal_at(mistag)
-    return Figure(float(value), float(error))
+    return Measurement(float(value), float(error))

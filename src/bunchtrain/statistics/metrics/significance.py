@@ -10,7 +10,7 @@ import numpy as np
 
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.statistics.metrics.efficiency import Floats
-from bunchtrain.statistics.metrics.figure import Figure
+from bunchtrain.statistics.metrics.measurement import Measurement
 from bunchtrain.statistics.metrics.roc import Roc
 
 
@@ -56,7 +56,7 @@ MEASURES: dict[str, Callable[..., Floats]] = {
 class BestCut:
     """The cut, score ≥ `cut`, of the largest significance and what it keeps."""
 
-    significance: Figure
+    significance: Measurement
     cut: float
     signal: float
     background: float
@@ -108,7 +108,7 @@ def best_cut(
     by_s = value(s[best] + spread_s, b[best]) - value(max(s[best] - spread_s, 0), b[best])
     by_b = value(s[best], b[best] + spread_b) - value(s[best], max(b[best] - spread_b, 0))
     return BestCut(
-        Figure(float(value(s[best], b[best])), float(np.hypot(by_s, by_b) / 2)),
+        Measurement(float(value(s[best], b[best])), float(np.hypot(by_s, by_b) / 2)),
         float(curve.thresholds[best + 1]),
         float(s[best]),
         float(b[best]),

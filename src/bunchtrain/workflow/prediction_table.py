@@ -21,14 +21,14 @@ Numbers = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Predictions:
     """Truth and scores of a set of events: column → (events,)."""
 
     study: Study
     columns: dict[str, Numbers]
 
     @classmethod
-    def read(cls, study: Study, path: Path) -> Outcome:
+    def read(cls, study: Study, path: Path) -> Predictions:
         """Return what lies in a file such as `predictions.parquet`."""
         table = pq.read_table(path)
         return cls(study, {name: table[name].to_numpy() for name in table.column_names})
@@ -111,7 +111,7 @@ class Outcome:
         return list(training_names(self.study, known[name])) if name in known else [name]
 
 
-def signal_of(outcome: Outcome, target: str) -> tuple[int, list[str]]:
+def signal_of(outcome: Predictions, target: str) -> tuple[int, list[str]]:
     """Return the number of the signal class and the names of all classes."""
     names = list(outcome.study.targets[target].classes or {})
     wanted = outcome.study.evaluation.signal

@@ -1,4 +1,4 @@
-"""Artefacts with random weights or quickly grown trees, and events for them."""
+"""Trained models random weights or quickly grown trees, and events for them."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from bunchtrain.batch import Batch
 from bunchtrain.methods.build import empty_network
 from bunchtrain.methods.task import Task
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
-from bunchtrain.trained_model import Artefact
+from bunchtrain.trained_model import TrainedModel
 
 TABLE = ("table", {"features": ["mass", "width", "count"]})
 CLOUD = ("cloud", {"group": "part", "max_points": 9})
@@ -38,8 +38,10 @@ def events(number=60, seed=1):
     return ak.Array(columns)
 
 
-def artefact(model, options=None, represent=TABLE, terms=FIT, targets=CLASSES, invalid="refuse"):
-    """An artefact whose normalisation is fitted and whose outputs have units of their own."""
+def trained_model(
+    model, options=None, represent=TABLE, terms=FIT, targets=CLASSES, invalid="refuse"
+):
+    """An trained_model whose normalisation is fitted and whose outputs have units of their own."""
     settings = {"batch_size": 16, "engine": {"name": "local"}}
     torch.manual_seed(1)
     task = Task(
@@ -49,7 +51,7 @@ def artefact(model, options=None, represent=TABLE, terms=FIT, targets=CLASSES, i
     given = events()
     task = replace(task, columns=made.columns(given.fields))
     network = empty_network(task, made)
-    found = Artefact(task, made, network.eval())
+    found = TrainedModel(task, made, network.eval())
     batch = Batch(made(given[task.columns]))
     fitted = Normalisation.fit([batch.inputs], made, invalid)
     network.normalisation.load_state_dict(fitted.state_dict())

@@ -11,7 +11,7 @@ Metrics = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Figure:
+class Measurement:
     """A value and its statistical error, both in the unit of the value.
 
     If `limit` is set, the value is a lower limit at 95 % confidence and has no error. The mean
@@ -51,7 +51,7 @@ class Figure:
         return entry | {"limit": "lower"} if self.limit else entry
 
     @classmethod
-    def from_dict(cls, entry: Mapping[str, Any]) -> Figure:
+    def from_dict(cls, entry: Mapping[str, Any]) -> Measurement:
         """Return the figure that `as_dict` wrote."""
         value, error, deviation = (
             math.nan if entry.get(key) is None else float(entry[key])
@@ -61,9 +61,9 @@ class Figure:
         return cls(value, error, limit, deviation, seeds)
 
 
-def figures(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Figure]:
+def figures(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Measurement]:
     """Return the figures of a mapping such as `metrics.json` holds, by name."""
-    return {name: Figure.from_dict(entry) for name, entry in metrics.items()}
+    return {name: Measurement.from_dict(entry) for name, entry in metrics.items()}
 
 
 def _finite(number: float) -> float | None:
