@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "generators": GROUND | {"columns"},
     "systematics": GROUND | {"columns"},
     "physics": GROUND,
-    "represent": GROUND | {"columns", "physics"},
+    "representation": GROUND | {"columns", "physics"},
     "models": GROUND,
     "objectives": GROUND,
     "network": GROUND,

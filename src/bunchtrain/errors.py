@@ -61,6 +61,10 @@ class MachineError(BunchtrainError):
     """The machine failed: disk full, worker killed, out of memory."""
 
 
+class DeprecatedKey(FutureWarning):
+    """A key or an option has an old name, which works for one release longer."""
+
+
 def nearest(word: str, known: Iterable[str], count: int = 3) -> str:
     """Return "; did you mean 'a' or 'b'?" for the known words nearest to `word`, or ''."""
     names = [str(name) for name in known]

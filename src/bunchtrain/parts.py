@@ -3,7 +3,7 @@
 A part is one class in one file of its kind's package: `models/particle_net.py` holds `ParticleNet`
 and a study names it `particle_net`. Its options are the keyword-only arguments of its constructor,
 so that they are written once; what comes before them positionally is given by the toolkit. Other
-packages add parts through the entry-point groups `bunchtrain.model`, `bunchtrain.objective`, ...
+packages add parts through the entry-point groups `bunchtrain.model`, `bunchtrain.loss`, ...
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from bunchtrain.errors import StudyError, nearest, one_of
 PACKAGES: dict[str, tuple[str, ...]] = {
     "source": ("bunchtrain.tables.sources", "bunchtrain.simulation"),
     "split": ("bunchtrain.tables.splits",),
-    "represent": ("bunchtrain.representations",),
+    "representation": ("bunchtrain.representations",),
     "model": ("bunchtrain.networks", "bunchtrain.networks.fitted", "bunchtrain.networks.quantised"),
-    "objective": ("bunchtrain.heads", "bunchtrain.penalties"),
+    "loss": ("bunchtrain.heads", "bunchtrain.penalties"),
     "engine": ("bunchtrain.training.engines",),
     "systematic": ("bunchtrain.systematics",),
     "posterior": ("bunchtrain.uncertainty.posteriors",),
-    "calibrate": ("bunchtrain.uncertainty.calibrations",),
+    "calibration": ("bunchtrain.uncertainty.calibrations",),
     "export": ("bunchtrain.deployment.targets",),
 }
 
@@ -126,7 +126,7 @@ def option_model(part: type[Any]) -> type[pydantic.BaseModel]:
 def validate(kind: str, name: str, values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return the options of a part in their declared types.
 
-    `where` is the key of the study that is told to the user, as `members.pfn.model`.
+    `where` is the key of the study that is told to the user, as `models.pfn.model`.
     Raises StudyError for an unknown part, an unknown option or a value of the wrong type.
     """
     part = find(kind, name)

@@ -149,7 +149,7 @@ def load(folder: str | Path) -> TrainedModel:
     if content["format"] != FORMAT:
         raise RunError(f"{folder}/network.json has format {content['format']}, not {FORMAT}")
     task = Task.from_plain({**content["task"], "cache": "", "folder": str(folder)})
-    representation, _ = task.representation(task.columns)
+    representation, _ = task.build_representation(task.columns)
     network = empty_network(task, representation)
     network.load_state_dict(weights)
     calibrations = task.calibrations()

@@ -35,7 +35,7 @@ COMMANDS = get_command(app).commands
 BASE = {
     "source": {"name": "files", "files": "jets.root"},
     "targets": {"jet": {"classes": {"qcd": "is_top == 0", "top": "is_top == 1"}}},
-    "represent": {"name": "cloud", "group": "constituent"},
+    "representation": {"name": "cloud", "group": "constituent"},
     "model": "particle_net",
 }
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bunchtrain.batch import Batch
-from bunchtrain.heads._loss import Objective, TargetShape
+from bunchtrain.heads._loss import Loss, TargetShape
 from bunchtrain.heads.cross_entropy import CrossEntropy
 from bunchtrain.heads.mean_squared_error import MeanSquaredError
 from bunchtrain.methods.weighted_sum import total_loss, weighted_sums
@@ -86,7 +86,7 @@ def test_no_weight_at_all_gives_no_loss_and_no_gradient(rows):
     assert not outputs["label"].grad.any()
 
 
-class Penalty(Objective):
+class Penalty(Loss):
     """A term that is one number for the batch."""
 
     @property

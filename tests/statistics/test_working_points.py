@@ -45,7 +45,7 @@ def test_fractions_that_cannot_be_are_refused_before_training(fractions):
     study = {
         "source": {"name": "files", "files": "jets.root"},
         "targets": {"jet": {"classes": {name: f"label == {k}" for k, name in enumerate(NAMES)}}},
-        "represent": {"name": "table", "features": ["pt"]},
+        "representation": {"name": "table", "features": ["pt"]},
         "model": "dense_network",
         "evaluation": {"signal": "b", "fractions": fractions},
     }

@@ -4,19 +4,19 @@ import pytest
 import yaml
 
 from bunchtrain.errors import StudyError
-from bunchtrain.study import load, members, only_members
+from bunchtrain.study import load, model_configs, select_models
 
 STUDY = {
     "source": {"name": "files", "files": "x.root"},
     "targets": {"jet": {"classes": {"qcd": "label == 0", "w": "label == 1"}}},
     "spectators": ["mass"],
-    "represent": {"name": "table", "features": ["x"]},
+    "representation": {"name": "table", "features": ["x"]},
     "model": "dense_network",
-    "members": {
+    "models": {
         "plain": {},
         "disco": {
-            "objective": ["cross_entropy", {"name": "disco", "against": "mass", "weight": 1}],
-            "scan": {"objective.1.weight": [1, 10.5]},
+            "loss": ["cross_entropy", {"name": "disco", "against": "mass", "weight": 1}],
+            "scan": {"loss.1.weight": [1, 10.5]},
         },
     },
 }
@@ -30,7 +30,7 @@ def loaded(tmp_path, *overrides, **changes):
 
 def test_a_scan_makes_a_member_of_each_value(tmp_path):
     study = loaded(tmp_path)
-    found = members(study)
+    found = model_configs(study)
     assert list(found) == ["plain", "disco_1", "disco_10.5"]
     assert [m.objective[-1].weight for m in found.values()] == [1.0, 1.0, 10.5]
     assert [(m.method, m.strength) for m in found.values()] == [
@@ -39,25 +39,25 @@ def test_a_scan_makes_a_member_of_each_value(tmp_path):
         ("disco", 10.5),
     ]
     again = type(study)(**study.model_dump(mode="json"))  # as a run folder keeps it
-    assert members(again) == found
+    assert model_configs(again) == found
 
 
 def test_overrides_reach_the_scan_and_its_name_stands_for_all(tmp_path):
-    study = loaded(tmp_path, "members.disco.scan={objective.1.weight: [2, 4]}")
-    assert list(members(only_members(study, ["disco"]))) == ["disco_2", "disco_4"]
-    assert list(members(only_members(study, ["disco_4", "plain"]))) == ["disco_4", "plain"]
+    study = loaded(tmp_path, "models.disco.scan={loss.1.weight: [2, 4]}")
+    assert list(model_configs(select_models(study, ["disco"]))) == ["disco_2", "disco_4"]
+    assert list(model_configs(select_models(study, ["disco_4", "plain"]))) == ["disco_4", "plain"]
 
 
 @pytest.mark.parametrize(
     ("scan", "message"),
     [
         ({"a": [1], "b": [2]}, "give one key and its values"),
-        ({"objective.1.weight": "much"}, "give a list of numbers, got 'much'"),
-        ({"objective.7.weight": [1]}, "the list has the items 0 to 1"),
+        ({"loss.1.weight": "much"}, "give a list of numbers, got 'much'"),
+        ({"loss.7.weight": [1]}, "the list has the items 0 to 1"),
     ],
 )
 def test_a_wrong_scan_is_told(tmp_path, scan, message):
-    disco = {**STUDY["members"]["disco"], "scan": scan}
+    disco = {**STUDY["models"]["disco"], "scan": scan}
     with pytest.raises(StudyError, match=message):
         loaded(tmp_path, members={"disco": disco})
 

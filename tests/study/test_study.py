@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bunchtrain.errors import StudyError
-from bunchtrain.study import json_schema, load, members, validate
+from bunchtrain.study import json_schema, load, model_configs, validate
 from bunchtrain.study.loading import known
 from bunchtrain.study.overrides import apply, parse
 
 MINIMAL = {
     "source": {"name": "files", "files": "a.root"},
     "targets": {"jet": {"classes": {"qcd": "y == 0", "top": "y == 1"}}},
-    "represent": {"name": "table", "features": ["x"]},
+    "representation": {"name": "table", "features": ["x"]},
     "model": "dense_network",
 }
 
@@ -24,7 +24,7 @@ def changed(**changes):
 
 def test_minimal_study_gets_its_defaults():
     study = validate(MINIMAL)
-    member = members(study)["dense_network"]
+    member = model_configs(study)["dense_network"]
     assert member.objective[0].name == "cross_entropy"
     assert member.objective[0].target == "jet"
     assert study.training.engine.name == "local"
@@ -32,7 +32,7 @@ def test_minimal_study_gets_its_defaults():
 
 def test_regression_target_gets_squared_error():
     study = validate(changed(targets={"energy": {"values": {"e": "energy"}}}))
-    assert members(study)["dense_network"].objective[0].name == "mean_squared_error"
+    assert model_configs(study)["dense_network"].objective[0].name == "mean_squared_error"
 
 
 def test_member_keeps_the_options_of_the_part_that_it_does_not_rename():
@@ -43,7 +43,7 @@ def test_member_keeps_the_options_of_the_part_that_it_does_not_rename():
             training={"epochs": 3, "batch_size": 7},
         )
     )
-    wide = members(study)["wide"]
+    wide = model_configs(study)["wide"]
     assert wide.model.options == {"dropout": 0.5, "widths": [9]}
     assert (wide.training.epochs, wide.training.batch_size) == (3, 7)
 
@@ -52,7 +52,7 @@ def test_overrides_reach_into_bare_names_and_lists():
     study = apply(MINIMAL, parse(["model.widths=[3, 4]", "training.learning_rate=1e-4"]))
     assert study["model"] == {"name": "dense_network", "widths": [3, 4]}
     assert validate(study).training.learning_rate == pytest.approx(1e-4)
-    listed = apply(changed(objective=[{"name": "cross_entropy"}]), {"objective.0.weight": 2.0})
+    listed = apply(changed(objective=[{"name": "cross_entropy"}]), {"loss.0.weight": 2.0})
     assert validate(listed).objective[0].weight == 2.0
 
 
@@ -78,16 +78,16 @@ def test_overrides_leave_the_original_alone():
         ),
         ({"model": {"name": "dense_network", "dropout": "much"}}, "model.dropout: .*got 'much'"),
         ({"model": None}, "key 'model' is missing"),
-        ({"objective": "cross_entopy"}, "did you mean 'cross_entropy'"),
+        ({"loss": "cross_entopy"}, "did you mean 'cross_entropy'"),
         (
-            {"objective": {"name": "cross_entropy", "target": "jt"}},
+            {"loss": {"name": "cross_entropy", "target": "jt"}},
             "no target 'jt'; did you mean 'j",
         ),
         ({"evaluation": {"signal": "tops"}}, "evaluation.signal: .*'tops'; did you mean 'top'"),
         ({"evaluation": {"target": "jets"}}, "evaluation.target: .*'jets'; did you mean 'jet'"),
         ({"weights": {"reweight": {"variables": {"x": [0, 1]}, "reference": "t"}}}, "reference"),
         ({"storage": {"memory": "much"}}, "storage.memory"),
-        ({"members": {"a": {"training": {"epohs": 1}}}}, "members.a.training: unknown key 'epohs'"),
+        ({"models": {"a": {"training": {"epohs": 1}}}}, "models.a.training: unknown key 'epohs'"),
         ({"source": "fles"}, "no source named 'fles'; did you mean 'files'"),
         ({"targets": {"e": {"values": {"x": "x"}}}, "weights": {"balance": True}}, "balance needs"),
     ],
@@ -101,7 +101,7 @@ def test_each_mistake_is_one_sentence(changes, message):
 
 def test_two_targets_need_to_be_told_apart():
     targets = {"jet": MINIMAL["targets"]["jet"], "energy": {"values": {"e": "energy"}}}
-    assert len(members(validate(changed(targets=targets)))["dense_network"].objective) == 2
+    assert len(model_configs(validate(changed(targets=targets)))["dense_network"].objective) == 2
     with pytest.raises(StudyError, match="must say its target: jet, energy"):
         validate(changed(targets=targets, objective="cross_entropy"))
 
@@ -148,7 +148,7 @@ def test_override_into_a_number_is_refused():
 @pytest.mark.parametrize("name", sorted(known()))
 def test_shipped_studies_are_valid_at_every_size(name):
     for size in (None, *load(name).sizes):
-        assert members(load(name, size=size))
+        assert model_configs(load(name, size=size))
 
 
 def outcome(call):

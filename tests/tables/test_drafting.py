@@ -36,7 +36,7 @@ def test_a_flag_becomes_the_target(tmp_path):
         "background": "is_signal == 0",
         "signal": "is_signal == 1",
     }
-    assert found.represent.options["features"] == ["mass"]
+    assert found.representation.options["features"] == ["mass"]
     assert found.split.options["key"] == "eventNumber"
     assert found.source.options["files"] == [path]
     assert "#   event: weight" in draft([path])
@@ -90,7 +90,7 @@ def test_lists_give_features_and_groups(tmp_path):
     assert '# represent: {name: cloud, group: "Jet"}' in text
     found = study(path)
     assert found.source.options["tree"] == "Events"
-    assert "count(Jet_pt)" in found.represent.options["features"]
+    assert "count(Jet_pt)" in found.representation.options["features"]
 
 
 @pytest.mark.parametrize("name", ["pt", "a.b", "x y", "class", "pi", 'quo"te', "a/b\\c"])

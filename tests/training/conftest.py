@@ -79,7 +79,7 @@ def make_task(cache: EventCache, tmp_path: Path) -> Callable[..., Task]:
         plain: dict[str, Any] = {
             "cache": str(cache.folder),
             "folder": str(tmp_path / folder),
-            "represent": ("table", {"features": ["x", "y", "z"]}),
+            "representation": ("table", {"features": ["x", "y", "z"]}),
             "model": ("dense_network", {"widths": [16, 16], "dropout": 0.1}),
             "terms": [("cross_entropy", {}, "kind", 1.0)],
             "targets": {"kind": {"classes": ["background", "signal"]}},

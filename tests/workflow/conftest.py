@@ -21,11 +21,11 @@ STUDY = {
     "targets": {"jet": {"classes": {"qcd": "is_top == 0", "top": "is_top == 1"}}},
     "split": {"name": "fraction", "train": 0.6, "validation": 0.2, "test": 0.2, "key": "event_id"},
     "spectators": ["jet_pt", "jet_mass"],
-    "represent": {"name": "cloud", "group": "constituent", "max_points": 12},
+    "representation": {"name": "cloud", "group": "constituent", "max_points": 12},
     "training": {"epochs": 3, "batch_size": 64},
-    "members": {
+    "models": {
         "trees": {
-            "represent": {"name": "table", "features": ["jet_mass", "log(multiplicity)"]},
+            "representation": {"name": "table", "features": ["jet_mass", "log(multiplicity)"]},
             "model": {"name": "boosted_trees", "trees": 20},
         },
         "flow": {"model": {"name": "particle_flow_network", "phi": [16], "f": [16]}},

@@ -35,7 +35,7 @@ def made_up_jets(path, jets=360):
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("b_tagging")
     source = {"name": "files", "files": str(made_up_jets(folder / "jets.parquet"))}
-    changes = {"training.epochs": 2, "training.threads": 1, "members.gated": None}
+    changes = {"training.epochs": 2, "training.threads": 1, "models.gated": None}
     study = load("b_tagging", source=source, **changes)
     return bunchtrain.run(study, runs=folder / "runs", jobs=1)
 

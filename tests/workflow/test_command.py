@@ -23,7 +23,7 @@ BAD = {
     "missing file": ({"source": {"name": "files", "files": "nowhere.root"}}, "nowhere.root"),
     "missing branch": ({"spectators": ["jet_pd"]}, "'jet_pd'; did you mean 'jet_pt'"),
     "missing group": (
-        {"represent": {"name": "cloud", "group": "constituents"}},
+        {"representation": {"name": "cloud", "group": "constituents"}},
         "constituents",
     ),
     "empty selection": ({"select": "jet_pt < 0"}, "jet_pt < 0"),
@@ -89,7 +89,7 @@ def test_ctrl_c_leaves_a_run_that_resume_continues(tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.time() + 120
-    while not list(tmp_path.glob("runs/*/*/members/flow/checkpoint.pt")):
+    while not list(tmp_path.glob("runs/*/*/models/flow/checkpoint.pt")):
         assert time.time() < deadline
         assert process.poll() is None
         time.sleep(0.2)

@@ -9,8 +9,8 @@ TERMS = ["cross_entropy", {"name": "disco", "against": "multiplicity", "weight":
 
 
 def test_columns_of_objectives_are_kept():
-    member = {**STUDY["members"]["flow"], "objective": TERMS}
-    study = validate({**STUDY, "members": {"flow": member}})
+    member = {**STUDY["models"]["flow"], "loss": TERMS}
+    study = validate({**STUDY, "models": {"flow": member}})
     assert objective_columns(study) == ["multiplicity"]
     made = recipe(study, make_source(study))
     assert {"multiplicity", "jet_pt", "jet_mass"} <= set(made.kept)

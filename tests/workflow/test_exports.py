@@ -26,7 +26,7 @@ def test_unknown_names_of_an_export_are_told(finished):
 
 
 def test_an_export_that_cannot_be_is_refused_before_training_by_name(study_file, tmp_path):
-    study = load(study_file, "export=[cpp]", "members.net.model=particle_net_light")
+    study = load(study_file, "export=[cpp]", "models.net.model=particle_net_light")
     with pytest.raises(ExportError, match="model 'particle_net_light' cannot be"):
         bunchtrain.run(study, runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

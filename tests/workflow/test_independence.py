@@ -13,12 +13,12 @@ SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "boosted_jets.parquet
 DISCO = ["cross_entropy", {"name": "disco", "against": "jet_mass", "classes": ["qcd"]}]
 TABLE = {"name": "table", "features": ["jet_mass", "log(multiplicity)"]}
 CHANGES = {
-    "represent": TABLE,
+    "representation": TABLE,
     "model": {"name": "dense_network", "widths": [16, 16]},
     "training": {"epochs": 4, "batch_size": 128},
-    "members": {
+    "models": {
         "plain": {},
-        "disco": {"objective": DISCO, "scan": {"objective.1.weight": [1, 30]}},
+        "disco": {"loss": DISCO, "scan": {"loss.1.weight": [1, 30]}},
     },
     "ensembles": {
         "flat": {"of": ["plain"], "by": "ddt", "against": "jet_mass"},
@@ -86,8 +86,8 @@ def test_the_shipped_study_runs(tmp_path, monkeypatch):
         f"source={{name: files, files: {SAMPLE}}}",
         "targets.jet.classes={qcd: is_top == 0, w: is_top == 1}",
         "select=event_id < 1200",
-        "members.disco.scan={objective.1.weight: [30]}",
-        "members.planing.scan={objective.power: [0.5]}",
+        "models.disco.scan={loss.1.weight: [30]}",
+        "models.planing.scan={loss.power: [0.5]}",
         "training={epochs: 2, batch_size: 256, threads: 1}",
     )
     done = bunchtrain.run(study, runs=tmp_path, only=["plain", "planing", "disco", "trees"], jobs=1)

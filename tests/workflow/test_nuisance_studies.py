@@ -24,7 +24,7 @@ def skewed(tmp_path_factory):
     """Made-up events with the columns of the study, of which one is shifted in half of them."""
     folder = tmp_path_factory.mktemp("skewed")
     study = load("detector_skew")
-    texts = [*study.define.values(), *study.represent.options["features"]]
+    texts = [*study.define.values(), *study.representation.options["features"]]
     columns = sorted(
         {name for text in texts for name in Expression(text).columns} - {*study.define}
     )
@@ -40,8 +40,8 @@ def skewed(tmp_path_factory):
         "training.learning_rate": 0.01,
         "training.schedule": "constant",
     }
-    changes |= {f"members.{name}.model.widths": [16] for name in ("dense_network", "adversary")}
-    study = load("detector_skew", **changes, **{"members.boosted_trees.model.trees": 20})
+    changes |= {f"models.{name}.model.widths": [16] for name in ("dense_network", "adversary")}
+    study = load("detector_skew", **changes, **{"models.boosted_trees.model.trees": 20})
     yield bunchtrain.run(study, runs=folder / "runs", jobs=1)
     if before is None:
         del os.environ["BUNCHTRAIN_CACHE"]

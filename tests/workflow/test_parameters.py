@@ -16,7 +16,7 @@ TINY = {
     "source.events": 400,
     "source.processes": 1,
     "define.resonance_mass": "where(is_signal, mass, 500 + 1000 * floor(2 * random(event_id)))",
-    "members.parameterised.training.select": "resonance_mass > 1000",
+    "models.parameterised.training.select": "resonance_mass > 1000",
     "training.epochs": 8,
     "training.batch_size": 32,
     "training.threads": 1,
@@ -49,4 +49,4 @@ def test_parameterised_resonance_runs_from_end_to_end(tmp_path):
     found = aucs_by_value(run.predictions, "at_1500", "event")
     assert found[1500.0].value > 0.75
     assert "AUC at each resonance_mass" in run.folder.report_file.read_text(encoding="utf-8")
-    assert run.folder.json("members/parameterised/training.json")["events"] < 180
+    assert run.folder.json("models/parameterised/training.json")["events"] < 180

@@ -19,7 +19,7 @@ TINY = {
 def test_every_network_of_the_study_learns(name, tmp_path):
     study = load(name, **TINY)
     run = bunchtrain.run(study, runs=tmp_path, jobs=1)
-    assert list(run.metrics) == list(study.members)
+    assert list(run.metrics) == list(study.models)
     for member, figures in run.metrics.items():
         assert figures["auc"]["value"] > 0.6, member
     assert run.folder.report_file.is_file()

@@ -132,13 +132,13 @@ REGRESSION = {
         "jet": STUDY["targets"]["jet"],
         "mass": {"values": {"log_mass": "log(jet_mass)"}},
     },
-    "objective": [
+    "loss": [
         {"name": "cross_entropy", "target": "jet"},
         {"name": "gaussian_nll", "target": "mass", "weight": 0.1},
     ],
-    "represent": {"name": "table", "features": ["jet_mass", "jet_pt"]},
+    "representation": {"name": "table", "features": ["jet_mass", "jet_pt"]},
     "model": {"name": "dense_network", "widths": [16]},
-    "members": {},
+    "models": {},
 }
 
 
@@ -175,7 +175,7 @@ def test_another_representation_costs_one_line(tmp_path, name):
             {"name": "dense_network", "widths": [8]},
         ),
     }[name]
-    study = {**STUDY, "members": {}, "represent": chosen[0], "model": chosen[1]}
+    study = {**STUDY, "models": {}, "representation": chosen[0], "model": chosen[1]}
     study["training"] = {"epochs": 2, "batch_size": 128, "threads": 1}
     study["training"]["learning_rate"] = 0.01
     path = tmp_path / "one.yaml"
@@ -188,4 +188,4 @@ def test_another_representation_costs_one_line(tmp_path, name):
 def test_a_model_without_its_tensors_is_refused_before_anything_is_read(study_file, monkeypatch):
     monkeypatch.setattr(running, "event_cache", lambda *_: pytest.fail("data were touched"))
     with pytest.raises(StudyError, match=r"members\.flow: model 'image_cnn' needs 'image'"):
-        bunchtrain.run(str(study_file), "members.flow.model=image_cnn")
+        bunchtrain.run(str(study_file), "models.flow.model=image_cnn")

@@ -16,18 +16,18 @@ import bunchtrain
 from bunchtrain.errors import InterruptedRun, StudyError, UserError
 from bunchtrain.files import write_json
 from bunchtrain.statistics.metrics import auc, roc
-from bunchtrain.study import only_members, validate
+from bunchtrain.study import select_models, validate
 from bunchtrain.workflow import room
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.job import work
 from bunchtrain.workflow.side_by_side import side_by_side
 
-TABLE = {"represent": {"name": "table", "features": ["jet_mass", "multiplicity"]}}
+TABLE = {"representation": {"name": "table", "features": ["jet_mass", "multiplicity"]}}
 DENSE = {"model": {"name": "dense_network", "widths": [8]}, **TABLE, "seeds": 2}
 STUDY_OF_THREE = {
     **STUDY,
     "training": {"epochs": 2, "batch_size": 64, "threads": 1},
-    "members": {
+    "models": {
         "trees": {**TABLE, "model": {"name": "boosted_trees", "trees": 10}},
         "dense": DENSE,
         "short": {**DENSE, "seeds": 1, "training": {"events": 200}, "note": "On 200 jets."},
@@ -55,7 +55,7 @@ def test_all_rows_are_in_figures_report_and_file(table):
     page = table.folder.report_file.read_text()
     for text in ("On 200 jets.", "seeds ±", "Gain of ensembles", "Rank correlation", "goat"):
         assert text in page
-    assert table.folder.json("members/short/training.json")["events"] == 200
+    assert table.folder.json("models/short/training.json")["events"] == 200
     assert [row.name for row in table.table.rows] == list(table.metrics)
     assert len(bunchtrain.compare([table]).networks) == 5
 
@@ -93,7 +93,7 @@ def test_the_gain_is_over_the_best_member(table):
 
 
 def test_a_trained_ensemble_saw_the_validation_set_alone_and_scores_files(table, tmp_path):
-    members = table.folder.path / "members"
+    members = table.folder.path / "models"
     seen = set(pq.read_table(members / "trees" / "validation.parquet")["entry"].to_pylist())
     tested = pq.read_table(table.folder.predictions_file)
     assert seen
@@ -110,8 +110,7 @@ def test_two_at_once_give_the_scores_of_one_by_one(table, tmp_path):
     assert side_by_side(folder, table.study, ["trees", "dense"], jobs=2, resume=False) == {}
     for file in ("trees/test", "dense/test", "dense/seed_2/test", "dense/validation"):
         ours, theirs = (
-            pq.read_table(one.path / "members" / f"{file}.parquet")
-            for one in (folder, table.folder)
+            pq.read_table(one.path / "models" / f"{file}.parquet") for one in (folder, table.folder)
         )
         assert ours.equals(theirs)
 
@@ -139,23 +138,23 @@ def test_finished_seeds_are_not_trained_again(table, folder, monkeypatch):
 
 def test_a_failed_member_leaves_the_others_finished_and_is_named(tmp_path):
     path = tmp_path / "bad.yaml"
-    members = {**STUDY_OF_THREE["members"]}
+    members = {**STUDY_OF_THREE["models"]}
     members["short"] = {**members["short"], "training": {"learning_rate": 1e30, "optimiser": "sgd"}}
-    path.write_text(yaml.safe_dump({**STUDY_OF_THREE, "members": members, "ensembles": {}}))
+    path.write_text(yaml.safe_dump({**STUDY_OF_THREE, "models": members, "ensembles": {}}))
     with pytest.raises(UserError, match=r"member 'short': .*training\.learning_rate"):
         bunchtrain.run(path, "seeds=1", runs=tmp_path / "runs", only=["short", "trees"], jobs=1)
     (run,) = (tmp_path / "runs").glob("*/*")
     assert json.loads((run / "status.json").read_text())["state"] == "failed"
-    assert (run / "members" / "trees" / "network.json").is_file()
+    assert (run / "models" / "trees" / "network.json").is_file()
     assert work(str(run), "short") == 2  # and in a process of its own its error is written down
-    assert "learning_rate" in (run / "members" / "short" / "failure.json").read_text()
+    assert "learning_rate" in (run / "models" / "short" / "failure.json").read_text()
 
 
 def test_ctrl_c_ends_all_members_and_resume_goes_on(tmp_path):
     path = tmp_path / "long.yaml"
     changes = {"training": {"epochs": 500, "batch_size": 32, "threads": 1}, "ensembles": {}}
     members = {name: {**DENSE, "seeds": 1} for name in ("one", "two")}
-    path.write_text(yaml.safe_dump({**STUDY_OF_THREE, **changes, "members": members}))
+    path.write_text(yaml.safe_dump({**STUDY_OF_THREE, **changes, "models": members}))
     process = subprocess.Popen(
         [sys.executable, "-m", "bunchtrain", "run", str(path), "--jobs", "2"],
         cwd=tmp_path,
@@ -164,7 +163,7 @@ def test_ctrl_c_ends_all_members_and_resume_goes_on(tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.time() + 200
-    while len(list(tmp_path.glob("runs/*/*/members/*/checkpoint.pt"))) < 2:
+    while len(list(tmp_path.glob("runs/*/*/models/*/checkpoint.pt"))) < 2:
         assert time.time() < deadline
         assert process.poll() is None
         time.sleep(0.2)
@@ -173,7 +172,7 @@ def test_ctrl_c_ends_all_members_and_resume_goes_on(tmp_path):
     assert process.returncode == 130
     assert "Traceback" not in said
     assert "bunchtrain run --resume" in said
-    for summary in tmp_path.glob("runs/*/*/members/*/training.json"):
+    for summary in tmp_path.glob("runs/*/*/models/*/training.json"):
         assert json.loads(summary.read_text())["status"] == "interrupted"
 
 
@@ -194,9 +193,9 @@ def test_ensembles_that_cannot_be_are_refused(ensembles, message):
 
 def test_ensembles_follow_the_members_that_are_chosen():
     study = validate(STUDY_OF_THREE)
-    assert list(only_members(study, ["trees", "short"]).ensembles) == ["goat"]
-    assert list(only_members(study, ["trees", "dense"]).ensembles) == ["goat", "trained"]
-    assert not only_members(study, ["trees"]).ensembles
+    assert list(select_models(study, ["trees", "short"]).ensembles) == ["goat"]
+    assert list(select_models(study, ["trees", "dense"]).ensembles) == ["goat", "trained"]
+    assert not select_models(study, ["trees"]).ensembles
 
 
 def test_as_many_at_once_as_cores_and_memory_allow(monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from conftest import SAMPLE  # type: ignore[import-not-found]
 
 import bunchtrain
-from bunchtrain.study import load, members
+from bunchtrain.study import load, model_configs
 from bunchtrain.workflow.figures import published_of
 from bunchtrain.workflow.preparation import check_networks
 
@@ -20,20 +20,20 @@ TABLE_1 = {
 TINY = {
     "select": "jet_pt > 620",
     "source": {"name": "files", "files": str(SAMPLE)},
-    "members.topo_dnn.training.epochs": 2,
-    "members.topo_dnn.seeds": 2,
-    "members.particle_flow_network.training.epochs": 1,
-    "members.n_subjettiness_6": None,
-    "members.lda.seeds": 1,
-    "members.lda.model": {"name": "latent_dirichlet_allocation", "iterations": 3},
-    "members.energy_flow_polynomials.represent.degree": 3,
+    "models.topo_dnn.training.epochs": 2,
+    "models.topo_dnn.seeds": 2,
+    "models.particle_flow_network.training.epochs": 1,
+    "models.n_subjettiness_6": None,
+    "models.lda.seeds": 1,
+    "models.lda.model": {"name": "latent_dirichlet_allocation", "iterations": 3},
+    "models.energy_flow_polynomials.representation.degree": 3,
 }
 
 
 @pytest.mark.parametrize("size", ["small", "full"])
 def test_all_rows_of_the_published_table_are_there_and_can_be_built(size):
     study = load("top_tagging_table", size=size)
-    known = members(study)
+    known = model_configs(study)
     given = {name: published_of(known[name]).figures["rejection_30"].value for name in TABLE_1}
     assert given == TABLE_1
     assert study.ensembles["goat"].of == [n for n in known if n in TABLE_1]
@@ -41,8 +41,8 @@ def test_all_rows_of_the_published_table_are_there_and_can_be_built(size):
 
 
 def test_what_is_smaller_at_small_size_is_said_beside_the_figures():
-    known = members(load("top_tagging_table", size="small"))
-    for name, member in members(load("top_tagging_table", size="full")).items():
+    known = model_configs(load("top_tagging_table", size="small"))
+    for name, member in model_configs(load("top_tagging_table", size="full")).items():
         ours = known[name]
         if ours.model != member.model or ours.training.events:
             assert ours.note, name

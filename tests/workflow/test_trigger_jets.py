@@ -11,13 +11,13 @@ TINY = {
     "source": {"name": "files", "files": str(SAMPLE)},
     "targets": {"jet": {"classes": {"q": "is_top == 0", "t": "is_top == 1"}}},
     "training.epochs": 2,
-    "members.learned.training.epochs": 3,
-    "members.small": None,
-    "members.boosted_trees": None,
-    "members.pruned": None,
-    "members.float": None,
-    "members.binary": None,
-    "members.ternary": None,
+    "models.learned.training.epochs": 3,
+    "models.small": None,
+    "models.boosted_trees": None,
+    "models.pruned": None,
+    "models.float": None,
+    "models.binary": None,
+    "models.ternary": None,
 }
 
 

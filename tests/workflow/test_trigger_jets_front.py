@@ -5,7 +5,7 @@ import json
 from conftest import SAMPLE  # type: ignore[import-not-found]
 
 import bunchtrain
-from bunchtrain.study import load, members
+from bunchtrain.study import load, model_configs
 from bunchtrain.trained_model import load as load_trained_model
 from bunchtrain.workflow.resources import resource_plots, resource_tables, resources
 
@@ -14,9 +14,9 @@ TINY = {
     "source": {"name": "files", "files": str(SAMPLE)},
     "targets": {"jet": {"classes": {"q": "is_top == 0", "t": "is_top == 1"}}},
     "training.epochs": 1,
-    "members.learned.scan": {"model.beta.1": [1.0e-5]},
-    "members.boosted_trees.scan": {"model.trees": [3]},
-    **{f"members.{name}": None for name in ("pruned", "binary", "ternary", "post_training_8")},
+    "models.learned.scan": {"model.beta.1": [1.0e-5]},
+    "models.boosted_trees.scan": {"model.trees": [3]},
+    **{f"models.{name}": None for name in ("pruned", "binary", "ternary", "post_training_8")},
     "export": [],
 }
 
@@ -33,7 +33,7 @@ def test_trigger_jets_front_runs_from_end_to_end(tmp_path):
             "latency, cycles": f"{number + 2} (Verilator 5)",
         }
         (folder / "parity.json").write_text(json.dumps({"figures": figures}))
-    networks = {name: load_trained_model(run.folder.member(name)) for name in members(study)}
+    networks = {name: load_trained_model(run.folder.member(name)) for name in model_configs(study)}
     points = resources(run.folder, run.metrics, networks)
     assert [point.lut for point in points] == [7000, 7001, 7002, 39782, 15802]
     assert [point.cycles for point in points] == [2, 3, 4, 11, 14]

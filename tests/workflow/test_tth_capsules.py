@@ -47,10 +47,10 @@ def done(tmp_path_factory):
         "source": {"name": "files", "files": str(made_up_events(folder / "events.parquet"))},
         "training.epochs": 2,
         "training.threads": 1,
-        "represent.pixels": 12,
-        "members.capsules.model.kernel": 3,
-        "members.capsules.model.filters": 4,
-        "members.image_cnn.model.filters": [[4], [4]],
+        "representation.pixels": 12,
+        "models.capsules.model.kernel": 3,
+        "models.capsules.model.filters": 4,
+        "models.image_cnn.model.filters": [[4], [4]],
     }
     return bunchtrain.run(load("tth_capsules", **changes), runs=folder / "runs", jobs=1)
 

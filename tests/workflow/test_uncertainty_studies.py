@@ -19,10 +19,10 @@ def run(tmp_path, study, only, *changes):
 
 def test_bayesian_top_tagging_gives_a_deviation_for_every_jet(tmp_path):
     names = ["dense_network_calibrated", "bayesian"]
-    conformal = "members.dense_network_calibrated.calibrate=[temperature, conformal]"
+    conformal = "models.dense_network_calibrated.calibrate=[temperature, conformal]"
     changes = ["evaluation.against=[]", "model.widths=[8]", conformal]
-    changes += ["members.bayesian.posterior={name: bayes_by_backprop, draws: 5}"]
-    changes += ["members.bayesian.training.epochs=2"]
+    changes += ["models.bayesian.posterior={name: bayes_by_backprop, draws: 5}"]
+    changes += ["models.bayesian.training.epochs=2"]
     done, table = run(tmp_path, "bayesian_top_tagging", names, *changes)
     for name in names[1:]:
         assert (table[f"{name}_top_sigma"].to_numpy() > 0).all()
@@ -42,7 +42,7 @@ def test_jet_energy_calibration_covers_and_compares_likelihoods(tmp_path):
         "spectators=[jet_pt, jet_eta]",
         "evaluation.against=[jet_pt]",
         "model.widths=[8]",
-        "members.binned.model.bins=3",
+        "models.binned.model.bins=3",
         "split.validation=0.3",
         "split.train=0.3",
         "split.test=0.4",

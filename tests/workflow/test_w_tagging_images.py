@@ -9,11 +9,11 @@ TINY = {
     "source": {"name": "files", "files": str(SAMPLE)},
     "select": "event_id < 500",
     "targets": {"jet": {"classes": {"qcd": "is_top == 0", "w": "is_top == 1"}}},
-    "represent.pixels": 12,
-    "members.image_cnn.model.filters": [[4], [4]],
+    "representation.pixels": 12,
+    "models.image_cnn.model.filters": [[4], [4]],
     "training.epochs": 2,
     "training.threads": 1,
-    "members.high_level": None,
+    "models.high_level": None,
 }
 
 

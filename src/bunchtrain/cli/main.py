@@ -158,10 +158,10 @@ def tune(
     folder: Annotated[Path | None, typer.Option(help="Search to begin or to go on with.")] = None,
 ) -> None:
     """Search any fields of a study for the best physics figure."""
-    from bunchtrain.study import load, only_members
+    from bunchtrain.study import load, select_models
     from bunchtrain.workflow.searching import search
 
-    chosen = only_members(load(study, *(overrides or []), size=size), [only] if only else [])
+    chosen = select_models(load(study, *(overrides or []), size=size), [only] if only else [])
     found = search(
         chosen, space, metric=metric, trials=trials, workers=workers, engine=engine, folder=folder
     )

@@ -87,19 +87,19 @@ def untrained(model: str) -> TrainedModel:
     task = Task(
         cache="",
         folder="",
-        represent=represent,
+        representation=represent,
         model=(model, options),
         terms=[("cross_entropy", {}, "jet", 1.0)],
         targets={"jet": {"classes": ["qcd", "top"]}},
         settings={"batch_size": 64, "engine": {"name": "local"}},
     )
-    made: Representation = parts.build("represent", *represent)
+    made: Representation = parts.build("representation", *represent)
     return TrainedModel(task, made, empty_network(task, made).eval())
 
 
 def _fitting(wanted: Collection[str]) -> tuple[str, dict[str, Any]]:
     for name, options in REPRESENTATIONS.items():
-        made: Representation = parts.build("represent", name, options)
+        made: Representation = parts.build("representation", name, options)
         if set(wanted) <= set(made.sizes):
             return name, options
     return "cloud", REPRESENTATIONS["cloud"]

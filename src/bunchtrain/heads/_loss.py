@@ -21,7 +21,7 @@ class TargetShape:
     values: tuple[str, ...] = ()
 
 
-class Objective(nn.Module):
+class Loss(nn.Module):
     """One term of the loss, acting on the head named as its target."""
 
     def __init__(self, target: TargetShape) -> None:

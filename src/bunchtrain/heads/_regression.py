@@ -7,11 +7,11 @@ from abc import abstractmethod
 from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.heads._loss import Objective, TargetShape
+from bunchtrain.heads._loss import Loss, TargetShape
 from bunchtrain.heads._targets import need_values, part_name, values
 
 
-class Regression(Objective):
+class Regression(Loss):
     """Mean over the target's values of ℓ(output − value)."""
 
     def __init__(self, target: TargetShape) -> None:

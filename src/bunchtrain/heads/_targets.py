@@ -7,10 +7,10 @@ from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, StudyError
-from bunchtrain.heads._loss import Objective, TargetShape
+from bunchtrain.heads._loss import Loss, TargetShape
 
 
-def part_name(objective: Objective) -> str:
+def part_name(objective: Loss) -> str:
     """Return the name by which a study names an objective: that of its file."""
     return type(objective).__module__.rpartition(".")[2]
 

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from bunchtrain.batch import Batch
-from bunchtrain.heads._loss import Objective, TargetShape
+from bunchtrain.heads._loss import Loss, TargetShape
 from bunchtrain.heads._targets import class_numbers, need_classes
 
 
-class BinaryCrossEntropy(Objective):
+class BinaryCrossEntropy(Loss):
     """Binary cross-entropy: one logit for the second of two classes."""
 
     def __init__(self, target: TargetShape) -> None:

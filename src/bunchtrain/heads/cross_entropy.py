@@ -14,11 +14,11 @@ from torch.nn import functional
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError, nearest
-from bunchtrain.heads._loss import Objective, TargetShape
+from bunchtrain.heads._loss import Loss, TargetShape
 from bunchtrain.heads._targets import class_numbers, need_between, need_classes
 
 
-class CrossEntropy(Objective):
+class CrossEntropy(Loss):
     """Cross-entropy of two or more classes, one output each.
 
     label_smoothing  share ε of each label that is spread over all classes (arXiv:1512.00567).

@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.heads._loss import Objective, TargetShape
+from bunchtrain.heads._loss import Loss, TargetShape
 from bunchtrain.heads._targets import need_between, need_values, values
 
 #: Bound on |log ν|, |log(α − 1)| and |log β|.
 BOUND = 12.0
 
 
-class Evidential(Objective):
+class Evidential(Loss):
     """Evidential regression: predicts each value, its width, and how sure it is of both.
 
     The outputs are all γ, then all log ν, log(α − 1) and log β (arXiv:1910.02600).

@@ -10,11 +10,11 @@ import math
 from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.heads._loss import Objective, TargetShape
+from bunchtrain.heads._loss import Loss, TargetShape
 from bunchtrain.heads._targets import class_numbers, need_between, need_classes
 
 
-class Focal(Objective):
+class Focal(Loss):
     """Focal loss, −(1 − p_y)^γ log p_y, for rare classes (arXiv:1708.02002).
 
     gamma  how strongly events that are already right are looked away from; the paper's is 2.

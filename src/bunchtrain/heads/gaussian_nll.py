@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.heads._loss import Objective, TargetShape
+from bunchtrain.heads._loss import Loss, TargetShape
 from bunchtrain.heads._targets import need_values, values
 
 #: Bound on |log σ²|: e^{±30} is far beyond any resolution, and finite when squared in float32.
 BOUND = 30.0
 
 
-class GaussianNLL(Objective):
+class GaussianNLL(Loss):
     """Gaussian negative log-likelihood: predicts each value and its uncertainty (arXiv:1612.01474).
 
     The outputs are all means, then all logarithms of the variances.

@@ -11,11 +11,11 @@ from torch.nn import functional
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
-from bunchtrain.heads._loss import Objective, TargetShape
+from bunchtrain.heads._loss import Loss, TargetShape
 from bunchtrain.heads._targets import class_numbers, need_classes
 
 
-class Margin(Objective):
+class Margin(Loss):
     """Margin loss on the lengths of capsules, one a class (arXiv:1710.09829).
 
     present  m⁺, the length above which the right capsule costs nothing.

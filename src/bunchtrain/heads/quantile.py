@@ -12,11 +12,11 @@ from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
-from bunchtrain.heads._loss import Objective, TargetShape
+from bunchtrain.heads._loss import Loss, TargetShape
 from bunchtrain.heads._targets import need_between, need_values, values
 
 
-class Quantile(Objective):
+class Quantile(Loss):
     """Quantile (pinball) loss: predicts quantiles of the target, by default median and ±1σ.
 
     levels  probabilities τ of the quantiles, in (0, 1); the outputs are all levels of the first

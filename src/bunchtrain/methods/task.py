@@ -13,7 +13,7 @@ from torch import nn
 from bunchtrain import parts
 from bunchtrain.errors import RunError, StudyError
 from bunchtrain.files import write_json
-from bunchtrain.heads._loss import Objective, TargetShape
+from bunchtrain.heads._loss import Loss, TargetShape
 from bunchtrain.methods.supervised import check_fit
 from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.finite import Policy
@@ -34,7 +34,7 @@ class Task:
 
     cache       folder of the event cache.
     folder      where weights, checkpoint, curves and `training.json` are written.
-    represent   name and options of the representation; `model` likewise.
+    representation  name and options of the representation; `model` likewise.
     terms       of the loss: (objective, options, target, weight).
     targets     target name → {"classes": [...]} or {"values": [...]}.
     settings    the keys of `study.schema.Training`, as a mapping or as the object itself.
@@ -42,12 +42,12 @@ class Task:
     memory      bound in bytes on the represented events of one worker.
     columns     that the representation reads; found in the cache if empty.
     posterior   name and options of the distribution of the weights, None for plain weights.
-    calibrate   names and options of the calibrations, fitted in this order.
+    calibration     names and options of the calibrations, fitted in this order.
     """
 
     cache: str
     folder: str
-    represent: Named
+    representation: Named
     model: Named
     terms: list[tuple[str, dict[str, Any], str, float]]
     targets: dict[str, dict[str, list[str]]]
@@ -57,7 +57,7 @@ class Task:
     memory: int = 2_000_000_000
     columns: list[str] = field(default_factory=list)
     posterior: Named | None = None
-    calibrate: list[Named] = field(default_factory=list)
+    calibration: list[Named] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if hasattr(self.settings, "model_dump"):
@@ -71,18 +71,18 @@ class Task:
         options = dict(self.settings["engine"])
         return options.pop("name"), options
 
-    def representation(self, available: Collection[str]) -> tuple[Representation, list[str]]:
+    def build_representation(self, available: Collection[str]) -> tuple[Representation, list[str]]:
         """Return the representation and the columns that it reads, of those available.
 
         Raises DataError if a column is missing.
         """
-        made: Representation = parts.build("represent", *self.represent)
+        made: Representation = parts.build("representation", *self.representation)
         return made, made.columns(self.columns or available)
 
-    def objectives(self) -> list[tuple[Objective, float]]:
+    def objectives(self) -> list[tuple[Loss, float]]:
         """Return the terms of the loss with their weights."""
         return [
-            (parts.build("objective", name, options, self._shape(target)), weight)
+            (parts.build("loss", name, options, self._shape(target)), weight)
             for name, options, target, weight in self.terms
         ]
 
@@ -105,11 +105,11 @@ class Task:
             target, outputs = objective.target.name, objective.outputs
             if outputs and heads.setdefault(target, outputs) != outputs:
                 raise StudyError(
-                    f"objective: the terms on target '{target}' need {heads[target]} and {outputs} "
+                    f"loss: the terms on target '{target}' need {heads[target]} and {outputs} "
                     "outputs; combine only terms that need the same"
                 )
         if not heads:
-            raise StudyError("objective: no term fits a target; add one such as 'cross_entropy'")
+            raise StudyError("loss: no term fits a target; add one such as 'cross_entropy'")
         return heads
 
     def build_model(self, representation: Representation) -> nn.Module:
@@ -119,7 +119,7 @@ class Task:
         """
         name, options = self.model
         kind, gives = parts.find("model", name), representation.sizes
-        check_fit(kind, name, gives, self.represent[0])
+        check_fit(kind, name, gives, self.representation[0])
         outputs = sum(self.heads().values())
         sizes = [outputs if size == "outputs" else gives[size] for size in parts.given(kind)]
 
@@ -160,8 +160,8 @@ class Task:
         """Return target → its calibrations, not fitted yet."""
         return {
             target: [
-                parts.build("calibrate", name, options, self._shape(target))
-                for name, options in self.calibrate
+                parts.build("calibration", name, options, self._shape(target))
+                for name, options in self.calibration
             ]
             for target in self.targets
         }
@@ -185,10 +185,12 @@ class Task:
     def from_plain(cls, plain: dict[str, Any]) -> Task:
         """Return the task from what `dataclasses.asdict` and JSON made of it."""
         single = {
-            key: tuple(plain[key]) for key in ("represent", "model", "posterior") if plain.get(key)
+            key: tuple(plain[key])
+            for key in ("representation", "model", "posterior")
+            if plain.get(key)
         }
         several = {
-            key: [tuple(one) for one in plain.get(key, [])] for key in ("terms", "calibrate")
+            key: [tuple(one) for one in plain.get(key, [])] for key in ("terms", "calibration")
         }
         return cls(**{**plain, **single, **several})
 

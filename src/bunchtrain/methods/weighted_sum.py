@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.heads._loss import Objective
+from bunchtrain.heads._loss import Loss
 from bunchtrain.heads._targets import part_name
 
 #: An objective and the factor λ on it.
-Term = tuple[Objective, float]
+Term = tuple[Loss, float]
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from torch import Tensor
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.heads._gather import everywhere
-from bunchtrain.heads._loss import Objective, TargetShape
+from bunchtrain.heads._loss import Loss, TargetShape
 from bunchtrain.heads._spectators import spectator
 from bunchtrain.heads._targets import class_numbers, need_classes, part_name
 
 
-class Decorrelation(Objective):
+class Decorrelation(Loss):
     """An additional term on the probability of one class and one column.
 
     against  column that the score shall not depend on.

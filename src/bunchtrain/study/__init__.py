@@ -2,13 +2,13 @@
 
 from bunchtrain.study.ensembles import combined
 from bunchtrain.study.loading import find, known, load, validate
-from bunchtrain.study.members import Member, members, only_members
+from bunchtrain.study.models import ModelConfig, model_configs, select_models
 from bunchtrain.study.reference import json_schema
 from bunchtrain.study.schema import Ensemble, Study, Target
 
 __all__ = [
     "Ensemble",
-    "Member",
+    "ModelConfig",
     "Study",
     "Target",
     "combined",
@@ -16,7 +16,7 @@ __all__ = [
     "json_schema",
     "known",
     "load",
-    "members",
-    "only_members",
+    "model_configs",
+    "select_models",
     "validate",
 ]

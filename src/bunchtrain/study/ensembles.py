@@ -9,7 +9,7 @@ from bunchtrain.errors import StudyError, nearest
 from bunchtrain.study.schema import Ensemble, Study
 
 if TYPE_CHECKING:
-    from bunchtrain.study.members import Member
+    from bunchtrain.study.models import ModelConfig
 
 
 def combined(ensemble: Ensemble, members: Collection[str]) -> list[str]:
@@ -27,7 +27,7 @@ def ensembles_of(ensembles: dict[str, Ensemble], members: Collection[str]) -> di
     return found
 
 
-def check_ensembles(study: Study, members: Mapping[str, Member]) -> None:
+def check_ensembles(study: Study, members: Mapping[str, ModelConfig]) -> None:
     """Raise StudyError if an ensemble is not one of several members that classify."""
     classified = [name for name, target in study.targets.items() if target.classes]
     for name, ensemble in study.ensembles.items():
@@ -45,7 +45,7 @@ def check_ensembles(study: Study, members: Mapping[str, Member]) -> None:
         if not classified:
             raise StudyError(f"{where}: an ensemble needs a target with classes")
         for part in combined(ensemble, members):
-            aims = {term.target for term in members[part].objective}
+            aims = {term.target for term in members[part].loss}
             if lacking := [target for target in classified if target not in aims]:
                 raise StudyError(f"{where}.of: '{part}' has no term on target '{lacking[0]}'")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import pydantic
 import yaml
 
-from bunchtrain.errors import StudyError, nearest
-from bunchtrain.study import overrides
-from bunchtrain.study.members import check_parts
+from bunchtrain.errors import DeprecatedKey, StudyError, nearest
+from bunchtrain.study import deprecated, overrides
+from bunchtrain.study.models import check_parts
 from bunchtrain.study.schema import Study
 
 
@@ -93,17 +94,17 @@ def load(study: str | Path, *assignments: str, size: str | None = None, **change
     Raises StudyError for everything that can be known to be wrong without opening the data.
     """
     path = find(str(study))
-    content = read(path)
+    content = _translated(read(path), str(path))
     if size is not None:
         content = overrides.apply(content, overrides.sizes(content, size))
-    content = overrides.apply(content, overrides.parse(assignments) | changes)
-    return validate(content, str(path))
+    given = deprecated.rename_overrides(overrides.parse(assignments) | changes)
+    return validate(overrides.apply(content, given), str(path))
 
 
 def validate(content: Mapping[str, Any], origin: str = "study") -> Study:
-    """Return the study in a mapping; `origin` is told to the user where something is wrong."""
+    """Return the study in a mapping; `origin` begins the message where something is wrong."""
     try:
-        study = Study(**{str(key): value for key, value in content.items()})
+        study = Study(**_translated(content, origin))
     except pydantic.ValidationError as problem:
         raise StudyError(f"{origin}: {describe(problem)}") from None
     try:
@@ -111,6 +112,18 @@ def validate(content: Mapping[str, Any], origin: str = "study") -> Study:
     except StudyError as problem:
         raise StudyError(f"{origin}: {problem}") from None
     return study
+
+
+def _translated(content: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """Return a study's mapping with new keys only; a warning names those that were renamed."""
+    notes: dict[str, str] = {}
+    try:
+        found = deprecated.translate({str(key): value for key, value in content.items()}, notes)
+    except StudyError as problem:
+        raise StudyError(f"{origin}: {problem}") from None
+    if notes:
+        warnings.warn(f"{origin}: {deprecated.describe(notes)}", DeprecatedKey, stacklevel=3)
+    return found
 
 
 def describe(problem: pydantic.ValidationError) -> str:

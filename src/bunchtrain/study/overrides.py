@@ -31,7 +31,7 @@ def parse(assignments: Iterable[str]) -> dict[str, Any]:
 def apply(study: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return the study's mapping with the values at some dotted keys replaced.
 
-    `members.pfn` may name a member that is not there yet; a number names an item of a list.
+    `models.pfn` may name a member that is not there yet; a number names an item of a list.
     Setting a part that is given as a bare name (`model: pfn`) keeps that name.
     """
     changed = copy.deepcopy(dict(study))

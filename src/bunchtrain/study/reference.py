@@ -15,7 +15,7 @@ def json_schema() -> dict[str, Any]:
     definitions = schema["$defs"]
     common = definitions["Term"]["properties"]
     for kind in parts.PACKAGES:
-        extra = {k: common[k] for k in ("target", "weight")} if kind == "objective" else {}
+        extra = {k: common[k] for k in ("target", "weight")} if kind == "loss" else {}
         definitions[kind] = {"oneOf": [_choice(kind, n, extra) for n in sorted(parts.locate(kind))]}
     for holder in (schema, *definitions.values()):
         _refer(holder)
@@ -40,7 +40,7 @@ def _refer(holder: dict[str, Any]) -> None:
         if value is None or not ({"$ref", "anyOf", "items"} & set(value)):
             continue
         reference: dict[str, Any] = {"$ref": f"#/$defs/{kind}"}
-        if kind in ("objective", "calibrate", "export"):
+        if kind in ("loss", "calibration", "export"):
             reference = {"anyOf": [reference, {"type": "array", "items": reference}]}
         kept = {k: v for k, v in value.items() if k in ("description", "default")}
         value.clear()

@@ -13,21 +13,19 @@ def expanded(study: object) -> object:
 
     Raises StudyError if a scan is not of one key and a list of numbers.
     """
-    if not (isinstance(study, dict) and isinstance(study.get("members"), dict)):
+    if not (isinstance(study, dict) and isinstance(study.get("models"), dict)):
         return study
-    members: dict[str, Any] = {}
-    for name, given in study["members"].items():
+    models: dict[str, Any] = {}
+    for name, given in study["models"].items():
         scan = given.get("scan") if isinstance(given, dict) else None
-        members |= _scanned(name, given, scan) if scan is not None else {name: given}
-    return study | {"members": members}
+        models |= _scanned(name, given, scan) if scan is not None else {name: given}
+    return study | {"models": models}
 
 
 def _scanned(name: str, given: dict[str, Any], scan: object) -> dict[str, Any]:
-    where = f"members.{name}.scan"
+    where = f"models.{name}.scan"
     if not (isinstance(scan, dict) and len(scan) == 1):
-        raise StudyError(
-            f"{where}: give one key and its values, as {{objective.1.weight: [1, 10]}}"
-        )
+        raise StudyError(f"{where}: give one key and its values, as {{loss.1.weight: [1, 10]}}")
     ((key, values),) = scan.items()
     numbers = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
     if not numbers or not values:

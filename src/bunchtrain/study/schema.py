@@ -161,21 +161,21 @@ class Published(Strict):
     cycles: float | None = Field(None, description="Latency of its circuit in clock cycles.")
 
 
-class MemberOverrides(Strict):
+class ModelOverrides(Strict):
     """One network of a study: what differs from the study's own keys."""
 
-    represent: Part | None = Field(None, description="Replaces or extends the study's.")
+    representation: Part | None = Field(None, description="Replaces or extends the study's.")
     model: Part | None = Field(None, description="Replaces or extends the study's.")
-    objective: list[Term] | None = Field(None, description="Replaces the study's.")
+    loss: list[Term] | None = Field(None, description="Replaces the study's.")
     posterior: Part | None = Field(None, description="Replaces or extends the study's.")
-    calibrate: list[Part] | None = Field(None, description="Replaces the study's.")
+    calibration: list[Part] | None = Field(None, description="Replaces the study's.")
     training: dict[str, Any] = Field({}, description="Keys of `training` that differ.")
     seeds: int | None = Field(None, ge=1, description="Trainings; the study's if unset.")
     note: str = Field("", description="Printed beside its figures, as on a shorter training.")
     scan: dict[str, list[float]] | None = Field(
         None,
         description="One dotted key of this member → values: makes a member `<name>_<value>` of "
-        "each, as {objective.1.weight: [1, 10, 100]}.",
+        "each, as {loss.1.weight: [1, 10, 100]}.",
     )
     method: str | None = Field(
         None, description="What it shares a curve with where strengths are drawn; a scan sets it."
@@ -297,9 +297,9 @@ class Study(Strict):
         "infinities to the largest finite value and NaN to 0, impute the training median, or drop "
         "the event.",
     )
-    represent: Part | None = Field(None, description="How events become tensors.")
+    representation: Part | None = Field(None, description="How events become tensors.")
     model: Part | None = Field(None, description="The network or the trees.")
-    objective: list[Term] | None = Field(
+    loss: list[Term] | None = Field(
         None, description="Terms of the loss; fitting the targets if unset."
     )
     posterior: Part | None = Field(
@@ -307,11 +307,11 @@ class Study(Strict):
         description="Distribution of the weights, from which a prediction is drawn; numbers if "
         "unset.",
     )
-    calibrate: list[Part] = Field(
+    calibration: list[Part] = Field(
         [], description="What is fitted to the scores of the validation set, in this order."
     )
     training: Training = Field(Training(), description="How networks are trained.")
-    members: dict[str, MemberOverrides] = Field(
+    models: dict[str, ModelOverrides] = Field(
         {},
         description="Several networks on the same events; one, from the keys above, if unset. "
         "A member set to null, as under `sizes`, is left out.",
@@ -347,13 +347,13 @@ class Study(Strict):
     @model_validator(mode="before")
     @classmethod
     def _objective_list(cls, value: object) -> object:
-        return expanded(_without_empty(_listed(value), "members", "ensembles"))
+        return expanded(_without_empty(_listed(value), "models", "ensembles"))
 
 
 def _listed(value: object) -> object:
     if not isinstance(value, dict):
         return value
-    single = {k: value.get(k) for k in ("objective", "calibrate")}
+    single = {k: value.get(k) for k in ("loss", "calibration")}
     return value | {k: [one] for k, one in single.items() if isinstance(one, str | dict)}
 
 

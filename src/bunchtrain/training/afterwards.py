@@ -21,7 +21,7 @@ def fit_afterwards(trained_model: TrainedModel, data: Data) -> None:
     """
     model = trained_model.network.model
     learns = isinstance(model, Posterior) and model.learns
-    if not learns and not trained_model.task.calibrate:
+    if not learns and not trained_model.task.calibration:
         return
     trained_model.network.cpu().eval()
     whole = data if data.workers == 1 else _alone(data)
@@ -30,7 +30,7 @@ def fit_afterwards(trained_model: TrainedModel, data: Data) -> None:
             model.learn(
                 Normalised(whole, trained_model.network, "train"), likelihood(trained_model, whole)
             )
-    if trained_model.task.calibrate:
+    if trained_model.task.calibration:
         calibrate(trained_model, whole.batches("validation", None))
 
 

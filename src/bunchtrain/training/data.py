@@ -47,7 +47,7 @@ class Data(LightningDataModule):
         if task.settings.get("select"):
             self.cache = self.cache.where(task.settings["select"])
         seen = [name for name in self.cache.fields if not _is_made(name)]
-        self.representation, columns = task.representation(seen)
+        self.representation, columns = task.build_representation(seen)
         self.task = replace(task, columns=columns)
         self.spectators = task.spectators
         made = ["entry", "weight", *(f"target_{name}" for name in task.targets)]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, UserError
-from bunchtrain.heads._loss import Objective
+from bunchtrain.heads._loss import Loss
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task
 from bunchtrain.methods.weighted_sum import WeightedSums, mean_of_members, weighted_sums
@@ -41,7 +41,7 @@ class Module(LightningModule):
         self,
         task: Task,
         network: Network,
-        terms: list[tuple[Objective, float]],
+        terms: list[tuple[Loss, float]],
         steps: int,
         events: int,
     ) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from bunchtrain.heads._loss import Objective
+from bunchtrain.heads._loss import Loss
 
 
-def mixture_scores(objective: Objective, draws: Tensor) -> dict[str, Tensor]:
+def mixture_scores(objective: Loss, draws: Tensor) -> dict[str, Tensor]:
     """Return the scores of a mixture and their standard deviations, (batch,) each.
 
     The deviation of `<name>` over the draws is `<name>_sigma`; where the objective predicts a

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from bunchtrain.study import Study, members
+from bunchtrain.study import Study, model_configs
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.progress import console, say
 from bunchtrain.workflow.trainings import Training, trainings
@@ -48,7 +48,7 @@ class Board:
 
     def begin(self, name: str) -> None:
         """Show that a member is being trained."""
-        member = members(self.study)[name]
+        member = model_configs(self.study)[name]
         total = member.training.epochs * member.seeds
         self.bars[name] = self.progress.add_task(name, total=total, text="")
         self.began[name] = time.monotonic()
@@ -73,7 +73,7 @@ class Board:
 
     def _state(self, name: str) -> tuple[int, str]:
         """Return the epochs done by all trainings of a member, and what is to be said."""
-        member = members(self.study)[name]
+        member = model_configs(self.study)[name]
         all_of_them = trainings(self.folder, self.study, member)
         finished = [one for one in all_of_them if one.is_finished]
         before = len(finished) * member.training.epochs

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bunchtrain.study import Study, combined, members
+from bunchtrain.study import Study, combined, model_configs
 from bunchtrain.workflow.folder import RunFolder
 
 
@@ -25,15 +25,15 @@ class Cost:
 
 def costs(folder: RunFolder, study: Study) -> dict[str, Cost]:
     """Return the cost of each network, and of each ensemble what all its members need."""
-    found = {name: _cost(folder, name) for name in members(study)}
+    found = {name: _cost(folder, name) for name in model_configs(study)}
     for name, ensemble in study.ensembles.items():
-        found[name] = _together([found[part] for part in combined(ensemble, members(study))])
+        found[name] = _together([found[part] for part in combined(ensemble, model_configs(study))])
     return found
 
 
 def _cost(folder: RunFolder, name: str) -> Cost:
-    training: dict[str, Any] = folder.json(f"members/{name}/training.json")
-    prediction: dict[str, Any] = folder.json(f"members/{name}/prediction.json")
+    training: dict[str, Any] = folder.json(f"models/{name}/training.json")
+    prediction: dict[str, Any] = folder.json(f"models/{name}/prediction.json")
     memory = training.get("peak_rss_mb")
     return Cost(
         parameters=training.get("parameters"),

@@ -37,7 +37,7 @@ from bunchtrain.statistics.metrics import (
 from bunchtrain.statistics.metrics.discriminant import discriminant
 from bunchtrain.statistics.metrics.efficiency import BinnedEfficiency
 from bunchtrain.statistics.working_points import shares
-from bunchtrain.study import members
+from bunchtrain.study import model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.axes import axis_label
@@ -68,7 +68,7 @@ def _roc_plots(outcome: Predictions, target: str) -> Iterator[Plot]:
     truth, weights = outcome.truth(target), outcome.weights
     scores = {m: s for m in outcome.taggers if (s := outcome.scores(m, target)) is not None}
     curves = {m: signal_roc(s, truth, weights, signal) for m, s in scores.items()}
-    given = {name: published_of(member) for name, member in members(outcome.study).items()}
+    given = {name: published_of(member) for name, member in model_configs(outcome.study).items()}
     others = ", ".join(n for k, n in enumerate(names) if k != signal)
     drawn = plot_roc(curves, published_points(given), names[signal], others)
     if len(curves) > FEW:
@@ -130,7 +130,7 @@ def _strongest(outcome: Predictions, target: str) -> dict[str, NDArray[np.float3
 def _regression_plots(outcome: Predictions, target: str) -> Iterator[Plot]:
     for number, name in enumerate(outcome.study.targets[target].values or {}):
         truth, weights = outcome.truth(target, number), outcome.weights
-        found = {m: outcome.values(m, target, number) for m in outcome.members}
+        found = {m: outcome.values(m, target, number) for m in outcome.models}
         values = {m: value for m, (value, _) in found.items() if value is not None}
         sigmas = {m: sigma for m, (_, sigma) in found.items() if sigma is not None}
         residuals = {m: value - truth for m, value in values.items()}
@@ -194,13 +194,13 @@ def input_plot(network: TrainedModel, cache: EventCache, target: str | None) -> 
             chosen = {name: values[:, k] for k, name in enumerate(names[tensor][:24])}
             classes = cache.class_names[target]
             drawn = plot_inputs(chosen, truth, classes)
-            return Plot(f"Inputs of {network.task.represent[0]}.", drawn, wide=True)
+            return Plot(f"Inputs of {network.task.representation[0]}.", drawn, wide=True)
     return None
 
 
 def read_history(folder: RunFolder, member: str) -> dict[str, NDArray[np.float64]]:
     """Return the columns of a network's `history.csv`, or {} where there is none."""
-    path = folder.member(member) / "history.csv"
+    path = folder.model(member) / "history.csv"
     if not path.is_file():
         return {}
     with path.open(encoding="utf-8") as file:

@@ -12,7 +12,7 @@ from bunchtrain.errors import RunError
 from bunchtrain.files import write_json
 from bunchtrain.statistics.combination import Combination, fit_combination, mean
 from bunchtrain.statistics.decorrelation.cut_profile import CutProfile, fit_cut_profile
-from bunchtrain.study import Ensemble, Study, combined, members
+from bunchtrain.study import Ensemble, Study, combined, model_configs
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.prediction_table import Predictions, score_name, signal_of
 
@@ -67,7 +67,7 @@ def _combined(
 
 def _scores(outcome: Predictions, ensemble: Ensemble, target: str) -> list[NDArray[Any]]:
     """Return the probabilities of the members of an ensemble, (events, classes) each."""
-    names = combined(ensemble, members(outcome.study))
+    names = combined(ensemble, model_configs(outcome.study))
     found = [(name, outcome.scores(name, target)) for name in names]
     return [scores for _, scores in found if scores is not None]
 

@@ -18,7 +18,7 @@ from bunchtrain.deployment.exporting import make_target, refuse
 from bunchtrain.deployment.parity import Parity
 from bunchtrain.errors import DataError, ExportError, RunError, nearest
 from bunchtrain.methods.build import empty_network
-from bunchtrain.study import Study, members
+from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
 from bunchtrain.trained_model import TrainedModel, load
@@ -67,15 +67,15 @@ def check_exports(study: Study) -> None:
     """
     for part in study.export:
         target = make_target(part.name, part.options)
-        for name, member in members(study).items():
+        for name, member in model_configs(study).items():
             made = task(study, member, Path(), Path())
-            representation = parts.build("represent", *made.represent)
+            representation = parts.build("representation", *made.representation)
             network = empty_network(made, representation).eval()
             untrained = TrainedModel(made, representation, network, made.calibrations())
             try:
                 refuse(untrained, target, part.name)
             except ExportError as problem:
-                where = f"members.{name}: " if study.members else ""
+                where = f"models.{name}: " if study.models else ""
                 raise ExportError(f"export: {where}{problem}") from None
 
 
@@ -116,7 +116,7 @@ def export_run(
     target = make_target(to, options, _provenance(folder, study))
     proofs, folders = {}, {}
     for name in names:
-        trained_model = load(folder.member(name))
+        trained_model = load(folder.model(name))
         place = folder.path / "exports" / name / to
         if output is not None:
             place = Path(output) / name if len(names) > 1 else Path(output)
@@ -131,7 +131,7 @@ def export_run(
 
 
 def _chosen(study: Study, member: str | None) -> list[str]:
-    known = list(members(study))
+    known = list(model_configs(study))
     if member is not None and member not in known:
         hint = nearest(member, known) or f"; its networks are {', '.join(known)}"
         raise RunError(f"the run has no network '{member}'{hint}")

@@ -10,7 +10,7 @@ from bunchtrain.statistics.classification import measure_classification
 from bunchtrain.statistics.metrics.measurement import Metrics
 from bunchtrain.statistics.regression import measure_regression
 from bunchtrain.statistics.seeds import over_seeds
-from bunchtrain.study import Ensemble, Member, Study, members
+from bunchtrain.study import Ensemble, ModelConfig, Study, model_configs
 from bunchtrain.workflow.independence import measure_independence
 from bunchtrain.workflow.prediction_table import Predictions
 from bunchtrain.workflow.working_points import measure_working_points
@@ -78,7 +78,7 @@ def _values(outcome: Predictions, member: str, target: str) -> Metrics:
     return figures
 
 
-def published_of(given: Member | Ensemble) -> Published | None:
+def published_of(given: ModelConfig | Ensemble) -> Published | None:
     """Return the published figures that a study gives for a network or an ensemble."""
     figures = given.published
     if figures is None:
@@ -88,7 +88,7 @@ def published_of(given: Member | Ensemble) -> Published | None:
 
 def key_rows(study: Study, metrics: Mapping[str, Metrics]) -> list[Entry]:
     """Return what the key table shows of each network and ensemble."""
-    known: dict[str, Member | Ensemble] = {**members(study), **study.ensembles}
+    known: dict[str, ModelConfig | Ensemble] = {**model_configs(study), **study.ensembles}
     return [
         Entry(name, figures, published_of(known[name]), known[name].note)
         for name, figures in metrics.items()

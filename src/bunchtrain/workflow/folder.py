@@ -77,9 +77,9 @@ class RunFolder:
         """The report."""
         return self.path / "report.html"
 
-    def member(self, name: str) -> Path:
+    def model(self, name: str) -> Path:
         """Return the folder of one network."""
-        return self.path / "members" / name
+        return self.path / "models" / name
 
     def ensemble(self, name: str) -> Path:
         """Return the file of a trained ensemble."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bunchtrain.statistics.bootstrap import Reader, paired_bootstrap
 from bunchtrain.statistics.metrics import Measurement, Roc, auc, background_rejection, roc
 from bunchtrain.statistics.metrics.discriminant import discriminant
-from bunchtrain.study import combined, members
+from bunchtrain.study import combined, model_configs
 from bunchtrain.workflow.prediction_table import Predictions, signal_of
 
 #: Ensemble → figure → {best member, gain, its error}.
@@ -40,7 +40,7 @@ def measure_gains(outcome: Predictions) -> Gains:
     readers = _readers(study.evaluation.efficiencies)
     curves = {name: roc(score, truth, outcome.weights) for name, score in scores.items()}
     best = {
-        (name, figure): max(combined(one, members(study)), key=lambda m: read(curves[m]))
+        (name, figure): max(combined(one, model_configs(study)), key=lambda m: read(curves[m]))
         for name, one in ensembles.items()
         for figure, read in readers.items()
     }

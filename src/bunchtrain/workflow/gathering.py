@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from bunchtrain.study import Study, members
+from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.workflow.ensembles import ensemble_columns, fit_ensembles, save_ensembles
 from bunchtrain.workflow.folder import RunFolder
@@ -28,7 +28,7 @@ def gather(folder: RunFolder, study: Study) -> None:
 def joined(folder: RunFolder, study: Study, split: str) -> Predictions:
     """Return the predictions of all trainings for a set; they are of the same events in order."""
     columns: dict[str, NDArray[Any]] = {}
-    for member in members(study).values():
+    for member in model_configs(study).values():
         for one in trainings(folder, study, member):
             columns |= Predictions.read(study, one.folder / f"{split}.parquet").columns
     return Predictions(study, columns)

@@ -39,7 +39,7 @@ def image_plots(
 def _by_representation(networks: Mapping[str, TrainedModel]) -> list[dict[str, TrainedModel]]:
     groups: dict[str, dict[str, TrainedModel]] = {}
     for name, network in networks.items():
-        groups.setdefault(yaml.safe_dump(network.task.represent), {})[name] = network
+        groups.setdefault(yaml.safe_dump(network.task.representation), {})[name] = network
     return list(groups.values())
 
 

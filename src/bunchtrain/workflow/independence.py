@@ -20,7 +20,7 @@ from bunchtrain.statistics.metrics import Measurement, background_rejection, roc
 from bunchtrain.statistics.metrics.discriminant import discriminant
 from bunchtrain.statistics.metrics.jensen_shannon import inverse_jensen_shannon
 from bunchtrain.statistics.metrics.measurement import Metrics
-from bunchtrain.study import members
+from bunchtrain.study import model_configs
 from bunchtrain.workflow.axes import axis_label
 from bunchtrain.workflow.prediction_table import Predictions, signal_of
 
@@ -124,7 +124,7 @@ def _ranks(own: _Score) -> NDArray[np.float64]:
 def _points(
     outcome: Predictions, scores: dict[str, _Score], efficiency: float
 ) -> list[Decorrelated]:
-    known = members(outcome.study)
+    known = model_configs(outcome.study)
     found = []
     for name, own in scores.items():
         rejection = background_rejection(roc(own.score, own.truth, own.weight), efficiency)

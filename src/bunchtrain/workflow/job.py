@@ -27,7 +27,7 @@ def work(path: str, member: str, *flags: str) -> int:
         except KeyboardInterrupt:
             raise InterruptedRun("the run was interrupted") from None
     except BunchtrainError as failure:
-        record_failure(str(folder.member(member)), failure)
+        record_failure(str(folder.model(member)), failure)
         return failure.exit_code
     return 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bunchtrain.errors import MachineError, StudyError
 from bunchtrain.files import write_text
-from bunchtrain.study import Study, members
+from bunchtrain.study import Study, model_configs
 from bunchtrain.training.place import find_place
 from bunchtrain.workflow.folder import RunFolder
 
@@ -25,7 +25,7 @@ def is_leader() -> bool:
 def check_engines(study: Study) -> None:
     """Raise StudyError if several processes were started for an engine that is not theirs."""
     place = find_place()
-    for name, member in members(study).items():
+    for name, member in model_configs(study).items():
         if place.workers > 1 and member.training.engine.name != "processes":
             raise StudyError(
                 f"{place.launcher} started {place.workers} processes, but '{name}' trains on the "

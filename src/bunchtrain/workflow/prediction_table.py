@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bunchtrain.statistics.classification import class_index
-from bunchtrain.study import Member, Study, Target, members
+from bunchtrain.study import ModelConfig, Study, Target, model_configs
 
 Numbers = NDArray[Any]
 
@@ -96,18 +96,18 @@ class Predictions:
         }
 
     @property
-    def members(self) -> list[str]:
+    def models(self) -> list[str]:
         """The names of the networks, without the ensembles of them."""
-        return list(members(self.study))
+        return list(model_configs(self.study))
 
     @property
     def taggers(self) -> list[str]:
         """The names of the networks and of their ensembles."""
-        return [*self.members, *self.study.ensembles]
+        return [*self.models, *self.study.ensembles]
 
     def trainings(self, name: str) -> list[str]:
         """Return the names of the trainings of a network; an ensemble is one itself."""
-        known = members(self.study)
+        known = model_configs(self.study)
         return list(training_names(self.study, known[name])) if name in known else [name]
 
 
@@ -118,7 +118,7 @@ def signal_of(outcome: Predictions, target: str) -> tuple[int, list[str]]:
     return class_index(wanted if wanted in names else None, names), names
 
 
-def training_names(study: Study, member: Member) -> dict[str, int]:
+def training_names(study: Study, member: ModelConfig) -> dict[str, int]:
     """Return name → seed of each training of a network: `pfn`, `pfn_seed_2`, ….
 
     The first one has the network's own name. It is the one that curves show, that ensembles

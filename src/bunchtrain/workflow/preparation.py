@@ -11,7 +11,7 @@ from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.files import cache_folder
 from bunchtrain.methods.task import Task
-from bunchtrain.study import Member, Study, members
+from bunchtrain.study import ModelConfig, Study, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.tables.expressions.expression import Expression
@@ -45,32 +45,34 @@ def source_for_file(study: Study, file: str | Sequence[str]) -> Source:
 
 def check_networks(study: Study) -> None:
     """Raise StudyError if a network cannot be built from its representation and objectives."""
-    for name, member in members(study).items():
+    for name, member in model_configs(study).items():
         try:
             made = task(study, member, Path(), Path())
             made.heads()
-            representation = parts.build("represent", *made.represent)
+            representation = parts.build("representation", *made.representation)
             made.build_model(representation)
         except StudyError as problem:
-            where = f"members.{name}: " if study.members else ""
+            where = f"models.{name}: " if study.models else ""
             raise StudyError(f"{where}{problem}") from None
 
 
-def task(study: Study, member: Member, cache: Path, folder: Path, seed: int | None = None) -> Task:
+def task(
+    study: Study, member: ModelConfig, cache: Path, folder: Path, seed: int | None = None
+) -> Task:
     """Return the training of one network as plain data; its seed is the study's if unset."""
     return Task(
         cache=str(cache),
         folder=str(folder),
-        represent=(member.represent.name, member.represent.options),
+        representation=(member.representation.name, member.representation.options),
         model=(member.model.name, member.model.options),
-        terms=[(t.name, t.options, str(t.target), t.weight) for t in member.objective],
+        terms=[(t.name, t.options, str(t.target), t.weight) for t in member.loss],
         targets=target_shapes(study),
         settings=member.training.model_dump(mode="json"),
         seed=study.seed if seed is None else seed,
         invalid=study.invalid,
         memory=study.storage.memory,
         posterior=(member.posterior.name, member.posterior.options) if member.posterior else None,
-        calibrate=[(part.name, part.options) for part in member.calibrate],
+        calibration=[(part.name, part.options) for part in member.calibration],
     )
 
 
@@ -97,21 +99,23 @@ def target_expressions(study: Study) -> dict[str, dict[str, Any]]:
 def representation_columns(study: Study, available: Collection[str]) -> list[str]:
     """Return the columns that the representations of a study read, sorted."""
     needed: set[str] = set()
-    for member in members(study).values():
-        representation = parts.build("represent", member.represent.name, member.represent.options)
+    for member in model_configs(study).values():
+        representation = parts.build(
+            "representation", member.representation.name, member.representation.options
+        )
         needed.update(representation.columns(available))
     return sorted(needed)
 
 
 def objective_columns(study: Study) -> list[str]:
     """Return the columns that the objectives of a study look at beside the outputs, sorted."""
-    tasks = [task(study, member, Path(), Path()) for member in members(study).values()]
+    tasks = [task(study, member, Path(), Path()) for member in model_configs(study).values()]
     return sorted({name for made in tasks for name in made.spectators})
 
 
 def _chosen_by(study: Study) -> set[str]:
     """Return the columns by which networks choose what they are trained on."""
-    texts = [member.training.select for member in members(study).values()]
+    texts = [member.training.select for member in model_configs(study).values()]
     return set().union(*(Expression(text).columns for text in texts if text))
 
 

@@ -31,7 +31,7 @@ def range_tables(folder: RunFolder, names: Iterable[str]) -> Iterator[Table]:
     """Yield the table of the quantised networks of a run, by their first trainings."""
     rows = []
     for name in names:
-        beyond = folder.json(f"members/{name}/prediction.json").get("out_of_range")
+        beyond = folder.json(f"models/{name}/prediction.json").get("out_of_range")
         if beyond is not None:
             places = [f"{place} {count:,}" for place, count in beyond.items() if count]
             rows.append([name, f"{sum(beyond.values()):,}", ", ".join(places)])

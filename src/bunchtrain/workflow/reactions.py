@@ -107,7 +107,7 @@ def react(run: Run, name: str, size: float | None = None, steps: int = 5) -> Rea
 def _add(found: Reaction, outcome: Predictions, target: str, signal: int, names: list[str]) -> None:
     truth = outcome.truth(target)
     order = [*(k for k in range(len(names)) if k != signal), signal]
-    for network in outcome.members:
+    for network in outcome.models:
         scores = outcome.scores(network, target)
         sigma = outcome.deviation(network, target, names[signal])
         values = None if scores is None else scores[:, signal]

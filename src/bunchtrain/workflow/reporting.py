@@ -13,8 +13,7 @@ from bunchtrain import parts
 from bunchtrain.errors import DataError
 from bunchtrain.files import write_text
 from bunchtrain.report import Member, Plot, Report, Table, render
-from bunchtrain.study import Ensemble, Study, combined, members
-from bunchtrain.study import Member as StudyMember
+from bunchtrain.study import Ensemble, ModelConfig, Study, combined, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.trained_model import TrainedModel, load
 from bunchtrain.workflow.capsules import capsule_plots
@@ -41,11 +40,11 @@ def make_report(folder: RunFolder) -> Report:
     study = folder.study()
     outcome = Predictions.read(study, folder.predictions_file)
     metrics = folder.json("metrics.json")
-    networks = {name: load(folder.member(name)) for name in members(study)}
+    networks = {name: load(folder.model(name)) for name in model_configs(study)}
     spent = costs(folder, study)
     rows = [
         _member(folder, outcome, member, networks[name], metrics[name], spent[name])
-        for name, member in members(study).items()
+        for name, member in model_configs(study).items()
     ]
     plots = [*comparison_plots(outcome), *weighed_plots(outcome, metrics, spent)]
     circuits = resources(folder, metrics, networks)
@@ -60,7 +59,7 @@ def make_report(folder: RunFolder) -> Report:
             *working_point_tables(outcome, metrics),
             *gain_tables(folder.json("gains.json")),
             *resource_tables(circuits),
-            *range_tables(folder, members(study)),
+            *range_tables(folder, model_configs(study)),
         ],
         data=data_tables(folder.json("data.json")),
         data_facts=data_facts(folder),
@@ -75,7 +74,7 @@ def make_report(folder: RunFolder) -> Report:
 def _member(
     folder: RunFolder,
     outcome: Predictions,
-    member: StudyMember,
+    member: ModelConfig,
     network: TrainedModel,
     metrics: Any,
     spent: Cost,
@@ -109,7 +108,7 @@ def _ensembles(study: Study, metrics: Any, spent: dict[str, Cost]) -> Iterator[M
         "quantile": "Less its quantile along the column, of",
     }
     for name, ensemble in study.ensembles.items():
-        chosen = combined(ensemble, members(study))
+        chosen = combined(ensemble, model_configs(study))
         yield Member(
             name=name,
             model=_short(ensemble, len(chosen)),
@@ -128,10 +127,10 @@ def _short(ensemble: Ensemble, networks: int) -> str:
     return f"{'mean' if ensemble.by == 'mean' else 'combination'} of {networks} networks"
 
 
-def all_options(member: StudyMember) -> dict[str, Any]:
+def all_options(member: ModelConfig) -> dict[str, Any]:
     """Return the options of a network's parts, defaults included, for the reader."""
     shown: dict[str, Any] = {}
-    for kind in ("model", "represent"):
+    for kind in ("model", "representation"):
         part = getattr(member, kind)
         values = parts.validate(kind, part.name, part.options, kind)
         shown |= {key if kind == "model" else f"{part.name}: {key}": v for key, v in values.items()}
@@ -148,7 +147,7 @@ def _inputs(
         cache = EventCache.open(Path(folder.json("data.json").get("folder", "")))
     except DataError:
         return []
-    different = {yaml.safe_dump(n.task.represent): n for n in networks.values()}
+    different = {yaml.safe_dump(n.task.representation): n for n in networks.values()}
     plots = [input_plot(network, cache, target) for network in different.values()]
     found = [plot for plot in plots if plot is not None]
     seen = image_plots(outcome, networks, cache, target)

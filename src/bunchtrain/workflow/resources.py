@@ -9,7 +9,7 @@ from bunchtrain.plots.resource_front import Resources, beaten_by, plot_resource_
 from bunchtrain.report import Plot, Table
 from bunchtrain.statistics.metrics import Measurement
 from bunchtrain.statistics.metrics.measurement import Metrics
-from bunchtrain.study import Study, members
+from bunchtrain.study import Study, model_configs
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.folder import RunFolder
 
@@ -20,7 +20,7 @@ def resources(
     """Return each network whose circuit is known, then the published circuits of the study."""
     study = folder.study()
     own = []
-    for name, member in members(study).items():
+    for name, member in model_configs(study).items():
         figures = _figures(folder, name)
         if figures and "accuracy" in metrics[name]:
             model: Any = networks[name].network.model
@@ -97,7 +97,7 @@ def _number(figures: Mapping[str, Any], start: str) -> float | None:
 def _published(study: Study) -> list[Resources]:
     """Return a row for each method with a published circuit; a scan has one."""
     found = {}
-    for member in members(study).values():
+    for member in model_configs(study).values():
         given = member.published
         if given is not None and given.accuracy is not None and given.lut is not None:
             found[member.method] = Resources(

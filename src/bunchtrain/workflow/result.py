@@ -19,7 +19,7 @@ from bunchtrain.plots import svg
 from bunchtrain.report.compare import Compared, compare_roc, compare_table
 from bunchtrain.report.console import rich_table
 from bunchtrain.report.key_table import KeyTable, key_table
-from bunchtrain.study import Study, members
+from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.source import Source
 from bunchtrain.trained_model import TrainedModel, load
@@ -65,7 +65,7 @@ class Run:
     @cached_property
     def networks(self) -> dict[str, TrainedModel]:
         """The trained networks by name."""
-        return {name: load(self.folder.member(name)) for name in members(self.study)}
+        return {name: load(self.folder.model(name)) for name in model_configs(self.study)}
 
     @property
     def table(self) -> KeyTable:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from bunchtrain.study import Study, members
+from bunchtrain.study import Study, model_configs
 
 _MEMORY = Path("/proc/meminfo")
 
@@ -20,7 +20,7 @@ def room(study: Study) -> int:
     `storage.memory`. A member whose threads are not set takes all cores, and one on an
     accelerator or on another engine than `local` takes the machine, so they go one by one.
     """
-    chosen = [member.training for member in members(study).values()]
+    chosen = [member.training for member in model_configs(study).values()]
     alone = torch.cuda.is_available() or any(t.engine.name != "local" for t in chosen)
     if alone or not all(training.threads for training in chosen):
         return 1

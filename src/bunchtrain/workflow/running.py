@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError
 from bunchtrain.files import write_json
-from bunchtrain.study import Study, load, members, only_members
+from bunchtrain.study import Study, load, model_configs, select_models
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.training.place import find_place
 from bunchtrain.workflow import launch
@@ -47,7 +47,7 @@ def run(
     known; InterruptedRun if it was stopped and can be resumed.
     """
     chosen = study if isinstance(study, Study) else load(study, *assignments, size=size)
-    chosen = only_members(chosen, only)
+    chosen = select_models(chosen, only)
     check_networks(chosen)
     check_exports(chosen)
     launch.check_engines(chosen)
@@ -62,7 +62,7 @@ def run(
 def _follow(folder: RunFolder, study: Study, resume: bool) -> Run:
     """Train with worker 0; it writes the figures."""
     cache = event_cache(study)
-    for name in members(study):
+    for name in model_configs(study):
         train_member(folder, study, cache, name, resume=resume)
     return Run(folder)
 
@@ -128,7 +128,7 @@ def _prepare_train_measure(folder: RunFolder, study: Study, resume: bool, jobs: 
 
 def _train(folder: RunFolder, study: Study, cache: EventCache, resume: bool, jobs: int) -> None:
     """Train and predict all members; one that fails does not keep the others from finishing."""
-    names = list(members(study))
+    names = list(model_configs(study))
     if jobs > 1 and len(names) > 1:
         failures = side_by_side(folder, study, names, jobs, resume)
     else:
@@ -136,7 +136,7 @@ def _train(folder: RunFolder, study: Study, cache: EventCache, resume: bool, job
     if failures:
         name, problem = next(iter(failures.items()))
         others = f"; {', '.join(list(failures)[1:])} failed, too" if len(failures) > 1 else ""
-        where = f"member '{name}': " if study.members else ""
+        where = f"member '{name}': " if study.models else ""
         raise type(problem)(f"{where}{problem}{others}")
 
 
@@ -144,7 +144,7 @@ def _one_by_one(
     folder: RunFolder, study: Study, cache: EventCache, resume: bool
 ) -> dict[str, BunchtrainError]:
     failures: dict[str, BunchtrainError] = {}
-    for name in members(study):
+    for name in model_configs(study):
         say(f"training {name}")
         try:
             train_member(folder, study, cache, name, resume=resume)
@@ -154,10 +154,10 @@ def _one_by_one(
             if find_place().workers > 1:  # the other workers have stopped, too
                 raise
             failures[name] = problem
-            if study.members:
+            if study.models:
                 say(f"{name} failed: {problem}")
     if not failures:
         say("predicting the test set")
-        for name in members(study):
+        for name in model_configs(study):
             predict_member(folder, study, cache, name)
     return failures

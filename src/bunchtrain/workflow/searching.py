@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 
 from bunchtrain.errors import StudyError, UserError, nearest
 from bunchtrain.files import write_text
-from bunchtrain.study import Study, members, validate
+from bunchtrain.study import Study, model_configs, validate
 from bunchtrain.study.loading import read
 from bunchtrain.study.overrides import apply
 from bunchtrain.trained_model import TrainedModel
@@ -88,8 +88,8 @@ def _best(rows: list[dict[str, Any]], space: Mapping[str, Any]) -> dict[str, Any
 def _check(study: Study, space: Mapping[str, Any], engine: str) -> None:
     if engine not in ("ray", "local"):
         raise UserError(f"a search runs on 'ray' or 'local', not on '{engine}'")
-    if len(members(study)) > 1:
-        names = ", ".join(members(study))
+    if len(model_configs(study)) > 1:
+        names = ", ".join(model_configs(study))
         raise StudyError(f"a search tunes one network; choose one of {names} with --only")
     content = yaml.safe_load(dump(study))
     for key, values in space.items():
@@ -112,7 +112,7 @@ class Trial:
     def __call__(self, overrides: dict[str, Any], report: Callable[[int, float], bool]) -> float:
         """Return the metric of the validation set."""
         study = validate(apply(yaml.safe_load(self.study), overrides))
-        (name, member), *_ = members(study).items()
+        (name, member), *_ = model_configs(study).items()
         cache = event_cache(study)
         place = Path(self.folder) / "trials" / _label(overrides)
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from bunchtrain.errors import BunchtrainError, InterruptedRun, MachineError
-from bunchtrain.study import Study, members
+from bunchtrain.study import Study, model_configs
 from bunchtrain.training.failure import forget_failure, raise_failure
 from bunchtrain.workflow.board import Board
 from bunchtrain.workflow.folder import RunFolder
@@ -50,12 +50,12 @@ def side_by_side(
 
 
 def _start(folder: RunFolder, study: Study, name: str, jobs: int, resume: bool) -> Process:
-    place = folder.member(name)
+    place = folder.model(name)
     place.mkdir(parents=True, exist_ok=True)
     forget_failure(str(place))
     flags = ["--resume"] if resume else []
     command = [sys.executable, "-m", "bunchtrain.workflow.job", str(folder.path), name, *flags]
-    threads = members(study)[name].training.threads or max(1, cores() // jobs)
+    threads = model_configs(study)[name].training.threads or max(1, cores() // jobs)
     with (place / "job.log").open("wb") as log:
         # In a group of its own, so that Ctrl-C reaches a member once, from us.
         return subprocess.Popen(
@@ -86,7 +86,7 @@ def _problem(folder: RunFolder, name: str, code: int) -> BunchtrainError | None:
     """
     if code == 0:
         return None
-    place = folder.member(name)
+    place = folder.model(name)
     try:
         raise_failure(str(place))
     except InterruptedRun:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from bunchtrain.files import write_json
-from bunchtrain.study import Member, Study, members
+from bunchtrain.study import ModelConfig, Study, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.trained_model import load
 from bunchtrain.training.kept_memory import kept_memory
@@ -39,9 +39,9 @@ class Training:
         return (self.folder / "network.json").is_file()
 
 
-def trainings(folder: RunFolder, study: Study, member: Member) -> list[Training]:
+def trainings(folder: RunFolder, study: Study, member: ModelConfig) -> list[Training]:
     """Return the trainings of a member, the first one first."""
-    place = folder.member(member.name)
+    place = folder.model(member.name)
     return [
         Training(name, seed, place if seed == study.seed else place / f"seed_{seed}")
         for name, seed in training_names(study, member).items()
@@ -58,7 +58,7 @@ def train_member(
     progress: bool = True,
 ) -> None:
     """Train a member with all its seeds; with `resume`, finished trainings are left alone."""
-    member = members(study)[name]
+    member = model_configs(study)[name]
     with shared_events():
         for one in trainings(folder, study, member):
             wanted = task(study, member, cache.folder, one.folder, one.seed)
@@ -67,7 +67,7 @@ def train_member(
 
 def predict_member(folder: RunFolder, study: Study, cache: EventCache, name: str) -> None:
     """Write the scores of a member's trainings, of the sets that the run looks at."""
-    member = members(study)[name]
+    member = model_configs(study)[name]
     if member.training.threads:
         torch.set_num_threads(member.training.threads)
     with kept_memory():

@@ -16,7 +16,7 @@ def deviation_plots(outcome: Predictions, target: str) -> Iterator[Plot]:
     """Yield the deviation of the signal's probability against its mean, where there is one."""
     signal, names = signal_of(outcome, target)
     predicted: dict[str, tuple[Numbers, Numbers]] = {}
-    for member in outcome.members:
+    for member in outcome.models:
         scores = outcome.scores(member, target)
         sigma = outcome.deviation(member, target, names[signal])
         if scores is not None and sigma is not None:
@@ -29,7 +29,7 @@ def deviation_plots(outcome: Predictions, target: str) -> Iterator[Plot]:
 def coverage_plots(outcome: Predictions, target: str, number: int, name: str) -> Iterator[Plot]:
     """Yield the coverage, and response, resolution and pull against the study's columns."""
     truth, weights = outcome.truth(target, number), outcome.weights
-    found = {member: outcome.values(member, target, number) for member in outcome.members}
+    found = {member: outcome.values(member, target, number) for member in outcome.models}
     predicted = {m: (v, s) for m, (v, s) in found.items() if v is not None and s is not None}
     if predicted:
         drawn = plot_coverage({m: (v, s, truth) for m, (v, s) in predicted.items()}, weights)

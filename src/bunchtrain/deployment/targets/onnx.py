@@ -114,7 +114,7 @@ class Onnx(Target):
         names = trained_model.representation.names
         metadata |= {
             "model": trained_model.task.model[0],
-            "representation": trained_model.task.represent[0],
+            "representation": trained_model.task.representation[0],
             "features": json.dumps(
                 {n: names[n] for n in trained_model.network.needs if n in names}
             ),

@@ -17,7 +17,7 @@ from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Objective
+    from bunchtrain.heads._loss import Loss
 
 
 class BinnedCorrection(nn.Module):
@@ -56,7 +56,7 @@ class BinnedCorrection(nn.Module):
         self,
         training: Iterable[Batch],
         validation: Iterable[Batch],
-        objective: Objective,
+        objective: Loss,
         seed: int,
         threads: int,
     ) -> list[dict[str, float]]:
@@ -94,7 +94,7 @@ class BinnedCorrection(nn.Module):
         filled = (total > 0)[:, None]
         self.means.copy_(torch.where(filled, sums / total.clamp(min=1e-30)[:, None], overall))
 
-    def _loss(self, batches: Iterable[Batch], objective: Objective) -> float:
+    def _loss(self, batches: Iterable[Batch], objective: Loss) -> float:
         name = objective.target.name
         found = [(objective({name: self(b.inputs["table"])}, b), b.weight) for b in batches]
         weight = sum(float(w.sum()) for _, w in found)

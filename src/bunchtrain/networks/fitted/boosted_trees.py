@@ -35,7 +35,7 @@ from bunchtrain.networks.layers.xgboost_arrays import as_arrays
 from bunchtrain.networks.layers.xgboost_rounds import Stream, Watch, custom_terms
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Objective
+    from bunchtrain.heads._loss import Loss
 
 #: XGBoost's name of the objective → that of its mean loss.
 METRICS = {
@@ -106,7 +106,7 @@ class BoostedTrees(Trees):
         self,
         training: Iterable[Batch],
         validation: Iterable[Batch],
-        objective: Objective,
+        objective: Loss,
         *,
         seed: int,
         threads: int,
@@ -143,7 +143,7 @@ class BoostedTrees(Trees):
         self._take(booster)
         return watch.history
 
-    def _check_beside(self, objective: Objective, beside: Beside) -> None:
+    def _check_beside(self, objective: Loss, beside: Beside) -> None:
         if not objective.target.classes:
             raise StudyError(
                 "model 'boosted_trees' takes further terms beside a fit of classes only"
@@ -156,7 +156,7 @@ class BoostedTrees(Trees):
                     "train of their own, as 'mode' and 'disco'"
                 )
 
-    def _growth(self, objective: Objective) -> dict[str, Any]:
+    def _growth(self, objective: Loss) -> dict[str, Any]:
         self.check(objective)
         name = self.objectives[part_name(objective)]
         classes = len(objective.target.classes)
@@ -172,7 +172,7 @@ class BoostedTrees(Trees):
     def _matrix(
         self,
         batches: Iterable[Batch],
-        objective: Objective,
+        objective: Loss,
         threads: int,
         like: xgboost.QuantileDMatrix | None = None,
     ) -> xgboost.QuantileDMatrix | None:
@@ -225,7 +225,7 @@ class BoostedTrees(Trees):
             self._take(booster)
 
 
-def _levels(objective: Objective) -> NDArray[Any]:
+def _levels(objective: Loss) -> NDArray[Any]:
     if len(objective.target.values) > 1:
         raise StudyError(
             f"model 'boosted_trees' fits the quantiles of one value, and target "

@@ -31,7 +31,7 @@ from bunchtrain.networks.layers.trees import (
 )
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Objective
+    from bunchtrain.heads._loss import Loss
 
 
 class HistogramTrees(Trees):
@@ -87,7 +87,7 @@ class HistogramTrees(Trees):
         self,
         training: Iterable[Batch],
         validation: Iterable[Batch],
-        objective: Objective,
+        objective: Loss,
         *,
         seed: int,
         threads: int,
@@ -116,7 +116,7 @@ class HistogramTrees(Trees):
         self._take(grower, _best(watch.history) if patience else self.rounds)
         return watch.history
 
-    def _grower(self, objective: Objective, seed: int, patience: int) -> Any:
+    def _grower(self, objective: Loss, seed: int, patience: int) -> Any:
         loss = self.objectives[part_name(objective)]
         need_one_number(objective, "histogram_trees")
         options: dict[str, Any] = dict(self.growth)

@@ -35,7 +35,7 @@ from bunchtrain.networks.layers.fitted import FittedLinear, part_name
 from bunchtrain.networks.layers.trees import History, Sample, training_sample
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Objective
+    from bunchtrain.heads._loss import Loss
 
 
 class LatentDirichletAllocation(FittedLinear):
@@ -75,7 +75,7 @@ class LatentDirichletAllocation(FittedLinear):
         self,
         training: Iterable[Batch],
         validation: Iterable[Batch],
-        objective: Objective,
+        objective: Loss,
         *,
         seed: int,
         threads: int,

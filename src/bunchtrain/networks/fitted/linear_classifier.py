@@ -36,7 +36,7 @@ from bunchtrain.networks.layers.trees import (
 )
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Objective
+    from bunchtrain.heads._loss import Loss
 
 Array = NDArray[Any]
 
@@ -77,7 +77,7 @@ class LinearClassifier(FittedLinear):
         self,
         training: Iterable[Batch],
         validation: Iterable[Batch],
-        objective: Objective,
+        objective: Loss,
         *,
         seed: int,
         threads: int,
@@ -95,7 +95,7 @@ class LinearClassifier(FittedLinear):
         self.take(torch.from_numpy(weight), torch.from_numpy(bias))
         return [self.losses(objective, training, validation)]
 
-    def _fisher(self, training: Iterable[Batch], objective: Objective) -> tuple[Array, Array]:
+    def _fisher(self, training: Iterable[Batch], objective: Loss) -> tuple[Array, Array]:
         number, mean, within = _moments(training, objective, self.features)
         deviation = np.sqrt(np.diag(within))
         deviation[deviation == 0] = 1
@@ -106,7 +106,7 @@ class LinearClassifier(FittedLinear):
         share = number / number.sum()
         return weight, -0.5 * (weight * mean).sum(1) + np.log(share)
 
-    def _logistic(self, training: Iterable[Batch], objective: Objective) -> tuple[Array, Array]:
+    def _logistic(self, training: Iterable[Batch], objective: Loss) -> tuple[Array, Array]:
         events = training_sample(training, objective)
         fit = LogisticRegression(C=1 / self.l2, max_iter=self.iterations)
         fit.fit(events.table.astype(np.float64), events.target, events.weight)
@@ -117,7 +117,7 @@ class LinearClassifier(FittedLinear):
 
 
 def _moments(
-    training: Iterable[Batch], objective: Objective, features: int
+    training: Iterable[Batch], objective: Loss, features: int
 ) -> tuple[Array, Array, Array]:
     """Return sum of weights (class,), mean (class, feature), covariance within (feature, feature).
 

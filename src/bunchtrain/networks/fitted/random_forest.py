@@ -29,7 +29,7 @@ from bunchtrain.networks.layers.trees import (
 )
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Objective
+    from bunchtrain.heads._loss import Loss
 
 #: Trees grown between two looks at the losses.
 STRIDE = 20
@@ -72,7 +72,7 @@ class RandomForest(Trees):
         self,
         training: Iterable[Batch],
         validation: Iterable[Batch],
-        objective: Objective,
+        objective: Loss,
         *,
         seed: int,
         threads: int,

@@ -19,10 +19,10 @@ from torch.nn import functional
 from bunchtrain.batch import Batch
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Objective
+    from bunchtrain.heads._loss import Loss
 
 #: Terms beside the fit, with their factors λ.
-Beside = Sequence[tuple["Objective", float]]
+Beside = Sequence[tuple["Loss", float]]
 
 SMALLEST = 1e-6  # curvature of an event that is already sure
 
@@ -36,7 +36,7 @@ class BoostingTerms:
         beside: further terms.
     """
 
-    def __init__(self, batches: Iterable[Batch], objective: Objective, beside: Beside) -> None:
+    def __init__(self, batches: Iterable[Batch], objective: Loss, beside: Beside) -> None:
         self.objective, self.beside = objective, beside
         self.batch = _without_inputs(list(batches))
         self.weight = self.batch.weight.double()

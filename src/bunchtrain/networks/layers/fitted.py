@@ -12,7 +12,7 @@ from bunchtrain.batch import Batch
 from bunchtrain.errors import RunError, StudyError, one_of
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Objective
+    from bunchtrain.heads._loss import Loss
 
 
 def part_name(part: object) -> str:
@@ -44,7 +44,7 @@ class Fitted(nn.Module):
         if not self.fitted:
             raise RunError(f"model '{part_name(self)}' is not fitted yet; fit it")
 
-    def check(self, objective: Objective) -> None:
+    def check(self, objective: Loss) -> None:
         """Raise StudyError, naming those there are, if the model cannot fit this objective."""
         name, model = part_name(objective), part_name(self)
         if name not in self.objectives:
@@ -63,14 +63,14 @@ class Fitted(nn.Module):
             )
 
     def losses(
-        self, objective: Objective, training: Iterable[Batch], validation: Iterable[Batch]
+        self, objective: Loss, training: Iterable[Batch], validation: Iterable[Batch]
     ) -> dict[str, float]:
         """Return the weighted mean loss of the outputs on both sets, as a row of the history."""
         both = {"training_loss": training, "validation_loss": validation}
         found = {name: self._mean_loss(objective, batches) for name, batches in both.items()}
         return {name: loss for name, loss in found.items() if loss is not None}
 
-    def _mean_loss(self, objective: Objective, batches: Iterable[Batch]) -> float | None:
+    def _mean_loss(self, objective: Loss, batches: Iterable[Batch]) -> float | None:
         total = weights = 0.0
         with torch.inference_mode():
             for batch in batches:

@@ -18,7 +18,7 @@ from bunchtrain.networks.layers.fitted import Fitted
 from bunchtrain.networks.layers.fitted import part_name as part_name
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Objective
+    from bunchtrain.heads._loss import Loss
 
 #: Called after each round with its number, the number of rounds at most, and the losses.
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -43,7 +43,7 @@ class Sample:
         return len(self.table)
 
 
-def quantile_levels(objective: Objective) -> tuple[float, ...]:
+def quantile_levels(objective: Loss) -> tuple[float, ...]:
     """Return the levels of a quantile objective."""
     levels: Any = objective.levels
     return tuple(levels)
@@ -87,7 +87,7 @@ class Trees(Fitted):
         self.importance = torch.as_tensor(share, dtype=torch.float32, device=self.importance.device)
 
 
-def samples(batches: Iterable[Batch], objective: Objective) -> Iterator[Sample]:
+def samples(batches: Iterable[Batch], objective: Loss) -> Iterator[Sample]:
     """Yield the batches that have events as arrays, the weights times those of the classes.
 
     Raises StudyError for negative weights.
@@ -97,7 +97,7 @@ def samples(batches: Iterable[Batch], objective: Objective) -> Iterator[Sample]:
             yield _sample(batch, objective)
 
 
-def _sample(batch: Batch, objective: Objective) -> Sample:
+def _sample(batch: Batch, objective: Loss) -> Sample:
     target = batch.targets[objective.target.name]
     weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
     if bool((weight < 0).any()):
@@ -113,7 +113,7 @@ def _sample(batch: Batch, objective: Objective) -> Sample:
     return Sample(table.numpy(force=True), flat.numpy(force=True), weight.numpy(force=True))
 
 
-def whole(batches: Iterable[Batch], objective: Objective) -> Sample | None:
+def whole(batches: Iterable[Batch], objective: Loss) -> Sample | None:
     """Return all events as one sample, or None if there are none."""
     parts = list(samples(batches, objective))
     if not parts:
@@ -125,7 +125,7 @@ def whole(batches: Iterable[Batch], objective: Objective) -> Sample | None:
     )
 
 
-def training_sample(batches: Iterable[Batch], objective: Objective) -> Sample:
+def training_sample(batches: Iterable[Batch], objective: Loss) -> Sample:
     """Return all events for training as one sample.
 
     Raises DataError if there are none, or if a class has none.
@@ -137,7 +137,7 @@ def training_sample(batches: Iterable[Batch], objective: Objective) -> Sample:
     return sample
 
 
-def need_all_classes(objective: Objective, seen: Collection[int]) -> None:
+def need_all_classes(objective: Loss, seen: Collection[int]) -> None:
     """Raise DataError if a class of the target is not among those seen in training."""
     for number, name in enumerate(objective.target.classes):
         if number not in seen:
@@ -147,7 +147,7 @@ def need_all_classes(objective: Objective, seen: Collection[int]) -> None:
             )
 
 
-def need_one_number(objective: Objective, model: str) -> None:
+def need_one_number(objective: Loss, model: str) -> None:
     """Raise StudyError if the objective asks for more than one number that is no class."""
     if not objective.target.classes and objective.outputs > 1:
         raise StudyError(

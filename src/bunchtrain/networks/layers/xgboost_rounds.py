@@ -13,13 +13,13 @@ from bunchtrain.networks.layers.boosting_terms import Beside, BoostingTerms
 from bunchtrain.networks.layers.trees import History, Progress, samples
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Objective
+    from bunchtrain.heads._loss import Loss
 
 
 class Stream(xgboost.DataIter):
     """The batches, as XGBoost asks for them, several times over."""
 
-    def __init__(self, batches: Iterable[Batch], objective: Objective) -> None:
+    def __init__(self, batches: Iterable[Batch], objective: Loss) -> None:
         super().__init__()
         self.batches, self.objective = batches, objective
         self.seen: set[int] = set()
@@ -41,7 +41,7 @@ class Stream(xgboost.DataIter):
 
 
 def custom_terms(
-    samples_of: Mapping[int, Iterable[Batch]], objective: Objective, beside: Beside
+    samples_of: Mapping[int, Iterable[Batch]], objective: Loss, beside: Beside
 ) -> dict[str, Any]:
     """Return objective and metric as XGBoost calls them, for matrices by their identity."""
     found: dict[int, BoostingTerms] = {}

@@ -12,7 +12,7 @@ from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.study.ensembles import check_ensembles, ensembles_of
 from bunchtrain.study.schema import (
-    MemberOverrides,
+    ModelOverrides,
     Part,
     Published,
     Study,
@@ -22,15 +22,15 @@ from bunchtrain.study.schema import (
 )
 
 
-class Member(BaseModel):
+class ModelConfig(BaseModel):
     """One network with everything that makes it."""
 
     name: str
-    represent: Part
+    representation: Part
     model: Part
-    objective: list[Term]
+    loss: list[Term]
     posterior: Part | None = None
-    calibrate: list[Part] = []
+    calibration: list[Part] = []
     training: Training
     seeds: int = 1
     note: str = ""
@@ -39,43 +39,45 @@ class Member(BaseModel):
     published: Published | None = None
 
 
-def members(study: Study) -> dict[str, Member]:
+def model_configs(study: Study) -> dict[str, ModelConfig]:
     """Return the networks of a study by name.
 
     Raises StudyError if one lacks a representation or a model, or names an unknown target.
     """
-    chosen = study.members or {study.model.name if study.model else "model": MemberOverrides()}
+    chosen = study.models or {study.model.name if study.model else "model": ModelOverrides()}
     return {name: _member(study, name, given) for name, given in chosen.items()}
 
 
-def only_members(study: Study, names: Sequence[str]) -> Study:
+def select_models(study: Study, names: Sequence[str]) -> Study:
     """Return the study with these networks alone, or as it is where `names` is empty.
 
     The name of a scan stands for all its networks. Raises StudyError, naming the nearest, if there
     is no such network.
     """
-    known = members(study)
+    known = model_configs(study)
     methods = {one.method for one in known.values()}
     for name in names:
         if name not in known and name not in methods:
             raise StudyError(f"there is no member '{name}'{nearest(name, known)}")
-    if not names or not study.members:
+    if not names or not study.models:
         return study
     wanted = [n for name in names for n in known if name in (n, known[n].method)]
-    chosen = {name: study.members[name] for name in dict.fromkeys(wanted)}
+    chosen = {name: study.models[name] for name in dict.fromkeys(wanted)}
     kept = ensembles_of(study.ensembles, chosen)
-    return study.model_copy(update={"members": chosen, "ensembles": kept})
+    return study.model_copy(update={"models": chosen, "ensembles": kept})
 
 
-def _member(study: Study, name: str, given: MemberOverrides) -> Member:
-    where = f"members.{name}." if study.members else ""
-    return Member(
+def _member(study: Study, name: str, given: ModelOverrides) -> ModelConfig:
+    where = f"models.{name}." if study.models else ""
+    return ModelConfig(
         name=name,
-        represent=_merged(study.represent, given.represent, f"{where}represent"),
+        representation=_merged(
+            study.representation, given.representation, f"{where}representation"
+        ),
         model=_merged(study.model, given.model, f"{where}model"),
-        objective=_objective(study, given.objective or study.objective, f"{where}objective"),
+        loss=_loss(study, given.loss or study.loss, f"{where}loss"),
         posterior=_optional(study.posterior, given.posterior, f"{where}posterior"),
-        calibrate=study.calibrate if given.calibrate is None else given.calibrate,
+        calibration=study.calibration if given.calibration is None else given.calibration,
         training=_training(study.training, given.training, f"{where}training"),
         seeds=given.seeds or study.seeds,
         note=given.note.strip(),
@@ -101,7 +103,7 @@ def _optional(base: Part | None, change: Part | None, where: str) -> Part | None
     return _merged(base, change, where) if base or change else None
 
 
-def _objective(study: Study, terms: list[Term] | None, where: str) -> list[Term]:
+def _loss(study: Study, terms: list[Term] | None, where: str) -> list[Term]:
     if terms is None:
         return [_default_term(name, target) for name, target in study.targets.items()]
     for term in terms:
@@ -132,9 +134,9 @@ def check_parts(study: Study) -> None:
     """Raise StudyError if a part or an option does not exist or has the wrong type."""
     parts.validate("source", study.source.name, study.source.options, "source")
     parts.validate("split", study.split.name, study.split.options, "split")
-    for name, member in members(study).items():
-        where = f"members.{name}." if study.members else ""
-        for kind in ("represent", "model", "posterior", "objective", "calibrate"):
+    for name, member in model_configs(study).items():
+        where = f"models.{name}." if study.models else ""
+        for kind in ("representation", "model", "posterior", "loss", "calibration"):
             chosen = getattr(member, kind) or []
             for part in chosen if isinstance(chosen, list) else [chosen]:
                 parts.validate(kind, part.name, part.options, where + kind)
@@ -144,7 +146,7 @@ def check_parts(study: Study) -> None:
         parts.validate("export", part.name, part.options, "export")
     for name, part in study.systematics.items():
         parts.validate("systematic", part.name, part.options, f"systematics.{name}")
-    check_ensembles(study, members(study))
+    check_ensembles(study, model_configs(study))
     _check_classes(study)
     _check_fractions(study)
     measured = study.evaluation.decorrelation
