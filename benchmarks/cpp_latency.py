@@ -30,7 +30,7 @@ import torch
 from onnx import TensorProto, helper
 
 from bunchtrain import parts
-from bunchtrain.deployment.cpp import compiling
+from bunchtrain.deployment.cpp import compilation
 from bunchtrain.deployment.cpp.conversion import convert
 from bunchtrain.deployment.scoring import batches
 from bunchtrain.deployment.targets.onnx import Onnx, open_session
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=7)
     given = parser.parse_args()
     events = ak.from_parquet(SAMPLE)[: given.jets]
-    compiler = compiling.compiler_version(compiling.compiler())
+    compiler = compilation.compiler_version(compilation.find_compiler())
     print(f"ONNX Runtime {onnxruntime.__version__}, {compiler}")
     print(
         "network         C++ [µs]  ONNX Runtime [µs]  ratio  without call [µs]  ratio  difference"
@@ -119,10 +119,10 @@ def main() -> None:
 
 
 def report(name: str, made: TrainedModel, events: ak.Array, turns: int, place: Path) -> None:
-    compiling.write_sources(convert(made), place)
+    compilation.write_sources(convert(made), place)
     for program in ("bench", "evaluate"):
-        compiling.build(place, compiling.compiler(), program, "-march=native")
-    compiling.write_events(made, events, place / "events.bin")
+        compilation.build(place, compilation.find_compiler(), program, "-march=native")
+    compilation.write_events(made, events, place / "events.bin")
     session = open_session(Onnx().trace(made).model_proto.SerializeToString())
     empty = passing_on(session)
     jets = [inputs for _, inputs in batches(made, events, 1)]

@@ -23,6 +23,7 @@ from bunchtrain.study.schema import Training
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.tables.source import Source
+from bunchtrain.targets import Target
 from bunchtrain.training.train import train
 
 INPUTS = [f"x{number}" for number in range(60)]
@@ -52,20 +53,20 @@ class Gaussians(Source):
 
 
 def make_task(folder: Path, options: argparse.Namespace) -> Task:
-    classes = {"no": "label == 0", "yes": "label == 1"}
+    target = Target("kind", ("no", "yes"), expressions=("label == 0", "label == 1"))
     recipe = Recipe(
-        Gaussians(options.events), targets={"kind": {"classes": classes}},
-        weights={"negative": "refuse"}, split={"name": "fraction"}, columns=INPUTS,
+        Gaussians(options.events), targets=[target],
+        weights={"negative": "raise"}, split={"name": "fraction"}, columns=INPUTS,
     )  # fmt: skip
     cache = EventCache.build(recipe, folder / "cache")
     settings = Training(epochs=options.epochs, batch_size=256, threads=options.threads)
     return Task(
         cache=str(cache.folder),
         folder=str(folder / "run"),
-        represent=("table", {"features": INPUTS}),
+        representation=("table", {"features": INPUTS}),
         model=("dense_network", {"widths": [100, 100, 50, 50]}),
         terms=[("cross_entropy", {}, "kind", 1.0)],
-        targets={"kind": {"classes": list(classes)}},
+        targets={"kind": {"classes": list(target.classes)}},
         settings=settings.model_dump(mode="json"),
     )
 

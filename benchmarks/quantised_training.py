@@ -36,8 +36,8 @@ def epoch(network: Any, optimiser: torch.optim.Optimizer, batches: list[tuple[Te
     for number, (table, target) in enumerate(batches):
         network.anneal((number + 1) / len(batches))
         loss = cross_entropy(network(table), target)
-        if hasattr(network, "penalty"):
-            loss = loss + network.penalty(len(target))
+        if hasattr(network, "weight_penalty"):
+            loss = loss + network.weight_penalty(len(target))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

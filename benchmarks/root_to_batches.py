@@ -125,6 +125,7 @@ def ours(path: Path, folder: Path, memory: int) -> Iterator[tuple[int, Lap]]:
     from bunchtrain.methods.task import Task
     from bunchtrain.tables.cache.event_cache import EventCache
     from bunchtrain.tables.cache.recipe import Recipe
+    from bunchtrain.targets import Target
     from bunchtrain.training.data import Data
 
     options = {"group": "part", "jet": "jet", "max_points": 128}
@@ -133,7 +134,9 @@ def ours(path: Path, folder: Path, memory: int) -> Iterator[tuple[int, Lap]]:
     recipe = Recipe(
         source=source,
         select="jet_pt > 500 and jet_pt < 1000 and abs(jet_eta) < 2",
-        targets={"jet": {"classes": {"qcd": "label_qcd == 1", "top": "label_top == 1"}}},
+        targets=[
+            Target("jet", ("qcd", "top"), expressions=("label_qcd == 1", "label_top == 1"))
+        ],
         weights={
             "reweight": {
                 "variables": {"jet_pt": PT_EDGES, "jet_eta": ETA_EDGES},
@@ -141,13 +144,13 @@ def ours(path: Path, folder: Path, memory: int) -> Iterator[tuple[int, Lap]]:
             }
         },
         split={"name": "fraction", "train": 0.9, "validation": 0.1, "test": 0.0},
-        columns=parts.build("represent", "cloud", options).columns(source.fields()),
+        columns=parts.build("representation", "cloud", options).columns(source.fields()),
     )
     cache = EventCache.build(recipe, folder, memory)
     task = Task(
         cache=str(cache.folder),
         folder=str(folder),
-        represent=("cloud", options),
+        representation=("cloud", options),
         model=("particle_net", {}),
         terms=[],
         targets={"jet": {"classes": ["qcd", "top"]}},

@@ -26,8 +26,8 @@ from bunchtrain.deployment.circuits.forest import Forest
 from bunchtrain.deployment.circuits.hardware import write_verilog
 from bunchtrain.deployment.circuits.simulation import simulate
 from bunchtrain.deployment.circuits.synthesis import synthesise_large
-from bunchtrain.deployment.circuits.traced import Pipeline
-from bunchtrain.networks.layers.decision_trees import DecisionTrees, Tree
+from bunchtrain.deployment.circuits.tracing import Pipeline
+from bunchtrain.networks.layers.trees import DecisionTrees, Tree
 
 STEPS, FEATURES = 32, 7
 #: The published scores differ from those of the published trees where this is below −10.
@@ -47,9 +47,9 @@ def published_trees(text: str) -> DecisionTrees:
     lists = re.findall(r"\{([-\d.,e]+)\}", text[text.index("// trees[0]") :])
     arrays = [np.array([float(number) for number in one.split(",")]) for one in lists]
     trees = [_tree(*arrays[start : start + 5]) for start in range(0, len(arrays), 6)]
-    planted = DecisionTrees(1)
-    planted.plant(trees, np.array([base]))
-    return planted
+    model = DecisionTrees(1)
+    model.set_trees(trees, np.array([base]))
+    return model
 
 
 def _tree(

@@ -1,38 +1,50 @@
-"""From a ROOT file to a trained, calibrated, explained network.
+"""From a ROOT file to a trained, calibrated, explained model.
 
 `study = bunchtrain.load("top_tagging"); run = bunchtrain.run(study); run.report()`
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bunchtrain.study import Study, load
-    from bunchtrain.workflow.exporting import export
-    from bunchtrain.workflow.result import Comparison, Run, compare
-    from bunchtrain.workflow.running import open_run, resume, run
+    from bunchtrain.workflow.compare import Comparison, compare
+    from bunchtrain.workflow.run import Run, evaluate, export
+    from bunchtrain.workflow.run_study import open_run, resume, run
 
-__version__ = "0.1.0"
-__all__ = ["Comparison", "Run", "Study", "compare", "export", "load", "open_run", "resume", "run"]
+__version__ = version("bunchtrain")
 
-#: Name → where it is; imported when first used, so that the command answers at once.
-_PLACES = {
-    "Comparison": "bunchtrain.workflow.result",
-    "Run": "bunchtrain.workflow.result",
-    "compare": "bunchtrain.workflow.result",
-    "export": "bunchtrain.workflow.exporting",
-    "open_run": "bunchtrain.workflow.running",
-    "resume": "bunchtrain.workflow.running",
-    "run": "bunchtrain.workflow.running",
-    "Study": "bunchtrain.study",
-    "load": "bunchtrain.study",
+#: Name → its module, imported at the first use, so that the command line starts fast.
+_MODULES = {
+    "Comparison": "workflow.compare",
+    "compare": "workflow.compare",
+    "Run": "workflow.run",
+    "evaluate": "workflow.run",
+    "export": "workflow.run",
+    "open_run": "workflow.run_study",
+    "resume": "workflow.run_study",
+    "run": "workflow.run_study",
+    "Study": "study",
+    "load": "study",
 }
+__all__ = [
+    "Comparison",
+    "Run",
+    "Study",
+    "compare",
+    "evaluate",
+    "export",
+    "load",
+    "open_run",
+    "resume",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:
-    import importlib
-
-    if name not in _PLACES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'bunchtrain' has no attribute '{name}'")
-    return getattr(importlib.import_module(_PLACES[name]), name)
+    return getattr(import_module(f"bunchtrain.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""The batch: one small typed object that models and objectives take what they need of."""
+"""A batch of events as tensors: inputs of models, targets, weights and spectators of losses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-#: Tensors with one row a point, all jets' points one after the other (packed, never padded).
+#: Tensors with one row per point, the points of all events concatenated (packed, never padded).
 POINTWISE = frozenset({"features", "coordinates", "momenta", "children", "levels"})
 
 
@@ -18,13 +18,13 @@ class Batch:
     inputs      named tensors that the representation made. `table` (batch, feature), `image`
                 (batch, channel, row, column), `globals` (batch, feature); packed point clouds have
                 `features` (points, feature), `coordinates` (points, 2), `momenta` (points, 4) as
-                (E, px, py, pz) in GeV, `edges` (2, edges) with numbers of points in this batch,
-                and `lengths` (batch,), the number of points of each event. The points of a tree
+                (E, px, py, pz) in GeV, `edges` (2, edges) with indices of points in this batch,
+                and `lengths` (batch,), the count of points of each event. The points of a tree
                 are its nodes, the root last, with `children` (points, 2), counted from the event's
                 first point and −1 for none, and `levels` (points,), steps down from the root.
-    targets     for each head: class numbers (batch,) int64, or values (batch, value).
-    weight      (batch,), 1 where the study gives none.
-    spectators  columns that objectives look at and no model sees: (batch,) each.
+    targets     for each head: class indices (batch,) int64, or values (batch, value).
+    weight      (batch,), 1 where the study defines none.
+    spectators  columns that losses read and models do not: (batch,) each.
     """
 
     inputs: dict[str, Tensor]
@@ -45,7 +45,7 @@ class Batch:
         return self.inputs, self.targets, self.spectators
 
     def take(self, rows: Tensor) -> Batch:
-        """Return the events with these numbers (rows,), in this order; points stay packed."""
+        """Return the events with these indices (rows,), in this order; points stay packed."""
         inputs, targets, spectators = self._parts()
         return Batch(
             take_inputs(inputs, rows),
@@ -56,22 +56,22 @@ class Batch:
 
 
 def starts(lengths: Tensor) -> Tensor:
-    """Return where each event's points begin: (batch,) from (batch,)."""
+    """Return the index of each event's first point: (batch,) from (batch,)."""
     return lengths.cumsum(0) - lengths
 
 
-def point_numbers(lengths: Tensor, rows: Tensor) -> Tensor:
-    """Return the numbers of the points of these events, event after event: (points,)."""
+def point_index(lengths: Tensor, rows: Tensor) -> Tensor:
+    """Return the indices of the points of these events, concatenated: (points,)."""
     taken = lengths[rows]
     shift = starts(lengths)[rows] - starts(taken)
     return torch.arange(int(taken.sum()), device=rows.device) + shift.repeat_interleave(taken)
 
 
 def take_inputs(inputs: dict[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
-    """Return the inputs of some events; points and edges are renumbered and stay packed."""
+    """Return the inputs of some events; points stay packed and edges refer to their new indices."""
     if "lengths" not in inputs:
         return {name: value[rows] for name, value in inputs.items()}
-    points = point_numbers(inputs["lengths"], rows)
+    points = point_index(inputs["lengths"], rows)
     taken = {k: v[points if k in POINTWISE else rows] for k, v in inputs.items() if k != "edges"}
     if "edges" in inputs:
         taken["edges"] = _take_edges(inputs["edges"], points, int(inputs["lengths"].sum()))
@@ -79,7 +79,7 @@ def take_inputs(inputs: dict[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
 
 
 def _take_edges(edges: Tensor, points: Tensor, total: int) -> Tensor:
-    number = edges.new_full((total,), -1)
-    number[points] = torch.arange(len(points), device=edges.device)
-    renumbered = number[edges]
-    return renumbered[:, (renumbered >= 0).all(0)]
+    index = edges.new_full((total,), -1)
+    index[points] = torch.arange(len(points), device=edges.device)
+    moved = index[edges]
+    return moved[:, (moved >= 0).all(0)]

@@ -47,8 +47,8 @@ class ExportError(UserError):
     """A network cannot be exported to the target that was asked for."""
 
 
-class ParityError(BunchtrainError):
-    """An exported network does not give the numbers of the network."""
+class VerificationError(BunchtrainError):
+    """An exported model does not give the predictions of the model itself."""
 
 
 class InterruptedRun(BunchtrainError):

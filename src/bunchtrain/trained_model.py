@@ -1,12 +1,12 @@
-"""The trained_model: a trained network with all that it takes to give scores for new events.
+"""A trained model: network, task, representation and calibrations, as files and for prediction.
 
-`weights.pt` holds tensors, `network.json` says what they are the weights of; neither holds code.
+`weights.pt` contains tensors, `network.json` the task that they belong to; neither contains code.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import awkward as ak
@@ -18,15 +18,17 @@ from torch import Tensor
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, RunError, nearest
 from bunchtrain.files import write_json
-from bunchtrain.methods.build import empty_network
+from bunchtrain.heads._head import Head
+from bunchtrain.methods.build import build_network
 from bunchtrain.methods.event_store import EventStore
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task
 from bunchtrain.methods.tensor_files import read_tensors, write_tensors
 from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.finite import check_finite
-from bunchtrain.uncertainty.calibration import Calibration, Scores
-from bunchtrain.uncertainty.mixture import mixture_scores
+from bunchtrain.targets import Quantity
+from bunchtrain.uncertainty.calibration import Calibration, Quantities, build_calibrations
+from bunchtrain.uncertainty.posterior import predict_mixture
 
 #: Version of the layout of `network.json`.
 FORMAT = 1
@@ -47,18 +49,18 @@ class TrainedModel:
         return self.task.columns
 
     def represent(self, events: ak.Array) -> tuple[Batch, Tensor]:
-        """Return a block of events as a batch, and the numbers of those that are in it (kept,).
+        """Return a block of events as a batch, and the indices of its events (kept,).
 
-        Raises DataError for a missing column or a value that the policy on invalid ones refuses.
+        Raises DataError for a missing column or an invalid value, by the policy of the task.
         """
         for column in self.columns:
             if column not in events.fields:
                 hint = nearest(column, events.fields)
                 raise DataError(f"the events have no column '{column}'{hint}")
-        named = events["entry"] if "entry" in events.fields else range(len(events))
+        entries = events["entry"] if "entry" in events.fields else range(len(events))
         batch = Batch(self.representation(events[self.columns]))
         names, policy = self.representation.names, self.task.invalid
-        keep = check_finite(batch.inputs, names, list(named), policy)
+        keep = check_finite(batch.inputs, names, list(entries), policy)
         return (batch if len(keep) == len(batch) else batch.take(keep)), keep
 
     def draws(self, batch: Batch) -> dict[str, Tensor]:
@@ -75,55 +77,61 @@ class TrainedModel:
         self.network.train(was_training)
         return {head: torch.cat([p[head].float().cpu() for p in parts], 1) for head in parts[0]}
 
-    def scores(self, batch: Batch) -> dict[str, Scores]:
-        """Return target → its scores of represented events, (events,) each, not calibrated."""
-        return self._scores(self.draws(batch))
+    def uncalibrated_predictions(self, draws: dict[str, Tensor]) -> dict[str, Quantities]:
+        """Return target → predictions before calibration, (events,) each, from `draws`."""
+        found: dict[str, Quantities] = {target: {} for target in draws}
+        for loss, _ in self.task.losses():
+            if isinstance(loss, Head):
+                found[loss.target.name] |= predict_mixture(loss, draws[loss.target.name])
+        return found
 
-    def _scores(self, draws: dict[str, Tensor]) -> dict[str, Scores]:
-        scores: dict[str, Scores] = {target: {} for target in draws}
-        for objective, _ in self.task.objectives():
-            if objective.outputs:
-                target = objective.target.name
-                scores[target] |= mixture_scores(objective, draws[target])
-        return scores
-
-    def _named(self, scores: dict[str, Scores]) -> Scores:
-        """Return calibrated scores, their names beginning with the target where it takes that."""
-        named: Scores = {}
-        for target, found in scores.items():
+    def _calibrated(self, draws: dict[str, Tensor]) -> dict[tuple[str, Quantity], Tensor]:
+        """Return (target, quantity) → calibrated predictions, (events,) each, from `draws`."""
+        found: dict[tuple[str, Quantity], Tensor] = {}
+        for target, predictions in self.uncalibrated_predictions(draws).items():
             for calibration in self.calibrations.get(target, []):
-                found = calibration.apply(found)
-            prefix = f"{target}_" if len(self.network.heads) > 1 else ""
-            named |= {prefix + name: values for name, values in found.items()}
-        return named
+                predictions = calibration.apply(predictions)
+            found |= {(target, quantity): values for quantity, values in predictions.items()}
+        return found
+
+    @property
+    def quantities(self) -> dict[str, tuple[str, Quantity]]:
+        """Column of `predict` → its target and quantity, in the order of the columns.
+
+        Where there are several targets, names begin with theirs, `flavour_b`.
+        """
+        draws, heads = (2 if self.network.has_posterior else 1), self.network.heads
+        found = self._calibrated({head: torch.zeros(draws, 1, n) for head, n in heads.items()})
+        several = len(heads) > 1
+        return {
+            f"{target}_{quantity.name}" if several else quantity.name: (target, quantity)
+            for target, quantity in found
+        }
 
     def predict(self, events: ak.Array) -> dict[str, NDArray[np.float32]]:
-        """Return class or value → its score for each event, (events,); NaN for dropped events.
+        """Return column → its predicted quantity for each event, (events,); NaN if dropped.
 
-        Of a network with a posterior the scores are those of the mixture, and `<score>_sigma` is
-        their standard deviation; calibrations are applied. Events of any number are taken in
-        batches of the training's size. Where there are several targets, names begin with theirs,
-        `flavour_b`. Raises DataError if a column is missing.
+        The columns are those of `quantities`. Predictions of a network with a posterior are those
+        of the mixture, with their standard deviations; calibrations are applied. Any count of
+        events is evaluated in batches of the training's size. Raises DataError if a column is
+        missing.
         """
-        parts = 2 if self.network.is_drawn else 1
-        blank = {head: torch.zeros(parts, 1, size) for head, size in self.network.heads.items()}
-        found = {
-            name: np.full(len(events), np.nan, np.float32)
-            for name in self._named(self._scores(blank))
-        }
+        columns = self.quantities
+        found = {name: np.full(len(events), np.nan, np.float32) for name in columns}
         rows = 8 * int(self.task.settings["batch_size"])
         for start in range(0, len(events), rows):
             batch, keep = self.represent(events[start : start + rows])
             if len(keep):
-                for name, values in self._named(self.scores(batch)).items():
-                    found[name][start + keep.numpy()] = values.numpy()
+                predictions = self._calibrated(self.draws(batch))
+                for name, quantity in columns.items():
+                    found[name][start + keep.numpy()] = predictions[quantity].numpy()
         return found
 
     def save(self, folder: str | Path) -> None:
-        """Write `weights.pt` and `network.json`, each aside and renamed."""
+        """Write `weights.pt` and `network.json`, atomically."""
         folder = Path(folder)
         write_tensors(folder / "weights.pt", self.network.state_dict())
-        task = {k: v for k, v in asdict(self.task).items() if k not in ("cache", "folder")}
+        task = {k: v for k, v in self.task.as_dict().items() if k not in ("cache", "folder")}
         content = {"format": FORMAT, "heads": self.network.heads, "task": task}
         content["calibrations"] = {
             target: [calibration.numbers for calibration in fitted]
@@ -133,9 +141,9 @@ class TrainedModel:
 
 
 def load(folder: str | Path) -> TrainedModel:
-    """Return the trained_model of a training from its folder.
+    """Return the trained model in the folder of a training.
 
-    Raises RunError if there is none or its format is not known.
+    Raises RunError if there is none or if its format is unknown.
     """
     folder = Path(folder)
     try:
@@ -143,16 +151,16 @@ def load(folder: str | Path) -> TrainedModel:
         weights = read_tensors(folder / "weights.pt")
     except FileNotFoundError as problem:
         raise RunError(
-            f"{folder} holds no trained network: {problem.filename} is missing; finish the "
-            "training with --resume"
+            f"{folder} has no trained network: {problem.filename} is missing; finish the training "
+            "with --resume"
         ) from None
     if content["format"] != FORMAT:
         raise RunError(f"{folder}/network.json has format {content['format']}, not {FORMAT}")
-    task = Task.from_plain({**content["task"], "cache": "", "folder": str(folder)})
+    task = Task.from_dict({**content["task"], "cache": "", "folder": str(folder)})
     representation, _ = task.build_representation(task.columns)
-    network = empty_network(task, representation)
+    network = build_network(task, representation)
     network.load_state_dict(weights)
-    calibrations = task.calibrations()
+    calibrations = build_calibrations(task)
     for target, fitted in content.get("calibrations", {}).items():
         for calibration, numbers in zip(calibrations[target], fitted, strict=True):
             calibration.numbers = numbers

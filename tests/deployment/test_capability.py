@@ -1,4 +1,4 @@
-"""The table of models and targets tells the truth: a yes is exported, a no is refused by name."""
+"""Capabilities: a supported model is exported, an unsupported one is rejected by name."""
 
 import json
 import subprocess
@@ -13,34 +13,35 @@ from typer.testing import CliRunner
 from bunchtrain import parts
 from bunchtrain.batch import Batch
 from bunchtrain.cli.main import app
-from bunchtrain.deployment import remembered
+from bunchtrain.deployment import capability_cache
 from bunchtrain.deployment.capability import capabilities, untrained
-from bunchtrain.deployment.cpp import compiling
+from bunchtrain.deployment.cpp import compilation
 from bunchtrain.deployment.cpp.conversion import convert
 from bunchtrain.deployment.examples import example_inputs
-from bunchtrain.deployment.exporting import export, make_target
+from bunchtrain.deployment.export import export, make_target
 from bunchtrain.deployment.scoring import ScoredNetwork
 from bunchtrain.errors import ExportError
+from bunchtrain.targets import Target
 
 MODELS = sorted(parts.locate("model"))
-CLASSES = {"jet": {"classes": ["qcd", "top"]}}
+CLASSES = {"jet": Target("jet", ("qcd", "top"))}
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_cpp_can_what_the_table_says(model, runtime, tmp_path):
-    (told,) = capabilities([model], ["cpp"])
-    if not told.can:
-        assert len(told.reason) > 20
+def test_cpp_supports_the_models_of_the_table(model, runtime, tmp_path):
+    (capability,) = capabilities([model], ["cpp"])
+    if not capability.is_supported:
+        assert len(capability.reason) > 20
         with pytest.raises(ExportError, match=f"'{model}' cannot be exported to 'cpp'"):
             export(untrained(model), make_target("cpp"), "cpp", ak.Array([]), tmp_path)
         return
     made = untrained(model)
-    inputs = example_inputs(made.representation.sizes, made.network.needs, (3, 0, 5, 2) * 3)
-    if made.network.is_fitted:
-        inputs["table"].abs_()  # counts, which some models ask for
+    inputs = example_inputs(made.representation.sizes, made.network.input_names, (3, 0, 5, 2) * 3)
+    if not made.network.trains_by_gradient:
+        inputs["table"].abs_()  # counts, which some models require
         grow(made, Batch(inputs), None, CLASSES)
     (tmp_path / "network.json").write_text(json.dumps(convert(made).json()))
-    compiling.write_tensors({k: v.numpy() for k, v in inputs.items()}, tmp_path / "events.bin")
+    compilation.write_tensors({k: v.numpy() for k, v in inputs.items()}, tmp_path / "events.bin")
     words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]
     subprocess.run(words, cwd=tmp_path, check=True)
     with torch.inference_mode():
@@ -50,10 +51,10 @@ def test_cpp_can_what_the_table_says(model, runtime, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_onnx_can_what_the_table_says_of_trees_before_they_are_grown(tmp_path):
+def test_onnx_supports_trees_before_they_are_grown(tmp_path):
     pytest.importorskip("onnxruntime")
-    (told,) = capabilities(["random_forest"], ["onnx"])
-    assert told.can
+    (capability,) = capabilities(["random_forest"], ["onnx"])
+    assert capability.is_supported
     made, given = untrained("random_forest"), events()
     made.task.columns.extend(["mass", "width", "count"])
     grow(made, made.represent(given)[0], None, CLASSES)
@@ -61,16 +62,18 @@ def test_onnx_can_what_the_table_says_of_trees_before_they_are_grown(tmp_path):
 
 
 @pytest.fixture
-def asked(monkeypatch, tmp_path):
-    """The models about which a made-up target was asked."""
+def checked(monkeypatch, tmp_path):
+    """The models that were checked."""
     found = []
     reasons = {"onnx": "", "cpp": "no layer like 'odd' (Odd)"}
-    monkeypatch.setattr(remembered, "ask", lambda model, _: found.append(model) or reasons)
+    monkeypatch.setattr(
+        capability_cache, "check_model", lambda model, _: found.append(model) or reasons
+    )
     monkeypatch.setenv("BUNCHTRAIN_CACHE", str(tmp_path))
     return found
 
 
-def test_the_command_prints_the_table(monkeypatch, asked):
+def test_the_command_prints_the_table(monkeypatch, checked):
     known = {"export": {"onnx": "", "cpp": ""}, "model": {"dense_network": "bunchtrain.errors:"}}
     monkeypatch.setattr(parts, "locate", known.get)
     shown = CliRunner().invoke(app, ["parts", "--targets"]).output
@@ -79,14 +82,16 @@ def test_the_command_prints_the_table(monkeypatch, asked):
     assert "no: no layer like 'odd' (Odd)" in " ".join(shown.split())
 
 
-def test_targets_are_asked_again_only_if_something_changed(monkeypatch, asked):
-    def answer():
-        return dict(remembered.answers(["dense_network"], ["onnx", "cpp"]))
+def test_models_are_checked_again_only_if_something_changed(monkeypatch, checked):
+    def reasons():
+        return dict(capability_cache.cached_reasons(["dense_network"], ["onnx", "cpp"]))
 
     assert (
-        answer() == answer() == {"dense_network": {"onnx": "", "cpp": "no layer like 'odd' (Odd)"}}
+        reasons()
+        == reasons()
+        == {"dense_network": {"onnx": "", "cpp": "no layer like 'odd' (Odd)"}}
     )
-    assert asked == ["dense_network"]
-    monkeypatch.setattr(remembered, "_surroundings", lambda: b"another version")
-    answer()
-    assert asked == ["dense_network"] * 2
+    assert checked == ["dense_network"]
+    monkeypatch.setattr(capability_cache, "_environment_digest", lambda: b"another version")
+    reasons()
+    assert checked == ["dense_network"] * 2

@@ -1,4 +1,4 @@
-"""What a circuit cannot hold is counted, or refused in one sentence."""
+"""What a circuit cannot hold is counted, or rejected in one sentence."""
 
 from types import SimpleNamespace
 
@@ -8,11 +8,11 @@ import torch
 pytest.importorskip("alkaid")
 
 from bunchtrain.deployment.circuits.exact import QuantisedNetwork, Sample
+from bunchtrain.deployment.circuits.implementation import implement
 from bunchtrain.deployment.circuits.placement import TABLES, place_and_route
-from bunchtrain.deployment.circuits.proof import prove
+from bunchtrain.deployment.circuits.ports import Port
 from bunchtrain.deployment.circuits.synthesis import Synthesis
-from bunchtrain.deployment.circuits.traced import Pipeline
-from bunchtrain.deployment.circuits.words import Port
+from bunchtrain.deployment.circuits.tracing import Pipeline
 from bunchtrain.errors import ExportError
 from bunchtrain.networks.quantised.quantised_dense_network import QuantisedDenseNetwork
 
@@ -22,7 +22,7 @@ def network():
     torch.manual_seed(1)
     model = QuantisedDenseNetwork(2, 2, widths=(3,), weights="fixed", input_bits=6)
     x = torch.randn(200, 2).clamp(-1.9, 1.9)
-    model.calibrate(lambda: model(x))
+    model.calibrate_ranges([{"table": x}])
     return QuantisedNetwork(model, {"table": ["mass", "width"]})
 
 
@@ -33,17 +33,17 @@ def test_inputs_outside_of_their_range_are_clipped_and_counted(network):
     assert found.saturated["input"] == 1
     assert found.inputs[0, 0] < 8
     port = network.circuit(["a", "b"]).inputs
-    assert not port.outside(found.inputs).any()
+    assert not port.count_overflows(found.inputs).any()
 
 
-def test_outputs_beyond_the_port_are_refused(network, tmp_path):
+def test_outputs_beyond_the_port_are_rejected(network, tmp_path):
     sample = network.sample({"table": torch.randn(5, 2)})
-    beyond = Sample(sample.inputs, sample.outputs + 1e6, sample.real, sample.saturated)
-    with pytest.raises(ExportError, match=r"5 values of output 'a' lie outside of the range"):
-        prove(network, beyond, ["a", "b"], tmp_path, Pipeline(1), vhdl_events=0)
+    beyond = Sample(sample.inputs, sample.outputs + 1e6, sample.unrounded, sample.saturated)
+    with pytest.raises(ExportError, match=r"5 values of output 'a' are out of the range"):
+        implement(network, beyond, ["a", "b"], tmp_path, Pipeline(1), vhdl_events=0)
 
 
-def test_a_circuit_larger_than_the_device_is_refused(monkeypatch, tmp_path):
+def test_a_circuit_larger_than_the_device_is_rejected(monkeypatch, tmp_path):
     counts = {"LUT": TABLES, "FF": 0, "DSP": 0, "BRAM": 0, "carry": 10}
     monkeypatch.setattr(
         "bunchtrain.deployment.circuits.placement.synthesise_ecp5",

@@ -10,16 +10,19 @@ import pytest
 import torch
 from trained_models import CLOUD, IMAGE, TABLE, events, trained_model
 
-from bunchtrain.deployment.cpp import compiling
+from bunchtrain.deployment.cpp import compilation
 from bunchtrain.deployment.cpp.conversion import convert
-from bunchtrain.deployment.cpp.program import Unsupported, number
-from bunchtrain.deployment.exporting import export, make_target
-from bunchtrain.deployment.parity import agreement
-from bunchtrain.deployment.scoring import score_names
+from bunchtrain.deployment.cpp.program import Unsupported, as_number
+from bunchtrain.deployment.export import export, make_target
+from bunchtrain.deployment.verification import compare_scores
 from bunchtrain.errors import ExportError, MissingDependency
+from bunchtrain.targets import Quantity, Target
 
-ONE_VALUE = {"jet": {"values": ["mass"]}}
-TWO_HEADS = {"jet": {"classes": ["b", "c", "light"]}, "mass": {"values": ["mass"]}}
+ONE_VALUE = {"jet": Target("jet", values=("mass",))}
+TWO_HEADS = {
+    "jet": Target("jet", ("b", "c", "light")),
+    "mass": Target("mass", values=("mass",)),
+}
 BOTH = [("cross_entropy", {}, "jet", 1.0), ("gaussian_nll", {}, "mass", 0.1)]
 
 
@@ -35,13 +38,17 @@ NETWORKS = {
     "pruned": pruned,
     "batch norm": lambda: trained_model("dense_network", {"widths": (33,), "batch_norm": True}),
     **{
-        name: (lambda name=name: trained_model("dense_network", {"widths": (8, 8), "activation": name}))
+        name: lambda name=name: trained_model(
+            "dense_network", {"widths": (8, 8), "activation": name}
+        )
         for name in ("leaky_relu", "elu", "selu", "gelu", "silu", "tanh")
     },
     "logit": lambda: trained_model(
         "dense_network", {"widths": (8,)}, terms=[("binary_cross_entropy", {}, "jet", 1.0)]
     ),
-    "two heads": lambda: trained_model("dense_network", {"widths": (8,)}, terms=BOTH, targets=TWO_HEADS),
+    "two heads": lambda: trained_model(
+        "dense_network", {"widths": (8,)}, terms=BOTH, targets=TWO_HEADS
+    ),
     "PFN": lambda: trained_model("particle_flow_network", {"phi": (20, 17), "f": (11,)}, CLOUD),
     "EFN": lambda: trained_model("energy_flow_network", {"phi": (20, 17), "f": (11,)}, CLOUD),
     "LSTM": lambda: trained_model("recurrent_network", {"hidden": 10, "widths": (5,)}, CLOUD),
@@ -62,10 +69,10 @@ NETWORKS = {
 
 def run(runtime, made, given, folder):
     (folder / "network.json").write_text(json.dumps(convert(made).json()))
-    kept = compiling.write_events(made, given, folder / "events.bin")
+    kept = compilation.write_events(made, given, folder / "events.bin")
     words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]
     subprocess.run(words, cwd=folder, check=True)
-    names = score_names(made)
+    names = list(made.quantities)
     scores = np.full((len(given), len(names)), np.nan, np.float32)
     scores[kept] = np.fromfile(folder / "scores.bin", np.float32).reshape(-1, len(names))
     return {name: scores[:, k] for k, name in enumerate(names)}
@@ -76,7 +83,7 @@ def test_cpp_gives_the_numbers_of_the_network(name, runtime, tmp_path):
     made = NETWORKS[name]()
     given = events(seed=2)
     found = run(runtime, made, given, tmp_path)
-    compared = agreement("C++", made.predict(given), found, made.task.targets, 1e-5, 0)
+    compared = compare_scores("C++", made.predict(given), found, made.task.targets, 1e-5, 0)
     assert compared.events == len(given)
     assert compared.holds, compared
 
@@ -88,7 +95,7 @@ def test_cpp_takes_infinite_and_missing_values_as_the_network_does(runtime, tmp_
     given["mass"] = mass
     made = trained_model("dense_network", {"widths": (8,)}, invalid="impute")
     found = run(runtime, made, given, tmp_path)
-    assert agreement("C++", made.predict(given), found, made.task.targets, 1e-5).holds
+    assert compare_scores("C++", made.predict(given), found, made.task.targets, 1e-5).holds
     dropping = trained_model("dense_network", {"widths": (8,)}, invalid="drop")
     found = run(runtime, dropping, given, tmp_path)
     assert np.isnan(found["top"]).sum() == 3
@@ -100,7 +107,7 @@ def test_missing_values_walk_down_the_trees_as_they_did_in_training(runtime, tmp
     program = convert(made)
     lines = [float("nan"), 1.0, 2.0]
     (tmp_path / "network.json").write_text(json.dumps(program.json()))
-    compiling.write_tensors({"table": np.array([lines], np.float32)}, tmp_path / "events.bin")
+    compilation.write_tensors({"table": np.array([lines], np.float32)}, tmp_path / "events.bin")
     words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]
     subprocess.run(words, cwd=tmp_path, check=True)
     margins = made.network({"table": torch.tensor([lines])})["jet"]
@@ -109,7 +116,7 @@ def test_missing_values_walk_down_the_trees_as_they_did_in_training(runtime, tmp
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda net: net.update(version=9), "a format that this version cannot read"),
         (lambda net: net["layers"][0].update(type="warp"), "the unknown type 'warp'"),
@@ -120,17 +127,17 @@ def test_missing_values_walk_down_the_trees_as_they_did_in_training(runtime, tmp
         (lambda net: net.pop("outputs"), "lacks the key 'outputs'"),
     ],
 )
-def test_runtime_says_what_is_wrong_with_a_file(change, told, runtime, tmp_path):
+def test_runtime_says_what_is_wrong_with_a_file(change, message, runtime, tmp_path):
     net = convert(trained_model("dense_network", {"widths": (3,)})).json()
     change(net)
     (tmp_path / "network.json").write_text(json.dumps(net))
     words = [runtime / "evaluate.run", "network.json", "none.bin", "scores.bin"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
-    assert told in done.stderr
+    assert message in done.stderr
 
 
-def test_a_file_that_is_no_json_is_refused_with_the_place(runtime, tmp_path):
+def test_a_file_that_is_no_json_is_rejected_with_the_place(runtime, tmp_path):
     (tmp_path / "network.json").write_text('{"format": "bunchtrain-network", ')
     words = [runtime / "evaluate.run", "network.json", "none.bin", "scores.bin"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
@@ -140,15 +147,15 @@ def test_a_file_that_is_no_json_is_refused_with_the_place(runtime, tmp_path):
 def test_export_compiles_and_its_test_finds_no_difference_and_no_allocation(tmp_path):
     made = trained_model("particle_flow_network", {"phi": (8,), "f": (8,)}, CLOUD)
     target = make_target("cpp", {"arch": "-O0"})
-    parity = export(made, target, "cpp", events(), tmp_path / "out")
-    assert parity.holds
-    assert parity.figures["latency at batch 1 in µs"] > 0
-    told = json.loads((tmp_path / "out" / "parity.json").read_text())
-    assert told["agreements"][0]["what"] == "C++ with PyTorch"
+    verification = export(made, target, "cpp", events(), tmp_path / "out")
+    assert verification.holds
+    assert verification.properties["latency at batch 1 in µs"] > 0
+    message = json.loads((tmp_path / "out" / "verification.json").read_text())
+    assert message["agreements"][0]["what"] == "C++ with PyTorch"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        *parity.files,
-        "parity.json",
-        "parity.md",
+        *verification.files,
+        "verification.json",
+        "verification.md",
     }
     done = subprocess.run(
         ["make", "-s", "CXXFLAGS=-O0", "test"],
@@ -162,33 +169,34 @@ def test_export_compiles_and_its_test_finds_no_difference_and_no_allocation(tmp_
 
 def test_a_layer_that_the_runtime_lacks_is_named(tmp_path):
     made = trained_model("particle_net_light", {}, CLOUD)
-    reason = make_target("cpp").refusal(made)
+    reason = make_target("cpp").unsupported_reason(made)
     assert "EdgeConvolution" in reason
     with pytest.raises(ExportError, match="'particle_net_light' cannot be exported to 'cpp'"):
         export(made, make_target("cpp"), "cpp", events(), tmp_path)
 
 
-def test_a_compiler_that_is_not_there_is_told_with_how_to_get_it():
+def test_a_compiler_that_is_not_there_is_message_with_how_to_get_it():
     with pytest.raises(MissingDependency, match="no compiler 'no-such-cc': apt install g\\+\\+"):
-        compiling.compiler("no-such-cc")
+        compilation.find_compiler("no-such-cc")
 
 
 def test_numbers_are_read_back_exactly():
     values = np.float32([1 / 3, 1e-30, -16777217.0, 0.1])
-    assert (np.float32([number(x) for x in values]) == values).all()
-    assert [number(np.float32(x)) for x in (np.nan, np.inf, -np.inf)] == ["nan", "inf", "-inf"]
+    assert (np.float32([as_number(x) for x in values]) == values).all()
+    assert [as_number(np.float32(x)) for x in (np.nan, np.inf, -np.inf)] == ["nan", "inf", "-inf"]
 
 
-def test_scores_of_an_unknown_objective_are_refused(monkeypatch):
+def test_scores_of_an_unknown_loss_are_rejected(monkeypatch):
     from bunchtrain.heads.cross_entropy import CrossEntropy
 
-    monkeypatch.setattr(CrossEntropy, "scores", lambda self, output: {"odd": output[:, 0] ** 2})
+    odd = lambda self, output: {Quantity("odd"): output[:, 0] ** 2}  # noqa: E731
+    monkeypatch.setattr(CrossEntropy, "predictions", odd)
     with pytest.raises(Unsupported, match="scores of target 'jet'"):
         convert(trained_model("dense_network", {"widths": (3,)}, TABLE))
 
 
 def test_runtime_has_no_dependency():
-    for path in Path(compiling.RUNTIME).iterdir():
+    for path in Path(compilation.RUNTIME).iterdir():
         for line in path.read_text(encoding="utf-8").splitlines():
             if line.startswith("#include <"):
                 assert not line.endswith(".h>"), (path.name, line)

@@ -4,8 +4,8 @@ import torch
 
 pytest.importorskip("alkaid")
 
-from bunchtrain.deployment.circuits.forest import Forest, formats_of
-from bunchtrain.networks.layers.decision_trees import DecisionTrees, Tree
+from bunchtrain.deployment.circuits.forest import Forest, feature_formats
+from bunchtrain.networks.layers.trees import DecisionTrees, Tree
 
 
 def random_tree(random, features, depth):
@@ -24,13 +24,13 @@ def random_tree(random, features, depth):
 def trees():
     random = np.random.default_rng(4)
     planted = DecisionTrees(1)
-    planted.plant([random_tree(random, 3, depth) for depth in (1, 3, 3, 2, 4)], np.array([0.3]))
+    planted.set_trees([random_tree(random, 3, depth) for depth in (1, 3, 3, 2, 4)], np.array([0.3]))
     return planted
 
 
 @pytest.mark.parametrize("bits", [4, 6, 11])
 def test_the_circuit_of_a_forest_gives_its_numbers(trees, bits):
-    forest = Forest(trees, formats_of(trees, 3, bits), 5, ["a", "b", "c"])
+    forest = Forest(trees, feature_formats(trees, 3, bits), 5, ["a", "b", "c"])
     table = torch.from_numpy(np.random.default_rng(5).normal(0, 4, (800, 3)))
     sample = forest.sample({"table": table})
     found = forest.circuit(["score"]).evaluate(sample.inputs)
@@ -38,13 +38,13 @@ def test_the_circuit_of_a_forest_gives_its_numbers(trees, bits):
 
 
 def test_fine_formats_decide_as_real_numbers_do(trees):
-    forest = Forest(trees, formats_of(trees, 3, 30), 20, ["a", "b", "c"])
+    forest = Forest(trees, feature_formats(trees, 3, 30), 20, ["a", "b", "c"])
     table = torch.from_numpy(np.random.default_rng(5).normal(0, 40, (800, 3))).float()
     sample = forest.sample({"table": table})
-    np.testing.assert_allclose(sample.outputs, sample.real, atol=1e-5)
+    np.testing.assert_allclose(sample.outputs, sample.unrounded, atol=1e-5)
     assert sample.saturated["input"] > 0
 
 
 def test_a_feature_without_cuts_has_no_bit(trees):
-    k, i, f = formats_of(trees, 5, 8)
+    k, i, f = feature_formats(trees, 5, 8)
     assert (k + i + f).tolist() == [8, 8, 8, 0, 0]

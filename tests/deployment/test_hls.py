@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from trained_models import events, trained_model
 
-from bunchtrain.deployment.exporting import export, make_target, refuse
-from bunchtrain.deployment.hls.layers import fixed, format_of, plain_layers
+from bunchtrain.deployment.export import check_supported, export, make_target
+from bunchtrain.deployment.hls_layers import fixed, format_of, plain_layers
 from bunchtrain.errors import ExportError, StudyError
 
 QUANTISED = {"widths": (4,), "bits": 5, "weights": "fixed", "granularity": "layer"}
@@ -13,19 +13,19 @@ def quantised():
     found = trained_model("quantised_dense_network", QUANTISED)
     batch, _ = found.represent(events(200, seed=2))
     model = found.network.model
-    model.calibrate(lambda: model(**found.network.prepared(batch.inputs)))
+    model.calibrate_ranges([found.network.normalise(batch.inputs)])
     return found
 
 
-def test_a_network_without_dense_layers_is_refused():
+def test_a_network_without_dense_layers_is_rejected():
     with pytest.raises(ExportError, match=r"'boosted_trees' cannot be exported to 'hls'"):
-        refuse(trained_model("boosted_trees", {"trees": 2}), make_target("hls"), "hls")
+        check_supported(trained_model("boosted_trees", {"trees": 2}), make_target("hls"), "hls")
 
 
 def test_a_layer_that_hls4ml_does_not_take_is_named():
     gelu = trained_model("dense_network", {"widths": (4,), "activation": "gelu"})
     with pytest.raises(ExportError, match=r"layer 'layers\.1' is GELU"):
-        refuse(gelu, make_target("hls"), "hls")
+        check_supported(gelu, make_target("hls"), "hls")
 
 
 def test_a_format_holds_its_constants_exactly():
@@ -45,13 +45,13 @@ def test_plain_layers_have_the_quantised_constants():
 @pytest.mark.circuits
 def test_the_emulation_of_a_quantised_network_gives_its_numbers(tmp_path):
     pytest.importorskip("hls4ml")
-    parity = export(quantised(), make_target("hls"), "hls", events(2000, seed=3), tmp_path)
-    assert (parity.agreements[0].difference, parity.agreements[0].flipped) == (0.0, 0)
-    assert "project/firmware/network.cpp" in parity.files
+    verification = export(quantised(), make_target("hls"), "hls", events(2000, seed=3), tmp_path)
+    assert (verification.agreements[0].difference, verification.agreements[0].flipped) == (0.0, 0)
+    assert "project/firmware/network.cpp" in verification.files
 
 
 @pytest.mark.circuits
-def test_an_unknown_layer_is_told_with_the_nearest(tmp_path):
+def test_an_unknown_layer_is_reported_with_the_nearest(tmp_path):
     pytest.importorskip("hls4ml")
     target = make_target("hls", {"layers": {"rleu_1": "fixed<8,3>"}})
     with pytest.raises(StudyError, match=r"no layer 'rleu_1'; did you mean 'relu_1'"):

@@ -1,4 +1,4 @@
-"""lwtnn's layout: values from its equations, round trips, refusals."""
+"""lwtnn's layout: values from its equations, round trips, rejections."""
 
 import json
 import subprocess
@@ -8,18 +8,18 @@ import pytest
 from trained_models import CLOUD, events, trained_model
 
 from bunchtrain.deployment import lwtnn
-from bunchtrain.deployment.cpp import compiling
+from bunchtrain.deployment.cpp import compilation
 from bunchtrain.deployment.cpp.conversion import convert
 from bunchtrain.deployment.cpp.program import Unsupported
-from bunchtrain.deployment.exporting import make_target
-from bunchtrain.deployment.parity import agreement
+from bunchtrain.deployment.export import make_target
+from bunchtrain.deployment.verification import compare_scores
 
 INPUTS = [{"name": "a", "offset": -1.0, "scale": 2.0}, {"name": "b", "offset": 3.0, "scale": 0.5}]
 
 
 def run(runtime, program, tensors, folder):
     (folder / "network.json").write_text(json.dumps(program.json()))
-    compiling.write_tensors(tensors, folder / "events.bin")
+    compilation.write_tensors(tensors, folder / "events.bin")
     words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]
     subprocess.run(words, cwd=folder, check=True)
     return np.fromfile(folder / "scores.bin", np.float32)
@@ -58,28 +58,28 @@ def test_a_file_gives_the_values_of_its_equations(runtime, tmp_path):
         ),
     ],
 )
-def test_what_is_written_and_read_back_gives_the_numbers_of_the_network(made, runtime, tmp_path):
+def test_writing_and_reading_keeps_the_scores_of_the_network(made, runtime, tmp_path):
     made, given = made(), events()
     content = json.loads(json.dumps(lwtnn.write(convert(made))))
-    kept = compiling.write_events(made, given, tmp_path / "events.bin")
+    kept = compilation.write_events(made, given, tmp_path / "events.bin")
     (tmp_path / "network.json").write_text(json.dumps(lwtnn.read(content).json()))
     words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]
     subprocess.run(words, cwd=tmp_path, check=True)
     rows = np.fromfile(tmp_path / "scores.bin", np.float32).reshape(len(kept), -1)
     found = {name: rows[:, k] for k, name in enumerate(content["outputs"])}
-    assert agreement("lwtnn", made.predict(given), found, made.task.targets, 1e-5).holds
+    assert compare_scores("lwtnn", made.predict(given), found, made.task.targets, 1e-5).holds
 
 
 def test_layers_that_the_layout_lacks_are_named():
     target = make_target("lwtnn")
-    assert "no layer like 'gru'" in target.refusal(
+    assert "no layer like 'gru'" in target.unsupported_reason(
         trained_model("recurrent_network", {"cell": "gru", "hidden": 3}, CLOUD)
     )
-    assert "no layer like 'sum'" in target.refusal(
+    assert "no layer like 'sum'" in target.unsupported_reason(
         trained_model("particle_flow_network", {}, CLOUD)
     )
     gelu = trained_model("dense_network", {"widths": (3,), "activation": "gelu"})
-    assert "no activation 'gelu'" in target.refusal(gelu)
+    assert "no activation 'gelu'" in target.unsupported_reason(gelu)
 
 
 def test_layers_that_the_runtime_lacks_are_named():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from trained_models import events, trained_model
 
-from bunchtrain.deployment.exporting import export, make_target
+from bunchtrain.deployment.export import export, make_target
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -17,9 +17,9 @@ def test_a_pruned_network_goes_to_onnx(tmp_path):
     model.anneal(1.0)
     kept = model.layers[0].weight.mask
     assert not kept.all()
-    parity = export(made, make_target("onnx"), "onnx", events(300, seed=3), tmp_path)
-    assert parity.holds
-    assert parity.agreements[0].flipped == 0
+    verification = export(made, make_target("onnx"), "onnx", events(300, seed=3), tmp_path)
+    assert verification.holds
+    assert verification.agreements[0].flipped == 0
     weights = onnx.load(tmp_path / "model.onnx").graph.initializer
     shape = sorted(kept.shape)
     found = [onnx.numpy_helper.to_array(w) for w in weights if sorted(w.dims) == shape]

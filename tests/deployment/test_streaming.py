@@ -6,8 +6,8 @@ import pytest
 import torch
 from trained_models import IMAGE, events, trained_model
 
-from bunchtrain.deployment.exporting import export, make_target, refuse
-from bunchtrain.deployment.tools.verilator import VERILATOR
+from bunchtrain.deployment.export import check_supported, export, make_target
+from bunchtrain.deployment.tools import VERILATOR
 from bunchtrain.errors import ExportError
 from bunchtrain.networks.quantised.quantised_image_cnn import QuantisedImageCNN
 
@@ -15,7 +15,7 @@ SMALL = {"filters": ((2,),), "widths": (3,), "weights": "fixed", "bits": 5, "inp
 
 
 def calibrated(model, images):
-    model.calibrate(lambda: model(image=images))
+    model.calibrate_ranges([{"image": images}])
     return model.eval()
 
 
@@ -31,7 +31,7 @@ def network(image, **options):
 
 def written(model, folder):
     from bunchtrain.deployment.circuits.streaming import write_stream
-    from bunchtrain.deployment.circuits.traced import Pipeline
+    from bunchtrain.deployment.circuits.tracing import Pipeline
 
     channels = [f"channel {number}" for number in range(model.image[0])]
     return write_stream(model, channels, ["a", "b"], Pipeline(stages=2), folder)
@@ -69,20 +69,20 @@ def test_pixel_by_pixel_it_gives_the_numbers_of_the_network(image, options, tmp_
 
 
 @pytest.mark.circuits
-def test_an_export_tells_interval_and_latency(tmp_path):
+def test_an_export_measures_interval_and_latency(tmp_path):
     need_simulator()
     made = trained_model("quantised_image_cnn", SMALL, IMAGE)
     given = ak.with_field(events(200, seed=2), np.arange(200) % 2, "target_jet")
     batch, _ = made.represent(given)
-    calibrated(made.network.model, made.network.prepared(batch.inputs)["image"])
+    calibrated(made.network.model, made.network.normalise(batch.inputs)["image"])
     target = make_target("circuit", {"streaming": True, "synthesise": False, "place": False})
-    parity = export(made, target, "circuit", given, tmp_path)
-    assert (parity.agreements[0].difference, parity.agreements[0].flipped) == (0.0, 0)
-    assert parity.figures["initiation interval, cycles"].startswith("64 (Verilator")
-    latency = int(parity.figures["latency, cycles"].split()[0])
+    verification = export(made, target, "circuit", given, tmp_path)
+    assert (verification.agreements[0].difference, verification.agreements[0].flipped) == (0.0, 0)
+    assert verification.properties["initiation interval, cycles"].startswith("64 (Verilator")
+    latency = int(verification.properties["latency, cycles"].split()[0])
     page = (tmp_path / "circuit.html").read_text()
     assert f"{latency - 63} after the last pixel" in page
-    assert "200 of the images came once more with random gaps" in page
+    assert "simulation repeats 200 of the images with random gaps" in page
     assert not (tmp_path / "vhdl").exists()
 
 
@@ -114,22 +114,24 @@ def test_gaps_are_cycles_without_a_pixel(tmp_path):
     assert lines.count("1 00") == 32
 
 
-def test_a_layer_that_gives_the_same_for_every_image_is_refused_by_name(tmp_path):
+def test_a_layer_that_gives_the_same_for_every_image_is_rejected_by_name(tmp_path):
     pytest.importorskip("alkaid")
     model = network((1, 4, 4))
     with torch.no_grad():
         model.layers[0].layer.weight.value.zero_()
-    with pytest.raises(ExportError, match="layer 'convolution_0' gives the same numbers"):
+    with pytest.raises(ExportError, match="layer 'convolution_0' gives the same outputs"):
         written(model, tmp_path)
 
 
 def test_without_pixels_there_is_nothing_to_stream():
     target = make_target("circuit", {"streaming": True})
-    with pytest.raises(ExportError, match=r"only the pixels of 'quantised_image_cnn'.*streaming"):
-        refuse(trained_model("quantised_dense_network", {"widths": (4,)}), target, "circuit")
+    with pytest.raises(ExportError, match=r"only 'quantised_image_cnn'.*streaming"):
+        check_supported(
+            trained_model("quantised_dense_network", {"widths": (4,)}), target, "circuit"
+        )
 
 
-def test_vhdl_of_a_stream_is_refused():
+def test_vhdl_of_a_stream_is_rejected():
     target = make_target("circuit", {"streaming": True, "vhdl_events": 10})
     with pytest.raises(ExportError, match="Verilog only; leave out vhdl_events"):
-        refuse(trained_model("quantised_image_cnn", SMALL, IMAGE), target, "circuit")
+        check_supported(trained_model("quantised_image_cnn", SMALL, IMAGE), target, "circuit")

@@ -1,7 +1,6 @@
 import pytest
 
-from bunchtrain.deployment.tools.catalogue import GHDL, TOOLS
-from bunchtrain.deployment.tools.tool import Tool, error
+from bunchtrain.deployment.tools import GHDL, TOOLS, Tool, find_error
 from bunchtrain.errors import ExportError, MissingDependency
 
 ABSENT = Tool("Nothing", "doing nothing", ("no-such-program-here",), "nothing-at-all")
@@ -16,15 +15,15 @@ def test_a_program_of_the_system_is_named_with_the_system_s_command():
     assert GHDL.installation == "apt install ghdl"
 
 
-def test_a_program_that_fails_tells_its_own_error(tmp_path):
+def test_a_program_that_fails_reports_its_own_error(tmp_path):
     listing = Tool("ls", "listing", ("ls",), "coreutils")
     with pytest.raises(ExportError, match=r"ls failed in .*no-such-file"):
         listing.run(["no-such-file"], tmp_path)
 
 
-def test_the_first_error_is_told():
-    assert error("fine\nERROR: first\nERROR: second\n") == "ERROR: first"
-    assert error("a\nb\n") == "b"
+def test_the_first_error_is_found():
+    assert find_error("fine\nERROR: first\nERROR: second\n") == "ERROR: first"
+    assert find_error("a\nb\n") == "b"
 
 
 @pytest.mark.parametrize("tool", [*TOOLS, GHDL], ids=lambda tool: tool.title)

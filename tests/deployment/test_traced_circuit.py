@@ -6,8 +6,8 @@ pytest.importorskip("alkaid")
 from bunchtrain.deployment.circuits.bench import write_bench
 from bunchtrain.deployment.circuits.hardware import write_verilog, write_vhdl
 from bunchtrain.deployment.circuits.simulation import simulate_vhdl
-from bunchtrain.deployment.circuits.traced import Pipeline, trace
-from bunchtrain.deployment.tools.catalogue import GHDL
+from bunchtrain.deployment.circuits.tracing import Pipeline, trace
+from bunchtrain.deployment.tools import GHDL
 from bunchtrain.errors import ExportError
 
 FORMAT = tuple(np.full(3, bits) for bits in (1, 2, 3))
@@ -65,6 +65,6 @@ def test_vhdl_gives_the_numbers_of_its_function(tmp_path):
     assert simulate_vhdl(hardware, tmp_path / "wrong", x, wanted).mismatches == 1
 
 
-def test_an_operation_without_a_circuit_is_refused():
-    with pytest.raises(ExportError, match="an operation cannot be made a circuit"):
+def test_an_operation_without_a_circuit_is_rejected():
+    with pytest.raises(ExportError, match="an operation has no circuit"):
         trace(lambda inputs, _: np.arctan2(*inputs["table"][:2]), {"table": FORMAT}, "abc", ["y"])

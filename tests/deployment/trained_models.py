@@ -1,4 +1,4 @@
-"""Trained models random weights or quickly grown trees, and events for them."""
+"""Trained models with random weights or small trees, and events for them."""
 
 from dataclasses import replace
 
@@ -8,15 +8,16 @@ import torch
 
 from bunchtrain import parts
 from bunchtrain.batch import Batch
-from bunchtrain.methods.build import empty_network
+from bunchtrain.methods.build import build_network
 from bunchtrain.methods.task import Task
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
+from bunchtrain.targets import Target
 from bunchtrain.trained_model import TrainedModel
 
 TABLE = ("table", {"features": ["mass", "width", "count"]})
 CLOUD = ("cloud", {"group": "part", "max_points": 9})
 IMAGE = ("image", {"group": "part", "pixels": 8})
-CLASSES = {"jet": {"classes": ["qcd", "top"]}}
+CLASSES = {"jet": Target("jet", ("qcd", "top"))}
 FIT = [("cross_entropy", {}, "jet", 1.0)]
 
 
@@ -39,23 +40,23 @@ def events(number=60, seed=1):
 
 
 def trained_model(
-    model, options=None, represent=TABLE, terms=FIT, targets=CLASSES, invalid="refuse"
+    model, options=None, represent=TABLE, terms=FIT, targets=CLASSES, invalid="raise"
 ):
-    """An trained_model whose normalisation is fitted and whose outputs have units of their own."""
+    """A trained model with a fitted normalisation and scaled outputs."""
     settings = {"batch_size": 16, "engine": {"name": "local"}}
     torch.manual_seed(1)
     task = Task(
         "", "", represent, (model, options or {}), terms, targets, settings, invalid=invalid
     )
-    made = parts.build("represent", *represent)
+    made = parts.build("representation", *represent)
     given = events()
     task = replace(task, columns=made.columns(given.fields))
-    network = empty_network(task, made)
+    network = build_network(task, made)
     found = TrainedModel(task, made, network.eval())
     batch = Batch(made(given[task.columns]))
     fitted = Normalisation.fit([batch.inputs], made, invalid)
     network.normalisation.load_state_dict(fitted.state_dict())
-    if network.is_fitted:
+    if not network.trains_by_gradient:
         grow(found, batch, terms, targets)
     else:
         network.shift += 0.1
@@ -64,9 +65,9 @@ def trained_model(
 
 
 def grow(found, batch, terms, targets):
-    inputs = found.network.normalisation({k: batch.inputs[k] for k in found.network.needs})
-    classes = targets["jet"].get("classes")
+    inputs = found.network.normalisation({k: batch.inputs[k] for k in found.network.input_names})
+    classes = targets["jet"].classes
     truth = torch.arange(len(batch)) % len(classes) if classes else torch.randn(len(batch), 1)
-    objective = found.task.objectives()[0][0]
+    loss = found.task.losses()[0][0]
     labelled = Batch(inputs, {"jet": truth})
-    found.network.model.fit([labelled], [labelled], objective, seed=1, threads=1)
+    found.network.model.fit([labelled], [labelled], loss, seed=1, threads=1)

@@ -99,7 +99,7 @@ def test_reference_names_every_key_with_its_meaning(reference):
 
 def test_reference_names_every_part_with_its_options_and_paper(reference):
     text = (reference.FOLDER / "parts.md").read_text(encoding="utf-8")
-    for kind in parts.PACKAGES:
+    for kind in parts.KINDS:
         for name in parts.locate(kind):
             part = parts.find(kind, name)
             (section,) = re.findall(rf"^### `{name}`$(.*?)(?=^##|\Z)", text, re.M | re.S)

@@ -49,7 +49,7 @@ def check_order_does_not_matter(network, seed):
         torch.testing.assert_close(network(p[order], lengths), network(p, lengths))
 
 
-def check_jets_apart(network, lengths):
+def check_independent_jets(network, lengths):
     """Check that the outputs of a jet do not depend on the others in the batch."""
     p = momenta(lengths)
     with torch.no_grad():

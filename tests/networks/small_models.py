@@ -1,17 +1,17 @@
-"""Every network at a small size, and made-up events for it."""
+"""Every network at a small size, and synthetic events for it."""
 
 import torch
 from lorentz import momenta
 
 from bunchtrain import parts
-from bunchtrain.methods.supervised import needs
+from bunchtrain.methods.supervised import input_names
 
 PER_POINT = {"features", "coordinates", "momenta", "children", "levels"}
 SIZES = {"table": 4, "image": (1, 32, 32), "features": 4, "coordinates": 2, "momenta": 4}
 FEW = {"bits": 5, "input_bits": 6}
 SHORT = {"particles": 6, "widths": (5,)}
 
-#: Name → options that make it small; what is after a blank says which of several it is.
+#: Name → options of a small network; a name may have a suffix after a blank.
 OPTIONS = {
     "dense_network": {"widths": (8,)},
     "image_cnn": {"filters": ((3,),), "widths": (4,)},
@@ -57,10 +57,12 @@ OPTIONS = {
 def small(name):
     """Return the network `name` in evaluation, with seeded weights."""
     torch.manual_seed(1)
-    part = parts.find("model", name.split()[0])
-    model = part(*(SIZES[size] for size in parts.given(part) if size in SIZES), 2, **OPTIONS[name])
-    if hasattr(model, "calibrate"):
-        model.calibrate(lambda: model(**inputs(model, [4, 6, 3])))
+    part = name.split()[0]
+    names = parts.positional(parts.find("model", part))
+    sizes = [SIZES[size] for size in names if size in SIZES]
+    model = parts.build("model", part, OPTIONS[name], *sizes, 2)
+    if hasattr(model, "calibrate_ranges"):
+        model.calibrate_ranges([inputs(model, [4, 6, 3])])
     return model.eval()
 
 
@@ -76,7 +78,7 @@ def inputs(model, lengths):
         "table": torch.randn(len(lengths), 4, generator=random),
         "image": torch.rand(len(lengths), 1, 32, 32, generator=random),
     }
-    return {name: given[name] for name in needs(model)}
+    return {name: given[name] for name in input_names(model)}
 
 
 def single(given, lengths):

@@ -1,4 +1,4 @@
-"""The correction in bins: the mean of each cell, and nothing else."""
+"""The binned correction: the mean of each cell."""
 
 import pytest
 import torch
@@ -6,12 +6,12 @@ from exported import check_onnx
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
-from bunchtrain.heads._loss import TargetShape
 from bunchtrain.heads.huber import Huber
 from bunchtrain.heads.mean_squared_error import MeanSquaredError
 from bunchtrain.networks.fitted.binned_correction import BinnedCorrection
+from bunchtrain.targets import Target
 
-TARGET = TargetShape("jet", (), ("response",))
+TARGET = Target("jet", (), ("response",))
 
 
 def fitted(events=400, bins=4):
@@ -43,7 +43,7 @@ def test_bins_are_equally_populated():
     assert torch.bincount(places // 4).tolist() == [100] * 4
 
 
-def test_losses_are_those_of_the_objective():
+def test_the_history_has_the_values_of_the_loss():
     model, table, values, weight, losses = fitted()
     squares = (model(table) - values).square()[:, 0]
     expected = float((weight * squares).sum() / weight.sum())
@@ -58,10 +58,12 @@ def test_an_empty_cell_gets_the_mean_of_all():
     torch.testing.assert_close(model(torch.tensor([[0.1, 0.9]])), torch.tensor([[0.5]]))
 
 
-def test_what_it_cannot_do_is_refused():
+def test_unsupported_sizes_and_losses_raise():
     with pytest.raises(StudyError, match="more than a million"):
         BinnedCorrection(6, 1, bins=20)
-    with pytest.raises(StudyError, match="use the objective 'mean_squared_error'"):
+    with pytest.raises(
+        StudyError, match="'binned_correction' cannot fit loss 'huber'; it fits mean_squared_error"
+    ):
         BinnedCorrection(1, 1).fit(
             [Batch({"table": torch.ones(2, 1)}, {"jet": torch.ones(2, 1)}, torch.ones(2))],
             [],

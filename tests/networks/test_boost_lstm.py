@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from lorentz import boost, check_jets_apart, check_short_jets_train, momenta
+from lorentz import boost, check_independent_jets, check_short_jets_train, momenta
 
-from bunchtrain.methods.supervised import needs
+from bunchtrain.methods.supervised import input_names
 from bunchtrain.networks.boost_lstm import BoostLSTM
 
 LENGTHS = [9, 0, 3, 1, 12]
@@ -31,20 +31,20 @@ def test_the_particle_that_a_frame_is_made_of_rests_in_it():
     made, p = network(), momenta([7])
     with torch.no_grad():
         made.weights.zero_()[0, 2] = 3.0
-    log_energy, _, log_mass = made.seen(p, torch.tensor([7]))[2, :3]
+    log_energy, _, log_mass = made.boosted_kinematics(p, torch.tensor([7]))[2, :3]
     torch.testing.assert_close(log_energy, log_mass)
 
 
 def test_energies_and_masses_in_the_frames_do_not_depend_on_the_observer():
     made, p, lengths = network(), momenta([9]), torch.tensor([9])
-    one = made.seen(p, lengths).view(9, 3, 5)[:, :2]
-    other = made.seen(p @ boost([0.2, -0.3, 0.5]).T, lengths).view(9, 3, 5)[:, :2]
+    one = made.boosted_kinematics(p, lengths).view(9, 3, 5)[:, :2]
+    other = made.boosted_kinematics(p @ boost([0.2, -0.3, 0.5]).T, lengths).view(9, 3, 5)[:, :2]
     torch.testing.assert_close(one[..., [0, 2]], other[..., [0, 2]])
     assert not torch.allclose(one[..., 1], other[..., 1])
 
 
 def test_an_event_does_not_see_the_others():
-    check_jets_apart(network(), LENGTHS)
+    check_independent_jets(network(), LENGTHS)
 
 
 @pytest.mark.parametrize("lengths", [[0, 0], [1], [0, 1, 2]])
@@ -58,4 +58,4 @@ def test_the_order_of_particles_counts():
 
 
 def test_what_it_needs():
-    assert needs(BoostLSTM) == ("momenta", "lengths")
+    assert input_names(BoostLSTM) == ("momenta", "lengths")

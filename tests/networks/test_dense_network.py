@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from bunchtrain import parts
-from bunchtrain.methods.supervised import needs
+from bunchtrain.methods.supervised import input_names
 from bunchtrain.networks.dense_network import DenseNetwork
 from bunchtrain.networks.layers.dense import dense, linear
 
@@ -18,8 +18,8 @@ def test_the_equation():
 
 def test_defaults_are_the_paper_s():
     model = DenseNetwork(28, 2)
-    assert needs(DenseNetwork) == ("table",)
-    assert parts.given(DenseNetwork) == ("table", "outputs")
+    assert input_names(DenseNetwork) == ("table",)
+    assert parts.positional(DenseNetwork) == ("table", "outputs")
     widths = [m.out_features for m in model.layers if isinstance(m, torch.nn.Linear)]
     assert widths == [300] * 5 + [2]
 

@@ -1,4 +1,6 @@
-"""What every network promises: events apart, and the same numbers from ONNX Runtime."""
+"""The contract of every network: independent events, gradients, saved states, inputs, ONNX."""
+
+import io
 
 import pytest
 import torch
@@ -6,20 +8,20 @@ from exported import check_onnx
 from small_models import OPTIONS, PER_POINT, inputs, single, small
 
 from bunchtrain import parts
-from bunchtrain.methods.supervised import needs
+from bunchtrain.methods.supervised import input_names
 
-#: Models that do the same in files of their own: trees, fitted ones and the one on trees of nodes.
+#: Models with these tests in other files: fit in one call, and the one on clustering trees.
 ELSEWHERE = {
     *("boosted_trees", "histogram_trees", "random_forest", "binned_correction"),
     *("linear_classifier", "latent_dirichlet_allocation", "tree_nin"),
 }
 
-#: Models for which the order of the particles counts.
+#: Models that depend on the order of the particles.
 ORDERED = {"recurrent_network", "boost_lstm", "p_cnn", "lola", "lbn"}
 
 
 def of_points(name):
-    return "lengths" in needs(parts.find("model", name.split()[0]))
+    return "lengths" in input_names(parts.find("model", name.split()[0]))
 
 
 def test_no_model_is_left_out():
@@ -27,7 +29,7 @@ def test_no_model_is_left_out():
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_outputs_do_not_depend_on_the_other_events_nor_on_how_long_they_are(name):
+def test_outputs_do_not_depend_on_the_other_events_and_their_lengths(name):
     model, lengths = small(name), [3, 0, 5, 1, 2]
     given = inputs(model, lengths)
     with torch.no_grad():
@@ -36,7 +38,7 @@ def test_outputs_do_not_depend_on_the_other_events_nor_on_how_long_they_are(name
 
 
 @pytest.mark.parametrize("name", [name for name in OPTIONS if of_points(name)])
-def test_the_order_of_particles_counts_where_a_network_reads_them_in_order(name):
+def test_the_outputs_are_invariant_under_permutations_unless_the_network_is_ordered(name):
     model, lengths = small(name), [6, 3, 5]
     given = inputs(model, lengths)
     order = torch.cat([torch.arange(6).flip(0), torch.arange(6, 14)])
@@ -44,6 +46,45 @@ def test_the_order_of_particles_counts_where_a_network_reads_them_in_order(name)
     with torch.no_grad():
         same = torch.allclose(model(**shuffled), model(**given), rtol=1e-4, atol=1e-5)
     assert same == (name.split()[0] not in ORDERED)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_gradients_reach_every_parameter(name):
+    model = small(name).train()
+    outputs = model(**inputs(model, [4, 6, 3, 12, 9, 7, 8, 5]))
+    loss = (outputs * torch.randn(outputs.shape)).sum()
+    if hasattr(model, "weight_penalty"):
+        loss = loss + model.weight_penalty(1)
+    loss.backward()
+    unreached = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not unreached
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_saved_state_gives_the_same_outputs(name):
+    model, file = small(name), io.BytesIO()
+    given = inputs(model, [4, 6, 3])
+    model.train()(**given)  # running moments and ranges are part of the state
+    torch.save(model.eval().state_dict(), file)
+    file.seek(0)
+    again = small(name)
+    with torch.no_grad():
+        for parameter in again.parameters():
+            parameter.add_(1)
+        again.load_state_dict(torch.load(file, weights_only=True))
+        assert torch.equal(again(**given), model(**given))
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_input_changes_the_outputs(name):
+    model, lengths = small(name), [4, 6, 3]
+    given = inputs(model, lengths)
+    with torch.no_grad():
+        outputs = model(**given)
+        for tensor in given.keys() - {"lengths"}:
+            shift = torch.rand(given[tensor].shape, generator=torch.Generator().manual_seed(1))
+            changed = given | {tensor: given[tensor] * (1 + shift)}
+            assert not torch.equal(model(**changed), outputs), tensor
 
 
 @pytest.mark.slow

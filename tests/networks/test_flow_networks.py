@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunchtrain.methods.supervised import needs
+from bunchtrain.methods.supervised import input_names
 from bunchtrain.networks.energy_flow_network import EnergyFlowNetwork, momentum_fractions
 from bunchtrain.networks.particle_flow_network import ParticleFlowNetwork
 
@@ -117,8 +117,8 @@ def test_jets_do_not_see_each_other_and_may_be_empty():
 
 
 def test_what_they_need_and_the_paper_s_widths():
-    assert needs(ParticleFlowNetwork) == ("features", "lengths")
-    assert needs(EnergyFlowNetwork) == ("momenta", "coordinates", "lengths")
+    assert input_names(ParticleFlowNetwork) == ("features", "lengths")
+    assert input_names(EnergyFlowNetwork) == ("momenta", "coordinates", "lengths")
     for model in [ParticleFlowNetwork(7, 2), EnergyFlowNetwork(4, 2, 2)]:
         phi, f = (
             [m.out_features for m in part if isinstance(m, torch.nn.Linear)]

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunchtrain.methods.supervised import needs
+from bunchtrain.methods.supervised import input_names
 from bunchtrain.networks.interaction_network import InteractionNetwork
 
 LENGTHS = [4, 0, 3, 1, 6]
@@ -63,4 +63,4 @@ def test_short_jets_train(lengths):
 
 
 def test_what_it_needs():
-    assert needs(InteractionNetwork) == ("features", "lengths")
+    assert input_names(InteractionNetwork) == ("features", "lengths")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lorentz import (
     boost,
-    check_jets_apart,
+    check_independent_jets,
     check_order_does_not_matter,
     check_short_jets_train,
     momenta,
@@ -15,9 +15,9 @@ from lorentz import (
 )
 
 from bunchtrain.errors import StudyError
-from bunchtrain.methods.supervised import needs
+from bunchtrain.methods.supervised import input_names
 from bunchtrain.networks.l_gatr import LGATr
-from bunchtrain.networks.layers.jets_apart import with_tokens
+from bunchtrain.networks.layers.attention import prepend_tokens
 
 LENGTHS = [9, 0, 3, 1, 12]
 SMALL = {"multivectors": 4, "scalars": 6, "blocks": 2, "heads": 2}
@@ -67,7 +67,7 @@ def test_the_order_of_particles_does_not_matter(seed):
 
 
 def test_a_jet_does_not_see_the_others():
-    check_jets_apart(network(), LENGTHS)
+    check_independent_jets(network(), LENGTHS)
 
 
 @pytest.mark.parametrize("lengths", [[0, 0], [1], [0, 1, 2]])
@@ -76,7 +76,7 @@ def test_short_jets_train(lengths):
 
 
 def test_tokens_come_first_in_their_jets():
-    lengths, source = with_tokens(torch.tensor([2, 0, 1]), 3, 2)
+    lengths, source = prepend_tokens(torch.tensor([2, 0, 1]), 3, 2)
     assert lengths.tolist() == [4, 2, 3]
     assert source.tolist() == [0, 1, 6, 7, 2, 3, 4, 5, 8]
 
@@ -92,7 +92,7 @@ def test_how_jets_are_put_together_and_exported_does_not_matter(monkeypatch):
 
 def test_what_it_needs_and_the_paper_s_size():
     """Twelve blocks of 16 multivectors and 32 scalars; the paper counts 1.1 million parameters."""
-    assert needs(LGATr) == ("momenta", "lengths")
+    assert input_names(LGATr) == ("momenta", "lengths")
     paper = LGATr(4, 2, multivectors=16, scalars=32, blocks=12, heads=8)
     assert abs(sum(p.numel() for p in paper.parameters()) / 1.1e6 - 1) < 0.15
 

@@ -7,12 +7,12 @@ from exported import check_onnx
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, RunError, StudyError
-from bunchtrain.heads._loss import TargetShape
 from bunchtrain.heads.binary_cross_entropy import BinaryCrossEntropy
 from bunchtrain.heads.cross_entropy import CrossEntropy
 from bunchtrain.networks.fitted.latent_dirichlet_allocation import LatentDirichletAllocation
+from bunchtrain.targets import Target
 
-TOP = TargetShape("label", classes=("qcd", "top"))
+TOP = Target("label", classes=("qcd", "top"))
 TOPICS = np.array([[0.4, 0.3, 0.2, 0.1, 0.0], [0.05, 0.05, 0.2, 0.3, 0.4]])
 
 
@@ -53,11 +53,13 @@ def test_labels_fix_the_sign_and_nothing_else():
     torch.testing.assert_close(two(table)[:, 1:] - two(table)[:, :1], first(table))
 
 
-def test_refusals_are_one_sentence():
-    with pytest.raises(RunError, match="'latent_dirichlet_allocation' is not fitted yet; fit it"):
+def test_unsupported_input_raises_one_sentence():
+    with pytest.raises(
+        RunError, match="'latent_dirichlet_allocation' is not fitted yet; call its 'fit' first"
+    ):
         LatentDirichletAllocation(5, 2)(torch.zeros(1, 5))
-    three = CrossEntropy(TargetShape("label", classes=("light", "c", "b")))
-    with pytest.raises(StudyError, match="has two topics, and target 'label' 3 classes"):
+    three = CrossEntropy(Target("label", classes=("light", "c", "b")))
+    with pytest.raises(StudyError, match="has two topics, and target 'label' has 3 classes"):
         fitted(jets(), three)
     negative = jets()
     negative.inputs["table"] -= 1

@@ -1,4 +1,4 @@
-"""The linear classifier against scikit-learn's, and its refusals."""
+"""The linear classifier against scikit-learn's, and its error messages."""
 
 import numpy as np
 import pytest
@@ -8,15 +8,15 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, RunError, StudyError
-from bunchtrain.heads._loss import TargetShape
 from bunchtrain.heads.binary_cross_entropy import BinaryCrossEntropy
 from bunchtrain.heads.cross_entropy import CrossEntropy
 from bunchtrain.heads.focal import Focal
 from bunchtrain.methods.supervised import Network
 from bunchtrain.networks.fitted.linear_classifier import LinearClassifier
+from bunchtrain.targets import Target
 
-TOP = TargetShape("label", classes=("qcd", "top"))
-FLAVOUR = TargetShape("label", classes=("light", "c", "b"))
+TOP = Target("label", classes=("qcd", "top"))
+FLAVOUR = Target("label", classes=("light", "c", "b"))
 
 
 def gaussians(classes, events=900, weight=None, seed=0):
@@ -69,19 +69,21 @@ def test_weights_count_as_so_many_events(method):
     torch.testing.assert_close(weighted(x).softmax(1), repeated(x).softmax(1), rtol=2e-3, atol=2e-3)
 
 
-def test_it_stands_in_a_network_and_its_state_is_all():
+def test_its_state_is_complete_and_it_is_part_of_a_network():
     model, _ = fitted([gaussians(2)], CrossEntropy(TOP))
     again = LinearClassifier(4, 2)
     again.load_state_dict(model.state_dict())
     x = gaussians(2, seed=1).inputs["table"]
-    assert Network(torch.nn.Identity(), again, {"label": 2}).is_fitted
+    assert not Network(torch.nn.Identity(), again, {"label": 2}).trains_by_gradient
     assert torch.equal(again(x), model(x))
 
 
-def test_refusals_are_one_sentence():
-    with pytest.raises(RunError, match="model 'linear_classifier' is not fitted yet; fit it"):
+def test_unsupported_input_raises_one_sentence():
+    with pytest.raises(
+        RunError, match="model 'linear_classifier' is not fitted yet; call its 'fit' first"
+    ):
         LinearClassifier(4, 2)(torch.zeros(1, 4))
-    with pytest.raises(StudyError, match="'linear_classifier' cannot fit objective 'focal'"):
+    with pytest.raises(StudyError, match="'linear_classifier' cannot fit loss 'focal'"):
         fitted([gaussians(2)], Focal(TOP))
     with pytest.raises(DataError, match="no event of class 'b'"):
         fitted([gaussians(2)], CrossEntropy(FLAVOUR))

@@ -4,10 +4,10 @@ import pytest
 import torch
 from lorentz import boost, momenta, rotation, transformation
 
-from bunchtrain.methods.supervised import needs
-from bunchtrain.networks.layers.all_pairs import minkowski
-from bunchtrain.networks.layers.boosts import boosted as boosted_into
-from bunchtrain.networks.layers.leading_momenta import leading_momenta
+from bunchtrain.methods.supervised import input_names
+from bunchtrain.networks.layers.four_momenta import boost as boost_into
+from bunchtrain.networks.layers.four_momenta import minkowski
+from bunchtrain.networks.layers.packing import leading_momenta
 from bunchtrain.networks.lbn import LBN
 from bunchtrain.networks.lola import Lola
 
@@ -53,7 +53,7 @@ def test_the_lorentz_layer_vector_by_vector():
 
 def test_the_combination_layer_keeps_the_momenta_and_their_sum():
     made, p = network(Lola), momenta([6])
-    combined = made.combined(p[None])[0]
+    combined = made.combination_layer(p[None])[0]
     torch.testing.assert_close(combined[0], p.sum(0))
     torch.testing.assert_close(combined[1:7], p)
     torch.testing.assert_close(combined[7:], made.combine.T @ p)
@@ -69,7 +69,7 @@ def test_all_but_pt_and_energy_of_the_lorentz_layer_are_invariant():
 
 def test_a_boost_into_its_own_frame_leaves_the_mass():
     p = momenta([8])
-    rest = boosted_into(p, p)
+    rest = boost_into(p, p)
     torch.testing.assert_close(rest[:, 0], torch.full((8,), 0.14, dtype=torch.float64))
     torch.testing.assert_close(rest[:, 1:], torch.zeros(8, 3).double(), atol=1e-9, rtol=0)
 
@@ -77,14 +77,14 @@ def test_a_boost_into_its_own_frame_leaves_the_mass():
 def test_boosts_are_those_of_the_matrix():
     p, frame = momenta([8]), momenta([1], seed=4) + torch.tensor([30.0, 0, 0, 0]).double()
     matrix = boost(frame[0, 1:] / frame[0, 0])
-    torch.testing.assert_close(boosted_into(p, frame), p @ matrix.T)
+    torch.testing.assert_close(boost_into(p, frame), p @ matrix.T)
 
 
 def test_a_frame_without_mass_or_without_energy_moves_nothing_to_infinity():
     p, light = momenta([3]), torch.tensor([[5.0, 0, 3, 4]]).double()
-    gamma = boosted_into(torch.tensor([[1.0, 0, 0, 0]]).double(), light)[0, 0]
+    gamma = boost_into(torch.tensor([[1.0, 0, 0, 0]]).double(), light)[0, 0]
     torch.testing.assert_close(gamma, torch.tensor(1000.0).double(), rtol=1e-5, atol=0)
-    torch.testing.assert_close(boosted_into(p, torch.zeros(1, 4).double()), p)
+    torch.testing.assert_close(boost_into(p, torch.zeros(1, 4).double()), p)
 
 
 def test_energies_masses_and_angles_between_are_seen_alike_from_anywhere():
@@ -92,9 +92,11 @@ def test_energies_masses_and_angles_between_are_seen_alike_from_anywhere():
     made, p, turned = network(LBN), momenta([6]), rotation(5)
     weights = made.weights.detach().abs()
     frames, particles = weights[1] @ p, weights[0] @ p
-    one = made.seen(boosted_into(particles, frames)[None], torch.float64)[0]
+    one = made.boosted_features(boost_into(particles, frames)[None], torch.float64)[0]
     matrix = turned @ boost([0.2, -0.3, 0.5])
-    other = made.seen(boosted_into(particles @ matrix.T, frames @ matrix.T)[None], torch.float64)[0]
+    other = made.boosted_features(
+        boost_into(particles @ matrix.T, frames @ matrix.T)[None], torch.float64
+    )[0]
     torch.testing.assert_close(one[:3], other[:3])  # ln E
     torch.testing.assert_close(one[6:9], other[6:9])  # ln m
 
@@ -128,5 +130,5 @@ def test_short_jets_train(kind, lengths):
 @pytest.mark.parametrize(("kind", "size"), [(Lola, 127_000), (LBN, 705_000)])
 def test_what_they_need_and_the_comparison_s_size(kind, size):
     """Parameters as arXiv:1902.09914 counts them."""
-    assert needs(kind) == ("momenta", "lengths")
+    assert input_names(kind) == ("momenta", "lengths")
     assert abs(sum(p.numel() for p in kind(4, 2).parameters()) / size - 1) < 0.03

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lorentz import (
     boost,
-    check_jets_apart,
+    check_independent_jets,
     check_order_does_not_matter,
     check_short_jets_train,
     momenta,
@@ -16,9 +16,10 @@ from lorentz import (
     transformation,
 )
 
-from bunchtrain.methods.supervised import needs
-from bunchtrain.networks.layers.all_pairs import all_pairs, linear_of_pairs, minkowski, with_beams
-from bunchtrain.networks.lorentz_net import LorentzNet, compressed
+from bunchtrain.methods.supervised import input_names
+from bunchtrain.networks.layers.four_momenta import add_beams, minkowski
+from bunchtrain.networks.layers.pairs import linear_on_pairs, ordered_pairs
+from bunchtrain.networks.lorentz_net import LorentzNet, signed_log
 
 LENGTHS = [9, 0, 3, 1, 12]
 seeds = st.integers(0, 2**31)
@@ -40,7 +41,7 @@ def network(**options):
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=5), st.booleans())
 @settings(max_examples=30, deadline=None)
 def test_all_pairs_are_those_of_a_loop(sizes, own):
-    pairs = all_pairs(torch.tensor(sizes), sum(sizes), own)
+    pairs = ordered_pairs(torch.tensor(sizes), sum(sizes), own)
     expected, begin = [], 0
     for size in sizes:
         jet = range(begin, begin + size)
@@ -53,16 +54,16 @@ def test_all_pairs_are_those_of_a_loop(sizes, own):
 
 
 def test_a_linear_layer_of_pairs_is_that_of_their_concatenation():
-    pairs, points = all_pairs(torch.tensor([3, 2]), 5, own=True), torch.randn(5, 4)
+    pairs, points = ordered_pairs(torch.tensor([3, 2]), 5, include_self=True), torch.randn(5, 4)
     layer, seen = torch.nn.Linear(10, 6), torch.randn(13, 2)
     whole = torch.cat([points[pairs.receiver], points[pairs.sender], seen], 1)
-    torch.testing.assert_close(linear_of_pairs(layer, points, pairs, seen), layer(whole))
+    torch.testing.assert_close(linear_on_pairs(layer, points, pairs, seen), layer(whole))
 
 
 def test_the_minkowski_product_and_psi_by_value():
     one, other = torch.tensor([[5.0, 1, 2, 3], [2, 0, 0, 1]])
     assert minkowski(one, other) == 7
-    ψ = compressed(torch.tensor([1 - math.e, 0, math.e**2 - 1]))
+    ψ = signed_log(torch.tensor([1 - math.e, 0, math.e**2 - 1]))
     torch.testing.assert_close(ψ, torch.tensor([-1.0, 0, 2]))
 
 
@@ -73,13 +74,13 @@ def test_the_equations_jet_by_jet():
     expected = []
     for x in p.split(lengths):
         count = len(x)
-        s = compressed(minkowski(x, x))[:, None]
+        s = signed_log(minkowski(x, x))[:, None]
         h, others = made.embed(s), 1 - torch.eye(count).double()[..., None]
         for block in made.blocks:
             one, other = x[:, None].expand(-1, count, -1), x[None].expand(count, -1, -1)
             products = [minkowski(one - other, one - other), minkowski(one, other)]
             hi, hj = h[:, None].expand(-1, count, -1), h[None].expand(count, -1, -1)
-            seen = torch.cat([hi, hj, compressed(torch.stack(products, 2))], 2).flatten(0, 1)
+            seen = torch.cat([hi, hj, signed_log(torch.stack(products, 2))], 2).flatten(0, 1)
             m = block.message(block.pair_norm(block.pair(seen)).relu()).relu()
             m = m.view(count, count, -1)
             heard = (others * torch.sigmoid(block.attention(m)) * m).sum(1)
@@ -112,13 +113,13 @@ def test_with_beams_only_what_leaves_the_beam_axis_changes_nothing():
 
 
 def test_beams_come_after_the_particles_of_their_jet():
-    p, lengths, beam = with_beams(momenta([2, 0, 1]), torch.tensor([2, 0, 1]))
+    p, lengths, beam = add_beams(momenta([2, 0, 1]), torch.tensor([2, 0, 1]))
     assert lengths.tolist() == [4, 2, 3]
     assert beam.tolist() == [False, False, True, True, True, True, False, True, True]
     assert p[beam][:, [0, 1, 2]].tolist() == [[1, 0, 0]] * 6
     assert sorted(p[2:4, 3].tolist()) == [-1, 1]
     torch.testing.assert_close(p[~beam], momenta([2, 0, 1]))
-    p, _, beam = with_beams(momenta([2, 0, 1]), torch.tensor([2, 0, 1]), mass=1.0)
+    p, _, beam = add_beams(momenta([2, 0, 1]), torch.tensor([2, 0, 1]), mass=1.0)
     torch.testing.assert_close(minkowski(p[beam], p[beam]), torch.ones(6).double())
 
 
@@ -129,7 +130,7 @@ def test_the_order_of_particles_does_not_matter(seed, beams):
 
 
 def test_a_jet_does_not_see_the_others():
-    check_jets_apart(network(), LENGTHS)
+    check_independent_jets(network(), LENGTHS)
 
 
 @pytest.mark.parametrize("lengths", [[0, 0], [1], [0, 1, 2]])
@@ -140,7 +141,7 @@ def test_short_jets_train(lengths, beams):
 
 def test_what_it_needs_and_the_paper_s_size():
     """Six blocks of 72; the paper counts 224 thousand parameters."""
-    assert needs(LorentzNet) == ("momenta", "lengths")
+    assert input_names(LorentzNet) == ("momenta", "lengths")
     made = LorentzNet(4, 2, beams=True)
     assert len(made.blocks) == 6
     assert abs(sum(p.numel() for p in made.parameters()) - 224_000) < 2_000

@@ -4,7 +4,7 @@ import pytest
 import torch
 from lorentz import momenta, transformation
 
-from bunchtrain.networks.layers.multivector_layers import EquivariantLinear, normalised
+from bunchtrain.networks.layers.multivector_layers import EquivariantLinear, normalise_streams
 from bunchtrain.networks.layers.multivectors import (
     BASIS,
     DUAL,
@@ -102,12 +102,12 @@ def test_linear_maps_keep_the_variance():
 
 def test_normalised_multivectors_have_size_one_and_still_commute():
     x, s, matrix = 100 * multivectors(), torch.randn(5, 2).double(), transformation(1)
-    made, _ = normalised(x, s)
+    made, _ = normalise_streams(x, s)
     signs = torch.tensor(INNER).double()
     parts = torch.split(made.square() * signs[:, None, None], [1, 4, 6, 4, 1])
     size = sum(part.sum(0).abs() for part in parts).mean(1)
     torch.testing.assert_close(size, torch.ones(5).double(), atol=1e-4, rtol=0)
-    moved, _ = normalised(transformed(x, matrix), s)
+    moved, _ = normalise_streams(transformed(x, matrix), s)
     torch.testing.assert_close(moved, transformed(made, matrix))
 
 

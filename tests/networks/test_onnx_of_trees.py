@@ -5,11 +5,11 @@ import torch
 from exported import check_onnx
 
 from bunchtrain.batch import Batch
-from bunchtrain.heads._loss import TargetShape
 from bunchtrain.heads.cross_entropy import CrossEntropy
 from bunchtrain.networks.fitted.boosted_trees import BoostedTrees
 from bunchtrain.networks.fitted.histogram_trees import HistogramTrees
 from bunchtrain.networks.fitted.random_forest import RandomForest
+from bunchtrain.targets import Target
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -24,5 +24,5 @@ def test_onnx_gives_the_same_numbers(kind, tmp_path):
     table = torch.randn(300, 4)
     batch = Batch({"table": table}, {"label": (table[:, 0] > 0).long()})
     model = kind(4, 2, trees=5)
-    model.fit([batch], [], CrossEntropy(TargetShape("label", ("a", "b"))), seed=1, threads=1)
+    model.fit([batch], [], CrossEntropy(Target("label", ("a", "b"))), seed=1, threads=1)
     check_onnx(model.eval(), inputs, tmp_path / "model.onnx", tolerance=1e-5)

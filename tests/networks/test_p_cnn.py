@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from bunchtrain.methods.supervised import needs
+from bunchtrain.methods.supervised import input_names
 from bunchtrain.networks.p_cnn import PCNN
 
 LENGTHS = [9, 0, 3, 1, 12]
@@ -82,5 +82,5 @@ def test_short_jets_train(lengths):
 
 def test_what_it_needs_and_the_paper_s_size():
     """The paper counts 348 thousand parameters, and not all of its details are written down."""
-    assert needs(PCNN) == ("features", "lengths")
+    assert input_names(PCNN) == ("features", "lengths")
     assert abs(sum(p.numel() for p in PCNN(7, 2).parameters()) - 348_000) < 5_000

@@ -40,18 +40,18 @@ def test_padding_and_packing_give_the_points_back(lengths: torch.Tensor) -> None
     padded = packing.to_padded(values, lengths, fill=7.0)
     assert padded.shape == (len(lengths), int(lengths.max()), 3)
     assert torch.equal(packing.to_packed(padded, lengths), values)
-    assert (padded[~packing.is_point(lengths, padded.shape[1])] == 7.0).all()
+    assert (padded[~packing.point_mask(lengths, padded.shape[1])] == 7.0).all()
 
 
 @settings(deadline=None)
 @given(LENGTHS, st.floats(1.0, 2.0), st.integers(1, 6))
 def test_buckets_hold_every_point_once(lengths: torch.Tensor, spread: float, least: int) -> None:
     found = list(packing.buckets(lengths, spread, least))
-    held = [bucket.points[bucket.real] for bucket in found]
+    held = [bucket.points[bucket.mask] for bucket in found]
     numbers = torch.cat(held) if held else torch.zeros(0, dtype=torch.long)
     assert torch.equal(numbers.sort().values, torch.arange(int(lengths.sum())))
     for bucket in found:
-        assert torch.equal(bucket.real.sum(1), bucket.lengths)
+        assert torch.equal(bucket.mask.sum(1), bucket.lengths)
         assert bucket.points.shape[1] <= spread * max(int(bucket.lengths.min()), least)
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from bunchtrain.networks.layers import edge_layers, edges
-from bunchtrain.networks.layers.matrix_product import linear, product
-from bunchtrain.networks.layers.nearest_neighbours import nearest_neighbours
+from bunchtrain.networks.layers.cpu_kernels import linear, product
+from bunchtrain.networks.layers.edges import nearest_neighbours
 from bunchtrain.networks.particle_net import ParticleNet
 from bunchtrain.networks.particle_net_light import ParticleNetLight
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from bunchtrain.errors import StudyError
-from bunchtrain.networks.layers.attention import ClassBlock, Collect, Spread
-from bunchtrain.networks.layers.pairs import pair_features, polar
+from bunchtrain.networks.layers.attention import ClassBlock, Gather, Scatter
+from bunchtrain.networks.layers.four_momenta import pair_features, polar
 from bunchtrain.networks.particle_transformer import ParticleTransformer
 
 SMALL = {"embed": (16, 24, 16), "pair_embed": (8, 8), "heads": 2, "blocks": 2, "class_blocks": 1}
@@ -135,9 +135,9 @@ def test_the_mass_of_a_pair_does_not_cancel_in_single_precision() -> None:
 
 def test_tables_and_class_attention_have_their_gradients() -> None:
     rows, slot = torch.randn(3, 2, dtype=torch.float64, requires_grad=True), torch.tensor([4, 0, 2])
-    assert torch.autograd.gradcheck(lambda r: Spread.apply(r, slot, 5), rows)
+    assert torch.autograd.gradcheck(lambda r: Scatter.apply(r, slot, 5), rows)
     table = torch.randn(5, 2, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda t: Collect.apply(t, slot), table)
+    assert torch.autograd.gradcheck(lambda t: Gather.apply(t, slot), table)
     block, lengths = ClassBlock(4, 2).double(), torch.tensor([2, 0, 1])
     token = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
     points = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)

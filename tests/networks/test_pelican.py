@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lorentz import (
-    check_jets_apart,
+    check_independent_jets,
     check_order_does_not_matter,
     check_short_jets_train,
     momenta,
@@ -13,8 +13,8 @@ from lorentz import (
     transformation,
 )
 
-from bunchtrain.methods.supervised import needs
-from bunchtrain.networks.pelican import Pelican, PelicanBlock, Tables
+from bunchtrain.methods.supervised import input_names
+from bunchtrain.networks.pelican import PairMatrices, Pelican, PelicanBlock
 
 LENGTHS = [9, 0, 3, 1, 12]
 
@@ -34,7 +34,7 @@ def test_a_block_is_the_sum_of_the_fifteen_maps():
     torch.manual_seed(1)
     block, count = PelicanBlock(3, 2, typical=7.0, dropout=0.0).double().eval(), 4
     torch.nn.init.normal_(block.bias)
-    tables = Tables(torch.tensor([count]), count)
+    tables = PairMatrices(torch.tensor([count]), count)
     values = torch.randn(count**2, 3, dtype=torch.float64)
     seen = block.messages(values).view(count, count, 2)
     ones, unit = torch.ones(count, count, 1), torch.eye(count)[..., None]
@@ -83,7 +83,7 @@ def test_the_order_of_particles_does_not_matter(seed, beams):
 
 
 def test_a_jet_does_not_see_the_others():
-    check_jets_apart(network(), LENGTHS)
+    check_independent_jets(network(), LENGTHS)
 
 
 @pytest.mark.parametrize("lengths", [[0, 0], [1], [0, 1, 2]])
@@ -94,5 +94,5 @@ def test_short_jets_train(lengths, beams):
 
 def test_what_it_needs_and_the_paper_s_size():
     """Five blocks of 60 and 35 channels; the paper counts 45 thousand parameters."""
-    assert needs(Pelican) == ("momenta", "lengths")
+    assert input_names(Pelican) == ("momenta", "lengths")
     assert abs(sum(p.numel() for p in Pelican(4, 2).parameters()) - 45_000) < 3_000

@@ -17,10 +17,10 @@ def pruned_share(network) -> float:
 
 def test_the_share_follows_the_cubic_schedule_and_the_rounds():
     gradual = Pruning(sparsity=0.8, start=0.2, end=0.6)
-    shares = [gradual.share(t) for t in (0.1, 0.2, 0.4, 0.6, 0.9)]
+    shares = [gradual.sparsity_at(t) for t in (0.1, 0.2, 0.4, 0.6, 0.9)]
     assert shares == pytest.approx([0, 0, 0.8 * (1 - 0.5**3), 0.8, 0.8])
     rounds = Pruning(sparsity=0.75, start=0.2, end=0.6, rounds=2)
-    shares = [rounds.share(t) for t in (0.3, 0.4, 0.5, 0.6)]
+    shares = [rounds.sparsity_at(t) for t in (0.3, 0.4, 0.5, 0.6)]
     assert shares == pytest.approx([0, 0.5, 0.5, 0.75])
 
 
@@ -48,9 +48,9 @@ def test_a_pruned_neuron_gives_nothing():
         4, 2, widths=(10,), activation="relu", pruning=Pruning(sparsity=0.6, structure="neurons")
     )
     network.anneal(0.3)
-    assert not network.settled
+    assert not network.is_comparable_across_epochs
     network.anneal(0.6)
-    assert network.settled
+    assert network.is_comparable_across_epochs
     hidden = network.layers[:2](torch.randn(50, 4))
     assert int((hidden == 0).all(0).sum()) >= 6
     assert int((network.layers[0].bias.mask == 0).sum()) == 6
@@ -88,9 +88,9 @@ def test_masks_and_early_weights_are_kept_with_the_network(model):
 def test_a_study_sets_it():
     options = parts.validate("model", "dense_network", {"pruning": {"sparsity": 0.5}}, "model")
     assert options["pruning"] == Pruning(sparsity=0.5)
-    with pytest.raises(StudyError, match="give a share between 0 and 1"):
+    with pytest.raises(StudyError, match="give a fraction between 0 and 1"):
         Pruning(sparsity=1.5)
     with pytest.raises(StudyError, match="give a 'start' before the 'end'"):
         Pruning(start=0.7)
-    with pytest.raises(StudyError, match="rewind to before it"):
+    with pytest.raises(StudyError, match="set it to at most 'start'"):
         Pruning(rounds=2, rewind=0.3)

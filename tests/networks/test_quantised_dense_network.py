@@ -6,10 +6,18 @@ import torch
 from torch import Tensor
 
 from bunchtrain.networks.layers.quantised import arithmetic
-from bunchtrain.networks.layers.quantised.fixed_point import fixed_point, integer_bits
-from bunchtrain.networks.layers.quantised.fraction import PACE, Fraction, round_together
+from bunchtrain.networks.layers.quantised.fixed_point import (
+    PACE,
+    Fraction,
+    fixed_point,
+    fused_round,
+    integer_bits,
+)
 from bunchtrain.networks.layers.quantised.quantiser import Quantiser
-from bunchtrain.networks.quantised.quantised_dense_network import QuantisedDenseNetwork
+from bunchtrain.networks.quantised.quantised_dense_network import (
+    DenseQuantisationOptions,
+    QuantisedDenseNetwork,
+)
 
 KINDS = [
     {"weights": "learned"},
@@ -28,17 +36,20 @@ def bits(*values: float) -> list[Tensor]:
 def trained(*, steps: int = 20, **options) -> tuple[QuantisedDenseNetwork, Tensor]:
     """A network after a few steps, with its ranges taken from 2,000 events, and those events."""
     torch.manual_seed(0)
-    network = QuantisedDenseNetwork(6, 3, widths=(8, 5), **options)
+    quantisation = DenseQuantisationOptions(**options)
+    network = QuantisedDenseNetwork(6, 3, widths=(8, 5), quantisation=quantisation)
     table = 2 * torch.randn(2000, 6)
     optimiser = torch.optim.Adam(network.parameters(), 0.02)
     for step in range(steps):
         network.anneal((step + 1) / steps)
         target = (table[:, 0] > 0).long() + (table[:, 1] > 1).long()
-        loss = torch.nn.functional.cross_entropy(network(table), target) + network.penalty(2000)
+        loss = torch.nn.functional.cross_entropy(network(table), target) + network.weight_penalty(
+            2000
+        )
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    network.calibrate(lambda: network(table))
+    network.calibrate_ranges([{"table": table}])
     return network.eval(), table
 
 
@@ -118,7 +129,7 @@ def test_a_traced_circuit_gives_the_numbers_of_the_network(options):
         assert (given == network(table).double().numpy()).all()
 
 
-def test_a_price_makes_fewer_bit_operations():
+def test_a_larger_beta_gives_fewer_bit_operations():
     rich, frugal = (
         trained(beta=(beta, beta), steps=60)[0].bit_operations().detach() for beta in (1e-9, 1e-3)
     )
@@ -140,9 +151,10 @@ def test_the_gradient_of_bit_operations_is_their_slope():
 
 
 def test_bit_operations_by_value():
-    network = QuantisedDenseNetwork(
-        2, 1, widths=(1,), weights="fixed", bits=4, input_bits=4, input_integer=1, overflow="wrap"
+    quantisation = DenseQuantisationOptions(
+        weights="fixed", bits=4, input_bits=4, input_integer=1, overflow="wrap"
     )
+    network = QuantisedDenseNetwork(2, 1, widths=(1,), quantisation=quantisation)
     with torch.no_grad():
         network.layers[0].weight.value.copy_(torch.tensor([[0.5, 0.0]]))
         network.layers[1].weight.value.fill_(0.25)
@@ -155,10 +167,10 @@ def test_ranges_come_from_the_whole_training_set():
     quantiser.observing = True
     for block in (torch.tensor([[0.2, -3.0]]), torch.tensor([[-0.7, 1.0]])):
         quantiser(block)
-    quantiser.settle()
+    quantiser.update_format()
     k, i, f = quantiser.kif
     assert (k.tolist(), i.tolist(), f.tolist()) == ([1, 1], [0, 2], [5, 3])
-    assert quantiser.overflowing(torch.tensor([[0.99, -4.2], [-1.1, 3.9]])).tolist() == [
+    assert quantiser.overflow_mask(torch.tensor([[0.99, -4.2], [-1.1, 3.9]])).tolist() == [
         [True, True],
         [True, False],
     ]
@@ -178,21 +190,23 @@ def test_quantised_after_training():
 
 def test_values_beyond_the_range_are_counted():
     network, table = trained(weights="fixed", granularity="layer")
-    seen = network.overflows(lambda: network(table))
+    with network.count_overflows() as seen:
+        network(table)
     assert seen["input"] == int((table >= 8 - 1 / 32).sum() + (table < -8 - 1 / 32).sum())
     assert seen["layers.0.output"] == seen["layers.1.output"] == 0
-    beyond = network.overflows(lambda: network(7.9 * table.sign()))
+    with network.count_overflows() as beyond:
+        network(7.9 * table.sign())
     assert beyond["input"] == 0
     assert beyond["layers.0.output"] > 0
 
 
-def test_numbers_rounded_together_are_those_rounded_alone():
+def test_fused_rounding_equals_rounding_of_each_tensor():
     torch.manual_seed(0)
     fractions = [Fraction(4 * torch.randn(shape), learned=True) for shape in ((3, 4), (5,))]
     values = [torch.randn(3, 4, requires_grad=True), torch.randn(5, requires_grad=True)]
     f = [fraction().requires_grad_() for fraction in fractions]
     alone = [fixed_point(*one, "RND", "NONE") for one in zip(values, f, f, f, strict=True)]
-    together = round_together(values, [fraction.share for fraction in fractions])
+    together = fused_round(values, [fraction.share for fraction in fractions])
     slopes = []
     for rounded, bits in ((alone, f), (together, [fraction.share for fraction in fractions])):
         (rounded[0].square().sum() + rounded[1].square().sum()).backward()

@@ -5,37 +5,40 @@ import pytest
 import torch
 from torch.nn.functional import conv2d, max_pool2d
 
-from bunchtrain.deployment.circuits.exact import unrounded
+from bunchtrain import parts
+from bunchtrain.deployment.circuits.exact import disable_rounding
 from bunchtrain.errors import StudyError
 from bunchtrain.networks.gar_net import GarNet
 from bunchtrain.networks.interaction_network import InteractionNetwork
 from bunchtrain.networks.layers.quantised import arithmetic
-from bunchtrain.networks.quantised.quantised_gar_net import QuantisedGarNet
 from bunchtrain.networks.quantised.quantised_image_cnn import QuantisedImageCNN
-from bunchtrain.networks.quantised.quantised_interaction_network import QuantisedInteractionNetwork
 
 FEW = {"bits": 5, "input_bits": 6}
 LENGTHS = torch.tensor([3, 0, 5, 2, 1] * 20)
 
 
+def build(name, options, size):
+    return parts.build("model", name, options, size, 2)
+
+
 def interaction(**options):
     sizes = {"particles": 3, "relation": (4, 3), "objects": (4,), "classifier": (4,)}
-    return QuantisedInteractionNetwork(3, 2, **sizes | FEW | options)
+    return build("quantised_interaction_network", sizes | FEW | options, 3)
 
 
 def gar_net(**options):
     sizes = {"particles": 3, "aggregators": 2, "propagate": 2, "filters": 2, "widths": (4,)}
-    return QuantisedGarNet(3, 2, **sizes, **FEW | options)
+    return build("quantised_gar_net", sizes | FEW | options, 3)
 
 
 def cnn(**options):
     sizes = {"filters": ((2,),), "widths": (4,)}
-    return QuantisedImageCNN((2, 6, 4), 2, **sizes, **FEW | options)
+    return build("quantised_image_cnn", sizes | FEW | options, (2, 6, 4))
 
 
 def row_cnn(**options):
     sizes = {"filters": ((2,), (2,)), "kernel": (1, 3), "pool": (1, 2), "widths": (4,)}
-    return QuantisedImageCNN((2, 1, 12), 2, **sizes, **FEW | options)
+    return build("quantised_image_cnn", sizes | FEW | options, (2, 1, 12))
 
 
 def padded_cnn(**options):
@@ -61,7 +64,7 @@ def ready(make, **options):
         for name, value in model.named_parameters():
             if name.endswith("bias.value"):
                 value.uniform_(-0.5, 0.5)
-    model.calibrate(lambda: model(**given(make)))
+    model.calibrate_ranges([given(make)])
     return model.eval()
 
 
@@ -106,7 +109,7 @@ def test_unrounded_it_is_the_interaction_network():
     inputs = {"features": inputs["features"][: int(LENGTHS[:2].sum())], "lengths": LENGTHS[:2]}
     real = InteractionNetwork(3, 2, relation=(4, 3), objects=(4,), classifier=(4,))
     values = [v for n, v in model.named_parameters() if n.endswith("value")]
-    with torch.no_grad(), unrounded(model):
+    with torch.no_grad(), disable_rounding(model):
         for parameter, value in zip(real.parameters(), values, strict=True):
             parameter.copy_(value)
         torch.testing.assert_close(model(**inputs), real(**inputs))
@@ -115,7 +118,7 @@ def test_unrounded_it_is_the_interaction_network():
 def test_unrounded_it_is_a_convolution():
     model, image = ready(cnn, weights="fixed"), given(cnn)["image"]
     layer = model.layers[0].layer
-    with torch.no_grad(), unrounded(model):
+    with torch.no_grad(), disable_rounding(model):
         kernel = layer.weight().reshape(2, 3, 3, 2).permute(0, 3, 1, 2)
         seen = max_pool2d(conv2d(image, kernel, layer.bias()).relu(), 2)
         wanted = model.dense(seen.flatten(2).mT.flatten(1))
@@ -125,7 +128,7 @@ def test_unrounded_it_is_a_convolution():
 def test_unrounded_and_padded_it_is_a_convolution_of_the_same_size():
     model, image = ready(padded_cnn, weights="fixed"), given(padded_cnn)["image"]
     layer = model.layers[0].layer
-    with torch.no_grad(), unrounded(model):
+    with torch.no_grad(), disable_rounding(model):
         kernel = layer.weight().reshape(2, 3, 2, 2).permute(0, 3, 1, 2)
         around = torch.nn.functional.pad(image, (0, 1, 1, 1))  # left, right, above, below
         wanted = conv2d(around, kernel, layer.bias()).relu()
@@ -136,7 +139,7 @@ def test_unrounded_and_padded_it_is_a_convolution_of_the_same_size():
 def test_unrounded_it_is_gar_net():
     model, inputs = ready(gar_net, weights="fixed"), given(gar_net)
     inputs = {"features": inputs["features"][:3], "lengths": LENGTHS[:2]}
-    with torch.no_grad(), unrounded(model):
+    with torch.no_grad(), disable_rounding(model):
         back = model.back
         back.weight.value[:, -1], back.bias.value[:] = torch.tensor([0.3, -0.2]), 0
         torch.testing.assert_close(model(**inputs), float_gar_net(model)(**inputs))
@@ -157,6 +160,6 @@ def float_gar_net(model):
     return made
 
 
-def test_an_image_too_small_for_the_kernel_is_refused():
-    with pytest.raises(StudyError, match=r"2 × 1 pixels left for a 'kernel' of 3 × 3"):
+def test_an_image_too_small_for_the_kernel_raises():
+    with pytest.raises(StudyError, match=r"applies a 'kernel' of 3 × 3 to only 2 × 1 pixels"):
         QuantisedImageCNN((1, 6, 4), 2, filters=((2,), (2,)))

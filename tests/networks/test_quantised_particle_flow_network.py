@@ -2,10 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from bunchtrain import parts
 from bunchtrain.networks.layers.quantised import arithmetic
-from bunchtrain.networks.quantised.quantised_particle_flow_network import (
-    QuantisedParticleFlowNetwork,
-)
 
 LENGTHS = torch.tensor([3, 0, 7, 4, 1])
 
@@ -13,9 +11,9 @@ LENGTHS = torch.tensor([3, 0, 7, 4, 1])
 def network(**options):
     torch.manual_seed(1)
     options = {"particles": 4, "phi": (5,), "f": (4,), "bits": 5, "input_bits": 6} | options
-    made = QuantisedParticleFlowNetwork(3, 2, **options)
+    made = parts.build("model", "quantised_particle_flow_network", options, 3, 2)
     points = jets(LENGTHS)
-    made.calibrate(lambda: made(points, LENGTHS))
+    made.calibrate_ranges([{"features": points, "lengths": LENGTHS}])
     return made.eval()
 
 
@@ -40,13 +38,13 @@ def test_the_order_of_the_particles_does_not_count():
     torch.testing.assert_close(made(points, lengths), made(points.flip(0), lengths))
 
 
-def test_particles_beyond_the_places_are_not_looked_at():
+def test_particles_beyond_the_slots_are_ignored():
     made, points = network(), jets(torch.tensor([7]))
     seen, all_of_them = made(points[:4], torch.tensor([4])), made(points, torch.tensor([7]))
     torch.testing.assert_close(seen, all_of_them)
 
 
-def test_more_places_cost_more_bit_operations():
+def test_more_slots_cost_more_bit_operations():
     few, many = (float(network(particles=n).bit_operations().detach()) for n in (2, 8))
     assert 0 < 2 * few < many
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bunchtrain.errors import StudyError
-from bunchtrain.methods.supervised import needs
+from bunchtrain.methods.supervised import input_names
 from bunchtrain.networks.resnext import ResNeXt
 
 SMALL = {"units": (1, 2), "groups": 4, "shrink": 16}
@@ -45,7 +45,7 @@ def test_groups_that_do_not_divide_the_channels_are_refused():
 
 def test_the_sizes_of_the_papers():
     """25.0 million parameters with three colours and 1000 classes; 1.46 million for jets."""
-    assert needs(ResNeXt) == ("image",)
+    assert input_names(ResNeXt) == ("image",)
     with torch.device("meta"):
         whole = ResNeXt((3, 224, 224), 1000, shrink=1)
         narrow = ResNeXt((1, 64, 64), 2)

@@ -1,4 +1,4 @@
-"""Trees are models as networks are: same shapes, same states, and refusals in one sentence."""
+"""Tree models: losses, states and predictions as for networks, and error messages."""
 
 import io
 from collections.abc import Iterator
@@ -10,24 +10,24 @@ import torch
 from bunchtrain import parts
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, RunError, StudyError
-from bunchtrain.heads._loss import TargetShape
 from bunchtrain.heads.binary_cross_entropy import BinaryCrossEntropy
 from bunchtrain.heads.cross_entropy import CrossEntropy
 from bunchtrain.heads.focal import Focal
 from bunchtrain.heads.mean_absolute_error import MeanAbsoluteError
 from bunchtrain.heads.mean_squared_error import MeanSquaredError
 from bunchtrain.heads.quantile import Quantile
-from bunchtrain.methods.supervised import Network, needs
+from bunchtrain.methods.supervised import Network, input_names
 from bunchtrain.methods.weighted_sum import total_loss
 from bunchtrain.networks.fitted.boosted_trees import BoostedTrees
 from bunchtrain.networks.fitted.histogram_trees import HistogramTrees
 from bunchtrain.networks.fitted.random_forest import RandomForest
-from bunchtrain.networks.layers.decision_trees import DecisionTrees, Tree, round_down
+from bunchtrain.networks.layers.trees import DecisionTrees, Tree, round_down
+from bunchtrain.targets import Target
 
-LABEL = TargetShape("label", classes=("qcd", "top"))
-FLAVOUR = TargetShape("label", classes=("light", "c", "b"))
-MASS = TargetShape("mass", values=("mass",))
-PAIR = TargetShape("mass", values=("mass", "pt"))
+LABEL = Target("label", classes=("qcd", "top"))
+FLAVOUR = Target("label", classes=("light", "c", "b"))
+MASS = Target("mass", values=("mass",))
+PAIR = Target("mass", values=("mass", "pt"))
 
 KINDS = [BoostedTrees, HistogramTrees, RandomForest]
 BOOSTED = KINDS[:2]
@@ -92,8 +92,8 @@ def label(value):
 
 
 @pytest.mark.parametrize(("kind", "objective"), CASES, ids=label)
-def test_the_written_losses_are_those_of_the_objective(kind, objective):
-    """The trees of the library, as arrays, and its loss are what the objective says they are."""
+def test_the_history_has_the_values_of_the_loss(kind, objective):
+    """The trees as arrays and the history of the library agree with the loss."""
     model, history = (
         fitted(kind, objective, trees=10, patience=None)
         if kind in BOOSTED
@@ -108,7 +108,7 @@ def test_the_written_losses_are_those_of_the_objective(kind, objective):
     measured = loss_of(model, objective, validation.whole())
     assert measured == pytest.approx(last["validation_loss"], rel=1e-4)
     constant = type(model)(FEATURES, objective.outputs)
-    constant.trees.plant([LEAF(objective.outputs)], np.zeros(objective.outputs))
+    constant.trees.set_trees([LEAF(objective.outputs)], np.zeros(objective.outputs))
     assert measured < loss_of(constant, objective, validation.whole())
 
 
@@ -142,12 +142,12 @@ def test_the_arrays_of_a_booster_give_what_xgboost_gives(objective):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_trees_stand_in_a_network_as_any_model(kind):
+def test_trees_are_part_of_a_network_as_any_model(kind):
     model, _ = fitted(kind, CrossEntropy(LABEL))
     network = Network(torch.nn.Identity(), model, {"label": 2})
-    assert needs(kind) == ("table",)
-    assert parts.given(kind) == ("table", "outputs")
-    assert network.is_fitted
+    assert input_names(kind) == ("table",)
+    assert parts.positional(kind) == ("table", "outputs")
+    assert not network.trains_by_gradient
     x = Batches(LABEL).x
     assert torch.equal(network({"table": x, "weight": x})["label"], model(x))
     assert model(x[:0]).shape == (0, 2)
@@ -173,7 +173,7 @@ def test_the_same_seed_gives_the_same_trees(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_count_as_so_many_events(kind):
-    """An event of weight 0 is not seen at all."""
+    """An event of weight 0 has no influence."""
 
     class Half(Batches):
         def __init__(self, *args, **options):
@@ -220,15 +220,15 @@ def test_early_stopping_keeps_the_best_round(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_progress_is_told(kind):
-    told = []
+def test_progress_is_reported(kind):
+    calls = []
     model = kind(FEATURES, 2, trees=35)
     history = model.fit(
         Batches(LABEL), [], CrossEntropy(LABEL), seed=1, threads=1,
-        progress=lambda *call: told.append(call),
+        progress=lambda *call: calls.append(call),
     )  # fmt: skip
-    assert told[-1] == (35, 35, history[-1])
-    assert [call[0] for call in told] == sorted({call[0] for call in told})
+    assert calls[-1] == (35, 35, history[-1])
+    assert [call[0] for call in calls] == sorted({call[0] for call in calls})
     assert set(history[-1]) == {"training_loss"}
 
 
@@ -261,7 +261,7 @@ def test_a_tree_by_hand():
         value=np.array([[0.0], [10], [0], [20], [30]]),
     )
     trees = DecisionTrees(1)
-    trees.plant([tree, LEAF(1)], np.array([0.5]))
+    trees.set_trees([tree, LEAF(1)], np.array([0.5]))
     nan = torch.nan
     table = torch.tensor([[9.0, 2], [-1, 3], [0, nan], [0.1, nan], [nan, nan], [nan, -1]])
     assert trees.depth == 2
@@ -277,19 +277,19 @@ def message(error, kind, objective, batches=None, outputs=None, **options):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_refusals_are_one_sentence(kind):
+def test_unsupported_input_raises_one_sentence(kind):
     name = {BoostedTrees: "boosted_trees", HistogramTrees: "histogram_trees"}.get(
         kind, "random_forest"
     )
     text = message(StudyError, kind, Focal(LABEL))
-    assert text.startswith(f"model '{name}' cannot fit objective 'focal'; it fits binary_cross")
+    assert text.startswith(f"model '{name}' cannot fit loss 'focal'; it fits binary_cross")
     text = message(StudyError, kind, CrossEntropy(LABEL, label_smoothing=0.1))
     assert text.endswith("with 'label_smoothing'; set it to 0")
     text = message(StudyError, kind, CrossEntropy(LABEL), outputs=3)
     assert f"'{name}' fits one target only, and its 3 outputs are not the 2" in text
     text = message(DataError, kind, CrossEntropy(LABEL), batches=[])
     assert text.startswith("the training set has no events")
-    with pytest.raises(RunError, match="are not grown yet; fit them"):
+    with pytest.raises(RunError, match="is not fitted yet; call its 'fit' first"):
         kind(FEATURES, 2)(torch.zeros(1, FEATURES))
 
     negative = Batches(LABEL)
@@ -302,7 +302,7 @@ def test_refusals_are_one_sentence(kind):
     assert text.startswith("the training set has no event of class 'top' of target 'label'")
 
 
-def test_several_numbers_that_trees_cannot_give_are_refused():
+def test_unsupported_numbers_of_outputs_raise():
     assert "quantiles of one value" in message(StudyError, BoostedTrees, Quantile(PAIR))
     assert "use 'boosted_trees'" in message(StudyError, HistogramTrees, MeanSquaredError(PAIR))
-    assert "cannot fit objective 'quantile'" in message(StudyError, RandomForest, Quantile(MASS))
+    assert "cannot fit loss 'quantile'" in message(StudyError, RandomForest, Quantile(MASS))

@@ -26,7 +26,7 @@ def by_definition(points, power):
         now = np.array([nodes[i] for i in alive])
         y, phi = kin.rapidity(*now.T), kin.azimuth(now[:, 1], now[:, 2])
         pt = kin.transverse(now[:, 1], now[:, 2]) ** (2 * power)
-        apart = (y[:, None] - y) ** 2 + kin.wrapped(phi[:, None] - phi) ** 2
+        apart = (y[:, None] - y) ** 2 + kin.wrap_angle(phi[:, None] - phi) ** 2
         measure = np.minimum(pt[:, None], pt) * apart + np.diag(np.full(len(now), np.inf))
         pair = [alive[k] for k in np.unravel_index(measure.argmin(), measure.shape)]
         nodes.append(nodes[pair[0]] + nodes[pair[1]])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bunchtrain.errors import StudyError
 from bunchtrain.physics.contraction import Contraction
-from bunchtrain.physics.elimination import plan_of
+from bunchtrain.physics.contraction_plan import make_plan
 from bunchtrain.physics.energy_correlators import energy_correlators
 from bunchtrain.physics.energy_flow_polynomials import (
     composites,
@@ -57,7 +57,7 @@ def test_every_polynomial_is_its_definition():
     random = np.random.default_rng(3)
     energy, angles = random.uniform(0, 1, (2, 3)), random.uniform(0, 1, (2, 3, 3))
     angles += angles.swapaxes(1, 2)  # not 0 for a particle and itself, so that all graphs count
-    found = Contraction(plan_of(prime_graphs()))(energy, angles)
+    found = Contraction(make_plan(prime_graphs()))(energy, angles)
     expected = [[defined(g, energy[j], angles[j]) for g in prime_graphs()] for j in range(2)]
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 
@@ -187,5 +187,5 @@ def test_unknown_measures_and_degrees_are_named():
     momenta, lengths = random_jets(1)
     with pytest.raises(StudyError, match="no measure named 'hadronik'; did you mean 'hadronic'"):
         energy_flow_polynomials(momenta, lengths, measure="hadronik")
-    with pytest.raises(StudyError, match="degree of 1 to 7, and not 8"):
+    with pytest.raises(StudyError, match="must be 1 to 7, not 8"):
         energy_flow_polynomials(momenta, lengths, degree=8)

@@ -39,6 +39,6 @@ def test_beam_and_nothing_have_finite_directions():
 
 @given(st.floats(-20, 20))
 def test_wrapped_angles_differ_by_whole_turns(angle):
-    inside = kin.wrapped(np.array([angle]))[0]
+    inside = kin.wrap_angle(np.array([angle]))[0]
     assert -np.pi <= inside <= np.pi
     np.testing.assert_allclose(np.exp(1j * inside), np.exp(1j * angle))

@@ -77,7 +77,7 @@ def test_correlators_equal_loops_over_pairs_and_triples(beta):
     momenta, lengths = random_jets(3, jets=1, most=9)
     pt, y, phi = kin.around_axis(momenta, lengths)
     z, n = pt / pt.sum(), len(pt)
-    far = np.hypot(y[:, None] - y, kin.wrapped(phi[:, None] - phi)) ** beta
+    far = np.hypot(y[:, None] - y, kin.wrap_angle(phi[:, None] - phi)) ** beta
     second = sum(z[i] * z[j] * far[i, j] for i in range(n) for j in range(i))
     third = sum(
         z[i] * z[j] * z[k] * far[i, j] * far[j, k] * far[i, k]
@@ -118,7 +118,7 @@ def test_boosts_along_and_turns_around_the_beam_change_nothing(seed, boost, angl
     energy, px, py, pz = momenta.T
     cosh, sinh = np.cosh(boost), np.sinh(boost)
     boosted = np.stack([cosh * energy + sinh * pz, px, py, cosh * pz + sinh * energy], 1)
-    moved = kin.turned(boosted, np.full(len(boosted), angle))
+    moved = kin.rotate_about_beam(boosted, np.full(len(boosted), angle))
     np.testing.assert_allclose(
         everything(moved, lengths), everything(momenta, lengths), rtol=1e-5, atol=1e-5
     )

@@ -6,11 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bunchtrain.physics.clustering import kt_splitting
 from bunchtrain.physics.kinematics import from_cylindrical, invariant_mass
 from bunchtrain.physics.packed import sum_by_jet
-from bunchtrain.physics.rest_frame import aplanarity, at_rest, fox_wolfram_ratio
-from bunchtrain.physics.shapes import mass_angularity
-from bunchtrain.physics.splitting import kt_splitting
+from bunchtrain.physics.shapes import (
+    aplanarity,
+    boost_to_rest_frame,
+    fox_wolfram_ratio,
+    mass_angularity,
+)
 
 
 def random_jets(seed, jets=6, most=14, least=2):
@@ -45,7 +49,7 @@ def test_an_even_sphere_is_aplanar_and_has_no_second_moment():
 @settings(max_examples=15, deadline=None)
 def test_the_moment_is_the_sum_over_pairs_in_the_rest_frame(seed):
     momenta, lengths = random_jets(seed)
-    rest = at_rest(momenta, lengths)
+    rest = boost_to_rest_frame(momenta, lengths)
     np.testing.assert_allclose(sum_by_jet(rest[:, 1:], lengths), 0, atol=1e-8)
     np.testing.assert_allclose(invariant_mass(rest) ** 2, invariant_mass(momenta) ** 2, atol=1e-5)
     for jet, found in zip(

@@ -78,5 +78,5 @@ def test_points_that_fail_a_condition_do_not_count():
 def test_options_that_cannot_be_are_named():
     with pytest.raises(StudyError, match="phase space of 1 bodies has no basis"):
         NSubjettinessBasis(bodies=1)
-    with pytest.raises(StudyError, match="degree of 1 to 7, and not 9"):
+    with pytest.raises(StudyError, match="must be 1 to 7, not 9"):
         EnergyFlowPolynomials(degree=9)

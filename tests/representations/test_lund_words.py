@@ -41,5 +41,5 @@ def test_neither_order_nor_axis_of_the_jet_matter():
 
 
 def test_impossible_bins_are_refused():
-    with pytest.raises(StudyError, match="10 bins of 'kt' from 5 to 1 are not possible"):
+    with pytest.raises(StudyError, match="10 bins of 'kt' from 5 to 1 are impossible"):
         LundWords(kt=(5, 1))

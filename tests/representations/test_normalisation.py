@@ -90,7 +90,7 @@ def test_impute_puts_the_median_of_training():
     assert fitted({"table": tensor([[NAN, INF, -INF]])})["table"].tolist() == [[4, 3.5, 5]]
 
 
-@pytest.mark.parametrize("policy", ["refuse", "drop"])
+@pytest.mark.parametrize("policy", ["raise", "drop"])
 def test_the_other_policies_leave_what_is_not_finite_visible(policy):
     fitted = Normalisation.fit(blocks(torch.randn(9, 3)), table(), policy)
     done = fitted({"table": tensor([[NAN, INF, -INF]])})["table"]
@@ -132,10 +132,10 @@ NAMES = {"features": ["pt", "log(pt)"], "globals": ["rho"]}
 
 def test_refused_values_are_told_with_column_and_entry():
     with pytest.raises(DataError, match=r"'log\(pt\)' of 'features' is NaN in entry 70"):
-        check_finite(CLOUD, NAMES, [70, 71, 72], "refuse")
+        check_finite(CLOUD, NAMES, [70, 71, 72], "raise")
     only = {"globals": CLOUD["globals"]}
     with pytest.raises(DataError, match="'rho' of 'globals' is infinite in entry 72"):
-        check_finite(only, NAMES, [70, 71, 72], "refuse")
+        check_finite(only, NAMES, [70, 71, 72], "raise")
 
 
 def test_dropped_events_are_those_with_such_values():

@@ -191,7 +191,7 @@ def test_points_of_another_group_are_refused():
 
 def test_a_group_of_single_numbers_is_refused():
     events = ak.Array({"jet_pt": [1.0], "jet_eta": [1.0], "jet_phi": [1.0]})
-    with pytest.raises(DataError, match="one number an event and not a list"):
+    with pytest.raises(DataError, match="one value per event and not a list"):
         Cloud(group="jet")(events)
 
 

@@ -19,7 +19,7 @@ def test_a_missing_column_is_named_with_the_nearest():
 
 
 def test_lists_are_refused():
-    with pytest.raises(DataError, match="'jet_pt' gives a list an event"):
+    with pytest.raises(DataError, match="'jet_pt' gives a list per event"):
         Table(features=["jet_pt"])(ak.Array({"jet_pt": [[1.0]]}))
 
 

@@ -8,7 +8,7 @@ from made_up_jets import as_events, plane_jets
 
 from bunchtrain.errors import StudyError
 from bunchtrain.physics.kinematics import from_cylindrical
-from bunchtrain.physics.packed import jet_numbers
+from bunchtrain.physics.packed import jet_index
 from bunchtrain.representations.trigger_features import NAMES, TriggerFeatures
 
 
@@ -43,7 +43,7 @@ def test_soft_wide_radiation_moves_only_what_is_not_groomed():
     pt, eta, phi, lengths = jets
     hard = features(jets)
     ends = np.cumsum(lengths)
-    axis = np.bincount(jet_numbers(lengths), eta) / lengths
+    axis = np.bincount(jet_index(lengths), eta) / lengths
     soft = (
         np.insert(pt, ends, 1e-3),
         np.insert(eta, ends, axis + 3),

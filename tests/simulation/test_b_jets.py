@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bunchtrain.simulation.b_jets import BJets
 from bunchtrain.simulation.pythia.flavour import heaviest_quark
 from bunchtrain.simulation.pythia.particles import Particles
 from bunchtrain.simulation.pythia.tracks import measure, perigee, resolution
+from samples import sample  # type: ignore[import-not-found]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("cache"))
-    source = BJets(jets=120, part=120, processes=1, folder=folder)
+    source = sample("b_jets", jets=120, part=120, processes=1, folder=folder)
     source.prepare()
     return source, ak.from_arrow(pq.read_table(source.parts()[0]))
 

@@ -17,7 +17,8 @@ from bunchtrain.simulation import _sample
 from bunchtrain.simulation.boosted_jets import BoostedJets
 from bunchtrain.simulation.pythia import production
 from bunchtrain.simulation.pythia.layout import BOOSTED_JETS as FIELDS
-from bunchtrain.simulation.pythia.production import produce
+from bunchtrain.simulation.pythia.production import produce_parts
+from samples import sample  # type: ignore[import-not-found]
 
 SHIPPED = Path(__file__).parents[2] / "samples" / "boosted_jets.parquet"
 
@@ -30,7 +31,7 @@ def shipped():
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("cache"))
-    source = BoostedJets(jets=10, part=6, processes=1, folder=folder)
+    source = sample("boosted_jets", jets=10, part=6, processes=1, folder=folder)
     source.prepare()
     return source
 
@@ -96,12 +97,12 @@ class TestMaking:
         assert ak.to_list(jets.event_id) == list(range(10))
 
     def test_two_processes_make_the_same_jets(self, made, tmp_path):
-        other = BoostedJets(jets=12, part=6, processes=2, folder=str(tmp_path))
+        other = sample("boosted_jets", jets=12, part=6, processes=2, folder=str(tmp_path))
         other.prepare()
         assert [p.read_bytes() for p in other.parts()] == [p.read_bytes() for p in made.parts()]
 
     def test_another_seed_makes_other_jets(self, made, tmp_path):
-        other = BoostedJets(jets=2, part=2, seed=2, processes=1, folder=str(tmp_path))
+        other = sample("boosted_jets", jets=2, part=2, seed=2, processes=1, folder=str(tmp_path))
         other.prepare()
         assert not set(ak.to_list(read(other).jet_pt)) & set(ak.to_list(read(made).jet_pt))
 
@@ -109,12 +110,14 @@ class TestMaking:
         first, second = made.parts()
         before = first.stat().st_mtime_ns, second.read_bytes()
         second.unlink()
-        BoostedJets(jets=12, part=6, processes=1, folder=str(made.base.parent)).prepare()
+        sample("boosted_jets", jets=12, part=6, processes=1, folder=str(made.base.parent)).prepare()
         assert (first.stat().st_mtime_ns, second.read_bytes()) == before
         assert not list(first.parent.glob("*.aside"))
 
     def test_particles_without_detector_hold_the_long_lived_species(self, tmp_path):
-        bare = BoostedJets(jets=2, part=2, detector=False, processes=1, folder=str(tmp_path))
+        bare = sample(
+            "boosted_jets", jets=2, part=2, detector=False, processes=1, folder=str(tmp_path)
+        )
         bare.prepare()
         assert ak.min(ak.num(read(bare).constituent_px)) > 10
 
@@ -124,10 +127,10 @@ class TestMaking:
         assert all(chunk.fields == ["jet_pt"] for chunk in chunks)
 
     def test_the_fingerprint_depends_on_the_jets_alone(self):
-        same = BoostedJets(folder="/a", processes=3).fingerprint()
-        assert BoostedJets(folder="/b").fingerprint() == same
+        same = sample("boosted_jets", folder="/a", processes=3).fingerprint()
+        assert sample("boosted_jets", folder="/b").fingerprint() == same
         for other in ({"jets": 5}, {"seed": 2}, {"detector": False}, {"pt_max": 651.0}):
-            assert BoostedJets(**other).fingerprint() != same
+            assert sample("boosted_jets", **other).fingerprint() != same
 
 
 def killed(number: int) -> pa.Table:
@@ -144,8 +147,8 @@ class TestErrors:
         paths = [tmp_path / f"part-{index}.parquet" for index in range(2)]
         production.write_part(numbered, 0, paths[0])
         with pytest.raises(MachineError, match=r"a worker was killed .*; run again"):
-            produce(killed, paths, 1, processes=2)
-        produce(numbered, paths, 1, processes=1)
+            produce_parts(killed, paths, 1, processes=2)
+        produce_parts(numbered, paths, 1, processes=1)
         assert [pq.read_table(path)["number"].to_pylist() for path in paths] == [[0], [1]]
 
     def test_a_full_disk_is_told(self, tmp_path, monkeypatch):
@@ -168,7 +171,7 @@ class TestErrors:
     )
     def test_options_out_of_range_are_refused(self, options, message):
         with pytest.raises(StudyError, match=message):
-            BoostedJets(**options)
+            sample("boosted_jets", **options)
 
     def test_the_nearest_column_is_named(self, made):
         with pytest.raises(
@@ -177,8 +180,8 @@ class TestErrors:
             list(made.chunks(["constituent_e"], 10))
 
     def test_a_part_that_is_not_made_is_told(self, tmp_path):
-        with pytest.raises(DataError, match="is not made yet"):
-            list(BoostedJets(folder=str(tmp_path)).chunks(["jet_pt"], 10))
+        with pytest.raises(DataError, match="does not exist yet"):
+            list(sample("boosted_jets", folder=str(tmp_path)).chunks(["jet_pt"], 10))
 
     def test_a_missing_library_is_named_with_its_extra(self, monkeypatch):
         def absent(name):
@@ -186,9 +189,9 @@ class TestErrors:
 
         monkeypatch.setattr(_sample, "version", absent)
         with pytest.raises(MissingDependency, match=r"pip install 'bunchtrain\[generators\]'"):
-            BoostedJets().fingerprint()
+            sample("boosted_jets").fingerprint()
 
     def test_the_study_finds_the_source(self):
         built = parts.build("source", "boosted_jets", {"jets": 50})
         assert built.count == 50
-        assert parts.paper(BoostedJets) == "1902.09914"
+        assert parts.describe("source", "boosted_jets").paper == "1902.09914"

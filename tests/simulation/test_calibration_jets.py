@@ -6,13 +6,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from bunchtrain.errors import StudyError
-from bunchtrain.simulation.calibration_jets import CalibrationJets
+from samples import sample  # type: ignore[import-not-found]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("cache"))
-    source = CalibrationJets(jets=100, part=100, processes=1, folder=folder)
+    source = sample("calibration_jets", jets=100, part=100, processes=1, folder=folder)
     source.prepare()
     return source, ak.from_arrow(pq.read_table(source.parts()[0]))
 
@@ -47,4 +47,4 @@ def test_weights_give_back_the_falling_spectrum(made):
 
 def test_a_window_that_falls_is_refused():
     with pytest.raises(StudyError, match="pt_min and pt_max must rise from 20 GeV"):
-        CalibrationJets(pt_min=500.0, pt_max=100.0)
+        sample("calibration_jets", pt_min=500.0, pt_max=100.0)

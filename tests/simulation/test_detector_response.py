@@ -9,8 +9,8 @@ from bunchtrain.simulation.pythia.calorimeter import energy_flow, log_normal
 from bunchtrain.simulation.pythia.detector import (
     ECAL,
     HCAL,
-    respond,
-    surface,
+    exit_point,
+    simulate_detector,
     track_resolution,
     tracking_efficiency,
 )
@@ -33,14 +33,14 @@ def test_smearing_keeps_the_mean_and_has_the_width(mean, sigma):
 
 
 def test_photons_are_measured_with_the_resolution_of_the_electromagnetic_calorimeter():
-    seen = respond(particles(22, 0, 100.0, 0.0, count=4000), np.random.default_rng(2))
+    seen = simulate_detector(particles(22, 0, 100.0, 0.0, count=4000), np.random.default_rng(2))
     assert set(seen.pid) == {22}
     expected = np.sqrt(0.0017**2 * 100**2 + 0.101**2 * 100)
     assert seen.energy.std() == pytest.approx(expected, rel=0.1)
 
 
 def test_neutral_hadrons_are_measured_in_the_hadronic_calorimeter():
-    seen = respond(particles(130, 0, 100.0, 2.0, count=4000), np.random.default_rng(3))
+    seen = simulate_detector(particles(130, 0, 100.0, 2.0, count=4000), np.random.default_rng(3))
     energy = 100 * np.cosh(2.0)
     assert set(seen.pid) == {0}
     assert seen.energy.mean() == pytest.approx(energy, rel=0.02)
@@ -50,7 +50,7 @@ def test_neutral_hadrons_are_measured_in_the_hadronic_calorimeter():
 
 
 def test_charged_hadrons_become_tracks_or_else_towers():
-    seen = respond(particles(211, 1, 40.0, 0.2, count=4000), np.random.default_rng(4))
+    seen = simulate_detector(particles(211, 1, 40.0, 0.2, count=4000), np.random.default_rng(4))
     tracks = seen[seen.charge == 1]
     assert len(tracks.event) == pytest.approx(0.95 * 4000, abs=5 * np.sqrt(4000 * 0.95 * 0.05))
     without_track = np.setdiff1d(np.arange(4000), tracks.event)
@@ -58,12 +58,12 @@ def test_charged_hadrons_become_tracks_or_else_towers():
 
 
 def test_muons_leave_nothing_in_the_calorimeters():
-    seen = respond(particles(13, -1, 40.0, 0.2, count=2000), np.random.default_rng(5))
+    seen = simulate_detector(particles(13, -1, 40.0, 0.2, count=2000), np.random.default_rng(5))
     assert set(seen.pid) == {13}
 
 
 def test_events_do_not_share_towers():
-    seen = respond(particles(22, 0, 50.0, 0.0, count=300), np.random.default_rng(6))
+    seen = simulate_detector(particles(22, 0, 50.0, 0.0, count=300), np.random.default_rng(6))
     assert np.array_equal(seen.event, np.arange(300))
 
 
@@ -93,20 +93,20 @@ def test_without_excess_tracks_are_scaled_to_the_mean_weighted_by_precision():
 def test_every_place_lies_in_its_own_tower(eta, phi):
     for calorimeter in (ECAL, HCAL):
         tower = calorimeter.towers(np.array([3]), np.array([eta]), np.array([phi]))
-        place = calorimeter.place(tower, np.random.default_rng(9))
+        place = calorimeter.draw_position(tower, np.random.default_rng(9))
         assert calorimeter.towers(np.array([3]), *place) == tower
 
 
 @given(pt=st.floats(0.5, 500), eta=st.floats(-2.5, 2.5))
 def test_the_field_bends_opposite_charges_by_the_same_angle(pt, eta):
-    plus, minus, neutral = (surface(particles(211, q, pt, eta)) for q in (1, -1, 0))
+    plus, minus, neutral = (exit_point(particles(211, q, pt, eta)) for q in (1, -1, 0))
     assert plus[1] + minus[1] == pytest.approx(2 * neutral[1])
     assert neutral == (pytest.approx(eta), pytest.approx(0.3))
     assert plus[0] == pytest.approx(minus[0])
 
 
 def test_the_bend_in_the_barrel_is_that_of_a_circle():
-    _, phi = surface(particles(211, 1, 2.0, 0.0))
+    _, phi = exit_point(particles(211, 1, 2.0, 0.0))
     assert 0.3 - phi == pytest.approx(np.arcsin(0.3 * 2.0 * 1.15 / (2 * 2.0)))
 
 

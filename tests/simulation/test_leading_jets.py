@@ -7,9 +7,7 @@ import pytest
 
 from bunchtrain.errors import StudyError
 from bunchtrain.simulation import _sample
-from bunchtrain.simulation.boosted_jets import BoostedJets
-from bunchtrain.simulation.trigger_jets import TriggerJets
-from bunchtrain.simulation.w_jets import WJets
+from samples import sample  # type: ignore[import-not-found]
 
 
 def made(source):
@@ -20,13 +18,13 @@ def made(source):
 @pytest.fixture(scope="module")
 def w_jets(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("cache"))
-    return made(WJets(jets=40, part=40, processes=1, folder=folder))
+    return made(sample("w_jets", jets=40, part=40, processes=1, folder=folder))
 
 
 @pytest.fixture(scope="module")
 def trigger_jets(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("cache"))
-    return made(TriggerJets(jets=30, part=30, processes=1, folder=folder))
+    return made(sample("trigger_jets", jets=30, part=30, processes=1, folder=folder))
 
 
 def median(values):
@@ -35,7 +33,7 @@ def median(values):
 
 def test_samples_that_are_made_keep_their_key(monkeypatch):
     monkeypatch.setattr(_sample, "version", {"pythia8mc": "8.317.2", "fastjet": "3.5.2.0"}.get)
-    assert BoostedJets().key() == "e5a69e406545e431"
+    assert sample("boosted_jets").key() == "e5a69e406545e431"
 
 
 def test_classes_come_in_turn(w_jets, trigger_jets):
@@ -70,12 +68,12 @@ def test_trigger_jets_have_the_masses_of_their_partons_and_the_pt_of_the_window(
 @pytest.mark.parametrize(
     ("source", "options", "message"),
     [
-        (WJets, {"pt_max": 200.0}, "w_jets: pt_min and pt_max must rise from 50 GeV"),
-        (TriggerJets, {"part": 12}, "trigger_jets: part must be a multiple of 5, got 12"),
-        (TriggerJets, {"spread": 0.9}, "spread between 0.001 and 0.5, got 1000 and 0.9"),
-        (TriggerJets, {"constituents": 0}, "constituents must be at least 1"),
+        ("w_jets", {"pt_max": 200.0}, "w_jets: pt_min and pt_max must rise from 50 GeV"),
+        ("trigger_jets", {"part": 12}, "trigger_jets: part must be a multiple of 5, got 12"),
+        ("trigger_jets", {"spread": 0.9}, "spread between 0.001 and 0.5, got 1000 and 0.9"),
+        ("trigger_jets", {"constituents": 0}, "constituents must be at least 1"),
     ],
 )
 def test_options_out_of_range_are_refused(source, options, message):
     with pytest.raises(StudyError, match=message):
-        source(**options)
+        sample(source, **options)

@@ -5,15 +5,17 @@ import numpy as np
 import pytest
 
 from bunchtrain.errors import StudyError
-from bunchtrain.simulation.resonances import Resonances
 from bunchtrain.tables.expressions.expression import evaluate
+from samples import sample  # type: ignore[import-not-found]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     pytest.importorskip("pythia8mc")
     folder = str(tmp_path_factory.mktemp("cache"))
-    source = Resonances(events=200, masses=(500, 1500), part=100, processes=1, folder=folder)
+    source = sample(
+        "resonances", events=200, masses=(500, 1500), part=100, processes=1, folder=folder
+    )
     source.prepare()
     return source, ak.concatenate(list(source.chunks(list(source.fields()), 1000)))
 
@@ -51,6 +53,6 @@ def test_the_hadronic_top_and_the_resonance_are_found_in_the_masses(made):
 
 def test_options_out_of_range_are_refused():
     with pytest.raises(StudyError, match="at least 400 GeV"):
-        Resonances(masses=(300,))
+        sample("resonances", masses=(300,))
     with pytest.raises(StudyError, match="part must be even"):
-        Resonances(part=3)
+        sample("resonances", part=3)

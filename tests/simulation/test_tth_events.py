@@ -12,13 +12,13 @@ from bunchtrain.simulation.pythia.event_objects import (
     tag_probability,
 )
 from bunchtrain.simulation.pythia.particles import Particles
-from bunchtrain.simulation.tth_events import TthEvents
+from samples import sample  # type: ignore[import-not-found]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("cache"))
-    source = TthEvents(events=8, tags=1, part=8, processes=1, folder=folder)
+    source = sample("tth_events", events=8, tags=1, part=8, processes=1, folder=folder)
     source.prepare()
     return source, ak.from_arrow(pq.read_table(source.parts()[0]))
 
@@ -79,4 +79,4 @@ def test_a_lepton_in_a_jet_is_not_isolated():
 
 def test_more_tags_than_jets_are_refused():
     with pytest.raises(StudyError, match="tags must not exceed jets"):
-        TthEvents(jets=4, tags=5)
+        sample("tth_events", jets=4, tags=5)

@@ -2,10 +2,8 @@ import numpy as np
 import pytest
 
 from bunchtrain.statistics.bootstrap import paired_bootstrap
-from bunchtrain.statistics.combination import Combination, fit_combination, logits, mean
-from bunchtrain.statistics.metrics import Measurement, auc
-from bunchtrain.statistics.metrics.measurement import figures
-from bunchtrain.statistics.seeds import over_seeds
+from bunchtrain.statistics.combination import Combination, fit_combination, logits, mean_probability
+from bunchtrain.statistics.metrics import Measurement, auc, average_seeds, measurements
 
 
 def probabilities(logit):
@@ -23,7 +21,7 @@ def two_taggers(events=20_000, seed=3):
 
 def test_the_mean_is_that_of_the_probabilities():
     first, second = np.array([[0.2, 0.8]]), np.array([[0.6, 0.4]])
-    np.testing.assert_allclose(mean([first, second]), [[0.4, 0.6]])
+    np.testing.assert_allclose(mean_probability([first, second]), [[0.4, 0.6]])
 
 
 def test_the_trained_combination_of_independent_taggers_adds_their_logits():
@@ -67,8 +65,8 @@ def test_paired_errors_are_smaller_than_those_of_unlike_samples():
     truth = np.arange(2000) % 2 == 1
     x = random.normal(size=2000) + truth
     scores = {"x": x, "nearly x": x + 0.05 * random.normal(size=2000)}
-    readers = {"auc": lambda curve: auc(curve).value}
-    found = paired_bootstrap(scores, truth, np.ones(2000), readers, replicas=100)["auc"]
+    metrics = {"auc": lambda curve: auc(curve).value}
+    found = paired_bootstrap(scores, truth, np.ones(2000), metrics, replicas=100)["auc"]
     alone = found["x"].std()
     difference = (found["x"] - found["nearly x"]).std()
     curve_error = 0.0106  # DeLong's for this sample, of unit separation
@@ -81,20 +79,20 @@ def test_a_mean_over_seeds_keeps_both_errors():
         {"auc": {"value": value, "error": 0.01}, "cut": {"value": 1.0, "error": None, "cut": value}}
         for value in (0.90, 0.92, 0.94)
     ]
-    met = over_seeds(trainings)
+    met = average_seeds(trainings)
     assert met["auc"]["value"] == pytest.approx(0.92)
     assert met["auc"]["error"] == pytest.approx(0.01)
-    assert met["auc"]["deviation"] == pytest.approx(0.02)
+    assert met["auc"]["seed_std"] == pytest.approx(0.02)
     assert met["cut"]["cut"] == 0.90
-    shown = figures(met)["auc"]
+    shown = measurements(met)["auc"]
     assert str(shown) == "0.920 ± 0.010"
-    assert shown.over_seeds == "seeds ± 0.020"
-    assert over_seeds(trainings[:1]) == trainings[0]
+    assert shown.seed_text == "seeds ± 0.020"
+    assert average_seeds(trainings[:1]) == trainings[0]
 
 
 def test_a_mean_with_a_limit_is_a_limit():
-    met = over_seeds(
+    met = average_seeds(
         [{"rejection_30": Measurement(900.0, 90.0).as_dict()},
          {"rejection_30": Measurement(1100.0, limit=True).as_dict()}]
     )  # fmt: skip
-    assert str(figures(met)["rejection_30"]) == "> 1000"
+    assert str(measurements(met)["rejection_30"]) == "> 1000"

@@ -5,10 +5,10 @@ import pytest
 from scipy.stats import norm
 
 from bunchtrain.report.labels import label
-from bunchtrain.statistics.class_sets import measure_sets
-from bunchtrain.statistics.classification import measure_classification
+from bunchtrain.statistics.classification import measure_classification, measure_sets
 from bunchtrain.statistics.metrics import coverage, gaussian_interval, log_likelihood, log_loss
 from bunchtrain.statistics.regression import measure_regression
+from bunchtrain.targets import Target
 
 
 def test_coverage_by_hand():
@@ -48,7 +48,9 @@ def test_intervals_take_the_place_of_the_gaussian():
 
 def test_classifiers_have_a_log_loss():
     scores = np.array([[0.3, 0.7], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]])
-    found = measure_classification(scores, np.array([1, 0, 0, 1]), None, ["qcd", "top"])
+    found = measure_classification(
+        scores, np.array([1, 0, 0, 1]), None, Target("jet", ("qcd", "top"))
+    )
     assert found["log_loss"]["value"] > 0
 
 

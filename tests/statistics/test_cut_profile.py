@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from bunchtrain.statistics.decorrelation.cut_profile import CutProfile, fit_cut_profile, log_odds
+from bunchtrain.statistics.decorrelation import CutProfile, fit_cut_profile, log_odds
 
 
 def events(number=20000, seed=0, curve=0.0):

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from bunchtrain.plots import plot_images
 from bunchtrain.statistics.images import mean_image, output_correlation
 
 
@@ -33,11 +32,3 @@ def test_correlation_does_not_depend_on_the_scale_of_intensities():
     np.testing.assert_allclose(
         output_correlation(1000 * images + 3, output), output_correlation(images, -7 * output) * -1
     )
-
-
-def test_differences_have_white_at_zero():
-    both = {"intensity": np.eye(3), "difference": np.eye(3) - 0.25}
-    figure = plot_images(both, (-1, 1, -1, 1), log=False)
-    norms = [axes.images[0].norm for axes in figure.axes if axes.images]
-    assert (norms[0].vmin, norms[0].vmax) == (0, 1)
-    assert (norms[1].vmin, norms[1].vmax) == (-0.75, 0.75)

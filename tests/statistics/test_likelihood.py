@@ -24,7 +24,7 @@ def total(scores, truth, edges, scale):
 
 def test_optimal_bins_beat_equal_ones_and_hold_enough_background():
     scores, truth = sample()
-    edges = optimal_binning(scores, truth, bins=6, least=20, scale=0.05)
+    edges = optimal_binning(scores, truth, bins=6, min_background=20, scale=0.05)
     assert 3 <= len(edges) <= 7
     assert (np.diff(edges) > 0).all()
     assert (np.histogram(scores[~truth], edges)[0] >= 20).all()
@@ -40,7 +40,7 @@ def test_optimal_bins_beat_equal_ones_and_hold_enough_background():
 def test_optimal_binning_is_that_of_an_exhaustive_search():
     scores = np.repeat([0.1, 0.3, 0.5, 0.7], [40, 40, 40, 40])
     truth = np.concatenate([np.arange(40) < n for n in (2, 6, 15, 30)])
-    edges = optimal_binning(scores, truth, bins=2, least=5)
+    edges = optimal_binning(scores, truth, bins=2, min_background=5)
     cuts = [0.2, 0.4, 0.6]
     found = total(scores, truth, edges, 1.0)
     assert found == pytest.approx(
@@ -57,7 +57,7 @@ def test_more_bins_never_lose():
 def test_binning_refuses_what_cannot_be():
     scores, truth = sample(40)
     with pytest.raises(DataError, match="fewer than 50 effective events"):
-        optimal_binning(scores, truth, least=50)
+        optimal_binning(scores, truth, min_background=50)
     with pytest.raises(StudyError, match="at least one bin"):
         optimal_binning(scores, truth, bins=0)
 

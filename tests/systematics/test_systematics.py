@@ -6,7 +6,7 @@ import pytest
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, ExpressionError
-from bunchtrain.systematics._shifted import Shifted
+from bunchtrain.systematics._shifted_source import ShiftedSource
 from bunchtrain.systematics.constituent_efficiency import ConstituentEfficiency
 from bunchtrain.systematics.expression_shift import ExpressionShift
 from bunchtrain.systematics.jet_energy_resolution import JetEnergyResolution
@@ -49,7 +49,7 @@ class Jets(Source):
 
 def shifted(systematic, amount, rows=1000, columns=None):
     source = Jets()
-    chunks = Shifted(source, systematic, amount).chunks(columns or source.events.fields, rows)
+    chunks = ShiftedSource(source, systematic, amount).chunks(columns or source.events.fields, rows)
     return source.events, ak.concatenate(list(chunks))
 
 
@@ -76,7 +76,7 @@ def test_only_the_hardest_constituent_is_scaled_and_the_jet_is_not():
     source = Jets()
     source.events["constituent_py"] = source.events.constituent_px * 0
     effect = LeadingConstituentScale()
-    shift = Shifted(source, effect, -0.5).chunks(["constituent_energy", "jet_pt"], 1000)
+    shift = ShiftedSource(source, effect, -0.5).chunks(["constituent_energy", "jet_pt"], 1000)
     after, before = ak.concatenate(list(shift)), source.events
     filled = ak.num(before.constituent_px) > 0
     hardest = ak.argmax(before.constituent_px, axis=1, keepdims=True)[filled]
@@ -86,9 +86,9 @@ def test_only_the_hardest_constituent_is_scaled_and_the_jet_is_not():
     assert ak.array_equal(after.jet_pt, before.jet_pt)
 
 
-def test_no_columns_of_the_group_are_told_with_the_nearest():
+def test_a_missing_group_is_reported_with_the_nearest_column():
     with pytest.raises(DataError, match="did you mean 'constituent_px'"):
-        LeadingConstituentScale(group="constituents").reads([], Jets().fields())
+        LeadingConstituentScale(group="constituents").required_columns([], Jets().fields())
 
 
 def test_resolution_smears_by_its_size_and_is_mirrored():
@@ -124,19 +124,21 @@ def test_expressions_read_the_columns_that_they_need():
     assert after.fields == ["jet_pt", "label"]
 
 
-def test_a_wrong_expression_is_refused_at_once():
+def test_an_invalid_expression_raises_at_construction():
     with pytest.raises(ExpressionError, match="import"):
         ExpressionShift(columns={"jet_pt": "__import__('os')"})
 
 
 def test_amount_and_options_change_the_fingerprint():
     makers = [
-        Shifted(Jets(), JetEnergyScale(), 0.02),
-        Shifted(Jets(), JetEnergyScale(), 0.03),
-        Shifted(Jets(), JetEnergyScale(columns=["jet_pt"]), 0.02),
-        Shifted(Jets(), JetEnergyResolution(), 0.02),
+        ShiftedSource(Jets(), JetEnergyScale(), 0.02),
+        ShiftedSource(Jets(), JetEnergyScale(), 0.03),
+        ShiftedSource(Jets(), JetEnergyScale(columns=["jet_pt"]), 0.02),
+        ShiftedSource(Jets(), JetEnergyResolution(), 0.02),
     ]
     assert len({maker.fingerprint() for maker in makers}) == 4
+    effect = "JetEnergyScale [('columns', 'None'), ('size', '0.02')] 0.02"
+    assert makers[0].fingerprint() == f"{Jets().fingerprint()} {effect}"
 
 
 def test_effects_are_parts():

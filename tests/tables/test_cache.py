@@ -14,16 +14,17 @@ from bunchtrain.errors import DataError, MachineError, StudyError
 from bunchtrain.tables.arrow import read, to_table, write
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
-from bunchtrain.tables.cache.shuffling import Shards
+from bunchtrain.tables.cache.shards import Shards
+from bunchtrain.targets import Target
 
 EVENTS = jets()
-CLASSES = {"label": {"classes": {"qcd": "label == 0", "top": "label == 1"}}}
+LABEL = Target("label", ("qcd", "top"), expressions=("label == 0", "label == 1"))
 
 
 def recipe(**changes):
     plain = {
         "source": Arrays(EVENTS),
-        "targets": CLASSES,
+        "targets": [LABEL],
         "define": {"log_pt": "log(pt)", "unused": "log(column('absent'))"},
         "select": "good",
         "columns": ["constituent_pt", "log_pt"],
@@ -45,6 +46,11 @@ def sharded(tmp_path_factory):
 
 def everything(cache, split, rows=97, **options):
     return ak.concatenate(list(cache.blocks(split, rows, **options)))
+
+
+def ab(a, b):
+    """Return a target with the conditions of two classes."""
+    return Target("t", ("a", "b"), expressions=(a, b))
 
 
 def selected():
@@ -107,7 +113,7 @@ def test_shuffled_runs_cover_many_shards(sharded, run, runs, order):
     described = sharded.manifest["shards"]["train"]
     paths = [sharded.folder / shard["file"] for shard in described]
     shards = Shards(paths, [shard["rows"] for shard in described], ["entry"])
-    buffers = list(shards.shuffled(order, run, run * runs))
+    buffers = list(shards.shuffle(order, run, run * runs))
     assert max(len(buffer) for buffer in buffers) <= run * runs
     wanted = everything(sharded, "train").entry
     np.testing.assert_array_equal(np.sort(ak.concatenate(buffers).entry), np.sort(wanted))
@@ -169,13 +175,29 @@ def test_a_cache_is_reused(tmp_path):
         {"define": {"log_pt": "log10(pt)"}},
         {"weights": {"balance": True}},
         {"split": {"name": "kfold"}},
-        {"targets": {"label": {"classes": {"top": "label == 1", "qcd": "label == 0"}}}},
+        {"targets": [Target("label", ("top", "qcd"), expressions=("label == 1", "label == 0"))]},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_anything_that_changes_the_content_changes_the_key(change):
     assert recipe(**change).key() != recipe().key()
     assert replace(recipe(**change), **change).key() == recipe(**change).key()
+
+
+def test_the_key_of_a_recipe_does_not_change_between_releases():
+    momentum = Target("momentum", values=("pt", "eta"), expressions=("pt / 100", "eta"))
+    fixed = Recipe(
+        Arrays(EVENTS, name="events"),
+        [replace(LABEL, signal="qcd"), momentum],
+        define={"log_pt": "log(pt)"},
+        select="good",
+        weights={"event": "w", "balance": True, "negative": "raise"},
+        split={"name": "kfold", "folds": 4},
+        columns=["log_pt", "constituent_pt"],
+        spectators=["number"],
+        seed=3,
+    )
+    assert fixed.key() == "bb89ef027a7781c017820fb15f02a791"
 
 
 def test_an_interrupted_build_leaves_nothing_that_opens(tmp_path):
@@ -212,15 +234,15 @@ def test_two_processes_that_build_the_same_do_not_collide(tmp_path):
     assert EventCache.open(tmp_path / recipe().key()).rows["train"] > 0
 
 
-def test_a_full_disk_is_told_in_one_sentence(tmp_path):
+def test_a_full_disk_is_reported_in_one_sentence(tmp_path):
     full = Arrays(EVENTS, fail_at=0, problem=OSError(errno.ENOSPC, "No space left on device"))
     with pytest.raises(MachineError, match=r"is full; free space or set storage\.folder"):
         EventCache.build(recipe(source=full), tmp_path)
 
 
 def test_two_targets_and_values(tmp_path):
-    targets = CLASSES | {"momentum": {"values": ["pt / 100", "eta"]}}
-    cache = EventCache.build(recipe(targets=targets), tmp_path)
+    momentum = Target("momentum", values=("pt", "eta"), expressions=("pt / 100", "eta"))
+    cache = EventCache.build(recipe(targets=[LABEL, momentum]), tmp_path)
     events = everything(cache, "train")
     source = EVENTS[events.entry]
     assert cache.fields["target_momentum"] == "2 * float32"
@@ -232,20 +254,28 @@ def test_two_targets_and_values(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"select": "pt > 1e9"}, DataError, "'pt > 1e9' selects none of the 600 events that came"),
+        ({"select": "pt > 1e9"}, DataError, "'pt > 1e9' selects none of the 600 events that"),
         (
-            {"targets": {"t": {"classes": {"a": "pt < 0", "b": "pt < -1"}}}, "select": None},
+            {"targets": [ab("pt < 0", "pt < -1")], "select": None},
             DataError,
-            "the classes of 't' hold none of the 600 events",
+            "the classes of 't' contain none of the 600 events",
         ),
         (
-            {"targets": {"t": {"classes": {"a": "pt > 0", "b": "pt > 1"}}}},
+            {"targets": [ab("pt > 0", "pt > 1")]},
             DataError,
             r"targets\.t, entry \d+: the event is in the classes 'a' and 'b'",
         ),
-        ({"targets": {"t": {"values": ["log(label)"]}}}, DataError, r"'log\(label\)' is -inf at"),
+        (
+            {"targets": [Target("t", values=("x",), expressions=("log(label)",))]},
+            DataError,
+            r"'log\(label\)' is -inf at",
+        ),
         ({"columns": ["ptt"]}, DataError, "no column 'ptt'; did you mean 'pt'"),
-        ({"columns": ["weight"], "define": {"weight": "pt"}}, StudyError, "the cache uses itself"),
+        (
+            {"columns": ["weight"], "define": {"weight": "pt"}},
+            StudyError,
+            "is reserved by the cache",
+        ),
         ({"source": Arrays(EVENTS[:0])}, DataError, "the source has no events"),
         (
             {"split": {"name": "fraction", "train": 0.0, "validation": 0.5, "test": 0.5}},
@@ -255,12 +285,12 @@ def test_two_targets_and_values(tmp_path):
     ],
     ids=lambda value: "",
 )
-def test_mistakes_are_told_with_their_place(tmp_path, changes, error, message):
+def test_mistakes_are_reported_with_their_position(tmp_path, changes, error, message):
     with pytest.raises(error, match=message):
         EventCache.build(recipe(**changes), tmp_path)
 
 
-def test_unknown_columns_and_sets_are_refused(cache):
+def test_unknown_columns_and_sets_raise(cache):
     with pytest.raises(DataError, match="no 'numbr'; did you mean 'number'"):
         cache.blocks("train", 10, columns=["numbr"])
     with pytest.raises(DataError, match="no 'valid'; did you mean 'validation'"):

@@ -9,8 +9,8 @@ import yaml
 from bunchtrain.errors import DataError
 from bunchtrain.study.schema import Study
 from bunchtrain.tables.expressions.expression import Expression
+from bunchtrain.tables.inspect.column_roles import as_expression
 from bunchtrain.tables.inspect.drafting import draft
-from bunchtrain.tables.inspect.drafting_roles import as_expression
 
 
 def written(tmp_path, name="events", **columns):
@@ -36,9 +36,13 @@ def test_a_flag_becomes_the_target(tmp_path):
         "background": "is_signal == 0",
         "signal": "is_signal == 1",
     }
+    assert found.targets["label"].signal == "signal"
     assert found.representation.options["features"] == ["mass"]
     assert found.split.options["key"] == "eventNumber"
     assert found.source.options["files"] == [path]
+    assert [(one.name, one.options) for one in found.evaluation] == [
+        ("classification", {"efficiencies": [0.3, 0.5]})
+    ]
     assert "#   event: weight" in draft([path])
 
 
@@ -87,7 +91,7 @@ def test_lists_give_features_and_groups(tmp_path):
         file.mktree("Runs", {"y": "i4"}).extend({"y": np.arange(2)})
     text = draft([path])
     assert "#   Jet: Jet_pt, Jet_eta" in text
-    assert '# represent: {name: cloud, group: "Jet"}' in text
+    assert '# representation: {name: cloud, group: "Jet"}' in text
     found = study(path)
     assert found.source.options["tree"] == "Events"
     assert "count(Jet_pt)" in found.representation.options["features"]
@@ -98,6 +102,6 @@ def test_any_column_can_be_named_in_an_expression(name):
     assert Expression(as_expression(name)).columns == {name}
 
 
-def test_nothing_to_learn_from(tmp_path):
-    with pytest.raises(DataError, match="no column of numbers that vary"):
+def test_a_file_without_inputs(tmp_path):
+    with pytest.raises(DataError, match="no numeric column varies"):
         draft([written(tmp_path, kind=["a", "b"])])

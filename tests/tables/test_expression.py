@@ -10,7 +10,7 @@ from bunchtrain.errors import DataError, ExpressionError
 from bunchtrain.tables.expressions.expression import (
     Expression,
     as_mask,
-    as_numbers,
+    as_real,
     define,
     evaluate,
     needed_definitions,
@@ -139,28 +139,28 @@ def test_a_definition_sees_those_before_it_and_extra_columns_go_first():
         ("maxx(MET)", "no function 'maxx'; did you mean 'max'"),
         ("MET.sqrt(1) + (MET).foo()", "no function"),
         ("10 < MET & n < 3", "& and | bind tighter"),
-        ("sum(MET)", "needs a list an event"),
+        ("sum(MET)", "needs a list per event"),
         ("Jet_pt + Muon_jet", "different lengths"),
-        ("Jet_pt[MET > 3]", "events are chosen with 'select'"),
+        ("Jet_pt[MET > 3]", "select events with 'select'"),
         ("__import__('os').system('true')", "no function"),
-        ("(lambda: 1)()", "only functions by their name"),
+        ("(lambda: 1)()", "only named functions"),
         ("[x for x in y]", "not part of the grammar"),
-        ("kind + 1", "text can be compared"),
+        ("kind + 1", "strings can only be compared"),
         ("p4(Jet_pt, Jet_eta, 0).charm", "no '.charm'"),
         ("p4(MET, n)", "cannot make a four-vector"),
-        ("'top'", "it is a text"),
+        ("'top'", "it is a string"),
         ("clip(MET)", "takes 3 arguments, not 1"),
-        ("99999999999999999999", "larger than 64 bits"),
+        ("99999999999999999999", "does not fit into 64 bits"),
         ("-" * 5000 + "1", "nested|parsed"),
         ("1+" * 6000 + "1", "longer than"),
     ],
 )
-def test_what_is_wrong_is_said(text, message):
+def test_errors_name_the_problem(text, message):
     with pytest.raises(ExpressionError, match=message):
         evaluate(text, EVENTS)
 
 
-def test_the_position_is_said():
+def test_errors_name_the_position():
     with pytest.raises(ExpressionError, match="character 7: there is no function"):
         Expression("MET + smu(Jet_pt)")
 
@@ -171,15 +171,15 @@ def test_the_nearest_column_is_named():
 
 
 def test_numbers_and_masks_are_checked():
-    assert as_numbers(evaluate("n", EVENTS), "n").dtype == np.float64
+    assert as_real(evaluate("n", EVENTS), "n").dtype == np.float64
     assert as_mask(evaluate("MET > 15", EVENTS), "MET > 15").tolist() == [False, True, True]
-    with pytest.raises(ExpressionError, match="one number an event, and gives a list of numbers"):
-        as_numbers(evaluate("Jet_pt", EVENTS), "Jet_pt")
-    with pytest.raises(ExpressionError, match="true or false for each event, and gives a list"):
+    with pytest.raises(ExpressionError, match="one number per event, not a list of numbers"):
+        as_real(evaluate("Jet_pt", EVENTS), "Jet_pt")
+    with pytest.raises(ExpressionError, match="true or false for each event, not a list"):
         as_mask(evaluate("Jet_pt > 3", EVENTS), "Jet_pt > 3")
 
 
-def test_large_powers_end_at_once():
+def test_large_powers_are_infinite():
     assert same(evaluate("9 ** 9 ** 9 ** 9", EVENTS), [float("inf")] * 3)
 
 
@@ -199,13 +199,13 @@ def never_fails_otherwise(text):
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join))
-def test_any_sequence_of_words_is_computed_or_refused(text):
+def test_any_sequence_of_words_is_evaluated_or_raises(text):
     never_fails_otherwise(text)
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.text(max_size=30))
-def test_any_text_is_computed_or_refused(text):
+def test_any_text_is_evaluated_or_raises(text):
     never_fails_otherwise(text)
 
 
@@ -232,11 +232,11 @@ def combined(inner):
 
 @settings(deadline=None, max_examples=150)
 @given(st.recursive(ATOMS, combined, max_leaves=5))
-def test_any_tree_of_the_grammar_is_computed_or_refused(text):
+def test_any_tree_of_the_grammar_is_evaluated_or_raises(text):
     never_fails_otherwise(text)
 
 
-def test_random_numbers_belong_to_the_event_and_to_their_number():
+def test_random_numbers_depend_on_the_event_and_the_seed():
     numbers = ak.zip({"n": np.arange(20_000), "x": np.arange(20_000) / 7})
     first, second = (ak.to_numpy(evaluate(f"random(n, {k})", numbers)) for k in (1, 2))
     assert first.mean() == pytest.approx(0.5, abs=0.01)
@@ -244,5 +244,5 @@ def test_random_numbers_belong_to_the_event_and_to_their_number():
     assert (ak.to_numpy(evaluate("random(n, 1)", numbers[50:60])) == first[50:60]).all()
     z = ak.to_numpy(evaluate("random_normal(x)", numbers))
     assert (z.mean(), z.std()) == pytest.approx((0, 1), abs=0.03)
-    with pytest.raises(ExpressionError, match="a column of one number an event"):
+    with pytest.raises(ExpressionError, match="a column with one number per event"):
         evaluate("random(Jet_pt)", EVENTS)

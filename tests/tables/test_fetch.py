@@ -60,7 +60,7 @@ def sample(address, **changes):
     return {"tops": PublishedSample("Tops", "10.0/0", "CC0", "us", address, files | changes)}
 
 
-def test_files_arrive_whole_and_are_loaded_once(server, tmp_path):
+def test_files_are_complete_and_downloaded_once(server, tmp_path):
     address, asked = server
     for _ in range(2):
         paths = fetch("tops", tmp_path, known=sample(address))
@@ -69,12 +69,12 @@ def test_files_arrive_whole_and_are_loaded_once(server, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["train.h5", "val.h5"]
 
 
-def test_a_pattern_chooses_files(server, tmp_path):
+def test_a_pattern_selects_files(server, tmp_path):
     address, _ = server
     assert [p.name for p in fetch("tops", tmp_path, ["v*"], sample(address))] == ["val.h5"]
 
 
-def test_a_broken_load_is_gone_on_with(server, tmp_path):
+def test_an_interrupted_download_is_resumed(server, tmp_path):
     address, asked = server
     (tmp_path / "train.h5.partial").write_bytes(CONTENT["train.h5"][:1000])
     (path,) = fetch("tops", tmp_path, ["train.h5"], sample(address))
@@ -82,7 +82,7 @@ def test_a_broken_load_is_gone_on_with(server, tmp_path):
     assert asked == [("train.h5", "bytes=1000-")]
 
 
-def test_a_changed_file_is_loaded_again(server, tmp_path):
+def test_a_changed_file_is_downloaded_again(server, tmp_path):
     address, _ = server
     (tmp_path / "val.h5").write_bytes(b"something else")
     (path,) = fetch("tops", tmp_path, ["val.h5"], sample(address))
@@ -97,7 +97,7 @@ def test_a_wrong_checksum_leaves_no_file(server, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_openml_tells_the_place_and_the_checksum(server, tmp_path):
+def test_openml_gives_the_url_and_the_checksum(server, tmp_path):
     address, asked = server
     jets = PublishedSample("", "", "", "", f"{address}/data/42468", {"jets.arff": ""}, openml=True)
     (path,) = fetch("jets", tmp_path, known={"jets": jets})
@@ -106,33 +106,37 @@ def test_openml_tells_the_place_and_the_checksum(server, tmp_path):
     assert [name for name, _ in asked] == ["data/42468", "val.h5"]
 
 
-def test_an_answer_that_is_no_description_is_told(server, tmp_path):
+def test_a_response_that_is_no_description_is_reported(server, tmp_path):
     jets = PublishedSample("", "", "", "", f"{server[0]}/train.h5", {"jets.arff": ""}, openml=True)
-    with pytest.raises(MachineError, match="was not answered with OpenML's description"):
+    with pytest.raises(MachineError, match="the response is not an OpenML description"):
         fetch("jets", tmp_path, known={"jets": jets})
     gone = PublishedSample("", "", "", "", "http://127.0.0.1:9/1", {"jets.arff": ""}, openml=True)
-    with pytest.raises(MachineError, match=r"cannot load .*check the network and run again"):
+    with pytest.raises(
+        MachineError, match=r"cannot download .*check the network and run the command again"
+    ):
         fetch("jets", tmp_path, known={"jets": gone})
 
 
-def test_a_missing_file_on_the_server_is_told(server, tmp_path):
+def test_a_missing_file_on_the_server_is_reported(server, tmp_path):
     address, _ = server
-    with pytest.raises(MachineError, match=r"gone\.h5 was answered with 404"):
+    with pytest.raises(MachineError, match=r"gone\.h5: the server responded 404"):
         fetch("tops", tmp_path, ["gone.h5"], sample(address, **{"gone.h5": "md5:" + "0" * 32}))
 
 
-def test_no_network_is_told_in_one_sentence(tmp_path):
-    with pytest.raises(MachineError, match=r"cannot load .*check the network and run again"):
+def test_a_missing_network_is_one_sentence(tmp_path):
+    with pytest.raises(
+        MachineError, match=r"cannot download .*check the network and run the command again"
+    ):
         fetch("tops", tmp_path, known=sample("http://127.0.0.1:9"))
 
 
-def test_too_little_space_is_known_before_loading(server, tmp_path, monkeypatch):
+def test_free_space_is_checked_before_the_download(server, tmp_path, monkeypatch):
     address, _ = server
     usage = type("Usage", (), {"free": 10})
     monkeypatch.setattr(
         "bunchtrain.tables.published.download.shutil.disk_usage", lambda path: usage
     )
-    with pytest.raises(MachineError, match="make room there or choose another folder"):
+    with pytest.raises(MachineError, match="free space there or choose another folder"):
         fetch("tops", tmp_path, known=sample(address))
 
 

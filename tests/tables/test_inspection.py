@@ -27,12 +27,12 @@ def path(tmp_path):
     return str(tmp_path / "events.parquet")
 
 
-def test_the_figures_of_a_file(path):
+def test_the_summary_of_a_file(path):
     table = inspect(path).tables[0]
     assert (table.entries, table.sampled, table.complete) == (4, 4, True)
     pt, label, kind, hits = table.columns
     assert (pt.range, pt.nans, pt.infinities) == ((-4, 1), 1, 1)
-    assert (label.type, label.values, label.whole) == ("int64", (0, 1), True)
+    assert (label.type, label.values, label.is_integer) == ("int64", (0, 1), True)
     assert kind.values == ("qcd", "top")
     assert (hits.type, hits.lengths, hits.nans) == ("var * float64", (0, 1.0, 2), 1)
 
@@ -43,17 +43,17 @@ def test_a_large_file_is_sampled_from_all_of_it(tmp_path):
     table = inspect(path, rows=50).tables[0]
     assert (table.entries, table.sampled) == (10_000, 50)
     assert table.columns[0].range == (0, 9999)
-    assert table.rows == "10,000 rows, figures of a sample of 50"
+    assert table.rows == "10,000 rows, statistics from a sample of 50"
 
 
-def test_of_text_the_first_rows_are_read(tmp_path):
+def test_only_the_first_rows_of_a_text_table_are_read(tmp_path):
     path = tmp_path / "long.csv"
     path.write_text("x\n" + "1\n" * 100)
-    assert inspect(str(path), rows=10).tables[0].rows == "figures of the first 10 rows"
+    assert inspect(str(path), rows=10).tables[0].rows == "statistics from the first 10 rows"
     assert inspect(str(path), rows=1000).tables[0].rows == "100 rows"
 
 
-def test_all_trees_are_shown_or_the_one_that_is_asked_for(tmp_path):
+def test_all_trees_are_shown_or_the_selected_one(tmp_path):
     path = str(tmp_path / "two.root")
     with uproot.recreate(path) as file:
         file.mktree("Events", {"x": "f4"}).extend({"x": np.arange(3)})
@@ -64,7 +64,7 @@ def test_all_trees_are_shown_or_the_one_that_is_asked_for(tmp_path):
         inspect(path, tree="Run")
 
 
-def test_it_displays_itself(path):
+def test_display_in_terminal_and_notebook(path):
     inspection = inspect(path)
     terminal = io.StringIO()
     Console(file=terminal, width=140).print(inspection)

@@ -1,4 +1,4 @@
-"""Planing (arXiv:1709.10106): classes that are reweighted in mass cannot be told apart by it."""
+"""Planing (arXiv:1709.10106): classes that are reweighted in mass have the same mass spectrum."""
 
 import awkward as ak
 import numpy as np
@@ -7,17 +7,18 @@ from arrays_source import Arrays
 from bunchtrain.statistics.metrics import auc, roc
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
+from bunchtrain.targets import Target
 
 EDGES = np.linspace(0.1, 0.9, 17).tolist()
 
 
-def test_mass_tells_nothing_after_planing(tmp_path):
+def test_mass_does_not_separate_the_classes_after_planing(tmp_path):
     random = np.random.default_rng(1)
     label = np.arange(4000) % 2
     mass = np.where(label == 1, random.beta(3, 2, 4000), random.beta(2, 3, 4000))
     recipe = Recipe(
         Arrays(ak.zip({"mass": mass, "label": label})),
-        targets={"label": {"classes": {"qcd": "label == 0", "w": "label == 1"}}},
+        targets=[Target("label", ("qcd", "w"), expressions=("label == 0", "label == 1"))],
         weights={"reweight": {"variables": {"mass": EDGES}, "reference": "qcd", "limit": 100.0}},
         columns=["mass"],
     )

@@ -13,9 +13,9 @@ import served
 import uproot
 
 from bunchtrain.errors import DataError, MissingDependency
+from bunchtrain.tables.column_types import simplify
 from bunchtrain.tables.reading import open_table, table_names
 from bunchtrain.tables.reading.paths import fingerprint, resolve, split_tree
-from bunchtrain.tables.reading.tidy import tidy
 
 JETS = ak.Array([[50.0, 40.0], [], [30.0], [1.0, 2.0, 3.0], [7.0]])
 
@@ -69,7 +69,7 @@ def test_root_with_several_trees_needs_one_named(tmp_path):
     assert open_table(path, "Runs").entries == 2
 
 
-def test_a_missing_column_is_told_with_the_nearest(tree_file):
+def test_a_missing_column_is_reported_with_the_nearest(tree_file):
     with pytest.raises(DataError, match="no column 'Jet_pT'; did you mean 'Jet_pt'"):
         next(open_table(tree_file).chunks(["Jet_pT"], 10))
 
@@ -90,7 +90,7 @@ def test_hdf5_as_atlas_writes_it(tmp_path):
         "tracks_d0": "var * float32",
     }
     assert read(table)["tracks_d0"].to_list() == [[0, 1], [], [8, 9, 10, 11]]
-    assert "2 rows, and the table 3" in table.unreadable["weights"]
+    assert "2 rows, and the table has 3" in table.unreadable["weights"]
     assert set(open_table(path, "jets").fields) == {"pt", "flavour"}
 
 
@@ -185,7 +185,7 @@ def test_csv_gzipped_without_header(tmp_path):
         open_table(str(path), names=["a", "b", "c"])
 
 
-def test_csv_types_hold_for_the_whole_file(tmp_path, monkeypatch):
+def test_csv_types_are_valid_for_the_entire_file(tmp_path, monkeypatch):
     monkeypatch.setattr("bunchtrain.tables.reading.csv._BLOCK", 64)
     path = tmp_path / "events.csv"
     path.write_text("a,b,c\n" + "1,2,3\n" * 40 + "1.5,,x\n")
@@ -244,7 +244,7 @@ def test_paths(tmp_path, monkeypatch):
         resolve("$NOWHERE/x.root")
 
 
-def test_a_protocol_that_is_not_installed_is_told():
+def test_a_protocol_that_is_not_installed_raises():
     with pytest.raises(MissingDependency, match="pip install"):
         open_table("nosuchprotocol://host/x.root")
 
@@ -252,7 +252,7 @@ def test_a_protocol_that_is_not_installed_is_told():
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("blank.root", b"root" + bytes(60), "holds no table of events"),
+        ("blank.root", b"root" + bytes(60), "contains no table of events"),
         ("text.root", b"a,b\n1,2\n", "not a root file"),
         ("cut.h5", b"\x89HDF\r\n\x1a\n" + bytes(20), "may be damaged"),
         ("cut.parquet", b"PAR1" + bytes(20), "may be damaged"),
@@ -270,7 +270,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path, name, content, message):
 def test_a_file_cut_short(tree_file):
     with open(tree_file, "r+b") as file:
         file.truncate(900)
-    with pytest.raises(DataError, match="may be damaged or cut short"):
+    with pytest.raises(DataError, match="may be damaged or truncated"):
         open_table(tree_file)
 
 
@@ -286,7 +286,7 @@ def test_a_file_cut_in_the_middle_of_its_baskets(tree_file):
         list(open_table(tree_file).chunks(["Jet_pt"], 2))
 
 
-def test_a_missing_file_is_told_with_the_nearest(tmp_path):
+def test_a_missing_file_is_reported_with_the_nearest(tmp_path):
     (tmp_path / "ttbar.root").write_bytes(b"root")
     with pytest.raises(DataError, match=r"no file .*tbar.root'; did you mean 'ttbar.root'"):
         open_table(str(tmp_path / "tbar.root"))
@@ -304,7 +304,7 @@ def test_a_fingerprint_changes_with_the_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("untidy", "wanted"),
+    ("column", "expected"),
     [
         (ak.Array([[1, None], None]), "[[1.0, nan], []]"),
         (ak.Array([True, None]), "[True, False]"),
@@ -312,8 +312,8 @@ def test_a_fingerprint_changes_with_the_file(tmp_path):
         (ak.Array(["a", None]), "['a', '']"),
     ],
 )
-def test_tidy_columns_miss_nothing(untidy, wanted):
-    tidied = tidy(untidy)
-    assert str(tidied.to_list()) == wanted
-    assert "?" not in str(tidied.type)
-    assert "float16" not in str(tidied.type)
+def test_simplified_columns_have_no_missing_values(column, expected):
+    simplified = simplify(column)
+    assert str(simplified.to_list()) == expected
+    assert "?" not in str(simplified.type)
+    assert "float16" not in str(simplified.type)

@@ -68,11 +68,11 @@ def test_files_come_one_after_the_other(folder):
 
 def test_files_that_no_pattern_fits(folder):
     source = Files(files=f"{folder}/*.parquet", add={"label": {"ttbar*": 1}})
-    with pytest.raises(StudyError, match=r"source.add.label: no pattern .* fits the file .*qcd"):
+    with pytest.raises(StudyError, match=r"source.add.label: no pattern .* matches the file .*qcd"):
         read(source, ["label"])
-    with pytest.raises(StudyError, match="the files have a column of this name already"):
+    with pytest.raises(StudyError, match="the files already have a column of this name"):
         read(Files(files=f"{folder}/*", add={"x": {"*": 1}}), ["x"])
-    with pytest.raises(StudyError, match="mixes texts and numbers"):
+    with pytest.raises(StudyError, match="mixes strings and numbers"):
         Files(files=f"{folder}/*", add={"y": {"*": 1, "q": "z"}}).fields()
 
 
@@ -178,7 +178,7 @@ def test_jet_archive(tmp_path):
         (LhcOlympics, "has no column 'column_2099'"),
     ],
 )
-def test_another_layout_is_told(tmp_path, source, message):
+def test_another_layout_raises(tmp_path, source, message):
     path = str(tmp_path / "other.h5")
     layouts.pandas_fixed(path, "df", [(["a"], np.ones((2, 1)))])
     with pytest.raises(DataError, match=message):

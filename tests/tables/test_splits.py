@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
-from bunchtrain.tables.hashing import hashed, splitmix64, uniform
+from bunchtrain.tables.hashing import hash_ids, splitmix64, uniform
 
 NUMBERS = ak.Array({"event": np.arange(1000, 5000) // 2, "ttv": np.arange(4000) % 3})
 ENTRIES = np.arange(4000)
@@ -39,7 +39,7 @@ def test_splitmix64_is_the_published_generator():
 
 
 def test_hashes_for_two_purposes_are_uncorrelated():
-    one, two = (uniform(hashed(1, purpose, ENTRIES)) for purpose in ("split", "order"))
+    one, two = (uniform(hash_ids(1, purpose, ENTRIES)) for purpose in ("split", "order"))
     assert abs(np.corrcoef(one, two)[0, 1]) < 5 / np.sqrt(len(ENTRIES))
 
 
@@ -80,7 +80,7 @@ def test_folds_test_and_validate_every_event_once(seed, folds):
         np.testing.assert_array_equal((np.array(sets) == which).sum(0), 1)
 
 
-def test_modulo_and_column_do_what_they_say():
+def test_modulo_and_column_assign_by_value():
     modulo = make({"name": "modulo", "key": "event", "modulo": 4, "validation": [1], "test": [3]})
     remainder = ak.to_numpy(NUMBERS.event) % 4
     np.testing.assert_array_equal(
@@ -96,19 +96,19 @@ def test_modulo_and_column_do_what_they_say():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"name": "fraction", "train": 0.9}, "add up to 1"),
-        ({"name": "kfold", "folds": 2}, "need 3 or more"),
-        ({"name": "kfold", "fold": 5}, "counts from 0 to 4"),
+        ({"name": "fraction", "train": 0.9}, "sum to 1"),
+        ({"name": "kfold", "folds": 2}, "use 3 or more"),
+        ({"name": "kfold", "fold": 5}, "use 0 to 4"),
         ({"name": "modulo", "key": "event", "test": [8]}, "remainder 8 is in both"),
-        ({"name": "modulo", "key": "event", "test": [10]}, "10 is no remainder modulo 10"),
+        ({"name": "modulo", "key": "event", "test": [10]}, "10 is not a remainder modulo 10"),
         (
             {"name": "modulo", "key": "event", "modulo": 2, "validation": [0], "test": [1]},
-            "is left",
+            "training needs at least one remainder",
         ),
         ({"name": "column", "column": "ttv", "test": [1]}, "in two sets"),
     ],
 )
-def test_contradictory_options_are_refused(options, message):
+def test_contradictory_options_raise(options, message):
     with pytest.raises(StudyError, match=message):
         make(options)
 
@@ -116,12 +116,20 @@ def test_contradictory_options_are_refused(options, message):
 @pytest.mark.parametrize(
     ("options", "events", "message"),
     [
-        ({"name": "fraction", "key": "x"}, {"x": [1.0, 2.5]}, "'x', entry 1: 2.5 is no whole"),
+        (
+            {"name": "fraction", "key": "x"},
+            {"x": [1.0, 2.5]},
+            "'x', entry 1: 2.5 is not an integer",
+        ),
         ({"name": "fraction", "key": "x"}, {"x": [[1], [2, 3]]}, "'x' identifies events"),
-        ({"name": "column", "column": "x"}, {"x": [0, 7]}, "'x', entry 1: the split lists 7 for"),
+        (
+            {"name": "column", "column": "x"},
+            {"x": [0, 7]},
+            "'x', entry 1: the value 7 is in no set",
+        ),
         ({"name": "column", "column": "x", "test": ["t"]}, {"x": [0, 1]}, "list numbers"),
     ],
 )
-def test_unusable_columns_are_refused(options, events, message):
+def test_unusable_columns_raise(options, events, message):
     with pytest.raises(DataError, match=message):
         make(options).assign(ak.Array(events), np.arange(2), 1)

@@ -9,8 +9,10 @@ from bunchtrain.errors import DataError, StudyError
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.tables.weights import Spectra, event_weights
+from bunchtrain.targets import Target
 
-CLASSES = {"label": {"classes": {"qcd": "label == 0", "top": "label == 1"}}}
+LABEL = Target("label", ("qcd", "top"), expressions=("label == 0", "label == 1"))
+MOMENTUM = Target("t", values=("pt",), expressions=("pt",))
 REWEIGHT = {
     "variables": {"pt": [20.0, 40.0, 60.0, 100.0], "eta": [-1.0, 0.0, 1.0]},
     "reference": "qcd",
@@ -21,7 +23,7 @@ REWEIGHT = {
 def train(folder, weights, events=None, **changes):
     """Return the training events of a cache that is made with these weights."""
     events = jets(3000) if events is None else events
-    plain = {"source": Arrays(events), "targets": CLASSES, "columns": ["pt", "eta"]}
+    plain = {"source": Arrays(events), "targets": [LABEL], "columns": ["pt", "eta"]}
     cache = EventCache.build(Recipe(weights=weights, **(plain | changes)), folder)
     return ak.concatenate(list(cache.blocks("train", 1000)))
 
@@ -95,7 +97,7 @@ def test_factors_do_not_depend_on_the_unit_or_the_order_of_filling(seed, scale):
     ("policy", "expected"),
     [("keep", [1, -2, 3]), ("absolute", [1, 2, 3]), ("drop", [1, np.nan, 3])],
 )
-def test_negative_weights_are_treated_as_told(policy, expected):
+def test_policies_for_negative_weights(policy, expected):
     events = ak.Array({"w": [1.0, -2.0, 3.0]})
     np.testing.assert_array_equal(event_weights(events, np.arange(3), "w", policy), expected)
 
@@ -126,7 +128,7 @@ def test_only_the_training_set_decides_the_factors(tmp_path):
     [
         ({"event": "eta"}, {}, DataError, r"weights\.event: 'eta' is -\S+ at entry \d+; set"),
         ({"event": "log(eta)", "negative": "keep"}, {}, DataError, r"'log\(eta\)' is nan at entry"),
-        ({"event": "0 * pt"}, {}, DataError, "training events add up to 0; check weights.event"),
+        ({"event": "0 * pt"}, {}, DataError, "training events sum to 0; check weights.event"),
         (
             {"reweight": {"variables": {"nan": [0, 1]}, "reference": "qcd"}},
             {"define": {"nan": "log(eta)"}},
@@ -143,27 +145,27 @@ def test_only_the_training_set_decides_the_factors(tmp_path):
             {"reweight": {"variables": {"pt": [1, 0]}, "reference": "qcd"}},
             {},
             StudyError,
-            r"variables\.pt: bin edges are two or more rising numbers",
+            r"variables\.pt: give at least two increasing bin edges",
         ),
-        ({"balance": True}, {"targets": {"t": {"values": ["pt"]}}}, StudyError, "with classes"),
+        ({"balance": True}, {"targets": [MOMENTUM]}, StudyError, "with classes"),
         ({}, {"select": "label == 1"}, DataError, "events of class 'top' only"),
     ],
     ids=lambda value: "",
 )
-def test_mistakes_in_weights_are_told(tmp_path, weights, changes, error, message):
+def test_mistakes_in_weights_raise(tmp_path, weights, changes, error, message):
     with pytest.raises(error, match=message):
         train(tmp_path, weights, **changes)
 
 
-def test_a_class_without_overlap_with_the_reference_is_refused():
+def test_a_class_without_overlap_with_the_reference_raises():
     spectra = Spectra(["a", "b"], REWEIGHT | {"reference": "a"}, balance=False)
     for number in (0, 1):
         spectra.fill(np.full(9, number), np.full(9, number, dtype=np.int32), np.ones(9))
-    with pytest.raises(DataError, match="training weights of class 'b' add up to 0"):
+    with pytest.raises(DataError, match="training weights of class 'b' sum to 0"):
         spectra.factors()
 
 
-def test_a_reference_without_events_is_refused():
+def test_a_reference_without_events_raises():
     spectra = Spectra(["a", "b", "c"], REWEIGHT | {"reference": "a"}, balance=False)
     spectra.fill(np.array([1, 2]), np.array([0, 0], dtype=np.int32), np.ones(2))
     with pytest.raises(DataError, match="no event of the reference class 'a'"):

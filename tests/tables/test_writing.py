@@ -53,7 +53,7 @@ def write(path, blocks):
 
 
 @pytest.mark.parametrize("name", ["out.root", "out.parquet"])
-def test_what_cannot_be_written_is_told(tmp_path, name):
+def test_unsupported_types_raise(tmp_path, name):
     with pytest.raises(DataError, match="no columns to write"):
         write(tmp_path / name, [])
     with pytest.raises(DataError, match="differ in length"):

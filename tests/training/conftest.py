@@ -12,6 +12,7 @@ from bunchtrain.methods.task import Task
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.tables.source import Source
+from bunchtrain.targets import Target
 
 SETTINGS: dict[str, Any] = {
     "epochs": 3,
@@ -60,11 +61,11 @@ def source() -> Gaussians:
 def cache(source: Gaussians, tmp_path_factory: pytest.TempPathFactory) -> EventCache:
     recipe = Recipe(
         source,
-        targets={
-            "kind": {"classes": {"background": "label == 0", "signal": "label == 1"}},
-            "sum": {"values": ["x + y"]},
-        },
-        weights={"event": "w", "negative": "refuse"},
+        targets=[
+            Target("kind", ("background", "signal"), expressions=("label == 0", "label == 1")),
+            Target("sum", values=("sum",), expressions=("x + y",)),
+        ],
+        weights={"event": "w", "negative": "raise"},
         split={"name": "fraction"},
         columns=["x", "y", "z"],
     )

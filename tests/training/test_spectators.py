@@ -13,6 +13,7 @@ import torch
 from bunchtrain.errors import DataError
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
+from bunchtrain.targets import Target
 from bunchtrain.training import fit as fitting
 from bunchtrain.training.data import Data
 from bunchtrain.training.train import train
@@ -57,7 +58,7 @@ def test_nan_in_a_spectator_is_told(make_task, source, tmp_path) -> None:
     broken.events, broken.fingerprint = events, lambda: "broken"
     recipe = Recipe(
         broken,
-        targets={"kind": {"classes": {"background": "label == 0", "signal": "label == 1"}}},
+        targets=[Target("kind", ("background", "signal"), expressions=("label == 0", "label == 1"))],
         columns=["x", "y"],
         spectators=["z"],
     )

@@ -46,7 +46,7 @@ def test_heavier_flavours_are_told_from_light_jets(done):
 
 
 def test_the_report_has_the_working_points_and_an_efficiency_of_each_flavour(done):
-    page = done.folder.report_file.read_text(encoding="utf-8")
+    page = done.files.report_file.read_text(encoding="utf-8")
     for text in ("Working points", "1/ε, light", "Efficiency for c against absolute_eta"):
         assert text in page
     for name, figures in done.metrics.items():

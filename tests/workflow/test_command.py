@@ -33,7 +33,7 @@ BAD = {
     ),
     "all weights zero": ({"weights": {"event": "jet_pt * 0"}}, "weight"),
     "NaN in a weight": ({"weights": {"event": "log(jet_eta - 9)"}}, "log(jet_eta - 9)"),
-    "unknown key": ({"membres": {}}, "'membres'; did you mean 'members'"),
+    "unknown key": ({"modls": {}}, "'modls'; did you mean 'models'"),
     "bad expression": ({"select": "jet_pt >"}, "jet_pt >"),
     "code in an expression": ({"select": "__import__('os').system('true')"}, "__import__"),
     "two classes at once": (
@@ -66,7 +66,7 @@ def test_each_mistake_ends_in_one_sentence_and_exit_code_2(tmp_path, what):
         (["predict", "runs/none", "f.root", "-o", "x.root"], "is not the folder of a run"),
         (["inspect", "none.root"], "none.root"),
         (["fetch", "top_taging"], "top_tagging"),
-        (["tune", "s.yaml", "--engine", "local"], "a search tunes one network"),
+        (["tune", "s.yaml", "--engine", "local"], "a search tunes one model"),
     ],
 )
 def test_mistakes_on_the_command_line(tmp_path, arguments, message):
@@ -172,11 +172,11 @@ def test_parts_studies_and_schema_are_listed(tmp_path):
 
 def test_a_search_finds_resumes_and_draws(tmp_path):
     study = bunchtrain.load(
-        write(tmp_path, members={}, model={"name": "dense_network", "widths": [8]}),
-        "represent={name: table, features: [jet_mass, multiplicity]}",
+        write(tmp_path, models={}, model={"name": "dense_network", "widths": [8]}),
+        "representation={name: table, features: [jet_mass, multiplicity]}",
         "training.epochs=2",
     )
-    from bunchtrain.workflow.searching import search
+    from bunchtrain.workflow.tune import search
 
     space = {"training.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}}
     space["model.widths"] = {"choices": [[4], [8, 4]]}

@@ -3,7 +3,7 @@
 from conftest import STUDY  # type: ignore[import-not-found]
 
 from bunchtrain.study.loading import validate
-from bunchtrain.workflow.preparation import make_source, objective_columns, recipe
+from bunchtrain.workflow.preparation import make_source, loss_columns, recipe
 
 TERMS = ["cross_entropy", {"name": "disco", "against": "multiplicity", "weight": 10}]
 
@@ -11,6 +11,6 @@ TERMS = ["cross_entropy", {"name": "disco", "against": "multiplicity", "weight":
 def test_columns_of_objectives_are_kept():
     member = {**STUDY["models"]["flow"], "loss": TERMS}
     study = validate({**STUDY, "models": {"flow": member}})
-    assert objective_columns(study) == ["multiplicity"]
+    assert loss_columns(study) == ["multiplicity"]
     made = recipe(study, make_source(study))
     assert {"multiplicity", "jet_pt", "jet_mass"} <= set(made.kept)

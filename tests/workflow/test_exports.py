@@ -7,11 +7,11 @@ from bunchtrain.errors import ExportError, RunError, StudyError
 from bunchtrain.study import load
 
 
-def test_a_network_of_a_run_is_exported_and_proved_on_its_test_set(finished, tmp_path):
+def test_a_model_of_a_run_is_exported_and_verified_on_its_test_set(finished, tmp_path):
     pytest.importorskip("onnxruntime")
-    exported = finished.export("onnx", member="flow", output=tmp_path, events=50)
-    assert exported.proofs["flow"].agreements[0].events == 50
-    told = json.loads((tmp_path / "parity.json").read_text())
+    exported = finished.export("onnx", model="flow", output=tmp_path, events=50)
+    assert exported.verifications["flow"].agreements[0].events == 50
+    told = json.loads((tmp_path / "verification.json").read_text())
     assert told["holds"]
     assert told["provenance"]["study"] == "tiny"
 
@@ -21,8 +21,8 @@ def test_unknown_names_of_an_export_are_told(finished):
         finished.export("onx")
     with pytest.raises(StudyError, match="'onnx' has no option 'opsets'; did you mean 'opset'"):
         finished.export("onnx", opsets=18)
-    with pytest.raises(RunError, match="no network 'flows'; did you mean 'flow'"):
-        finished.export("onnx", member="flows")
+    with pytest.raises(RunError, match="no model 'flows'; did you mean 'flow'"):
+        finished.export("onnx", model="flows")
 
 
 def test_an_export_that_cannot_be_is_refused_before_training_by_name(study_file, tmp_path):
@@ -33,6 +33,6 @@ def test_an_export_that_cannot_be_is_refused_before_training_by_name(study_file,
 
 
 def test_calibrated_scores_are_refused_where_they_cannot_go(study_file, tmp_path):
-    study = load(study_file, "export=[cpp]", "calibrate=temperature")
+    study = load(study_file, "export=[cpp]", "calibration=temperature")
     with pytest.raises(ExportError, match="has no calibration of scores"):
         bunchtrain.run(study, runs=tmp_path / "runs")

@@ -49,8 +49,8 @@ def test_every_method_has_its_figure(run):
 
 
 def test_report_draws_rejection_against_independence(run):
-    page = run.folder.report_file.read_text()
-    assert "Background rejection against independence of jet_mass" in page
+    page = run.files.report_file.read_text()
+    assert "Background rejection against decorrelation from jet_mass" in page
     assert "Spectrum of jet_mass of the background before and after cuts" in page
     assert "1/JSD at ε" in page
 
@@ -58,7 +58,7 @@ def test_report_draws_rejection_against_independence(run):
 def test_flat_scores_go_with_new_files(run, tmp_path):
     output = tmp_path / "scores.parquet"
     run.predict(str(SAMPLE), output)
-    scores, test = pd.read_parquet(output), pd.read_parquet(run.folder.predictions_file)
+    scores, test = pd.read_parquet(output), pd.read_parquet(run.files.predictions_file)
     wanted = test.set_index("entry")[["flat_top", "quantile_top"]]
     found = scores.loc[wanted.index, ["flat_top", "quantile_top"]]
     assert (found - wanted).abs().to_numpy().max() < 1e-5

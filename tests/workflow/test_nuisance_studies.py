@@ -63,7 +63,7 @@ def test_detector_skew_is_found_and_reweighted_away(skewed, tmp_path, monkeypatc
     assert table["dense_network_weight"].notna().sum() == len(tested)
     nominal = [entry for entry in tested if entry % 2 == 0]
     assert table["adversary_weight"][nominal].mean() == pytest.approx(1, abs=1e-4)
-    assert (skewed.folder.path / "closure.svg").is_file()
+    assert (skewed.folder / "closure.svg").is_file()
 
 
 def test_what_cannot_be_reweighted_is_told(skewed):

@@ -16,8 +16,8 @@ TINY = {
 def test_particle_circuits_runs_from_end_to_end(tmp_path):
     study = load("particle_circuits", size="demo", **TINY)
     run = bunchtrain.run(study, runs=tmp_path / "runs", jobs=1)
-    report = run.folder.report_file.read_text()
+    report = run.files.report_file.read_text()
     assert "beyond the range of their fixed-point format" in report
-    told = run.folder.json("models/garnet/prediction.json")["out_of_range"]
+    told = run.json("models/garnet/prediction.json")["out_of_range"]
     assert {"input", "potential", "given.output"} <= set(told)
-    assert run.folder.json("models/boosted_trees/prediction.json")["out_of_range"] is None
+    assert run.json("models/boosted_trees/prediction.json")["out_of_range"] is None

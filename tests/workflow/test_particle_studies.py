@@ -22,4 +22,4 @@ def test_every_network_of_the_study_learns(name, tmp_path):
     assert list(run.metrics) == list(study.models)
     for member, figures in run.metrics.items():
         assert figures["auc"]["value"] > 0.6, member
-    assert run.folder.report_file.is_file()
+    assert run.files.report_file.is_file()

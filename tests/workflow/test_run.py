@@ -10,25 +10,25 @@ from conftest import SAMPLE, STUDY  # type: ignore[import-not-found]
 
 import bunchtrain
 from bunchtrain.errors import DataError, InterruptedRun, RunError, StudyError, UserError
-from bunchtrain.workflow import running
+from bunchtrain.workflow import run_study
 
 
 def read(run, name):
-    return json.loads((run.folder.path / name).read_text())
+    return json.loads((run.folder / name).read_text())
 
 
-def test_a_run_leaves_everything_that_it_promises(finished):
-    files = {path.name for path in finished.folder.path.iterdir()}
-    promised = {"study.yaml", "environment.json", "metrics.json", "predictions.parquet"}
-    assert promised | {"report.html", "members", "data.json", "status.json"} <= files
+def test_a_run_has_all_its_files(finished):
+    files = {path.name for path in finished.folder.iterdir()}
+    expected = {"study.yaml", "environment.json", "metrics.json", "predictions.parquet"}
+    assert expected | {"report.html", "models", "evaluations", "data.json"} <= files
     assert read(finished, "status.json")["state"] == "finished"
     versions = read(finished, "environment.json")
     assert versions["torch"]
     assert re.fullmatch(r"[0-9a-f]{12}\+?|not in a checkout", versions["commit"])
 
 
-def test_figures_have_errors_and_are_those_of_the_predictions(finished):
-    table = pq.read_table(finished.folder.predictions_file)
+def test_metrics_have_errors_and_are_those_of_the_predictions(finished):
+    table = pq.read_table(finished.files.predictions_file)
     truth = table["jet"].to_numpy()
     for member in ("trees", "flow"):
         figure = finished.metrics[member]["auc"]
@@ -45,7 +45,7 @@ def test_trees_on_mass_and_multiplicity_tag_tops(finished):
 
 
 def test_no_event_of_the_test_set_was_trained_on(finished):
-    entries = set(pq.read_table(finished.folder.predictions_file)["entry"].to_pylist())
+    entries = set(pq.read_table(finished.files.predictions_file)["entry"].to_pylist())
     rows = read(finished, "data.json")["rows"]
     assert len(entries) == rows["test"]
     assert sum(rows.values()) == read(finished, "data.json")["cutflow"]["select"]
@@ -83,7 +83,7 @@ def test_scores_of_a_file_stay_in_its_order_and_can_be_used_as_a_friend(finished
     assert rows == 4000
     with uproot.open(tmp_path / "scores.root") as file:
         scores = next(iter(file.values())).arrays(library="np")
-    table = pq.read_table(finished.folder.predictions_file)
+    table = pq.read_table(finished.files.predictions_file)
     entries = table["entry"].to_numpy()
     np.testing.assert_allclose(scores["flow_top"][entries], table["flow_top"].to_numpy(), atol=1e-5)
     eta = pq.read_table(SAMPLE)["jet_eta"].to_numpy()
@@ -108,7 +108,7 @@ def test_predicting_without_a_needed_column_names_it(finished, tmp_path):
 
 def test_compare_puts_runs_side_by_side(finished, tmp_path):
     comparison = bunchtrain.compare([finished, finished])
-    assert len(comparison.networks) == 4
+    assert len(comparison.models) == 4
     comparison.save(tmp_path / "roc.svg")
     assert "<svg" in (tmp_path / "roc.svg").read_text()
 
@@ -148,7 +148,7 @@ def test_two_heads_classify_and_regress_with_predicted_variance(tmp_path):
     run = bunchtrain.run(path, runs=tmp_path / "runs")
     figures = run.metrics["dense_network"]
     assert {"jet:auc", "mass:bias", "mass:resolution", "mass:pull_width"} <= set(figures)
-    assert "Predicted against true log_mass" in run.folder.report_file.read_text()
+    assert "Predicted against true log_mass" in run.files.report_file.read_text()
 
 
 @pytest.mark.parametrize("name", ["graph", "sequence", "image", "leading", "table"])
@@ -186,6 +186,6 @@ def test_another_representation_costs_one_line(tmp_path, name):
 
 
 def test_a_model_without_its_tensors_is_refused_before_anything_is_read(study_file, monkeypatch):
-    monkeypatch.setattr(running, "event_cache", lambda *_: pytest.fail("data were touched"))
-    with pytest.raises(StudyError, match=r"members\.flow: model 'image_cnn' needs 'image'"):
+    monkeypatch.setattr(run_study, "event_cache", lambda *_: pytest.fail("data were touched"))
+    with pytest.raises(StudyError, match=r"models\.flow: model 'image_cnn' needs 'image'"):
         bunchtrain.run(str(study_file), "models.flow.model=image_cnn")

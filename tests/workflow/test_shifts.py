@@ -43,7 +43,7 @@ def test_a_scale_moves_what_depends_on_the_mass(finished, shifts):
     value, up, down = moved["signal_passing_50"]
     assert value == pytest.approx(0.5, abs=0.06)
     assert max(abs(up.value) / up.error, abs(down.value) / down.error) > 2
-    written = json.loads((finished.folder.path / "shifts.json").read_text())
+    written = json.loads((finished.folder / "shifts.json").read_text())
     assert written["changes"]["trees"]["jet_energy_scale"]["auc"]["up"]["value"] is not None
     assert isinstance(shifts, Shifts)
 
@@ -63,7 +63,7 @@ def test_reaction_passes_the_nominal_mean_at_no_shift(finished, shifts):
     assert means[1] == pytest.approx(predicted["trees_top"][top].mean())
     assert len(set(means)) == 3
     assert not found.sigma
-    assert (finished.folder.path / "reaction_jet_energy_scale.svg").stat().st_size > 1000
+    assert (finished.folder / "reaction_jet_energy_scale.svg").stat().st_size > 1000
 
 
 def test_workspaces_know_of_the_shift(finished, shifts):
@@ -78,7 +78,7 @@ def test_workspaces_know_of_the_shift(finished, shifts):
     spec = json.loads(found.path.read_text())
     names = {m["name"] for s in spec["channels"][0]["samples"] for m in s["modifiers"]}
     assert names == {"mu", "staterror_score", "jet_energy_scale", "rate_qcd"}
-    written = json.loads((finished.folder.path / "promises.json").read_text())
+    written = json.loads((finished.folder / "promises.json").read_text())
     assert written["networks"]["trees"]["significance"]["all"]["value"] == full.value
     output = io.StringIO()
     Console(file=output, width=80).print(promises)

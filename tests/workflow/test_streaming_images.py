@@ -15,5 +15,5 @@ TINY = {
 def test_streaming_images_runs_from_end_to_end(tmp_path):
     study = load("streaming_images", size="demo", **TINY)
     run = bunchtrain.run(study, runs=tmp_path / "runs", jobs=1)
-    assert set(run.folder.json("metrics.json")) == {"cnn16", "cnn8"}
-    assert "beyond the range of their fixed-point format" in run.folder.report_file.read_text()
+    assert set(run.json("metrics.json")) == {"cnn16", "cnn8"}
+    assert "beyond the range of their fixed-point format" in run.files.report_file.read_text()

@@ -7,8 +7,8 @@ from conftest import SAMPLE  # type: ignore[import-not-found]
 
 import bunchtrain
 from bunchtrain.study import load, model_configs
-from bunchtrain.workflow.figures import published_of
-from bunchtrain.workflow.preparation import check_networks
+from bunchtrain.report.key_table import published_metrics
+from bunchtrain.workflow.preparation import check_models
 
 #: Rows of Table 1 of arXiv:1902.09914 and their 1/ε_B at ε_S = 0.3, from the best down.
 TABLE_1 = {
@@ -34,10 +34,11 @@ TINY = {
 def test_all_rows_of_the_published_table_are_there_and_can_be_built(size):
     study = load("top_tagging_table", size=size)
     known = model_configs(study)
-    given = {name: published_of(known[name]).figures["rejection_30"].value for name in TABLE_1}
+    published = published_metrics(study)
+    given = {name: published[name].metrics["rejection_30"].value for name in TABLE_1}
     assert given == TABLE_1
     assert study.ensembles["goat"].of == [n for n in known if n in TABLE_1]
-    check_networks(study)
+    check_models(study)
 
 
 def test_what_is_smaller_at_small_size_is_said_beside_the_figures():
@@ -50,7 +51,7 @@ def test_what_is_smaller_at_small_size_is_said_beside_the_figures():
 
 def test_the_demo_runs_from_end_to_end(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "bunchtrain.workflow.running.Run.report", lambda run: None
+        "bunchtrain.workflow.run_study.write_report", lambda files: None
     )  # tested elsewhere
     run = bunchtrain.run(
         load("top_tagging_table", size="demo", **TINY), runs=tmp_path / "runs", jobs=1
@@ -58,6 +59,6 @@ def test_the_demo_runs_from_end_to_end(tmp_path, monkeypatch):
     rows = {"topo_dnn", "lda", "energy_flow_polynomials", "particle_flow_network", "boosted_trees"}
     assert set(run.metrics) == rows | {"goat", "goat_trained"}
     assert run.metrics["topo_dnn"]["auc"]["seeds"] == 2
-    scores = pq.read_table(run.folder.predictions_file)
+    scores = pq.read_table(run.files.predictions_file)
     mean = np.mean([scores[f"{name}_top"].to_numpy() for name in rows], axis=0)
     np.testing.assert_allclose(scores["goat_top"].to_numpy(), mean, atol=1e-6)

@@ -25,5 +25,5 @@ def test_trigger_jets_runs_from_end_to_end(tmp_path):
     run = bunchtrain.run(load("trigger_jets", size="demo", **TINY), runs=tmp_path / "runs", jobs=1)
     assert all(figures["auc"]["value"] > 0.6 for figures in run.metrics.values())
     for name in ("fixed_6", "post_training_8", "learned"):
-        network = load_trained_model(run.folder.member(name)).network
+        network = load_trained_model(run.files.model(name)).network
         assert float(network.model.bit_operations().detach()) > 0, name

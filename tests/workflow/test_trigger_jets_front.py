@@ -24,16 +24,16 @@ TINY = {
 def test_trigger_jets_front_runs_from_end_to_end(tmp_path):
     study = load("trigger_jets_front", size="demo", **TINY)
     run = bunchtrain.run(study, runs=tmp_path / "runs", jobs=1)
-    assert "Beaten by" not in run.folder.report_file.read_text()
+    assert "Beaten by" not in run.files.report_file.read_text()
     for number, name in enumerate(("fixed_6", "learned_1e-05", "boosted_trees_3")):
-        folder = run.folder.path / "exports" / name / "circuit"
+        folder = run.folder / "exports" / name / "circuit"
         folder.mkdir(parents=True)
         figures = {
             "LUT, Xilinx UltraScale+": f"{7000 + number} (Yosys 0.1)",
             "latency, cycles": f"{number + 2} (Verilator 5)",
         }
         (folder / "parity.json").write_text(json.dumps({"figures": figures}))
-    networks = {name: load_trained_model(run.folder.member(name)) for name in model_configs(study)}
+    networks = {name: load_trained_model(run.files.model(name)) for name in model_configs(study)}
     points = resources(run.folder, run.metrics, networks)
     assert [point.lut for point in points] == [7000, 7001, 7002, 39782, 15802]
     assert [point.cycles for point in points] == [2, 3, 4, 11, 14]

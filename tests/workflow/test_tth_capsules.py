@@ -64,14 +64,14 @@ def test_all_networks_are_trained_and_their_images_shown(done):
         "boosted_trees",
     ]
     assert done.metrics["boosted_trees"]["auc"]["value"] > 0.6
-    page = done.folder.report_file.read_text(encoding="utf-8")
+    page = done.files.report_file.read_text(encoding="utf-8")
     for text in ("Mean images of both classes", "What each dimension of the capsules"):
         assert text in page
 
 
 def test_the_length_of_a_capsule_is_its_score(done, tmp_path):
     output = tmp_path / "capsules.parquet"
-    said = CliRunner().invoke(app, ["capsules", str(done.folder.path), "-o", str(output)])
+    said = CliRunner().invoke(app, ["capsules", str(done.folder), "-o", str(output)])
     assert said.exit_code == 0, said.output
     table, scored = pq.read_table(output), done.predictions.columns
     assert table["entry"].to_pylist() == scored["entry"].tolist()

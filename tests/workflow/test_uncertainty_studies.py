@@ -14,7 +14,7 @@ SMALL = ("select=event_id < 600", "training.epochs=1", "training.threads=1")
 def run(tmp_path, study, only, *changes):
     made = bunchtrain.load(study, SOURCE, *SMALL, *changes)
     done = bunchtrain.run(made, runs=tmp_path, only=only, jobs=1)
-    return done, pq.read_table(done.folder.predictions_file)
+    return done, pq.read_table(done.files.predictions_file)
 
 
 def test_bayesian_top_tagging_gives_a_deviation_for_every_jet(tmp_path):
@@ -30,7 +30,7 @@ def test_bayesian_top_tagging_gives_a_deviation_for_every_jet(tmp_path):
     figures = done.metrics["dense_network_calibrated"]
     assert figures["set_coverage_95"]["value"] == pytest.approx(0.95, abs=0.1)
     assert 0 < figures["set_size_68"]["value"] < figures["set_size_95"]["value"] <= 2
-    page = done.folder.report_file.read_text(encoding="utf-8")
+    page = done.files.report_file.read_text(encoding="utf-8")
     assert "Deviation of the probability" in page
 
 
@@ -54,5 +54,5 @@ def test_jet_energy_calibration_covers_and_compares_likelihoods(tmp_path):
         assert np.isfinite(figures["log_likelihood"]["value"])
         low, high = (table[f"{name}_log_response_{end}68"].to_numpy() for end in ("low", "high"))
         assert (high > low).all()
-    page = done.folder.report_file.read_text(encoding="utf-8")
+    page = done.files.report_file.read_text(encoding="utf-8")
     assert "Width of the pull against jet_pt" in page

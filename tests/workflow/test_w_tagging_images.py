@@ -20,6 +20,6 @@ TINY = {
 def test_the_report_shows_the_difference_image_and_what_the_network_learned(tmp_path):
     run = bunchtrain.run(load("w_tagging_images", **TINY), runs=tmp_path, jobs=1)
     assert run.metrics["mass_and_tau21"]["auc"]["value"] > 0.6
-    page = run.folder.report_file.read_text(encoding="utf-8")
+    page = run.files.report_file.read_text(encoding="utf-8")
     assert "Mean images of both classes and their difference, image_cnn." in page
     assert "What the networks learned" in page

@@ -16,7 +16,7 @@ def capsules(
     output: Annotated[Path, typer.Option("-o", "--output", help="out.parquet.")],
 ) -> None:
     """Write the output capsules of a run's capsule networks for its test set."""
-    from bunchtrain import workflow as api
+    import bunchtrain as api
 
     rows = api.open_run(run).capsules(output)
     out.print(f"{output}: {rows} events", soft_wrap=True)

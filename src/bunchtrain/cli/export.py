@@ -22,16 +22,16 @@ def export(
         Path | None, typer.Option("-o", "--output", help="Folder of the files.")
     ] = None,
     file: Annotated[
-        str | None, typer.Option(help="Events of the proof; the run's test set if unset.")
+        str | None, typer.Option(help="Events of the verification; the run's test set if unset.")
     ] = None,
-    events: Annotated[int, typer.Option(min=1, help="Events of the proof at most.")] = 100_000,
+    events: Annotated[int, typer.Option(min=1, help="Maximum number of events of the verification.")] = 100_000,
 ) -> None:
-    """Export networks of a run, and prove that they give the same numbers there."""
-    from bunchtrain import workflow as api
+    """Export networks of a run, and verify the exports numerically."""
+    import bunchtrain as api
     from bunchtrain.study.overrides import parse
-    from bunchtrain.workflow.exporting import export_run
+    from bunchtrain.workflow.export import export_run
 
     chosen = parse(options or [])
-    folder = api.open_run(run).folder
-    found = export_run(folder, to, chosen, member=member, output=output, file=file, events=events)
+    folder = api.open_run(run).files
+    found = export_run(folder, to, chosen, model=member, output=output, file=file, events=events)
     out.print(found)

@@ -42,22 +42,22 @@ def one_part(kind: str, name: str) -> Table:
 
 def target_table() -> Table:
     """Return which model can be exported to which target, or why not."""
-    from bunchtrain.deployment.remembered import answers
+    from bunchtrain.deployment.capability_cache import cached_reasons
 
     targets = sorted(parts.locate("export"))
     title = "Models of default options and where they can be exported to"
     table = Table("model", *targets, title=title, show_lines=True)
     models = sorted(parts.locate("model"))
-    for model, found in answers(models, targets, _say_asked):
+    for model, found in cached_reasons(models, targets, _report_check):
         reasons = (found[target] for target in targets)
         table.add_row(model, *(f"no: {reason}" if reason else "yes" for reason in reasons))
     return table
 
 
-def _say_asked(model: str) -> None:
+def _report_check(model: str) -> None:
     from bunchtrain.workflow.progress import say  # it takes seconds, as PyTorch does
 
-    say(f"asked about {model}")
+    say(f"checked {model}")
 
 
 def study_table() -> Table:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bunchtrain.cli import statistics
 from bunchtrain.cli.capsules import capsules
+from bunchtrain.cli.evaluate import evaluate
 from bunchtrain.cli.export import export
 from bunchtrain.errors import BunchtrainError
 
@@ -57,7 +58,7 @@ def run(
     ] = None,
 ) -> None:
     """Run a study from data to report."""
-    from bunchtrain import workflow as api
+    import bunchtrain as api
     from bunchtrain.errors import StudyError
     from bunchtrain.study import load
     from bunchtrain.workflow.launch import is_leader
@@ -74,7 +75,7 @@ def run(
         done = api.run(chosen, runs=runs, only=chosen_members, jobs=jobs)
     if is_leader():
         out.print(done)
-        out.print(f"Report: {done.folder.report_file}", soft_wrap=True)
+        out.print(f"Report: {done.files.report_file}", soft_wrap=True)
 
 
 @app.command()
@@ -112,7 +113,7 @@ def predict(
     output: Annotated[Path, typer.Option("-o", "--output", help="out.root or out.parquet.")],
 ) -> None:
     """Write a run's scores for a file, one row an event, in the file's order."""
-    from bunchtrain import workflow as api
+    import bunchtrain as api
 
     rows = api.open_run(run).predict(file, output)
     out.print(f"{output}: {rows} events", soft_wrap=True)
@@ -126,7 +127,7 @@ def compare(
     ),
 ) -> None:
     """Put runs side by side: one table and one overlaid ROC."""
-    from bunchtrain import workflow as api
+    import bunchtrain as api
 
     comparison = api.compare([api.open_run(path) for path in runs])
     out.print(comparison)
@@ -137,7 +138,7 @@ def compare(
 @app.command()
 def report(run: RunPath) -> None:
     """Make a run's report anew."""
-    from bunchtrain import workflow as api
+    import bunchtrain as api
 
     out.print(f"Report: {api.open_run(run).report()}", soft_wrap=True)
 
@@ -159,7 +160,7 @@ def tune(
 ) -> None:
     """Search any fields of a study for the best physics figure."""
     from bunchtrain.study import load, select_models
-    from bunchtrain.workflow.searching import search
+    from bunchtrain.workflow.tune import search
 
     chosen = select_models(load(study, *(overrides or []), size=size), [only] if only else [])
     found = search(
@@ -223,6 +224,7 @@ def fetch(
 
 
 app.command()(export)
+app.command()(evaluate)
 app.command()(capsules)
 app.command()(statistics.shift)
 app.command()(statistics.workspace)

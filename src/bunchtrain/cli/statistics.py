@@ -29,7 +29,7 @@ def shift(
     ] = 0,
 ) -> None:
     """Tell how scores, cuts and significance move under systematic effects of one deviation."""
-    from bunchtrain import workflow as api
+    import bunchtrain as api
     from bunchtrain.workflow.reactions import react
     from bunchtrain.workflow.shifting import shift as measure
 
@@ -54,7 +54,7 @@ def workspace(
     ] = 10.0,
 ) -> None:
     """Write pyhf workspaces of the scores; tell expected significance and limit."""
-    from bunchtrain import workflow as api
+    import bunchtrain as api
     from bunchtrain.workflow.workspaces import workspaces
 
     rates = {name: value for name, value in sizes(rate or []).items() if value is not None}
@@ -70,7 +70,7 @@ def reweight(
     ] = None,
 ) -> None:
     """Weight one class to look like the signal class; tell how well it does."""
-    from bunchtrain import workflow as api
+    import bunchtrain as api
     from bunchtrain.workflow.reweighting import reweight as measure
 
     out.print(measure([api.open_run(run) for run in runs], output))

@@ -1,4 +1,4 @@
-"""Which model goes to which target: found out by asking each target for each model."""
+"""Capabilities: which export target supports which model."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from bunchtrain import parts
-from bunchtrain.deployment.exporting import make_target
+from bunchtrain.deployment.export import make_target
 from bunchtrain.errors import BunchtrainError, MissingDependency
-from bunchtrain.methods.build import empty_network
-from bunchtrain.methods.supervised import needs
+from bunchtrain.methods.build import build_network
+from bunchtrain.methods.supervised import input_names
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import Representation
+from bunchtrain.targets import Target
 from bunchtrain.trained_model import TrainedModel
 
-#: Name and type of options → values that make a network small, since size decides nothing here.
+#: Name and type of options → values of a small network, since capabilities do not depend on size.
 SMALL: dict[tuple[str, str], Any] = {
     ("blocks", "int"): 1,
     ("class_blocks", "int"): 1,
@@ -29,7 +30,7 @@ SMALL: dict[tuple[str, str], Any] = {
     **{(name, "tuple[int, ...]"): (8,) for name in ("phi", "f", "embed", "pair_embed")},
     **{(name, "tuple[int, ...]"): (8,) for name in ("relation", "objects", "classifier")},
 }
-#: Representations in the order in which one is looked for that fits, with options they require.
+#: Representations with their required options, in the order in which they are tried.
 REPRESENTATIONS: dict[str, dict[str, Any]] = {
     "table": {"features": ["mass", "width", "count"]},
     "image": {"group": "part"},
@@ -41,25 +42,25 @@ REPRESENTATIONS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Capability:
-    """Whether a model can be exported to a target; `reason` says why not, '' if it can."""
+    """Whether a target supports a model; `reason` is why not, '' if it does."""
 
     model: str
     target: str
     reason: str
 
     @property
-    def can(self) -> bool:
-        """True if it can."""
+    def is_supported(self) -> bool:
+        """Whether the target supports the model."""
         return not self.reason
 
 
 def capabilities(
     models: Collection[str] = (), targets: Collection[str] = ()
 ) -> Iterator[Capability]:
-    """Yield for each model, then each target, whether the one goes to the other.
+    """Yield the capability of each target for each model.
 
-    All models and all targets if unset. Every answer is the target's own, to a network with
-    fresh weights of the model's default options.
+    All models and all targets if unset. Each target checks a small network of the model with
+    random weights.
     """
     for model in models or sorted(parts.locate("model")):
         for target in targets or sorted(parts.locate("export")):
@@ -68,38 +69,38 @@ def capabilities(
 
 def _reason(model: str, target: str) -> str:
     try:
-        return make_target(target).refusal(untrained(model)) or ""
+        return make_target(target).unsupported_reason(untrained(model)) or ""
     except MissingDependency as problem:
-        return f"not known: {problem}"
+        return f"unknown: {problem}"
     except BunchtrainError as problem:
         return str(problem)
 
 
 def untrained(model: str) -> TrainedModel:
-    """Return a small network of a model that tells two classes apart, with fresh weights.
+    """Return a small network of a model for two classes, with random weights.
 
-    Raises StudyError if no representation gives what it needs.
+    Raises StudyError if no representation has the tensors that it needs.
     """
     kind = parts.find("model", model)
     known = {(option.name, option.type) for option in parts.options(kind).values()}
     options = {name: value for (name, type_), value in SMALL.items() if (name, type_) in known}
-    represent = _fitting(needs(kind))
+    representation = _matching_representation(input_names(kind))
     task = Task(
         cache="",
         folder="",
-        representation=represent,
+        representation=representation,
         model=(model, options),
         terms=[("cross_entropy", {}, "jet", 1.0)],
-        targets={"jet": {"classes": ["qcd", "top"]}},
+        targets={"jet": Target("jet", ("qcd", "top"))},
         settings={"batch_size": 64, "engine": {"name": "local"}},
     )
-    made: Representation = parts.build("representation", *represent)
-    return TrainedModel(task, made, empty_network(task, made).eval())
+    built: Representation = parts.build("representation", *representation)
+    return TrainedModel(task, built, build_network(task, built).eval())
 
 
-def _fitting(wanted: Collection[str]) -> tuple[str, dict[str, Any]]:
+def _matching_representation(tensors: Collection[str]) -> tuple[str, dict[str, Any]]:
     for name, options in REPRESENTATIONS.items():
-        made: Representation = parts.build("representation", name, options)
-        if set(wanted) <= set(made.sizes):
+        built: Representation = parts.build("representation", name, options)
+        if set(tensors) <= set(built.sizes):
             return name, options
     return "cloud", REPRESENTATIONS["cloud"]

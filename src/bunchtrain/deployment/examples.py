@@ -1,4 +1,4 @@
-"""Made-up tensors of the sizes that a network takes, to trace it before there are events."""
+"""Random tensors of the shapes that a network needs, for tracing it without events."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from bunchtrain.representations._representation import Size
 def example_inputs(
     sizes: Mapping[str, Size], needs: Sequence[str], lengths: Sequence[int] = (3, 0, 5, 2)
 ) -> dict[str, Tensor]:
-    """Return tensors of as many events as there are lengths, drawn with a fixed seed.
+    """Return random tensors of `len(lengths)` events, with a fixed seed.
 
     sizes    tensor → size of one row, as `Representation.sizes`.
-    needs    names of the tensors to make.
-    lengths  points of each event; a tree has as many leaves.
+    needs    names of the tensors.
+    lengths  points of each event, or leaves of each tree.
 
     Momenta (E, px, py, pz) are those of particles of mass 0.14 GeV.
     """
     random = torch.Generator().manual_seed(1)
     counts = torch.tensor(lengths)
-    made: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     if "children" in needs:
-        made["children"], made["levels"] = _trees(lengths)
+        tensors["children"], tensors["levels"] = _trees(lengths)
         counts = (2 * counts - 1).clamp(min=0)
-    made["lengths"] = counts
+    tensors["lengths"] = counts
     for name in needs:
-        if name not in ("edges", *made):
+        if name not in ("edges", *tensors):
             size = sizes[name]
             row = (size,) if isinstance(size, int) else tuple(size)
             rows = int(counts.sum()) if name in POINTWISE else len(counts)
-            made[name] = torch.randn((rows, *row), generator=random)
-    if "momenta" in made:
-        space = 10 * made["momenta"][:, 1:4]
-        energy = (space.square().sum(1, keepdim=True) + 0.14**2).sqrt()
-        made["momenta"] = torch.cat([energy, space], 1)
+            tensors[name] = torch.randn((rows, *row), generator=random)
+    if "momenta" in tensors:
+        momentum = 10 * tensors["momenta"][:, 1:4]
+        energy = (momentum.square().sum(1, keepdim=True) + 0.14**2).sqrt()
+        tensors["momenta"] = torch.cat([energy, momentum], 1)
     if "edges" in needs:
-        made["edges"] = _edges(counts)
-    return {name: made[name] for name in needs}
+        tensors["edges"] = _edges(counts)
+    return {name: tensors[name] for name in needs}
 
 
 def _trees(leaves: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Return children (nodes, 2) and levels (nodes,) of trees to which one leaf a time is added."""
+    """Return children (nodes, 2) and levels (nodes,) of trees that merge leaves one by one."""
     children, levels = [], []
-    for number in leaves:
-        joined = [[number + k - 1 if k else 0, k + 1] for k in range(number - 1)]
-        children += [[-1, -1]] * number + joined
-        falling = list(range(number - 1, 0, -1))
-        levels += falling[:1] + falling + [level - 1 for level in falling] or [0] * number
+    for count in leaves:
+        merged = [[count + k - 1 if k else 0, k + 1] for k in range(count - 1)]
+        children += [[-1, -1]] * count + merged
+        falling = list(range(count - 1, 0, -1))
+        levels += falling[:1] + falling + [level - 1 for level in falling] or [0] * count
     pairs = torch.tensor(children, dtype=torch.int32).reshape(-1, 2)
     return pairs, torch.tensor(levels, dtype=torch.int32)
 

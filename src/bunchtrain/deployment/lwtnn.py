@@ -1,4 +1,4 @@
-"""The JSON layout of lwtnn (the lightweight tagger neural network), written and read.
+"""Reader and writer of the JSON layout of lwtnn (lightweight tagger neural network).
 
 A sequential network: inputs x → (x + offset) · scale, then `dense` layers y = activation(W x + b)
 with W row by row, `normalization` y = (x + b) · W, and `lstm` layers of the components i, f, o, c.
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from bunchtrain.deployment.cpp.program import Program, Unsupported, Value, numbers
+from bunchtrain.deployment.cpp.program import Program, Unsupported, Value, as_numbers
 
 #: Activation of a program → lwtnn's.
 ACTIVATIONS: dict[str, Any] = {
@@ -32,7 +32,7 @@ Layer = dict[str, Any]
 def write(program: Program) -> dict[str, Any]:
     """Return a program in lwtnn's layout.
 
-    Raises Unsupported, naming the layer, for what the layout does not have.
+    Raises Unsupported, naming the layer, for a layer that the layout does not support.
     """
     if len(program.inputs) != 1 or len(program.outputs) != 1:
         raise Unsupported("lwtnn's sequential layout has one input and one output")
@@ -40,7 +40,7 @@ def write(program: Program) -> dict[str, Any]:
     for layer in program.layers:
         if layer["in"] != [before]:
             raise Unsupported(f"lwtnn's layout has no '{layer['type']}' of earlier tensors")
-        layers += _written(layer)
+        layers += _write_layer(layer)
         before = layer["out"]
     return {
         "inputs": [_input(variable) for variable in program.inputs[0]["variables"]],
@@ -60,7 +60,7 @@ def _input(variable: Mapping[str, Any]) -> Layer:
     }
 
 
-def _written(layer: Layer) -> list[Layer]:
+def _write_layer(layer: Layer) -> list[Layer]:
     kind = layer["type"]
     if kind == "dense":
         return [_dense(layer["weights"], layer["bias"], _activation(layer))]
@@ -68,9 +68,9 @@ def _written(layer: Layer) -> list[Layer]:
         if 0 in layer["scale"]:
             raise Unsupported("lwtnn's normalisation cannot hold a scale of 0")
         shift = [t / s for s, t in zip(layer["scale"], layer["shift"], strict=True)]
-        made = {"architecture": "normalization", "weights": layer["scale"], "bias": shift}
+        affine = {"architecture": "normalization", "weights": layer["scale"], "bias": shift}
         after = [_dense([], [], _activation(layer))] if "activation" in layer else []
-        return [made, *after]
+        return [affine, *after]
     if kind == "softmax":
         return [_dense([], [], "softmax")]
     if kind == "sigmoid_pair":
@@ -98,15 +98,15 @@ def _activation(layer: Layer) -> Any:
     return ACTIVATIONS[name]
 
 
-def _lstm(one: Mapping[str, Any]) -> Layer:
-    n, columns = one["hidden"], one["inputs"]
+def _lstm(direction: Mapping[str, Any]) -> Layer:
+    n, columns = direction["hidden"], direction["inputs"]
     components = {}
     for k, gate in enumerate(GATES):
         rows = slice(k * n, (k + 1) * n)
-        bias = zip(one["input_bias"][rows], one["state_bias"][rows], strict=True)
+        bias = zip(direction["input_bias"][rows], direction["state_bias"][rows], strict=True)
         components[gate] = {
-            "weights": one["input_weights"][k * n * columns : (k + 1) * n * columns],
-            "U": one["state_weights"][k * n * n : (k + 1) * n * n],
+            "weights": direction["input_weights"][k * n * columns : (k + 1) * n * columns],
+            "U": direction["state_weights"][k * n * n : (k + 1) * n * n],
             "bias": [a + b for a, b in bias],
         }
     return {
@@ -120,8 +120,8 @@ def _lstm(one: Mapping[str, Any]) -> Layer:
 def read(content: Mapping[str, Any], name: str = "x") -> Program:
     """Return the program of a file in lwtnn's layout; the C++ runtime reads its `json`.
 
-    `name` is that of the input tensor. Raises Unsupported, naming layer or activation, for what
-    the runtime does not have.
+    `name` is that of the input tensor. Raises Unsupported, naming layer or activation, if the
+    runtime does not support it.
     """
     about = {str(k): str(v) for k, v in content.get("miscellaneous", {}).items()}
     program = Program(about)
@@ -131,16 +131,16 @@ def read(content: Mapping[str, Any], name: str = "x") -> Program:
         for each in content["inputs"]
     ]
     value = program.input(name, bool(layers) and layers[0]["architecture"] == "lstm", variables)
-    for number, layer in enumerate(layers):
-        later = layers[number + 1 :]
+    for index, layer in enumerate(layers):
+        later = layers[index + 1 :]
         last = not later or later[0]["architecture"] != "lstm"
-        value = _read(program, value, layer, last)
+        value = _read_layer(program, value, layer, last)
     scores = list(content["outputs"])
     program.outputs.append({"name": "outputs", "tensor": value.name, "scores": scores})
     return program
 
 
-def _read(program: Program, value: Value, layer: Layer, last: bool) -> Value:
+def _read_layer(program: Program, value: Value, layer: Layer, last: bool) -> Value:
     kind = layer["architecture"]
     if kind == "lstm":
         return _read_lstm(program, value, layer, last)
@@ -156,17 +156,17 @@ def _read(program: Program, value: Value, layer: Layer, last: bool) -> Value:
     return _read_activation(program, value, layer.get("activation", "linear"))
 
 
-def _read_activation(program: Program, value: Value, given: Any) -> Value:
-    function = given["function"] if isinstance(given, dict) else given
-    alpha = given.get("alpha", 1.0) if isinstance(given, dict) else 1.0
+def _read_activation(program: Program, value: Value, entry: Any) -> Value:
+    function = entry["function"] if isinstance(entry, dict) else entry
+    alpha = entry.get("alpha", 1.0) if isinstance(entry, dict) else 1.0
     if function == "linear":
         return value
     if function == "softmax":
         return program.layer("softmax", value)
     if function == "leakyrelu":
         return program.activation(value, "leaky_relu", alpha, True)
-    for name, theirs in ACTIVATIONS.items():
-        if function == (theirs["function"] if isinstance(theirs, dict) else theirs) and alpha == 1:
+    for name, known in ACTIVATIONS.items():
+        if function == (known["function"] if isinstance(known, dict) else known) and alpha == 1:
             return program.activation(value, name, None, True)
     raise Unsupported(f"the C++ runtime has no lwtnn activation '{function}' with alpha {alpha:g}")
 
@@ -174,16 +174,16 @@ def _read_activation(program: Program, value: Value, given: Any) -> Value:
 def _read_lstm(program: Program, value: Value, layer: Layer, last: bool) -> Value:
     if (layer["activation"], layer.get("inner_activation")) != ("tanh", "sigmoid"):
         raise Unsupported("the C++ runtime has lwtnn's lstm with tanh and sigmoid only")
-    parts = [layer["components"][gate] for gate in GATES]
-    hidden = len(parts[0]["bias"])
-    bias = torch.tensor([x for part in parts for x in part["bias"]])
+    gates = [layer["components"][gate] for gate in GATES]
+    hidden = len(gates[0]["bias"])
+    bias = torch.tensor([x for gate in gates for x in gate["bias"]])
     direction = {
         "inputs": value.columns,
         "hidden": hidden,
-        "input_weights": [x for part in parts for x in part["weights"]],
-        "input_bias": numbers(bias),
-        "state_weights": [x for part in parts for x in part["U"]],
-        "state_bias": numbers(torch.zeros_like(bias)),
+        "input_weights": [x for gate in gates for x in gate["weights"]],
+        "input_bias": as_numbers(bias),
+        "state_weights": [x for gate in gates for x in gate["U"]],
+        "state_bias": as_numbers(torch.zeros_like(bias)),
     }
     return program.layer(
         "recurrent",

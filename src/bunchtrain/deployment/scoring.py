@@ -1,8 +1,9 @@
-"""The trained_model as one function from its tensors to its final scores."""
+"""A trained model as one function from its tensors to its final scores."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -11,23 +12,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bunchtrain.batch import POINTWISE
-from bunchtrain.deployment.parity import Scores
+from bunchtrain.deployment.verification import Scores
+from bunchtrain.heads._head import Head
 from bunchtrain.methods.event_store import EventStore
+from bunchtrain.targets import Quantity
 from bunchtrain.trained_model import TrainedModel
 
 Arrays = dict[str, NDArray[np.generic]]
 
 
 class ScoredNetwork(nn.Module):
-    """Normalisation, model, units, the objectives' scores (softmax, ...) and their calibration."""
+    """Normalisation, model, units, predictions of the heads (softmax, ...) and calibration."""
 
-    def __init__(self, trained_model: TrainedModel) -> None:
+    def __init__(self, trained: TrainedModel) -> None:
         super().__init__()
-        self.network = trained_model.network
-        terms = [term for term, _ in trained_model.task.objectives() if term.outputs]
-        self.terms = nn.ModuleList(terms)
-        self.targets = [term.target.name for term in terms]
-        self.calibrations = trained_model.calibrations
+        self.network = trained.network
+        losses = [loss for loss, _ in trained.task.losses()]
+        self.heads = nn.ModuleList(loss for loss in losses if isinstance(loss, Head))
+        self.calibrations = trained.calibrations
 
     @property
     def names(self) -> dict[str, list[str]]:
@@ -43,63 +45,70 @@ class ScoredNetwork(nn.Module):
 
     def scores_of(self, target: str, outputs: Tensor) -> dict[str, Tensor]:
         """Return score → (batch,) of one target from its outputs (batch, outputs)."""
-        scores: dict[str, Tensor] = {}
-        for name, term in zip(self.targets, self.terms, strict=True):
-            if name == target:
-                scores |= term.scores(outputs)  # type: ignore[operator]
+        found: dict[Quantity, Tensor] = {}
+        for head in self.heads:
+            assert isinstance(head, Head)
+            if head.target.name == target:
+                found |= head.predictions(outputs)
         for calibration in self.calibrations.get(target, []):
-            scores = calibration.apply(scores)
-        return scores
+            found = calibration.apply(found)
+        return {quantity.name: values for quantity, values in found.items()}
 
 
-def score_names(trained_model: TrainedModel) -> list[str]:
-    """Return the names of all scores in their order, as `TrainedModel.predict` names them."""
-    names = ScoredNetwork(trained_model).names
-    several = len(trained_model.network.heads) > 1
-    return [f"{t}_{score}" if several else score for t in names for score in names[t]]
+def scores_of_outputs(
+    trained: TrainedModel, outputs: NDArray[Any]
+) -> dict[str, NDArray[np.float32]]:
+    """Return score → (events,) from a model's outputs, for exports that end with the outputs.
+
+    outputs  (events, outputs), before they are scaled to their units.
+    """
+    network, scored = trained.network, ScoredNetwork(trained)
+    scaled = torch.from_numpy(outputs).float() * network.scale + network.shift
+    heads = zip(network.heads, torch.split(scaled, list(network.heads.values()), 1), strict=True)
+    found = [value.numpy() for head, x in heads for value in scored.scores_of(head, x).values()]
+    return dict(zip(trained.quantities, found, strict=True))
 
 
-def shapes(inputs: Mapping[str, Tensor]) -> dict[str, dict[int, str]]:
-    """Return tensor → dimension → name of each dimension whose size varies."""
+def dynamic_dimensions(inputs: Mapping[str, Tensor]) -> dict[str, dict[int, str]]:
+    """Return tensor → dimension → name of each dimension of variable size."""
     special = {"edges": {1: "edges"}}
     return {
         name: special.get(name, {0: "points" if name in POINTWISE else "batch"}) for name in inputs
     }
 
 
-def batches(
-    trained_model: TrainedModel, events: ak.Array, rows: int
-) -> Iterator[tuple[Tensor, Arrays]]:
-    """Yield the numbers of events (batch,) and their tensors by name, `rows` events at a time.
+def batches(trained: TrainedModel, events: ak.Array, rows: int) -> Iterator[tuple[Tensor, Arrays]]:
+    """Yield the indices of events (batch,) and their tensors by name, `rows` events at a time.
 
     Events that the policy on invalid values drops are left out.
     """
     for start in range(0, len(events), 8 * rows):
-        block, kept = trained_model.represent(events[start : start + 8 * rows])
-        if not len(kept):
+        block, indices = trained.represent(events[start : start + 8 * rows])
+        if not len(indices):
             continue
         store = EventStore([block])
         for chosen in torch.split(torch.arange(len(store)), rows):
             inputs = store.take(chosen).inputs
-            yield start + kept[chosen], {n: inputs[n].numpy() for n in trained_model.network.needs}
+            yield (
+                start + indices[chosen],
+                {n: inputs[n].numpy() for n in trained.network.input_names},
+            )
 
 
 def run(
-    trained_model: TrainedModel,
+    trained: TrainedModel,
     events: ak.Array,
     function: Callable[[Arrays], Sequence[NDArray[np.float32]]],
     rows: int | None = None,
 ) -> Scores:
-    """Return the scores that an exported network gives, named as `TrainedModel.predict` names them.
+    """Return the scores of an exported network, named as `TrainedModel.predict` names them.
 
     function  tensors by name → (batch, scores) of each target, in the order of
               `ScoredNetwork.names`.
-    rows      events at once; the batch size of the training if unset.
+    rows      events of a batch; the batch size of the training if unset.
     """
-    flat = score_names(trained_model)
-    found = np.full((len(events), len(flat)), np.nan, np.float32)
-    for numbers, inputs in batches(
-        trained_model, events, rows or trained_model.task.settings["batch_size"]
-    ):
-        found[numbers.numpy()] = np.concatenate(list(function(inputs)), 1)
-    return {name: found[:, k] for k, name in enumerate(flat)}
+    names = list(trained.quantities)
+    scores = np.full((len(events), len(names)), np.nan, np.float32)
+    for indices, inputs in batches(trained, events, rows or trained.task.settings["batch_size"]):
+        scores[indices.numpy()] = np.concatenate(list(function(inputs)), 1)
+    return {name: scores[:, k] for k, name in enumerate(names)}

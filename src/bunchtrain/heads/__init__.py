@@ -1,1 +1,1 @@
-"""One published loss a file."""
+"""Heads: losses that define outputs of the network for a target, one published loss per file."""

@@ -1,4 +1,4 @@
-"""Rows of all workers in one tensor, for terms that are no sum over events."""
+"""Rows of all workers in one tensor, for losses that are not a sum over events."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from torch import Tensor, distributed
 from torch.distributed.nn.functional import all_gather
 
 
-def everywhere(rows: Tensor) -> Tensor:
-    """Return the rows of all workers, worker after worker: (all, columns) from (own, columns).
+def gather_rows(rows: Tensor) -> Tensor:
+    """Return the rows of all workers, concatenated by rank: (all, columns) from (own, columns).
 
-    Gradients flow back to the worker that a row came from. Every worker must call it as often as
-    the others; the numbers of their rows may differ. One worker gets its rows as they are.
+    Gradients flow back to the worker of a row. It is a collective operation: every worker must call
+    it equally often; the counts of rows may differ. One worker gets its rows unchanged.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return rows
     lengths = rows.new_zeros(distributed.get_world_size(), dtype=torch.int64)
     lengths[distributed.get_rank()] = len(rows)
     distributed.all_reduce(lengths)
-    missing = int(lengths.max()) - len(rows)
-    padded = torch.nn.functional.pad(rows, (0, 0, 0, missing))
+    padding = int(lengths.max()) - len(rows)
+    padded = torch.nn.functional.pad(rows, (0, 0, 0, padding))
     shares: tuple[Tensor, ...] = all_gather(padded)  # type: ignore[no-untyped-call]
     return torch.cat([share[:n] for share, n in zip(shares, lengths.tolist(), strict=True)])

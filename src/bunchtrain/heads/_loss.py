@@ -1,71 +1,133 @@
-"""What every objective promises: outputs and batch in, losses out."""
+"""Base of all terms of the loss, with access to the target and the spectators of a batch."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from bunchtrain.batch import Batch
-
-
-@dataclass(frozen=True)
-class TargetShape:
-    """What a target is: its classes, or the names of its values."""
-
-    name: str
-    classes: tuple[str, ...] = ()
-    values: tuple[str, ...] = ()
+from bunchtrain.batch import Batch
+from bunchtrain.errors import DataError, StudyError, nearest
+from bunchtrain.targets import Target
 
 
 class Loss(nn.Module):
-    """One term of the loss, acting on the head named as its target."""
+    """One term of the loss: a `Head`, which defines outputs of the network, or a `Penalty`.
 
-    def __init__(self, target: TargetShape) -> None:
+    target  whose outputs and labels it uses.
+    """
+
+    #: True if the value of an event depends on the other events of the batch.
+    is_batch_statistic: ClassVar[bool] = False
+
+    def __init__(self, target: Target) -> None:
         super().__init__()
         self.target = target
 
     @property
-    @abstractmethod
-    def outputs(self) -> int:
-        """Numbers that it needs from the network for this target; 0 for an additional term."""
+    def name(self) -> str:
+        """Name in a study: that of the file."""
+        return type(self).__module__.rpartition(".")[2]
 
     @property
     def spectators(self) -> tuple[str, ...]:
-        """Columns that it looks at beside the outputs, found in `Batch.spectators`."""
+        """Columns of `Batch.spectators` that it reads."""
         return ()
 
     @property
-    def settled(self) -> bool:
-        """Whether its value tells a better epoch from a worse one; a game must be under way."""
+    def is_comparable_across_epochs(self) -> bool:
+        """Whether a smaller validation loss means a better epoch; False in adversarial training."""
         return True
 
     @abstractmethod
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
-        """Return the losses (batch,), to be averaged with the weights, or one scalar term."""
-
-    def in_units(self, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return shift and scale, (outputs,) each, that bring outputs of order 1 to the target's.
-
-        A network learns log(E) and E in GeV equally well only if it need not learn their units.
+        """Return the losses (batch,), to be averaged with the weights, or one scalar term.
 
         Args:
-            mean: (value,) mean of each value over the training set.
-            deviation: (value,) standard deviation.
+            outputs: target → (batch, outputs).
+            batch: targets, weights and spectators.
         """
-        return mean.new_zeros(self.outputs), mean.new_ones(self.outputs)
 
-    def pool(self, draws: Tensor) -> Tensor:
-        """Return the outputs (batch, outputs) that stand for an equal mixture of predictions.
+    def class_index(self, batch: Batch) -> Tensor:
+        """Return the class index of each event, (batch,) int64.
 
-        Args:
-            draws: (draw, batch, outputs).
+        Raises DataError if the batch has no such tensor for the target.
         """
-        return draws.mean(0)
+        index = self._labels(batch)
+        if index.dtype != torch.int64 or index.ndim != 1:
+            raise DataError(
+                f"target '{self.target.name}' must be class indices (batch,) of int64, got shape "
+                f"{tuple(index.shape)} of {index.dtype}"
+            )
+        return index
 
-    def scores(self, output: Tensor) -> dict[str, Tensor]:
-        """Return what is written out for an event, name → (batch,), from (batch, outputs)."""
-        return {}
+    def true_values(self, batch: Batch) -> Tensor:
+        """Return the true values of each event, (batch, value) float32.
+
+        Raises DataError if the batch has no such tensor for the target.
+        """
+        values, count = self._labels(batch), len(self.target.values)
+        if not values.is_floating_point() or values.ndim != 2 or values.shape[1] != count:
+            raise DataError(
+                f"target '{self.target.name}' must be floating-point values (batch, {count}), got "
+                f"shape {tuple(values.shape)} of {values.dtype}"
+            )
+        return values.float()
+
+    def _labels(self, batch: Batch) -> Tensor:
+        name = self.target.name
+        if name not in batch.targets:
+            raise DataError(f"the batch has no target '{name}'; it has {list(batch.targets)}")
+        return batch.targets[name]
+
+    def spectator(self, batch: Batch, name: str) -> Tensor:
+        """Return the values of a spectator column, (batch,).
+
+        Raises DataError if the batch lacks it.
+        """
+        if name not in batch.spectators:
+            raise DataError(f"the batch has no spectator '{name}'; it has {list(batch.spectators)}")
+        return batch.spectators[name]
+
+    def require_classes(self, count: int | None = None) -> None:
+        """Raise StudyError if the target has no classes, or not this count of them."""
+        target = self.target
+        if not target.classes:
+            raise StudyError(
+                f"loss '{self.name}' needs a target with classes, and target '{target.name}' has "
+                "values; use a regression loss such as 'mean_squared_error'"
+            )
+        if count is not None and len(target.classes) != count:
+            raise StudyError(
+                f"loss '{self.name}' needs a target of {count} classes, and target "
+                f"'{target.name}' has {len(target.classes)}; use 'cross_entropy'"
+            )
+
+    def require_values(self) -> None:
+        """Raise StudyError if the target has no values."""
+        if not self.target.values:
+            raise StudyError(
+                f"loss '{self.name}' needs a target with values, and target '{self.target.name}' "
+                "has classes; use 'cross_entropy'"
+            )
+
+    def require_between(self, option: str, value: float, low: float, high: float) -> None:
+        """Raise StudyError if the value of an option is outside [low, high)."""
+        if not low <= value < high:
+            raise StudyError(
+                f"loss '{self.name}': option '{option}' must be at least {low:g} and below "
+                f"{high:g}, got {value:g}"
+            )
+
+    def find_class(self, name: str, option: str) -> int:
+        """Return the index of a class named in an option; raises StudyError if there is none."""
+        known = self.target.classes
+        if name not in known:
+            raise StudyError(
+                f"loss '{self.name}': option '{option}' names '{name}', and target "
+                f"'{self.target.name}' has no such class"
+                + (nearest(name, known) or f" ({', '.join(known)})")
+            )
+        return known.index(name)

@@ -9,16 +9,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from bunchtrain.batch import Batch
-from bunchtrain.heads._loss import Loss, TargetShape
-from bunchtrain.heads._targets import class_numbers, need_classes
+from bunchtrain.heads._head import Head
+from bunchtrain.targets import Quantity, Target
 
 
-class BinaryCrossEntropy(Loss):
+class BinaryCrossEntropy(Head):
     """Binary cross-entropy: one logit for the second of two classes."""
 
-    def __init__(self, target: TargetShape) -> None:
+    def __init__(self, target: Target) -> None:
         super().__init__(target)
-        need_classes(target, "binary_cross_entropy", 2)
+        self.require_classes(2)
 
     @property
     def outputs(self) -> int:
@@ -28,18 +28,17 @@ class BinaryCrossEntropy(Loss):
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Return the losses (batch,)."""
         logit = outputs[self.target.name].float().squeeze(1)
-        second = class_numbers(batch, self.target).float()
+        second = self.class_index(batch).float()
         return functional.binary_cross_entropy_with_logits(logit, second, reduction="none")
 
-    def pool(self, draws: Tensor) -> Tensor:
+    def aggregate(self, draws: Tensor) -> Tensor:
         """Return the logit of the mean probability, (batch, 1)."""
         logits = draws.float()
-        return functional.logsigmoid(logits).logsumexp(0) - functional.logsigmoid(
-            -logits
-        ).logsumexp(0)
+        second = functional.logsigmoid(logits).logsumexp(0)
+        return second - functional.logsigmoid(-logits).logsumexp(0)
 
-    def scores(self, output: Tensor) -> dict[str, Tensor]:
-        """Return the probabilities of the two classes by their names, (batch,) each."""
+    def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
+        """Return the probabilities of the two classes, (batch,) each."""
         logit = output.float().squeeze(1)
         first, second = self.target.classes
-        return {first: (-logit).sigmoid(), second: logit.sigmoid()}
+        return {Quantity(first): (-logit).sigmoid(), Quantity(second): logit.sigmoid()}

@@ -6,22 +6,19 @@ of arXiv:1512.00567 and c_k the weights of the classes.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from bunchtrain.batch import Batch
-from bunchtrain.errors import StudyError, nearest
-from bunchtrain.heads._loss import Loss, TargetShape
-from bunchtrain.heads._targets import class_numbers, need_between, need_classes
+from bunchtrain.heads._head import SoftmaxHead
+from bunchtrain.targets import Target
 
 
-class CrossEntropy(Loss):
+class CrossEntropy(SoftmaxHead):
     """Cross-entropy of two or more classes, one output each.
 
-    label_smoothing  share ε of each label that is spread over all classes (arXiv:1512.00567).
+    label_smoothing  fraction ε of each label that is spread over all classes (arXiv:1512.00567).
     class_weights    class name → factor c on the losses of its events, 1 where not given.
     """
 
@@ -29,48 +26,24 @@ class CrossEntropy(Loss):
 
     def __init__(
         self,
-        target: TargetShape,
+        target: Target,
         *,
         label_smoothing: float = 0.0,
         class_weights: dict[str, float] | None = None,
     ) -> None:
         super().__init__(target)
-        need_classes(target, "cross_entropy")
-        need_between(label_smoothing, 0, 1, "cross_entropy", "label_smoothing")
+        self.require_between("label_smoothing", label_smoothing, 0, 1)
         self.label_smoothing = label_smoothing
         self.class_weights = class_weights or {}
-        self._check_names()
+        for name in self.class_weights:
+            self.find_class(name, "class_weights")
         factors = [self.class_weights.get(name, 1.0) for name in target.classes]
         self.register_buffer("factors", torch.tensor(factors), persistent=False)
 
-    def _check_names(self) -> None:
-        for name in self.class_weights:
-            if name not in self.target.classes:
-                raise StudyError(
-                    f"objective 'cross_entropy': option 'class_weights' names '{name}', and target "
-                    f"'{self.target.name}' has no such class"
-                    + (nearest(name, self.target.classes) or f" ({', '.join(self.target.classes)})")
-                )
-
-    @property
-    def outputs(self) -> int:
-        """One output, a logit, for each class."""
-        return len(self.target.classes)
-
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Return the losses (batch,)."""
-        logits = outputs[self.target.name].float()
-        numbers = class_numbers(batch, self.target)
+        logits, index = outputs[self.target.name].float(), self.class_index(batch)
         losses = functional.cross_entropy(
-            logits, numbers, reduction="none", label_smoothing=self.label_smoothing
+            logits, index, reduction="none", label_smoothing=self.label_smoothing
         )
-        return losses * self.factors[numbers]
-
-    def pool(self, draws: Tensor) -> Tensor:
-        """Return the logarithm of the mean probabilities, (batch, outputs)."""
-        return draws.float().log_softmax(-1).logsumexp(0) - math.log(len(draws))
-
-    def scores(self, output: Tensor) -> dict[str, Tensor]:
-        """Return the probability of each class by its name, (batch,) each."""
-        probabilities = output.float().softmax(1)
-        return dict(zip(self.target.classes, probabilities.unbind(1), strict=True))
+        return losses * self.factors[index]

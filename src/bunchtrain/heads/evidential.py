@@ -5,8 +5,9 @@ value then follows Student's t with 2α degrees of freedom about γ, of scale² 
 
 ℓ = ½ log(π/ν) − α log Ω + (α + ½) log((y − γ)² ν + Ω) + log[Γ(α)/Γ(α + ½)], Ω = 2β(1 + ν),
 
-and the evidence of wrong predictions is held down by λ |y − γ| (2ν + α). The paper makes ν, α − 1
-and β positive by softplus; here they are exponentials, so that a unit is a shift of the output.
+with a regularisation of the evidence of wrong predictions, λ |y − γ| (2ν + α). The paper makes ν,
+α − 1 and β positive by softplus; here they are exponentials, so that a unit is a shift of the
+output.
 """
 
 from __future__ import annotations
@@ -17,36 +18,36 @@ import torch
 from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.heads._loss import Loss, TargetShape
-from bunchtrain.heads._targets import need_between, need_values, values
+from bunchtrain.heads._head import Head
+from bunchtrain.targets import Quantity, Target
 
 #: Bound on |log ν|, |log(α − 1)| and |log β|.
 BOUND = 12.0
 
 
-class Evidential(Loss):
-    """Evidential regression: predicts each value, its width, and how sure it is of both.
+class Evidential(Head):
+    """Evidential regression: predicts each value, its variance, and the uncertainty of both.
 
     The outputs are all γ, then all log ν, log(α − 1) and log β (arXiv:1910.02600).
 
     strength  factor λ on the evidence of wrong predictions, per unit of the target.
     """
 
-    def __init__(self, target: TargetShape, *, strength: float = 0.01) -> None:
+    def __init__(self, target: Target, *, strength: float = 0.01) -> None:
         super().__init__(target)
-        need_values(target, "evidential")
-        need_between(strength, 0, math.inf, "evidential", "strength")
+        self.require_values()
+        self.require_between("strength", strength, 0, math.inf)
         self.strength = strength
 
     @property
     def outputs(self) -> int:
-        """Four numbers for each value."""
+        """Four parameters for each value."""
         return 4 * len(self.target.values)
 
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Return the losses (batch,)."""
         gamma, nu, alpha, beta = _parameters(outputs[self.target.name])
-        residual = values(batch, self.target) - gamma
+        residual = self.true_values(batch) - gamma
         omega = 2 * beta * (1 + nu)
         likelihood = (
             0.5 * (math.pi / nu).log()
@@ -58,26 +59,26 @@ class Evidential(Loss):
         evidence = residual.abs() * (2 * nu + alpha)
         return (likelihood + self.strength * evidence).sum(1)
 
-    def in_units(self, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and deviation for γ, and log deviation² as a shift of log β."""
-        none, one = torch.zeros_like(mean), torch.ones_like(mean)
-        shift = torch.cat([mean, none, none, 2 * deviation.log()])
-        return shift, torch.cat([deviation, one, one, one])
+    def output_scaling(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and std for γ, and log std² as a shift of log β."""
+        zero, one = torch.zeros_like(mean), torch.ones_like(mean)
+        shift = torch.cat([mean, zero, zero, 2 * std.log()])
+        return shift, torch.cat([std, one, one, one])
 
-    def scores(self, output: Tensor) -> dict[str, Tensor]:
-        """Return `<value>` = γ, `<value>_sigma` and `<value>_sigma_model`, (batch,) each.
+    def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
+        """Return γ of each value, the total σ and that of the mean alone, (batch,) each.
 
-        The variance is ⟨σ²⟩ = β/(α − 1) and that of the mean ⟨σ²⟩/ν; `_sigma` is the root of both
-        together, `_sigma_model` that of the second.
+        The variance is ⟨σ²⟩ = β/(α − 1) and that of the mean ⟨σ²⟩/ν; `sigma` is the root of their
+        sum, `sigma_model` that of the second.
         """
         gamma, nu, alpha, beta = _parameters(output)
         noise = beta / (alpha - 1)
-        found: dict[str, Tensor] = {}
-        for number, name in enumerate(self.target.values):
-            model = noise[:, number] / nu[:, number]
-            found[name] = gamma[:, number]
-            found[f"{name}_sigma"] = (noise[:, number] + model).sqrt()
-            found[f"{name}_sigma_model"] = model.sqrt()
+        found: dict[Quantity, Tensor] = {}
+        for index, value in enumerate(self.target.values):
+            model = noise[:, index] / nu[:, index]
+            found[Quantity(value)] = gamma[:, index]
+            found[Quantity(value, "sigma")] = (noise[:, index] + model).sqrt()
+            found[Quantity(value, "sigma_model")] = model.sqrt()
         return found
 
 

@@ -12,22 +12,22 @@ import torch
 from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.heads._loss import Loss, TargetShape
-from bunchtrain.heads._targets import need_values, values
+from bunchtrain.heads._head import Head, by_label
+from bunchtrain.targets import Quantity, Target
 
 #: Bound on |log σ²|: e^{±30} is far beyond any resolution, and finite when squared in float32.
 BOUND = 30.0
 
 
-class GaussianNLL(Loss):
+class GaussianNLL(Head):
     """Gaussian negative log-likelihood: predicts each value and its uncertainty (arXiv:1612.01474).
 
     The outputs are all means, then all logarithms of the variances.
     """
 
-    def __init__(self, target: TargetShape) -> None:
+    def __init__(self, target: Target) -> None:
         super().__init__(target)
-        need_values(target, "gaussian_nll")
+        self.require_values()
 
     @property
     def outputs(self) -> int:
@@ -38,24 +38,23 @@ class GaussianNLL(Loss):
         """Return the losses (batch,)."""
         mean, log_variance = outputs[self.target.name].float().chunk(2, 1)
         log_variance = log_variance.clamp(-BOUND, BOUND)
-        squares = (values(batch, self.target) - mean).square() * (-log_variance).exp()
+        squares = (self.true_values(batch) - mean).square() * (-log_variance).exp()
         return 0.5 * (math.log(2 * math.pi) + log_variance + squares).sum(1)
 
-    def in_units(self, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and deviation for the means, log deviation² as a shift of log-variances."""
-        shift = torch.cat([mean, 2 * deviation.log()])
-        return shift, torch.cat([deviation, torch.ones_like(deviation)])
+    def output_scaling(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and std for the means, and log std² as a shift of the log-variances."""
+        shift = torch.cat([mean, 2 * std.log()])
+        return shift, torch.cat([std, torch.ones_like(std)])
 
-    def pool(self, draws: Tensor) -> Tensor:
+    def aggregate(self, draws: Tensor) -> Tensor:
         """Return mean and log-variance of the mixture, σ² = ⟨σ_d²⟩ + ⟨μ_d²⟩ − ⟨μ_d⟩²."""
         means, log_variances = draws.float().chunk(2, -1)
         variance = log_variances.clamp(-BOUND, BOUND).exp().mean(0) + means.var(0, correction=0)
         return torch.cat([means.mean(0), variance.log()], -1)
 
-    def scores(self, output: Tensor) -> dict[str, Tensor]:
-        """Return `<value>` = μ and `<value>_sigma` = σ for each value, (batch,) each."""
+    def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
+        """Return μ and σ of each value, (batch,) each."""
         mean, log_variance = output.float().chunk(2, 1)
-        sigma = (0.5 * log_variance.clamp(-BOUND, BOUND)).exp()
-        named = dict(zip(self.target.values, mean.unbind(1), strict=True))
-        widths = zip(self.target.values, sigma.unbind(1), strict=True)
-        return named | {f"{name}_sigma": width for name, width in widths}
+        std = (0.5 * log_variance.clamp(-BOUND, BOUND)).exp()
+        stds = zip(self.target.values, std.unbind(1), strict=True)
+        return by_label(self.target.values, mean) | {Quantity(v, "sigma"): s for v, s in stds}

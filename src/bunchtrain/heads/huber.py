@@ -10,24 +10,22 @@ import math
 from torch import Tensor
 from torch.nn import functional
 
-from bunchtrain.heads._loss import TargetShape
-from bunchtrain.heads._regression import Regression
-from bunchtrain.heads._targets import need_between
+from bunchtrain.heads._head import RegressionHead
+from bunchtrain.targets import Target
 
 
-class Huber(Regression):
+class Huber(RegressionHead):
     """Huber loss: quadratic for |μ − y| ≤ δ, linear beyond; robust against outliers.
 
-    delta  residual at which the loss turns linear, in units of the target.
+    delta  residual at which the loss becomes linear, in units of the target.
     """
 
-    def __init__(self, target: TargetShape, *, delta: float = 1.0) -> None:
+    def __init__(self, target: Target, *, delta: float = 1.0) -> None:
         super().__init__(target)
-        need_between(delta, 1e-12, math.inf, "huber", "delta")
+        self.require_between("delta", delta, 1e-12, math.inf)
         self.delta = delta
 
-    def loss(self, residual: Tensor) -> Tensor:
+    def residual_loss(self, residual: Tensor) -> Tensor:
         """Return r²/2 or δ (|r| − δ/2)."""
-        return functional.huber_loss(
-            residual, residual.new_zeros(()).expand_as(residual), reduction="none", delta=self.delta
-        )
+        zeros = residual.new_zeros(()).expand_as(residual)
+        return functional.huber_loss(residual, zeros, reduction="none", delta=self.delta)

@@ -7,13 +7,13 @@ import math
 from torch import Tensor
 from torch.nn import functional
 
-from bunchtrain.heads._regression import Regression
+from bunchtrain.heads._head import RegressionHead
 
 
-class LogCosh(Regression):
+class LogCosh(RegressionHead):
     """Log-cosh loss, log cosh(μ − y): a smooth loss that is robust against outliers."""
 
-    def loss(self, residual: Tensor) -> Tensor:
+    def residual_loss(self, residual: Tensor) -> Tensor:
         """Return |r| + log(1 + e^{−2|r|}) − log 2, which is log cosh r without overflow."""
         size = residual.abs()
         return size + functional.softplus(-2 * size) - math.log(2)

@@ -1,4 +1,4 @@
-"""Margin loss of capsules: the right one long, all others short.
+"""Margin loss on capsule lengths: that of the true class above m⁺, all others below m⁻.
 
 ℓ = Σ_k [t_k max(0, m⁺ − v_k)² + λ (1 − t_k) max(0, v_k − m⁻)²] with t_k = δ_{ky}; v_k is the length
 of the capsule of class k (arXiv:1710.09829).
@@ -11,31 +11,31 @@ from torch.nn import functional
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
-from bunchtrain.heads._loss import Loss, TargetShape
-from bunchtrain.heads._targets import class_numbers, need_classes
+from bunchtrain.heads._head import Head, by_label
+from bunchtrain.targets import Quantity, Target
 
 
-class Margin(Loss):
-    """Margin loss on the lengths of capsules, one a class (arXiv:1710.09829).
+class Margin(Head):
+    """Margin loss on the lengths of capsules, one per class (arXiv:1710.09829).
 
-    present  m⁺, the length above which the right capsule costs nothing.
-    absent   m⁻, the length below which a wrong one costs nothing.
-    down     λ, the weight of the wrong ones.
+    present  m⁺, the length above which the capsule of the true class has no loss.
+    absent   m⁻, the length below which that of another class has no loss.
+    down     λ, the weight of the other classes.
     """
 
     def __init__(
         self,
-        target: TargetShape,
+        target: Target,
         *,
         present: float = 0.9,
         absent: float = 0.1,
         down: float = 0.5,
     ) -> None:
         super().__init__(target)
-        need_classes(target, "margin")
+        self.require_classes()
         if not 0 <= absent < present <= 1 or down <= 0:
             raise StudyError(
-                "objective 'margin': lengths need 0 ≤ absent < present ≤ 1 and 'down' above 0, got "
+                "loss 'margin': lengths need 0 ≤ absent < present ≤ 1 and 'down' above 0, got "
                 f"absent {absent:g}, present {present:g} and down {down:g}"
             )
         self.present, self.absent, self.down = present, absent, down
@@ -48,11 +48,11 @@ class Margin(Loss):
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Return the losses (batch,)."""
         lengths = outputs[self.target.name].float()
-        right = functional.one_hot(class_numbers(batch, self.target), self.outputs).bool()
+        is_true = functional.one_hot(self.class_index(batch), self.outputs).bool()
         short = (self.present - lengths).clamp(min=0).square()
         long = self.down * (lengths - self.absent).clamp(min=0).square()
-        return short.where(right, long).sum(1)
+        return short.where(is_true, long).sum(1)
 
-    def scores(self, output: Tensor) -> dict[str, Tensor]:
-        """Return the lengths by the names of the classes, (batch,) each."""
-        return dict(zip(self.target.classes, output.float().unbind(1), strict=True))
+    def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
+        """Return the lengths of the classes' capsules, (batch,) each."""
+        return by_label(self.target.classes, output.float())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from bunchtrain.heads._regression import Regression
+from bunchtrain.heads._head import RegressionHead
 
 
-class MeanAbsoluteError(Regression):
+class MeanAbsoluteError(RegressionHead):
     """Mean absolute error, |μ − y|: predicts the conditional median."""
 
-    def loss(self, residual: Tensor) -> Tensor:
+    def residual_loss(self, residual: Tensor) -> Tensor:
         """Return |μ − y|."""
         return residual.abs()

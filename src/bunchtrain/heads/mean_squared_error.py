@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from bunchtrain.heads._regression import Regression
+from bunchtrain.heads._head import RegressionHead
 
 
-class MeanSquaredError(Regression):
+class MeanSquaredError(RegressionHead):
     """Mean squared error, (μ − y)²: predicts the conditional mean."""
 
-    def loss(self, residual: Tensor) -> Tensor:
+    def residual_loss(self, residual: Tensor) -> Tensor:
         """Return (μ − y)²."""
         return residual.square()

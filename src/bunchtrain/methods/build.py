@@ -1,4 +1,4 @@
-"""The network of a task: its normalisation, fitted on the training set, and its model."""
+"""Construction of a task's network, with normalisation and output units from the training set."""
 
 from __future__ import annotations
 
@@ -14,43 +14,41 @@ from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 
 
-def empty_network(task: Task, representation: Representation) -> Network:
-    """Return the network of a task with fresh weights and a normalisation that changes nothing."""
-    normalisation = Normalisation(representation.sizes)
-    return _network(task, representation, normalisation)
+def build_network(
+    task: Task, representation: Representation, normalisation: Normalisation | None = None
+) -> Network:
+    """Return the network of a task with initial weights; its normalisation is the identity."""
+    aggregates = {target: head.aggregate for target, head in task.heads().items()}
+    return Network(
+        normalisation or Normalisation(representation.sizes),
+        task.build_model(representation),
+        task.head_sizes(),
+        aggregates,
+    )
 
 
-def _network(task: Task, representation: Representation, normalisation: Normalisation) -> Network:
-    pools = {o.target.name: o.pool for o, _ in reversed(task.objectives()) if o.outputs}
-    return Network(normalisation, task.build_model(representation), task.heads(), pools)
-
-
-def fitted_network(task: Task, representation: Representation, blocks: Sequence[Batch]) -> Network:
-    """Return the network of a task, its inputs and outputs scaled as blocks of training events."""
+def build_normalised_network(
+    task: Task, representation: Representation, blocks: Sequence[Batch]
+) -> Network:
+    """Return the network of a task, with inputs and outputs scaled by blocks of training events."""
     inputs = [block.inputs for block in blocks]
     normalisation = Normalisation.fit(inputs, representation, task.invalid)
-    network = _network(task, representation, normalisation)
-    if not network.is_fitted:
-        _set_units(network, task, blocks)
+    network = build_network(task, representation, normalisation)
+    if network.trains_by_gradient:
+        heads = task.heads()
+        scaling = [
+            heads[target].output_scaling(*_mean_and_std([b.targets[target] for b in blocks]))
+            for target in network.heads
+        ]
+        network.shift.copy_(torch.cat([shift for shift, _ in scaling]))
+        network.scale.copy_(torch.cat([scale for _, scale in scaling]))
     return network
 
 
-def _set_units(network: Network, task: Task, blocks: Sequence[Batch]) -> None:
-    fitting = {o.target.name: o for o, _ in reversed(task.objectives()) if o.outputs}
-    shifts, scales = [], []
-    for target in network.heads:
-        moments = _moments([block.targets[target] for block in blocks])
-        shift, scale = fitting[target].in_units(*moments)
-        shifts.append(shift)
-        scales.append(scale)
-    network.shift.copy_(torch.cat(shifts))
-    network.scale.copy_(torch.cat(scales))
-
-
-def _moments(targets: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return mean and deviation of each value (value,); a constant counts as of deviation 1."""
+def _mean_and_std(targets: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each value, (value,); 1 for that of a constant."""
     values = torch.cat(list(targets)).double()
     values = values if values.ndim > 1 else values[:, None]
-    deviation = values.std(0, correction=0)
-    deviation[deviation == 0] = 1.0
-    return values.mean(0).float(), deviation.float()
+    std = values.std(0, correction=0)
+    std[std == 0] = 1.0
+    return values.mean(0).float(), std.float()

@@ -1,4 +1,4 @@
-"""Represented events held as tensors, from which any batch is taken in time ∝ its size."""
+"""Represented events in memory as tensors; any batch is taken in time ∝ its size."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bunchtrain.batch import POINTWISE, Batch, starts
 
 
 class EventStore:
-    """Many events as one packed batch, with the places of each event's points and edges."""
+    """Many events as one packed batch, with the offsets of each event's points and edges."""
 
     def __init__(self, blocks: Sequence[Batch]) -> None:
-        """Join blocks of events in their order; `Batch.inputs` says what they hold."""
+        """Concatenate blocks of events in their order."""
         blocks = [local_edges(block) for block in blocks]
-        self.events = _joined(blocks)
-        self._bounds = {
+        self.events = _concatenate(blocks)
+        self._starts = {
             counter: starts(self.events.inputs[counter])
             for counter in ("lengths", "edge_counts")
             if counter in self.events.inputs
@@ -27,9 +27,9 @@ class EventStore:
         return len(self.events)
 
     def take(self, rows: Tensor) -> Batch:
-        """Return the events with these numbers (rows,), in this order, as a packed batch."""
+        """Return the events with these indices (rows,), in this order, as a packed batch."""
         events, inputs = self.events, self.events.inputs
-        points = self._spread("lengths", rows)
+        points = self._item_indices("lengths", rows)
         taken = {
             name: value[points if points is not None and name in POINTWISE else rows]
             for name, value in inputs.items()
@@ -38,26 +38,25 @@ class EventStore:
         if "edges" in inputs:
             counts = inputs["edge_counts"][rows]
             shift = starts(taken["lengths"]).repeat_interleave(counts)
-            taken["edges"] = inputs["edges"][:, self._spread("edge_counts", rows)] + shift
+            taken["edges"] = inputs["edges"][:, self._item_indices("edge_counts", rows)] + shift
         targets = {name: value[rows] for name, value in events.targets.items()}
         spectators = {name: value[rows] for name, value in events.spectators.items()}
         weight = events.weight[rows] if len(events.weight) else events.weight
         return Batch(taken, targets, weight, spectators)
 
-    def _spread(self, counter: str, rows: Tensor) -> Tensor | None:
-        """Return the numbers of all points (or edges) of these events, event after event."""
-        if counter not in self._bounds:
+    def _item_indices(self, counter: str, rows: Tensor) -> Tensor | None:
+        """Return the indices of all points (or edges) of these events, concatenated."""
+        if counter not in self._starts:
             return None
         counts = self.events.inputs[counter][rows]
-        shift = self._bounds[counter][rows] - starts(counts)
+        shift = self._starts[counter][rows] - starts(counts)
         return torch.arange(int(counts.sum())) + shift.repeat_interleave(counts)
 
 
 def local_edges(block: Batch) -> Batch:
-    """Return a batch whose edges count from their event's first point, sorted by event.
+    """Return a batch whose edges are relative to their event's first point, sorted by event.
 
-    So an event's edges are found without looking at those of the others; `edge_counts` (batch,)
-    says how many it has.
+    `edge_counts` (batch,) is the count of edges of each event, so that they can be sliced.
     """
     if "edges" not in block.inputs:
         return block
@@ -72,17 +71,20 @@ def local_edges(block: Batch) -> Batch:
 
 def size_in_bytes(block: Batch) -> int:
     """Return the memory of a batch's tensors in bytes."""
-    parts = [*block.inputs.values(), *block.targets.values(), *block.spectators.values()]
-    return sum(tensor.nbytes for tensor in [*parts, block.weight])
+    tensors = [*block.inputs.values(), *block.targets.values(), *block.spectators.values()]
+    return sum(tensor.nbytes for tensor in [*tensors, block.weight])
 
 
-def _joined(blocks: Sequence[Batch]) -> Batch:
-    def join(part: str) -> dict[str, Tensor]:
-        first: dict[str, Tensor] = getattr(blocks[0], part)
+def _concatenate(blocks: Sequence[Batch]) -> Batch:
+    def join(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         return {
-            name: torch.cat([getattr(b, part)[name] for b in blocks], 1 if name == "edges" else 0)
-            for name in first
+            name: torch.cat([part[name] for part in parts], 1 if name == "edges" else 0)
+            for name in parts[0]
         }
 
-    weight = torch.cat([block.weight for block in blocks])
-    return Batch(join("inputs"), join("targets"), weight, join("spectators"))
+    return Batch(
+        join([block.inputs for block in blocks]),
+        join([block.targets for block in blocks]),
+        torch.cat([block.weight for block in blocks]),
+        join([block.spectators for block in blocks]),
+    )

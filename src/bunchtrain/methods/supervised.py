@@ -1,4 +1,4 @@
-"""The trained_model: what is trained, saved, exported and deployed, preprocessing included."""
+"""Supervised network: normalisation, model and heads as one module."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ import torch
 from torch import Tensor, nn
 
 from bunchtrain.errors import StudyError
+from bunchtrain.methods.protocols import FitsInOneCall, HasPosterior, NamesInputs, TrainsEnsemble
+
+#: Outputs of a mixture, (batch, outputs), from those of its components (draw, batch, outputs).
+Aggregate = Callable[[Tensor], Tensor]
 
 
-def needs(model: type[nn.Module] | nn.Module) -> tuple[str, ...]:
+def input_names(model: type[nn.Module] | nn.Module) -> tuple[str, ...]:
     """Return the names of the tensors that a model's `forward` takes."""
+    if isinstance(model, NamesInputs):
+        return model.input_names
     arguments = inspect.signature(model.forward).parameters
     return tuple(name for name in arguments if name != "self")
 
 
-def check_fit(model: type[nn.Module], name: str, gives: Mapping[str, object], by: str) -> None:
-    """Raise StudyError if a model needs a tensor that the representation `by` does not give."""
-    lacking = [tensor for tensor in needs(model) if tensor not in gives]
+def check_inputs(
+    model: type[nn.Module], name: str, tensors: Mapping[str, object], representation: str
+) -> None:
+    """Raise StudyError if a model needs a tensor that is not among those of the representation."""
+    lacking = [tensor for tensor in input_names(model) if tensor not in tensors]
     if lacking:
         raise StudyError(
-            f"model '{name}' needs {', '.join(map(repr, lacking))}, which representation '{by}' "
-            f"does not give (it gives {', '.join(gives)}); choose another representation"
+            f"model '{name}' needs {', '.join(map(repr, lacking))}, which representation "
+            f"'{representation}' does not give (it gives {', '.join(tensors)}); choose another "
+            "representation"
         )
-
-
-#: Outputs of a mixture, (batch, outputs), from those of its parts, (part, batch, outputs).
-Pool = Callable[[Tensor], Tensor]
-
-
-def _mean(parts: Tensor) -> Tensor:
-    return parts.mean(0)
 
 
 class Network(nn.Module):
@@ -41,11 +42,11 @@ class Network(nn.Module):
     normalisation  maps input tensors to input tensors, fitted on the training set.
     model          takes the tensors that its `forward` names and gives (batch, sum of heads); an
                    ensemble gives (member, batch, sum of heads).
-    heads          target name → number of outputs, in the order of the columns.
-    pools          target name → outputs of a mixture, (batch, outputs), from those of its parts,
-                   (part, batch, outputs); their mean where not given.
+    heads          target name → count of outputs, in the order of the columns.
+    aggregates     target name → function from the outputs of draws or members to those of their
+                   mixture; the mean where not given.
 
-    Outputs are model(inputs) · scale + shift, which bring regressed values to their units.
+    Outputs are model(inputs) · scale + shift, in the units of regressed values.
     """
 
     shift: Tensor  # (sum of heads,)
@@ -56,60 +57,64 @@ class Network(nn.Module):
         normalisation: nn.Module,
         model: nn.Module,
         heads: dict[str, int],
-        pools: Mapping[str, Pool] | None = None,
+        aggregates: Mapping[str, Aggregate] | None = None,
     ) -> None:
         super().__init__()
         self.normalisation = normalisation
         self.model = model
         self.heads = dict(heads)
-        self.pools = dict(pools or {})
-        self.needs: tuple[str, ...] = getattr(model, "needs", None) or needs(model)
+        self.aggregates = dict(aggregates or {})
+        self.input_names = input_names(model)
         self.register_buffer("shift", torch.zeros(sum(heads.values())))
         self.register_buffer("scale", torch.ones(sum(heads.values())))
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return head → (batch, outputs), of an ensemble those of the mixture."""
+        outputs = self._split(self.model(**self.normalise(inputs)))
         return {
-            head: values if values.ndim == 2 else self.pools.get(head, _mean)(values)
-            for head, values in self._heads(self.model(**self.prepared(inputs))).items()
+            head: values
+            if values.ndim == 2
+            else self.aggregates.get(head, lambda draws: draws.mean(0))(values)
+            for head, values in outputs.items()
         }
 
     def members(self, inputs: dict[str, Tensor]) -> list[dict[str, Tensor]]:
         """Return head → (batch, outputs) of each member of an ensemble, or of the one network."""
-        heads = self._heads(self.model(**self.prepared(inputs)))
+        heads = self._split(self.model(**self.normalise(inputs)))
         if next(iter(heads.values())).ndim == 2:
             return [heads]
-        parts = zip(*(values.unbind() for values in heads.values()), strict=True)
-        return [dict(zip(heads, one, strict=True)) for one in parts]
+        members = zip(*(values.unbind() for values in heads.values()), strict=True)
+        return [dict(zip(heads, member, strict=True)) for member in members]
 
     def draws(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return head → (draw, batch, outputs) of a model with a posterior, else of one draw."""
-        prepared, model = self.prepared(inputs), self.model
-        if not self.is_drawn:
-            return {head: values[None] for head, values in self._heads(model(**prepared)).items()}
-        return self._heads(model.draws(**prepared))  # type: ignore[operator]
+        """Return head → (draw, batch, outputs); one draw of a model without a posterior."""
+        tensors, model = self.normalise(inputs), self.model
+        if isinstance(model, HasPosterior):
+            return self._split(model.draws(**tensors))
+        return {head: values[None] for head, values in self._split(model(**tensors)).items()}
 
-    @property
-    def trained_together(self) -> int:
-        """The number of networks that are trained at once, 1 for all but an ensemble."""
-        return int(getattr(self.model, "trained_together", 1))
+    def normalise(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the normalised tensors of the model."""
+        tensors = {name: inputs[name] for name in self.input_names}
+        normalised: dict[str, Tensor] = self.normalisation(tensors)
+        return normalised
 
-    def prepared(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the normalised tensors that the model needs."""
-        found: dict[str, Tensor] = self.normalisation({name: inputs[name] for name in self.needs})
-        return found
-
-    def _heads(self, output: Tensor) -> dict[str, Tensor]:
+    def _split(self, output: Tensor) -> dict[str, Tensor]:
         scaled = output * self.scale + self.shift
         sizes = list(self.heads.values())
         return dict(zip(self.heads, torch.split(scaled, sizes, -1), strict=True))
 
     @property
-    def is_drawn(self) -> bool:
-        """True for a model whose weights have a posterior, from which a prediction draws."""
-        return hasattr(self.model, "draws")
+    def ensemble_size(self) -> int:
+        """Count of networks that are trained together, 1 for all but an ensemble."""
+        return self.model.ensemble_size if isinstance(self.model, TrainsEnsemble) else 1
 
     @property
-    def is_fitted(self) -> bool:
-        """True for trees, which are fitted at once and not by gradient."""
-        return hasattr(self.model, "fit")
+    def has_posterior(self) -> bool:
+        """True for a model with a distribution of its weights, whose predictions are draws."""
+        return isinstance(self.model, HasPosterior)
+
+    @property
+    def trains_by_gradient(self) -> bool:
+        """False for trees and linear models, which are fit in one call."""
+        return not isinstance(self.model, FitsInOneCall)

@@ -1,72 +1,80 @@
-"""The task: one network and how to train it, as plain data that any worker rebuilds it from."""
+"""A task: one network and how to train it, as plain data from which any worker builds it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from bunchtrain import parts
 from bunchtrain.errors import RunError, StudyError
 from bunchtrain.files import write_json
-from bunchtrain.heads._loss import Loss, TargetShape
-from bunchtrain.methods.supervised import check_fit
+from bunchtrain.heads._head import Head
+from bunchtrain.heads._loss import Loss
+from bunchtrain.methods.supervised import check_inputs
 from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.finite import Policy
-from bunchtrain.uncertainty.calibration import Calibration
+from bunchtrain.targets import Target
 
 #: Name and options of a part.
-Named = tuple[str, dict[str, Any]]
-#: What may differ when an interrupted training goes on.
-FREE = {"cache", "folder", "memory", "columns"}
-#: Objectives that are −log likelihoods, but for a constant factor.
+NamedPart = tuple[str, dict[str, Any]]
+#: Fields and settings that may differ when an interrupted training is resumed.
+NOT_IN_RESUME_KEY = {
+    *("cache", "folder", "memory", "columns"),
+    *("training.engine", "training.threads", "training.logs"),
+}
+#: Losses that are −log likelihoods, except for a constant factor.
 LIKELIHOODS = ("cross_entropy", "binary_cross_entropy", "gaussian_nll", "mean_squared_error")
-FREE_SETTINGS = {"engine", "threads", "logs"}
+#: Field of a task in files of release 0.1 → its name now.
+_OLD_FIELDS = {"represent": "representation", "calibrate": "calibration"}
 
 
 @dataclass(frozen=True)
 class Task:
-    """One network to train; plain data, so that it travels to workers and into files.
+    """One network to train; plain data that is sent to workers and stored in files.
 
     cache       folder of the event cache.
-    folder      where weights, checkpoint, curves and `training.json` are written.
+    folder      where weights, checkpoint, learning curves and `training.json` are written.
     representation  name and options of the representation; `model` likewise.
-    terms       of the loss: (objective, options, target, weight).
-    targets     target name → {"classes": [...]} or {"values": [...]}.
+    terms       of the loss: (loss, options, target, weight).
+    targets     by name; only their classes or values are kept.
     settings    the keys of `study.schema.Training`, as a mapping or as the object itself.
-    invalid     what to do with NaN and infinity: refuse, clip, impute or drop.
+    invalid     policy on NaN and infinity in the inputs.
     memory      bound in bytes on the represented events of one worker.
-    columns     that the representation reads; found in the cache if empty.
+    columns     that the representation reads; determined from the cache if empty.
     posterior   name and options of the distribution of the weights, None for plain weights.
     calibration     names and options of the calibrations, fitted in this order.
     """
 
     cache: str
     folder: str
-    representation: Named
-    model: Named
+    representation: NamedPart
+    model: NamedPart
     terms: list[tuple[str, dict[str, Any], str, float]]
-    targets: dict[str, dict[str, list[str]]]
+    targets: dict[str, Target]
     settings: dict[str, Any]
     seed: int = 1
-    invalid: Policy = "refuse"
+    invalid: Policy = "raise"
     memory: int = 2_000_000_000
     columns: list[str] = field(default_factory=list)
-    posterior: Named | None = None
-    calibration: list[Named] = field(default_factory=list)
+    posterior: NamedPart | None = None
+    calibration: list[NamedPart] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if hasattr(self.settings, "model_dump"):
             object.__setattr__(self, "settings", self.settings.model_dump(mode="json"))
         for path in ("cache", "folder"):
             object.__setattr__(self, path, str(getattr(self, path)))
+        shapes = {name: Target(name, t.classes, t.values) for name, t in self.targets.items()}
+        object.__setattr__(self, "targets", shapes)
 
     @property
-    def engine(self) -> Named:
+    def engine(self) -> NamedPart:
         """Name and options of the engine."""
         options = dict(self.settings["engine"])
         return options.pop("name"), options
@@ -79,49 +87,51 @@ class Task:
         made: Representation = parts.build("representation", *self.representation)
         return made, made.columns(self.columns or available)
 
-    def objectives(self) -> list[tuple[Loss, float]]:
+    def losses(self) -> list[tuple[Loss, float]]:
         """Return the terms of the loss with their weights."""
         return [
-            (parts.build("loss", name, options, self._shape(target)), weight)
+            (parts.build("loss", name, options, self.targets[target]), weight)
             for name, options, target, weight in self.terms
         ]
 
     @property
     def spectators(self) -> list[str]:
-        """The columns that the objectives look at and the network does not see, sorted."""
-        return sorted({name for term, _ in self.objectives() for name in term.spectators})
+        """Columns that the losses read and the network does not, sorted."""
+        return sorted({name for loss, _ in self.losses() for name in loss.spectators})
 
-    def _shape(self, target: str) -> TargetShape:
-        shape = self.targets[target]
-        return TargetShape(target, tuple(shape.get("classes", ())), tuple(shape.get("values", ())))
+    def heads(self) -> dict[str, Head]:
+        """Return target → the first head of the terms on it.
 
-    def heads(self) -> dict[str, int]:
-        """Return target → numbers that its objectives need of the network.
-
-        Raises StudyError if two objectives of a target need different ones, or no target any.
+        Raises StudyError if two heads of a target need different outputs, or if there is none.
         """
-        heads: dict[str, int] = {}
-        for objective, _ in self.objectives():
-            target, outputs = objective.target.name, objective.outputs
-            if outputs and heads.setdefault(target, outputs) != outputs:
-                raise StudyError(
-                    f"loss: the terms on target '{target}' need {heads[target]} and {outputs} "
-                    "outputs; combine only terms that need the same"
-                )
+        heads: dict[str, Head] = {}
+        for loss, _ in self.losses():
+            if isinstance(loss, Head):
+                target, outputs = loss.target.name, loss.outputs
+                first = heads.setdefault(target, loss)
+                if first.outputs != outputs:
+                    raise StudyError(
+                        f"loss: the terms on target '{target}' need {first.outputs} and {outputs} "
+                        "outputs; combine only terms that need the same"
+                    )
         if not heads:
             raise StudyError("loss: no term fits a target; add one such as 'cross_entropy'")
         return heads
 
+    def head_sizes(self) -> dict[str, int]:
+        """Return target → count of its outputs."""
+        return {target: head.outputs for target, head in self.heads().items()}
+
     def build_model(self, representation: Representation) -> nn.Module:
-        """Return the model for the tensors of this representation, with fresh weights.
+        """Return the model for the tensors of this representation, with initial weights.
 
         Raises StudyError if the model needs a tensor that the representation does not give.
         """
         name, options = self.model
-        kind, gives = parts.find("model", name), representation.sizes
-        check_fit(kind, name, gives, self.representation[0])
-        outputs = sum(self.heads().values())
-        sizes = [outputs if size == "outputs" else gives[size] for size in parts.given(kind)]
+        kind, tensors = parts.find("model", name), representation.sizes
+        check_inputs(kind, name, tensors, self.representation[0])
+        outputs = sum(self.head_sizes().values())
+        sizes = [outputs if size == "outputs" else tensors[size] for size in parts.positional(kind)]
 
         def make() -> nn.Module:
             model: nn.Module = parts.build("model", name, options, *sizes)
@@ -129,74 +139,69 @@ class Task:
 
         if self.posterior is None:
             return make()
-        self._check_posterior()
-        drawn: nn.Module = parts.build("posterior", *self.posterior, make, self.seed)
-        return drawn
+        self._check_posterior(self.posterior[0])
+        posterior: nn.Module = parts.build("posterior", *self.posterior, make, self.seed)
+        return posterior
 
-    def _check_posterior(self) -> None:
-        """Raise StudyError for settings and objectives that a posterior does not go with."""
-        if self.posterior and self.posterior[0] == "last_layer_laplace":
-            self._check_likelihood()
-        mixing = {"gradient_clip": self.settings.get("gradient_clip") is not None}
-        mixing["schedule: plateau"] = self.settings["schedule"] == "plateau"
-        if self.posterior and self.posterior[0] == "deep_ensemble":
-            for setting, given in mixing.items():
-                if given:
-                    raise StudyError(
-                        f"posterior 'deep_ensemble' trains its members apart, and 'training."
-                        f"{setting}' looks at all of them together; leave it out"
-                    )
-
-    def _check_likelihood(self) -> None:
+    def _check_posterior(self, posterior: str) -> None:
+        """Raise StudyError for settings and losses that the posterior does not support."""
         names = [name for name, *_ in self.terms]
-        if len(names) != 1 or names[0] not in LIKELIHOODS:
+        is_likelihood = len(names) == 1 and names[0] in LIKELIHOODS
+        if posterior == "last_layer_laplace" and not is_likelihood:
             raise StudyError(
                 f"posterior 'last_layer_laplace' needs a loss that is the logarithm of a "
                 f"likelihood, one of {', '.join(LIKELIHOODS)} alone; the study gives "
                 f"{', '.join(names)}"
             )
+        joint = {"gradient_clip": self.settings.get("gradient_clip") is not None}
+        joint["schedule: plateau"] = self.settings["schedule"] == "plateau"
+        for setting, is_set in joint.items():
+            if posterior == "deep_ensemble" and is_set:
+                raise StudyError(
+                    f"posterior 'deep_ensemble' trains its members independently, and 'training."
+                    f"{setting}' acts on all of them together; leave it out"
+                )
 
-    def calibrations(self) -> dict[str, list[Calibration]]:
-        """Return target → its calibrations, not fitted yet."""
-        return {
-            target: [
-                parts.build("calibration", name, options, self._shape(target))
-                for name, options in self.calibration
-            ]
-            for target in self.targets
-        }
+    def as_dict(self) -> dict[str, Any]:
+        """Return the task for JSON, files of parts relative to its folder."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain |= {"targets": {name: t.as_dict() for name, t in self.targets.items()}}
+        return dict(parts.map_names(plain, lambda name: parts.relative_name(name, self.folder)))
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Task:
+        """Return the task that `as_dict` wrote, perhaps in release 0.1."""
+        folder = plain["folder"]
+        plain = parts.map_names(plain, lambda name: parts.absolute_name(name, folder))
+        entries = {_OLD_FIELDS.get(key, key): value for key, value in plain.items()}
+        for key in ("representation", "model", "posterior"):
+            if entries.get(key):
+                entries[key] = tuple(entries[key])
+        for key in ("terms", "calibration"):
+            entries[key] = [tuple(one) for one in entries.get(key, [])]
+        entries["invalid"] = {"refuse": "raise"}.get(entries["invalid"], entries["invalid"])
+        targets = entries["targets"].items()
+        entries["targets"] = {name: Target.from_dict(name, entry) for name, entry in targets}
+        return cls(**entries)
 
     def save(self) -> None:
         """Write `task.json` into the folder."""
-        write_json(Path(self.folder) / "task.json", asdict(self))
+        write_json(Path(self.folder) / "task.json", self.as_dict())
 
     @classmethod
     def load(cls, folder: str | Path) -> Task:
-        """Return the task of a folder, wherever the folder is now.
+        """Return the task of a folder, also if the folder has been moved.
 
         Raises RunError if there is none.
         """
         path = Path(folder) / "task.json"
         if not path.is_file():
-            raise RunError(f"{folder} holds no task.json: it is not the folder of a training")
-        return replace(cls.from_plain(json.loads(path.read_text())), folder=str(folder))
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Task:
-        """Return the task from what `dataclasses.asdict` and JSON made of it."""
-        single = {
-            key: tuple(plain[key])
-            for key in ("representation", "model", "posterior")
-            if plain.get(key)
-        }
-        several = {
-            key: [tuple(one) for one in plain.get(key, [])] for key in ("terms", "calibration")
-        }
-        return cls(**{**plain, **single, **several})
+            raise RunError(f"{folder} has no task.json: it is not the folder of a training")
+        return cls.from_dict({**json.loads(path.read_text()), "folder": str(folder)})
 
     def check_resume(self) -> None:
-        """Raise RunError if the folder holds another task than this one."""
-        ours, theirs = self._essence(), Task.load(self.folder)._essence()
+        """Raise RunError if the folder contains the training of another task."""
+        ours, theirs = self._resume_key(), Task.load(self.folder)._resume_key()
         for key, value in ours.items():
             if theirs.get(key) != value:
                 raise RunError(
@@ -204,8 +209,12 @@ class Task:
                     f"{value!r}; start a new run"
                 )
 
-    def _essence(self) -> dict[str, Any]:
-        plain = json.loads(json.dumps(asdict(self)))
-        essence = {f.name: plain[f.name] for f in fields(self) if f.name not in FREE}
-        settings = essence.pop("settings")
-        return essence | {f"training.{k}": v for k, v in settings.items() if k not in FREE_SETTINGS}
+    def _resume_key(self) -> dict[str, Any]:
+        key = json.loads(json.dumps(self.as_dict()))
+        key |= {f"training.{name}": value for name, value in key.pop("settings").items()}
+        return {name: value for name, value in key.items() if name not in NOT_IN_RESUME_KEY}
+
+
+def derive_seed(*indices: int) -> int:
+    """Return a seed in [0, 2³²) that depends on these integers and their order alone."""
+    return int(np.random.SeedSequence(indices).generate_state(1)[0])

@@ -1,4 +1,4 @@
-"""Tensors in files that are there whole or not at all."""
+"""Files of tensors, written atomically and read without unpickling code."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from bunchtrain.files import aside
 
 
 def write_tensors(path: Path, tensors: dict[str, Any]) -> None:
-    """Write a dictionary of tensors and plain values, aside and renamed."""
+    """Write a dictionary of tensors and plain values, atomically."""
     with aside(path) as part:
         torch.save(tensors, part)
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
-    """Return what `write_tensors` wrote; nothing in the file is executed."""
+    """Return what `write_tensors` wrote; no code in the file is executed."""
     found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return found

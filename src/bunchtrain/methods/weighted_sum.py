@@ -1,4 +1,4 @@
-"""Several terms of a loss as one number, events weighted: L = Σ_t λ_t Σ_i w_i ℓ_ti / Σ_i w_i."""
+"""Sum of the terms of a loss, events weighted: L = Σ_t λ_t Σ_i w_i ℓ_ti / Σ_i w_i."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._loss import Loss
-from bunchtrain.heads._targets import part_name
 
-#: An objective and the factor λ on it.
+#: A loss and the factor λ on it.
 Term = tuple[Loss, float]
 
 
 @dataclass(frozen=True)
 class WeightedSums:
-    """Sums over events that can be added over batches and workers before the division.
+    """Sums over events, which can be added over batches and workers before the division.
 
-    losses  term name, `<target>/<objective>` → Σ_i w_i ℓ_i, a scalar each, without λ.
+    losses  term name, `<target>/<loss>` → Σ_i w_i ℓ_i, a scalar each, without λ.
     total   Σ_t λ_t Σ_i w_i ℓ_ti, a scalar.
     weight  Σ_i w_i, a scalar.
     """
@@ -50,9 +49,9 @@ def weighted_sums(
     weight = weight.to(next(iter(outputs.values())).device).float()
     losses: dict[str, Tensor] = {}
     total = weight.new_zeros(())
-    for objective, factor in terms:
-        summed = (weight * objective(dict(outputs), batch)).sum()
-        name = f"{objective.target.name}/{part_name(objective)}"
+    for loss, factor in terms:
+        summed = (weight * loss(dict(outputs), batch)).sum()
+        name = f"{loss.target.name}/{loss.name}"
         losses[name] = losses[name] + summed if name in losses else summed
         total = total + factor * summed
     return WeightedSums(losses, total, weight.sum())
@@ -68,14 +67,13 @@ def total_loss(
     return weighted_sums(terms, outputs, batch).mean()
 
 
-def mean_of_members(members: Sequence[WeightedSums]) -> WeightedSums:
-    """Return the mean over the members of an ensemble, with the sums of member k as `member_k`."""
+def average_members(members: Sequence[WeightedSums]) -> WeightedSums:
+    """Return the mean over an ensemble's members, with the sum of member k as `member_k`."""
     if len(members) == 1:
         return members[0]
-    number = len(members)
     losses = {
         name: torch.stack([m.losses[name] for m in members]).mean(0) for name in members[0].losses
     }
     totals = torch.stack([member.total for member in members])
     losses |= {f"member_{k}": total for k, total in enumerate(totals)}
-    return WeightedSums(losses, totals.sum() / number, members[0].weight)
+    return WeightedSums(losses, totals.sum() / len(members), members[0].weight)

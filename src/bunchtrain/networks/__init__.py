@@ -1,1 +1,1 @@
-"""One published architecture a file; plain torch modules."""
+"""Published architectures as torch modules, one per file."""

@@ -1,40 +1,39 @@
-"""Boosts that are learned, then an LSTM over the particles as they look from the rest frames."""
+"""LSTM over particles boosted into learned rest frames."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from bunchtrain.networks.layers.boosts import boosted, kinematics
 from bunchtrain.networks.layers.dense import perceptron
-from bunchtrain.networks.layers.leading_momenta import leading_momenta
+from bunchtrain.networks.layers.four_momenta import boost, kinematics
 from bunchtrain.networks.layers.normalisation import normalise
-from bunchtrain.networks.layers.packing import segment_ids
+from bunchtrain.networks.layers.packing import leading_momenta, segment_ids
 from bunchtrain.networks.layers.recurrence import last_states
 
 
 class BoostLSTM(nn.Module):
     """Trained Lorentz boosts of an event's particles, then an LSTM (arXiv:1812.09722, 1711.09059).
 
-    Of the N leading momenta k_i, M rest frames are made with trained weights that are not negative,
-    f_j = Σ_i |b_ij| k_i, and every particle is boosted into each of them. What is seen of a
-    particle there, ln E, ln pT, ln m, η and φ in every frame and in that of the detector, is
-    normalised over the batch, and is what the LSTM reads, particle after particle:
+    M rest frames are sums of the N leading momenta k_i with trained non-negative weights,
+    f_j = Σ_i |b_ij| k_i, and every particle is boosted into each of them. Its ln E, ln pT, ln m, η
+    and φ in every frame and in that of the detector are normalised over the batch and are the
+    inputs of the LSTM, in the order of the particles:
 
         h_t = LSTM(x_t, h_{t−1}),    x_t = (kinematics of k_t boosted into f_1, …, f_M, and of k_t);
 
     dense layers follow its last state. The frames are those of the Lorentz boost network, the LSTM
-    that of the recurrent top tagger. Needs particles in order, as the representation `sequence`
-    gives them; their order counts.
+    that of the recurrent top tagger. Needs ordered particles, as from the representation
+    `sequence`.
 
     Args:
         momenta: 4, for (E, px, py, pz) in GeV.
-        outputs: numbers that the network gives.
-        particles: N, leading particles that frames are made of.
+        outputs: number of outputs.
+        particles: N, leading particles in the sums.
         frames: M, rest frames.
         hidden: size of the state of the LSTM.
-        widths: of the dense layers.
-        dropout: share dropped in the dense layers in training.
+        widths: widths of the dense layers.
+        dropout: fraction of the units of the dense layers dropped in training.
     """
 
     def __init__(
@@ -62,17 +61,17 @@ class BoostLSTM(nn.Module):
             momenta: (points, 4) as (E, px, py, pz) in GeV, packed, in order.
             lengths: (batch,), points of each event.
         """
-        seen = normalise(self.seen(momenta, lengths), self.norm)
-        events: Tensor = self.dense(last_states(self.cells, seen, lengths))
-        return events
+        inputs = normalise(self.boosted_kinematics(momenta, lengths), self.norm)
+        outputs: Tensor = self.dense(last_states(self.cells, inputs, lengths))
+        return outputs
 
     def frames(self, momenta: Tensor, lengths: Tensor) -> Tensor:
         """Return the rest frames of each event in double precision: (batch, M, 4)."""
         leading = leading_momenta(momenta.double(), lengths, self.particles)
         return self.weights.abs().double() @ leading
 
-    def seen(self, momenta: Tensor, lengths: Tensor) -> Tensor:
-        """Return what is seen of each particle from all frames: (points, 5 (M + 1))."""
+    def boosted_kinematics(self, momenta: Tensor, lengths: Tensor) -> Tensor:
+        """Return the kinematics of each particle in all frames: (points, 5 (M + 1))."""
         event, exact = segment_ids(lengths, momenta.shape[0]), momenta.double()[:, None]
-        moved = boosted(exact, self.frames(momenta, lengths)[event])  # (points, M, 4)
-        return kinematics(torch.cat([moved, exact], 1), momenta.dtype).flatten(1)
+        boosted = boost(exact, self.frames(momenta, lengths)[event])  # (points, M, 4)
+        return kinematics(torch.cat([boosted, exact], 1), momenta.dtype).flatten(1)

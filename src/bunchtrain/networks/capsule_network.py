@@ -1,4 +1,4 @@
-"""Capsule network: vectors instead of numbers, sent where they agree."""
+"""Capsule network: vector-valued units with routing by agreement."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from torch.nn import functional
 
 from bunchtrain.errors import StudyError
 
-SMALLEST = 1e-8  # |s|² below which a capsule counts as of no length
+SMALLEST = 1e-8  # added to |s|² before the square root
 
 
 def squash(vectors: Tensor) -> Tensor:
-    """Return |s|² / (1 + |s|²) · s / |s| of vectors (..., dimension): of lengths from 0 to 1."""
+    """Return |s|² / (1 + |s|²) · s / |s| of vectors (..., dimension), of lengths in [0, 1)."""
     square = vectors.square().sum(-1, keepdim=True)
     return vectors * (square + SMALLEST).sqrt() / (1 + square)
 
 
 def route(predictions: Tensor, iterations: int) -> Tensor:
-    """Return the capsules v_j that predictions û_j|i agree on, by dynamic routing.
+    """Return the capsules v_j from predictions û_j|i by dynamic routing (routing by agreement).
 
-    Begins with b_ij = 0, and repeats: c_ij = softmax_j(b_ij), v_j = squash(Σ_i c_ij û_j|i),
+    Starts from b_ij = 0 and iterates c_ij = softmax_j(b_ij), v_j = squash(Σ_i c_ij û_j|i),
     b_ij ← b_ij + û_j|i · v_j.
 
     Args:
         predictions: (batch, i, j, dimension).
-        iterations: how often, at least once.
+        iterations: number of iterations, at least 1.
 
     Returns:
         (batch, j, dimension).
     """
     agreement = predictions.new_zeros(predictions.shape[:3])  # b (batch, i, j)
-    for repeat in range(iterations):
+    for iteration in range(iterations):
         coupling = agreement.softmax(2)
         capsules = squash(torch.einsum("bij,bijd->bjd", coupling, predictions))
-        if repeat < iterations - 1:
+        if iteration < iterations - 1:
             agreement = agreement + torch.einsum("bijd,bjd->bij", predictions, capsules)
     return capsules
 
@@ -42,28 +42,28 @@ def route(predictions: Tensor, iterations: int) -> Tensor:
 class CapsuleNetwork(nn.Module):
     """Capsule network with routing by agreement on images (arXiv:1710.09829, 1906.11265).
 
-    A convolution; a second one, whose channels are grouped to vectors u_i, squashed, in every
-    place ("primary capsules"); û_j|i = W_ij u_i, what each of them predicts for each class j; and
-    dynamic routing, by which the capsule v_j of each class listens most to those that agree. The
-    outputs are the lengths |v_j|, from 0 to 1, to be trained with the objective `margin`; what
-    the capsules point at can be read with `capsules`. Images may have several channels, also of
-    different scales, such as those of tracks and of calorimeters laid over one another.
+    A convolution; a second one, whose channels at each position are grouped into squashed vectors
+    u_i ("primary capsules"); predictions û_j|i = W_ij u_i for each class j; and dynamic routing,
+    in which the capsule v_j of each class gives the largest weights to the predictions that agree.
+    The outputs are the lengths |v_j|, from 0 to 1, to be trained with the loss `margin`;
+    `capsules` returns the vectors. Images may have several channels, such as images of tracks and
+    of calorimeters of different scales.
 
-    The network of the first paper has 256 filters and 32 kinds of primary capsules, in all else the
-    default is as there. It does not have that paper's decoder of images.
+    The network of the first paper has 256 filters and 32 kinds of primary capsules; the other
+    defaults are those of the paper, whose decoder of images is left out.
 
     Args:
         image: (channels, rows, columns) of an image.
-        outputs: classes.
+        outputs: number of outputs, one per class.
         filters: filters of the first convolution.
         kernel: pixels along each side of both convolutions.
-        kinds: kinds of primary capsules, each of which is in every place.
+        kinds: kinds of primary capsules, each at every position.
         primary: dimension of a primary capsule.
-        dimension: dimension of a capsule of a class.
-        iterations: of the routing.
+        dimension: dimension of a class capsule.
+        iterations: iterations of the routing.
 
     Raises:
-        StudyError: the image is too small for the convolutions, or no iteration is asked for.
+        StudyError: the image is too small for the convolutions, or there is no iteration.
     """
 
     def __init__(
@@ -89,10 +89,10 @@ class CapsuleNetwork(nn.Module):
         self.primary, self.iterations = primary, iterations
         self.first = nn.Conv2d(channels, filters, kernel)
         self.second = nn.Conv2d(filters, kinds * primary, kernel, stride=2)
-        places = [(size - 2 * (kernel - 1) + 1) // 2 for size in (rows, columns)]
-        self.number = kinds * places[0] * places[1]
-        weight = torch.randn(self.number, outputs, dimension, primary)
-        self.weight = nn.Parameter(weight / (primary * self.number**0.5) ** 0.5)
+        positions = [(size - 2 * (kernel - 1) + 1) // 2 for size in (rows, columns)]
+        count = kinds * positions[0] * positions[1]
+        weight = torch.randn(count, outputs, dimension, primary)
+        self.weight = nn.Parameter(weight / (primary * count**0.5) ** 0.5)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the lengths (batch, outputs) from `image` (batch, channel, row, column)."""
@@ -100,9 +100,7 @@ class CapsuleNetwork(nn.Module):
 
     def capsules(self, image: Tensor) -> Tensor:
         """Return the capsules of the classes: (batch, outputs, dimension)."""
-        seen = self.second(
-            functional.relu(self.first(image))
-        )  # (batch, kind · primary, row, column)
-        apart = seen.unflatten(1, (-1, self.primary)).flatten(3).transpose(2, 3)
-        primaries = squash(apart.flatten(1, 2))  # (batch, i, primary)
+        features = self.second(functional.relu(self.first(image)))
+        vectors = features.unflatten(1, (-1, self.primary)).flatten(3).transpose(2, 3)
+        primaries = squash(vectors.flatten(1, 2))  # (batch, i, primary)
         return route(torch.einsum("ijdp,bip->bijd", self.weight, primaries), self.iterations)

@@ -1,8 +1,8 @@
 """Dense network (multilayer perceptron) on a table of high-level features.
 
-h_0 = x, h_{l+1} = σ(W_l h_l + b_l), output = W h_L + b. The default widths are the five layers of
-300 units with which deep networks were shown to beat shallow ones on the Higgs and SUSY tables
-(arXiv:1402.4735); their tanh is `activation="tanh"`.
+h_0 = x, h_{l+1} = σ(W_l h_l + b_l), output = W h_L + b. The default widths are five layers of 300
+units, as in the deep networks that outperform shallow ones on the Higgs and SUSY data sets
+(arXiv:1402.4735); their activation is `tanh`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from bunchtrain.networks.layers.dense import Activation, perceptron
-from bunchtrain.networks.layers.pruning import Pruning, pruner_of
+from bunchtrain.networks.layers.pruning import Pruning, make_pruner
 
 
 class DenseNetwork(nn.Module):
@@ -22,9 +22,9 @@ class DenseNetwork(nn.Module):
         widths: units of the hidden layers.
         activation: activation function.
         dropout: fraction of the hidden units dropped in training.
-        batch_norm: whether there is batch normalisation before each activation.
-        pruning: what is taken out while training, and when: `sparsity`, `structure` (weights,
-            neurons), `start`, `end`, `rounds` and `rewind`; see `layers/pruning.py`.
+        batch_norm: batch normalisation before each activation.
+        pruning: pruning during the training: `sparsity`, `structure` (weights, neurons), `start`,
+            `end`, `rounds` and `rewind`; see `layers/pruning.py`.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class DenseNetwork(nn.Module):
         super().__init__()
         self.layers = perceptron(table, widths, outputs, activation, dropout, batch_norm)
         self.progress = 1.0
-        self.pruner = pruner_of(self.layers, pruning) if pruning else None
+        self.pruner = make_pruner(self.layers, pruning) if pruning else None
 
     def forward(self, table: Tensor) -> Tensor:
         """Return (batch, outputs) from `table` (batch, feature)."""
@@ -49,12 +49,12 @@ class DenseNetwork(nn.Module):
         return output
 
     def anneal(self, progress: float) -> None:
-        """Prune as far as this fraction of the training asks for."""
+        """Prune to the sparsity at this fraction of the training."""
         self.progress = progress
         if self.pruner:
             self.pruner.anneal(progress)
 
     @property
-    def settled(self) -> bool:
-        """True once nothing more is taken out."""
+    def is_comparable_across_epochs(self) -> bool:
+        """True once the final sparsity is reached."""
         return self.pruner is None or self.pruner.is_done(self.progress)

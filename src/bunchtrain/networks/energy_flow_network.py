@@ -17,7 +17,7 @@ from bunchtrain.networks.layers.packing import segment_ids, segment_sum
 def momentum_fractions(momenta: Tensor, lengths: Tensor) -> Tensor:
     """Return z_i = pT_i / Σ_j pT_j, (points,), from `momenta` (points, 4) and `lengths` (batch,).
 
-    A jet whose momenta are all zero has z_i = 0.
+    A jet of zero momenta has z_i = 0.
     """
     pt: Tensor = torch.linalg.vector_norm(momenta[:, 1:3], dim=1)
     total = segment_sum(pt, lengths)

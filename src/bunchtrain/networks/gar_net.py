@@ -1,13 +1,13 @@
-"""GarNet: points exchange what they know by way of a few aggregators, at learned distances.
+"""GarNet: message passing between points and a few aggregators at learned distances.
 
 Each point v has features f_v = F x_v + b and a distance d_av from each aggregator a, both linear in
-its numbers. Aggregators collect and give back with the same weights (arXiv:1902.07987):
+its input features x_v. Aggregators gather and scatter with the same weights (arXiv:1902.07987):
 
     w_av = exp(−d_av²),   h_a = Σ_v w_av f_v / V,   y_v = c + Σ_a w_av U_a h_a,
 
-in the simplified form that was brought onto an FPGA (arXiv:2008.03601), V being the number of
-points of a full event. The mean of the last y over V goes to a dense network. With the weights of
-the published network of one layer the published outputs are met within 1.5·10⁻⁶.
+in the simplified form used on an FPGA (arXiv:2008.03601), where V is the number of points of a full
+event. The sum of the last y over points, divided by V, is the input of a dense network. With the
+weights of the published network of one layer the outputs agree with the published ones to 1.5·10⁻⁶.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from bunchtrain.networks.layers.packing import segment_ids, segment_sum
 
 
 class GarNetLayer(nn.Module):
-    """Points to points by way of aggregators.
+    """Message passing from points to aggregators and back to points.
 
     Args:
-        size: numbers of a point.
+        size: input features of a point.
         aggregators: number of aggregators.
-        propagate: numbers that a point gives to the aggregators.
-        filters: numbers that come back.
-        points: points V of a full event, which the sums are divided by.
+        propagate: features that a point sends to the aggregators.
+        filters: output features of a point.
+        points: points V of a full event, by which the sums are divided.
     """
 
     def __init__(
@@ -43,25 +43,25 @@ class GarNetLayer(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Return (points, filters) from (points, size) and `lengths` (batch,)."""
         weight = torch.exp(-self.distances(x).square())  # (points, aggregator)
-        given = weight[:, :, None] * self.features(x)[:, None]  # (points, aggregator, propagate)
-        held = segment_sum(given, lengths) / self.points
-        jet = segment_ids(lengths, x.shape[0])
-        output: Tensor = self.back((weight[:, :, None] * held[jet]).flatten(1))
+        sent = weight[:, :, None] * self.features(x)[:, None]  # (points, aggregator, propagate)
+        aggregated = segment_sum(sent, lengths) / self.points
+        event = segment_ids(lengths, x.shape[0])
+        output: Tensor = self.back((weight[:, :, None] * aggregated[event]).flatten(1))
         return output
 
 
 class GarNet(nn.Module):
-    """GarNet, message passing by way of aggregators (arXiv:1902.07987, 2008.03601).
+    """GarNet, message passing through aggregators (arXiv:1902.07987, 2008.03601).
 
     The defaults are the three layers of the published calorimeter network.
 
     Args:
-        features: numbers of a point.
+        features: input features of a point.
         outputs: number of outputs.
-        points: points of a full event, which sums are divided by; events may have more.
+        points: points of a full event, by which sums are divided; events may have more.
         aggregators: aggregators of each layer.
-        propagate: numbers that a point gives to the aggregators of each layer.
-        filters: numbers that come back in each layer.
+        propagate: features that a point sends to the aggregators in each layer.
+        filters: output features of each layer.
         widths: units of the dense layers.
     """
 
@@ -79,7 +79,7 @@ class GarNet(nn.Module):
         super().__init__()
         if not len(aggregators) == len(propagate) == len(filters) > 0:
             raise StudyError(
-                "model 'gar_net' needs a number for each layer in 'aggregators', 'propagate' and "
+                "model 'gar_net' needs one value per layer in 'aggregators', 'propagate' and "
                 f"'filters', and got {len(aggregators)}, {len(propagate)} and {len(filters)}"
             )
         self.points = points

@@ -1,13 +1,13 @@
-"""Interaction network: what every particle does to every other, summed up, particle by particle."""
+"""Interaction network: a function of every pair of particles, summed over the partners."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from bunchtrain.networks.layers.all_pairs import all_pairs, linear_of_pairs
 from bunchtrain.networks.layers.dense import Activation, activate, dense, linear, perceptron
 from bunchtrain.networks.layers.packing import segment_sum
+from bunchtrain.networks.layers.pairs import linear_on_pairs, ordered_pairs
 
 
 class InteractionNetwork(nn.Module):
@@ -15,18 +15,18 @@ class InteractionNetwork(nn.Module):
 
         e_i = Σ_{j ≠ i} φ_R(x_i, x_j) / n̄,   o_i = φ_O(x_i, e_i),   output = φ_C(Σ_i o_i / n̄),
 
-    j running over the other particles of the jet, and φ_R, φ_O, φ_C being dense networks. The
-    default widths are those of JEDI-net with the sum over the particles. In the papers n̄ = 1; where
-    it is the number of particles of a usual jet, a training does not begin with outputs of tens.
-    The order of the particles does not count. Memory grows with the number of pairs in a batch.
+    where j runs over the other particles of the jet, and φ_R, φ_O, φ_C are dense networks. The
+    default widths are those of JEDI-net with the sum over the particles. In the papers n̄ = 1; with
+    n̄ the typical number of particles of a jet, the initial outputs are of order 1. Invariant under
+    permutations of the particles. Memory grows with the number of pairs in a batch.
 
     Args:
-        features: numbers of a particle.
-        outputs: numbers that the network gives.
+        features: features of a particle.
+        outputs: number of outputs.
         relation: widths of φ_R.
         objects: widths of φ_O.
         classifier: hidden widths of φ_C.
-        typical: n̄, particles of a usual jet.
+        typical: n̄, typical number of particles of a jet.
         activation: activation function.
     """
 
@@ -52,8 +52,8 @@ class InteractionNetwork(nn.Module):
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs) from `features` (points, feature) and `lengths` (batch,)."""
-        pairs = all_pairs(lengths, features.shape[0], own=False)
-        effects = self.relation(linear_of_pairs(self.pair, features, pairs))  # (pairs, width)
-        made = self.objects(torch.cat([features, pairs.sum(effects) / self.typical], 1))
-        jets: Tensor = self.classifier(segment_sum(made, lengths) / self.typical)
-        return jets
+        pairs = ordered_pairs(lengths, features.shape[0], include_self=False)
+        effects = self.relation(linear_on_pairs(self.pair, features, pairs))  # (pairs, width)
+        objects = self.objects(torch.cat([features, pairs.sum(effects) / self.typical], 1))
+        outputs: Tensor = self.classifier(segment_sum(objects, lengths) / self.typical)
+        return outputs

@@ -1,4 +1,4 @@
-"""L-GATr: a transformer whose tokens are multivectors of the space-time algebra."""
+"""L-GATr: a transformer with tokens of multivectors of the space-time algebra."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from bunchtrain.errors import StudyError
-from bunchtrain.networks.layers.jets_apart import jets_apart, with_tokens
+from bunchtrain.networks.layers.attention import block_diagonal_mask, prepend_tokens
 from bunchtrain.networks.layers.multivector_layers import (
     EquivariantLinear,
     MultivectorBlock,
-    normalised,
+    normalise_streams,
 )
 from bunchtrain.networks.layers.multivectors import BASIS, vectors
 from bunchtrain.networks.layers.packing import starts
@@ -20,39 +20,40 @@ class LGATr(nn.Module):
     """Lorentz-equivariant geometric algebra transformer (arXiv:2405.14806, 2411.00446).
 
     Each particle is a token of multivectors x (16 components: scalar, vector, bivector, axial
-    vector, pseudoscalar), at first its momentum as a vector, and of scalars s. A block is
+    vector, pseudoscalar), initially its momentum as a vector, and of scalars s. A block is
 
         x ← x + Linear(Attention(Linear(Norm(x)))),    attention by the inner product ⟨q, k⟩,
-        x ← x + Linear(gated(Linear(Linear(Norm(x)) · Linear(Norm(x))))),    · geometric product,
+        x ← x + Linear(gate(Linear(Linear(Norm(x)) · Linear(Norm(x))))),    · geometric product,
 
     with every map equivariant: Linear mixes channels grade by grade, and adds their product with
-    the pseudoscalar. One more token, at first 0, gathers; the scalar parts of its multivectors and
-    its scalars go to the outputs. Without `beam` and `time` the outputs are unchanged by any boost
-    and rotation of the jet's particles. The beam is a token that holds the plane across it, γ₁₂,
-    and the time one that holds γ₀; with the beam only boosts along it and rotations around it
-    change nothing, with both only those rotations. Only particles that are there count.
+    the pseudoscalar. An additional global token, initially 0, is read out: a linear layer maps the
+    scalar parts of its multivectors and its scalars to the outputs. Without `beam` and `time` the
+    outputs are invariant under boosts and rotations of the jet's particles. The beam token is the
+    plane transverse to the beam, γ₁₂, and the time token is γ₀; with the beam the outputs are
+    invariant under boosts along it and rotations around it only, with both under rotations around
+    it only.
 
     The paper's tagger has 12 blocks of 16 multivectors and 32 scalars, 8 heads, `widen` 2 and both
-    references; the default is lighter.
+    reference tokens; the default is smaller.
 
     Args:
         momenta: 4, for (E, px, py, pz) in GeV.
-        outputs: numbers that the network gives.
+        outputs: number of outputs.
         multivectors: multivectors of a token.
         scalars: scalars of a token.
         blocks: number of blocks.
         heads: attention heads.
-        widen: by how much queries, keys, values and hidden layers are wider than tokens.
-        beam: add the token of the beam.
-        time: add the token of time.
-        unit: momentum in GeV that counts as 1.
-        spread: longest over shortest jet among those worked on together.
+        widen: ratio of the widths of queries, keys, values and hidden layers to that of tokens.
+        beam: add the beam token.
+        time: add the time token.
+        unit: unit of the momenta in GeV.
+        spread: maximum ratio of the longest to the shortest jet in a padded block.
 
     Raises:
         StudyError: heads do not divide the widened multivectors and scalars.
     """
 
-    references: Tensor  # (16, tokens, 1), the token that gathers and the references
+    references: Tensor  # (16, tokens, 1), the global token and the reference tokens
 
     def __init__(
         self,
@@ -93,27 +94,29 @@ class LGATr(nn.Module):
             momenta: (points, 4) as (E, px, py, pz) in GeV, packed.
             lengths: (batch,), points of each jet.
         """
-        tokens, source = with_tokens(lengths, momenta.shape[0], self.references.shape[1])
-        every, kinds = self._points(momenta, lengths, source)
-        order, fields = jets_apart(tokens, kinds, self.heads, self.spread)
-        multivectors, scalars = self.embed(every[:, order], kinds[order])
-        for block in self.blocks if fields else ():
-            multivectors, scalars = block(multivectors, scalars, fields)
-        place = torch.empty_like(order).index_copy(
+        tokens, source = prepend_tokens(lengths, momenta.shape[0], self.references.shape[1])
+        points, kinds = self._embed_tokens(momenta, lengths, source)
+        order, padded = block_diagonal_mask(tokens, kinds, self.heads, self.spread)
+        multivectors, scalars = self.embed(points[:, order], kinds[order])
+        for block in self.blocks if padded else ():
+            multivectors, scalars = block(multivectors, scalars, padded)
+        position = torch.empty_like(order).index_copy(
             0, order, torch.arange(order.shape[0], device=order.device)
         )
-        gathered = place[starts(tokens)]  # the first token of each jet
-        multivectors, scalars = normalised(multivectors[:, gathered], scalars[gathered])
-        jets: Tensor = self.head(torch.cat([multivectors[0], scalars], 1))
-        return jets
+        first = position[starts(tokens)]  # the global token of each jet
+        multivectors, scalars = normalise_streams(multivectors[:, first], scalars[first])
+        outputs: Tensor = self.head(torch.cat([multivectors[0], scalars], 1))
+        return outputs
 
-    def _points(self, momenta: Tensor, lengths: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the multivectors and the kinds, as scalars, of tokens and particles."""
-        batch, number = lengths.shape[0], self.references.shape[1]
+    def _embed_tokens(
+        self, momenta: Tensor, lengths: Tensor, source: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return multivectors and one-hot kinds, as scalars, of tokens and particles."""
+        batch, count = lengths.shape[0], self.references.shape[1]
         references = self.references.to(momenta.dtype)
-        every = torch.cat([references.repeat(1, batch, 1), vectors(momenta / self.unit)], 1)
-        kinds = torch.eye(number + 1, dtype=momenta.dtype, device=momenta.device)
+        points = torch.cat([references.repeat(1, batch, 1), vectors(momenta / self.unit)], 1)
+        kinds = torch.eye(count + 1, dtype=momenta.dtype, device=momenta.device)
         kind = torch.cat(
-            [kinds[:number].repeat(batch, 1), kinds[number:].expand(momenta.shape[0], -1)]
+            [kinds[:count].repeat(batch, 1), kinds[count:].expand(momenta.shape[0], -1)]
         )
-        return every[:, source], kind[source]
+        return points[:, source], kind[source]

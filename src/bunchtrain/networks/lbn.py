@@ -1,21 +1,21 @@
-"""LBN: trained sums of the leading momenta, looked at from trained rest frames."""
+"""LBN: learned sums of the leading momenta, boosted into learned rest frames."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from bunchtrain.networks.layers.boosts import SMALLEST, boosted, kinematics
 from bunchtrain.networks.layers.dense import Activation, perceptron
-from bunchtrain.networks.layers.leading_momenta import leading_momenta
+from bunchtrain.networks.layers.four_momenta import SMALLEST, boost, kinematics
 from bunchtrain.networks.layers.normalisation import normalise
+from bunchtrain.networks.layers.packing import leading_momenta
 
 
 class LBN(nn.Module):
     """Lorentz boost network and dense network (arXiv:1812.09722).
 
-    Of the N leading momenta k_i, M composite particles and M rest frames are made with trained
-    weights that are not negative,
+    M composite particles and M rest frames are sums of the N leading momenta k_i with trained
+    non-negative weights,
 
         p_j = Σ_i |a_ij| k_i,   f_j = Σ_i |b_ij| k_i,
 
@@ -23,18 +23,18 @@ class LBN(nn.Module):
 
         E' = γ (E − β·p),   p' = p + (γ² / (γ + 1) β·p − γ E) β.
 
-    Features of the boosted particles are
-    ln E, ln pT, ln m, η and φ, and the cosines of the angles between each two of them. They are
-    normalised over the batch and go to a dense network. The paper's dense network is for other
-    events; the widths are set so that there are the 705 thousand parameters of
-    arXiv:1902.09914. Needs particles in order, as the representation `sequence` gives them.
+    The features of the boosted particles are ln E, ln pT, ln m, η and φ, and the cosines of the
+    angles between each two of them. They are normalised over the batch and are the inputs of a
+    dense network. The paper's dense network is for another problem; the default widths give the
+    705 thousand parameters of arXiv:1902.09914. Needs ordered particles, as from the
+    representation `sequence`.
 
     Args:
         momenta: 4, for (E, px, py, pz) in GeV.
-        outputs: numbers that the network gives.
+        outputs: number of outputs.
         particles: N, leading particles.
         combinations: M, composite particles and rest frames.
-        widths: of the dense layers.
+        widths: widths of the dense layers.
         activation: activation function.
     """
 
@@ -71,11 +71,11 @@ class LBN(nn.Module):
         leading = leading_momenta(momenta.double(), lengths, self.particles)
         combined = self.weights.abs()[:, None].double() @ leading
         particles, frames = combined.unbind(0)  # (batch, M, 4)
-        seen = self.seen(boosted(particles, frames), momenta.dtype)
-        jets: Tensor = self.dense(normalise(seen, self.norm))
-        return jets
+        features = self.boosted_features(boost(particles, frames), momenta.dtype)
+        outputs: Tensor = self.dense(normalise(features, self.norm))
+        return outputs
 
-    def seen(self, boosted: Tensor, dtype: torch.dtype) -> Tensor:
+    def boosted_features(self, boosted: Tensor, dtype: torch.dtype) -> Tensor:
         """Return the features of boosted particles: (batch, feature) from (batch, M, 4)."""
         axis = (
             boosted[..., 1:] / (boosted[..., 1:].square().sum(-1, keepdim=True) + SMALLEST).sqrt()

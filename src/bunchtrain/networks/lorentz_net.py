@@ -1,4 +1,4 @@
-"""LorentzNet: messages among particles that depend on Minkowski products of their momenta alone."""
+"""LorentzNet: message passing by Minkowski products of the particles' momenta."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bunchtrain.networks.layers.all_pairs import (
-    AllPairs,
-    all_pairs,
-    linear_of_pairs,
-    minkowski,
-    with_beams,
-)
+from bunchtrain.networks.layers.four_momenta import add_beams, minkowski
 from bunchtrain.networks.layers.normalisation import normalise
 from bunchtrain.networks.layers.packing import segment_mean
+from bunchtrain.networks.layers.pairs import OrderedPairs, linear_on_pairs, ordered_pairs
 
 
-def compressed(values: Tensor) -> Tensor:
+def signed_log(values: Tensor) -> Tensor:
     """Return ψ(z) = sgn(z) ln(|z| + 1)."""
     return values.sign() * values.abs().log1p()
 
@@ -25,29 +20,29 @@ def compressed(values: Tensor) -> Tensor:
 class LorentzNet(nn.Module):
     """Lorentz-equivariant graph network on packed particles (arXiv:2201.08187).
 
-    Each particle has a momentum x_i, at first its own, and numbers h_i, at first made of its mass.
-    A block lets them pass messages, j running over the other particles of the jet:
+    Each particle has a vector x_i, initially its momentum, and scalars h_i, initially a function of
+    its mass. A block passes messages, where j runs over the other particles of the jet:
 
         m_ij = φ_e(h_i, h_j, ψ(‖x_i − x_j‖²), ψ(⟨x_i, x_j⟩)),
         x_i' = x_i + c Σ_j φ_x(m_ij) x_j,
         h_i' = h_i + φ_h(h_i, Σ_j φ_m(m_ij) m_ij, h_i⁰),
 
-    with ψ(z) = sgn(z) ln(|z| + 1), ⟨,⟩ the Minkowski product and φ_m between 0 and 1; h_i⁰ is what
-    h_i was made of. The mean of h over the jet goes to two dense layers. The outputs are unchanged
-    by any boost or rotation of the jet's particles. With `beams`, two beams (√2, 0, 0, ±1) join
-    each jet as particles, marked as such, and only rotations around them change nothing.
-    Memory grows with the number of pairs: the paper trains on 32 jets a batch, with beams.
-    The momenta move as the paper's equation says; its published code moves them by the mean over j
-    of φ_x(m_ij) (x_i − x_j).
+    with ψ(z) = sgn(z) ln(|z| + 1), ⟨,⟩ the Minkowski product and φ_m between 0 and 1; h_i⁰ are the
+    scalars of the input. Two dense layers follow the mean of h over the jet. The outputs are
+    invariant under boosts and rotations of the jet's particles. With `beams`, two beams
+    (√2, 0, 0, ±1), marked by a scalar, are added to each jet as particles, and the outputs are
+    invariant under rotations around them only. Memory grows with the number of pairs: the paper
+    trains with batches of 32 jets, with beams. The vectors are updated as in the paper's equation;
+    its published code updates them by the mean over j of φ_x(m_ij) (x_i − x_j).
 
     Args:
         momenta: 4, for (E, px, py, pz) in GeV.
-        outputs: numbers that the network gives.
-        width: numbers of a particle, and of a message.
-        blocks: how often messages are passed.
+        outputs: number of outputs.
+        width: scalars of a particle, and of a message.
+        blocks: number of message-passing blocks.
         step: the factor c.
         beams: add the two beams to each jet.
-        dropout: share dropped before the last layer in training.
+        dropout: fraction dropped before the last layer in training.
     """
 
     def __init__(
@@ -65,7 +60,7 @@ class LorentzNet(nn.Module):
         self.beams = beams
         scalars = 2 if beams else 1
         self.embed = nn.Linear(scalars, width)
-        moves = [True] * (blocks - 1) + [False]  # nobody looks at the last momenta
+        moves = [True] * (blocks - 1) + [False]  # the last vectors are not used
         self.blocks = nn.ModuleList(LorentzBlock(width, scalars, step, move) for move in moves)
         self.head = nn.Sequential(
             nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, outputs)
@@ -78,22 +73,22 @@ class LorentzNet(nn.Module):
             momenta: (points, 4) as (E, px, py, pz) in GeV, packed.
             lengths: (batch,), points of each jet.
         """
-        known = []
+        inputs = []
         if self.beams:
-            momenta, lengths, beam = with_beams(momenta, lengths, mass=1.0)
-            known.append(beam.to(momenta.dtype))
-        known.append(compressed(minkowski(momenta, momenta)))
-        scalars = torch.stack(known, 1)  # (points, scalar)
-        pairs = all_pairs(lengths, momenta.shape[0], own=False)
+            momenta, lengths, beam = add_beams(momenta, lengths, mass=1.0)
+            inputs.append(beam.to(momenta.dtype))
+        inputs.append(signed_log(minkowski(momenta, momenta)))
+        scalars = torch.stack(inputs, 1)  # (points, scalar)
+        pairs = ordered_pairs(lengths, momenta.shape[0], include_self=False)
         points = self.embed(scalars)
         for block in self.blocks:
             points, momenta = block(points, momenta, scalars, pairs)
-        jets: Tensor = self.head(segment_mean(points, lengths))
-        return jets
+        outputs: Tensor = self.head(segment_mean(points, lengths))
+        return outputs
 
 
 class LorentzBlock(nn.Module):
-    """One passing of messages; `move` says whether the momenta change, too."""
+    """A message-passing block; `move` updates the vectors, too."""
 
     def __init__(self, width: int, scalars: int, step: float, move: bool) -> None:
         super().__init__()
@@ -105,29 +100,31 @@ class LorentzBlock(nn.Module):
         self.move: nn.Module | None = None
         if move:
             last = nn.Linear(width, 1, bias=False)
-            nn.init.xavier_uniform_(last.weight, gain=1e-3)  # at first, nothing moves
+            nn.init.xavier_uniform_(
+                last.weight, gain=1e-3
+            )  # initially the vectors are nearly constant
             self.move = nn.Sequential(nn.Linear(width, width), nn.ReLU(), last)
         self.gather = nn.Linear(2 * width + scalars, width)
         self.gather_norm = nn.BatchNorm1d(width)
         self.update = nn.Linear(width, width)
 
     def forward(
-        self, points: Tensor, momenta: Tensor, scalars: Tensor, pairs: AllPairs
+        self, points: Tensor, momenta: Tensor, scalars: Tensor, pairs: OrderedPairs
     ) -> tuple[Tensor, Tensor]:
         """Return h (points, width) and x (points, 4) after the block."""
         message = self._messages(points, momenta, pairs)  # (pairs, width)
-        heard = pairs.sum(torch.sigmoid(self.attention(message)) * message)
+        received = pairs.sum(torch.sigmoid(self.attention(message)) * message)
         if self.move is not None:
-            moved = pairs.sum(self.move(message) * momenta[pairs.sender])
-            momenta = momenta + self.step * moved
-        gathered = self.gather(torch.cat([points, heard, scalars], 1))
+            shift = pairs.sum(self.move(message) * momenta[pairs.sender])
+            momenta = momenta + self.step * shift
+        gathered = self.gather(torch.cat([points, received, scalars], 1))
         update = self.update(functional.relu(normalise(gathered, self.gather_norm)))
         return points + update, momenta
 
-    def _messages(self, points: Tensor, momenta: Tensor, pairs: AllPairs) -> Tensor:
+    def _messages(self, points: Tensor, momenta: Tensor, pairs: OrderedPairs) -> Tensor:
         one, other = momenta[pairs.receiver], momenta[pairs.sender]
-        apart = one - other
-        products = torch.stack([minkowski(apart, apart), minkowski(one, other)], 1)
-        along = linear_of_pairs(self.pair, points, pairs, compressed(products))
-        along = functional.relu(normalise(along, self.pair_norm))
-        return functional.relu(self.message(along))
+        difference = one - other
+        products = torch.stack([minkowski(difference, difference), minkowski(one, other)], 1)
+        hidden = linear_on_pairs(self.pair, points, pairs, signed_log(products))
+        hidden = functional.relu(normalise(hidden, self.pair_norm))
+        return functional.relu(self.message(hidden))

@@ -1,4 +1,4 @@
-"""P-CNN: one-dimensional convolutions over a jet's particles in falling order of pT."""
+"""P-CNN: one-dimensional convolutions over a jet's particles, sorted by decreasing pT."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from bunchtrain.networks.layers.normalisation import normalise
 from bunchtrain.networks.layers.packing import segment_ids, segment_mean, starts
 
 
-class Row:
-    """Where the packed particles stand in their jets, and who stands beside them.
+class SequenceIndex:
+    """Positions of packed particles in their jets, and their neighbours.
 
     lengths  (batch,) particles of each jet.
-    step     how far apart neighbours are: 1, or more in exported networks, where nobody leaves.
+    step     distance of neighbours: 1, or more in exported networks, which remove no particles.
     """
 
     def __init__(self, lengths: Tensor, points: int, step: int = 1) -> None:
         self.lengths, self.points, self.step = lengths, points, step
         jet = segment_ids(lengths, points)
-        self.place = torch.arange(points, device=lengths.device) - starts(lengths)[jet]
-        self.after = self.place < lengths[jet] - step
-        self.before = self.place >= step
+        self.position = torch.arange(points, device=lengths.device) - starts(lengths)[jet]
+        self.has_next = self.position < lengths[jet] - step
+        self.has_previous = self.position >= step
 
-    def beside(self, values: Tensor) -> Tensor:
-        """Return left neighbour, itself and right, 0 beyond the ends: (points, 3 channel)."""
-        left = torch.where(self.before[:, None], values.roll(self.step, 0), 0.0)
-        right = torch.where(self.after[:, None], values.roll(-self.step, 0), 0.0)
-        return torch.cat([left, values, right], 1)
+    def with_neighbours(self, values: Tensor) -> Tensor:
+        """Return previous particle, itself and next, with zero padding: (points, 3 channel)."""
+        previous = torch.where(self.has_previous[:, None], values.roll(self.step, 0), 0.0)
+        following = torch.where(self.has_next[:, None], values.roll(-self.step, 0), 0.0)
+        return torch.cat([previous, values, following], 1)
 
-    def halved(self, values: Tensor) -> tuple[Tensor, Row]:
-        """Return every second particle of each jet, beginning with the first, and their row."""
-        if torch.compiler.is_exporting():  # how many are left is a shape that no exporter can know
-            return values, Row(self.lengths, self.points, 2 * self.step)
-        values = values[self.place % 2 == 0]
-        return values, Row((self.lengths + 1) // 2, values.shape[0])
+    def downsample(self, values: Tensor) -> tuple[Tensor, SequenceIndex]:
+        """Return every second particle of each jet, starting with the first, and their index."""
+        if torch.compiler.is_exporting():  # no shape may depend on the lengths
+            return values, SequenceIndex(self.lengths, self.points, 2 * self.step)
+        values = values[self.position % 2 == 0]
+        return values, SequenceIndex((self.lengths + 1) // 2, values.shape[0])
 
     def mean(self, values: Tensor) -> Tensor:
-        """Return the mean over the particles that are left: (batch, channel)."""
-        left = (self.place % self.step == 0)[:, None]
-        number = (self.lengths + self.step - 1) // self.step
-        total = segment_mean(torch.where(left, values, 0.0), self.lengths)
-        share = self.lengths.clamp(min=1) / number.clamp(min=1)
-        return total * share[:, None].to(values.dtype)
+        """Return the mean over the particles that are not removed: (batch, channel)."""
+        mask = (self.position % self.step == 0)[:, None]
+        count = (self.lengths + self.step - 1) // self.step
+        total = segment_mean(torch.where(mask, values, 0.0), self.lengths)
+        factor = self.lengths.clamp(min=1) / count.clamp(min=1)
+        return total * factor[:, None].to(values.dtype)
 
 
 class PCNN(nn.Module):
@@ -55,19 +55,19 @@ class PCNN(nn.Module):
 
         x' = relu(BN(W₂ * relu(BN(W₁ * x))) + V x),
 
-    all of three particles; each stage but the first keeps every second particle. The mean over the
-    particles goes to a dense layer with dropout. A jet ends where its particles end: what lies
-    beyond them counts as 0 in every convolution, and in no mean. The paper takes up to 100
-    particles and counts 348 thousand parameters; here there are 344. Needs particles in order, as
-    the representation `sequence` gives them.
+    all of kernel size 3; each stage but the first has stride 2. A dense layer with dropout follows
+    the mean over the particles. Convolutions have zero padding at the ends of each jet, and means
+    are over existing particles. The paper takes up to 100 particles and counts 348 thousand
+    parameters; here there are 344. Needs ordered particles, as from the representation
+    `sequence`.
 
     Args:
-        features: numbers of a particle.
-        outputs: numbers that the network gives.
+        features: features of a particle.
+        outputs: number of outputs.
         first: width of the first convolution.
         stages: widths of the residual units, stage by stage.
         dense: width of the dense layer.
-        dropout: share of its outputs that are dropped in training.
+        dropout: fraction of its units dropped in training.
     """
 
     def __init__(
@@ -83,10 +83,10 @@ class PCNN(nn.Module):
         super().__init__()
         self.first = Convolution(features, first)
         widths = [first, *(width for stage in stages for width in stage)]
-        begins = {sum(len(stage) for stage in stages[:number]) for number in range(1, len(stages))}
+        strided = {sum(len(stage) for stage in stages[:k]) for k in range(1, len(stages))}
         self.units = nn.ModuleList(
-            ResidualUnit(width, wider, number in begins)
-            for number, (width, wider) in enumerate(pairwise(widths))
+            ResidualUnit(width, wider, index in strided)
+            for index, (width, wider) in enumerate(pairwise(widths))
         )
         self.head = nn.Sequential(
             nn.Linear(widths[-1], dense), nn.ReLU(), nn.Dropout(dropout), nn.Linear(dense, outputs)
@@ -94,16 +94,16 @@ class PCNN(nn.Module):
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs) from `features` (points, feature) and `lengths` (batch,)."""
-        row = Row(lengths, features.shape[0])
-        values = functional.relu(self.first(row.beside(features)))
+        index = SequenceIndex(lengths, features.shape[0])
+        values = functional.relu(self.first(index.with_neighbours(features)))
         for unit in self.units:
-            values, row = unit(values, row)
-        jets: Tensor = self.head(row.mean(values))
-        return jets
+            values, index = unit(values, index)
+        outputs: Tensor = self.head(index.mean(values))
+        return outputs
 
 
 class Convolution(nn.Module):
-    """A convolution of three neighbours, then batch normalisation over all particles."""
+    """A convolution of kernel size 3, then batch normalisation over all particles."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -111,26 +111,26 @@ class Convolution(nn.Module):
         self.norm = nn.BatchNorm1d(width)
         nn.init.kaiming_uniform_(self.weight.weight, nonlinearity="relu")
 
-    def forward(self, beside: Tensor) -> Tensor:
+    def forward(self, neighbours: Tensor) -> Tensor:
         """Return (points, width) from each particle and its neighbours, (points, 3 channel)."""
-        return normalise(self.weight(beside), self.norm)
+        return normalise(self.weight(neighbours), self.norm)
 
 
 class ResidualUnit(nn.Module):
-    """Two convolutions beside a shortcut; with `halve`, for every second particle."""
+    """Two convolutions with a shortcut; with `strided`, of stride 2."""
 
-    def __init__(self, channels: int, width: int, halve: bool) -> None:
+    def __init__(self, channels: int, width: int, strided: bool) -> None:
         super().__init__()
-        self.halve = halve
+        self.strided = strided
         self.one, self.two = Convolution(channels, width), Convolution(width, width)
         self.shortcut = nn.Linear(channels, width, bias=False) if channels != width else None
 
-    def forward(self, values: Tensor, row: Row) -> tuple[Tensor, Row]:
-        """Return the particles that are left, (points, width), and their row."""
-        beside = row.beside(values)
-        if self.halve:
-            values = row.halved(values)[0]
-            beside, row = row.halved(beside)
-        convolved = self.two(row.beside(functional.relu(self.one(beside))))
-        short = values if self.shortcut is None else self.shortcut(values)
-        return functional.relu(convolved + short), row
+    def forward(self, values: Tensor, index: SequenceIndex) -> tuple[Tensor, SequenceIndex]:
+        """Return the particles after the unit, (points, width), and their index."""
+        neighbours = index.with_neighbours(values)
+        if self.strided:
+            values = index.downsample(values)[0]
+            neighbours, index = index.downsample(neighbours)
+        convolved = self.two(index.with_neighbours(functional.relu(self.one(neighbours))))
+        shortcut = values if self.shortcut is None else self.shortcut(values)
+        return functional.relu(convolved + shortcut), index

@@ -1,7 +1,7 @@
 """Particle flow network: a sum over particles, then a function of the sum.
 
-F(Σ_i Φ(p_i)), with Φ and F dense networks and p_i all that is known of particle i
-(arXiv:1810.05165). The default widths are those of the paper: Φ (100, 100, 256), F (100, 100, 100).
+F(Σ_i Φ(p_i)), with Φ and F dense networks and p_i the features of particle i (arXiv:1810.05165).
+The default widths are those of the paper: Φ (100, 100, 256), F (100, 100, 100).
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""ParticleNet: a jet as a cloud of particles, convolved along the edges to nearest neighbours."""
+"""ParticleNet: edge convolutions over the nearest neighbours in the particle cloud of a jet."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from bunchtrain.networks.layers.edge_convolution import EdgeConvolution
-from bunchtrain.networks.layers.nearest_neighbours import nearest_neighbours
+from bunchtrain.networks.layers.edges import nearest_neighbours
 from bunchtrain.networks.layers.normalisation import normalise
 from bunchtrain.networks.layers.packing import segment_mean
 
@@ -17,20 +17,20 @@ class ParticleNet(nn.Module):
 
         x_i' = relu(mean_{j ∈ N_k(i)} h(x_i, x_j − x_i) + BN(V x_i)),
 
-    h being three linear maps, each followed by batch normalisation and ReLU, and N_k(i) the k
-    nearest of the same jet: in `coordinates` for the first convolution, in x itself for the others
-    (the graph is dynamic). Then output = W₂ dropout(relu(W₁ mean_i x_i)), biases left out. A
-    particle is no neighbour of itself; in a jet of n ≤ k particles each has n − 1 neighbours, and
-    means divide by the number that there are.
+    where h are three linear maps, each followed by batch normalisation and ReLU, and N_k(i) the k
+    nearest particles of the same jet: in `coordinates` for the first convolution, in x for the
+    others (the graph is dynamic). Then output = W₂ dropout(relu(W₁ mean_i x_i)), without biases in
+    this formula. A particle is no neighbour of itself; in a jet of n ≤ k particles each has n − 1
+    neighbours, and means are over existing neighbours.
 
     Args:
-        features: numbers of a particle.
+        features: features of a particle.
         coordinates: coordinates of a particle, (Δη, Δφ) in the paper.
-        outputs: numbers that the network gives.
-        k: nearest neighbours.
+        outputs: number of outputs.
+        k: number of nearest neighbours.
         channels: widths of the three linear layers of each edge convolution.
         dense: width of the dense layer.
-        dropout: share of its outputs that are dropped in training.
+        dropout: fraction of its units dropped in training.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class ParticleNet(nn.Module):
             coordinates: (points, 2), packed.
             lengths: (batch,), points of each jet.
         """
-        points, place = normalise(features, self.input_norm), coordinates
+        points = normalise(features, self.input_norm)
         for convolution in self.convolutions:
-            points = convolution(points, nearest_neighbours(place, lengths, self.k))
-            place = points
-        jets: Tensor = self.head(segment_mean(points, lengths))
-        return jets
+            points = convolution(points, nearest_neighbours(coordinates, lengths, self.k))
+            coordinates = points
+        outputs: Tensor = self.head(segment_mean(points, lengths))
+        return outputs

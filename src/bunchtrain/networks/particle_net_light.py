@@ -1,4 +1,4 @@
-"""ParticleNet-Lite: ParticleNet with two narrow edge convolutions among seven neighbours."""
+"""ParticleNet-Lite: ParticleNet with two narrow edge convolutions and seven neighbours."""
 
 from __future__ import annotations
 
@@ -8,16 +8,8 @@ from bunchtrain.networks.particle_net import ParticleNet
 class ParticleNetLight(ParticleNet):
     """The light version of ParticleNet, named ParticleNet-Lite in its paper (arXiv:1902.08570).
 
-    The equations are those of `ParticleNet`; 26 thousand parameters in place of 366.
-
-    Args:
-        features: numbers of a particle.
-        coordinates: coordinates of a particle, (Δη, Δφ) in the paper.
-        outputs: numbers that the network gives.
-        k: nearest neighbours.
-        channels: widths of the three linear layers of each edge convolution.
-        dense: width of the dense layer.
-        dropout: share of its outputs that are dropped in training.
+    The equations and options are those of `ParticleNet`; it has 26 thousand parameters instead of
+    366 thousand.
     """
 
     def __init__(

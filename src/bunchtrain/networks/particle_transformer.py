@@ -1,4 +1,4 @@
-"""Particle Transformer: attention among particles, biased by what each pair looks like."""
+"""Particle Transformer: attention among particles, biased by pair features."""
 
 from __future__ import annotations
 
@@ -9,44 +9,45 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bunchtrain.errors import StudyError
-from bunchtrain.networks.layers.attention import ClassBlock, Field, ParticleBlock, Spread
+from bunchtrain.networks.layers.attention import ClassBlock, PaddedBlock, ParticleBlock, Scatter
+from bunchtrain.networks.layers.four_momenta import pair_features, polar
 from bunchtrain.networks.layers.normalisation import normalise
 from bunchtrain.networks.layers.packing import Bucket, buckets, segment_ids
-from bunchtrain.networks.layers.pairs import Pairs, pair_features, pairs_of, polar
+from bunchtrain.networks.layers.pairs import UnorderedPairs, unordered_pairs
 
 
 class ParticleTransformer(nn.Module):
     """Transformer over a jet's particles with pairwise attention bias (arXiv:2202.03772).
 
-    Particles are embedded to x_i, and the four numbers of each pair, with pT, rapidity and azimuth,
+    Particles are embedded to x_i, and four features of each pair, with pT, rapidity and azimuth,
 
         ΔR² = Δy² + Δφ²,  kT = min(pT_i, pT_j) ΔR,  z = min(pT_i, pT_j) / (pT_i + pT_j),  m²_ij,
 
-    as logarithms, to one bias U_ij a head. A particle block is, LN being layer normalisation and d
-    the width of a head,
+    as logarithms, to one bias U_ij per head. A particle block is, with LN layer normalisation and
+    d the width of a head,
 
         x ← x + LN(Attention(LN(x))),    Attention = softmax(Q Kᵀ / √d + U) V,
         x ← x + W₂ LN(gelu(W₁ LN(x))),
 
-    the same U in all of them; heads are scaled by trained factors and mixed before LN. In the class
-    blocks, without U, one class token asks, and it and the particles answer; the token goes to the
-    outputs. Jets are worked on among jets of similar length, and only particles that are there
-    count: a jet's outputs depend on no other jet.
+    with the same U in all of them; heads are scaled by trained factors and mixed before LN. In the
+    class blocks, without U, a class token is the query, and the token and the particles are keys
+    and values; a linear layer maps the token to the outputs. Jets are computed in padded blocks of
+    similar length, with masks: a jet's outputs depend on no other jet.
 
     Args:
-        features: numbers of a particle.
+        features: features of a particle.
         momenta: 4, for (E, px, py, pz) in GeV.
-        outputs: numbers that the network gives.
-        embed: widths of the particle embedding, the last being that of the blocks.
+        outputs: number of outputs.
+        embed: widths of the particle embedding; the last is that of the blocks.
         pair_embed: widths of the pair embedding.
         heads: attention heads.
         blocks: particle blocks.
         class_blocks: class-attention blocks.
-        dropout: share dropped in the particle blocks in training.
-        spread: longest over shortest jet among those worked on together.
+        dropout: fraction dropped in the particle blocks in training.
+        spread: maximum ratio of the longest to the shortest jet in a padded block.
 
     Raises:
-        StudyError: heads do not divide the width of the blocks.
+        StudyError: the width of the blocks is not a multiple of the heads.
     """
 
     def __init__(
@@ -67,8 +68,8 @@ class ParticleTransformer(nn.Module):
         width = embed[-1]
         if width % heads:
             raise StudyError(
-                f"particle_transformer: embed ends with {width}, which {heads} heads do not "
-                f"divide; choose a multiple of the heads"
+                f"particle_transformer: the last width of embed, {width}, is not a multiple of "
+                f"{heads} heads; choose one that is"
             )
         self.heads, self.spread = heads, spread
         self.input_norm = nn.BatchNorm1d(features)
@@ -91,47 +92,47 @@ class ParticleTransformer(nn.Module):
         """
         points = self.embed(normalise(features, self.input_norm))
         if torch.compiler.is_exporting():
-            fields = [self._one_field(momenta, lengths)]
+            padded = [self._batch_block(momenta, lengths)]
         else:
             found = list(buckets(lengths, self.spread, shortest=8))
-            members = [bucket.points[bucket.real] for bucket in found]
+            members = [bucket.points[bucket.mask] for bucket in found]
             order = torch.cat([*members, lengths.new_zeros(0)])
-            points, fields = points[order], self._fields(momenta, found)
+            points, padded = points[order], self._padded_blocks(momenta, found)
         for block in self.blocks if points.shape[0] else ():
-            points = block(points, fields)
+            points = block(points, padded)
         if not torch.compiler.is_exporting():
             points = torch.zeros_like(points).index_copy(0, order, points)
         token = self.token.expand(lengths.shape[0], -1)
         for block in self.class_blocks:
             token = block(token, points, lengths)
-        jets: Tensor = self.head(token)
-        return jets
+        outputs: Tensor = self.head(token)
+        return outputs
 
-    def _fields(self, momenta: Tensor, found: list[Bucket]) -> list[Field]:
+    def _padded_blocks(self, momenta: Tensor, found: list[Bucket]) -> list[PaddedBlock]:
         if not found:
             return []
-        pairs, particles = [pairs_of(bucket) for bucket in found], polar(momenta)
+        pairs, particles = [unordered_pairs(bucket) for bucket in found], polar(momenta)
         first = torch.cat([part.first for part in pairs])
         second = torch.cat([part.second for part in pairs])
         bias = self._embed_pairs(pair_features(particles[first], particles[second]))
         parts = torch.split(bias, [len(part.first) for part in pairs])
-        return [_field(*item) for item in zip(found, pairs, parts, strict=True)]
+        return [_padded_block(*item) for item in zip(found, pairs, parts, strict=True)]
 
-    def _embed_pairs(self, seen: Tensor) -> Tensor:
-        embedded: Tensor = self.pair_embed(normalise(seen, self.pair_norm))
+    def _embed_pairs(self, features: Tensor) -> Tensor:
+        embedded: Tensor = self.pair_embed(normalise(features, self.pair_norm))
         return embedded
 
-    def _one_field(self, momenta: Tensor, lengths: Tensor) -> Field:
-        """Return all points of the batch as one field, in which jets do not see one another.
+    def _batch_block(self, momenta: Tensor, lengths: Tensor) -> PaddedBlock:
+        """Return all points of the batch as one block, with pairs of different jets masked.
 
-        No shape depends on the lengths, as exporting to ONNX wants it.
+        No shape depends on the lengths, as the export to ONNX requires.
         """
         count, particles = momenta.shape[0], polar(momenta)
-        seen = pair_features(particles[:, None, :], particles[None, :, :])
-        bias = self._embed_pairs(seen.reshape(count * count, -1)).view(count, count, -1)
+        features = pair_features(particles[:, None, :], particles[None, :, :])
+        bias = self._embed_pairs(features.reshape(count * count, -1)).view(count, count, -1)
         jet = segment_ids(lengths, count)
         bias = bias.masked_fill((jet[:, None] != jet)[..., None], -torch.inf)
-        return Field(torch.arange(count, device=jet.device), bias.permute(2, 0, 1)[None])
+        return PaddedBlock(torch.arange(count, device=jet.device), bias.permute(2, 0, 1)[None])
 
 
 class PairEmbedding(nn.Module):
@@ -158,13 +159,13 @@ def _embedding(widths: tuple[int, ...]) -> list[nn.Module]:
     return layers
 
 
-def _field(bucket: Bucket, pairs: Pairs, bias: Tensor) -> Field:
-    """Return a bucket as a field, the biases (pairs, heads) put where their pairs are."""
-    jets, slots = bucket.real.shape
-    mirrored = (pairs.mirror != pairs.place).nonzero()[:, 0]
-    place = torch.cat([pairs.place, pairs.mirror[mirrored]])
+def _padded_block(bucket: Bucket, pairs: UnorderedPairs, bias: Tensor) -> PaddedBlock:
+    """Return a bucket as a padded block, with the biases (pairs, heads) scattered to the pairs."""
+    jets, slots = bucket.mask.shape
+    mirrored = (pairs.mirror != pairs.slot).nonzero()[:, 0]
+    slot = torch.cat([pairs.slot, pairs.mirror[mirrored]])
     both = torch.cat([bias, bias[mirrored]])
-    table: Tensor = Spread.apply(both, place, jets * slots * slots)  # type: ignore[no-untyped-call]
+    table: Tensor = Scatter.apply(both, slot, jets * slots * slots)  # type: ignore[no-untyped-call]
     table = table.view(jets, slots, slots, -1).permute(0, 3, 1, 2)
-    table = table.masked_fill(~bucket.real[:, None, None, :], -torch.inf)
-    return Field(bucket.real.view(-1).nonzero()[:, 0], table)
+    table = table.masked_fill(~bucket.mask[:, None, None, :], -torch.inf)
+    return PaddedBlock(bucket.mask.view(-1).nonzero()[:, 0], table)

@@ -1,4 +1,4 @@
-"""ResNeXt: a deep residual network on jet images, its convolutions split into many groups."""
+"""ResNeXt: a deep residual network on jet images with grouped convolutions."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from bunchtrain.errors import StudyError
 
 
 class ResNeXt(nn.Module):
-    """ResNeXt-50 32×4d on jet images (arXiv:1611.05431), as narrow as in arXiv:1902.09914.
+    """ResNeXt-50 32×4d on jet images (arXiv:1611.05431), with the widths of arXiv:1902.09914.
 
     A convolution of 7 × 7 and a max-pooling, each of stride 2, then four stages of 3, 4, 6 and 3
     residual units
 
         x' = relu(x + BN(W₃ relu(BN(W₂ * relu(BN(W₁ x)))))),
 
-    W₁ and W₃ of 1 × 1 and W₂ a convolution of 3 × 3 in 32 groups; each stage but the first halves
-    the image and doubles the channels. The mean over the image goes, with dropout, to the outputs.
-    The top-tagging comparison takes images of 64 × 64 pixels and, in all layers but the first, a
-    quarter of the channels; `shrink=1` is the network of the first paper.
+    with W₁ and W₃ of 1 × 1 and W₂ of 3 × 3 in 32 groups; each stage but the first halves the image
+    and doubles the channels. Dropout and a linear layer follow the mean over the image. The
+    top-tagging comparison uses images of 64 × 64 pixels and, in all layers but the first, a quarter
+    of the channels; `shrink=1` is the network of the first paper.
 
     Args:
         image: (channels, rows, columns) of an image.
-        outputs: numbers that the network gives.
+        outputs: number of outputs.
         units: residual units of each stage.
         groups: groups of W₂.
-        shrink: by how much the channels of the stages are fewer than in the first paper.
-        dropout: share dropped before the outputs in training.
+        shrink: factor by which the stages have fewer channels than in the first paper.
+        dropout: fraction dropped before the outputs in training.
 
     Raises:
         StudyError: the groups do not divide the channels of a stage.
@@ -46,8 +46,8 @@ class ResNeXt(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(image[0], 64, 7, stride=2, padding=3, bias=False)
         self.norm = nn.BatchNorm2d(64)
-        made, channels = [], 64
-        for stage, number in enumerate(units):
+        layers, channels = [], 64
+        for stage, count in enumerate(units):
             width = 256 * 2**stage // shrink
             if groups < 1 or width < 2 or width // 2 % groups:
                 raise StudyError(
@@ -55,23 +55,23 @@ class ResNeXt(nn.Module):
                     f"3 × 3 convolutions of stage {stage + 1}; give fewer 'groups' or a smaller "
                     f"'shrink' than {shrink}"
                 )
-            for unit in range(number):
+            for unit in range(count):
                 stride = 2 if stage > 0 and unit == 0 else 1
-                made.append(ResidualUnit(channels, width, groups, stride))
+                layers.append(ResidualUnit(channels, width, groups, stride))
                 channels = width
-        self.units = nn.Sequential(*made)
+        self.units = nn.Sequential(*layers)
         self.dropout, self.head = nn.Dropout(dropout), nn.Linear(channels, outputs)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return (batch, outputs) from `image` (batch, channel, row, column)."""
         values = functional.relu(self.norm(self.first(image)))
         values = self.units(functional.max_pool2d(values, 3, stride=2, padding=1))
-        jets: Tensor = self.head(self.dropout(values.mean((2, 3))))
-        return jets
+        outputs: Tensor = self.head(self.dropout(values.mean((2, 3))))
+        return outputs
 
 
 class ResidualUnit(nn.Module):
-    """Three convolutions, of 1 × 1, of 3 × 3 in groups and of 1 × 1, beside a shortcut."""
+    """Convolutions of 1 × 1, 3 × 3 in groups and 1 × 1, with a shortcut."""
 
     def __init__(self, channels: int, width: int, groups: int, stride: int) -> None:
         super().__init__()

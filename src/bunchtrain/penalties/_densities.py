@@ -8,16 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bunchtrain.heads._gather import everywhere
+from bunchtrain.heads._gather import gather_rows
 
-#: Bound on |log σ| of a component, in units of the variable's own spread.
+#: Bound on |log σ| of a component, in units of the variable's standard deviation.
 BOUND = 5.0
 
 
 class Mixture(nn.Module):
     """Mixture of Gaussians, p(z) = Σ_k π_k N(z; μ_k, σ_k) (Bishop, NCRG/94/004, 1994).
 
-    z is first shifted and scaled by mean and spread of the first training batch.
+    z is first shifted and scaled by mean and standard deviation of the first training batch.
     """
 
     location: Tensor
@@ -25,14 +25,14 @@ class Mixture(nn.Module):
 
     def __init__(self, components: int) -> None:
         super().__init__()
-        self.parameters_needed = 3 * components
+        self.parameter_count = 3 * components
         self.register_buffer("location", torch.zeros(()))
         self.register_buffer("scale", torch.zeros(()))  # 0 until the first batch
 
-    def begin(self, value: Tensor) -> None:
-        """Take shift and scale from the first batch, of all workers, that is seen."""
+    def initialise(self, value: Tensor) -> None:
+        """Set shift and scale from the first training batch, that of all workers."""
         if self.scale == 0:
-            values = everywhere(value[:, None])
+            values = gather_rows(value[:, None])
             self.location.copy_(values.mean())
             self.scale.copy_(values.std(unbiased=False).clamp(min=1e-12))
 
@@ -52,13 +52,13 @@ class Binned(nn.Module):
 
     def __init__(self, edges: list[float]) -> None:
         super().__init__()
-        self.parameters_needed = len(edges) - 1
+        self.parameter_count = len(edges) - 1
         self.register_buffer("inner", torch.tensor(edges[1:-1]), persistent=False)
 
-    def begin(self, value: Tensor) -> None:
-        """Do nothing: the edges are given."""
+    def initialise(self, value: Tensor) -> None:
+        """Do nothing: the edges are fixed."""
 
     def forward(self, parameters: Tensor, value: Tensor) -> Tensor:
         """Return −log p of the bin, (events,), from (events, bins) and (events,)."""
-        numbers = torch.searchsorted(self.inner, value.contiguous(), right=True)
-        return functional.cross_entropy(parameters.float(), numbers, reduction="none")
+        index = torch.searchsorted(self.inner, value.contiguous(), right=True)
+        return functional.cross_entropy(parameters.float(), index, reduction="none")

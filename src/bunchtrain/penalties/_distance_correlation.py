@@ -6,8 +6,8 @@ With a_ij = |x_i − x_j|, a_i = Σ_j w_j a_ij, a = Σ_i w_i a_i, b likewise of 
 
 is the double-centred sum of Székely, Rizzo and Bakirov (arXiv:0803.4101). The signs of x_i − x_j
 are constants, so that a_i is linear in sorted x and the first term is 2 Σ_i w_i x_i C_i with
-C_i = Σ_j w_j sign(x_i − x_j)|y_i − y_j|, its gradient by x_i is 2 w_i C_i, and C is found from
-sums over the points that lie lower in both variables (as in arXiv:1410.1503).
+C_i = Σ_j w_j sign(x_i − x_j)|y_i − y_j|, its gradient by x_i is 2 w_i C_i, and C is computed from
+sums over the points that are lower in both variables (as in arXiv:1410.1503).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def distance_covariance(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
     x, y = x - (w * x.detach()).sum(), y - (w * y.detach()).sum()  # keeps digits
     a, b = mean_distances(x, w), mean_distances(y, w)
     joint = 2 * (w * x * _signed_distances(x.detach(), y.detach(), w)).sum()
-    if y.requires_grad:  # the same value seen from y, for its gradient alone
+    if y.requires_grad:  # adds zero, with the gradient for y
         slope = 2 * w * _signed_distances(y.detach(), x.detach(), w)
         joint = joint + (slope * (y - y.detach())).sum()
     return joint + (w * a).sum() * (w * b).sum() - 2 * (w * a * b).sum()
@@ -49,9 +49,9 @@ def distance_variance(x: Tensor, w: Tensor) -> Tensor:
 
 def mean_distances(x: Tensor, w: Tensor) -> Tensor:
     """Return a_i = Σ_j w_j |x_i − x_j|, (n,)."""
-    held, order = x.sort()
-    below, above = (torch.searchsorted(held.detach(), x.detach(), right=r) for r in (False, True))
-    sums = torch.stack([w[order], w[order] * held]).cumsum(1)  # (2, n)
+    ordered, order = x.sort()
+    below, above = (torch.searchsorted(ordered.detach(), x.detach(), right=r) for r in (False, True))
+    sums = torch.stack([w[order], w[order] * ordered]).cumsum(1)  # (2, n)
     sums = torch.nn.functional.pad(sums, (1, 0))
     signed: Tensor = sums[:, below] + sums[:, above] - sums[:, -1:]  # Σ_j w_j sign(x_i − x_j) …
     return x * signed[0] - signed[1]
@@ -70,19 +70,19 @@ def _signed_distances(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
     # Σ_j v_j sign sign over the ranks: + where j is lower, or higher, in both.
     signed = in_x[:, -1:] - v + 4 * _lower_in_both(rank, v) - 2 * lower
     # Equal x have been counted with the sign of y_i − y_j.
-    held = x[by_x]
-    first, last = (torch.searchsorted(held, x, right=r) for r in (False, True))
+    ordered = x[by_x]
+    first, last = (torch.searchsorted(ordered, x, right=r) for r in (False, True))
     count, total = signed - in_x[:, last] + in_x[:, first]
-    found = torch.empty_like(y)
-    found[by_y] = y * count - total
-    return found
+    distances = torch.empty_like(y)
+    distances[by_y] = y * count - total
+    return distances
 
 
 def _lower_in_both(rank: Tensor, values: Tensor) -> Tensor:
     """Return Σ values_j over j < i with rank_j < rank_i: (rows, n), from ranks 0 … n − 1.
 
-    The ranks are split at their middle, then each half at its own, as often as it takes; at each
-    step an upper point has all lower ones of its group before it among its sums.
+    The ranks are bisected recursively; at each step the sum of an upper point includes the lower
+    points of its group that come before it.
     """
     n = len(rank)
     half = 1 << (n - 1).bit_length() >> 1

@@ -1,4 +1,4 @@
-"""The spectrum of a column among events that look like signal, and among those that do not."""
+"""Spectra of a column for signal-like and background-like events, and their divergence."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from bunchtrain.heads._bins import Bins, bin_numbers, check_bins, count, sums
-from bunchtrain.heads._loss import TargetShape
-from bunchtrain.heads._targets import part_name
-from bunchtrain.penalties._decorrelation import BatchTerm
+from bunchtrain.heads._bins import Bins, bin_index, check_bins, count_bins, sum_per_bin
+from bunchtrain.penalties._penalty import BatchDecorrelation
+from bunchtrain.targets import Target
 
 
-class Divergence(BatchTerm):
+class Divergence(BatchDecorrelation):
     """A divergence of two spectra of a column, of events weighted with score f and with 1 − f.
 
-    against  column that the score shall not depend on.
-    bins     of the column: a number of equally populated ones, or their edges.
-    classes  in which it shall not, each on its own; all events together if unset.
+    against  column of which the score is to be independent.
+    bins     of the column: a count of bins of equal weight, or their edges.
+    classes  in each of which it is to be independent; all events together if unset.
     score    class whose probability is the score, the last one if unset.
     """
 
     def __init__(
         self,
-        target: TargetShape,
+        target: Target,
         *,
         against: str,
         bins: Bins = 20,
@@ -32,18 +31,19 @@ class Divergence(BatchTerm):
         score: str | None = None,
     ) -> None:
         super().__init__(target, against=against, classes=classes, score=score)
-        check_bins(bins, part_name(self))
+        check_bins(bins, self.name)
         self.bins = bins
 
     @abstractmethod
     def divergence(self, passing: Tensor, failing: Tensor) -> Tensor:
         """Return the divergence, a scalar, of two normalised spectra (bins,)."""
 
-    def term(self, score: Tensor, value: Tensor, weight: Tensor) -> Tensor:
+    def statistic(self, score: Tensor, value: Tensor, weight: Tensor) -> Tensor:
         """Return the divergence, a scalar."""
-        numbers = bin_numbers(value, weight, self.bins)
+        index = bin_index(value, weight, self.bins)
         passing, failing = (
-            sums(numbers, weight * share, count(self.bins)) for share in (score, 1 - score)
+            sum_per_bin(index, weight * share, count_bins(self.bins))
+            for share in (score, 1 - score)
         )
         return self.divergence(passing / passing.sum(), failing / failing.sum())
 

@@ -1,14 +1,14 @@
-"""Adversary that finds a column in the score: learning to pivot (arXiv:1611.01046).
+"""Adversary that predicts a column from the score: learning to pivot (arXiv:1611.01046).
 
 A network r predicts the density p_r(z|f) of the column z from the score f, and the classifier f is
-trained against it, min_f max_r L_f − λ L_r with L_r = −⟨ln p_r(z|f)⟩. Both learn in the same step:
-r descends L_r, and the gradient that f gets from it is reversed (arXiv:1505.07818). λ is the
-`weight` of the term; it scales the steps of r too, which optimisers such as adam do not feel.
-`alone` pretrains both, r on an f that does not feel it; `inner` is the K of the paper.
-⟨⟩ is over all events, those of classes in which r does not look counting as 0.
+trained against it, min_f max_r L_f − λ L_r with L_r = −⟨ln p_r(z|f)⟩. Both are updated in the same
+step: r descends L_r, and its gradient for f is reversed (arXiv:1505.07818). λ is the `weight` of
+the term; it scales the steps of r too, which optimisers such as adam normalise away. `alone`
+pretrains both without a gradient from r for f; `inner` is the K of the paper. ⟨⟩ is over all
+events, those outside of the `classes` counting as 0.
 
-The value of the term is what r knows of z through f, ⟨ln p_r(z|f) − ln p(z)⟩ in nats, a lower
-bound of their mutual information once r has learnt; p(z) is a density without f, learnt beside r.
+The reported value is the information of r on z from f, ⟨ln p_r(z|f) − ln p(z)⟩ in nats, a lower
+bound of their mutual information once r has converged; p(z) is a density without f, trained with r.
 """
 
 from __future__ import annotations
@@ -20,27 +20,26 @@ from torch import Tensor, nn
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
+from bunchtrain.heads._adversarial import descend, perceptron, reverse_gradient
 from bunchtrain.heads._bins import check_bins
-from bunchtrain.heads._gather import everywhere
-from bunchtrain.heads._inner import descend
-from bunchtrain.heads._loss import TargetShape
-from bunchtrain.heads._targets import class_numbers
-from bunchtrain.penalties._decorrelation import Decorrelation
+from bunchtrain.heads._gather import gather_rows
 from bunchtrain.penalties._densities import Binned, Mixture
+from bunchtrain.penalties._penalty import Decorrelation
+from bunchtrain.targets import Target
 
 
 class Adversary(Decorrelation):
-    """Adversary that predicts a column from the score, reversed (arXiv:1611.01046).
+    """Adversary that predicts a column from the score, gradient reversed (arXiv:1611.01046).
 
-    against     column that the score shall not depend on.
+    against     column of which the score is to be independent.
     components  Gaussians in the mixture that is its density.
-    edges       of bins whose probabilities are predicted in place of a mixture.
+    edges       of bins whose probabilities are predicted instead of a mixture.
     widths      of its hidden layers.
-    alone       training steps at the beginning in which the classifier does not feel it.
-    ramp        steps after these in which its strength rises to full.
-    inner       its steps to one of the classifier; all but the last are plain gradient descent.
+    alone       training steps at the beginning without a gradient for the classifier.
+    ramp        steps after these in which the gradient's strength increases to 1.
+    inner       its steps per step of the classifier; all but the last are plain gradient descent.
     inner_rate  learning rate of these.
-    classes     in which it looks, each on its own; all events together if unset.
+    classes     in each of which it is to be independent; all events together if unset.
     score       class whose probability is the score, the last one if unset.
     """
 
@@ -48,7 +47,7 @@ class Adversary(Decorrelation):
 
     def __init__(
         self,
-        target: TargetShape,
+        target: Target,
         *,
         against: str,
         components: int = 5,
@@ -62,86 +61,76 @@ class Adversary(Decorrelation):
         score: str | None = None,
     ) -> None:
         super().__init__(target, against=against, classes=classes, score=score)
-        for option, number, least in (
+        for option, value, least in (
             ("components", components, 1),
             ("widths", min(widths, default=1), 1),
             ("alone", alone, 0),
             ("ramp", ramp, 0),
             ("inner", inner, 1),
         ):
-            if number < least:
+            if value < least:
                 raise StudyError(
-                    f"objective 'adversary': option '{option}' must be at least {least}, "
-                    f"got {number}"
+                    f"loss 'adversary': option '{option}' must be at least {least}, got {value}"
                 )
         if edges is not None:
-            check_bins(edges, "adversary")
+            check_bins(edges, self.name)
         self.alone, self.ramp, self.inner, self.inner_rate = alone, ramp, inner, inner_rate
         self.density = Mixture(components) if edges is None else Binned(edges)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-        with torch.random.fork_rng(devices=[]):  # the classifier begins as it would without
-            self.networks = nn.ModuleList(self._network(widths) for _ in classes or [""])
-            size = (len(self.networks), self.density.parameters_needed)
-            self.priors = nn.Parameter(torch.randn(size))
-
-    def _network(self, widths: tuple[int, ...]) -> nn.Sequential:
-        layers: list[nn.Module] = []
-        for before, width in zip((1, *widths), widths, strict=False):
-            layers += [nn.Linear(before, width), nn.ReLU()]
-        last = (1, *widths)[-1]
-        return nn.Sequential(*layers, nn.Linear(last, self.density.parameters_needed))
+        size = self.density.parameter_count
+        with torch.random.fork_rng(devices=[]):  # the classifier's initial weights do not change
+            self.networks = nn.ModuleList(perceptron(1, widths, size) for _ in classes or [""])
+            self.priors = nn.Parameter(torch.randn(len(self.networks), size))
 
     @property
-    def settled(self) -> bool:
-        """Whether the classifier feels all of it; before, a weak adversary looks like a success."""
+    def is_comparable_across_epochs(self) -> bool:
+        """True once the strength is 1; before, the value is small as the adversary is weak."""
         return bool(self.steps >= self.alone + self.ramp)
 
     def strength(self) -> Tensor:
-        """Return how strongly the classifier feels the adversary at this step, from 0 to 1."""
+        """Return the factor on the reversed gradient at this step, from 0 to 1."""
         return ((self.steps - self.alone + 1) / (self.ramp + 1)).clamp(0, 1)
 
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
-        """Return the terms (batch,), 0 for events of no class in which it looks."""
-        score, value = self.probability(outputs).float(), self.column(batch)
+        """Return the terms (batch,), 0 for events outside of the `classes`."""
+        score, value = self.score(outputs).float(), self.spectator(batch, self.against)
         if self.training:
-            self.density.begin(value)
-        numbers = class_numbers(batch, self.target)
+            self.density.initialise(value)
+        index = self.class_index(batch)
         if self.training and self.inner > 1:
-            self._learn_alone(score.detach(), value, numbers, batch.weight)
-        seen = reversed_gradient(score, self.strength())[:, None]
-        chosen = self.is_chosen(numbers)
+            self._train_adversary(score.detach(), value, index, batch.weight)
+        reversed_score = reverse_gradient(score, self.strength())[:, None]
         terms = torch.zeros_like(score)
-        for network, prior, mask in zip(self.networks, self.priors, chosen, strict=True):
-            given = self.density(network(seen), value)
+        for network, prior, mask in zip(
+            self.networks, self.priors, self.class_masks(index), strict=True
+        ):
+            given = self.density(network(reversed_score), value)
             without = self.density(prior.expand(len(value), -1), value)
             trained = given + without
-            shown = (without - given - trained).detach()
-            terms = terms + torch.where(mask, trained + shown, 0)
+            reported = (without - given - trained).detach()
+            terms = terms + torch.where(mask, trained + reported, 0)
         if self.training:
             self.steps += 1
         return terms
 
-    def _learn_alone(self, score: Tensor, value: Tensor, numbers: Tensor, weight: Tensor) -> None:
-        """Take all but the last of the inner steps, on the events of all workers alike."""
+    def _train_adversary(
+        self, score: Tensor, value: Tensor, index: Tensor, weight: Tensor
+    ) -> None:
+        """Take all but the last of the inner steps, on the events of all workers."""
         weight = weight if len(weight) else torch.ones_like(score)
-        rows = everywhere(torch.stack([score, *(v.to(score) for v in (value, numbers, weight))], 1))
-        score, value, numbers, weight = rows.unbind(1)
-        chosen = self.is_chosen(numbers)
-        for number, (network, mask) in enumerate(zip(self.networks, chosen, strict=True)):
+        columns = [score, *(v.to(score) for v in (value, index, weight))]
+        score, value, index, weight = gather_rows(torch.stack(columns, 1)).unbind(1)
+        masks = self.class_masks(index)
+        for k, (network, mask) in enumerate(zip(self.networks, masks, strict=True)):
             if weight[mask].sum() > 0:
                 share = weight[mask] / weight[mask].sum()
-                loss = partial(self._known, number, score[mask], value[mask], share)
-                moving = [*network.parameters(), self.priors]
-                descend(moving, loss, self.inner - 1, self.inner_rate)
+                loss = partial(self._mean_loss, k, score[mask], value[mask], share)
+                updated = [*network.parameters(), self.priors]
+                descend(updated, loss, self.inner - 1, self.inner_rate)
 
-    def _known(self, number: int, score: Tensor, value: Tensor, share: Tensor) -> Tensor:
-        """Return −⟨ln p_r(z|f) + ln p(z)⟩ of a class from its events, whose shares sum to one."""
-        given = self.density(self.networks[number](score[:, None]), value)
-        without = self.density(self.priors[number].expand(len(value), -1), value)
+    def _mean_loss(self, k: int, score: Tensor, value: Tensor, share: Tensor) -> Tensor:
+        """Return −⟨ln p_r(z|f) + ln p(z)⟩ of class k from its events, whose shares sum to one."""
+        given = self.density(self.networks[k](score[:, None]), value)
+        without = self.density(self.priors[k].expand(len(value), -1), value)
         total: Tensor = (share * (given + without)).sum()
         return total
-
-
-def reversed_gradient(values: Tensor, strength: Tensor) -> Tensor:
-    """Return the values as they are, with a gradient of −`strength` (arXiv:1505.07818)."""
-    return (values * (1 + strength)).detach() - values * strength

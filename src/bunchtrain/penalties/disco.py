@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from bunchtrain.penalties._decorrelation import BatchTerm
 from bunchtrain.penalties._distance_correlation import distance_correlation
+from bunchtrain.penalties._penalty import BatchDecorrelation
 
 
-class Disco(BatchTerm):
-    """Distance correlation of the score and a column, to be made small (arXiv:2001.05310).
+class Disco(BatchDecorrelation):
+    """Distance correlation of the score and a column (arXiv:2001.05310).
 
-    against  column that the score shall not depend on.
-    classes  in which it shall not, each on its own; all events together if unset.
+    against  column of which the score is to be independent.
+    classes  in each of which it is to be independent; all events together if unset.
     score    class whose probability is the score, the last one if unset.
     """
 
-    def term(self, score: Tensor, value: Tensor, weight: Tensor) -> Tensor:
+    def statistic(self, score: Tensor, value: Tensor, weight: Tensor) -> Tensor:
         """Return the squared distance correlation, a scalar."""
         return distance_correlation(score, value, weight)

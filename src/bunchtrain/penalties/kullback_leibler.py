@@ -14,9 +14,9 @@ from bunchtrain.penalties._spectra import Divergence, relative_entropy
 class KullbackLeibler(Divergence):
     """Kullback–Leibler divergence of the spectra of signal-like and background-like events.
 
-    against  column that the score shall not depend on.
-    bins     of the column: a number of equally populated ones, or their edges.
-    classes  in which it shall not, each on its own; all events together if unset.
+    against  column of which the score is to be independent.
+    bins     of the column: a count of bins of equal weight, or their edges.
+    classes  in each of which it is to be independent; all events together if unset.
     score    class whose probability is the score, the last one if unset.
     """
 

@@ -2,7 +2,7 @@
 
 L = 1/M Σ_m ∫ [F_m(s) − F̂_m(s)]² ds, where F_m is the distribution function of the score in bin m
 of M in the column, and F̂ its expansion in Legendre polynomials of the bin, mapped to [−1, 1], up to
-an order: 0 asks for no dependence on the column, 1 allows a linear one, 2 a quadratic one.
+an order: 0 allows no dependence on the column, 1 a linear one, 2 a quadratic one.
 
 F̂ is the projection on the polynomials that are orthonormal on the bins. Between two scores F is
 constant, so that the integral is a sum over gaps s_{k+1} − s_k, whose gradient is exact.
@@ -15,24 +15,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from bunchtrain.errors import StudyError
-from bunchtrain.heads._bins import Bins, bin_numbers, check_bins, count, sums
-from bunchtrain.heads._loss import TargetShape
-from bunchtrain.penalties._decorrelation import BatchTerm
+from bunchtrain.heads._bins import Bins, bin_index, check_bins, count_bins, sum_per_bin
+from bunchtrain.penalties._penalty import BatchDecorrelation
+from bunchtrain.targets import Target
 
 
-class Mode(BatchTerm):
+class Mode(BatchDecorrelation):
     """Moments of the score's distribution in a column, beyond an order (arXiv:2010.09745).
 
-    against  column that the score shall not depend on.
-    order    of the dependence that is allowed: 0 none, 1 linear, 2 quadratic.
-    bins     of the column: a number of equally populated ones, or their edges.
-    classes  in which it shall not, each on its own; all events together if unset.
+    against  column of which the score is to be independent.
+    order    of the allowed dependence: 0 none, 1 linear, 2 quadratic.
+    bins     of the column: a count of bins of equal weight, or their edges.
+    classes  in each of which it is to be independent; all events together if unset.
     score    class whose probability is the score, the last one if unset.
     """
 
     def __init__(
         self,
-        target: TargetShape,
+        target: Target,
         *,
         against: str,
         order: int = 0,
@@ -41,26 +41,26 @@ class Mode(BatchTerm):
         score: str | None = None,
     ) -> None:
         super().__init__(target, against=against, classes=classes, score=score)
-        check_bins(bins, "mode")
-        if not 0 <= order < count(bins) - 1:
+        check_bins(bins, self.name)
+        if not 0 <= order < count_bins(bins) - 1:
             raise StudyError(
-                f"objective 'mode': option 'order' must be at least 0 and below the number of bins "
-                f"less one, {count(bins) - 1}, got {order}"
+                f"loss 'mode': option 'order' must be at least 0 and below the count of bins "
+                f"minus one, {count_bins(bins) - 1}, got {order}"
             )
         self.order, self.bins = order, bins
 
-    def term(self, score: Tensor, value: Tensor, weight: Tensor) -> Tensor:
+    def statistic(self, score: Tensor, value: Tensor, weight: Tensor) -> Tensor:
         """Return the mean over bins of the integral, a scalar."""
-        numbers = bin_numbers(value, weight, self.bins)
-        held, ranks = score.sort()
-        share = functional.one_hot(numbers[ranks], count(self.bins)) * weight[ranks, None]
-        total = sums(numbers, weight, count(self.bins))
+        index, bins = bin_index(value, weight, self.bins), count_bins(self.bins)
+        ordered, order = score.sort()
+        share = functional.one_hot(index[order], bins) * weight[order, None]
+        total = sum_per_bin(index, weight, bins)
         filled = total > 0
         distribution = share.cumsum(0)[:-1, filled] / total[filled]  # (gaps, bins)
-        beyond = distribution - self._expansion(distribution, filled)
-        return (beyond.square().mean(1) * held.diff()).sum()
+        difference = distribution - self._expand(distribution, filled)
+        return (difference.square().mean(1) * ordered.diff()).sum()
 
-    def _expansion(self, distribution: Tensor, filled: Tensor) -> Tensor:
+    def _expand(self, distribution: Tensor, filled: Tensor) -> Tensor:
         centres = (torch.arange(len(filled)).to(distribution)[filled] + 0.5) * 2 / len(filled) - 1
         powers = centres[:, None] ** torch.arange(self.order + 1, device=centres.device)
         legendre, _ = torch.linalg.qr(powers)  # (bins, order + 1), orthonormal on the bins

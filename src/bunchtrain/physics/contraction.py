@@ -1,4 +1,4 @@
-"""The steps of a plan on arrays: many polynomials of jets that have equally many particles."""
+"""Evaluation of a contraction plan on arrays, for jets with the same number of particles."""
 
 from __future__ import annotations
 
@@ -10,53 +10,57 @@ from bunchtrain.physics.contraction_plan import Kind, Matrix, Plan
 from bunchtrain.physics.packed import Floats
 
 MATRICES = {"angles", "product", "series", "diamond"}
-#: Matrices that a step takes beside its result and what is kept.
+#: Temporary matrices of a step in addition to its result and the stored ones.
 SCRATCH = 4
 
 
 class Contraction:
-    """Evaluates a plan; what no later step reads is given back at once."""
+    """Evaluates a plan and frees each result after the last step that uses it."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        last = {read: number for number, step in enumerate(plan.steps) for read in step.reads()}
-        self.done: dict[int, list[int]] = defaultdict(list)
-        for read, number in last.items():
-            self.done[number].append(read)
+        last_use = {used: index for index, step in enumerate(plan.steps) for used in step.inputs()}
+        self.free_after: dict[int, list[int]] = defaultdict(list)
+        for used, index in last_use.items():
+            self.free_after[index].append(used)
 
     def bytes_each(self, size: int) -> float:
-        """Return the memory that it takes for a jet of so many points."""
-        return 8 * ((self._most(matrices=True) + SCRATCH) * size**2 + self._most(False) * size)
+        """Return the memory in bytes for a jet of this many points."""
+        return 8 * (
+            (self._largest_count(matrices=True) + SCRATCH) * size**2
+            + self._largest_count(False) * size
+        )
 
-    def _most(self, matrices: bool) -> int:
-        """Return how many matrices, or vectors and numbers, are kept at once at most."""
+    def _largest_count(self, matrices: bool) -> int:
+        """Return the largest number of matrices, or of vectors and scalars, stored together."""
         counted = [(step.kind in MATRICES) == matrices for step in self.plan.steps]
-        kept = most = 0
-        for number, counts in enumerate(counted):
-            kept += counts
-            most = max(most, kept)
-            kept -= sum(counted[read] for read in self.done[number])
-        return most
+        stored = largest = 0
+        for index, counts in enumerate(counted):
+            stored += counts
+            largest = max(largest, stored)
+            stored -= sum(counted[used] for used in self.free_after[index])
+        return largest
 
     def __call__(self, energy: Floats, angles: Floats) -> Floats:
         """Return (jets, polynomials) from z_a (jets, n) and θ_ab (jets, n, n)."""
         values: dict[int, Floats] = {}
 
-        def matrix(of: Matrix) -> Floats:
-            return values[of.step].swapaxes(1, 2) if of.flipped else values[of.step]
+        def array(matrix: Matrix) -> Floats:
+            value = values[matrix.step]
+            return value.swapaxes(1, 2) if matrix.transposed else value
 
-        for number, (kind, matrices, vectors) in enumerate(self.plan.steps):
-            read = [matrix(each) for each in matrices], [values[each] for each in vectors]
-            values[number] = _perform(kind, energy, angles, *read)
-            for each in self.done[number]:
-                del values[each]
-        return np.stack([values[number] for number in self.plan.results], axis=1)
+        for index, (kind, matrices, vectors) in enumerate(self.plan.steps):
+            inputs = [array(each) for each in matrices], [values[each] for each in vectors]
+            values[index] = _evaluate(kind, energy, angles, *inputs)
+            for used in self.free_after[index]:
+                del values[used]
+        return np.stack([values[index] for index in self.plan.results], axis=1)
 
 
-def _perform(
+def _evaluate(
     kind: Kind, energy: Floats, angles: Floats, matrices: list[Floats], vectors: list[Floats]
 ) -> Floats:
-    """Return the result of one step, as `Step` says."""
+    """Return the result of one step; `Step` has the formulas."""
     match kind:
         case "angles":
             return angles
@@ -75,7 +79,7 @@ def _perform(
 
 
 def _diamond(energy: Floats, angles: Floats) -> Floats:
-    """Return Σ_uv θ_au θ_bu z_u θ_uv z_v θ_av θ_bv, b ≥ a and its mirror image."""
+    """Return Σ_uv θ_au θ_bu z_u θ_uv z_v θ_av θ_bv, computed for b ≥ a and mirrored."""
     found = np.empty_like(angles)
     for a in range(angles.shape[1]):
         both = angles[:, a:] * (angles[:, a] * energy)[:, None]  # (jets, b, v)

@@ -21,12 +21,12 @@ def energy_correlators(
     share = fractions(measured.energy, lengths)
     values = np.zeros((len(lengths), 2))
     for rows, points in equal_multiplicity(lengths, lambda n: 40 * n * n, memory, least=2):
-        far = np.sqrt(measured.squared(points)) ** beta  # (jets, particle, particle)
+        theta = np.sqrt(measured.squared_angles(points)) ** beta  # (jets, particle, particle)
         z = share[points]
-        values[rows, 0] = np.einsum("ja,jab,jb->j", z, far, z, optimize=True) / 2
+        values[rows, 0] = np.einsum("ja,jab,jb->j", z, theta, z, optimize=True) / 2
         root = np.sqrt(z)
-        far *= root[:, :, None] * root[:, None, :]
-        values[rows, 1] = np.einsum("jab,jab->j", far @ far, far) / 6
+        theta *= root[:, :, None] * root[:, None, :]
+        values[rows, 1] = np.einsum("jab,jab->j", theta @ theta, theta) / 6
     return values
 
 

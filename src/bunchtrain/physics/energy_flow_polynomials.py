@@ -1,4 +1,4 @@
-"""Energy Flow Polynomials, which span what does not see soft or collinear radiation.
+"""Energy Flow Polynomials, a linear basis of infrared- and collinear-safe observables.
 
 arXiv:1712.07124
 """
@@ -13,15 +13,15 @@ import numpy as np
 
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.physics.contraction import Contraction
-from bunchtrain.physics.elimination import plan_of
+from bunchtrain.physics.contraction_plan import make_plan
 from bunchtrain.physics.measures import MEASURES, fractions
 from bunchtrain.physics.multigraphs import Graph, connected_multigraphs, edge_list
 from bunchtrain.physics.packed import MEMORY, Floats, Ints, equal_multiplicity
 
 MeasureName = Literal["hadronic", "e+e-"]
-#: The largest number of edges.
+#: Maximum number of edges.
 DEGREE = 7
-#: Jets computed at once take about this much, so that they stay near the processor.
+#: Memory in bytes of the jets of a block, so that they fit into the processor's cache.
 CACHE = 16_000_000
 
 
@@ -33,7 +33,7 @@ def prime_graphs(degree: int = DEGREE) -> tuple[Graph, ...]:
     """
     if not 1 <= degree <= DEGREE:
         raise StudyError(
-            f"Energy Flow Polynomials have a degree of 1 to {DEGREE}, and not {degree}"
+            f"the degree of Energy Flow Polynomials must be 1 to {DEGREE}, not {degree}"
         )
     return tuple(graph for edges in range(1, degree + 1) for graph in connected_multigraphs(edges))
 
@@ -61,42 +61,42 @@ def energy_flow_polynomials(
     measured = MEASURES[measure](momenta, lengths)
     energy = fractions(measured.energy, lengths) if normalised else measured.energy
     values = np.zeros((len(lengths), len(prime_graphs(degree))))
-    room = min(memory, CACHE)
-    for rows, points in equal_multiplicity(lengths, contraction.bytes_each, room):
-        angles = measured.squared(points) ** (beta / 2)
+    groups = equal_multiplicity(lengths, contraction.bytes_each, min(memory, CACHE))
+    for rows, points in groups:
+        angles = measured.squared_angles(points) ** (beta / 2)
         values[rows] = contraction(energy[points], angles)
     return values
 
 
 @cache
 def _contraction(degree: int) -> Contraction:
-    return Contraction(plan_of(prime_graphs(degree)))
+    return Contraction(make_plan(prime_graphs(degree)))
 
 
 @cache
 def composites(degree: int = DEGREE) -> tuple[tuple[int, ...], ...]:
-    """Return the unconnected multigraphs of up to `degree` edges, as places in `prime_graphs`.
+    """Return the disconnected multigraphs of up to `degree` edges, as indices of `prime_graphs`.
 
-    510 up to seven edges; with the prime ones and a constant they are the linear basis.
+    510 up to seven edges; with the prime graphs and a constant they are the linear basis.
     """
     edges = [len(edge_list(graph)) for graph in prime_graphs(degree)]
     return tuple(parts for count in range(2, degree + 1) for parts in _unions(edges, degree, count))
 
 
-def _unions(edges: list[int], room: int, count: int, first: int = 0) -> Iterator[tuple[int, ...]]:
-    """Yield `count` graphs, each not before the one before, of not more than `room` edges."""
+def _unions(edges: list[int], limit: int, count: int, first: int = 0) -> Iterator[tuple[int, ...]]:
+    """Yield the indices of `count` graphs in ascending order, of at most `limit` edges in total."""
     if count == 0:
         yield ()
         return
     for one in range(first, len(edges)):
-        if edges[one] * count > room:
-            break  # the graphs are of rising degree
-        for others in _unions(edges, room - edges[one], count - 1, one):
+        if edges[one] * count > limit:
+            break  # the graphs are in ascending order of degree
+        for others in _unions(edges, limit - edges[one], count - 1, one):
             yield one, *others
 
 
 def with_composites(values: Floats, degree: int = DEGREE) -> Floats:
-    """Return polynomials of prime graphs, then those of composites, which are their products."""
+    """Return the polynomials of prime graphs, then those of composites, their products."""
     products = [values[:, list(parts)].prod(1) for parts in composites(degree)]
     return np.column_stack([values, *products])
 

@@ -14,7 +14,7 @@ from bunchtrain.errors import StudyError, nearest
 from bunchtrain.physics.measures import Hadronic, fractions
 from bunchtrain.physics.packed import MEMORY, Floats, Ints, equal_multiplicity
 
-#: Jets computed at once take about this much, so that they stay near the processor.
+#: Memory in bytes of the jets of a block, so that they fit into the processor's cache.
 CACHE = 4_000_000
 #: Each observable is a product of correlators (points, angles) to these powers.
 SERIES: dict[str, dict[tuple[int, int], int]] = {
@@ -39,12 +39,12 @@ def correlator_series(
     beta: float = 1.0,
     memory: float = MEMORY,
 ) -> Floats:
-    """Return observables of SERIES of every jet, 0 where nothing can be divided by: (jets, names).
+    """Return observables of SERIES of every jet, 0 if a denominator is 0: (jets, names).
 
-    With the correlators ᵥeₙ of `generalised_correlator`, all angles where v is left out:
+    With the correlators ᵥeₙ of `generalised_correlator`, all angles without v:
     C_i = e_{i+1} e_{i−1} / e_i², D₂ = e₃ / e₂³, M_i = ₁e_{i+1} / ₁e_i, N_i = ₂e_{i+1} / (₁e_i)²,
     U_i = ₁e_{i+1}. `momenta` are (points, 4) as (E, px, py, pz) in GeV and `lengths` (jets,).
-    C3, M3, N3 and U3 take a time that grows as the fourth power of the multiplicity. Raises
+    The time of C3, M3, N3 and U3 grows as the fourth power of the multiplicity. Raises
     StudyError for an unknown name.
     """
     for name in names:
@@ -83,8 +83,8 @@ def generalised_correlator(
     """
     if not 2 <= points <= 4 or not 1 <= angles <= points * (points - 1) // 2:
         raise StudyError(
-            f"there is no correlator of {points} points and {angles} angles: there are 2 to 4 "
-            "points with as many angles as they have pairs"
+            f"there is no correlator of {points} points and {angles} angles; use 2 to 4 points "
+            "and at most as many angles as they have pairs"
         )
     measured = Hadronic(momenta, lengths)
     share = fractions(measured.energy, lengths)
@@ -92,23 +92,23 @@ def generalised_correlator(
     groups = equal_multiplicity(
         lengths, lambda n: 8 * (angles + 6) * n * n, min(memory, CACHE), least=points
     )
-    for rows, numbers in groups:
-        far = measured.squared(numbers) ** (beta / 2)  # (jets, particle, particle)
-        values[rows] = _sum(share[numbers], far, points, angles)
+    for rows, indices in groups:
+        theta = measured.squared_angles(indices) ** (beta / 2)  # (jets, particle, particle)
+        values[rows] = _sum(share[indices], theta, points, angles)
     return values
 
 
-def _sum(z: Floats, far: Floats, points: int, angles: int) -> Floats:
-    """Return the sum over all sets of so many points, the last two of them in one go."""
+def _sum(z: Floats, theta: Floats, points: int, angles: int) -> Floats:
+    """Return the sum over all sets of `points` points; the last two are summed as arrays."""
     total = np.zeros(len(z))
     for heads in combinations(range(z.shape[1] - 2), points - 2):
         rest = slice(heads[-1] + 1 if heads else 0, None)
-        between = [far[:, i, j, None, None] for i, j in combinations(heads, 2)]
-        onward = [far[:, head, rest] for head in heads]
+        between = [theta[:, i, j, None, None] for i, j in combinations(heads, 2)]
+        onward = [theta[:, head, rest] for head in heads]
         between += [each[:, :, None] for each in onward] + [each[:, None, :] for each in onward]
-        product = _product_of_smallest([*between, far[:, rest, rest]], angles)
+        product = _product_of_smallest([*between, theta[:, rest, rest]], angles)
         pairs = np.einsum("jc,jcd,jd->j", z[:, rest], product, z[:, rest], optimize=True)
-        total += z[:, list(heads)].prod(1) * pairs / 2  # each pair was met both ways
+        total += z[:, list(heads)].prod(1) * pairs / 2  # each pair is counted twice
     return total
 
 
@@ -117,30 +117,31 @@ def three_point_correlators(
 ) -> Floats:
     """Return ₁e₃ and ₂e₃ of every jet for each β, in one pass: (jets, betas, 2).
 
-    They are those of `generalised_correlator`, of which this takes the arguments. The sum runs
-    over the first point and, in one go, over all pairs of later ones. ₃e₃, which factorises, is
-    the faster one of `energy_correlators`.
+    Same definition and arguments as `generalised_correlator`. The loop runs over the first point;
+    all pairs of later points are summed as arrays. `energy_correlators` computes ₃e₃, which
+    factorises, faster.
     """
     measured = Hadronic(momenta, lengths)
     share = fractions(measured.energy, lengths)
     values = np.zeros((len(lengths), len(betas), 2))
     groups = equal_multiplicity(lengths, lambda n: 48 * n * n, min(memory, CACHE), least=3)
-    for rows, numbers in groups:
-        far = np.sqrt(np.moveaxis(measured.squared(numbers), 0, -1))  # (particle, particle, jets)
-        values[rows] = _triples(share[numbers].T, far, betas)
+    for rows, indices in groups:
+        squared = np.moveaxis(measured.squared_angles(indices), 0, -1)
+        theta = np.sqrt(squared)  # (particle, particle, jets)
+        values[rows] = _triples(share[indices].T, theta, betas)
     return values
 
 
-def _triples(z: Floats, far: Floats, betas: tuple[float, ...]) -> Floats:
+def _triples(z: Floats, theta: Floats, betas: tuple[float, ...]) -> Floats:
     """Return the two sums (jets, betas, 2) of z (particle, jets) and the angles."""
     size, jets = z.shape
     second, third = np.triu_indices(size, 1)
-    begin = np.searchsorted(second, np.arange(size), side="right")  # of pairs after each point
-    weight, base = z[second] * z[third], far[second, third]
+    begin = np.searchsorted(second, np.arange(size), side="right")  # first pair after each point
+    weight, base = z[second] * z[third], theta[second, third]
     total = np.zeros((jets, len(betas), 2))
     for head in range(size - 2):
         tail = slice(begin[head], None)
-        one, other, across = far[head, second[tail]], far[head, third[tail]], base[tail]
+        one, other, across = theta[head, second[tail]], theta[head, third[tail]], base[tail]
         low, high = np.minimum(one, other), np.maximum(one, other)
         products = np.minimum(low, across), low * np.minimum(high, across)
         for column, beta in enumerate(betas):
@@ -150,13 +151,13 @@ def _triples(z: Floats, far: Floats, betas: tuple[float, ...]) -> Floats:
 
 
 def _product_of_smallest(values: list[Floats], count: int) -> Floats:
-    """Return the product of so many smallest of the values, element by element."""
+    """Return the elementwise product of the `count` smallest values."""
     if count == len(values):
         return reduce(np.multiply, values)
-    least: list[Floats] = []
+    smallest: list[Floats] = []  # in ascending order
     for value in values:
-        for place, kept in enumerate(least):
-            least[place], value = np.minimum(kept, value), np.maximum(kept, value)
-        if len(least) < count:
-            least.append(value)
-    return reduce(np.multiply, least)
+        for index, other in enumerate(smallest):
+            smallest[index], value = np.minimum(other, value), np.maximum(other, value)
+        if len(smallest) < count:
+            smallest.append(value)
+    return reduce(np.multiply, smallest)

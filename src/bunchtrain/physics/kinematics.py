@@ -6,7 +6,7 @@ import numpy as np
 
 from bunchtrain.physics.packed import Floats, Ints, sum_by_jet
 
-#: What stands for the rapidity of a particle along the beam.
+#: Rapidity of a particle along the beam.
 ALONG_BEAM = 1e5
 
 
@@ -20,8 +20,8 @@ def azimuth(px: Floats, py: Floats) -> Floats:
     return np.arctan2(py, px)
 
 
-def wrapped(angle: Floats) -> Floats:
-    """Return an azimuthal difference brought into [−π, π)."""
+def wrap_angle(angle: Floats) -> Floats:
+    """Return an azimuthal difference wrapped into [−π, π)."""
     return np.asarray((angle + np.pi) % (2 * np.pi) - np.pi, dtype=angle.dtype)
 
 
@@ -36,21 +36,21 @@ def pseudorapidity(px: Floats, py: Floats, pz: Floats) -> Floats:
 def rapidity(energy: Floats, px: Floats, py: Floats, pz: Floats) -> Floats:
     """Return y = ½ ln((E + pz) / (E − pz)); ±1e5 along the beam, 0 for no momentum.
 
-    Written as ½ ln((pT² + m²) / (E + |pz|)²) with m² ≥ 0, which rounding cannot upset.
+    Written as ½ ln((pT² + m²) / (E + |pz|)²) with m² ≥ 0, which is stable against rounding.
     """
     pt2 = px * px + py * py
-    height = np.abs(pz)
+    abs_pz = np.abs(pz)
     mt2 = pt2 + np.maximum(energy * energy - pt2 - pz * pz, 0)
-    safe = (mt2 > 0) & (energy + height > 0)
-    ratio = np.where(safe, mt2, 1) / np.where(safe, energy + height, 1) ** 2
+    safe = (mt2 > 0) & (energy + abs_pz > 0)
+    ratio = np.where(safe, mt2, 1) / np.where(safe, energy + abs_pz, 1) ** 2
     value = np.where(safe, -0.5 * np.log(ratio), ALONG_BEAM)
     return np.asarray(np.sign(pz) * value)
 
 
 def invariant_mass(momenta: Floats) -> Floats:
-    """Return m = √(E² − p²) in GeV, 0 where rounding makes it negative: (n,) from (n, 4)."""
+    """Return m = √(E² − p²) in GeV, 0 where rounding makes m² negative: (n,) from (n, 4)."""
     energy, px, py, pz = np.moveaxis(momenta, -1, 0)
-    # (E − |pz|)(E + |pz|) keeps the digits that E² − pz² would lose
+    # (E − |pz|)(E + |pz|) avoids the cancellation in E² − pz²
     squared = (energy - np.abs(pz)) * (energy + np.abs(pz)) - px * px - py * py
     return np.asarray(np.sqrt(np.maximum(squared, 0)))
 
@@ -64,29 +64,29 @@ def from_cylindrical(pt: Floats, eta: Floats, phi: Floats, mass: Floats | float 
 def around_axis(momenta: Floats, lengths: Ints) -> tuple[Floats, Floats, Floats]:
     """Return pT, y − y_jet and φ − φ_jet of packed points, (points,) each, in float64.
 
-    The jet's momentum is the sum of its points (points, 4); differences in rapidity do not change
+    The jet's momentum is the sum of its points (points, 4); differences in rapidity are invariant
     under boosts along the beam.
     """
     energy, px, py, pz = momenta.astype(np.float64).T
     axis = sum_by_jet(momenta, lengths).T
-    height = np.repeat(rapidity(*axis), lengths)
-    angle = np.repeat(azimuth(axis[1], axis[2]), lengths)
-    rise = rapidity(energy, px, py, pz) - height
-    return transverse(px, py), rise, wrapped(azimuth(px, py) - angle)
+    y_jet = np.repeat(rapidity(*axis), lengths)
+    phi_jet = np.repeat(azimuth(axis[1], axis[2]), lengths)
+    delta_y = rapidity(energy, px, py, pz) - y_jet
+    return transverse(px, py), delta_y, wrap_angle(azimuth(px, py) - phi_jet)
 
 
-def facing(momenta: Floats, lengths: Ints) -> tuple[Floats, Floats]:
-    """Return the momenta in float64 with every jet turned around the beam to φ = 0, and its φ.
+def rotate_to_axis(momenta: Floats, lengths: Ints) -> tuple[Floats, Floats]:
+    """Return the momenta in float64 with every jet rotated around the beam to φ = 0, and its φ.
 
-    Azimuths within a narrow jet are then small numbers that can be subtracted as they are.
+    Azimuths within a narrow jet can then be subtracted without wrapping.
     """
     total = sum_by_jet(momenta, lengths)
     angle = azimuth(total[:, 1], total[:, 2])
-    return turned(momenta, np.repeat(-angle, lengths)), angle
+    return rotate_about_beam(momenta, np.repeat(-angle, lengths)), angle
 
 
-def turned(momenta: Floats, angle: Floats) -> Floats:
-    """Return momenta (n, 4) turned around the beam by angles (n,) in rad."""
+def rotate_about_beam(momenta: Floats, angle: Floats) -> Floats:
+    """Return momenta (n, 4) rotated around the beam by angles (n,) in rad."""
     energy, px, py, pz = momenta.astype(np.float64).T
     cos, sin = np.cos(angle), np.sin(angle)
     return np.stack([energy, px * cos - py * sin, px * sin + py * cos, pz], axis=-1)

@@ -1,4 +1,4 @@
-"""What energy and angle mean: at hadron colliders and in e⁺e⁻ collisions (arXiv:1712.07124)."""
+"""Definitions of energy and angle for hadron and e⁺e⁻ collisions (arXiv:1712.07124)."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ class Measure(Protocol):
 
     def __init__(self, momenta: Floats, lengths: Ints) -> None: ...
 
-    def squared(self, points: Ints) -> Floats:
-        """Return θ² between the points of each jet: (jets, n, n) from their numbers (jets, n)."""
+    def squared_angles(self, points: Ints) -> Floats:
+        """Return θ² between the points of each jet: (jets, n, n) from their indices (jets, n)."""
         ...
 
 
 class Hadronic:
-    """The energy is pT in GeV, θ² = Δy² + Δφ²: the same after boosts along the beam."""
+    """The energy is pT in GeV, θ² = Δy² + Δφ²: invariant under boosts along the beam."""
 
     def __init__(self, momenta: Floats, lengths: Ints) -> None:
-        self.energy, self.rise, self.turn = around_axis(momenta, lengths)
+        self.energy, self.y, self.phi = around_axis(momenta, lengths)
 
-    def squared(self, points: Ints) -> Floats:
+    def squared_angles(self, points: Ints) -> Floats:
         """Return θ² between the points of each jet."""
-        rise, turn = self.rise[points], self.turn[points]
-        up = rise[:, :, None] - rise[:, None, :]
-        around = np.abs(turn[:, :, None] - turn[:, None, :])
-        np.minimum(around, 2 * np.pi - around, out=around)
-        return np.asarray(up * up + around * around)
+        y, phi = self.y[points], self.phi[points]
+        delta_y = y[:, :, None] - y[:, None, :]
+        delta_phi = np.abs(phi[:, :, None] - phi[:, None, :])
+        np.minimum(delta_phi, 2 * np.pi - delta_phi, out=delta_phi)
+        return np.asarray(delta_y * delta_y + delta_phi * delta_phi)
 
 
 class ElectronPositron:
-    """The energy is E in GeV, θ² = 2 p_i·p_j / (E_i E_j): the same after rotations.
+    """The energy is E in GeV, θ² = 2 p_i·p_j / (E_i E_j): invariant under rotations.
 
     With the velocities v = p / E it is |v_i − v_j|² + (m_i / E_i)² + (m_j / E_j)², which does not
     cancel for collinear particles. A massive particle has an angle to itself.
@@ -51,13 +51,13 @@ class ElectronPositron:
         self.velocity = momenta[:, 1:] / safe[:, None]
         self.mass2 = (invariant_mass(momenta) / safe) ** 2
 
-    def squared(self, points: Ints) -> Floats:
+    def squared_angles(self, points: Ints) -> Floats:
         """Return θ² between the points of each jet."""
         total = self.mass2[points][:, :, None] + self.mass2[points][:, None, :]
         for component in self.velocity.T:
-            apart = component[points][:, :, None] - component[points][:, None, :]
-            apart *= apart
-            total += apart
+            difference = component[points][:, :, None] - component[points][:, None, :]
+            difference *= difference
+            total += difference
         return np.asarray(total)
 
 
@@ -65,6 +65,6 @@ MEASURES: dict[str, type[Measure]] = {"hadronic": Hadronic, "e+e-": ElectronPosi
 
 
 def fractions(energy: Floats, lengths: Ints) -> Floats:
-    """Return z_i, each point's part of the energy of its jet: (points,)."""
+    """Return z_i, the fraction of the jet's energy of each point: (points,)."""
     total = sum_by_jet(energy, lengths)
     return np.asarray(energy / np.repeat(np.where(total > 0, total, 1), lengths))

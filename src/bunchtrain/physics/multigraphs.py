@@ -1,6 +1,6 @@
 """Connected multigraphs up to isomorphism: the prime Energy Flow Polynomials (arXiv:1712.07124).
 
-A graph is its adjacency matrix: how many edges run between each two of its vertices.
+A graph is its adjacency matrix: the number of edges between each pair of vertices.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ POINT: Graph = ((0,),)
 def connected_multigraphs(edges: int) -> tuple[Graph, ...]:
     """Return all connected multigraphs with this many edges, none isomorphic to another.
 
-    Every one of them is one of an edge less, grown by an edge between two of its vertices or to a
+    Each is a graph with one edge less, extended by an edge between two of its vertices or to a
     new vertex: 1, 2, 5, 12, 33, 103, 333 graphs of 1 … 7 edges. Ordered by their vertices.
     """
     if edges == 0:
         return (POINT,)
-    grown = {canonical(new) for old in connected_multigraphs(edges - 1) for new in _grown(old)}
-    return tuple(sorted(grown, key=lambda graph: (len(graph), graph)))
+    extended = {
+        canonical(new) for old in connected_multigraphs(edges - 1) for new in _add_edge(old)
+    }
+    return tuple(sorted(extended, key=lambda graph: (len(graph), graph)))
 
 
 def edge_list(graph: Graph) -> list[tuple[int, int]]:
-    """Return the edges (lower vertex, upper vertex), each as often as it is there."""
+    """Return the edges (lower vertex, upper vertex), with multiplicity."""
     return [
         (low, high)
         for low, row in enumerate(graph)
@@ -36,7 +38,7 @@ def edge_list(graph: Graph) -> list[tuple[int, int]]:
     ]
 
 
-def _grown(graph: Graph) -> Iterator[Graph]:
+def _add_edge(graph: Graph) -> Iterator[Graph]:
     size = len(graph)
     wider = (*((*row, 0) for row in graph), (0,) * (size + 1))
     for vertex in range(size):
@@ -53,21 +55,22 @@ def _with_edge(graph: Graph, one: int, other: int) -> Graph:
 
 
 def canonical(graph: Graph) -> Graph:
-    """Return the same graph for all numberings of the vertices: the largest of some matrices.
+    """Return the canonical form of a graph, independent of the numbering of its vertices.
 
-    The vertices are coloured by what they are connected to until colours settle. A colour that
-    several share is broken by picking out each of them in turn.
+    Vertex colours are refined by the colours of their neighbours until they are stable. A colour
+    shared by several vertices is split by individualising each of them in turn; the result is the
+    largest adjacency matrix of these orders.
     """
-    return max(_numbered(graph, order) for order in _orders(graph, [0] * len(graph)))
+    return max(_permute(graph, order) for order in _orders(graph, [0] * len(graph)))
 
 
-def _numbered(graph: Graph, order: list[int]) -> Graph:
+def _permute(graph: Graph, order: list[int]) -> Graph:
     return tuple(tuple(graph[row][column] for column in order) for row in order)
 
 
 def _orders(graph: Graph, colours: list[int]) -> Iterator[list[int]]:
     """Yield orders of the vertices that follow from the graph and the colours alone."""
-    colours = _settled(graph, colours)
+    colours = _refine_colours(graph, colours)
     shared = next((c for c in range(len(graph)) if colours.count(c) > 1), None)
     if shared is None:
         yield sorted(range(len(graph)), key=colours.__getitem__)
@@ -75,20 +78,20 @@ def _orders(graph: Graph, colours: list[int]) -> Iterator[list[int]]:
     tried: list[int] = []
     for vertex in (v for v in range(len(graph)) if colours[v] == shared):
         if any(_are_twins(graph, vertex, other) for other in tried):
-            continue  # the same graph would come of it
+            continue  # it gives the same graph
         tried.append(vertex)
         yield from _orders(graph, [2 * c + (v != vertex) for v, c in enumerate(colours)])
 
 
-def _settled(graph: Graph, colours: list[int]) -> list[int]:
-    """Return colours, numbered by rank, that tell apart what they and the edges tell apart."""
+def _refine_colours(graph: Graph, colours: list[int]) -> list[int]:
+    """Return colours, as ranks, refined by the colours of the neighbours until they are stable."""
     while True:
-        seen = [
+        signatures = [
             (colour, sorted(zip(row, colours, strict=True), reverse=True))
             for colour, row in zip(colours, graph, strict=True)
         ]
-        ranks = sorted(seen)
-        fresh = [ranks.index(each) for each in seen]
+        ranks = sorted(signatures)
+        fresh = [ranks.index(each) for each in signatures]
         if fresh == colours:
             return colours
         colours = fresh

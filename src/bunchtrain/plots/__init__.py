@@ -1,58 +1,88 @@
-"""Plots in the style of the field; each function gives a matplotlib figure, without pyplot."""
+"""Plots in the style of the field; each function returns a matplotlib figure, without pyplot."""
 
-from bunchtrain.plots.against import plot_against
-from bunchtrain.plots.calibration import plot_calibration
-from bunchtrain.plots.confusion_matrix import plot_confusion
-from bunchtrain.plots.correlation import plot_correlation
-from bunchtrain.plots.coverage import plot_coverage
-from bunchtrain.plots.decorrelation import Decorrelated, plot_decorrelation
-from bunchtrain.plots.deviation import plot_deviation
-from bunchtrain.plots.efficiency import plot_efficiency
-from bunchtrain.plots.images import plot_images
-from bunchtrain.plots.importance import plot_importance
-from bunchtrain.plots.inputs import plot_inputs
-from bunchtrain.plots.profile import plot_profile
-from bunchtrain.plots.ranking import plot_ranking
+from bunchtrain.plots.classification import (
+    PublishedPoint,
+    plot_calibration,
+    plot_confusion,
+    plot_efficiency,
+    plot_roc,
+    plot_scores,
+)
+from bunchtrain.plots.comparison import (
+    plot_dimension_correlation,
+    plot_parameter,
+    plot_rank_correlation,
+    plot_ranking,
+    plot_trade_off,
+)
+from bunchtrain.plots.decorrelation import (
+    DecorrelationPoint,
+    plot_decorrelation,
+    plot_score_profile,
+    plot_spectra,
+)
+from bunchtrain.plots.inputs import plot_closure, plot_images, plot_importance, plot_inputs
 from bunchtrain.plots.regression import (
     plot_linearity,
     plot_pull,
     plot_resolution,
     plot_response,
 )
-from bunchtrain.plots.responses import plot_responses
-from bunchtrain.plots.roc import PublishedPoint, plot_roc
-from bunchtrain.plots.scores import plot_scores
-from bunchtrain.plots.spectrum import plot_spectra
-from bunchtrain.plots.style import png, svg
-from bunchtrain.plots.trade_off import plot_trade_off
-from bunchtrain.plots.training_curves import plot_training
+from bunchtrain.plots.resources import Resources, dominated_by, plot_resources
+from bunchtrain.plots.style import (
+    MAX_LEGEND,
+    MAX_SVG_BYTES,
+    axis_label,
+    bin_edges,
+    png,
+    svg,
+)
+from bunchtrain.plots.training import plot_training
+from bunchtrain.plots.uncertainty import (
+    Measure,
+    plot_coverage,
+    plot_metric_profile,
+    plot_response_curves,
+    plot_uncertainty,
+)
 
 __all__ = [
-    "Decorrelated",
+    "MAX_LEGEND",
+    "MAX_SVG_BYTES",
+    "DecorrelationPoint",
+    "Measure",
     "PublishedPoint",
-    "plot_against",
+    "Resources",
+    "axis_label",
+    "bin_edges",
+    "dominated_by",
     "plot_calibration",
+    "plot_closure",
     "plot_confusion",
-    "plot_correlation",
     "plot_coverage",
     "plot_decorrelation",
-    "plot_deviation",
+    "plot_dimension_correlation",
     "plot_efficiency",
     "plot_images",
     "plot_importance",
     "plot_inputs",
     "plot_linearity",
-    "plot_profile",
+    "plot_metric_profile",
+    "plot_parameter",
     "plot_pull",
+    "plot_rank_correlation",
     "plot_ranking",
     "plot_resolution",
+    "plot_resources",
     "plot_response",
-    "plot_responses",
+    "plot_response_curves",
     "plot_roc",
+    "plot_score_profile",
     "plot_scores",
     "plot_spectra",
     "plot_trade_off",
     "plot_training",
+    "plot_uncertainty",
     "png",
     "svg",
 ]

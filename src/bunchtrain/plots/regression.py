@@ -7,18 +7,22 @@ from typing import Any
 
 import mplhep
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bunchtrain.plots.scores import density
-from bunchtrain.plots.style import COLOURS, bin_edges, canvas, headroom, styled
-from bunchtrain.statistics.metrics import Measurement, half_width, profile, pull_mean, pull_width
-from bunchtrain.statistics.metrics.linearity import Profile
+from bunchtrain.plots.style import (
+    COLOURS,
+    add_headroom,
+    apply_style,
+    bin_edges,
+    canvas,
+    unit_histogram,
+)
+from bunchtrain.statistics.metrics import half_width, profile, pull_mean, pull_width
 
 
-@styled
+@apply_style
 def plot_response(
     residuals: Mapping[str, NDArray[Any]],
     label: str,
@@ -27,7 +31,7 @@ def plot_response(
     """Return the density of predicted − true (or predicted/true) of each network.
 
     Args:
-        residuals: Name of the network → (events,) in the unit that the label says.
+        residuals: Name of the network → (events,) in the unit of the label.
         label: Axis label, as `predicted − true [GeV]`.
         weights: (events,) or None for equal weights.
     """
@@ -35,16 +39,16 @@ def plot_response(
     edges = bin_edges(np.concatenate(list(residuals.values())), 60)
     for k, (name, values) in enumerate(residuals.items()):
         mplhep.histplot(
-            density(values, weights, edges), ax=axes, color=COLOURS[k % len(COLOURS)],
+            unit_histogram(values, weights, edges), ax=axes, color=COLOURS[k % len(COLOURS)],
             yerr=False, flow=None, label=f"{name} (half 68 % width {half_width(values, weights)})",
         )  # fmt: skip
     axes.set(xlabel=label, ylabel="Density", xlim=(edges[0], edges[-1]))
-    headroom(axes, 1.1 + 0.08 * len(residuals))
+    add_headroom(axes, 1.1 + 0.08 * len(residuals))
     axes.legend(loc="upper left")
     return figure
 
 
-@styled
+@apply_style
 def plot_resolution(
     residuals: Mapping[str, NDArray[Any]],
     truth: NDArray[Any],
@@ -54,29 +58,24 @@ def plot_resolution(
 ) -> Figure:
     """Return half the 68 % width of residuals (events,) in bins of the truth (events,).
 
-    The axis holds the central 98 % of the truths.
+    The axis spans the central 98 % of the truths.
     """
     figure, axes = canvas()
-    for k, (member, values) in enumerate(residuals.items()):
+    for k, (network, values) in enumerate(residuals.items()):
         binned = profile(values, truth, weights)
-        _profile(axes, binned, binned.resolution, member, COLOURS[k % len(COLOURS)])
+        widths = [binned.centre - binned.edges[:-1], binned.edges[1:] - binned.centre]
+        axes.errorbar(
+            binned.centre, [f.value for f in binned.resolution],
+            [f.error for f in binned.resolution], widths, fmt="o", ms=4, elinewidth=1.3,
+            color=COLOURS[k % len(COLOURS)], label=network,
+        )  # fmt: skip
     axes.set(xlabel=label, ylabel=name, ylim=(0, None), xlim=np.quantile(truth, [0.01, 0.99]))
-    headroom(axes, 1.35)
+    add_headroom(axes, 1.35)
     axes.legend(loc="upper left", ncols=2, fontsize=9)
     return figure
 
 
-def _profile(
-    axes: Axes, binned: Profile, figures: list[Measurement], name: str, colour: str
-) -> None:
-    reach = [binned.centre - binned.edges[:-1], binned.edges[1:] - binned.centre]
-    axes.errorbar(
-        binned.centre, [f.value for f in figures], [f.error for f in figures], reach, fmt="o", ms=4,
-        elinewidth=1.3, color=colour, label=name,
-    )  # fmt: skip
-
-
-@styled
+@apply_style
 def plot_pull(pulls: Mapping[str, NDArray[Any]], weights: NDArray[Any] | None = None) -> Figure:
     """Return the density of pulls (events,) of each network with the unit Gaussian."""
     figure, axes = canvas()
@@ -88,16 +87,16 @@ def plot_pull(pulls: Mapping[str, NDArray[Any]], weights: NDArray[Any] | None = 
     for k, (name, values) in enumerate(pulls.items()):
         text = f"{name}: mean {pull_mean(values, weights)}, width {pull_width(values, weights)}"
         mplhep.histplot(
-            density(values, weights, edges), ax=axes, color=COLOURS[k % len(COLOURS)],
+            unit_histogram(values, weights, edges), ax=axes, color=COLOURS[k % len(COLOURS)],
             yerr=False, flow=None, label=text,
         )  # fmt: skip
     axes.set(xlabel="(predicted − true) / σ", ylabel="Density", xlim=(-5, 5), ylim=(0, None))
-    headroom(axes, 1.2 + 0.08 * len(pulls))
+    add_headroom(axes, 1.2 + 0.08 * len(pulls))
     axes.legend(loc="upper left")
     return figure
 
 
-@styled
+@apply_style
 def plot_linearity(
     prediction: NDArray[Any],
     truth: NDArray[Any],
@@ -116,7 +115,7 @@ def plot_linearity(
     """
     figure, axes = canvas()
     edges = bin_edges(np.concatenate([truth, prediction]), 60)
-    _, _, _, shades = axes.hist2d(
+    *_, shades = axes.hist2d(
         truth, prediction, [edges, edges], weights=weights, cmap="Blues", norm=LogNorm()
     )
     shades.set_rasterized(True)

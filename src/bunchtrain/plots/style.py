@@ -1,7 +1,7 @@
-"""How plots look: ticks inside on all sides, labels at the ends of axes, Petroff's colours.
+"""Style of the plots: ticks inside on all sides, labels at the ends of axes, Petroff's colours.
 
-Figures are made without pyplot, so that no global state is touched and nothing stays open.
-The colours are those of arXiv:2107.02270, told apart by colour-blind eyes.
+Figures are made without pyplot, so that no global state is changed and no figure stays open.
+The colours are those of arXiv:2107.02270, which colour-blind readers can distinguish.
 """
 
 from __future__ import annotations
@@ -14,20 +14,23 @@ from typing import Any, Literal, ParamSpec
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
+from hist import Hist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from numpy.typing import NDArray
 
 COLOURS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#94a4a2",
     "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
 INK = "#1f2933"
-FEW = 8  # curves in one plot that a legend inside it can name
+MAX_LEGEND = 8  # curves for which the legend is drawn inside the axes
 LINES = ("-", "--", ":")
-LARGEST_SVG = 250_000  # bytes; above it a PNG is smaller and no less sharp
+MARKERS = "osD^vP*Xh<p"  # one more than colours, so that no two curves share both
+MAX_SVG_BYTES = 250_000  # above it a PNG is smaller and as sharp
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -63,18 +66,27 @@ STYLE: Any = {
     "figure.facecolor": "white",
 }
 
+#: Last word of a column's name → its quantity and unit on an axis.
+AXIS_LABELS = {
+    "pt": "$p_T$ [GeV]",
+    "mass": "mass [GeV]",
+    "energy": "energy [GeV]",
+    "eta": r"$\eta$",
+    "phi": r"$\phi$ [rad]",
+}
+
 P = ParamSpec("P")
 
 
-def styled(plot: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Make a plotting function draw in this style, and leave matplotlib's settings as they were."""
+def apply_style(plot: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorate a plotting function to draw in this style; matplotlib's settings are restored."""
 
     @wraps(plot)
-    def inside(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with mpl.rc_context(STYLE):
             return plot(*args, **kwargs)
 
-    return inside
+    return wrapper
 
 
 def canvas(width: float = 6.0, height: float = 4.8) -> tuple[Figure, Axes]:
@@ -98,27 +110,33 @@ def grid(
     return figure, list(axes[:panels])
 
 
-def look(number: int) -> dict[str, Any]:
-    """Return colour and line of a curve; after all colours the next line begins."""
-    line = LINES[number // len(COLOURS) % len(LINES)]
-    return {"color": COLOURS[number % len(COLOURS)], "linestyle": line}
+def line_style(index: int) -> dict[str, Any]:
+    """Return colour and line style of a curve; the line style changes after all colours."""
+    line = LINES[index // len(COLOURS) % len(LINES)]
+    return {"color": COLOURS[index % len(COLOURS)], "linestyle": line}
 
 
-def legend(axes: Axes, curves: int, loc: Literal["best", "upper left", "upper right"]) -> None:
-    """Draw the legend inside, or beside the axes if there are many curves."""
-    if curves <= FEW:
+def add_legend(axes: Axes, curves: int, loc: Literal["best", "upper left", "upper right"]) -> None:
+    """Draw the legend inside the axes, or on their right if there are many curves."""
+    if curves <= MAX_LEGEND:
         axes.legend(loc=loc)
     else:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8.5, borderaxespad=0)
 
 
 def legend_height(curves: int) -> float:
-    """Return the height in inches of a figure with room for a legend of many curves beside it."""
+    """Return the height in inches of a figure whose legend of many curves is on its right."""
     return max(4.8, 0.18 * curves + 0.6)
 
 
-def plain_numbers(axis: Axis) -> None:
-    """Number a logarithmic axis plainly: 1, 2, 5, 10, …, or powers of ten where it is long."""
+def axis_label(column: str) -> str:
+    """Return the axis label of a column, with the unit that the last word of its name implies."""
+    prefix, _, quantity = column.rpartition("_")
+    return f"{prefix} {AXIS_LABELS[quantity]}".strip() if quantity in AXIS_LABELS else column
+
+
+def format_log_axis(axis: Axis) -> None:
+    """Label a logarithmic axis with 1, 2, 5, 10, …, or with powers of ten only if it is long."""
     low, high = axis.get_view_interval()
     subs = (1.0, 2.0, 5.0) if high / low < 200 else (1.0,)
     axis.set_major_locator(LogLocator(subs=subs))
@@ -126,8 +144,8 @@ def plain_numbers(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def headroom(axes: Axes, factor: float = 1.3) -> None:
-    """Raise the upper end of the y axis, so that a legend does not lie on the data."""
+def add_headroom(axes: Axes, factor: float = 1.3) -> None:
+    """Raise the upper end of the y axis, so that the legend does not cover the data."""
     low, high = axes.get_ylim()
     if axes.get_yscale() == "log":
         axes.set_ylim(low, low * (high / low) ** factor)
@@ -136,7 +154,7 @@ def headroom(axes: Axes, factor: float = 1.3) -> None:
 
 
 def bin_edges(values: Any, bins: int = 50) -> Any:
-    """Return edges that hold the central 99.8 % of finite values, between integers for integers."""
+    """Return edges that span the central 99.8 % of finite values, half-integers for integers."""
     finite = np.asarray(values, np.float64)
     finite = finite[np.isfinite(finite)]
     if not len(finite):
@@ -149,8 +167,15 @@ def bin_edges(values: Any, bins: int = 50) -> Any:
     return np.linspace(low - margin, high + margin, bins + 1)
 
 
+def unit_histogram(values: NDArray[Any], weights: NDArray[Any] | None, edges: Any) -> Any:
+    """Return a histogram of unit area, with variances."""
+    filled = Hist.new.Var(edges).Weight().fill(values, weight=1.0 if weights is None else weights)
+    area = float(np.sum(filled.values() * np.diff(edges)))
+    return filled / area if area > 0 else filled
+
+
 def svg(figure: Figure) -> str:
-    """Return a figure as the text of an SVG file, the same for the same figure."""
+    """Return a figure as the text of an SVG file, identical for identical figures."""
     with mpl.rc_context(STYLE):
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})

@@ -1,6 +1,6 @@
 """The report of a run: one self-contained HTML file."""
 
-from bunchtrain.report.content import Member, Plot, Report, Table
+from bunchtrain.report.content import ModelSummary, Plot, Report, Section, Table
 from bunchtrain.report.render import render
 
-__all__ = ["Member", "Plot", "Report", "Table", "render"]
+__all__ = ["ModelSummary", "Plot", "Report", "Section", "Table", "render"]

@@ -1,4 +1,4 @@
-"""Several runs side by side: one table and one overlaid ROC."""
+"""Models of several runs compared: one table and one overlaid ROC."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from bunchtrain.statistics.classification import signal_roc
 
 @dataclass(frozen=True)
 class Compared:
-    """A network of a run, with its predictions on the test set.
+    """A model of a run, with its predictions of the test set.
 
-    `scores` (events, classes) and `truth` (events,) are None for regression; `signal` is the
-    column of the signal class.
+    `scores` (events, classes) and `truth` (events,) are None for a regression; `signal` is the
+    index of the signal class.
     """
 
     name: str
@@ -32,22 +32,24 @@ class Compared:
     published: Published | None = None
 
 
-def compare_table(networks: Sequence[Compared]) -> KeyTable:
-    """Return one table of all networks."""
-    return key_table([Entry(n.name, n.metrics, n.published) for n in networks])
+def compare_table(models: Sequence[Compared]) -> KeyTable:
+    """Return one table of all models."""
+    return key_table([Entry(m.name, m.metrics, m.published) for m in models])
 
 
-def compare_roc(networks: Sequence[Compared], signal: str = "signal") -> Figure:
-    """Return the overlaid ROC of those networks that classify.
+def compare_roc(
+    models: Sequence[Compared], signal: str = "signal", background: str = "background"
+) -> Figure:
+    """Return the overlaid ROC of the models that classify.
 
     Raises RunError if none does.
     """
     curves = {
-        n.name: signal_roc(n.scores, n.truth, n.weights, n.signal % n.scores.shape[1])
-        for n in networks
-        if n.scores is not None and n.truth is not None
+        m.name: signal_roc(m.scores, m.truth, m.weights, m.signal % m.scores.shape[1])
+        for m in models
+        if m.scores is not None and m.truth is not None
     }
     if not curves:
         raise RunError("none of these runs has a classifier, so there is no ROC to compare")
-    points = published_points({n.name: n.published for n in networks if n.name in curves})
-    return plot_roc(curves, points, signal)
+    points = published_points({m.name: m.published for m in models if m.name in curves})
+    return plot_roc(curves, points, signal, background)

@@ -1,4 +1,4 @@
-"""What a report shows, as plain data that the run fills in."""
+"""Content of a report as plain data: plots, tables, models and sections."""
 
 from __future__ import annotations
 
@@ -8,21 +8,31 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from bunchtrain.report.costs import Cost
 from bunchtrain.report.key_table import Published
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure, from matplotlib or as the text of an SVG file, and the sentence below it."""
+    """A figure and its caption.
+
+    caption  one sentence or more.
+    figure   of matplotlib, the text of an SVG file, or a PNG as data URI.
+    wide     whether it takes the width of the page.
+    model    whose section of the report it belongs to; '' for the section of all models.
+    section  `inputs` for what is shown of the data before training, else `results`.
+    """
 
     caption: str
     figure: Figure | str
     wide: bool = False
+    model: str = ""
+    section: str = "results"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A plain table; numbers among its cells are set to the right."""
+    """A plain table; numbers among its cells are aligned on the right."""
 
     caption: str
     columns: Sequence[str]
@@ -30,21 +40,23 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Member:
-    """A network of the study: what it is, what it cost, how well it does."""
+class ModelSummary:
+    """A model or ensemble of the study: description, options, cost, metrics and plots.
+
+    name       in the study.
+    model      name of the part, or what the ensemble combines.
+    metrics    metric → {value, error}.
+    paper      arXiv number.
+    trainings  number of trainings; costs are those of the first.
+    remarks    printed after its name.
+    """
 
     name: str
     model: str
     metrics: Mapping[str, Mapping[str, Any]]
-    paper: str = ""  # arXiv number
+    paper: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
-    parameters: int | None = None
-    training_seconds: float | None = None
-    memory_bytes: int | None = None
-    rate: float | None = None  # events per second in inference, from columns to scores
-    training_rate: float | None = None  # events per second in training
-    training_events: int | None = None
-    epochs: int | None = None  # of one training
+    cost: Cost = field(default_factory=Cost)
     trainings: int = 1
     published: Published | None = None
     plots: Sequence[Plot] = ()
@@ -52,20 +64,37 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Report:
-    """Everything in a report, in the order in which it is read."""
+class Section:
+    """Plots and tables under a heading, as of one evaluation."""
 
     title: str
-    members: Sequence[Member]
+    plots: Sequence[Plot] = ()
+    tables: Sequence[Table] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything in a report, in the order in which it is read.
+
+    note        printed with the metrics, as on samples that stand in for published ones.
+    plots       of all models, with `tables` below them.
+    sections    of evaluations that have a title.
+    data        tables of the events, with `data_facts`: selection, split, cache.
+    inputs      distributions of the inputs of models.
+    study_yaml  full configuration.
+    """
+
+    title: str
+    models: Sequence[ModelSummary]
     description: str = ""
-    note: str = ""  # the sentence beside the figures, as on stand-ins
+    note: str = ""
     references: Sequence[str] = ()
     plots: Sequence[Plot] = ()
-    tables: Sequence[Table] = ()  # below the plots, as the gain of ensembles
+    tables: Sequence[Table] = ()
+    sections: Sequence[Section] = ()
     data: Sequence[Table] = ()
-    data_facts: Mapping[str, str] = field(default_factory=dict)  # selection, cache, ...
+    data_facts: Mapping[str, str] = field(default_factory=dict)
     inputs: Sequence[Plot] = ()
     study_yaml: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
-    kind: str = "jets"  # what an event is called in rates

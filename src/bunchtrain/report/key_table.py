@@ -1,58 +1,61 @@
-"""The key table: networks against figures, with the published values beside them.
+"""The key table: metrics of each model with the published values.
 
-The report, the terminal and the comparison of runs all show this table.
+It is in the report, on the terminal and in the comparison of runs.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bunchtrain.plots import PublishedPoint
 from bunchtrain.report.labels import in_key_table, label
-from bunchtrain.statistics.metrics import Measurement
-from bunchtrain.statistics.metrics.measurement import figures
+from bunchtrain.statistics.metrics import Measurement, Metrics, measurements
+from bunchtrain.study import Ensemble, ModelConfig, Study, model_configs
 
 
 @dataclass(frozen=True)
 class Published:
-    """Published figures, under the names of `metrics.json`, and their source."""
+    """Published metrics, under the names of `metrics.json`, and their source."""
 
     source: str
-    figures: Mapping[str, Measurement]
+    metrics: Mapping[str, Measurement]
 
 
-def published(
-    source: str,
-    auc: float | None = None,
-    accuracy: float | None = None,
-    rejection: Mapping[float, float | tuple[float, float]] | None = None,
-) -> Published:
-    """Return published figures as a study gives them: rejection by signal efficiency."""
-    known: dict[str, Measurement] = {}
-    for name, value in (("auc", auc), ("accuracy", accuracy)):
-        if value is not None:
-            known[name] = Measurement(value)
-    for efficiency, given in (rejection or {}).items():
-        both = given if isinstance(given, tuple) else (given,)
-        known[f"rejection_{100 * efficiency:g}"] = Measurement(*both)
-    return Published(source, known)
+def published_metrics(study: Study) -> dict[str, Published]:
+    """Return the published metrics of the models and ensembles of a study that have some."""
+    known: dict[str, ModelConfig | Ensemble] = {**model_configs(study), **study.ensembles}
+    found = {name: one.published for name, one in known.items()}
+    return {
+        name: Published(one.source, {n: Measurement(*v) for n, v in one.metrics.items()})
+        for name, one in found.items()
+        if one is not None
+    }
 
 
-def published_points(sources: Mapping[str, Published | None]) -> list[PublishedPoint]:
-    """Return the published rejections of networks, by their names, as points of the ROC."""
+def published_points(
+    sources: Mapping[str, Published | None], prefix: str = ""
+) -> list[PublishedPoint]:
+    """Return the published rejections of models as points of the ROC.
+
+    Args:
+        sources: Model → its published metrics.
+        prefix: `<target>:` in a study of several targets.
+    """
+    pattern = re.compile(re.escape(prefix) + r"rejection_([\d.e-]+)")
     return [
-        PublishedPoint(name, float(key.removeprefix("rejection_")) / 100, figure)
+        PublishedPoint(name, float(found[1]) / 100, value)
         for name, source in sources.items()
-        for key, figure in (source.figures if source else {}).items()
-        if key.startswith("rejection_")
+        for key, value in (source.metrics if source else {}).items()
+        if (found := pattern.fullmatch(key))
     ]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the table shows of one network: its figures as in `metrics.json`, and a note."""
+    """A model in the table: its metrics as in `metrics.json`, and a note."""
 
     name: str
     metrics: Mapping[str, Mapping[str, Any]]
@@ -60,9 +63,20 @@ class Entry:
     note: str = ""
 
 
+def key_entries(study: Study, metrics: Mapping[str, Metrics]) -> list[Entry]:
+    """Return the entries of the models and ensembles of a study."""
+    known: dict[str, ModelConfig | Ensemble] = {**model_configs(study), **study.ensembles}
+    given = published_metrics(study)
+    return [
+        Entry(name, found, given.get(name), known[name].note)
+        for name, found in metrics.items()
+        if name in known
+    ]
+
+
 @dataclass(frozen=True)
 class Row:
-    """A network's figures, one for each column, and the published ones or None."""
+    """Measurements of a model, one for each column, and the published ones or None."""
 
     name: str
     ours: list[Measurement | None]
@@ -73,14 +87,14 @@ class Row:
 
 @dataclass(frozen=True)
 class KeyTable:
-    """Rows of networks under columns of figures."""
+    """A row for each model, a column for each metric."""
 
     columns: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
     @property
     def sources(self) -> dict[str, list[str]]:
-        """Source of published figures → the names of the networks that have it."""
+        """Source of published metrics → names of the models with it."""
         found: dict[str, list[str]] = {}
         for row in self.rows:
             if row.source:
@@ -89,8 +103,8 @@ class KeyTable:
 
 
 def key_table(entries: Sequence[Entry]) -> KeyTable:
-    """Return the key table of networks: AUC, accuracy, then the others in their order."""
-    measured = [figures(entry.metrics) for entry in entries]
+    """Return the key table of models: AUC, accuracy, then the other metrics in their order."""
+    measured = [measurements(entry.metrics) for entry in entries]
     names = list(dict.fromkeys(name for row in measured for name in row if in_key_table(name)))
     names.sort(key=lambda name: {"auc": 0, "accuracy": 1}.get(name, 2))
     rows = [_row(entry, ours, names) for entry, ours in zip(entries, measured, strict=True)]
@@ -102,7 +116,7 @@ def _row(entry: Entry, ours: Mapping[str, Measurement], names: Sequence[str]) ->
     return Row(
         entry.name,
         [ours.get(name) for name in names],
-        [given.figures.get(name) for name in names],
+        [given.metrics.get(name) for name in names],
         given.source,
         entry.note,
     )

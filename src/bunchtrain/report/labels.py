@@ -1,4 +1,4 @@
-"""How figures are called in tables: `rejection_30` is 1/ε_B at ε_S = 0.3."""
+"""Labels of metrics in tables: `rejection_30` is 1/ε_B at ε_S = 0.3."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ _NAMES = {
     "linearity": "Linearity (slope)",
     "response": "Mean response",
     "response_width": "Response width",
-    "log_likelihood": "Log-likelihood an event",
+    "log_likelihood": "Log-likelihood per event",
     "log_loss": "−log p of the truth",
     "pull_mean": "Pull mean",
     "pull_width": "Pull width",
 }
 
+#: Beginnings of metrics that are listed below the key table.
 _BELOW = (
     "significance_",
     "efficiency_at_",
@@ -38,10 +39,10 @@ _BELOW = (
 
 
 def label(name: str) -> str:
-    """Return what a figure of `metrics.json` is called in tables, its own name if unknown.
+    """Return the label of a metric of `metrics.json` in tables, its name if unknown.
 
-    What follows a slash is the class that it is against; what stands before a colon is the
-    target, in studies of several: `mass:bias` is the bias of the target `mass`.
+    After a slash follows the background class, or the value; before a colon the target, in studies
+    of several: `mass:bias` is the bias of the target `mass`.
     """
     target, _, name = name.rpartition(":")
     name, _, other = name.partition("/")
@@ -64,5 +65,5 @@ def label(name: str) -> str:
 
 
 def in_key_table(name: str) -> bool:
-    """Return whether a figure stands in the key table; the others are listed below it."""
+    """Return whether a metric is in the key table; the others are listed below it."""
     return "/" not in name and not any(word in name for word in _BELOW)

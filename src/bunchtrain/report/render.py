@@ -1,4 +1,4 @@
-"""The report as one HTML file that asks nothing of a network."""
+"""The report as one self-contained HTML file without external resources."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from bunchtrain.plots import png, svg
-from bunchtrain.plots.style import FEW, LARGEST_SVG
-from bunchtrain.report.content import Member, Report, Table
+from bunchtrain.plots.style import MAX_LEGEND, MAX_SVG_BYTES
+from bunchtrain.report.content import ModelSummary, Report, Table
 from bunchtrain.report.key_table import Entry, key_table
 from bunchtrain.report.labels import in_key_table, label
-from bunchtrain.statistics.metrics.measurement import figures
+from bunchtrain.report.results import PNG
+from bunchtrain.statistics.metrics import measurements
 
 
 def render(report: Report) -> str:
@@ -25,15 +26,14 @@ def render(report: Report) -> str:
 
     Its content security policy forbids every request, so that it looks the same offline.
     """
-    entries = [Entry(m.name, m.metrics, m.published, m.remarks) for m in report.members]
-    extra = [table for m in report.members if (table := _other_figures(m)) is not None]
+    entries = [Entry(m.name, m.metrics, m.published, m.remarks) for m in report.models]
     return _template().render(
         report=report,
         table=key_table(entries),
         style=Markup(resources.files(__package__).joinpath("report.css").read_text()),
-        other_figures=extra,
-        cost=_cost(report),
-        folded=len(report.members) > FEW,
+        other_metrics=[table for m in report.models if (table := _other_metrics(m)) is not None],
+        cost=_cost_table(report),
+        folded=len(report.models) > MAX_LEGEND,
     )
 
 
@@ -46,19 +46,21 @@ def _template() -> Template:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"image": image, "linked": linked, "math": math, "number": number}
+    environment.filters |= {"image": image, "link": link, "math": math, "number": is_number}
     return environment.get_template("report.html")
 
 
 def image(figure: Figure | str) -> str:
-    """Return a figure as a data URI: SVG, or PNG where that is smaller."""
+    """Return a plot as a data URI: SVG, or PNG where that is smaller."""
+    if isinstance(figure, str) and figure.startswith(PNG):
+        return figure
     text = figure if isinstance(figure, str) else svg(figure)
-    if isinstance(figure, Figure) and len(text) > LARGEST_SVG:
-        return "data:image/png;base64," + base64.b64encode(png(figure)).decode()
+    if isinstance(figure, Figure) and len(text) > MAX_SVG_BYTES:
+        return PNG + base64.b64encode(png(figure)).decode()
     return "data:image/svg+xml;base64," + base64.b64encode(text.encode()).decode()
 
 
-def linked(text: str) -> Markup:
+def link(text: str) -> Markup:
     """Return text whose arXiv numbers and DOIs are links."""
     pattern = r"arXiv:(\d{4}\.\d{4,5}|[a-z-]+/\d{7})|(?:doi:|https://doi\.org/)(10\.\d{4,}/[^\s,;)]*[^\s,;).])"
     out, end = Markup(""), 0
@@ -71,12 +73,12 @@ def linked(text: str) -> Markup:
 
 
 def math(text: object) -> Markup:
-    """Return text whose indices, as in ε_S, are set below the line."""
+    """Return text with the indices, as in ε_S, as subscripts."""
     return Markup(re.sub(r"(ε|b)_(\w+)", r"\1<sub>\2</sub>", str(escape(text))))
 
 
-def number(value: object) -> bool:
-    """Return whether a cell is a number, or text that reads as one."""
+def is_number(value: object) -> bool:
+    """Return whether a cell is a number, or text of a number with error or unit."""
     unit = r"( ?(%|s|min|h|[kMG]?B))?"
     return bool(
         re.fullmatch(r"–|[>−-]?\s?[\d\s.,]+([eE][+-]\d+)?( ?± ?[\d.,]+)?" + unit, str(value))
@@ -92,58 +94,60 @@ def seconds(value: float | None) -> str:
     return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
 
 
-def _cost(report: Report) -> Table:
-    rows = [
-        (
-            m.name,
-            m.model,
-            count(m.parameters),
-            str(m.trainings),
-            count(m.training_events),
-            count(m.epochs),
-            seconds(m.training_seconds),
-            count(m.training_rate),
-            count(m.rate),
-            "–" if m.memory_bytes is None else f"{m.memory_bytes / 1e6:.0f} MB",
+def _cost_table(report: Report) -> Table:
+    rows = []
+    for model in report.models:
+        cost, memory = model.cost, model.cost.memory
+        rows.append(
+            (
+                model.name,
+                model.model,
+                count(cost.parameters),
+                str(model.trainings),
+                count(cost.events),
+                count(cost.epochs),
+                seconds(cost.seconds),
+                count(cost.training_rate),
+                count(cost.rate),
+                "–" if memory is None else f"{memory / 1e6:.0f} MB",
+            )
         )
-        for m in report.members
-    ]
     columns = (
-        "Network",
+        "Name",
         "Model",
         "Parameters",
         "Seeds",
-        f"{report.kind.capitalize()}",
+        "Events",
         "Epochs",
         "Training",
-        f"{report.kind} / s, training",
-        f"{report.kind} / s, inference",
+        "events / s, training",
+        "events / s, inference",
         "Memory",
     )
     caption = (
-        f"Cost: number of trainings; {report.kind}, epochs, time, rate and peak memory of the "
-        "first one; rate of inference from columns to scores."
+        "Cost: number of trainings; events, epochs, time, rate and peak memory of the first one; "
+        "rate of inference from columns to predictions."
     )
     return Table(caption, columns, rows)
 
 
 def count(value: float | None) -> str:
-    """Return a whole number with thin gaps between its thousands, or a dash."""
+    """Return an integer with spaces between its thousands, or a dash."""
     return "–" if value is None else f"{value:,.0f}".replace(",", " ")
 
 
-def _other_figures(member: Member) -> Table | None:
-    """Return the figures that are not in the key table, with cuts and what they keep."""
+def _other_metrics(model: ModelSummary) -> Table | None:
+    """Return the metrics that are not in the key table, with cuts and what passes them."""
     rows: list[Sequence[object]] = []
-    measured = figures(member.metrics)
-    for name, entry in member.metrics.items():
+    measured = measurements(model.metrics)
+    for name, entry in model.metrics.items():
         if not in_key_table(name):
             kept = [
                 entry.get(key) for key in ("cut", "signal", "background", "efficiency", "purity")
             ]
             cells = ["" if k is None else f"{k:.4g}" for k in kept]
             rows.append([label(name), str(measured[name]), *cells])
-    columns = ["Figure", "Value", "Best cut ≥", "s", "b", "ε_S", "Purity"]
+    columns = ["Metric", "Value", "Best cut ≥", "s", "b", "ε_S", "Purity"]
     if rows and not any(any(row[2:]) for row in rows):
         columns, rows = columns[:2], [row[:2] for row in rows]
-    return Table(member.name, columns, rows) if rows else None
+    return Table(model.name, columns, rows) if rows else None

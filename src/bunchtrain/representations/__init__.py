@@ -1,1 +1,1 @@
-"""Columns to tensors."""
+"""Representations: from columns of events to named tensors, one a file."""

@@ -1,4 +1,4 @@
-"""What jet features, polynomials and bases have in common: numbers of each jet of one group."""
+"""Base of representations by observables of each jet: features, polynomials, bases."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from torch import Tensor
 from bunchtrain.physics.packed import Floats, Ints, sum_by_jet
 from bunchtrain.representations._packed import Normalise
 from bunchtrain.representations._representation import Representation, Size
-from bunchtrain.representations.preprocessing.kept import kept
-from bunchtrain.representations.preprocessing.points import Points, needed
+from bunchtrain.representations.preprocessing.observable_cache import cached_observable
+from bunchtrain.representations.preprocessing.points import Points, required_columns
 from bunchtrain.tables.expressions.expression import Expression
 
-#: Changes whenever the same options would give other observables.
+#: Incremented when the same options give different observables.
 VERSION = 1
 
 
 class JetTable(Representation):
-    """`table` of observables that follow from the momenta of the points of each jet."""
+    """`table` of observables computed from the momenta of the points of each jet."""
 
     normalised = ("table",)
 
@@ -41,7 +41,7 @@ class JetTable(Representation):
 
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns that it reads; DataError names the nearest to a missing one."""
-        return needed([self.where.text] if self.where else [], self.group, available)
+        return required_columns([self.where.text] if self.where else [], self.group, available)
 
     @property
     def sizes(self) -> dict[str, Size]:
@@ -56,18 +56,18 @@ class JetTable(Representation):
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
         """Return `table` (batch, feature); 0 for a jet without points, NaN for one with NaN."""
         points = Points(events, self.group)
-        momenta = points.momentum.stacked()
+        momenta = points.momentum.stack()
         # a particle without pT has no direction
         chosen = (momenta[:, 1:3] != 0).any(1) & np.isfinite(momenta).all(1)
         if self.where is not None:
             chosen &= points.evaluate(self.where) > 0
         lengths = sum_by_jet(chosen, points.lengths).astype(np.int64)
-        table = kept(self._recipe(), momenta[chosen], lengths, self.compute)
+        table = cached_observable(self._recipe(), momenta[chosen], lengths, self.compute)
         table[~points.are_finite()] = np.nan
         return {"table": torch.from_numpy(table)}
 
     def _recipe(self) -> str:
-        """Return all that the observables depend on beside the momenta."""
-        aside = ("memory", "where", "normalise")
-        options = {k: repr(v) for k, v in sorted(vars(self).items()) if k not in aside}
+        """Return everything except the momenta that the observables depend on."""
+        excluded = ("memory", "where", "normalise")
+        options = {k: repr(v) for k, v in sorted(vars(self).items()) if k not in excluded}
         return f"{type(self).__qualname__} {VERSION} {options}"

@@ -1,4 +1,4 @@
-"""What cloud, sequence, graph and leading points have in common: packed points of one group."""
+"""Base of representations by packed points of one group: point clouds, sequences, graphs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from bunchtrain.errors import StudyError
-from bunchtrain.physics.packed import Ints, jet_numbers, positions
+from bunchtrain.physics.packed import Ints, jet_index, positions
 from bunchtrain.representations._representation import Representation, Size
-from bunchtrain.representations.preprocessing.points import Points, needed
+from bunchtrain.representations.preprocessing.points import Points, required_columns
 from bunchtrain.representations.table import columns_of, evaluate_table
 from bunchtrain.tables.expressions.expression import Expression
 
@@ -47,9 +47,9 @@ class PackedPoints(Representation):
         normalise: Normalise = "standard",
     ) -> None:
         if not features:
-            raise StudyError("points need at least one of 'features', as 'pt'")
+            raise StudyError("at least one feature is needed, as 'pt'")
         if limit < 1:
-            raise StudyError(f"a jet cannot be cut to {limit} points; give 1 or more")
+            raise StudyError(f"the limit of points must be at least 1, got {limit}")
         self.group, self.jet, self.limit, self.normalise = group, jet, limit, normalise
         self.features = [Expression(text) for text in features]
         self.order = Expression(order)
@@ -61,12 +61,12 @@ class PackedPoints(Representation):
         """Return the columns that it reads; DataError names the nearest to a missing one."""
         chosen = [] if self.where is None else [self.where]
         texts = [each.text for each in (*self.features, self.order, *chosen)]
-        columns = needed(texts, self.group, available, self.jet)
+        columns = required_columns(texts, self.group, available, self.jet)
         return list(dict.fromkeys(columns + columns_of(self.globals, available)))
 
     @property
     def sizes(self) -> dict[str, Size]:
-        """Return the sizes of one row of each tensor; `lengths` has one number an event."""
+        """Return the sizes of one row of each tensor; `lengths` has one value per event."""
         sizes: dict[str, Size] = {name: len(columns) for name, columns in self.names.items()}
         return {**sizes, "lengths": ()}
 
@@ -81,14 +81,14 @@ class PackedPoints(Representation):
         return {**names, "globals": [e.text for e in self.globals]} if self.globals else names
 
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
-        """Return the packed tensors of a block of events; those without points have length 0."""
+        """Return the packed tensors of a block of events; events without points have length 0."""
         points = self.points(events)
-        kept = self.kept(points)
+        chosen = self.select_points(points)
         tensors = {
-            "features": points.table(self.features)[kept],
-            "coordinates": np.stack([points[name][kept] for name in COORDINATES], axis=1),
-            "momenta": np.stack([points[name][kept] for name in MOMENTA], axis=1),
-            "lengths": np.bincount(jet_numbers(points.lengths)[kept], minlength=len(events)),
+            "features": points.table(self.features)[chosen],
+            "coordinates": np.stack([points[name][chosen] for name in COORDINATES], axis=1),
+            "momenta": np.stack([points[name][chosen] for name in MOMENTA], axis=1),
+            "lengths": np.bincount(jet_index(points.lengths)[chosen], minlength=len(events)),
         }
         if self.globals:
             tensors["globals"] = evaluate_table(self.globals, events)
@@ -98,19 +98,19 @@ class PackedPoints(Representation):
         """Return all points of a block of events."""
         return Points(events, self.group, self.jet)
 
-    def kept(self, points: Points) -> Ints:
-        """Return the numbers of the points to keep, in the order in which they are given on."""
+    def select_points(self, points: Points) -> Ints:
+        """Return the indices of the selected points, in the order of the output."""
         lengths, chosen = points.lengths, np.arange(int(points.lengths.sum()))
         if self.where is not None:
             passed = points.evaluate(self.where) > 0
             chosen = np.flatnonzero(passed)
-            lengths = np.bincount(jet_numbers(lengths)[passed], minlength=len(lengths))
+            lengths = np.bincount(jet_index(lengths)[passed], minlength=len(lengths))
         if not self.is_ordered and lengths.max(initial=0) <= self.limit:
             return chosen
         key = points.evaluate(self.order)[chosen]
-        ranked = np.lexsort((-key, jet_numbers(lengths)))
+        ranked = np.lexsort((-key, jet_index(lengths)))
         ranked = ranked[positions(lengths) < self.limit]
         return chosen[ranked if self.is_ordered else np.sort(ranked)]
 
-    #: Whether points are given in falling order, or only cut by it.
+    #: Whether points are sorted in falling order, or only truncated in it.
     is_ordered = False

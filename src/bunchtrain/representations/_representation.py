@@ -1,4 +1,4 @@
-"""What every representation promises: columns in, named tensors out."""
+"""Interface of representations: from columns of events to named tensors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Size = int | tuple[int, ...]
 
 
 class Representation(ABC):
-    """Events → tensors, whole blocks at a time, without any fitted number."""
+    """Map from blocks of events to tensors, without fitted parameters."""
 
-    #: "standard" (mean, deviation), "robust" (median, quartiles) or "none".
+    #: "standard" (mean, standard deviation), "robust" (median, quartiles) or "none".
     normalise: str = "standard"
     #: The tensors whose columns are normalised.
     normalised: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class Representation(ABC):
     def sizes(self) -> dict[str, Size]:
         """Return tensor name → size of one row, `{"features": 7, "coordinates": 2, "lengths": ()}`.
 
-        All tensors that it gives are there; the size of `edges` is 2, for their two points.
+        All tensors are listed; the size of `edges` is 2, for the two points of an edge.
         """
 
     @property

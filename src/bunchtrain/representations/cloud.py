@@ -1,4 +1,4 @@
-"""An event as an unordered cloud of particles."""
+"""Point clouds: unordered particles of an event."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from bunchtrain.representations._packed import PARTICLE_NET, Normalise, PackedPo
 
 
 class Cloud(PackedPoints):
-    """Points without order, with the features of ParticleNet unless told otherwise.
+    """Unordered points, by default with the features of ParticleNet.
 
     features    expressions over the points; their names are those of `preprocessing.points`.
-    max_points  where a jet has more, those of highest `order` are kept.
+    max_points  largest number of points; those of highest `order` are kept.
     jet         prefix of the columns of the jet; the sum of all points if unset.
     where       condition that a point must fulfil.
     globals     expressions over events, for the tensor `globals`.

@@ -1,4 +1,4 @@
-"""A jet as its clustering tree, for recursive networks."""
+"""Clustering trees of jets, for recursive networks."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ class ClusteringTree(Representation):
     """The kT or Cambridge/Aachen tree of each jet: packed nodes, not points.
 
     `features` (nodes, feature), `children` (nodes, 2), `levels` (nodes,) and `lengths` (batch,),
-    the 2 n − 1 nodes of a jet of n points, whose last is the root. `children` are counted from the
-    first node of their jet, the one of more pT first, −1 for a point; `levels` are steps down from
-    the root.
+    the 2 n − 1 nodes of a jet of n points, whose last is the root. `children` are indices
+    relative to the first node of the jet, the child of larger pT first, −1 for a leaf; `levels` are
+    depths below the root.
 
     arXiv:1702.00748, arXiv:1902.09914
 
     Args:
         group: Prefix of the columns of the points.
-        algorithm: How they are clustered, in the E-scheme.
+        algorithm: Clustering algorithm, in the E-scheme.
         features: Expressions over the momenta of the nodes; their names are those of
             `preprocessing.points` that follow from a momentum and from that of the jet, the sum of
             the points.
-        max_points: Points of a jet at most, the first in falling order.
-        order: Expression that the points are cut by.
+        max_points: Largest number of points of a jet, the first in falling order.
+        order: Expression that the points are truncated by.
         where: Condition that a point must fulfil, as `pt > 0.1`.
-        memory: Bound in bytes on what is kept while clustering.
+        memory: Bound in bytes on the memory of the clustering.
         normalise: How the features are scaled.
     """
 
@@ -116,10 +116,10 @@ class ClusteringTree(Representation):
 
 
 def _check(expression: Expression) -> None:
-    """Raise StudyError for a name that no node of a tree has."""
+    """Raise StudyError for a name that is not defined for a node of a tree."""
     known = {*DERIVED, *JET}
     for name in sorted(expression.columns - known):
         raise StudyError(
-            f"'{name}' in '{expression.text}' does not follow from the momentum of a node of a tree"
+            f"'{name}' in '{expression.text}' cannot be computed from the momentum of a tree's node"
             f"{nearest(name, known)}"
         )

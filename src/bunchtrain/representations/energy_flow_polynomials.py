@@ -28,7 +28,7 @@ class EnergyFlowPolynomials(JetTable):
     products    whether those of unconnected graphs are given too: 999 of degree 7 instead of 489.
     fractions   whether energies are fractions of that of the jet, or in GeV.
     where       condition that a point must fulfil, as `pt > 0.1`.
-    memory      bound in bytes on what is kept while computing.
+    memory      bound in bytes on the memory of the computation.
 
     A column is named by the edges of its graph, as `01_12`, with `*` between unconnected parts.
 

@@ -1,4 +1,4 @@
-"""A whole event as an image: what lies where in the detector, a channel for each kind of object."""
+"""Images of whole events in (η, φ), one channel per kind of object."""
 
 from __future__ import annotations
 
@@ -10,37 +10,38 @@ import torch
 from torch import Tensor
 
 from bunchtrain.errors import StudyError, nearest
-from bunchtrain.physics.kinematics import wrapped
-from bunchtrain.physics.packed import Floats, Ints, jet_numbers, positions, sum_by_jet
+from bunchtrain.physics.kinematics import wrap_angle
+from bunchtrain.physics.packed import Floats, Ints, jet_index, positions, sum_by_jet
 from bunchtrain.representations._packed import Normalise
 from bunchtrain.representations._representation import Representation, Size
 from bunchtrain.representations.preprocessing import image_steps as steps
 from bunchtrain.representations.preprocessing.group import find_group
-from bunchtrain.representations.preprocessing.points import Points, needed
+from bunchtrain.representations.preprocessing.points import Points, required_columns
 from bunchtrain.tables.expressions.expression import Expression
 
 KEYS = ("group", "value", "where")
 
 
 class EventImage(Representation):
-    """Images of whole events over η and φ, of several kinds of objects laid over one another.
+    """Images of whole events over η and φ, with one channel per kind of object.
 
         I_c(row, column) = Σ_i value_c(i) over the objects i of channel c in that pixel;
 
-    rows are φ upwards, all around, columns η. The azimuth has no beginning: φ is counted from the
-    hardest object of the group `centre`, which then lies in the middle row. (arXiv:1906.11265)
+    rows are φ over the full azimuth, columns η. φ is relative to the hardest object of the group
+    `centre`, which is then in the middle row (arXiv:1906.11265).
 
     Args:
-        channels: Name → `group`, the prefix of columns with one value or a list an event; `value`,
+        channels: Name → `group`, the prefix of columns with one value or a list per event; `value`,
             an expression over its objects, `pt` if unset; and `where`, a condition on them.
         pixels: Pixels along each side.
-        width: Of the image in η; what lies outside is left out.
-        centre: Prefix of the columns from whose hardest object φ is counted; as it is if unset.
-        flip: Whether events are mirrored in η so that Σ value η of the first channel is positive.
-        normalise: "standard" for the deviation from the mean image of the training set.
+        width: Width of the image in η; objects outside are dropped.
+        centre: Prefix of the columns whose hardest object is at φ = 0; no shift if unset.
+        flip: Mirror events in η so that Σ value η of the first channel is positive.
+        normalise: "standard" for (image − mean) / standard deviation over the
+            training set.
 
     Raises:
-        StudyError: a channel lacks its group or has an unknown key, or a size makes no sense.
+        StudyError: a channel lacks its group or has an unknown key, or a size is out of range.
     """
 
     normalised = ("image",)
@@ -75,7 +76,7 @@ class EventImage(Representation):
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns that it reads; DataError names the nearest to a missing one."""
         found = [c.columns(available) for c in self.channels.values()]
-        found += [needed([], self.centre, available)] if self.centre else []
+        found += [required_columns([], self.centre, available)] if self.centre else []
         return list(dict.fromkeys(name for names in found for name in names))
 
     @property
@@ -97,24 +98,24 @@ class EventImage(Representation):
         """Return `image` (batch, channel, row, column), NaN for an event with NaN or infinity."""
         turn = self._leading_phi(events)
         side, found = np.ones(len(events)), []
-        for number, channel in enumerate(self.channels.values()):
+        for index, channel in enumerate(self.channels.values()):
             eta, phi, value, lengths = channel(events)
-            if self.flip and number == 0:
+            if self.flip and index == 0:
                 side = np.where(sum_by_jet(value * eta, lengths) < 0, -1.0, 1.0)
-            turned = wrapped(phi - np.repeat(turn, lengths))
-            found.append(self._filled(eta * np.repeat(side, lengths), turned, value, lengths))
+            relative = wrap_angle(phi - np.repeat(turn, lengths))
+            found.append(self._pixelate(eta * np.repeat(side, lengths), relative, value, lengths))
         return {"image": torch.stack(found, 1)}
 
-    def _filled(self, eta: Floats, phi: Floats, value: Floats, lengths: Ints) -> Tensor:
-        broken = ~np.isfinite(np.stack([eta, phi, value])).all(0)
-        x, y = np.where(broken, 0, eta) / self.width, np.where(broken, 0, phi) / (2 * np.pi)
-        row, column = steps.pixel_numbers(x, y, self.pixels, width=1.0)
+    def _pixelate(self, eta: Floats, phi: Floats, value: Floats, lengths: Ints) -> Tensor:
+        invalid = ~np.isfinite(np.stack([eta, phi, value])).all(0)
+        x, y = np.where(invalid, 0, eta) / self.width, np.where(invalid, 0, phi) / (2 * np.pi)
+        row, column = steps.pixel_index(x, y, self.pixels, width=1.0)
         row %= self.pixels  # π is −π
-        inside = (column >= 0) & (column < self.pixels) & ~broken
-        pixel = (jet_numbers(lengths) * self.pixels + row) * self.pixels + column
-        image = steps.filled(value, pixel, inside, len(lengths) * self.pixels**2)
+        inside = (column >= 0) & (column < self.pixels) & ~invalid
+        pixel = (jet_index(lengths) * self.pixels + row) * self.pixels + column
+        image = steps.pixelate(value, pixel, inside, len(lengths) * self.pixels**2)
         image = image.view(-1, self.pixels, self.pixels)
-        image[torch.from_numpy(sum_by_jet(broken, lengths) > 0)] = torch.nan
+        image[torch.from_numpy(sum_by_jet(invalid, lengths) > 0)] = torch.nan
         return image
 
     def _leading_phi(self, events: ak.Array) -> Floats:
@@ -122,14 +123,14 @@ class EventImage(Representation):
         phi = np.zeros(len(events))
         if self.centre is not None:
             points = _points(events, self.centre)
-            order = np.lexsort((-points["pt"], jet_numbers(points.lengths)))
+            order = np.lexsort((-points["pt"], jet_index(points.lengths)))
             first = order[positions(points.lengths) == 0]
             phi[points.lengths > 0] = points["phi"][first]
         return phi
 
 
 class _Channel:
-    """The objects of one channel: a group, what they count, and which of them."""
+    """The objects of one channel: their group, weight and condition."""
 
     def __init__(self, group: str, value: str = "pt", where: str | None = None) -> None:
         self.group, self.value = group, Expression(value)
@@ -137,10 +138,10 @@ class _Channel:
 
     def columns(self, available: Collection[str]) -> list[str]:
         texts = [each.text for each in (self.value, self.where) if each is not None]
-        return needed(texts, self.group, available)
+        return required_columns(texts, self.group, available)
 
     def __call__(self, events: ak.Array) -> tuple[Floats, Floats, Floats, Ints]:
-        """Return η, φ and value of the objects (points,), and their numbers (events,)."""
+        """Return η, φ and value of the objects (points,), and their counts (events,)."""
         points = _points(events, self.group)
         chosen = np.ones(int(points.lengths.sum()), bool)
         if self.where is not None:
@@ -151,7 +152,7 @@ class _Channel:
 
 
 def _points(events: ak.Array, prefix: str) -> Points:
-    """Return the objects of a group, which may be one an event, as the lepton."""
+    """Return the objects of a group, which may be one per event, as a lepton."""
     members = set(find_group(prefix, events.fields).members.values())
     lists = {
         name: events[name][:, np.newaxis]

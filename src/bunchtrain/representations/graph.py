@@ -1,4 +1,4 @@
-"""An event as a graph: the cloud, with edges between neighbours."""
+"""Graphs: point clouds with edges between nearest neighbours."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bunchtrain.representations.preprocessing.neighbours import nearest_neighbou
 
 
 class Graph(PackedPoints):
-    """The cloud and `edges` (2, edges) from the k nearest neighbours of each point to it.
+    """A point cloud and `edges` (2, edges) from the k nearest neighbours of each point to it.
 
-    Neighbours are nearest in (Δη, Δφ); row 0 holds the neighbours, row 1 the points that they
-    lead to. The other options are those of the cloud.
+    Neighbours are nearest in (Δη, Δφ); row 0 holds the neighbours, row 1 the points whose
+    neighbours they are. The other options are those of `point_cloud`.
 
     arXiv:1801.07829
     """
@@ -37,7 +37,7 @@ class Graph(PackedPoints):
 
     @property
     def sizes(self) -> dict[str, Size]:
-        """Return the sizes of the cloud's tensors, and 2 for an edge."""
+        """Return the sizes of the point cloud's tensors, and 2 for an edge."""
         return {**super().sizes, "edges": 2}
 
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:

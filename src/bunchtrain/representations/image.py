@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from bunchtrain.errors import StudyError
-from bunchtrain.physics.packed import Flags, Floats, Ints, jet_numbers, sum_by_jet
+from bunchtrain.physics.packed import Flags, Floats, Ints, jet_index, sum_by_jet
 from bunchtrain.representations._packed import Normalise
 from bunchtrain.representations._representation import Representation, Size
 from bunchtrain.representations.preprocessing import image_steps as steps
-from bunchtrain.representations.preprocessing.points import Points, needed
+from bunchtrain.representations.preprocessing.points import Points, required_columns
 from bunchtrain.tables.expressions.expression import Expression
 
 
@@ -25,13 +25,13 @@ class Image(Representation):
 
     pixels     pixels along each side; rows are φ upwards, columns η.
     width      of the image in η and in φ.
-    channels   one expression a channel, summed in each pixel.
-    centre     put the pT centroid in the middle, and not the axis of the jet.
-    rotate     turn the principal axis to the vertical.
-    flip       mirror, so that the quadrant of most pT is the upper right.
-    crop       leave out what lies outside; if not, it falls in the pixels at the edge.
+    channels   one expression per channel, summed in each pixel.
+    centre     move the pT centroid, not the jet axis, to the centre.
+    rotate     rotate the principal axis to the vertical.
+    flip       mirror so that the quadrant of largest pT is the upper right.
+    crop       drop points outside; otherwise they are added to the pixels at the edge.
     unit       divide each channel by its total, which becomes 1.
-    normalise  "standard" for the deviation from the mean image of the training set.
+    normalise  "standard" for (image − mean) / standard deviation over the training set.
 
     arXiv:1808.08979
     """
@@ -60,15 +60,17 @@ class Image(Representation):
             )
         self.group, self.jet, self.pixels, self.width = group, jet, pixels, width
         self.channels = [Expression(text) for text in channels]
-        wanted = {"centred": centre, "upright": rotate, "flipped": flip}
-        self.steps = [getattr(steps, name) for name, on in wanted.items() if on]
+        chosen = {"centre": centre, "rotate": rotate, "flip": flip}
+        self.steps = [getattr(steps, name) for name, on in chosen.items() if on]
         self.crop, self.unit, self.normalise = crop, unit, normalise
-        turned = ", turned" if rotate else ""
-        self.axes = (f"Δη{turned}", f"Δφ{turned}")  # labels of columns and rows
+        rotated = ", rotated" if rotate else ""
+        self.axes = (f"Δη{rotated}", f"Δφ{rotated}")  # labels of columns and rows
 
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns that it reads; DataError names the nearest to a missing one."""
-        return needed([each.text for each in self.channels], self.group, available, self.jet)
+        return required_columns(
+            [each.text for each in self.channels], self.group, available, self.jet
+        )
 
     @property
     def sizes(self) -> dict[str, Size]:
@@ -90,11 +92,11 @@ class Image(Representation):
         points = Points(events, self.group, self.jet)
         intensity = points.table(self.channels)
         values = [points["deta"], points["dphi"], points["pt"], *intensity.T]
-        broken = ~np.isfinite(np.stack(values, 1)).all(1)
-        x, y, pt = (np.where(broken, 0, value) for value in values[:3])
-        intensity[broken] = 0
+        invalid = ~np.isfinite(np.stack(values, 1)).all(1)
+        x, y, pt = (np.where(invalid, 0, value) for value in values[:3])
+        intensity[invalid] = 0
         image = self.images(x, y, pt, intensity, points.lengths)
-        image[torch.from_numpy(sum_by_jet(broken, points.lengths) > 0)] = torch.nan
+        image[torch.from_numpy(sum_by_jet(invalid, points.lengths) > 0)] = torch.nan
         return {"image": image}
 
     def images(self, x: Floats, y: Floats, pt: Floats, intensity: Floats, lengths: Ints) -> Tensor:
@@ -104,17 +106,17 @@ class Image(Representation):
         """
         for step in self.steps:
             x, y = step(x, y, pt, lengths)
-        row, column = steps.pixel_numbers(x, y, self.pixels, self.width)
+        row, column = steps.pixel_index(x, y, self.pixels, self.width)
         if not self.crop:
             row, column = np.clip(row, 0, self.pixels - 1), np.clip(column, 0, self.pixels - 1)
         inside = (np.minimum(row, column) >= 0) & (np.maximum(row, column) < self.pixels)
-        pixel = (jet_numbers(lengths) * self.pixels + row) * self.pixels + column
+        pixel = (jet_index(lengths) * self.pixels + row) * self.pixels + column
         channels = [self._channel(values, pixel, inside, lengths) for values in intensity.T]
         return torch.stack(channels, 1) if len(channels) > 1 else channels[0][:, None]
 
     def _channel(self, values: Floats, pixel: Ints, inside: Flags, lengths: Ints) -> Tensor:
         if self.unit:
-            values = steps.unit_weights(values, inside, lengths)
+            values = steps.normalise_weights(values, inside, lengths)
         count = len(lengths) * self.pixels**2
-        image = steps.filled(values, pixel, inside, count)
+        image = steps.pixelate(values, pixel, inside, count)
         return image.view(-1, self.pixels, self.pixels)

@@ -8,21 +8,27 @@ from functools import cached_property, partial
 import numpy as np
 
 from bunchtrain.errors import StudyError, nearest
+from bunchtrain.physics.clustering import kt_splitting
 from bunchtrain.physics.energy_correlators import energy_correlators, ratios
 from bunchtrain.physics.generalised_correlators import SERIES, correlator_series
 from bunchtrain.physics.kinematics import invariant_mass, transverse
 from bunchtrain.physics.n_subjettiness import n_subjettiness
 from bunchtrain.physics.packed import MEMORY, Floats, Ints, sum_by_jet
-from bunchtrain.physics.rest_frame import aplanarity, fox_wolfram_ratio
-from bunchtrain.physics.shapes import angularity, dispersion, mass_angularity, planar_flow
+from bunchtrain.physics.shapes import (
+    angularity,
+    aplanarity,
+    dispersion,
+    fox_wolfram_ratio,
+    mass_angularity,
+    planar_flow,
+)
 from bunchtrain.physics.soft_drop import soft_drop
-from bunchtrain.physics.splitting import kt_splitting
 from bunchtrain.representations._jet_table import JetTable
 from bunchtrain.representations._packed import Normalise
 
 
 class _Jets:
-    """A block of jets; what several features share is computed once."""
+    """A block of jets, which caches intermediate results shared by several features."""
 
     def __init__(self, momenta: Floats, lengths: Ints, radius: float, memory: float) -> None:
         self.momenta, self.lengths = momenta, lengths
@@ -48,8 +54,8 @@ class _Jets:
 
     def z_cut(self) -> Floats:
         split = self.splitting[0] ** 2
-        whole = split + invariant_mass(self.total) ** 2
-        return split / np.where(whole > 0, whole, 1)
+        total = split + invariant_mass(self.total) ** 2
+        return split / np.where(total > 0, total, 1)
 
     def correlator(self, name: str) -> Floats:
         found = correlator_series(self.momenta, self.lengths, (name,), memory=self.memory)
@@ -87,7 +93,7 @@ FEATURES: dict[str, Callable[[_Jets], Floats]] = {
     "ptd": _Jets.dispersion,
     "planar_flow": lambda jets: planar_flow(jets.momenta, jets.lengths),
 }
-#: What is given unless a study says which.
+#: Default features.
 STANDARD = list(FEATURES)
 FEATURES |= {
     "sqrt_d12": lambda jets: jets.splitting[0],
@@ -107,14 +113,14 @@ FEATURES |= {
 class JetFeatures(JetTable):
     """Mass, soft-drop mass, N-subjettiness, energy correlators and shapes of each jet.
 
-    features  which of them; if unset: pt, mass and soft_drop_mass in GeV, multiplicity, tau1 …
+    features  names; by default pt, mass and soft_drop_mass in GeV, multiplicity, tau1 …
               tau4 (β = 1, one-pass kT axes) with their ratios, c2, d2, girth, les_houches, thrust,
               ptd and planar_flow. There are also c1, c3, m2, m3, n2, n3, u1, u2 and u3, and those
               of W tagging: sqrt_d12 (in GeV) and kt_delta_r of the last kT splitting, z_cut =
               d12 / (d12 + mass²), fox_wolfram_r2 and aplanarity in the rest frame, a3.
     radius    of the jets, the scale of angles.
     where     condition that a point must fulfil, as `pt > 0.1`.
-    memory    bound in bytes on what is kept while computing.
+    memory    bound in bytes on the memory of the computation.
 
     arXiv:1011.2268, arXiv:1402.2657, arXiv:1409.6298, arXiv:1609.07483
     """

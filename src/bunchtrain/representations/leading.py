@@ -1,4 +1,4 @@
-"""The leading particles of an event as one row, for dense networks."""
+"""Leading particles of an event as one table row, for dense networks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 from bunchtrain.representations._packed import Normalise, PackedPoints
 from bunchtrain.representations._representation import Representation, Size
-from bunchtrain.representations.preprocessing.image_steps import along_leading
+from bunchtrain.representations.preprocessing.image_steps import align_to_leading
 from bunchtrain.representations.preprocessing.points import Points
 
 
 class Leading(Representation):
-    """Features of the first n points in falling order, one after the other; 0 where absent.
+    """Features of the first n points in falling order, concatenated; 0 where absent.
 
     With `align` and the features pt, deta and dphi they are the inputs of TopoDNN.
 
@@ -25,11 +25,11 @@ class Leading(Representation):
         group: Prefix of the columns of the points.
         features: Expressions over the points; their names are those of `preprocessing.points`.
         n: Number of points.
-        order: Expression in whose falling order they are taken.
+        order: Expression that the points are sorted by, in falling order.
         jet: Prefix of the columns of the jet's momentum; it is the sum of the points if unset.
         where: Condition that a point must fulfil, as `pt > 0.1`.
-        align: Whether `deta` and `dphi` are counted from the hardest point, turned so that the
-            second lies along −`dphi`, and mirrored so that the side of positive `deta` has more pT.
+        align: Whether `deta` and `dphi` are relative to the hardest point, rotated so that the
+            second is along −`dphi`, and mirrored so that the side of positive `deta` has more pT.
         normalise: How the features are scaled.
     """
 
@@ -62,18 +62,18 @@ class Leading(Representation):
 
     @property
     def names(self) -> dict[str, list[str]]:
-        """Return the features with the number of the point, as `pt [0]`."""
+        """Return the features with the index of the point, as `pt [0]`."""
         features = self.points.names["features"]
-        places = range(self.points.limit)
-        return {"table": [f"{feature} [{place}]" for place in places for feature in features]}
+        indices = range(self.points.limit)
+        return {"table": [f"{feature} [{index}]" for index in indices for feature in features]}
 
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
         """Return `table` (batch, n × features)."""
         packed = self.points(events)
         lengths, features = packed["lengths"], packed["features"]
-        filled = torch.arange(self.points.limit) < lengths[:, None]
-        table = features.new_zeros(*filled.shape, features.shape[1])
-        table[filled] = features
+        present = torch.arange(self.points.limit) < lengths[:, None]
+        table = features.new_zeros(*present.shape, features.shape[1])
+        table[present] = features
         return {"table": table.flatten(1)}
 
 
@@ -84,7 +84,7 @@ class _Ordered(PackedPoints):
     def points(self, events: ak.Array) -> Points:
         points = super().points(events)
         if self.align:
-            plane = along_leading(points["deta"], points["dphi"], points["pt"], points.lengths)
+            plane = align_to_leading(points["deta"], points["dphi"], points["pt"], points.lengths)
             for name, values in zip(("deta", "dphi"), plane, strict=True):
                 points.replace(name, values)
         return points

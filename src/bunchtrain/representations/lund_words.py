@@ -1,4 +1,4 @@
-"""A jet as a bag of words, the bins of its splittings in the Lund plane."""
+"""Counts of the splittings of a jet in bins of the Lund plane, a bag of words."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import numpy as np
 
 from bunchtrain.errors import StudyError
 from bunchtrain.physics.clustering_trees import clustering_trees
-from bunchtrain.physics.kinematics import azimuth, invariant_mass, rapidity, transverse, wrapped
-from bunchtrain.physics.packed import MEMORY, Floats, Ints, jet_numbers, starts
+from bunchtrain.physics.kinematics import azimuth, invariant_mass, rapidity, transverse, wrap_angle
+from bunchtrain.physics.packed import MEMORY, Floats, Ints, jet_index, starts
 from bunchtrain.representations._jet_table import JetTable
 
 
 class LundWords(JetTable):
-    """How often a jet splits in each bin of the Lund plane (ln kT, ln ΔR).
+    """Number of splittings of a jet in each bin of the Lund plane (ln kT, ln ΔR).
 
     The jet is reclustered with Cambridge/Aachen and undone. A splitting of a subjet of mass m₀ into
     two with kT = min(pT₁, pT₂) ΔR₁₂ in GeV and ΔR₁₂ counts in one bin if m₀ is large enough:
-    softer ones say little of heavy particles and are many. Those out of range count in the bin
-    next to them. The bins are the words of latent Dirichlet allocation and are not normalised.
+    softer ones are many and carry little information on heavy particles. Splittings out of
+    range are counted in the nearest bin. The counts are the bag of words of latent Dirichlet
+    allocation and are not normalised.
 
     arXiv:1807.04758, arXiv:1904.04200, arXiv:2005.12319
 
@@ -28,7 +29,7 @@ class LundWords(JetTable):
         kt: Range of kT in GeV.
         angle: Range of ΔR.
         where: Condition that a point must fulfil, as `pt > 0.1`.
-        memory: Bound in bytes on what is kept while clustering.
+        memory: Bound in bytes on the memory of the clustering.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ def _edges(name: str, given: tuple[float, float], count: int) -> Floats:
     low, high = given
     if not 0 < low < high or count < 1:
         raise StudyError(
-            f"lund_words: {count} bins of '{name}' from {low:g} to {high:g} are not possible; give "
+            f"lund_words: {count} bins of '{name}' from {low:g} to {high:g} are impossible; give "
             "1 or more and a range that rises from above 0"
         )
     return np.geomspace(low, high, count + 1)
@@ -81,10 +82,10 @@ def _bin(values: Floats, edges: Floats) -> Ints:
 
 
 def _splittings(momenta: Floats, lengths: Ints, memory: float) -> tuple[Ints, Floats, Floats]:
-    """Return of each splitting the number of its jet, the momentum before and the two after."""
+    """Return the jet index, the parent momentum and the two daughter momenta of each splitting."""
     trees = clustering_trees(momenta, lengths, "cambridge_aachen", memory)
     inner = np.flatnonzero(trees.children[:, 0] >= 0)
-    jet = jet_numbers(trees.lengths)[inner]
+    jet = jet_index(trees.lengths)[inner]
     children = trees.children[inner] + starts(trees.lengths)[jet][:, None]
     return jet, trees.momenta[inner], trees.momenta[children]
 
@@ -93,5 +94,5 @@ def _lund_plane(pair: Floats) -> tuple[Floats, Floats]:
     """Return kT in GeV and ΔR of pairs (pairs, 2, 4)."""
     energy, px, py, pz = np.moveaxis(pair, -1, 0)
     rise = np.diff(rapidity(energy, px, py, pz))[:, 0]
-    angle = np.hypot(rise, wrapped(np.diff(azimuth(px, py))[:, 0]))
+    angle = np.hypot(rise, wrap_angle(np.diff(azimuth(px, py))[:, 0]))
     return transverse(px, py).min(1) * angle, angle

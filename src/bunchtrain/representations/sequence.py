@@ -1,4 +1,4 @@
-"""An event as a sequence of particles, the most important first."""
+"""Sequences: particles of an event in falling order of an expression."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ class Sequence(PackedPoints):
     """Points in falling order of an expression, cut to a length.
 
     features  expressions over the points; their names are those of `preprocessing.points`.
-    order     expression by which the points fall, as `pt` or `abs(d0 / d0_error)`.
-    length    how many points are kept at most.
-    jet, where, globals  as for the cloud.
+    order     expression that the points are sorted by, as `pt` or `abs(d0 / d0_error)`.
+    length    largest number of points.
+    jet, where, globals  as for `point_cloud`.
 
     arXiv:1607.08633
     """

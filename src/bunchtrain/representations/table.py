@@ -1,4 +1,4 @@
-"""Features of the whole event, as for trees and dense networks."""
+"""Tables of event-level features, for trees and dense networks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bunchtrain.tables.expressions.expression import Expression
 
 
 class Table(Representation):
-    """One row of features an event, each an expression over its columns."""
+    """One row of features per event, each an expression over its columns."""
 
     normalised = ("table",)
 
@@ -71,16 +71,16 @@ def columns_of(expressions: Iterable[Expression], available: Collection[str]) ->
 def evaluate_table(expressions: Iterable[Expression], events: ak.Array) -> Floats:
     """Return the values of expressions over events: (events, expressions) float32.
 
-    Raises DataError if one gives a list an event.
+    Raises DataError if one gives a list per event.
     """
-    return np.stack([_one_number(expression, events) for expression in expressions], axis=1)
+    return np.stack([_evaluate_scalar(expression, events) for expression in expressions], axis=1)
 
 
-def _one_number(expression: Expression, events: ak.Array) -> Floats:
+def _evaluate_scalar(expression: Expression, events: ak.Array) -> Floats:
     values = expression(events)
     if values.ndim != 1:
         raise DataError(
-            f"'{expression.text}' gives a list an event where one number is needed; reduce it, as "
+            f"'{expression.text}' gives a list per event where one value is needed; reduce it, as "
             f"in 'sum({expression.text})'"
         )
     return np.asarray(ak.to_numpy(values), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The 16 high-level features of jets that the benchmarks of networks in triggers take."""
+"""The 16 high-level jet features of the trigger benchmark."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class TriggerFeatures(JetTable):
     z_cut     of the modified mass-drop tagger (soft drop with β = 0).
     radius    of the jets, the scale of angles.
     where     condition that a point must fulfil, as `pt > 0.1`.
-    memory    bound in bytes on what is kept while computing.
+    memory    bound in bytes on the memory of the computation.
 
     All but zlogz = Σ z ln z with z = pT_i / Σ pT, and the multiplicity, are those of the groomed
     jet. With the correlators ᵥeₙ of angles to the power β (b0, b1, b2): C₁ = e₂, C₂ = e₃ / e₂²,
     D₂ = e₃ / e₂³, M₂ = ₁e₃ / e₂, N₂ = ₂e₃ / e₂² and, a1 with angles to the power 1 in e₃ alone,
-    D₂^(1,β) = e₃^(1) / (e₂^(β))^(3/β); what cannot be divided is 0. D₂^(1,1) is D₂ with β = 1,
-    as in the published sample.
+    D₂^(1,β) = e₃^(1) / (e₂^(β))^(3/β); ratios with a zero denominator are 0. D₂^(1,1) is D₂ with
+    β = 1, as in the published sample.
 
     arXiv:1804.06913, arXiv:1709.08705, arXiv:1609.07483
     """

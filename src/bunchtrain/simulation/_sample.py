@@ -1,4 +1,4 @@
-"""What all simulated samples have in common: parts made once, named by all they depend on."""
+"""Base of simulated samples: parts in files, produced once and named by a hash of their recipe."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 from abc import abstractmethod
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,67 +17,104 @@ import pyarrow.parquet as pq
 
 from bunchtrain.errors import DataError, StudyError, missing, nearest, one_of
 from bunchtrain.files import cache_folder
-from bunchtrain.simulation.pythia.production import MakePart, produce
+from bunchtrain.parts import Options
+from bunchtrain.simulation.pythia.production import MakePart, produce_parts
 from bunchtrain.tables.source import Source
 
 
-class Sample(Source):
-    """Simulated events in files of `part` events, made once and then read.
+@dataclass(frozen=True)
+class SampleOptions(Options):
+    """Options of every simulated sample.
 
-    The events depend on the recipe and on their number alone: a larger sample begins with the
-    events of a smaller one, any number of processes makes the same events, and what was
-    interrupted goes on with the parts that are missing.
+    seed       of collisions and detector.
+    processes  number of processes; all cores if unset.
+    part       events in one file, which share a seed; a production resumes at a part.
+    folder     parent folder of `samples/`; $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain if unset.
+    """
+
+    seed: int = 1
+    processes: int | None = None
+    part: int = 1000
+    folder: str | None = None
+
+    def recipe(self) -> dict[str, Any]:
+        """Return the options that the events depend on."""
+        chosen = [f for f in fields(self) if f.name not in ("processes", "folder")]
+        return {f.name: type(f.default)(getattr(self, f.name)) for f in chosen}
+
+
+@dataclass(frozen=True)
+class JetOptions(SampleOptions):
+    """Options of samples of jets.
+
+    pt_min        smallest jet pT in GeV.
+    pt_max        largest jet pT in GeV.
+    radius        radius R of the jets, and of their match to partons.
+    constituents  largest number of constituents kept, the hardest.
+    """
+
+    pt_min: float = 550.0
+    pt_max: float = 650.0
+    radius: float = 0.8
+    constituents: int = 200
+
+
+class Sample(Source):
+    """Simulated events in files of `part` events, produced once and then read.
+
+    The events depend only on the recipe and on their index: a larger sample begins with the events
+    of a smaller one, any number of processes produces the same events, and an interrupted
+    production resumes with the missing parts.
     """
 
     #: The name of the source, which messages and the folder of the sample begin with.
     name: ClassVar[str]
     #: Column → awkward type as text.
     layout: ClassVar[dict[str, str]]
-    #: Raised when a change of the code changes the events.
+    #: Incremented when a change of the code changes the events.
     version: ClassVar[int] = 1
 
-    def __init__(
-        self, count: int, processes: int | None, folder: str | None, **recipe: Any
-    ) -> None:
-        if count < 1 or recipe["part"] < 1:
+    def __init__(self, count: int, options: SampleOptions, **recipe: Any) -> None:
+        processes = options.processes
+        if count < 1 or options.part < 1:
             raise StudyError(f"{self.name}: the number of events and part must be at least 1")
-        if recipe["seed"] < 0 or (processes is not None and processes < 1):
+        if options.seed < 0 or (processes is not None and processes < 1):
             raise StudyError(f"{self.name}: seed must be at least 0 and processes at least 1")
         self.count, self.processes = count, processes or os.cpu_count() or 1
-        self.recipe = recipe
-        self.base = cache_folder(folder) / "samples"
+        self.recipe = {**recipe, **options.recipe()}
+        self.base = cache_folder(options.folder) / "samples"
 
     @abstractmethod
     def maker(self) -> MakePart:
-        """Return what makes a part from its number; imports the simulation."""
+        """Return the function from the index of a part to its events; imports the simulation."""
 
     def prepare(self) -> None:
-        """Make the parts that are missing."""
+        """Produce the missing parts."""
         if all(path.exists() for path in self.parts()):
             return
         try:
             make = self.maker()
         except ModuleNotFoundError as absent:
-            raise missing(str(absent.name), "generators", f"making {self.name}") from None
-        produce(make, self.parts(), int(self.recipe["part"]), self.processes)
+            raise missing(str(absent.name), "generators", f"source '{self.name}'") from None
+        produce_parts(make, self.parts(), int(self.recipe["part"]), self.processes)
 
     def key(self) -> str:
-        """Return a text that names the sample without its length: recipe and Pythia's version."""
+        """Return a hash of everything but the length of the sample: recipe and versions."""
         try:
             makers = [version("pythia8mc"), version("fastjet")]
         except PackageNotFoundError as absent:
-            raise missing(str(absent.name), "generators", f"making {self.name}") from None
+            raise missing(str(absent.name), "generators", f"source '{self.name}'") from None
         text = json.dumps([self.version, self.recipe, makers], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def parts(self) -> list[Path]:
-        """Return the files of the sample, whether they are there or not."""
+        """Return the files of the sample, existing or not."""
         folder = self.base / f"{self.name}-{self.key()}"
-        number = -(-self.count // int(self.recipe["part"]))
-        return [folder / f"part-{index:05d}.parquet" for index in range(number)]
+        count = -(-self.count // int(self.recipe["part"]))
+        return [folder / f"part-{index:05d}.parquet" for index in range(count)]
 
     def fingerprint(self) -> str:
-        """Return a text that changes whenever the content of the events could."""
+        """Return a text that changes whenever the events could change."""
         return f"{self.name}-{self.key()}-{self.count}"
 
     def fields(self) -> dict[str, str]:
@@ -84,9 +122,9 @@ class Sample(Source):
         return dict(self.layout)
 
     def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
-        """Yield all events in their order, at most `rows` at once.
+        """Yield all events in their order, at most `rows` per chunk.
 
-        Raises DataError for an unknown column or a part that is not made yet.
+        Raises DataError for an unknown column or a part that does not exist yet.
         """
         for name in columns:
             if name not in self.layout:
@@ -95,7 +133,7 @@ class Sample(Source):
         left = self.count
         for path in self.parts():
             if not path.exists():
-                raise DataError(f"{path} is not made yet; prepare() makes it")
+                raise DataError(f"{path} does not exist yet; prepare() produces it")
             for batch in pq.ParquetFile(path).iter_batches(min(rows, left), columns=list(columns)):
                 yield ak.from_arrow(batch)[:left]
                 left -= min(left, batch.num_rows)
@@ -103,7 +141,7 @@ class Sample(Source):
                     return
 
     def check_window(self, low: str = "pt_min", high: str = "pt_max", least: float = 50.0) -> None:
-        """Refuse a window that does not rise from `least` GeV; StudyError names both options."""
+        """Raise StudyError, naming both options, unless a window rises from `least` GeV."""
         first, last = self.recipe[low], self.recipe[high]
         if not least <= first < last:
             raise StudyError(
@@ -112,7 +150,7 @@ class Sample(Source):
             )
 
     def check_jets(self, classes: int = 1) -> None:
-        """Refuse a radius, a number of constituents or a part that makes no sense."""
+        """Raise StudyError if radius, constituents or part are out of range."""
         radius, part = self.recipe["radius"], self.recipe["part"]
         if not 0.1 <= radius <= 1.5:
             raise StudyError(f"{self.name}: radius must lie between 0.1 and 1.5, got {radius}")

@@ -19,9 +19,11 @@ sum of squared positive significances keeps one light jet in 91 and one c jet in
 
 from __future__ import annotations
 
-from bunchtrain.simulation._sample import Sample
+from bunchtrain.simulation._sample import Sample, SampleOptions
 from bunchtrain.simulation.pythia.layout import B_JETS
 from bunchtrain.simulation.pythia.production import MakePart
+
+DEFAULTS = SampleOptions(part=1200)
 
 
 class BJets(Sample):
@@ -33,18 +35,14 @@ class BJets(Sample):
 
     Args:
         jets: Number of jets, a third of each flavour.
-        seed: Seed of collisions and detector.
-        processes: Processes that make them; all cores if unset.
         pt_min: Smallest jet pT in GeV.
         pt_max: Largest jet pT in GeV.
         radius: Radius R of the jets, within which their tracks lie.
-        part: Jets in one file, which share a seed, a multiple of 6; work is resumed in this unit.
-        folder: Folder under which `samples/` lies; $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain if
-            unset.
+        options: Seed, processes, part (a multiple of 6), folder.
 
     Raises:
         StudyError: An option is out of range.
-        MissingDependency: The jets are not made yet and pythia8mc or fastjet is not installed.
+        MissingDependency: The jets do not exist yet and pythia8mc or fastjet is not installed.
     """
 
     name = "b_jets"
@@ -54,29 +52,18 @@ class BJets(Sample):
         self,
         *,
         jets: int = 12_000,
-        seed: int = 1,
-        processes: int | None = None,
         pt_min: float = 20.0,
         pt_max: float = 300.0,
         radius: float = 0.4,
-        part: int = 1200,
-        folder: str | None = None,
+        options: SampleOptions = DEFAULTS,
     ) -> None:
-        super().__init__(
-            jets,
-            processes,
-            folder,
-            seed=seed,
-            pt_min=float(pt_min),
-            pt_max=float(pt_max),
-            radius=float(radius),
-            part=part,
-        )
+        window = {"pt_min": float(pt_min), "pt_max": float(pt_max), "radius": float(radius)}
+        super().__init__(jets, options, **window)
         self.check_window(least=20.0)
         self.check_jets(classes=6)
 
     def maker(self) -> MakePart:
-        """Return what makes a part from its number; imports the simulation."""
+        """Return the function from the index of a part to its events; imports the simulation."""
         from bunchtrain.simulation.pythia.flavour_jets import FlavourJets
 
         return FlavourJets(**self.recipe)

@@ -14,9 +14,11 @@ is 0.97 at 30 to 45 GeV and 0.997 at 700 to 1000 GeV, its deviation 8.5 % and 2.
 
 from __future__ import annotations
 
-from bunchtrain.simulation._sample import Sample
+from bunchtrain.simulation._sample import JetOptions, Sample
 from bunchtrain.simulation.pythia.layout import CALIBRATION_JETS
 from bunchtrain.simulation.pythia.production import MakePart
+
+DEFAULTS = JetOptions(pt_min=30.0, pt_max=1000.0, radius=0.4, constituents=100)
 
 
 class CalibrationJets(Sample):
@@ -24,23 +26,15 @@ class CalibrationJets(Sample):
 
     The columns `true_pt`, `true_eta`, `true_phi` and `true_mass` are those of the jet of
     particles; `jet_pt` ... and the constituents are measured. The jets depend on the seed and on
-    their number in the sample alone.
+    their index in the sample alone.
 
     Args:
         jets: Number of jets.
-        seed: Seed of collisions and detector.
-        processes: Processes that make them; all cores if unset.
-        pt_min: Smallest true jet pT in GeV.
-        pt_max: Largest true jet pT in GeV.
-        radius: Radius R of the jets.
-        constituents: Largest number of constituents kept, the hardest.
-        part: Jets in one file, which share a seed; work is resumed in this unit.
-        folder: Folder under which `samples/` lies; $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain if
-            unset.
+        options: Window in true pT, radius, constituents; seed, processes, part, folder.
 
     Raises:
         StudyError: An option is out of range.
-        MissingDependency: The jets are not made yet and pythia8mc or fastjet is not installed.
+        MissingDependency: The jets do not exist yet and pythia8mc or fastjet is not installed.
 
     The bias of the hard process is Pythia's (arXiv:2203.11601).
     """
@@ -48,35 +42,13 @@ class CalibrationJets(Sample):
     name = "calibration_jets"
     layout = CALIBRATION_JETS
 
-    def __init__(
-        self,
-        *,
-        jets: int = 10_000,
-        seed: int = 1,
-        processes: int | None = None,
-        pt_min: float = 30.0,
-        pt_max: float = 1000.0,
-        radius: float = 0.4,
-        constituents: int = 100,
-        part: int = 1000,
-        folder: str | None = None,
-    ) -> None:
-        super().__init__(
-            jets,
-            processes,
-            folder,
-            seed=seed,
-            pt_min=float(pt_min),
-            pt_max=float(pt_max),
-            radius=float(radius),
-            constituents=constituents,
-            part=part,
-        )
+    def __init__(self, *, jets: int = 10_000, options: JetOptions = DEFAULTS) -> None:
+        super().__init__(jets, options)
         self.check_window(least=20.0)
         self.check_jets()
 
     def maker(self) -> MakePart:
-        """Return what makes a part from its number; imports the simulation."""
+        """Return the function from the index of a part to its events; imports the simulation."""
         from bunchtrain.simulation.pythia import calibration
 
         return calibration.CalibrationJets(**self.recipe)

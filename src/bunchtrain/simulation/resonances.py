@@ -12,29 +12,27 @@ that separation is better than in an experiment.
 from __future__ import annotations
 
 from bunchtrain.errors import StudyError
-from bunchtrain.simulation._sample import Sample
+from bunchtrain.simulation._sample import Sample, SampleOptions
 from bunchtrain.simulation.pythia.layout import RESONANCES
 from bunchtrain.simulation.pythia.production import MakePart
+
+DEFAULTS = SampleOptions(part=2000)
 
 
 class Resonances(Sample):
     """Resonances to tt̄ of several masses, and tt̄, one lepton: smeared quarks, lepton, missing pT.
 
-    They come in turn, event 0 signal, event 1 background; `is_signal` tells them apart and `mass`
+    They come in turn, event 0 signal, event 1 background; `is_signal` is the label and `mass`
     is that of the resonance in GeV, 0 for background. Each part holds one mass.
 
     Args:
         events: Number of events, half of them signal.
         masses: Masses of the resonance in GeV; the parts have them in turn.
-        seed: Seed of collisions and detector.
-        processes: Processes that make them; all cores if unset.
-        part: Events in one file, which share a seed, an even number; work is resumed in this unit.
-        folder: Folder under which `samples/` lies; $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain if
-            unset.
+        options: Seed, processes, part (an even number), folder.
 
     Raises:
         StudyError: An option is out of range.
-        MissingDependency: The events are not made yet and pythia8mc is not installed.
+        MissingDependency: The events do not exist yet and pythia8mc is not installed.
     """
 
     name = "resonances"
@@ -45,20 +43,17 @@ class Resonances(Sample):
         *,
         events: int = 20_000,
         masses: tuple[float, ...] = (500.0, 750.0, 1000.0, 1250.0, 1500.0),
-        seed: int = 1,
-        processes: int | None = None,
-        part: int = 2000,
-        folder: str | None = None,
+        options: SampleOptions = DEFAULTS,
     ) -> None:
         chosen = tuple(float(mass) for mass in masses)
-        super().__init__(events, processes, folder, seed=seed, masses=chosen, part=part)
-        if part % 2:
-            raise StudyError(f"resonances: part must be even, got {part}")
+        super().__init__(events, options, masses=chosen)
+        if options.part % 2:
+            raise StudyError(f"resonances: part must be even, got {options.part}")
         if not chosen or min(chosen) < 400:
             raise StudyError("resonances: masses must be at least 400 GeV, to decay to tt̄")
 
     def maker(self) -> MakePart:
-        """Return what makes a part from its number; imports the simulation."""
+        """Return the function from the index of a part to its events; imports the simulation."""
         from bunchtrain.simulation.pythia import resonance
 
         return resonance.Resonances(**self.recipe)

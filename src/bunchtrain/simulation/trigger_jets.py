@@ -14,34 +14,32 @@ boosted trees on the features of 3,750 jets have an accuracy of (65 ± 1.2) % wi
 from __future__ import annotations
 
 from bunchtrain.errors import StudyError
-from bunchtrain.simulation._sample import Sample
+from bunchtrain.simulation._sample import Sample, SampleOptions
 from bunchtrain.simulation.pythia.layout import TRIGGER_JETS
 from bunchtrain.simulation.pythia.production import MakePart
+
+DEFAULTS = SampleOptions()
 
 
 class TriggerJets(Sample):
     """Jets of five classes at pT ≈ 1 TeV from Pythia and FastJet with a parametric detector.
 
     They come in turn, with `label` 0 for g, 1 for q, 2 for W, 3 for Z and 4 for t. The jets depend
-    on the seed and on their number in the sample alone.
+    on the seed and on their index in the sample alone.
 
     Args:
         jets: Number of jets, a fifth of each class.
-        seed: Seed of collisions and detector.
-        processes: Processes that make them; all cores if unset.
         detector: Whether constituents are energy-flow objects of a detector, else the visible
             particles that leave the collision, as in the published sample.
         pt: Transverse momentum of the hard partons in GeV; jets lie in 0.8 … 1.6 of it.
-        spread: Half of the width of the window about it, relative.
+        spread: Half of the relative width of the window around it.
         radius: Radius R of the jets and of the match to the parton.
         constituents: Largest number of constituents kept, the hardest.
-        part: Jets in one file, which share a seed, a multiple of 5; work is resumed in this unit.
-        folder: Folder under which `samples/` lies; $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain if
-            unset.
+        options: Seed, processes, part (a multiple of 5), folder.
 
     Raises:
         StudyError: An option is out of range.
-        MissingDependency: The jets are not made yet and pythia8mc or fastjet is not installed.
+        MissingDependency: The jets do not exist yet and pythia8mc or fastjet is not installed.
     """
 
     name = "trigger_jets"
@@ -51,27 +49,21 @@ class TriggerJets(Sample):
         self,
         *,
         jets: int = 10_000,
-        seed: int = 1,
-        processes: int | None = None,
         detector: bool = True,
         pt: float = 1000.0,
         spread: float = 0.01,
         radius: float = 0.8,
         constituents: int = 200,
-        part: int = 1000,
-        folder: str | None = None,
+        options: SampleOptions = DEFAULTS,
     ) -> None:
         super().__init__(
             jets,
-            processes,
-            folder,
-            seed=seed,
+            options,
             detector=detector,
             pt=float(pt),
             spread=float(spread),
             radius=float(radius),
             constituents=constituents,
-            part=part,
         )
         if not 100.0 <= pt <= 5000.0 or not 0.001 <= spread <= 0.5:
             raise StudyError(
@@ -81,7 +73,7 @@ class TriggerJets(Sample):
         self.check_jets(classes=5)
 
     def maker(self) -> MakePart:
-        """Return what makes a part from its number; imports the simulation."""
+        """Return the function from the index of a part to its events; imports the simulation."""
         from bunchtrain.simulation.pythia.leading_jets import FiveClassJets
 
         return FiveClassJets(**self.recipe)

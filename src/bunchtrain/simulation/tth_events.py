@@ -16,32 +16,30 @@ decays, other Higgs decays and light-jet fakes are left out.
 from __future__ import annotations
 
 from bunchtrain.errors import StudyError
-from bunchtrain.simulation._sample import Sample
+from bunchtrain.simulation._sample import Sample, SampleOptions
 from bunchtrain.simulation.pythia.layout import TTH_EVENTS
 from bunchtrain.simulation.pythia.production import MakePart
+
+DEFAULTS = SampleOptions(part=200)
 
 
 class TthEvents(Sample):
     """tt̄H(bb̄) and tt̄bb̄ events with one lepton: jets with tags, lepton, energy-flow objects.
 
-    They come in turn, event 0 signal, event 1 background; `is_tth` tells them apart. The groups of
+    They come in turn, event 0 signal, event 1 background; `is_tth` is the label. The groups of
     columns are `jet` (pt, eta, phi, mass, tag, flavour) and `particle` (px, py, pz, energy, charge,
     kind: 0 neutral hadron, 1 charged hadron, 2 photon, 3 electron, 4 muon), both ordered in pT.
 
     Args:
         events: Number of events, half of them signal.
-        seed: Seed of collisions and detector.
-        processes: Processes that make them; all cores if unset.
-        jets: Least number of jets.
-        tags: Least number of b-tagged jets.
+        jets: Smallest number of jets.
+        tags: Smallest number of b-tagged jets.
         particles: Largest number of energy-flow objects kept, the hardest above 0.5 GeV.
-        part: Events in one file, which share a seed, a multiple of 4; work is resumed in this unit.
-        folder: Folder under which `samples/` lies; $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain if
-            unset.
+        options: Seed, processes, part (a multiple of 4), folder.
 
     Raises:
         StudyError: An option is out of range.
-        MissingDependency: The events are not made yet and pythia8mc or fastjet is not installed.
+        MissingDependency: The events do not exist yet and pythia8mc or fastjet is not installed.
     """
 
     name = "tth_events"
@@ -51,26 +49,14 @@ class TthEvents(Sample):
         self,
         *,
         events: int = 4000,
-        seed: int = 1,
-        processes: int | None = None,
         jets: int = 4,
         tags: int = 3,
         particles: int = 500,
-        part: int = 200,
-        folder: str | None = None,
+        options: SampleOptions = DEFAULTS,
     ) -> None:
-        super().__init__(
-            events,
-            processes,
-            folder,
-            seed=seed,
-            jets=jets,
-            tags=tags,
-            particles=particles,
-            part=part,
-        )
-        if part % 4:
-            raise StudyError(f"tth_events: part must be a multiple of 4, got {part}")
+        super().__init__(events, options, jets=jets, tags=tags, particles=particles)
+        if options.part % 4:
+            raise StudyError(f"tth_events: part must be a multiple of 4, got {options.part}")
         if not 0 <= tags <= jets <= 8 or particles < 1:
             raise StudyError(
                 "tth_events: tags must not exceed jets, nor jets 8, and particles must be at "
@@ -78,7 +64,7 @@ class TthEvents(Sample):
             )
 
     def maker(self) -> MakePart:
-        """Return what makes a part from its number; imports the simulation."""
+        """Return the function from the index of a part to its events; imports the simulation."""
         from bunchtrain.simulation.pythia.top_higgs import TopHiggs
 
         return TopHiggs(**self.recipe)

@@ -16,70 +16,43 @@ above.
 
 from __future__ import annotations
 
-from bunchtrain.simulation._sample import Sample
+from bunchtrain.simulation._sample import JetOptions, Sample
 from bunchtrain.simulation.pythia.layout import W_JETS
 from bunchtrain.simulation.pythia.production import MakePart
+
+DEFAULTS = JetOptions(pt_min=300.0, pt_max=400.0, radius=1.0)
 
 
 class WJets(Sample):
     """Hadronic W and QCD jets from Pythia and FastJet with a parametric detector.
 
-    They come in turn, event 0 a W, event 1 a QCD jet; `is_w` tells them apart. The jets depend on
-    the seed and on their number in the sample alone.
+    They come in turn, event 0 a W, event 1 a QCD jet; `is_w` is the label. The jets depend on
+    the seed and on their index in the sample alone.
 
     Args:
         jets: Number of jets, half of them W.
-        seed: Seed of collisions and detector.
-        processes: Processes that make them; all cores if unset.
         detector: Whether constituents are energy-flow objects of a detector, else the visible
             particles that leave the collision.
-        pt_min: Smallest jet pT in GeV.
-        pt_max: Largest jet pT in GeV.
-        radius: Radius R of the jets and of the match to the W and its quarks.
-        constituents: Largest number of constituents kept, the hardest.
-        part: Jets in one file, which share a seed, an even number; work is resumed in this unit.
-        folder: Folder under which `samples/` lies; $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain if
-            unset.
+        options: Window in pT, radius (also of the match to the W and its quarks), constituents;
+            seed, processes, part (an even number), folder.
 
     Raises:
         StudyError: An option is out of range.
-        MissingDependency: The jets are not made yet and pythia8mc or fastjet is not installed.
+        MissingDependency: The jets do not exist yet and pythia8mc or fastjet is not installed.
     """
 
     name = "w_jets"
     layout = W_JETS
 
     def __init__(
-        self,
-        *,
-        jets: int = 10_000,
-        seed: int = 1,
-        processes: int | None = None,
-        detector: bool = True,
-        pt_min: float = 300.0,
-        pt_max: float = 400.0,
-        radius: float = 1.0,
-        constituents: int = 200,
-        part: int = 1000,
-        folder: str | None = None,
+        self, *, jets: int = 10_000, detector: bool = True, options: JetOptions = DEFAULTS
     ) -> None:
-        super().__init__(
-            jets,
-            processes,
-            folder,
-            seed=seed,
-            detector=detector,
-            pt_min=float(pt_min),
-            pt_max=float(pt_max),
-            radius=float(radius),
-            constituents=constituents,
-            part=part,
-        )
+        super().__init__(jets, options, detector=detector)
         self.check_window()
         self.check_jets(classes=2)
 
     def maker(self) -> MakePart:
-        """Return what makes a part from its number; imports the simulation."""
+        """Return the function from the index of a part to its events; imports the simulation."""
         from bunchtrain.simulation.pythia.leading_jets import BosonJets
 
         return BosonJets(**self.recipe)

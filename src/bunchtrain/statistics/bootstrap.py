@@ -10,39 +10,40 @@ from numpy.typing import NDArray
 
 from bunchtrain.statistics.metrics import Roc, roc
 
-#: A figure that is read from a ROC.
-Reader = Callable[[Roc], float]
+#: A metric of a ROC.
+RocMetric = Callable[[Roc], float]
 
 
 def paired_bootstrap(
     scores: Mapping[str, NDArray[Any]],
     truth: NDArray[Any],
     weights: NDArray[Any],
-    readers: Mapping[str, Reader],
+    metrics: Mapping[str, RocMetric],
     replicas: int = 200,
     seed: int = 1,
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Return figure → name → the figure in each replica of the test set, (replicas,).
+    """Return metric → name → the metric in each replica of the test set, (replicas,).
 
-    In a replica each event counts n times, n from a Poisson distribution of mean 1, and the same
-    n for all scores: the spread of a difference is its error, correlations included (Efron 1979).
+    In a replica each event counts n times, n from a Poisson distribution of mean 1, the same for
+    all scores: the standard deviation of a difference over replicas is its error, correlations
+    included (Efron 1979).
 
     Args:
         scores: Name → (events,) discriminant, large for signal.
         truth: (events,) bool, True for signal.
         weights: (events,) weights of the events.
-        readers: Name of the figure → what reads it from a ROC.
+        metrics: Name of the metric → its function of a ROC.
         replicas: Number of replicas.
         seed: Seed of the counts.
     """
     random = np.random.default_rng(seed)
-    found = {f: {name: np.empty(replicas) for name in scores} for f in readers}
-    # Ranks in place of scores: sorting integers that repeat is quicker, and the ROC is the same.
+    found = {metric: {name: np.empty(replicas) for name in scores} for metric in metrics}
+    # Ranks in place of scores: sorting repeated integers is faster, and the ROC is the same.
     ranks = {name: np.unique(score, return_inverse=True)[1] for name, score in scores.items()}
-    for number in range(replicas):
-        counted = weights * random.poisson(1.0, len(truth))
+    for index in range(replicas):
+        resampled = weights * random.poisson(1.0, len(truth))
         for name, rank in ranks.items():
-            curve = roc(rank, truth, counted)
-            for figure, read in readers.items():
-                found[figure][name][number] = read(curve)
+            curve = roc(rank, truth, resampled)
+            for metric, function in metrics.items():
+                found[metric][name][index] = function(curve)
     return found

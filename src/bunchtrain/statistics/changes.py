@@ -18,7 +18,7 @@ from scipy.stats import poisson
 from bunchtrain.statistics.likelihood.workspace import histogram
 from bunchtrain.statistics.metrics import Measurement, auc, roc
 from bunchtrain.statistics.metrics.significance import asimov
-from bunchtrain.tables.hashing import hashed, uniform
+from bunchtrain.tables.hashing import hash_ids, uniform
 
 #: Bootstrap samples.
 SAMPLES = 50
@@ -106,7 +106,7 @@ def replica(entry: NDArray[Any], seed: int, number: int) -> NDArray[np.float64]:
     An event has the same wherever it appears, by its number `entry`.
     """
     numbers = np.full(len(entry), number, np.int64)
-    random = uniform(hashed(seed, "boot", np.asarray(entry, np.int64), numbers))
+    random = uniform(hash_ids(seed, "boot", np.asarray(entry, np.int64), numbers))
     return np.searchsorted(_CUMULATIVE, random, side="right").astype(np.float64)
 
 

@@ -1,4 +1,4 @@
-"""All figures of one classifier on the test set, under the stable names of `metrics.json`.
+"""All metrics of one classifier on the test set, under the stable names of `metrics.json`.
 
 `auc`, `accuracy`, `rejection_30` (1/ε_B at ε_S = 30 %), `efficiency_at_1` (ε_S at ε_B = 1 %),
 `calibration_error`, `significance_asimov`, ...; with several backgrounds also `auc/qcd`,
@@ -7,15 +7,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.errors import DataError, StudyError, nearest, one_of
+from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics import (
+    MEASURES,
     Measurement,
+    Metrics,
     Roc,
     accuracy,
     auc,
@@ -23,25 +25,13 @@ from bunchtrain.statistics.metrics import (
     best_cut,
     calibration,
     discriminant,
+    efficiency,
     log_loss,
+    mean,
     roc,
     signal_efficiency,
 )
-from bunchtrain.statistics.metrics.measurement import Metrics
-from bunchtrain.statistics.metrics.significance import MEASURES
-
-
-def class_index(name: str | None, class_names: Sequence[str]) -> int:
-    """Return the place of the signal class, the last one if `name` is None.
-
-    Raises StudyError, naming the nearest class, if there is none of that name.
-    """
-    if name is None:
-        return len(class_names) - 1
-    if name not in class_names:
-        known = nearest(name, class_names) or f"; there are {one_of(class_names)}"
-        raise StudyError(f"evaluation.signal: there is no class '{name}'{known}")
-    return list(class_names).index(name)
+from bunchtrain.targets import Target
 
 
 def signal_roc(
@@ -50,7 +40,7 @@ def signal_roc(
     weights: NDArray[Any] | None,
     signal: int,
     against: Sequence[int] | None = None,
-    shares: Sequence[float] | None = None,
+    fractions: Sequence[float] | None = None,
 ) -> Roc:
     """Return the ROC of a class against others, all of them if `against` is None.
 
@@ -60,14 +50,14 @@ def signal_roc(
         weights: (events,) or None for equal weights.
         signal: Index of the signal class.
         against: Indices of the background classes; events of others are left out.
-        shares: Of all classes but the signal, for the score ln p_S / Σ_k f_k p_k of all of them;
+        fractions: Of all classes but the signal, for the score ln p_S / Σ_k f_k p_k of all of them;
             if None, the score is ln p_S / Σ p_k of the classes `against`.
     """
     every = [k for k in range(scores.shape[1]) if k != signal]
     others = every if against is None else against
     chosen = np.isin(truth, [signal, *others])
     return roc(
-        discriminant(scores[chosen], signal, others if shares is None else every, shares),
+        discriminant(scores[chosen], signal, others if fractions is None else every, fractions),
         truth[chosen] == signal,
         None if weights is None else weights[chosen],
     )
@@ -77,20 +67,18 @@ def measure_classification(
     scores: NDArray[Any],
     truth: NDArray[Any],
     weights: NDArray[Any] | None,
-    class_names: Sequence[str],
-    signal: str | None = None,
+    target: Target,
     efficiencies: Sequence[float] = (0.3, 0.5),
     mistags: Sequence[float] = (0.01,),
     scale: float = 1.0,
 ) -> Metrics:
-    """Return every figure of a classifier as `{name: {value, error}}`.
+    """Return every metric of a classifier as `{name: {value, error}}`.
 
     Args:
         scores: (events, classes) probabilities.
         truth: (events,) index of the true class.
         weights: (events,) or None for equal weights.
-        class_names: (classes,).
-        signal: Name of the signal class, the last one if None.
+        target: Classes and signal.
         efficiencies: Signal efficiencies at which 1/ε_B is quoted.
         mistags: Background efficiencies at which ε_S is quoted.
         scale: Factor on weights that makes s and b expected event counts.
@@ -99,47 +87,64 @@ def measure_classification(
         StudyError: there is no such signal class.
         DataError: shapes do not fit, a score is not finite, or a class has no events.
     """
-    _check(scores, truth, class_names)
-    chosen = class_index(signal, class_names)
-    figures = {"accuracy": accuracy(scores, truth, weights)}
-    curve = signal_roc(scores, truth, weights, chosen)
-    figures |= _figures(curve, efficiencies, mistags)
-    if len(class_names) > 2:
-        for k, name in enumerate(class_names):
-            figures[f"auc_one_vs_rest/{name}"] = auc(signal_roc(scores, truth, weights, k))
-            if k != chosen:
-                against = _figures(
-                    signal_roc(scores, truth, weights, chosen, [k]), efficiencies, mistags
-                )
-                figures |= {f"{key}/{name}": figure for key, figure in against.items()}
-    probability = scores[:, chosen]
-    curve_of_p = roc(probability, truth == chosen, weights)
-    figures["calibration_error"] = calibration(probability, truth == chosen, weights).expected_error
-    figures["log_loss"] = log_loss(scores, truth, weights)
-    entries = {name: figure.as_dict() for name, figure in figures.items()}
+    _check(scores, truth, target)
+    signal = target.signal_index
+
+    def read(curve: Roc, ending: str = "") -> dict[str, Measurement]:
+        found = {f"auc{ending}": auc(curve)}
+        for e in efficiencies:
+            found[f"rejection_{100 * e:g}{ending}"] = background_rejection(curve, e)
+        for m in mistags:
+            found[f"efficiency_at_{100 * m:g}{ending}"] = signal_efficiency(curve, m)
+        return found
+
+    found = {"accuracy": accuracy(scores, truth, weights)}
+    found |= read(signal_roc(scores, truth, weights, signal))
+    if len(target.classes) > 2:
+        for k, name in enumerate(target.classes):
+            found[f"auc_one_vs_rest/{name}"] = auc(signal_roc(scores, truth, weights, k))
+            if k != signal:
+                found |= read(signal_roc(scores, truth, weights, signal, [k]), f"/{name}")
+    probability = scores[:, signal]
+    found["calibration_error"] = calibration(probability, truth == signal, weights).expected_error
+    found["log_loss"] = log_loss(scores, truth, weights)
+    entries = {name: measurement.as_dict() for name, measurement in found.items()}
+    curve_of_p = roc(probability, truth == signal, weights)
     for measure in MEASURES:
         cut = best_cut(curve_of_p, measure, scale=scale)
         entries[f"significance_{measure}"] = cut.as_dict()
     return entries
 
 
-def _check(scores: NDArray[Any], truth: NDArray[Any], class_names: Sequence[str]) -> None:
-    if scores.shape != (len(truth), len(class_names)):
+def _check(scores: NDArray[Any], truth: NDArray[Any], target: Target) -> None:
+    if scores.shape != (len(truth), len(target.classes)):
         raise DataError(
             f"scores have the shape {scores.shape}, but there are {len(truth)} events and "
-            f"{len(class_names)} classes"
+            f"{len(target.classes)} classes"
         )
     if not np.isfinite(scores).all():
         entry = int(np.argmin(np.isfinite(scores).all(axis=1)))
         raise DataError(f"the score of event {entry} is not finite: the training has diverged")
 
 
-def _figures(
-    curve: Roc, efficiencies: Sequence[float], mistags: Sequence[float]
-) -> dict[str, Measurement]:
-    figures = {"auc": auc(curve)}
-    for e in efficiencies:
-        figures[f"rejection_{100 * e:g}"] = background_rejection(curve, e)
-    for m in mistags:
-        figures[f"efficiency_at_{100 * m:g}"] = signal_efficiency(curve, m)
-    return figures
+def measure_sets(
+    sets: Mapping[float, NDArray[np.bool_]],
+    truth: NDArray[Any],
+    weights: NDArray[Any] | None = None,
+) -> Metrics:
+    """Return coverage `set_coverage_68` and mean size `set_size_68` of conformal sets of classes.
+
+    A set may be empty: if two classes are well separated, fewer than one class an event suffices
+    for a coverage of 68 %, and only the size shows it (arXiv:2107.07511).
+
+    Args:
+        sets: Nominal coverage → (events, classes) whether a class is in the set.
+        truth: (events,) index of the true class.
+        weights: (events,) or None for equal weights.
+    """
+    found: Metrics = {}
+    for level, inside in sorted(sets.items()):
+        covered = np.take_along_axis(inside, truth[:, None].astype(np.int64), 1)[:, 0]
+        found[f"set_coverage_{100 * level:g}"] = efficiency(covered, weights).as_dict()
+        found[f"set_size_{100 * level:g}"] = mean(inside.sum(1), weights).as_dict()
+    return found

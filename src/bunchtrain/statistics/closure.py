@@ -17,7 +17,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold
 
 from bunchtrain.statistics.metrics import Measurement, auc, roc
-from bunchtrain.statistics.metrics.efficiency import Floats
+from bunchtrain.statistics.metrics import Floats
 
 #: Folds of the classifier that looks for what is left.
 FOLDS = 4

@@ -1,4 +1,4 @@
-"""Several classifiers as one: the mean of their probabilities, or a trained combination of them.
+"""Ensembles of classifiers: the mean of their probabilities, or a trained combination.
 
 The ensemble of all taggers of a comparison is the GoaT of arXiv:1902.09914.
 """
@@ -16,21 +16,21 @@ from sklearn.linear_model import LogisticRegression
 
 Scores: TypeAlias = "Sequence[NDArray[Any]]"
 
-#: Smallest probability whose logarithm is taken; single precision tells no smaller ones from 0.
+#: Smallest probability whose logarithm is taken; smaller ones are 0 within single precision.
 SMALLEST = 1e-12
 
 
-def mean(scores: Scores) -> NDArray[np.float64]:
-    """Return p_k = Σ_m p_mk / M, (events, classes), of M members' probabilities of that shape."""
+def mean_probability(scores: Scores) -> NDArray[np.float64]:
+    """Return p_k = Σ_m p_mk / M, (events, classes), of M models' probabilities of that shape."""
     average: NDArray[np.float64] = np.mean(np.asarray(scores, np.float64), axis=0)
     return average
 
 
 @dataclass(frozen=True)
 class Combination:
-    """A logistic regression on the members' logits: p = softmax(A x + b).
+    """A logistic regression on the models' logits: p = softmax(A x + b).
 
-    x_mk = log p_mk − log p_m0 for the members m and the classes k > 0; A is (classes, members ×
+    x_mk = log p_mk − log p_m0 for the models m and the classes k > 0; A is (classes, models ×
     (classes − 1)), and b (classes,).
     """
 
@@ -48,12 +48,12 @@ class Combination:
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> Combination:
-        """Return the combination that `as_dict` wrote."""
+        """Return the combination from `as_dict`."""
         return cls(np.array(entry["matrix"]), np.array(entry["offset"]))
 
 
 def logits(scores: Scores) -> NDArray[np.float64]:
-    """Return log p_mk − log p_m0 of the members m and the classes k > 0, (events, features)."""
+    """Return log p_mk − log p_m0 of the models m and the classes k > 0, (events, features)."""
     logs = [np.log(np.maximum(np.asarray(p, np.float64), SMALLEST)) for p in scores]
     return np.concatenate([log[:, 1:] - log[:, :1] for log in logs], axis=1)
 
@@ -64,7 +64,7 @@ def fit_combination(
     """Return the combination of least cross-entropy, with a weak L2 penalty.
 
     Args:
-        scores: Of each member, (events, classes) probabilities of events that none was fitted on.
+        scores: Of each model, (events, classes) probabilities of events that none was fitted on.
         truth: (events,) index of the true class.
         weights: (events,) or None for equal weights.
     """
@@ -73,6 +73,6 @@ def fit_combination(
     scale[scale == 0] = 1.0
     fitted = LogisticRegression(max_iter=2000).fit((inputs - shift) / scale, truth, weights)
     matrix, offset = fitted.coef_ / scale, fitted.intercept_
-    if len(matrix) == 1:  # two classes: scikit-learn gives the row of the second alone
+    if len(matrix) == 1:  # two classes: scikit-learn returns the row of the second only
         matrix, offset = np.vstack([0 * matrix, matrix]), np.array([0.0, *offset])
     return Combination(matrix, offset - matrix @ shift)

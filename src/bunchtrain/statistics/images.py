@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.statistics.metrics.efficiency import Floats, ones_or
+from bunchtrain.statistics.metrics import Floats, as_weights
 
 
 def mean_image(images: NDArray[Any], weights: NDArray[Any] | None = None) -> Floats:
     """Return Σ w I / Σ w, (channel, row, column), of images (events, channel, row, column)."""
-    w = ones_or(weights, len(images))
+    w = as_weights(weights, len(images))
     return np.asarray(np.tensordot(w / w.sum(), images, 1), np.float64)
 
 
@@ -34,7 +34,7 @@ def output_correlation(
         output: (events,), as the probability of the signal.
         weights: (events,) or None for equal weights.
     """
-    w = ones_or(weights, len(images))
+    w = as_weights(weights, len(images))
     w = w / w.sum()
     output = np.asarray(output, np.float64) - w @ output
     mean = np.tensordot(w, images, 1)

@@ -21,8 +21,8 @@ from bunchtrain.statistics.metrics import (
     pull_width,
     standard_deviation,
 )
-from bunchtrain.statistics.metrics.coverage import LEVELS
-from bunchtrain.statistics.metrics.measurement import Metrics
+from bunchtrain.statistics.metrics import LEVELS
+from bunchtrain.statistics.metrics import Metrics
 
 #: Low and high ends of an interval, (events,) each.
 Interval = tuple[NDArray[Any], NDArray[Any]]

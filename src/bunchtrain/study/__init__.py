@@ -1,17 +1,21 @@
-"""What a study file says: typed, and validated before anything else is opened."""
+"""Studies: one YAML file each, validated before anything else is opened."""
 
-from bunchtrain.study.ensembles import combined
+from bunchtrain.study.evaluations import all_evaluations, evaluation_options
 from bunchtrain.study.loading import find, known, load, validate
-from bunchtrain.study.models import ModelConfig, model_configs, select_models
+from bunchtrain.study.models import ModelConfig, combined, model_configs, select_models
 from bunchtrain.study.reference import json_schema
-from bunchtrain.study.schema import Ensemble, Study, Target
+from bunchtrain.study.schema import Ensemble, Part, PublishedValue, Study, TargetConfig
 
 __all__ = [
     "Ensemble",
     "ModelConfig",
+    "Part",
+    "PublishedValue",
     "Study",
-    "Target",
+    "TargetConfig",
+    "all_evaluations",
     "combined",
+    "evaluation_options",
     "find",
     "json_schema",
     "known",

@@ -1,12 +1,13 @@
-"""Old names of keys, translated for one release with a note that names the new one."""
+"""Keys of release 0.1, translated for one release with a note that names the new ones."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from bunchtrain.errors import DeprecatedKey, StudyError
+from bunchtrain.errors import DeprecatedKey, StudyError, nearest
+from bunchtrain.study.overrides import default_evaluations
 
 #: Old key → new key, at the top of a study and in each of its models.
 RENAMED = {
@@ -15,97 +16,237 @@ RENAMED = {
     "calibrate": "calibration",
     "members": "models",
 }
+#: Keys of the old mapping `evaluation`, and their defaults.
+OLD_EVALUATION: dict[str, Any] = {
+    "signal": None,
+    "target": None,
+    "efficiencies": [0.3, 0.5],
+    "mistags": [0.01],
+    "working_points": [],
+    "fractions": {},
+    "against": [],
+    "parameter": None,
+    "decorrelation": None,
+    "luminosity_scale": 1.0,
+    "note": "",
+}
+#: Of these the new key, where there is one.
+OF_EVALUATION = {
+    "efficiencies": "classification.efficiencies",
+    "mistags": "classification.mistags",
+    "working_points": "working_points.efficiencies",
+    "fractions": "working_points.fractions",
+    "parameter": "parameter_scan.parameter",
+    "target": "classification.target",
+}
+
+Notes = dict[str, str]
 
 
-def rename_key(key: str) -> str:
-    """Return a dotted key with its old words replaced, as `members.pfn.represent.degree`."""
-    return ".".join(RENAMED.get(word, word) for word in key.split("."))
+def translate(study: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
+    """Return a study's mapping with new keys only; `notes` gets old → new.
 
-
-def renamed(mapping: Mapping[str, Any], notes: dict[str, str], where: str = "") -> dict[str, Any]:
-    """Return a mapping with its old keys renamed, in place and order; `notes` gets old → new.
-
-    Raises StudyError if an old key stands beside its new name.
+    Raises StudyError if an old key and its new name are both given.
     """
-    found: dict[str, Any] = {}
-    for key, value in mapping.items():
-        new = RENAMED.get(str(key), str(key))
-        if new != key:
-            if new in mapping:
-                raise StudyError(
-                    f"{where}{key}: '{key}' is the old name of '{new}', which is given as well; "
-                    f"remove '{key}'"
-                )
-            notes[f"{where}{key}"] = f"{where}{new}"
-        found[new] = value
-    return found
-
-
-def translate(study: Mapping[str, Any], notes: dict[str, str]) -> dict[str, Any]:
-    """Return a study's mapping with all old keys renamed; `notes` gets old → new.
-
-    Raises StudyError if an old key stands beside its new name.
-    """
-    found = renamed(study, notes)
+    found = _model(study, notes)
     models = found.get("models")
     if isinstance(models, Mapping):
-        found["models"] = {
-            name: _model(given, notes, f"models.{name}.") for name, given in models.items()
-        }
+        found["models"] = {name: _model(given, notes) for name, given in models.items()}
+    if isinstance(found.get("ensembles"), Mapping):
+        found["ensembles"] = {n: _model(one, notes) for n, one in found["ensembles"].items()}
+    if found.get("invalid") == "refuse":
+        found["invalid"], notes["invalid: refuse"] = "raise", "invalid: raise"
+    weights = found.get("weights")
+    if isinstance(weights, Mapping) and weights.get("negative") == "refuse":
+        found["weights"] = {**weights, "negative": "raise"}
+        notes["weights.negative: refuse"] = "weights.negative: raise"
+    if isinstance(found.get("evaluation"), Mapping) and "name" not in found["evaluation"]:
+        _translate_evaluation(found, notes)
     sizes = found.get("sizes")
     if isinstance(sizes, Mapping):
         found["sizes"] = {
-            size: _overrides(given, notes, f"sizes.{size}: ") for size, given in sizes.items()
+            size: _overrides(given, found, notes) if isinstance(given, Mapping) else given
+            for size, given in sizes.items()
         }
     return found
 
 
-def _model(given: object, notes: dict[str, str], where: str) -> object:
-    if not isinstance(given, Mapping):
-        return given
-    found = renamed(given, notes, where)
-    if isinstance(found.get("scan"), Mapping):
-        found["scan"] = _overrides(found["scan"], notes, f"{where}scan: ")
+def translate_overrides(given: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any]:
+    """Return dotted overrides of a study with new keys; a warning names those that were old."""
+    notes: Notes = {}
+    found = _overrides(given, study, notes)
+    warn("overrides", notes, stacklevel=4)
     return found
 
 
-def _overrides(given: object, notes: dict[str, str], where: str) -> object:
-    """Return dotted overrides with their keys, and the keys of models in their values, renamed."""
-    if not isinstance(given, Mapping):
-        return given
-    found = {}
-    for key, value in given.items():
-        new = rename_key(str(key))
-        if new != key:
-            notes[f"{where}{key}"] = new
-        is_model = new.startswith("models.") and new.count(".") == 1
-        found[new] = _model(value, notes, f"{where}{new}.") if is_model else value
-        if new.endswith(".scan"):
-            found[new] = _overrides(value, notes, f"{where}{new}: ")
-    return found
-
-
-def rename_overrides(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return dotted overrides with new keys; a warning names those that were renamed."""
-    notes: dict[str, str] = {}
-    found = _overrides(given, notes, "")
+def warn(origin: str, notes: Notes, stacklevel: int = 3) -> None:
+    """Warn once, if any old key was translated, with all of their new names."""
     if notes:
-        warnings.warn(f"overrides: {describe(notes)}", DeprecatedKey, stacklevel=3)
-    assert isinstance(found, dict)
+        text = ", ".join(f"'{old}' is now '{new}'" for old, new in notes.items())
+        warnings.warn(
+            f"{origin}: old keys, which the next release will not accept: {text}",
+            DeprecatedKey,
+            stacklevel=stacklevel,
+        )
+
+
+def _model(given: Any, notes: Notes) -> Any:
+    """Return the mapping of a study, model or ensemble with its keys renamed, in their order."""
+    if not isinstance(given, Mapping):
+        return given
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        new = RENAMED.get(str(key), str(key))
+        if new != key and new in given:
+            raise StudyError(f"'{key}' is the old name of '{new}', which is given as well; remove it")
+        notes |= {str(key): new} if new != key else {}
+        found[new] = value
+    if isinstance(found.get("scan"), Mapping):
+        found["scan"] = {_rename(str(key), notes): one for key, one in found["scan"].items()}
+    published = found.get("published")
+    if isinstance(published, Mapping) and isinstance(published.get("rejection"), Mapping):
+        found["published"] = _published(published, notes)
     return found
 
 
-def describe(notes: Mapping[str, str]) -> str:
-    """Return one sentence for the deprecation note, '' if nothing was renamed."""
-    pairs: Iterable[str] = (f"'{old}' is now '{new}'" for old, new in _short(notes).items())
-    text = ", ".join(pairs)
-    return f"old keys, which the next release no longer reads: {text}" if text else ""
+def _published(given: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
+    found = {key: value for key, value in given.items() if key != "rejection"}
+    for efficiency, value in given["rejection"].items():
+        if not isinstance(efficiency, int | float):
+            raise StudyError(f"published.rejection: {efficiency!r} is not a signal efficiency")
+        found[f"rejection_{100 * efficiency:g}"] = value
+        notes["published.rejection"] = "published.rejection_30"
+    return found
 
 
-def _short(notes: Mapping[str, str]) -> dict[str, str]:
-    """Return the renamed words alone, each once."""
-    words: dict[str, str] = {}
-    for old, new in notes.items():
-        before, after = old.rpartition(": ")[2].split("."), new.split(".")
-        words |= {a: b for a, b in zip(before[-len(after) :], after, strict=False) if a != b}
-    return words
+def _rename(key: str, notes: Notes) -> str:
+    words = key.split(".")
+    notes |= {word: RENAMED[word] for word in words if word in RENAMED}
+    return ".".join(RENAMED.get(word, word) for word in words)
+
+
+def _overrides(given: Mapping[str, Any], study: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
+    """Return dotted overrides with new keys, and the keys of models in their values renamed."""
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        new = _rename(str(key), notes)
+        if (new, value) in (("invalid", "refuse"), ("weights.negative", "refuse")):
+            found[new], notes[f"{new}: refuse"] = "raise", f"{new}: raise"
+        elif new == "evaluation" and isinstance(value, Mapping) and "name" not in value:
+            changed = {k: study[k] for k in ("targets", "weights") if k in study}
+            _translate_evaluation(changed := {**changed, "evaluation": value}, notes)
+            found |= {"evaluation": changed.pop("evaluation", None)} | changed
+        elif new.startswith("evaluation.") and new.count(".") == 1:
+            found |= _evaluation_key(new.partition(".")[2], value, study, notes)
+        elif new.startswith("models.") and new.count(".") == 1:
+            found[new] = _model(value, notes)
+        elif new.endswith(".scan") and isinstance(value, Mapping):
+            found[new] = {_rename(str(k), notes): one for k, one in value.items()}
+        else:
+            found[new] = value
+    return found
+
+
+def _evaluation_key(
+    key: str, value: Any, study: Mapping[str, Any], notes: Notes
+) -> dict[str, Any]:
+    """Return the overrides that an old `evaluation.<key>` stands for."""
+    if key not in OLD_EVALUATION or isinstance(value, Mapping) and key != "fractions":
+        return {f"evaluation.{key}": value}  # a part of that name, as `decorrelation`
+    listed = study.get("evaluation")
+    names = {one.get("name") if isinstance(one, Mapping) else one for one in listed or ()}
+    if key in ("note", "luminosity_scale"):
+        found = {"note" if key == "note" else "weights.luminosity_scale": value}
+    elif key == "signal":
+        found = {f"targets.{_signal_target(study, value)}.signal": value}
+    elif key == "against":
+        kinds = {"classification": "efficiency_profile", "regression": "regression"}
+        defined = default_evaluations(study.get("targets"))
+        found = {f"evaluation.{kinds[one]}.against": value for one in defined}
+    elif key == "decorrelation":
+        return {"evaluation.decorrelation": value}
+    else:
+        found = {f"evaluation.{OF_EVALUATION[key]}": value}
+    profile = "efficiency_profile" in names
+    if key == "efficiencies" and profile and value:
+        found["evaluation.efficiency_profile.efficiency"] = value[-1]
+    if key == "fractions" and profile:
+        found["evaluation.efficiency_profile.fractions"] = value
+    if not value and key in ("working_points", "against", "parameter"):  # not to be evaluated
+        found = {new.rpartition(".")[0]: None for new in found}
+    notes[f"evaluation.{key}"] = " and ".join(found)
+    return found
+
+
+def _translate_evaluation(study: dict[str, Any], notes: Notes) -> None:
+    """Replace, in place, the old mapping `evaluation` of a study by the new keys."""
+    old = dict(study.pop("evaluation"))
+    for key in old:
+        if key not in OLD_EVALUATION:
+            hint = nearest(str(key), OLD_EVALUATION) or "; it is a list of evaluations"
+            raise StudyError(f"evaluation: unknown key '{key}'{hint}")
+    given = {key: old[key] for key in old if old[key] not in (OLD_EVALUATION[key], None)}
+    targets = study.get("targets")
+    if "signal" in given and isinstance(targets, Mapping):
+        name = _signal_target(study, given["signal"], given.get("target"))
+        target = targets.get(name)
+        if isinstance(target, Mapping):
+            study["targets"] = {**targets, name: {**target, "signal": given["signal"]}}
+            notes["evaluation.signal"] = f"targets.{name}.signal"
+    if "note" in given:
+        study["note"], notes["evaluation.note"] = given["note"], "note"
+    if "luminosity_scale" in given:
+        scale = {"luminosity_scale": given["luminosity_scale"]}
+        study["weights"] = {**(study.get("weights") or {}), **scale}
+        notes["evaluation.luminosity_scale"] = "weights.luminosity_scale"
+    defaults = default_evaluations(targets)
+    listed = _evaluation_parts(given, study, defaults)
+    if listed != [{"name": name} for name in defaults]:
+        study["evaluation"] = listed
+    notes["evaluation"] = f"evaluation: [{', '.join(part['name'] for part in listed)}]"
+
+
+def _evaluation_parts(
+    given: Mapping[str, Any], study: Mapping[str, Any], defaults: list[str]
+) -> list[dict[str, Any]]:
+    """Return the list of evaluations of an old mapping without its default values."""
+    listed: list[dict[str, Any]] = []
+    fractions = {"fractions": given["fractions"]} if "fractions" in given else {}
+    if "classification" in defaults:
+        several = len(_class_targets(study)) > 1
+        one = {"target": given["target"]} if several and "target" in given else {}
+        options = {key: given[key] for key in ("efficiencies", "mistags") if key in given}
+        listed.append({"name": "classification", **options})
+        if "working_points" in given:
+            points = {"efficiencies": given["working_points"], **fractions, **one}
+            listed.append({"name": "working_points", **points})
+        if "against" in given:
+            last = (given.get("efficiencies") or [0.5])[-1]
+            cut = {} if last == 0.5 else {"efficiency": last}
+            profile = {"against": given["against"], **cut, **fractions, **one}
+            listed.append({"name": "efficiency_profile", **profile})
+        if isinstance(given.get("decorrelation"), Mapping):
+            listed.append({"name": "decorrelation", **given["decorrelation"], **one})
+        if "parameter" in given:
+            listed.append({"name": "parameter_scan", "parameter": given["parameter"], **one})
+    if "regression" in defaults:
+        against = {"against": given["against"]} if "against" in given else {}
+        listed.append({"name": "regression", **against})
+    return listed
+
+
+def _class_targets(study: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    targets = study.get("targets")
+    given = targets.items() if isinstance(targets, Mapping) else ()
+    return {
+        name: target["classes"]
+        for name, target in given
+        if isinstance(target, Mapping) and isinstance(target.get("classes"), Mapping)
+    }
+
+
+def _signal_target(study: Mapping[str, Any], signal: object, target: object = None) -> object:
+    """Return the target of a signal class: the given one, else the one that has this class."""
+    classes = _class_targets(study)
+    found = [name for name in classes if signal in classes[name]]
+    return target or next(iter([*found, *classes]), "")

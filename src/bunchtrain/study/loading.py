@@ -1,8 +1,7 @@
-"""From a study's name or file to a validated `Study`; nothing but that file is opened."""
+"""Loading of a study: from its name or file to a validated `Study`, without opening its data."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,15 @@ from typing import Any
 import pydantic
 import yaml
 
-from bunchtrain.errors import DeprecatedKey, StudyError, nearest
+from bunchtrain import parts
+from bunchtrain.errors import StudyError, nearest
 from bunchtrain.study import deprecated, overrides
-from bunchtrain.study.models import check_parts
+from bunchtrain.study.checks import check_study
 from bunchtrain.study.schema import Study
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without silent surprises: a key written twice is refused."""
+    """YAML loader that rejects duplicate keys, which YAML itself overwrites silently."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -27,7 +27,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dic
         if not isinstance(key, str | int | float | bool):
             raise yaml.YAMLError(f"line {key_node.start_mark.line + 1}: a key must be a word")
         if key in seen:
-            raise yaml.YAMLError(f"line {key_node.start_mark.line + 1}: key '{key}' stands twice")
+            raise yaml.YAMLError(f"line {key_node.start_mark.line + 1}: duplicate key '{key}'")
         seen.add(key)
     return loader.construct_mapping(node, deep=True)
 
@@ -36,14 +36,14 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 
 
 def folders() -> list[Path]:
-    """Return where studies are looked for by name: here, then those that come with bunchtrain."""
+    """Return the folders of studies by name: `./studies`, then those shipped with bunchtrain."""
     package = Path(__file__).resolve().parents[1]
     places = [Path("studies"), package.parents[1] / "studies", package / "studies"]
     return [place for place in places if place.is_dir()]
 
 
 def known() -> dict[str, Path]:
-    """Return name → file of the studies that can be run by name."""
+    """Return name → file of the studies in these folders."""
     found: dict[str, Path] = {}
     for folder in reversed(folders()):
         found |= {path.parent.name: path for path in sorted(folder.glob("*/study.yaml"))}
@@ -53,7 +53,7 @@ def known() -> dict[str, Path]:
 def find(name: str) -> Path:
     """Return the file of a study given by name, by file or by folder.
 
-    Raises StudyError, with the nearest names, if there is none.
+    Raises StudyError, naming the nearest, if there is none.
     """
     path = Path(name)
     if path.is_dir() and (path / "study.yaml").is_file():
@@ -70,7 +70,7 @@ def find(name: str) -> Path:
 def read(path: Path) -> dict[str, Any]:
     """Return the mapping in a study file.
 
-    Raises StudyError if the file is not YAML, holds a key twice or is no mapping.
+    Raises StudyError if the file is not YAML, has a duplicate key or is not a mapping.
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
@@ -78,7 +78,7 @@ def read(path: Path) -> dict[str, Any]:
         text = " ".join(str(problem).split())
         raise StudyError(f"{path} is not a readable study: {text}") from None
     if not isinstance(content, dict):
-        raise StudyError(f"{path} is not a study: it must hold keys and values")
+        raise StudyError(f"{path} is not a study: it must be a mapping of keys to values")
     content.setdefault("name", path.parent.name if path.name == "study.yaml" else path.stem)
     return content
 
@@ -86,43 +86,56 @@ def read(path: Path) -> dict[str, Any]:
 def load(study: str | Path, *assignments: str, size: str | None = None, **changes: Any) -> Study:
     """Return a validated study.
 
-    study        a name under `studies/`, a file, or a folder with a `study.yaml`.
-    assignments  dotted overrides, `"training.epochs=5"`.
-    size         `demo`, `small` or `full`: the overrides that the study lists under `sizes`.
-    changes      the same as assignments, for keys without a dot.
+    Args:
+        study: name under `studies/`, file, or folder with a `study.yaml`.
+        assignments: dotted overrides, `"training.epochs=5"`.
+        size: `demo`, `small` or `full`: the overrides that the study lists under `sizes`.
+        changes: overrides of keys without a dot; a part may be given as a class:
+            `model=MyNetwork` or `model={"name": MyNetwork, "widths": [64]}`.
 
-    Raises StudyError for everything that can be known to be wrong without opening the data.
+    Raises StudyError for all errors that can be found without opening the data.
     """
     path = find(str(study))
     content = _translated(read(path), str(path))
     if size is not None:
         content = overrides.apply(content, overrides.sizes(content, size))
-    given = deprecated.rename_overrides(overrides.parse(assignments) | changes)
-    return validate(overrides.apply(content, given), str(path))
+    given = overrides.parse(assignments) | parts.replace_classes(changes)
+    given = deprecated.translate_overrides(given, content)
+    return validate(overrides.apply(content, given), str(path), path.parent)
 
 
-def validate(content: Mapping[str, Any], origin: str = "study") -> Study:
-    """Return the study in a mapping; `origin` begins the message where something is wrong."""
+def validate(
+    content: Mapping[str, Any], origin: str = "study", folder: Path | None = None
+) -> Study:
+    """Return the study of a mapping.
+
+    Args:
+        content: keys and values.
+        origin: start of error messages.
+        folder: to which the files of parts are relative; the working directory if None.
+
+    Raises StudyError for all errors that can be found without opening the data.
+    """
     try:
-        study = Study(**_translated(content, origin))
+        found = _translated(content, origin)
+        study = Study.model_validate(found, context={"folder": folder})
     except pydantic.ValidationError as problem:
         raise StudyError(f"{origin}: {describe(problem)}") from None
     try:
-        check_parts(study)
+        check_study(study)
     except StudyError as problem:
         raise StudyError(f"{origin}: {problem}") from None
     return study
 
 
 def _translated(content: Mapping[str, Any], origin: str) -> dict[str, Any]:
-    """Return a study's mapping with new keys only; a warning names those that were renamed."""
+    """Return a study's mapping with new keys only; a warning names those that were translated."""
     notes: dict[str, str] = {}
     try:
         found = deprecated.translate({str(key): value for key, value in content.items()}, notes)
     except StudyError as problem:
         raise StudyError(f"{origin}: {problem}") from None
-    if notes:
-        warnings.warn(f"{origin}: {deprecated.describe(notes)}", DeprecatedKey, stacklevel=3)
+    deprecated.warn(origin, notes, stacklevel=4)
     return found
 
 

@@ -1,8 +1,8 @@
-"""The networks of a study: each member is the study's own keys with its differences."""
+"""Models of a study: each has the study's keys, changed by its own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pydantic
@@ -10,20 +10,20 @@ from pydantic import BaseModel
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest
-from bunchtrain.study.ensembles import check_ensembles, ensembles_of
 from bunchtrain.study.schema import (
+    Ensemble,
     ModelOverrides,
     Part,
     Published,
     Study,
-    Target,
+    TargetConfig,
     Term,
     Training,
 )
 
 
 class ModelConfig(BaseModel):
-    """One network with everything that makes it."""
+    """One model with all of its keys."""
 
     name: str
     representation: Part
@@ -40,34 +40,44 @@ class ModelConfig(BaseModel):
 
 
 def model_configs(study: Study) -> dict[str, ModelConfig]:
-    """Return the networks of a study by name.
+    """Return name → model of a study.
 
     Raises StudyError if one lacks a representation or a model, or names an unknown target.
     """
-    chosen = study.models or {study.model.name if study.model else "model": ModelOverrides()}
-    return {name: _member(study, name, given) for name, given in chosen.items()}
+    only = parts.short_name(study.model.name) if study.model else "model"
+    chosen = study.models or {only: ModelOverrides()}
+    return {name: _model_config(study, name, given) for name, given in chosen.items()}
+
+
+def combined(ensemble: Ensemble, models: Collection[str]) -> list[str]:
+    """Return the names of the models that an ensemble combines, all of the study's by default."""
+    return list(ensemble.of or models)
 
 
 def select_models(study: Study, names: Sequence[str]) -> Study:
-    """Return the study with these networks alone, or as it is where `names` is empty.
+    """Return the study with these models alone, or unchanged if `names` is empty.
 
-    The name of a scan stands for all its networks. Raises StudyError, naming the nearest, if there
-    is no such network.
+    The name of a scan stands for all of its models. Ensembles that keep fewer than two models are
+    left out. Raises StudyError, naming the nearest, if there is no such model.
     """
     known = model_configs(study)
     methods = {one.method for one in known.values()}
     for name in names:
         if name not in known and name not in methods:
-            raise StudyError(f"there is no member '{name}'{nearest(name, known)}")
+            raise StudyError(f"there is no model '{name}'{nearest(name, known)}")
     if not names or not study.models:
         return study
     wanted = [n for name in names for n in known if name in (n, known[n].method)]
     chosen = {name: study.models[name] for name in dict.fromkeys(wanted)}
-    kept = ensembles_of(study.ensembles, chosen)
-    return study.model_copy(update={"models": chosen, "ensembles": kept})
+    ensembles = {}
+    for name, ensemble in study.ensembles.items():
+        kept = [model for model in combined(ensemble, chosen) if model in chosen]
+        if len(kept) > (0 if ensemble.flattens else 1):
+            ensembles[name] = ensemble.model_copy(update={"of": kept if ensemble.of else []})
+    return study.model_copy(update={"models": chosen, "ensembles": ensembles})
 
 
-def _member(study: Study, name: str, given: ModelOverrides) -> ModelConfig:
+def _model_config(study: Study, name: str, given: ModelOverrides) -> ModelConfig:
     where = f"models.{name}." if study.models else ""
     return ModelConfig(
         name=name,
@@ -88,7 +98,7 @@ def _member(study: Study, name: str, given: ModelOverrides) -> ModelConfig:
 
 
 def _merged(base: Part | None, change: Part | None, where: str) -> Part:
-    """A member that names the same part, or none, keeps the study's other options."""
+    """Return the part of a model, with the study's other options if it is the same part."""
     if change is None or base is None or change.name != base.name:
         chosen = change or base
     else:
@@ -109,7 +119,7 @@ def _loss(study: Study, terms: list[Term] | None, where: str) -> list[Term]:
     for term in terms:
         if term.target is None and len(study.targets) > 1:
             choices = ", ".join(study.targets)
-            raise StudyError(f"{where}: '{term.name}' must say its target: {choices}")
+            raise StudyError(f"{where}: set 'target' for term '{term.name}': {choices}")
         if term.target is not None and term.target not in study.targets:
             hint = nearest(term.target, study.targets)
             raise StudyError(f"{where}: there is no target '{term.target}'{hint}")
@@ -117,7 +127,7 @@ def _loss(study: Study, terms: list[Term] | None, where: str) -> list[Term]:
     return [term.model_copy(update={"target": term.target or only}) for term in terms]
 
 
-def _default_term(name: str, target: Target) -> Term:
+def _default_term(name: str, target: TargetConfig) -> Term:
     return Term(name="cross_entropy" if target.classes else "mean_squared_error", target=name)
 
 
@@ -128,67 +138,3 @@ def _training(base: Training, changes: dict[str, Any], where: str) -> Training:
         first = problem.errors()[0]
         key = ".".join([where, *map(str, first["loc"])])
         raise StudyError(f"{key}: {first['msg'].removeprefix('Value error, ')}") from None
-
-
-def check_parts(study: Study) -> None:
-    """Raise StudyError if a part or an option does not exist or has the wrong type."""
-    parts.validate("source", study.source.name, study.source.options, "source")
-    parts.validate("split", study.split.name, study.split.options, "split")
-    for name, member in model_configs(study).items():
-        where = f"models.{name}." if study.models else ""
-        for kind in ("representation", "model", "posterior", "loss", "calibration"):
-            chosen = getattr(member, kind) or []
-            for part in chosen if isinstance(chosen, list) else [chosen]:
-                parts.validate(kind, part.name, part.options, where + kind)
-        engine = member.training.engine
-        parts.validate("engine", engine.name, engine.options, f"{where}training.engine")
-    for part in study.export:
-        parts.validate("export", part.name, part.options, "export")
-    for name, part in study.systematics.items():
-        parts.validate("systematic", part.name, part.options, f"systematics.{name}")
-    check_ensembles(study, model_configs(study))
-    _check_classes(study)
-    _check_fractions(study)
-    measured = study.evaluation.decorrelation
-    _check_spectator(study, "decorrelation.against", measured.against if measured else None)
-    _check_spectator(study, "parameter", study.evaluation.parameter)
-
-
-def _check_spectator(study: Study, key: str, name: str | None) -> None:
-    if name is not None and name not in study.spectators:
-        hint = nearest(name, study.spectators) or "; add it there"
-        raise StudyError(f"evaluation.{key}: '{name}' is no spectator{hint}")
-
-
-def _check_classes(study: Study) -> None:
-    evaluation, reweight = study.evaluation, study.weights.reweight
-    classed = {name: target.classes for name, target in study.targets.items() if target.classes}
-    known = [label for classes in classed.values() for label in classes]
-    named = {"evaluation.signal": evaluation.signal}
-    named["weights.reweight.reference"] = reweight.reference if reweight else None
-    for key, label in named.items():
-        if label is not None and label not in known:
-            hint = nearest(label, known) or f"; the classes are {', '.join(known) or 'none'}"
-            raise StudyError(f"{key}: there is no class '{label}'{hint}")
-    if evaluation.target is not None and evaluation.target not in study.targets:
-        hint = nearest(evaluation.target, study.targets)
-        raise StudyError(f"evaluation.target: there is no target '{evaluation.target}'{hint}")
-    if study.weights.balance and not classed:
-        raise StudyError("weights.balance needs a target with classes")
-
-
-def _check_fractions(study: Study) -> None:
-    evaluation = study.evaluation
-    classed = {
-        name: list(target.classes) for name, target in study.targets.items() if target.classes
-    }
-    if not evaluation.fractions or not classed:
-        return
-    names = classed.get(evaluation.target or "", next(iter(classed.values())))
-    signal = evaluation.signal if evaluation.signal in names else names[-1]
-    others = [name for name in names if name != signal]
-    total = sum(evaluation.fractions.values())
-    if set(evaluation.fractions) != set(others) or abs(total - 1) > 1e-6:
-        raise StudyError(
-            f"evaluation.fractions: give one for each of {', '.join(others)}, which add up to 1"
-        )

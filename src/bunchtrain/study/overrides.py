@@ -1,4 +1,4 @@
-"""Dotted overrides: `training.epochs=5` on the command line and under `sizes`."""
+"""Dotted overrides, `training.epochs=5`, and scans of one key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bunchtrain.errors import StudyError, nearest
 
 
 def parse(assignments: Iterable[str]) -> dict[str, Any]:
-    """Return dotted key → value from texts as `training.epochs=5`; values are YAML.
+    """Return dotted key → value from texts such as `training.epochs=5`; values are YAML.
 
     Raises StudyError if a text has no `=` or its value is not YAML.
     """
@@ -28,14 +28,27 @@ def parse(assignments: Iterable[str]) -> dict[str, Any]:
     return found
 
 
+def default_evaluations(targets: object) -> list[str]:
+    """Return the evaluations of a study that lists none, by its targets as plain data."""
+    given = list(targets.values()) if isinstance(targets, Mapping) else []
+    keys = {key for target in given if isinstance(target, Mapping) for key in target}
+    kinds = {"classes": "classification", "values": "regression"}
+    return [name for key, name in kinds.items() if key in keys]
+
+
 def apply(study: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return the study's mapping with the values at some dotted keys replaced.
 
-    `models.pfn` may name a member that is not there yet; a number names an item of a list.
-    Setting a part that is given as a bare name (`model: pfn`) keeps that name.
+    `models.pfn` may name a new model. An item of a list is given by its index or, of parts, by
+    its name: `loss.disco.weight`. An evaluation that is not listed is added; a part that is set to
+    null is removed. Overriding an option of a part without options (`model: pfn`) keeps its name.
+
+    Raises StudyError if a key does not exist in a list or below a plain value.
     """
     changed = copy.deepcopy(dict(study))
     for key, value in overrides.items():
+        if key.startswith("evaluation.") and changed.get("evaluation") is None:
+            changed["evaluation"] = default_evaluations(changed.get("targets"))
         _set(changed, key, value)
     return changed
 
@@ -45,37 +58,87 @@ def _set(study: dict[str, Any], key: str, value: Any) -> None:
     place: Any = study
     for depth, word in enumerate(path):
         place = _step(place, word, ".".join(path[: depth + 1]))
-    if isinstance(place, list):
+    if not isinstance(place, list):
+        place[last] = value
+    elif last.isdigit():
         place[_index(place, last, key)] = value
     else:
-        place[last] = value
+        index = _index(place, last, key)
+        if not isinstance(value, Mapping | None):
+            raise StudyError(f"override '{key}': give the options of the part, got {value!r}")
+        place[index : index + 1] = [] if value is None else [{**value, "name": last}]
 
 
 def _step(place: Any, word: str, key: str) -> Any:
-    if isinstance(place, list):
-        return place[_index(place, word, key)]
-    if place.get(word) is None:
+    """Return the mapping or list at a key of a mapping or list, created where it is missing."""
+    at: Any = _index(place, word, key) if isinstance(place, list) else word
+    if isinstance(place, dict) and word not in place and place.get("name") == word:
+        return place  # a single part where a list may be
+    if isinstance(place, dict) and place.get(word) is None:
         place[word] = {}
-    elif isinstance(place[word], str):
-        place[word] = {"name": place[word]}
-    if not isinstance(place[word], dict | list):
-        raise StudyError(f"override '{key}': {place[word]!r} has no keys below it")
-    return place[word]
+    elif isinstance(place[at], str):
+        place[at] = {"name": place[at]}
+    if not isinstance(place[at], dict | list):
+        raise StudyError(f"override '{key}': {place[at]!r} has no keys below it")
+    return place[at]
 
 
 def _index(items: list[Any], word: str, key: str) -> int:
-    if word.isdigit() and int(word) < len(items):
-        return int(word)
-    raise StudyError(f"override '{key}': the list has the items 0 to {len(items) - 1}, not {word}")
+    """Return the index of a list that a word names: a number, or the name of a part."""
+    if word.isdigit():
+        if int(word) < len(items):
+            return int(word)
+        raise StudyError(
+            f"override '{key}': the list has the items 0 to {len(items) - 1}, not {word}"
+        )
+    names = [item.get("name") if isinstance(item, dict) else item for item in items]
+    if names.count(word) > 1:
+        raise StudyError(f"override '{key}': there are several '{word}'; give an index from 0")
+    if word not in names:
+        if key.split(".")[0] != "evaluation":
+            hint = nearest(word, names) or f"; there are {', '.join(map(str, names)) or 'none'}"
+            raise StudyError(f"override '{key}': the list has no '{word}'{hint}")
+        items.append({"name": word})
+        return len(items) - 1
+    return names.index(word)
 
 
 def sizes(study: Mapping[str, Any], size: str) -> Mapping[str, Any]:
     """Return the overrides of a `--size`.
 
-    Raises StudyError if the study does not know that size.
+    Raises StudyError if the study has no such size.
     """
     known = study.get("sizes") or {}
     if size not in known:
         hint = nearest(size, known) or f"; it has {', '.join(known) or 'none'}"
         raise StudyError(f"study '{study.get('name', '')}' has no size '{size}'{hint}")
     return known[size] or {}
+
+
+def expand_scans(study: object) -> object:
+    """Return a study's mapping with models `<name>_<value>` in place of each model with a `scan`.
+
+    Raises StudyError if a scan is not of one key and a list of numbers.
+    """
+    if not (isinstance(study, dict) and isinstance(study.get("models"), dict)):
+        return study
+    models: dict[str, Any] = {}
+    for name, given in study["models"].items():
+        scan = given.get("scan") if isinstance(given, dict) else None
+        models |= _scanned(name, given, scan) if scan is not None else {name: given}
+    return study | {"models": models}
+
+
+def _scanned(name: str, given: dict[str, Any], scan: object) -> dict[str, Any]:
+    where = f"models.{name}.scan"
+    if not (isinstance(scan, dict) and len(scan) == 1):
+        raise StudyError(f"{where}: give one key and its values, as {{loss.disco.weight: [1, 10]}}")
+    ((key, values),) = scan.items()
+    numbers = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
+    if not numbers or not values:
+        raise StudyError(f"{where}.{key}: give a list of numbers, got {values!r}")
+    plain = {k: v for k, v in given.items() if k != "scan"}
+    return {
+        f"{name}_{value:g}": apply(plain, {key: value}) | {"method": name, "strength": value}
+        for value in values
+    }

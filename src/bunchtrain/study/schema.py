@@ -1,19 +1,28 @@
-"""What a study file says, as types: the one place where its keys are written down.
+"""Schema of a study file: its keys with their types, defaults and descriptions.
 
-Nothing is opened here. Every key has a description, from which the study reference in the
-documentation and the JSON schema are made.
+The study reference in the documentation and the JSON schema are made from it.
 """
 
 from __future__ import annotations
 
+import difflib
+import math
 import re
-from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 
+from bunchtrain import parts
 from bunchtrain.errors import nearest, one_of
-from bunchtrain.study.scans import expanded
+from bunchtrain.study.overrides import expand_scans
+from bunchtrain.targets import Target
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -31,7 +40,7 @@ Expression = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, in
 
 
 class Strict(BaseModel):
-    """A mapping whose unknown keys are refused, with the nearest one named."""
+    """A mapping whose unknown keys are errors that name the nearest key."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,15 +56,23 @@ class Strict(BaseModel):
 
 
 class Part(BaseModel):
-    """A part by its name, with its options beside it; a bare name stands for no options."""
+    """A part by its name, with its options; a bare name is a part without options."""
 
     model_config = ConfigDict(extra="allow")
-    name: str = Field(description="Name of the part; `bunchtrain parts` lists them.")
+    name: str = Field(
+        description="Name of the part; `bunchtrain parts` lists them. A class in a file is named "
+        "`./my_file.py:MyClass`, relative to the study file."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _bare_name(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _full_path(self, info: ValidationInfo) -> Part:
+        self.name = parts.absolute_name(self.name, (info.context or {}).get("folder"))
+        return self
 
     @property
     def options(self) -> dict[str, Any]:
@@ -64,14 +81,16 @@ class Part(BaseModel):
 
 
 class Term(Part):
-    """An objective, the target that it looks at, and its share of the loss."""
+    """A term of the loss: a part, its target and its weight."""
 
-    target: str | None = Field(None, description="Target that it acts on; the only one if unset.")
+    target: str | None = Field(
+        None, description="Target of the term; may be left out if there is only one."
+    )
     weight: float = Field(1.0, description="Factor on this term in the sum.", gt=0)
 
 
-class Target(Strict):
-    """What is to be predicted: a class or numbers."""
+class TargetConfig(Strict):
+    """What is predicted: one of several classes, or values."""
 
     classes: dict[str, Expression] | None = Field(
         None,
@@ -81,13 +100,17 @@ class Target(Strict):
     values: dict[str, Expression] | None = Field(
         None, description="Name → expression to regress, one output each.", min_length=1
     )
+    signal: str | None = Field(None, description="Signal class; the last one if unset.")
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> Target:
+    def _exactly_one(self) -> TargetConfig:
         if (self.classes is None) == (self.values is None):
             raise ValueError("a target has either 'classes' or 'values'")
         if self.classes is not None and len(self.classes) < 2:
             raise ValueError("a target needs at least two classes")
+        if self.signal is not None and self.signal not in (self.classes or {}):
+            hint = nearest(self.signal, self.classes or {}) or "; only classes have a signal"
+            raise ValueError(f"signal: there is no class '{self.signal}'{hint}")
         return self
 
 
@@ -103,13 +126,21 @@ class Reweight(Strict):
 
 
 class Weights(Strict):
-    """How much each event counts in training; the figures use `event` alone."""
+    """Event weights in training; metrics use `event` alone."""
 
     event: Expression | None = Field(None, description="Expression of the event weight.")
     balance: bool = Field(False, description="Scale every class to the same sum of weights.")
     reweight: Reweight | None = Field(None, description="Flatten spectra, as in (pT, η).")
-    negative: Literal["refuse", "keep", "absolute", "drop"] = Field(
-        "refuse", description="What to do with events of negative weight."
+    negative: Literal["raise", "keep", "absolute", "drop"] = Field(
+        "raise",
+        description="What to do with events of negative weight: raise an error, keep them, use "
+        "the absolute value, or drop the event.",
+    )
+    luminosity_scale: float = Field(
+        1.0,
+        gt=0,
+        description="Factor on event weights in evaluations, for which sums of weights are the "
+        "expected numbers of events s and b.",
     )
 
 
@@ -147,22 +178,62 @@ class Training(Strict):
     )
 
 
-class Published(Strict):
-    """A published figure to stand beside ours."""
+class PublishedValue(NamedTuple):
+    """A published value and its uncertainty, NaN if none is given."""
 
+    value: float
+    error: float = math.nan
+
+
+#: Names of metrics, or their beginnings before a number, against which published ones are checked.
+COMMON_METRICS = ("auc", "accuracy", "rejection", "efficiency_at", "inverse_jsd", "lut", "cycles")
+
+
+class Published(BaseModel):
+    """Published metrics, shown next to the measured ones.
+
+    Next to `source` any metric of an evaluation can be given by its name in `metrics.json`, as a
+    value or as [value, uncertainty]: `auc: 0.982`, `accuracy: 0.932`, `rejection_30: [891, 18]`
+    (1/ε_B at ε_S = 0.3), and of firmware `lut`, `dsp` and `cycles`.
+    """
+
+    model_config = ConfigDict(extra="allow")
     source: str = Field(description="Paper or table, as 'arXiv:1902.09914, Table 1'.")
-    auc: float | None = Field(None, description="Area under the ROC curve.")
-    accuracy: float | None = Field(None, description="Fraction of right decisions.")
-    rejection: dict[float, float | tuple[float, float]] = Field(
-        {}, description="Signal efficiency → 1/ε_B, or [1/ε_B, its error]."
-    )
-    lut: float | None = Field(None, description="Look-up tables of its circuit.")
-    dsp: float | None = Field(None, description="Multipliers (DSP) of its circuit.")
-    cycles: float | None = Field(None, description="Latency of its circuit in clock cycles.")
+
+    @model_validator(mode="after")
+    def _metrics(self) -> Published:
+        given = self.model_extra or {}
+        for name, value in given.items():
+            pair = value if isinstance(value, list | tuple) else [value]
+            if not 1 <= len(pair) <= 2 or not all(_is_number(one) for one in pair):
+                raise ValueError(f"{name}: give a value or [value, uncertainty], got {value!r}")
+            if hint := _misspelt(name):
+                raise ValueError(f"no evaluation has a metric '{name}'{hint}")
+            given[name] = value if _is_number(value) else list(pair)
+        return self
+
+    @property
+    def metrics(self) -> dict[str, PublishedValue]:
+        """Metric → its value and uncertainty."""
+        return {
+            name: PublishedValue(*(value if isinstance(value, list) else [value]))
+            for name, value in (self.model_extra or {}).items()
+        }
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _misspelt(name: str) -> str:
+    """Return a hint if a metric has nearly the name of a common one, as `acuracy`."""
+    word = re.split(r"_?[\d/]", name.rpartition(":")[2])[0]
+    close = difflib.get_close_matches(word, COMMON_METRICS, 1, cutoff=0.8)
+    return f"; did you mean '{close[0]}'" if close and word not in COMMON_METRICS else ""
 
 
 class ModelOverrides(Strict):
-    """One network of a study: what differs from the study's own keys."""
+    """One model of a study: the keys that differ from the study's own."""
 
     representation: Part | None = Field(None, description="Replaces or extends the study's.")
     model: Part | None = Field(None, description="Replaces or extends the study's.")
@@ -171,102 +242,50 @@ class ModelOverrides(Strict):
     calibration: list[Part] | None = Field(None, description="Replaces the study's.")
     training: dict[str, Any] = Field({}, description="Keys of `training` that differ.")
     seeds: int | None = Field(None, ge=1, description="Trainings; the study's if unset.")
-    note: str = Field("", description="Printed beside its figures, as on a shorter training.")
+    note: str = Field("", description="Printed next to its metrics, as on a shorter training.")
     scan: dict[str, list[float]] | None = Field(
         None,
-        description="One dotted key of this member → values: makes a member `<name>_<value>` of "
-        "each, as {loss.1.weight: [1, 10, 100]}.",
+        description="One dotted key of this model → values: makes a model `<name>_<value>` for "
+        "each value, as {loss.disco.weight: [1, 10, 100]}.",
     )
     method: str | None = Field(
-        None, description="What it shares a curve with where strengths are drawn; a scan sets it."
+        None, description="Models of one method share a curve in plots; a scan sets it."
     )
     strength: float | None = Field(None, description="Value of the scan; a scan sets it.")
-    published: Published | None = Field(None, description="Published figures of this network.")
+    published: Published | None = Field(None, description="Published metrics of this model.")
 
     @model_validator(mode="before")
     @classmethod
-    def _objective_list(cls, value: object) -> object:
+    def _single_parts(cls, value: object) -> object:
         return _listed(value)
 
 
 class Ensemble(Strict):
-    """A score made of those of members: a row of its own among the figures."""
+    """A combination of the scores of several models, or a decorrelated score of one model."""
 
-    of: list[str] = Field([], description="Names of the members; all if unset.")
+    of: list[str] = Field([], description="Names of the models; all if unset.")
     by: Literal["mean", "trained", "ddt", "quantile"] = Field(
         "mean",
-        description="Mean of their scores, or a logistic regression on the logarithms of the "
-        "scores; or the score of one member less its cut of constant background efficiency along "
-        "the column `against`, a straight line (ddt) or any function (quantile). All but the mean "
-        "are fitted on the validation set.",
+        description="Mean of the scores (mean), or a logistic regression on their logits "
+        "(trained); or the score of one model minus its cut of constant background efficiency as "
+        "a function of the column `against`: a straight line (ddt) or any function (quantile). "
+        "All but the mean are fitted on the validation set.",
     )
     against: str | None = Field(None, description="Spectator, for ddt and quantile.")
     efficiency: float = Field(
         0.5, gt=0, lt=1, description="Signal efficiency of the cut, for ddt and quantile."
     )
-    note: str = Field("", description="Printed beside its figures.")
-    published: Published | None = Field(None, description="Published figures of this ensemble.")
+    note: str = Field("", description="Printed next to its metrics.")
+    published: Published | None = Field(None, description="Published metrics of this ensemble.")
 
     @property
     def flattens(self) -> bool:
-        """Whether it takes the dependence on a column out of one score."""
+        """Whether it removes the dependence of one score on a column."""
         return self.by in ("ddt", "quantile")
 
 
-class Decorrelation(Strict):
-    """A column that scores should not depend on, and how that is measured."""
-
-    against: str = Field(description="Column, among the spectators.")
-    edges: list[float] = Field(
-        description="Bin edges of its spectra, for 1/JSD and the plots.", min_length=3
-    )
-    efficiencies: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
-        [0.5], description="Signal efficiencies of the cuts."
-    )
-
-    @model_validator(mode="after")
-    def _rising(self) -> Decorrelation:
-        if any(low >= high for low, high in pairwise(self.edges)):
-            raise ValueError("'edges' must rise")
-        return self
-
-
-class Evaluation(Strict):
-    """What is measured on the test set."""
-
-    signal: str | None = Field(None, description="Signal class; the last one if unset.")
-    target: str | None = Field(None, description="Target with the classes; the first if unset.")
-    efficiencies: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
-        [0.3, 0.5], description="Signal efficiencies at which 1/ε_B is quoted."
-    )
-    mistags: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
-        [0.01], description="Background efficiencies at which ε_S is quoted."
-    )
-    working_points: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
-        [],
-        description="Signal efficiencies at which the report tabulates the rejection of each other "
-        "class by one cut on ln p_S / Σ f_k p_k.",
-    )
-    fractions: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
-        {}, description="f_k of each other class in that score, which add up to 1; equal if unset."
-    )
-    against: list[str] = Field([], description="Spectators against which the efficiency is drawn.")
-    parameter: str | None = Field(
-        None,
-        description="Spectator that is the parameter of a parameterised network: the AUC is drawn "
-        "at each of its values.",
-    )
-    decorrelation: Decorrelation | None = Field(
-        None, description="Measures 1/JSD and draws what cuts do to the background's spectrum."
-    )
-    luminosity_scale: float = Field(
-        1.0, gt=0, description="Factor on weights that makes s and b expected event counts."
-    )
-    note: str = Field("", description="Sentence printed beside the figures, as on stand-ins.")
-
-
 class Storage(Strict):
-    """Where the node-local cache lies and how much memory its readers may use."""
+    """Folder of the node-local cache, and bound on memory."""
 
     folder: str | None = Field(
         None, description="Cache folder; $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain if unset."
@@ -275,90 +294,117 @@ class Storage(Strict):
 
 
 class Study(Strict):
-    """A study: from data to figures."""
+    """A study: data, targets, models, training and evaluations."""
 
     name: str = Field("study", description="Short name; the folder of its runs.")
     title: str = Field("", description="One line for the report; the name if unset.")
     description: str = Field("", description="A few sentences for the report.")
     references: list[str] = Field([], description="Papers and data sets.")
-    seed: int = Field(1, ge=0, description="Seed of everything that is random.")
+    note: str = Field("", description="Sentence printed next to the metrics, as on the sample.")
+    seed: int = Field(1, ge=0, description="Seed of all random numbers.")
     source: Part = Field(description="Where the events come from.")
     define: dict[str, Expression] = Field({}, description="New columns as expressions, in order.")
     select: Expression | None = Field(None, description="Condition that an event must fulfil.")
-    targets: dict[str, Target] = Field(description="What is predicted, by name.", min_length=1)
+    targets: dict[str, TargetConfig] = Field(
+        description="What is predicted, by name.", min_length=1
+    )
     weights: Weights = Field(Weights(), description="Event weights in training.")
     split: Part = Field(Part(name="fraction"), description="Training, validation and test sets.")
     spectators: list[str] = Field(
-        [], description="Columns kept beside the predictions, unseen by the network."
+        [],
+        description="Columns that are stored with the predictions and are not inputs of models.",
     )
-    invalid: Literal["refuse", "clip", "impute", "drop"] = Field(
-        "refuse",
-        description="What to do with NaN and infinity in inputs: refuse with the place, clip "
-        "infinities to the largest finite value and NaN to 0, impute the training median, or drop "
-        "the event.",
+    invalid: Literal["raise", "clip", "impute", "drop"] = Field(
+        "raise",
+        description="What to do with NaN and infinity in inputs: raise an error with column and "
+        "entry, clip infinities to the largest finite value and NaN to 0, impute the training "
+        "median, or drop the event.",
     )
     representation: Part | None = Field(None, description="How events become tensors.")
     model: Part | None = Field(None, description="The network or the trees.")
     loss: list[Term] | None = Field(
-        None, description="Terms of the loss; fitting the targets if unset."
+        None,
+        description="Terms of the loss; if unset cross_entropy for classes and "
+        "mean_squared_error for values.",
     )
     posterior: Part | None = Field(
         None,
-        description="Distribution of the weights, from which a prediction is drawn; numbers if "
-        "unset.",
+        description="Distribution of the network's weights; point estimates if unset.",
     )
     calibration: list[Part] = Field(
-        [], description="What is fitted to the scores of the validation set, in this order."
+        [],
+        description="Post-hoc calibrations, fitted to the scores of the validation set in this "
+        "order.",
     )
     training: Training = Field(Training(), description="How networks are trained.")
     models: dict[str, ModelOverrides] = Field(
         {},
-        description="Several networks on the same events; one, from the keys above, if unset. "
-        "A member set to null, as under `sizes`, is left out.",
+        description="Several models on the same events; one, from the keys above, if unset. "
+        "A model set to null, as under `sizes`, is left out.",
     )
     seeds: int = Field(
         1,
         ge=1,
-        description="Trainings of each network, with seed, seed + 1, …: its figures are the means "
-        "over them, its curves and its part in ensembles those of the first.",
+        description="Trainings of each model, with seed, seed + 1, …. Metrics are means over them; "
+        "curves and ensembles use the first.",
     )
     ensembles: dict[str, Ensemble] = Field(
-        {}, description="Scores made of those of members; one set to null is left out."
+        {}, description="Combinations of models; one set to null is left out."
     )
-    evaluation: Evaluation = Field(Evaluation(), description="What is measured.")
+    evaluation: list[Part] | None = Field(
+        None,
+        description="What is measured on the test set, in this order; if unset `classification` "
+        "and `regression`, for the targets that there are. Evaluations that describe a run and "
+        "need no options, as `training_curves`, `input_distributions` and `model_comparison`, "
+        "are made in every run for which they are defined.",
+    )
     systematics: dict[str, Part] = Field(
         {},
-        description="Name → a systematic effect with its size, for `bunchtrain shift` and "
-        "`bunchtrain workspace`; effects can also be named there as parts.",
+        description="Name → a systematic effect with its size, for the evaluations "
+        "`systematic_shift`, `response_curve` and `expected_sensitivity`.",
     )
     export: list[Part] = Field(
-        [], description="Where the trained networks are exported to, checked before training."
+        [], description="Export targets of the trained models, checked before training."
     )
     storage: Storage = Field(Storage(), description="Cache and memory.")
     sizes: dict[Literal["demo", "small", "full"], dict[str, Any]] = Field(
         {}, description="Dotted overrides for each `--size`."
     )
 
+    def all_targets(self) -> list[Target]:
+        """Return the targets in their order."""
+        return [
+            Target(
+                name,
+                tuple(one.classes or ()),
+                tuple(one.values or ()),
+                tuple((one.classes or one.values or {}).values()),
+                one.signal,
+            )
+            for name, one in self.targets.items()
+        ]
+
     @property
     def heading(self) -> str:
-        """What stands above tables and reports."""
+        """Heading of tables and reports."""
         return self.title or self.name
 
     @model_validator(mode="before")
     @classmethod
-    def _objective_list(cls, value: object) -> object:
-        return expanded(_without_empty(_listed(value), "models", "ensembles"))
+    def _expand(cls, value: object) -> object:
+        return expand_scans(_without_empty(_listed(value), "models", "ensembles"))
 
 
 def _listed(value: object) -> object:
+    """Put a single part, where several may be given, into a list."""
     if not isinstance(value, dict):
         return value
-    single = {k: value.get(k) for k in ("loss", "calibration")}
+    single = {k: value.get(k) for k in ("loss", "calibration", "evaluation", "export")}
     return value | {k: [one] for k, one in single.items() if isinstance(one, str | dict)}
 
 
 def _without_empty(value: object, *keys: str) -> object:
-    """Leave out the members and ensembles that a size or an override has set to nothing."""
+    """Leave out models and ensembles that a size or an override has set to null."""
     if not isinstance(value, dict):
         return value
     given = {key: value[key] for key in keys if isinstance(value.get(key), dict)}

@@ -1,1 +1,1 @@
-"""Named systematic effects: what a shift of scale, resolution or efficiency does to the columns."""
+"""Systematic effects: shifts of scale, resolution or efficiency, applied to columns."""

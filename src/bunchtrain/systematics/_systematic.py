@@ -1,4 +1,4 @@
-"""What every systematic effect promises: events in, the same events as they would be shifted."""
+"""Interface of a systematic effect: columns of events → shifted columns."""
 
 from __future__ import annotations
 
@@ -10,46 +10,41 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-#: Last word of a column → it is an energy, a momentum or a mass.
+#: Last words of the names of energies, momenta and masses.
 MOMENTA = frozenset({"pt", "px", "py", "pz", "e", "energy", "m", "mass", "met", "msoftdrop"})
-#: First words of columns that hold what the generator knows, which no detector shifts.
+#: First words of the names of generator-level columns, to which no detector effect applies.
 TRUTH = ("truth", "gen", "true", "mc", "parton")
 
 
 class Systematic(ABC):
-    """A change of columns by an amount; one standard deviation of it is `size`."""
+    """A shift of columns by an amount; one standard deviation is `size`."""
 
     def __init__(self, size: float) -> None:
         self.size = size
 
-    def reads(self, wanted: Collection[str], available: Mapping[str, str]) -> set[str]:
-        """Return the columns that it looks at to change the wanted ones, beside themselves."""
+    def required_columns(self, used: Collection[str], available: Mapping[str, str]) -> set[str]:
+        """Return further columns that are needed to shift those that are used."""
         return set()
 
     @abstractmethod
     def __call__(
         self, events: ak.Array, entries: NDArray[np.int64], amount: float
     ) -> dict[str, ak.Array]:
-        """Return the columns that change, (events,) or (events, items), shifted by an amount.
+        """Return the shifted columns, (events,) or (events, items).
 
         Args:
             events: records of the columns.
-            entries: (events,) numbers of the events in their source, for random effects.
+            entries: (events,) indices of the events in their source, for random effects.
             amount: signed size of the shift, in the unit of the option `size`.
         """
 
 
-def words(column: str) -> list[str]:
-    """Return the words of a column's name, in lower case: `Jet_pt` is jet, pt."""
-    return [word.lower() for word in re.split(r"[_.\s]+", column) if word]
+def select_momenta(fields: Collection[str], columns: list[str] | None) -> list[str]:
+    """Return those of `columns` that exist; without `columns` all energies, momenta and masses.
 
-
-def chosen_momenta(fields: Collection[str], columns: list[str] | None) -> list[str]:
-    """Return the given columns that are there; energies, momenta and masses if none are given.
-
-    Columns of the generator's truth are not among these.
+    Generator-level columns are excluded from the latter.
     """
     if columns is not None:
         return [name for name in fields if name in columns]
-    named = [(name, words(name)) for name in fields]
-    return [n for n, w in named if w and w[-1] in MOMENTA and not w[0].startswith(TRUTH)]
+    words = {name: [w for w in re.split(r"[_.\s]+", name.lower()) if w] for name in fields}
+    return [n for n, w in words.items() if w and w[-1] in MOMENTA and not w[0].startswith(TRUTH)]

@@ -1,4 +1,4 @@
-"""Efficiency: some of the particles are not seen."""
+"""Efficiency: random loss of particles."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.systematics._systematic import Systematic
-from bunchtrain.tables.hashing import hashed, uniform
+from bunchtrain.tables.hashing import hash_ids, uniform
 
 
 class ConstituentEfficiency(Systematic):
-    """Loss of particles: each is dropped with probability |x|, independently of the others.
+    """Loss of particles: each is lost with probability |x|, independently of the others.
 
-    The columns of the jet itself stay as they are.
+    The columns of the jet are unchanged.
 
     Args:
         size: x of one standard deviation, 0.03 for 3 %.
-        groups: prefixes of the lists that lose items, as `constituent`; all lists if unset.
-        seed: of the losses.
+        groups: prefixes of the lists that lose items, such as `constituent`; all lists if unset.
+        seed: of the random losses.
     """
 
     def __init__(
@@ -33,18 +33,18 @@ class ConstituentEfficiency(Systematic):
         """Return the lists without the lost items."""
         found = {}
         for name in events.fields:
-            if events[name].ndim == 2 and self._is_chosen(name):
-                found[name] = events[name][self._seen(events[name], entries, abs(amount))]
+            if events[name].ndim == 2 and self._is_selected(name):
+                found[name] = events[name][self._is_detected(events[name], entries, abs(amount))]
         return found
 
-    def _is_chosen(self, column: str) -> bool:
+    def _is_selected(self, column: str) -> bool:
         groups = self.groups
         return groups is None or any(column.startswith((f"{g}_", f"{g}.")) for g in groups)
 
-    def _seen(self, column: ak.Array, entries: NDArray[np.int64], loss: float) -> ak.Array:
-        """Return whether each item is seen: the same for all columns of an event's list."""
-        number = ak.flatten(ak.local_index(column))
+    def _is_detected(self, column: ak.Array, entries: NDArray[np.int64], loss: float) -> ak.Array:
+        """Return whether each item is detected: the same for all columns of an event's list."""
+        index = ak.flatten(ak.local_index(column))
         sizes = ak.to_numpy(ak.num(column))
         event = np.repeat(entries, sizes)
-        random = uniform(hashed(self.seed, "loss", event, ak.to_numpy(number).astype(np.int64)))
+        random = uniform(hash_ids(self.seed, "loss", event, ak.to_numpy(index).astype(np.int64)))
         return ak.unflatten(random >= loss, sizes)

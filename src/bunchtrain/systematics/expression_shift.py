@@ -1,4 +1,4 @@
-"""Any shift that can be written as expressions."""
+"""Shifts that are defined by expressions."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from bunchtrain.tables.expressions.expression import Expression
 
 
 class ExpressionShift(Systematic):
-    """Columns by expressions in which `shift` is the amount, as `tau_pt * (1 + shift)`.
+    """Shifted columns from expressions in which `shift` is the amount, as `tau_pt * (1 + shift)`.
 
-    All expressions look at the columns as they were.
+    All expressions use the unshifted columns.
 
     Args:
         columns: column → expression.
-        size: of one standard deviation.
+        size: `shift` of one standard deviation.
     """
 
     def __init__(self, *, columns: dict[str, str], size: float = 1.0) -> None:
         super().__init__(size)
         self.columns = {name: Expression(text) for name, text in columns.items()}
 
-    def reads(self, wanted: Collection[str], available: Mapping[str, str]) -> set[str]:
-        """Return the columns in the expressions of the wanted ones.
+    def required_columns(self, used: Collection[str], available: Mapping[str, str]) -> set[str]:
+        """Return the columns in the expressions of those that are used.
 
         Raises StudyError for a column that the source does not have.
         """
@@ -36,13 +36,13 @@ class ExpressionShift(Systematic):
             if name not in available:
                 hint = nearest(name, available) or f"; there are {one_of(available)}"
                 raise StudyError(f"expression_shift: the source has no column '{name}'{hint}")
-        texts = [text for name, text in self.columns.items() if name in wanted]
+        texts = [text for name, text in self.columns.items() if name in used]
         return set().union(*(text.columns for text in texts)) - {"shift"}
 
     def __call__(
         self, events: ak.Array, entries: NDArray[np.int64], amount: float
     ) -> dict[str, ak.Array]:
-        """Return the columns by their expressions."""
+        """Return the values of the expressions."""
         shift = {"shift": ak.Array(np.full(len(events), amount))}
         present = {name: text for name, text in self.columns.items() if name in events.fields}
         return {name: text(events, shift) for name, text in present.items()}

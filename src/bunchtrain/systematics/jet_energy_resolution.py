@@ -1,4 +1,4 @@
-"""Energy resolution: the momenta of each event are smeared further by a Gaussian."""
+"""Energy resolution: additional Gaussian smearing of the momenta of each event."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from bunchtrain.systematics._systematic import Systematic, chosen_momenta
-from bunchtrain.tables.hashing import hashed, uniform
+from bunchtrain.systematics._systematic import Systematic, select_momenta
+from bunchtrain.tables.hashing import hash_ids, uniform
 
 
 class JetEnergyResolution(Systematic):
-    """Additional smearing of energies, p → (1 + x z) p with one normal z an event.
+    """Additional smearing of energies, p → (1 + x z) p with one standard normal z per event.
 
-    z belongs to the event, so that up and down are mirror images and the shift is reproducible.
+    z is a hash of the event, so that the shift is reproducible and up and down are opposite.
 
     Args:
         size: x of one standard deviation, 0.05 for 5 %.
-        columns: that are smeared; all energies, momenta and masses, but those of the truth, if
-            unset.
+        columns: to smear; all energies, momenta and masses except generator-level ones if unset.
         seed: of z.
     """
 
@@ -33,7 +32,7 @@ class JetEnergyResolution(Systematic):
         self, events: ak.Array, entries: NDArray[np.int64], amount: float
     ) -> dict[str, ak.Array]:
         """Return the smeared columns."""
-        z = norm.ppf(uniform(hashed(self.seed, "smear", entries)) + 2.0**-54)
+        z = norm.ppf(uniform(hash_ids(self.seed, "smear", entries)) + 2.0**-54)
         factor = np.maximum(1 + amount * z, 0).astype(np.float32)
-        chosen = chosen_momenta(events.fields, self.columns)
+        chosen = select_momenta(events.fields, self.columns)
         return {name: events[name] * factor for name in chosen}

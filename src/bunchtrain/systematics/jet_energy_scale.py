@@ -1,4 +1,4 @@
-"""Energy scale: all momenta and masses are measured too large by one factor."""
+"""Energy scale: a common factor on all momenta and masses."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.systematics._systematic import Systematic, chosen_momenta
+from bunchtrain.systematics._systematic import Systematic, select_momenta
 
 
 class JetEnergyScale(Systematic):
     """Scale of energies, p → (1 + x) p for jets and their constituents.
 
-    Angles and shares of the energy stay. Columns that `define` makes from these follow.
+    Angles and energy fractions are unchanged. Columns that `define` computes from these shift, too.
 
     Args:
         size: x of one standard deviation, 0.02 for 2 %.
-        columns: that are scaled; all energies, momenta and masses, but those of the truth, if
-            unset.
+        columns: to scale; all energies, momenta and masses except generator-level ones if unset.
     """
 
     def __init__(self, *, size: float = 0.02, columns: list[str] | None = None) -> None:
@@ -28,5 +27,5 @@ class JetEnergyScale(Systematic):
         self, events: ak.Array, entries: NDArray[np.int64], amount: float
     ) -> dict[str, ak.Array]:
         """Return the scaled columns."""
-        chosen = chosen_momenta(events.fields, self.columns)
+        chosen = select_momenta(events.fields, self.columns)
         return {name: events[name] * np.float32(1 + amount) for name in chosen}

@@ -1,4 +1,4 @@
-"""Energy scale of one particle: the hardest of a jet is measured too hard or too soft."""
+"""Energy scale of the hardest particle of a jet."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, nearest
-from bunchtrain.systematics._systematic import Systematic, chosen_momenta
+from bunchtrain.systematics._systematic import Systematic, select_momenta
 
 
 class LeadingConstituentScale(Systematic):
-    """Scale of the hardest constituent alone, p → (1 + x) p with its direction kept.
+    """Scale of the hardest constituent, p → (1 + x) p; its direction is unchanged.
 
-    The columns of the jet itself stay as they are.
+    The columns of the jet are unchanged.
 
     arXiv:1904.10004
 
@@ -28,16 +28,16 @@ class LeadingConstituentScale(Systematic):
         super().__init__(size)
         self.group = group
 
-    def reads(self, wanted: Collection[str], available: Mapping[str, str]) -> set[str]:
-        """Return the columns of pT, or px and py, if a momentum of the group is wanted.
+    def required_columns(self, used: Collection[str], available: Mapping[str, str]) -> set[str]:
+        """Return the columns of pT, or of px and py, if a momentum of the group is used.
 
-        Raises DataError, with the nearest column, if there are none.
+        Raises DataError, naming the nearest column, if there are none.
         """
-        for mark in "_.":
+        for separator in "_.":
             for names in (("pt",), ("px", "py")):
-                found = {f"{self.group}{mark}{name}" for name in names}
+                found = {f"{self.group}{separator}{name}" for name in names}
                 if found <= set(available):
-                    return found if self._chosen(wanted) else set()
+                    return found if self._momenta(used) else set()
         raise DataError(
             f"systematic 'leading_constituent_scale': there are no columns '{self.group}_pt' or "
             f"'{self.group}_px' and '{self.group}_py'{nearest(f'{self.group}_px', available)}"
@@ -46,19 +46,16 @@ class LeadingConstituentScale(Systematic):
     def __call__(
         self, events: ak.Array, entries: NDArray[np.int64], amount: float
     ) -> dict[str, ak.Array]:
-        """Return the group's momenta with that of the hardest particle scaled."""
-        chosen = self._chosen(events.fields)
-        if not chosen:
+        """Return the momenta of the group, with that of the hardest particle scaled."""
+        momenta = self._momenta(events.fields)
+        if not momenta:
             return {}
-        pt = self._pt(events)
+        names = sorted(self.required_columns(events.fields, dict.fromkeys(events.fields, "")))
+        pt = sum(events[name] ** 2 for name in names) ** 0.5
         hardest = ak.fill_none(ak.argmax(pt, axis=1), -1)
         factor = ak.where(ak.local_index(pt) == hardest, np.float32(1 + amount), np.float32(1))
-        return {name: events[name] * factor for name in chosen}
+        return {name: events[name] * factor for name in momenta}
 
-    def _chosen(self, columns: Collection[str]) -> list[str]:
-        ours = [name for name in columns if name.startswith((f"{self.group}_", f"{self.group}."))]
-        return chosen_momenta(ours, None)
-
-    def _pt(self, events: ak.Array) -> ak.Array:
-        names = sorted(self.reads(events.fields, dict.fromkeys(events.fields, "")))
-        return sum(events[name] ** 2 for name in names) ** 0.5
+    def _momenta(self, columns: Collection[str]) -> list[str]:
+        prefixes = (f"{self.group}_", f"{self.group}.")
+        return select_momenta([name for name in columns if name.startswith(prefixes)], None)

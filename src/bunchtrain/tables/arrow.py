@@ -1,8 +1,10 @@
-"""Awkward arrays ↔ Arrow tables, in the types that training needs, without a copy where it can."""
+"""Awkward arrays ↔ Arrow tables in the types that training needs, without a copy if possible."""
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bunchtrain.tables.reading.tidy import tidy
+from bunchtrain.tables.column_types import simplify
 
 
 def compact(column: ak.Array) -> ak.Array:
     """Return a column with floats as float32, booleans as uint8 and missing numbers as NaN."""
-    return ak.transform(_compact, tidy(column))
+    return ak.transform(_compact, simplify(column))
 
 
 def _compact(layout: Any, **_: Any) -> Any:
@@ -27,9 +29,14 @@ def _compact(layout: Any, **_: Any) -> Any:
 
 
 def to_table(columns: Mapping[str, ak.Array | NDArray[Any]]) -> pa.Table:
-    """Return columns of equal length as a table of packed, never-null Arrow columns."""
+    """Return columns of equal length as a table of packed, non-nullable Arrow columns."""
     events = ak.zip({name: ak.to_packed(column) for name, column in columns.items()}, depth_limit=1)
     return ak.to_arrow_table(events, extensionarray=False)
+
+
+def to_events(table: pa.Table) -> ak.Array:
+    """Return a table as records, without a copy if its columns are contiguous."""
+    return ak.from_arrow(table)
 
 
 def take(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:
@@ -38,30 +45,40 @@ def take(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:
     return to_table({name: events[name][rows] for name in ak.fields(events)})
 
 
-def to_events(table: pa.Table) -> ak.Array:
-    """Return a table as records, without a copy if it is in one piece."""
-    return ak.from_arrow(table)
-
-
-def in_one_piece(table: pa.Table) -> pa.Table:
-    """Return a table without chunks, in memory that is given back as soon as it is freed."""
+def make_contiguous(table: pa.Table) -> pa.Table:
+    """Return a table without chunks, in memory that is returned to the system when it is freed."""
     return table.combine_chunks(pa.system_memory_pool())
 
 
 def write(table: pa.Table, path: Path) -> None:
     """Write a table as one Arrow file."""
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(in_one_piece(table))
+        writer.write_table(make_contiguous(table))
 
 
 def read(path: Path, columns: Collection[str] | None = None) -> pa.Table:
-    """Return a memory-mapped Arrow file; its pages are read when they are looked at."""
+    """Return a memory-mapped Arrow file; its pages are loaded on access."""
     # Choosing fields in the reader's options would copy all of them into memory.
     table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
     return table if columns is None else table.select(list(columns))
 
 
 def value_bytes(table: pa.Table) -> int:
-    """Return the bytes of the values, which do not depend on how the table is cut into pieces."""
+    """Return the size of the values in bytes, which does not depend on the chunks of the table."""
     _, _, buffers = ak.to_buffers(ak.to_packed(to_events(table)))
     return sum(buffer.nbytes for name, buffer in buffers.items() if name.endswith("-data"))
+
+
+@cache
+def _c_library() -> Any:
+    return ctypes.CDLL(None)
+
+
+def malloc_trim() -> None:
+    """Return freed memory to the system with glibc's `malloc_trim`; do nothing without glibc.
+
+    Blocks of tens of megabytes that are allocated and freed fragment the heap: without this the
+    memory of a process that streams events grows although it never uses more.
+    """
+    if hasattr(_c_library(), "malloc_trim"):
+        _c_library().malloc_trim(0)

@@ -1,4 +1,4 @@
-"""What every source of events promises: columns in chunks, and a fingerprint of its content."""
+"""Interface of an event source: columns read in chunks, and a fingerprint of the content."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import awkward as ak
 class Source(ABC):
     """Events as columns.
 
-    A column is flat (one number an event), jagged (`constituent_pt`: a list of numbers an event)
-    or a string. The columns of one jagged group share a prefix, as NanoAOD names them.
+    A column is flat (one number per event), jagged (`constituent_pt`: a list of numbers per event)
+    or a string. The columns of one jagged group share a prefix, as in NanoAOD.
     """
 
     def prepare(self) -> None:  # noqa: B027
-        """Make what is not there yet: a generator runs here, and goes on where it stopped."""
+        """Create missing files: a simulation runs here, and resumes if it was interrupted."""
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Return a text that changes whenever the content of the events could."""
+        """Return a text that changes whenever the content of the events could change."""
 
     @abstractmethod
     def fields(self) -> dict[str, str]:
@@ -28,4 +28,4 @@ class Source(ABC):
 
     @abstractmethod
     def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
-        """Yield all events in their order, as records of these columns, at most `rows` at once."""
+        """Yield all events in order, as records of these columns, in chunks of at most `rows`."""

@@ -1,4 +1,4 @@
-"""Columns out to files: streams of blocks, written aside and renamed when they are complete."""
+"""Writing of columns: streams of blocks, in a temporary file that is renamed when complete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import uproot
 
 from bunchtrain.errors import DataError
 from bunchtrain.files import aside
-from bunchtrain.tables.reading.tidy import kind, tidy
+from bunchtrain.tables.column_types import kind, simplify
 
 Columns: TypeAlias = "Mapping[str, Any] | ak.Array"
 
@@ -21,9 +21,9 @@ Columns: TypeAlias = "Mapping[str, Any] | ak.Array"
 def write_root(path: str | os.PathLike[str], chunks: Iterable[Columns], tree: str) -> int:
     """Write blocks of columns as one TTree and return the number of entries.
 
-    Entries keep their order, so that the tree can be a friend of the one that they came from:
+    Entries keep their order, so that the tree can be a friend tree of the input:
     `events->AddFriend("scores", "scores.root")`. Columns are numbers or lists of numbers, whose
-    lengths go to a branch `n<column>`. Raises DataError for other types or without any block.
+    lengths are written to a branch `n<column>`. Raises DataError for other types or without blocks.
     """
     entries, types = 0, dict[str, Any]()
     with aside(path) as part, uproot.recreate(part) as file:
@@ -41,7 +41,7 @@ def write_root(path: str | os.PathLike[str], chunks: Iterable[Columns], tree: st
 
 def _columns(chunk: Columns) -> dict[str, ak.Array]:
     names = chunk.fields if isinstance(chunk, ak.Array) else list(chunk)
-    return {name: tidy(ak.Array(chunk[name])) for name in names}
+    return {name: simplify(ak.Array(chunk[name])) for name in names}
 
 
 def _length(columns: Mapping[str, ak.Array]) -> int:
@@ -58,15 +58,19 @@ def _branch_type(name: str, values: ak.Array) -> Any:
     return text if values.ndim == 2 else ak.to_numpy(values).dtype
 
 
-def _cast(values: ak.Array, wanted: Any) -> ak.Array:
-    primitive = wanted.rpartition(" * ")[2] if isinstance(wanted, str) else wanted
+def _cast(values: ak.Array, branch: Any) -> ak.Array:
+    primitive = branch.rpartition(" * ")[2] if isinstance(branch, str) else branch
     return ak.values_astype(values, primitive)
 
 
-def write_parquet(path: str | os.PathLike[str], chunks: Iterable[Columns]) -> int:
-    """Write blocks of columns as one Parquet file and return the number of rows.
+def write_parquet(
+    path: str | os.PathLike[str],
+    chunks: Iterable[Columns],
+    metadata: Mapping[str, str] | None = None,
+) -> int:
+    """Write blocks of columns as one Parquet file with metadata and return the number of rows.
 
-    Raises DataError without any block.
+    Raises DataError without blocks.
     """
     rows, writer = 0, None
     with aside(path) as part:
@@ -75,6 +79,7 @@ def write_parquet(path: str | os.PathLike[str], chunks: Iterable[Columns]) -> in
                 columns = _columns(chunk)
                 rows += _length(columns)
                 table = _table(columns)
+                table = table.replace_schema_metadata(dict(metadata)) if metadata else table
                 writer = writer or pq.ParquetWriter(part, table.schema)
                 writer.write_table(table.cast(writer.schema))
             if writer is None:
@@ -86,6 +91,8 @@ def write_parquet(path: str | os.PathLike[str], chunks: Iterable[Columns]) -> in
 
 
 def _table(columns: Mapping[str, ak.Array]) -> pa.Table:
-    packed = {name: ak.to_packed(values) for name, values in columns.items()}  # Arrow wants no gaps
+    packed = {
+        name: ak.to_packed(values) for name, values in columns.items()
+    }  # Arrow needs contiguous data
     arrays = {n: ak.to_arrow(v, extensionarray=False, list_to32=True) for n, v in packed.items()}
     return pa.table(arrays)

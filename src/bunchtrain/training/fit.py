@@ -1,9 +1,10 @@
-"""What every worker does: rebuild all from the task, train, leave the outcome in the folder."""
+"""Training of one task by one worker: build everything from the task, fit, write the results."""
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -11,95 +12,93 @@ from typing import Any, Literal
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 
-from bunchtrain.errors import InterruptedRun
-from bunchtrain.files import write_json
-from bunchtrain.methods.build import fitted_network
+from bunchtrain.errors import InterruptedRun, StudyError
+from bunchtrain.files import write_csv, write_json
+from bunchtrain.heads._head import Head
+from bunchtrain.methods.build import build_normalised_network
+from bunchtrain.methods.protocols import FitsInOneCall, FitsPenalties
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task
 from bunchtrain.trained_model import TrainedModel
-from bunchtrain.training.afterwards import fit_afterwards
-from bunchtrain.training.best import Best
-from bunchtrain.training.checkpoint import Checkpoint
-from bunchtrain.training.data import Data
-from bunchtrain.training.front import Front, calibrate_ranges
+from bunchtrain.training.checkpoints import BestEpoch, Checkpoint
+from bunchtrain.training.data import Data, NormalisedBatches
 from bunchtrain.training.history import History
-from bunchtrain.training.kept_memory import kept_memory
-from bunchtrain.training.module import Module, parameters
-from bunchtrain.training.peak import peak_mb, reset_peak
-from bunchtrain.training.place import Place
+from bunchtrain.training.module import Module, count_parameters
+from bunchtrain.training.pareto_front import ParetoFront
+from bunchtrain.training.post_hoc import calibrate_ranges, fit_post_hoc
+from bunchtrain.training.process import keep_freed_memory, peak_mb, reset_peak, silence_libraries
 from bunchtrain.training.progress import Progress
-from bunchtrain.training.quiet import quiet
 from bunchtrain.training.trainer import make_trainer
-from bunchtrain.training.trees import fit_trees
+from bunchtrain.training.workers import WorkerInfo
 
-#: Called after each epoch with its number and the network so far; True stops the training.
-Watcher = Callable[[int, TrainedModel], bool]
-#: Figures of a training, for `training.json`.
-Figures = dict[str, float]
+#: Called after each epoch with its number and the network; returning True stops the training.
+EpochCallback = Callable[[int, TrainedModel], bool]
+#: Measurements of a training, for `training.json`.
+Summary = dict[str, float]
 
 
 def fit(
     task: Task,
-    place: Place,
+    worker: WorkerInfo,
     *,
     resume: bool = False,
     progress: bool = True,
-    watch: Watcher | None = None,
+    on_epoch: EpochCallback | None = None,
 ) -> None:
-    """Train one task as one of its workers; worker 0 writes the trained_model and `training.json`.
+    """Train one task as one of its workers; worker 0 writes the trained model and `training.json`.
 
-    Raises InterruptedRun on Ctrl-C; a call with `resume` then goes on.
+    Raises InterruptedRun on Ctrl-C, after which `resume` continues the training.
     """
     if task.settings["threads"]:
         torch.set_num_threads(task.settings["threads"])
     reset_peak()
-    with quiet(), kept_memory():
-        data = Data(task, place.rank, place.workers)
-        network = _fresh_network(data)
+    with silence_libraries(), keep_freed_memory():
+        data = Data(task, worker.rank, worker.world_size)
+        network = _initial_network(data)
         trained_model = TrainedModel(data.task, data.representation, network)
-        if not network.is_fitted:
-            extra: list[Callback] = [Watch(watch, trained_model)] if watch else []
-            figures = _fit_network(trained_model, place, data, extra, resume, progress)
-        elif place.rank == 0:
-            figures = fit_trees(trained_model, data)
-        if place.rank == 0:
+        if network.trains_by_gradient:
+            extra: list[Callback] = [CallOnEpoch(on_epoch, trained_model)] if on_epoch else []
+            summary = _fit_by_gradient(trained_model, worker, data, extra, resume, progress)
+        elif worker.rank == 0:
+            summary = _fit_in_one_call(trained_model, data)
+        if worker.rank == 0:
             network.cpu().eval()
-            fit_afterwards(trained_model, data)
+            fit_post_hoc(trained_model, data)
             trained_model.save(task.folder)
-            summarise(trained_model, "finished", figures)
+            write_summary(trained_model, "finished", summary)
 
 
-def _fresh_network(data: Data) -> Network:
+def _initial_network(data: Data) -> Network:
     blocks = data.load()
     seed_everything(data.task.seed, verbose=False)
-    return fitted_network(data.task, data.representation, blocks)
+    return build_normalised_network(data.task, data.representation, blocks)
 
 
-def _fit_network(
+def _fit_by_gradient(
     trained_model: TrainedModel,
-    place: Place,
+    worker: WorkerInfo,
     data: Data,
     extra: list[Callback],
     resume: bool,
     progress: bool,
-) -> Figures:
+) -> Summary:
     task, network, sizes = trained_model.task, trained_model.network, data.sizes("train")
     folder = Path(task.folder)
     history = History(folder, events=sum(sizes))
-    best = Best(history, task.settings["patience"])
+    best = BestEpoch(history, task.settings["patience"])
+    front = ParetoFront(folder, history, resume)
     checkpoint = Checkpoint(folder, history, best, resume)
-    front = Front(folder, history, resume)
     callbacks = [history, best, front, *extra, checkpoint, Progress(history, progress)]
-    module = Module(task, network, task.objectives(), steps=len(sizes), events=sum(sizes))
+    module = Module(task, network, task.losses(), steps=len(sizes), events=sum(sizes))
     try:
-        _run(make_trainer(task, place, callbacks), module, data)
+        _run(make_trainer(task, worker, callbacks), module, data)
     except InterruptedRun:
-        if place.rank == 0:
-            summarise(trained_model, "interrupted", _figures(history, best, place))
+        if worker.rank == 0:
+            write_summary(trained_model, "interrupted", _summarise(history, best, worker))
         raise
     network.load_state_dict(best.weights)
     calibrate_ranges(network, data)
-    return _figures(history, best, place)
+    return _summarise(history, best, worker)
 
 
 def _run(trainer: Trainer, module: Module, data: Data) -> None:
@@ -108,46 +107,93 @@ def _run(trainer: Trainer, module: Module, data: Data) -> None:
         trainer.fit(module, datamodule=data)
     except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into an exit
         raise InterruptedRun(
-            "training was interrupted; it can be resumed from its last whole epoch"
+            "training was interrupted; it can be resumed from its last complete epoch"
         ) from None
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)  # Lightning leaves it ignored
 
 
-def _figures(history: History, best: Best, place: Place) -> Figures:
-    rates = [row["jets_per_second"] for row in history.rows]
+def _summarise(history: History, best: BestEpoch, worker: WorkerInfo) -> Summary:
+    rates = [row["samples_per_second"] for row in history.rows]
     return {
         "seconds": sum(row["seconds"] for row in history.rows),
         "epochs": len(history.rows),
         "best_epoch": best.epoch,
-        "jets_per_second": sum(rates) / max(1, len(rates)),
-        "workers": place.workers,
+        "samples_per_second": sum(rates) / max(1, len(rates)),
+        "workers": worker.world_size,
         "events": history.events,
     }
 
 
-def summarise(
-    trained_model: TrainedModel, status: Literal["interrupted", "finished"], figures: Figures
+def _fit_in_one_call(trained_model: TrainedModel, data: Data) -> Summary:
+    """Fit a model that is not trained by gradient, write `history.csv` and return the summary.
+
+    The first head is the loss of the fit; further terms are given to models that support them.
+    Raises StudyError for more than one term where the model supports one only.
+    """
+    task, network = trained_model.task, trained_model.network
+    model = network.model
+    assert isinstance(model, FitsInOneCall)  # as it does not train by gradient
+    terms = sorted(task.losses(), key=lambda term: not isinstance(term[0], Head))
+    (loss, factor), others = terms[0], terms[1:]
+    batches = [NormalisedBatches(data, network, split) for split in ("train", "validation")]
+    threads = task.settings["threads"] or torch.get_num_threads()
+    options = {"seed": task.seed, "threads": threads}
+    began = time.perf_counter()
+    if not others:
+        losses = model.fit(*batches, loss, **options)
+    elif isinstance(model, FitsPenalties) and model.fits_penalties:
+        penalties = [(term, weight / factor) for term, weight in others]
+        losses = model.fit(*batches, loss, **options, penalties=penalties)
+    else:
+        raise StudyError(f"model '{task.model[0]}' fits one loss; the study gives {len(terms)}")
+    seconds = time.perf_counter() - began
+    rate = sum(data.sizes("train")) * len(losses) / seconds
+    rows = [
+        {
+            "epoch": index + 1,
+            "train_loss": row["training_loss"],
+            "validation_loss": row.get("validation_loss", row["training_loss"]),
+            "learning_rate": float("nan"),
+            "seconds": seconds / len(losses),
+            "samples_per_second": rate,
+        }
+        for index, row in enumerate(losses)
+    ]
+    write_csv(Path(task.folder) / "history.csv", rows)
+    best = min(rows, key=lambda row: row["validation_loss"])
+    return {
+        "seconds": seconds,
+        "epochs": len(rows),
+        "best_epoch": int(best["epoch"]),
+        "samples_per_second": rate,
+        "workers": 1,
+        "events": sum(data.sizes("train")),
+    }
+
+
+def write_summary(
+    trained_model: TrainedModel, status: Literal["interrupted", "finished"], summary: Summary
 ) -> None:
-    """Write `training.json`: status, figures, parameters and the peak memory of this worker."""
-    summary: dict[str, Any] = {
+    """Write `training.json`: status, summary, parameters and the peak memory of this worker."""
+    content: dict[str, Any] = {
         "status": status,
-        **figures,
-        "parameters": parameters(trained_model.network),
+        **summary,
+        "parameters": count_parameters(trained_model.network),
         "peak_rss_mb": peak_mb(),
     }
-    write_json(Path(trained_model.task.folder) / "training.json", summary)
+    write_json(Path(trained_model.task.folder) / "training.json", content)
 
 
-class Watch(Callback):
-    """Show each epoch's network to someone who may stop the training."""
+class CallOnEpoch(Callback):
+    """Call a function after each epoch, which may stop the training."""
 
-    def __init__(self, watcher: Watcher, trained_model: TrainedModel) -> None:
-        """Take the function that says whether to stop, and the network that is trained."""
-        self.watcher, self.trained_model = watcher, trained_model
+    def __init__(self, on_epoch: EpochCallback, trained_model: TrainedModel) -> None:
+        """Take the function, and the network that is trained."""
+        self.on_epoch, self.trained_model = on_epoch, trained_model
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Ask."""
-        if self.watcher(trainer.current_epoch + 1, self.trained_model):
+        """Call the function."""
+        if self.on_epoch(trainer.current_epoch + 1, self.trained_model):
             trainer.should_stop = True

@@ -1,4 +1,4 @@
-"""The Lightning module: the loss of all workers together, the optimiser and the learning rate."""
+"""Lightning module: the loss over all workers, the optimiser and the learning rate."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, UserError
 from bunchtrain.heads._loss import Loss
+from bunchtrain.methods.protocols import Anneals, HasWeightPenalty
 from bunchtrain.methods.supervised import Network
-from bunchtrain.methods.task import Task
-from bunchtrain.methods.weighted_sum import WeightedSums, mean_of_members, weighted_sums
+from bunchtrain.methods.task import Task, derive_seed
+from bunchtrain.methods.weighted_sum import WeightedSums, average_members, weighted_sums
 from bunchtrain.training.schedules import Plateau, factor
-from bunchtrain.training.seeds import mixed
 
 _OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -31,10 +31,9 @@ class Module(LightningModule):
     """A network with its loss L = Σ_t λ_t Σ_i w_i ℓ_ti / Σ_i w_i, i over the events of all workers.
 
     Data-parallel training averages the gradients of W workers, so each of them differentiates
-    W Σ_own w ℓ / Σ_all w and the average is the gradient of L. A model that has `penalty(events)`,
-    a number that depends on its weights alone and on the events of the training set, adds it to L;
-    one that has `anneal(progress)` is told before each step how much of the training is done. Of an
-    ensemble that is trained together, L is the sum of the members' losses, and their mean is shown.
+    W Σ_own w ℓ / Σ_all w and the average is the gradient of L. The penalty of a model on its
+    weights is added to L; a model with a schedule is annealed before each step. For an ensemble
+    that is trained together, L is the sum of the members' losses, and their mean is reported.
     """
 
     def __init__(
@@ -45,40 +44,37 @@ class Module(LightningModule):
         steps: int,
         events: int,
     ) -> None:
-        """Take the network, the terms of the loss, the steps in an epoch and its events."""
+        """Take the network, the terms of the loss, and the counts of steps and events per epoch."""
         super().__init__()
         self.settings, self.seed, self.steps, self.events = task.settings, task.seed, steps, events
         self.network = network
-        self.objectives = nn.ModuleList(objective for objective, _ in terms)
+        self.losses = nn.ModuleList(loss for loss, _ in terms)
         self.factors = [weight for _, weight in terms]
         self.plateau = Plateau()
         self.sums: dict[str, WeightedSums | None] = {"train": None, "validation": None}
 
     def loss_sums(self, batch: Batch) -> WeightedSums:
-        """Return Σ w ℓ and Σ w over this worker's share of a batch, of an ensemble the means."""
-        terms: list[Any] = list(zip(self.objectives, self.factors, strict=True))
+        """Return Σ w ℓ and Σ w over this worker's share of a batch, for an ensemble the means."""
+        terms: list[Any] = list(zip(self.losses, self.factors, strict=True))
         members = self.network.members(batch.inputs)
-        return mean_of_members([weighted_sums(terms, outputs, batch) for outputs in members])
+        return average_members([weighted_sums(terms, outputs, batch) for outputs in members])
 
-    def training_step(self, batch: Batch, number: int) -> Tensor:
+    def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return this worker's part of the loss.
 
-        Raises DataError if a batch has no events or weights that sum to nothing, UserError if the
-        loss is not finite.
+        Raises DataError if a batch has no events or no weight, UserError if the loss is not finite.
         """
-        self._check_share(batch, number)
+        self._check_share(batch, index)
         sums = self.loss_sums(batch)
         shared = self._over_workers(sums)
-        self._check_loss(shared, number)
+        self._check_loss(shared, index)
         self._add("train", shared)
-        factor = self.network.trained_together * self.trainer.world_size / shared.weight
-        return sums.total * factor + self._penalty()
+        factor = self.network.ensemble_size * self.trainer.world_size / shared.weight
+        model, loss = self.network.model, sums.total * factor
+        is_penalised = isinstance(model, HasWeightPenalty)
+        return loss + (model.weight_penalty(self.events) if is_penalised else 0.0)
 
-    def _penalty(self) -> Tensor | float:
-        model: Any = self.network.model
-        return model.penalty(self.events) if hasattr(model, "penalty") else 0.0
-
-    def validation_step(self, batch: Batch, number: int) -> None:
+    def validation_step(self, batch: Batch, index: int) -> None:
         """Add a batch to the loss of the validation set."""
         if len(batch):
             self._add("validation", self.loss_sums(batch))
@@ -97,7 +93,7 @@ class Module(LightningModule):
         return WeightedSums(dict(zip(sums.losses, losses, strict=True)), total, weight)
 
     def epoch_losses(self, split: str) -> dict[str, float]:
-        """Return the loss of the epoch as "loss", its terms by name, and begin anew."""
+        """Return the loss of the epoch as "loss" and its terms by name; reset the sums."""
         sums, self.sums[split] = self.sums[split], None
         if sums is None:
             raise DataError(f"the {split} set has no usable event; change 'split' or 'invalid'")
@@ -105,16 +101,16 @@ class Module(LightningModule):
         loss, terms = shared.mean()
         return {"loss": float(loss), **{name: float(value) for name, value in terms.items()}}
 
-    def _check_share(self, batch: Batch, number: int) -> None:
+    def _check_share(self, batch: Batch, index: int) -> None:
         if not len(batch):
             raise DataError(
-                f"epoch {self.current_epoch + 1}, batch {number + 1}: no event is left for worker "
+                f"epoch {self.current_epoch + 1}, batch {index + 1}: no event is left for worker "
                 f"{self.trainer.global_rank + 1} of {self.trainer.world_size}; raise "
                 "'training.batch_size' or use fewer workers"
             )
 
-    def _check_loss(self, sums: WeightedSums, number: int) -> None:
-        where = f"epoch {self.current_epoch + 1}, batch {number + 1}"
+    def _check_loss(self, sums: WeightedSums, index: int) -> None:
+        where = f"epoch {self.current_epoch + 1}, batch {index + 1}"
         if not sums.weight > 0:
             raise DataError(
                 f"{where}: the event weights sum to {float(sums.weight):g}; raise "
@@ -123,21 +119,20 @@ class Module(LightningModule):
         if not torch.isfinite(sums.total):
             raise UserError(
                 f"{where}: the loss is {float(sums.total):g}; lower 'training.learning_rate' (now "
-                f"{self.settings['learning_rate']:g}), set 'training.gradient_clip' or look for "
-                "extreme values in the inputs"
+                f"{self.settings['learning_rate']:g}), set 'training.gradient_clip' or check "
+                "the inputs for extreme values"
             )
 
     def on_train_epoch_start(self) -> None:
-        """Seed everything random from seed, epoch and worker, so that an epoch can be repeated."""
-        seed_everything(mixed(self.seed, self.current_epoch, self.global_rank), verbose=False)
+        """Set the random seeds from seed, epoch and worker, so that an epoch can be repeated."""
+        seed_everything(derive_seed(self.seed, self.current_epoch, self.global_rank), verbose=False)
 
-    def on_train_batch_start(self, batch: Batch, number: int) -> None:
-        """Set the learning rate of this step, and tell the model of the progress."""
-        done = self.current_epoch * self.steps + number
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        """Set the learning rate of this step, and the schedule of the model."""
+        done = self.current_epoch * self.steps + index
         progress = (done + 1) / (self.settings["epochs"] * self.steps)
-        model: Any = self.network.model
-        if hasattr(model, "anneal"):
-            model.anneal(progress)
+        if isinstance(self.network.model, Anneals):
+            self.network.model.anneal(progress)
         shape = factor(self.settings["schedule"], progress, self.settings["warmup"])
         for group in self._groups():
             group["lr"] = self.settings["learning_rate"] * shape * self.plateau.factor
@@ -168,6 +163,6 @@ class Module(LightningModule):
         return batch.to(device)
 
 
-def parameters(network: nn.Module) -> int:
-    """Return the number of trained parameters."""
+def count_parameters(network: nn.Module) -> int:
+    """Return the count of trained parameters."""
     return sum(math.prod(p.shape) for p in network.parameters() if p.requires_grad)

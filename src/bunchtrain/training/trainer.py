@@ -1,8 +1,11 @@
-"""Lightning's trainer, set up for one worker."""
+"""Lightning's trainer and its loggers, configured for one worker."""
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,11 +14,11 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger
 
-from bunchtrain.errors import StudyError
+from bunchtrain.errors import StudyError, missing
 from bunchtrain.methods.task import Task
-from bunchtrain.training.loggers import make_loggers
-from bunchtrain.training.place import Place
+from bunchtrain.training.workers import WorkerInfo
 
 _ENVIRONMENTS: dict[str, type[ClusterEnvironment]] = {
     "none": LightningEnvironment,
@@ -24,25 +27,25 @@ _ENVIRONMENTS: dict[str, type[ClusterEnvironment]] = {
 }
 
 
-def make_trainer(task: Task, place: Place, callbacks: Sequence[Callback]) -> Trainer:
+def make_trainer(task: Task, worker: WorkerInfo, callbacks: Sequence[Callback]) -> Trainer:
     """Return the trainer of one worker.
 
-    Raises StudyError for a precision that the machine lacks.
+    Raises StudyError for a precision that the machine does not support.
     """
-    settings, several = task.settings, place.workers > 1
+    settings, distributed = task.settings, worker.world_size > 1
     return Trainer(
         accelerator="auto",
-        devices=place.local_workers,
-        num_nodes=place.nodes,
-        strategy="ddp" if several else "auto",
-        plugins=[_ENVIRONMENTS[place.launcher]()],
+        devices=worker.local_world_size,
+        num_nodes=worker.nodes,
+        strategy="ddp" if distributed else "auto",
+        plugins=[_ENVIRONMENTS[worker.launcher]()],
         precision=precision(settings["precision"]),
         max_epochs=settings["epochs"],
         gradient_clip_val=settings["gradient_clip"],
-        logger=make_loggers(task) if place.rank == 0 else False,
+        logger=make_loggers(task) if worker.rank == 0 else False,
         callbacks=list(callbacks),
         default_root_dir=task.folder,
-        sync_batchnorm=several and torch.cuda.is_available(),
+        sync_batchnorm=distributed and torch.cuda.is_available(),
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -53,14 +56,35 @@ def make_trainer(task: Task, place: Place, callbacks: Sequence[Callback]) -> Tra
     )
 
 
-def precision(wanted: str) -> Any:
+def precision(setting: str) -> Any:
     """Return Lightning's name for a precision of the study.
 
     Raises StudyError for 16 bits without an accelerator.
     """
     accelerated = torch.cuda.is_available() or torch.backends.mps.is_available()
-    if wanted == "16" and not accelerated:
+    if setting == "16" and not accelerated:
         raise StudyError("training.precision '16' needs an accelerator; use 'auto' or '32'")
-    if wanted == "auto":
-        wanted = "bf16" if accelerated else "32"
-    return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[wanted]
+    if setting == "auto":
+        setting = "bf16" if accelerated else "32"
+    return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[setting]
+
+
+def make_loggers(task: Task) -> list[Logger]:
+    """Return the loggers of a task, in addition to `history.csv`.
+
+    Raises MissingDependency if one is not installed.
+    """
+    folder, loggers = Path(task.folder), list[Logger]()
+    if "tensorboard" in task.settings["logs"]:
+        _require_package("tensorboard", "TensorBoard logs")
+        loggers.append(TensorBoardLogger(str(folder), name="tensorboard", version=""))
+    if "mlflow" in task.settings["logs"]:
+        _require_package("mlflow", "MLflow logs")
+        uri = None if "MLFLOW_TRACKING_URI" in os.environ else f"file:{folder}/mlflow"
+        loggers.append(MLFlowLogger("bunchtrain", run_name=folder.name, tracking_uri=uri))
+    return loggers
+
+
+def _require_package(package: str, purpose: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise missing(package, package, purpose)

@@ -1,4 +1,4 @@
-"""What every calibration promises: a change of scores, fitted on the validation set."""
+"""Interface of the calibrations: maps of predicted quantities, fitted on the validation set."""
 
 from __future__ import annotations
 
@@ -7,37 +7,52 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from bunchtrain.heads._loss import TargetShape
+from bunchtrain import parts
+from bunchtrain.methods.task import Task
+from bunchtrain.targets import Quantity, Target
 
-#: Score → its values, (events,) each; deviations may be (draw, events).
-Scores = dict[str, Tensor]
+#: Predicted quantities of events, (events,) each.
+Quantities = dict[Quantity, Tensor]
 
 
 class Calibration(ABC):
-    """A map from the scores of one target to better ones, or to more of them.
+    """A map from the predictions of one target to calibrated or additional ones.
 
-    numbers  what was fitted, by name; kept in the trained_model.
+    numbers  the fitted parameters by name; saved with the trained model.
     """
 
-    def __init__(self, target: TargetShape) -> None:
+    def __init__(self, target: Target) -> None:
         self.target = target
         self.numbers: dict[str, list[float]] = {}
 
     @abstractmethod
-    def fit(self, scores: Scores, truth: Tensor, weight: Tensor) -> None:
+    def fit(self, predictions: Quantities, truth: Tensor, weight: Tensor) -> None:
         """Fit on the validation set.
 
         Args:
-            scores: Of the validation set, (events,) each.
-            truth: (events,) class numbers, or (events, value).
+            predictions: of the validation set, (events,) each.
+            truth: (events,) class indices, or (events, value).
             weight: (events,).
         """
 
     @abstractmethod
-    def apply(self, scores: Scores) -> Scores:
-        """Return calibrated scores, and what comes with them."""
+    def apply(self, predictions: Quantities) -> Quantities:
+        """Return the calibrated predictions, the additional ones at the end."""
+
+    def stack_probabilities(self, predictions: Quantities) -> Tensor:
+        """Return the probabilities of the classes, (class, events)."""
+        return torch.stack([predictions[Quantity(label)] for label in self.target.classes])
 
 
-def deviations(scores: Scores, value: str) -> Tensor:
-    """Return the predicted σ of a value, (events,), or ones where none is predicted."""
-    return scores.get(f"{value}_sigma", torch.ones_like(scores[value]))
+def predicted_std(predictions: Quantities, value: str) -> Tensor:
+    """Return the predicted σ of a value, (events,), or ones where there is none."""
+    ones = torch.ones_like(predictions[Quantity(value)])
+    return predictions.get(Quantity(value, "sigma"), ones)
+
+
+def build_calibrations(task: Task) -> dict[str, list[Calibration]]:
+    """Return target → the calibrations of a task, not fitted yet."""
+    return {
+        name: [parts.build("calibration", *part, target) for part in task.calibration]
+        for name, target in task.targets.items()
+    }

@@ -1,45 +1,52 @@
-"""What every posterior promises: a model whose weights are a distribution and not numbers."""
+"""Base of the posteriors: models with a distribution of their weights, and their predictions."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any
 
-import numpy as np
 from torch import Tensor, nn
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
-from bunchtrain.methods.supervised import needs
+from bunchtrain.heads._head import Head
+from bunchtrain.methods.protocols import (
+    Anneals,
+    FitsInOneCall,
+    HasComparableEpochs,
+    HasWeightPenalty,
+)
+from bunchtrain.methods.supervised import input_names
+from bunchtrain.targets import Quantity
 
-#: Makes the model of the study with fresh weights.
-Make = Callable[[], nn.Module]
-#: Losses (batch,) of the model's outputs (batch, outputs) for a batch.
-Loss = Callable[[Tensor, Batch], Tensor]
+#: Returns the model of the study with initial weights.
+MakeModel = Callable[[], nn.Module]
+#: −log likelihoods (batch,) of the model's outputs (batch, outputs) for a batch.
+Likelihood = Callable[[Tensor, Batch], Tensor]
 
 
 class Posterior(nn.Module):
-    """A model with the distribution of its weights; it takes the model's place in the network.
+    """A model with a distribution of its weights, which replaces the model in the network.
 
-    Called, it gives (batch, outputs) as the model does; `draws` gives them for several draws of
-    the weights. A draw is the same for every event, whatever stands beside it.
+    Called, it returns (batch, outputs) as the model does; `draws` returns them for several draws
+    of the weights. A draw is the same for every event, whatever the other events of the batch.
 
-    make  function that makes the model with fresh weights.
+    make  returns the model with initial weights.
     seed  seed of the draws.
     """
 
-    #: Whether `learn` does anything.
-    learns = False
+    #: Whether `fit_posterior` does anything.
+    fits_after_training = False
 
-    def __init__(self, make: Make, seed: int) -> None:
+    def __init__(self, make: MakeModel, seed: int) -> None:
         super().__init__()
         self.model, self.seed = make(), seed
-        if hasattr(self.model, "fit"):
+        if isinstance(self.model, FitsInOneCall):
             raise StudyError(
-                "a posterior needs a network, and this model is trees; leave 'posterior' out"
+                "a posterior needs a network, and this model is not trained by gradient; leave "
+                "'posterior' out"
             )
-        self.needs = needs(self.model)
+        self.input_names = input_names(self.model)
 
     def forward(self, **tensors: Tensor) -> Tensor:
         """Return (batch, outputs) of the model with its mean weights."""
@@ -50,37 +57,58 @@ class Posterior(nn.Module):
     def draws(self, **tensors: Tensor) -> Tensor:
         """Return (draw, batch, outputs), the same draws in every call."""
 
-    def learn(self, batches: Iterable[Batch], loss: Loss) -> None:
-        """Learn from the training set, after the training, what gradients do not teach.
+    def fit_posterior(self, batches: Iterable[Batch], likelihood: Likelihood) -> None:
+        """Fit the distribution on the training set, after the training by gradient.
 
         Args:
-            batches: Normalised batches, as often as one iterates.
-            loss: −log likelihood of each event, (batch,), from the model's outputs and the batch.
+            batches: normalised batches, which can be iterated repeatedly.
+            likelihood: −log likelihood of each event, (batch,), from outputs and batch.
         """
 
-    def penalty(self, events: int) -> Tensor | float:
-        """Return what the model adds to the loss."""
-        model: Any = self.model
-        return model.penalty(events) if hasattr(model, "penalty") else 0.0
+    def weight_penalty(self, events: int) -> Tensor | float:
+        """Return the model's term of the loss that depends on its weights alone."""
+        model = self.model
+        return model.weight_penalty(events) if isinstance(model, HasWeightPenalty) else 0.0
 
     def anneal(self, progress: float) -> None:
-        """Tell the model how much of the training is done."""
-        model: Any = self.model
-        if hasattr(model, "anneal"):
-            model.anneal(progress)
+        """Set the model's state from the completed fraction of the training."""
+        if isinstance(self.model, Anneals):
+            self.model.anneal(progress)
 
     @property
-    def settled(self) -> bool:
-        """True once the training changes nothing but the weights."""
-        return bool(getattr(self.model, "settled", True))
+    def is_comparable_across_epochs(self) -> bool:
+        """True once only the weights change during the training."""
+        model = self.model
+        return not isinstance(model, HasComparableEpochs) or model.is_comparable_across_epochs
 
 
-def seed_of_draw(seed: int, draw: int) -> int:
-    """Return a seed that depends on the posterior's seed and the number of the draw alone."""
-    return int(np.random.SeedSequence([seed, draw]).generate_state(1)[0])
-
-
-def need_draws(draws: int, posterior: str) -> None:
-    """Raise StudyError if fewer than two draws are wanted: one has no spread."""
+def require_draws(draws: int, posterior: str) -> None:
+    """Raise StudyError for fewer than two draws, which have no standard deviation."""
     if draws < 2:
         raise StudyError(f"posterior '{posterior}': option 'draws' must be at least 2, got {draws}")
+
+
+def predict_mixture(head: Head, draws: Tensor) -> dict[Quantity, Tensor]:
+    """Return the predictions of an equal mixture of draws, p(y) = Σ_d p(y | draw d)/D.
+
+    The standard deviation over the draws is the `sigma` of a quantity; where the head predicts a
+    `sigma` itself, that is the total one of the mixture, and the one over the draws `sigma_model`.
+
+    Args:
+        head: of the outputs.
+        draws: (draw, batch, outputs); one draw has no standard deviation.
+    """
+    if len(draws) == 1:
+        return head.predictions(draws[0])
+    mixture = head.predictions(head.aggregate(draws))
+    of_draws = head.predictions(draws.flatten(0, 1))
+    for quantity, values in of_draws.items():
+        if quantity.kind == "quantile":
+            std = Quantity(quantity.label, "quantile_sigma", quantity.level)
+        elif quantity.kind == "prediction":
+            has_sigma = Quantity(quantity.label, "sigma") in of_draws
+            std = Quantity(quantity.label, "sigma_model" if has_sigma else "sigma")
+        else:
+            continue
+        mixture[std] = values.view(len(draws), -1).std(0)
+    return mixture

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from bunchtrain.errors import RunError
-from bunchtrain.plots import plot_responses
+from bunchtrain.plots import plot_dimension_correlation
 from bunchtrain.report import Plot
 from bunchtrain.study import Study
 from bunchtrain.tables.cache.event_cache import EventCache
@@ -97,7 +97,7 @@ def capsule_plots(
             kept = (columns[target] == j) & np.isfinite(vectors[:, j]).all(1)
             found[f"capsule of {label}"] = responses(vectors[kept, j].T, observables[:, kept])
         caption = f"What each dimension of the capsules of {name} responds to, over its own class."
-        yield Plot(caption, plot_responses(found, study.spectators), wide=True)
+        yield Plot(caption, plot_dimension_correlation(found, study.spectators), wide=True)
 
 
 def responses(

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from bunchtrain.plots import plot_correlation, plot_ranking, plot_trade_off
+from bunchtrain.plots import plot_rank_correlation, plot_ranking, plot_trade_off
 from bunchtrain.report import Plot, Table
 from bunchtrain.report.labels import label
 from bunchtrain.statistics.metrics import Measurement
-from bunchtrain.statistics.metrics.discriminant import discriminant
-from bunchtrain.statistics.metrics.efficiency import Floats
-from bunchtrain.statistics.metrics.measurement import Metrics
+from bunchtrain.statistics.metrics import discriminant
+from bunchtrain.statistics.metrics import Floats
+from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.workflow.costs import Cost
 from bunchtrain.workflow.figures import key_rows
 from bunchtrain.workflow.gains import Gains
@@ -92,7 +92,7 @@ def _correlation(outcome: Predictions, target: str) -> Plot:
     tops = outcome.truth(target) == signal
     values = np.stack(list(scores.values()))  # (networks, events)
     classes = (names[signal], ", ".join(names[k] for k in others))
-    drawn = plot_correlation(
+    drawn = plot_rank_correlation(
         rank_correlation(values[:, tops]),
         rank_correlation(values[:, ~tops]),
         list(scores),

@@ -23,7 +23,7 @@ from bunchtrain.plots import (
     plot_scores,
     plot_training,
 )
-from bunchtrain.plots.style import FEW, bin_edges
+from bunchtrain.plots.style import MAX_LEGEND, axis_label, bin_edges
 from bunchtrain.report import Plot
 from bunchtrain.report.key_table import published_points
 from bunchtrain.statistics.classification import signal_roc
@@ -34,13 +34,12 @@ from bunchtrain.statistics.metrics import (
     confusion_matrix,
     pull,
 )
-from bunchtrain.statistics.metrics.discriminant import discriminant
-from bunchtrain.statistics.metrics.efficiency import BinnedEfficiency
+from bunchtrain.statistics.metrics import discriminant
+from bunchtrain.statistics.metrics import BinnedEfficiency
 from bunchtrain.statistics.working_points import shares
 from bunchtrain.study import model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.trained_model import TrainedModel
-from bunchtrain.workflow.axes import axis_label
 from bunchtrain.workflow.figures import published_of
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.independence import independence_plots
@@ -71,12 +70,12 @@ def _roc_plots(outcome: Predictions, target: str) -> Iterator[Plot]:
     given = {name: published_of(member) for name, member in model_configs(outcome.study).items()}
     others = ", ".join(n for k, n in enumerate(names) if k != signal)
     drawn = plot_roc(curves, published_points(given), names[signal], others)
-    if len(curves) > FEW:
+    if len(curves) > MAX_LEGEND:
         yield Plot("Background rejection against signal efficiency.", drawn, wide=True)
     else:
         bands = "Background rejection against signal efficiency; bands are one standard deviation."
         yield Plot(bands, drawn)
-    chosen = f", of the {FEW} of largest AUC" if len(curves) > FEW else ""
+    chosen = f", of the {MAX_LEGEND} of largest AUC" if len(curves) > MAX_LEGEND else ""
     yield Plot(
         f"Fraction of events that are {names[signal]}, against their probability{chosen}.",
         plot_calibration(
@@ -106,7 +105,7 @@ def _efficiency_plots(outcome: Predictions, target: str, variable: str) -> Itera
                 passed[kept], values[kept], edges, weights[kept]
             )
     at = f"at an overall ε_S of {wanted:g}"
-    at += f", of the {FEW} of largest AUC" if len(outcome.taggers) > FEW else ""
+    at += f", of the {MAX_LEGEND} of largest AUC" if len(outcome.taggers) > MAX_LEGEND else ""
     label = axis_label(variable)
     drawn = plot_efficiency(found.pop(names[signal]), label)
     yield Plot(f"Signal efficiency against {variable}, {at}.", drawn)
@@ -120,11 +119,11 @@ def _strongest(outcome: Predictions, target: str) -> dict[str, NDArray[np.float3
     """Return name → scores of as many networks as fit one plot, those of largest AUC."""
     signal, _ = signal_of(outcome, target)
     found = {m: s for m in outcome.taggers if (s := outcome.scores(m, target)) is not None}
-    if len(found) <= FEW:
+    if len(found) <= MAX_LEGEND:
         return found
     truth, weights = outcome.truth(target), outcome.weights
     area = {m: auc(signal_roc(s, truth, weights, signal)).value for m, s in found.items()}
-    return {m: found[m] for m in sorted(found, key=lambda m: -area[m])[:FEW]}
+    return {m: found[m] for m in sorted(found, key=lambda m: -area[m])[:MAX_LEGEND]}
 
 
 def _regression_plots(outcome: Predictions, target: str) -> Iterator[Plot]:

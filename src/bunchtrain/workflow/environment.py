@@ -1,4 +1,4 @@
-"""What a run was made with: versions, commit, machine."""
+"""Versions, commit and machine of a run."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import os
 import platform
 import re
 import subprocess
-from importlib.metadata import distribution, requires
+from importlib.metadata import distribution, requires, version
 from pathlib import Path
-
-import bunchtrain
 
 
 def environment() -> dict[str, str]:
@@ -17,7 +15,7 @@ def environment() -> dict[str, str]:
     import torch
 
     return {
-        "bunchtrain": bunchtrain.__version__,
+        "bunchtrain": version("bunchtrain"),
         "commit": commit(),
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
@@ -30,11 +28,11 @@ def commit() -> str:
     """Return the commit of the checkout that the package runs from, with '+' if it was changed."""
     folder = Path(__file__).resolve().parent
     try:
-        number = _git(folder, "rev-parse", "--short=12", "HEAD")
+        revision = _git(folder, "rev-parse", "--short=12", "HEAD")
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
         return "not in a checkout"
-    return number + ("+" if changed else "")
+    return revision + ("+" if changed else "")
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bunchtrain.report.key_table import Entry, Published, published
-from bunchtrain.statistics.class_sets import measure_sets
-from bunchtrain.statistics.classification import measure_classification
-from bunchtrain.statistics.metrics.measurement import Metrics
+from bunchtrain.statistics.classification import measure_classification, measure_sets
+from bunchtrain.statistics.metrics import Metrics, average_seeds
 from bunchtrain.statistics.regression import measure_regression
-from bunchtrain.statistics.seeds import over_seeds
 from bunchtrain.study import Ensemble, ModelConfig, Study, model_configs
+from bunchtrain.targets import Target
 from bunchtrain.workflow.independence import measure_independence
 from bunchtrain.workflow.prediction_table import Predictions
 from bunchtrain.workflow.working_points import measure_working_points
@@ -24,7 +23,7 @@ def measure(outcome: Predictions) -> dict[str, Metrics]:
     figures = {}
     for name in outcome.taggers:
         found = [_of_training(outcome, training) for training in outcome.trainings(name)]
-        figures[name] = over_seeds([one for one in found if one])
+        figures[name] = average_seeds([one for one in found if one])
     return figures
 
 
@@ -51,8 +50,7 @@ def _classes(outcome: Predictions, member: str, target: str) -> Metrics:
         scores,
         outcome.truth(target),
         outcome.weights,
-        names,
-        wanted.signal if wanted.signal in names else None,
+        Target(target, tuple(names), signal=wanted.signal if wanted.signal in names else None),
         wanted.efficiencies,
         wanted.mistags,
         wanted.luminosity_scale,

@@ -1,4 +1,4 @@
-"""A run is a folder: this file knows what lies where, and writes nothing half."""
+"""The folder of a run: the paths of its files, its study and its state."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import yaml
 
+from bunchtrain import parts
 from bunchtrain.errors import MachineError, RunError
 from bunchtrain.files import write_json, write_text
 from bunchtrain.study import Study, validate
@@ -26,24 +27,24 @@ class RunFolder:
     def create(cls, study: Study, parent: Path) -> RunFolder:
         """Return a new folder `<parent>/<study>/<time>` that holds the full study."""
         start = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-        for number in range(1000):
-            path = parent / study.name / (f"{start}-{number}" if number else start)
+        for attempt in range(1000):
+            path = parent / study.name / (f"{start}-{attempt}" if attempt else start)
             try:
                 path.mkdir(parents=True)
             except FileExistsError:
                 continue
             except OSError as problem:
-                raise MachineError(f"{path} cannot be made: {problem.strerror}") from None
+                raise MachineError(f"{path} cannot be created: {problem.strerror}") from None
             folder = cls(path)
-            write_text(folder.study_file, dump(study))
+            write_text(folder.study_file, dump(study, path))
             return folder
         raise MachineError(f"{parent / study.name} has a thousand runs of this second")
 
     @classmethod
     def open(cls, path: Path | str) -> RunFolder:
-        """Return the folder of a run that is there.
+        """Return the folder of an existing run.
 
-        Raises RunError, naming the newest runs nearby, if it is none.
+        Raises RunError, naming the newest run below it, if it has no study.yaml.
         """
         folder = cls(Path(path))
         if not folder.study_file.is_file():
@@ -59,17 +60,12 @@ class RunFolder:
 
     @property
     def metrics_file(self) -> Path:
-        """The figures."""
+        """Model → metric → {value, error}."""
         return self.path / "metrics.json"
 
     @property
-    def gains_file(self) -> Path:
-        """What the ensembles gain over their best members."""
-        return self.path / "gains.json"
-
-    @property
     def predictions_file(self) -> Path:
-        """The scores of the test set."""
+        """Truth and predictions of the test set."""
         return self.path / "predictions.parquet"
 
     @property
@@ -78,35 +74,43 @@ class RunFolder:
         return self.path / "report.html"
 
     def model(self, name: str) -> Path:
-        """Return the folder of one network."""
-        return self.path / "models" / name
+        """Return the folder of a model; runs of release 0.1 have it below `members/`."""
+        old = self.path / "members"
+        return (old if old.is_dir() else self.path / "models") / name
 
     def ensemble(self, name: str) -> Path:
-        """Return the file of a trained ensemble."""
+        """Return the file of a fitted ensemble."""
         return self.path / "ensembles" / f"{name}.json"
 
+    def evaluation(self, key: str) -> Path:
+        """Return the folder of an evaluation's results."""
+        return self.path / "evaluations" / key
+
     def study(self) -> Study:
-        """Return the study that was run."""
+        """Return the study of the run."""
         content = yaml.safe_load(self.study_file.read_text(encoding="utf-8"))
-        return validate(content, str(self.study_file))
+        return validate(content, str(self.study_file), self.path)
 
     def json(self, name: str) -> Any:
-        """Return the content of a JSON file of the run, or {} where there is none."""
-        path = self.path / name
+        """Return the content of a JSON file of the run, {} if it is missing."""
+        inside = name.removeprefix("models/")
+        path = self.path / name if inside == name else self.model(inside)
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     @property
     def state(self) -> State:
-        """How far the run has come."""
+        """State of the run."""
         found: State = self.json("status.json").get("state", "interrupted")
         return found
 
     def set_state(self, state: State, **more: object) -> None:
-        """Write down how far the run has come."""
+        """Write the state of the run."""
         write_json(self.path / "status.json", {"state": state, **more})
 
 
-def dump(study: Study) -> str:
-    """Return a study as YAML, all defaults written out."""
+def dump(study: Study, run: Path | None = None) -> str:
+    """Return a study as YAML, all defaults included; files of its parts are copied into a run."""
     content = study.model_dump(mode="json", exclude_none=True)
+    if run is not None:
+        content = parts.copy_files(content, run)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)

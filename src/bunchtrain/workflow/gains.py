@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.statistics.bootstrap import Reader, paired_bootstrap
+from bunchtrain.statistics.bootstrap import RocMetric, paired_bootstrap
 from bunchtrain.statistics.metrics import Measurement, Roc, auc, background_rejection, roc
-from bunchtrain.statistics.metrics.discriminant import discriminant
+from bunchtrain.statistics.metrics import discriminant
 from bunchtrain.study import combined, model_configs
 from bunchtrain.workflow.prediction_table import Predictions, signal_of
 
@@ -56,8 +56,8 @@ def measure_gains(outcome: Predictions) -> Gains:
     return gains
 
 
-def _readers(efficiencies: list[float]) -> dict[str, Reader]:
-    def rejection(efficiency: float) -> Reader:
+def _readers(efficiencies: list[float]) -> dict[str, RocMetric]:
+    def rejection(efficiency: float) -> RocMetric:
         return lambda curve: background_rejection(curve, efficiency).value
 
     def area(curve: Roc) -> float:

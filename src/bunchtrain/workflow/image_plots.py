@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from bunchtrain.plots import plot_images
 from bunchtrain.report import Plot
 from bunchtrain.statistics.images import mean_image, output_correlation
-from bunchtrain.statistics.metrics.efficiency import Floats
+from bunchtrain.statistics.metrics import Floats
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.prediction_table import Predictions, signal_of

@@ -1,4 +1,4 @@
-"""Runs whose processes torchrun or Slurm started: worker 0 leads, the others train with it."""
+"""Runs in several processes of torchrun or Slurm: worker 0 does the run, the others train."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from bunchtrain.study import Study, model_configs
 from bunchtrain.training.place import find_place
 from bunchtrain.workflow.folder import RunFolder
 
-#: Seconds that a worker waits for worker 0 to make the folder of the run.
-PATIENCE = 600.0
+#: Seconds that a worker waits for worker 0 to create the folder of the run.
+TIMEOUT = 600.0
 _STARTED = time.time()
 
 
 def is_leader() -> bool:
-    """Return whether this process makes the run: it is alone, or worker 0."""
+    """Return whether this process does the run: the only one, or worker 0."""
     return find_place().rank == 0
 
 
 def check_engines(study: Study) -> None:
-    """Raise StudyError if several processes were started for an engine that is not theirs."""
+    """Raise StudyError if several processes were started for another engine than `processes`."""
     place = find_place()
-    for name, member in model_configs(study).items():
-        if place.workers > 1 and member.training.engine.name != "processes":
+    for name, model in model_configs(study).items():
+        if place.workers > 1 and model.training.engine.name != "processes":
             raise StudyError(
                 f"{place.launcher} started {place.workers} processes, but '{name}' trains on the "
-                f"engine '{member.training.engine.name}': set training.engine=processes"
+                f"engine '{model.training.engine.name}': set training.engine=processes"
             )
 
 
 def announce(folder: RunFolder) -> None:
-    """Tell the other workers, over the shared file system, where the run is."""
+    """Write the folder of the run for the other workers, on the shared file system."""
     if find_place().workers > 1:
         write_text(_notice(folder.path.parent), str(folder.path.resolve()))
 
@@ -45,13 +45,13 @@ def join(parent: Path) -> RunFolder:
     Raises MachineError if none is announced in time.
     """
     notice = _notice(parent)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
-        # A notice from long before this process is one of an earlier launch of the same name.
+        # A notice from long before this process is that of an earlier launch of the same name.
         if notice.is_file() and notice.stat().st_mtime > _STARTED - 60:
             return RunFolder.open(notice.read_text(encoding="utf-8"))
         time.sleep(0.2)
-    raise MachineError(f"worker 0 has announced no run in {notice} for {PATIENCE:.0f} s")
+    raise MachineError(f"worker 0 has announced no run in {notice} for {TIMEOUT:.0f} s")
 
 
 def _notice(parent: Path) -> Path:

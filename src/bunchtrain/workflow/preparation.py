@@ -1,11 +1,10 @@
-"""From a study to its event cache and to one task a network, everything checked on the way."""
+"""Preparation of a study: its source, event cache and the training task of each model."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
@@ -31,9 +30,9 @@ def make_source(study: Study) -> Source:
 
 
 def source_for_file(study: Study, file: str | Sequence[str]) -> Source:
-    """Return a source that reads another file in the way in which the study's source reads its own.
+    """Return a source of another file with the options of the study's source.
 
-    A generator's events are read back from a file with its columns.
+    Simulated events are read from a file with the columns of the simulation.
     """
     options = parts.options(parts.find("source", study.source.name))
     reads_files = "files" in options
@@ -43,11 +42,11 @@ def source_for_file(study: Study, file: str | Sequence[str]) -> Source:
     return made
 
 
-def check_networks(study: Study) -> None:
-    """Raise StudyError if a network cannot be built from its representation and objectives."""
-    for name, member in model_configs(study).items():
+def check_models(study: Study) -> None:
+    """Raise StudyError if a model cannot be built from its representation and losses."""
+    for name, model in model_configs(study).items():
         try:
-            made = task(study, member, Path(), Path())
+            made = task(study, model, Path(), Path())
             made.heads()
             representation = parts.build("representation", *made.representation)
             made.build_model(representation)
@@ -57,22 +56,22 @@ def check_networks(study: Study) -> None:
 
 
 def task(
-    study: Study, member: ModelConfig, cache: Path, folder: Path, seed: int | None = None
+    study: Study, model: ModelConfig, cache: Path, folder: Path, seed: int | None = None
 ) -> Task:
-    """Return the training of one network as plain data; its seed is the study's if unset."""
+    """Return the training of one model as plain data; its seed is the study's if unset."""
     return Task(
         cache=str(cache),
         folder=str(folder),
-        representation=(member.representation.name, member.representation.options),
-        model=(member.model.name, member.model.options),
-        terms=[(t.name, t.options, str(t.target), t.weight) for t in member.loss],
+        representation=(model.representation.name, model.representation.options),
+        model=(model.model.name, model.model.options),
+        terms=[(t.name, t.options, str(t.target), t.weight) for t in model.loss],
         targets=target_shapes(study),
-        settings=member.training.model_dump(mode="json"),
+        settings=model.training.model_dump(mode="json"),
         seed=study.seed if seed is None else seed,
         invalid=study.invalid,
         memory=study.storage.memory,
-        posterior=(member.posterior.name, member.posterior.options) if member.posterior else None,
-        calibration=[(part.name, part.options) for part in member.calibration],
+        posterior=(model.posterior.name, model.posterior.options) if model.posterior else None,
+        calibration=[(part.name, part.options) for part in model.calibration],
     )
 
 
@@ -86,54 +85,44 @@ def target_shapes(study: Study) -> dict[str, dict[str, list[str]]]:
     }
 
 
-def target_expressions(study: Study) -> dict[str, dict[str, Any]]:
-    """Return target → its conditions by class, or the list of its expressions."""
-    return {
-        name: {"classes": target.classes}
-        if target.classes
-        else {"values": list((target.values or {}).values())}
-        for name, target in study.targets.items()
-    }
-
-
 def representation_columns(study: Study, available: Collection[str]) -> list[str]:
     """Return the columns that the representations of a study read, sorted."""
     needed: set[str] = set()
-    for member in model_configs(study).values():
+    for model in model_configs(study).values():
         representation = parts.build(
-            "representation", member.representation.name, member.representation.options
+            "representation", model.representation.name, model.representation.options
         )
         needed.update(representation.columns(available))
     return sorted(needed)
 
 
-def objective_columns(study: Study) -> list[str]:
-    """Return the columns that the objectives of a study look at beside the outputs, sorted."""
-    tasks = [task(study, member, Path(), Path()) for member in model_configs(study).values()]
+def loss_columns(study: Study) -> list[str]:
+    """Return the columns that the losses of a study read, sorted."""
+    tasks = [task(study, model, Path(), Path()) for model in model_configs(study).values()]
     return sorted({name for made in tasks for name in made.spectators})
 
 
-def _chosen_by(study: Study) -> set[str]:
-    """Return the columns by which networks choose what they are trained on."""
-    texts = [member.training.select for member in model_configs(study).values()]
+def _selection_columns(study: Study) -> set[str]:
+    """Return the columns in the conditions `training.select`."""
+    texts = [model.training.select for model in model_configs(study).values()]
     return set().union(*(Expression(text).columns for text in texts if text))
 
 
 def recipe(study: Study, source: Source) -> Recipe:
-    """Return what the study asks of its events.
+    """Return the recipe of the study's event cache.
 
     Raises DataError, with the nearest names, if the source lacks a column.
     """
     available = [*source.fields(), *study.define]
     return Recipe(
         source=source,
-        targets=target_expressions(study),
+        targets=study.all_targets(),
         define=study.define,
         select=study.select,
         weights=study.weights.model_dump(),
         split={"name": study.split.name, **study.split.options},
         columns=representation_columns(study, available),
-        spectators=sorted({*study.spectators, *objective_columns(study), *_chosen_by(study)}),
+        spectators=sorted({*study.spectators, *loss_columns(study), *_selection_columns(study)}),
         seed=study.seed,
     )
 

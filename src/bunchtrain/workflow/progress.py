@@ -1,4 +1,4 @@
-"""What a person sees while a run works: bars on a terminal, plain lines elsewhere."""
+"""Progress of a run: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ console = Console(stderr=True)
 
 
 def say(text: str) -> None:
-    """Print one line of what happens next."""
+    """Print one line about the next step."""
     console.print(f"[bold]·[/] {text}", highlight=False)
 
 
 @contextmanager
-def counting(things: str) -> Iterator[Callable[[int], None]]:
-    """Yield a function to be called with the number of things done so far."""
+def counting(unit: str) -> Iterator[Callable[[int], None]]:
+    """Yield a function that takes the count so far, and display it."""
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.completed:,.0f} {task.description}"),
@@ -28,5 +28,5 @@ def counting(things: str) -> Iterator[Callable[[int], None]]:
         transient=True,
     )
     with bar:
-        number = bar.add_task(things, total=None)
-        yield lambda done: bar.update(number, completed=done)
+        task = bar.add_task(unit, total=None)
+        yield lambda done: bar.update(task, completed=done)

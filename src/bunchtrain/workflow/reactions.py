@@ -12,7 +12,7 @@ from rich.table import Table
 
 from bunchtrain.files import write_json, write_text
 from bunchtrain.plots import svg
-from bunchtrain.plots.reaction import plot_reaction
+from bunchtrain.plots import plot_response_curves
 from bunchtrain.statistics.metrics import Measurement, bias
 from bunchtrain.workflow.prediction_table import Predictions, signal_of
 from bunchtrain.workflow.result import Run
@@ -66,7 +66,7 @@ class Reaction:
             for words, networks in labels.items()
             if networks
         }
-        write_text(path, svg(plot_reaction(np.asarray(self.amounts), panels, self.effect)))
+        write_text(path, svg(plot_response_curves(np.asarray(self.amounts), panels, self.effect)))
 
 
 def _arrays(curves: Curves) -> dict[str, tuple[Any, Any]]:

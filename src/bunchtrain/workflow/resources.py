@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bunchtrain.plots.resource_front import Resources, beaten_by, plot_resource_front
+from bunchtrain.plots import Resources, dominated_by, plot_resources
 from bunchtrain.report import Plot, Table
 from bunchtrain.statistics.metrics import Measurement
-from bunchtrain.statistics.metrics.measurement import Metrics
+from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.study import Study, model_configs
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.folder import RunFolder
@@ -49,7 +49,7 @@ def resource_plots(points: Sequence[Resources]) -> Iterator[Plot]:
             "Accuracy against what the circuits cost. Open markers are published circuits, on "
             "their own sample and device; those use multipliers (DSP) as well."
         )
-        yield Plot(caption, plot_resource_front(points), wide=True)
+        yield Plot(caption, plot_resources(points), wide=True)
 
 
 def resource_tables(points: Sequence[Resources]) -> Iterator[Table]:
@@ -69,7 +69,7 @@ def resource_tables(points: Sequence[Resources]) -> Iterator[Table]:
             point.name + (f", {point.source}" if point.source else ""),
             str(point.accuracy),
             *(_shown(getattr(point, cost)) for cost in costs),
-            ", ".join(beaten_by(point, points)) if not point.source else "",
+            ", ".join(dominated_by(point, points)) if not point.source else "",
         ]
         for point in points
     ]

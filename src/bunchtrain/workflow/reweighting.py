@@ -22,9 +22,9 @@ from rich.table import Table
 from bunchtrain.errors import RunError, UserError
 from bunchtrain.files import write_json, write_text
 from bunchtrain.plots import svg
-from bunchtrain.plots.closure import plot_closure
+from bunchtrain.plots import plot_closure
 from bunchtrain.statistics.closure import Closure, closure
-from bunchtrain.statistics.metrics.discriminant import discriminant
+from bunchtrain.statistics.metrics import discriminant
 from bunchtrain.tables.writing import write_parquet, write_root
 from bunchtrain.workflow.prediction_table import Predictions, signal_of
 from bunchtrain.workflow.predictions import ROWS, TREE

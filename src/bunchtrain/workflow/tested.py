@@ -10,7 +10,7 @@ from bunchtrain.errors import RunError
 from bunchtrain.statistics.changes import Analysis, Scored
 from bunchtrain.statistics.likelihood.binning import optimal_binning
 from bunchtrain.statistics.metrics import roc
-from bunchtrain.statistics.metrics.discriminant import discriminant
+from bunchtrain.statistics.metrics import discriminant
 from bunchtrain.workflow.prediction_table import Predictions, signal_of
 from bunchtrain.workflow.result import Run
 
@@ -79,6 +79,6 @@ def fixed(nominal: Scored, runs: Sequence[Run], bins: int = 10, least: float = 1
     cuts = {e: curve.threshold_at(e) for e in evaluation.efficiencies}
     scale = evaluation.luminosity_scale / len(runs)
     edges = optimal_binning(
-        nominal.score, nominal.truth, nominal.weight, bins=bins, least=least, scale=scale
+        nominal.score, nominal.truth, nominal.weight, bins=bins, min_background=least, scale=scale
     )
     return Analysis(cuts, edges, scale)

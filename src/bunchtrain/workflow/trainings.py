@@ -1,32 +1,37 @@
-"""One network of a run: its trainings, one a seed, and their predictions."""
+"""The trainings of a run, one for each seed of a model, and their predictions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
 from bunchtrain.files import write_json
 from bunchtrain.study import ModelConfig, Study, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
-from bunchtrain.trained_model import load
+from bunchtrain.tables.predictions import Predictions
+from bunchtrain.trained_model import TrainedModel, load
 from bunchtrain.training.kept_memory import kept_memory
 from bunchtrain.training.sharing import shared_events
 from bunchtrain.training.train import train
+from bunchtrain.workflow.ensembles import ensemble_columns, fit_ensembles, save_ensembles
 from bunchtrain.workflow.folder import RunFolder
-from bunchtrain.workflow.prediction_table import training_names
-from bunchtrain.workflow.predictions import write_predictions
+from bunchtrain.workflow.predict import write_predictions
+from bunchtrain.workflow.prediction_schema import make_schema, read_predictions, training_names
 from bunchtrain.workflow.preparation import task
-from bunchtrain.workflow.ranges import watched
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training of a member: the name of its scores, its seed and its folder.
+    """One training of a model: the name of its predictions, its seed and its folder.
 
-    The first one lies in the member's own folder, the others in folders below it.
+    The first one has the folder of the model, the others have folders below it.
     """
 
     name: str
@@ -35,20 +40,20 @@ class Training:
 
     @property
     def is_finished(self) -> bool:
-        """Whether its network is there."""
+        """Whether its trained model has been written."""
         return (self.folder / "network.json").is_file()
 
 
-def trainings(folder: RunFolder, study: Study, member: ModelConfig) -> list[Training]:
-    """Return the trainings of a member, the first one first."""
-    place = folder.model(member.name)
+def trainings(folder: RunFolder, study: Study, model: ModelConfig) -> list[Training]:
+    """Return the trainings of a model, the first one first."""
+    place = folder.model(model.name)
     return [
         Training(name, seed, place if seed == study.seed else place / f"seed_{seed}")
-        for name, seed in training_names(study, member).items()
+        for name, seed in training_names(study, model).items()
     ]
 
 
-def train_member(
+def train_model(
     folder: RunFolder,
     study: Study,
     cache: EventCache,
@@ -57,34 +62,71 @@ def train_member(
     resume: bool,
     progress: bool = True,
 ) -> None:
-    """Train a member with all its seeds; with `resume`, finished trainings are left alone."""
-    member = model_configs(study)[name]
+    """Train a model with all its seeds; with `resume`, finished trainings are skipped."""
+    model = model_configs(study)[name]
     with shared_events():
-        for one in trainings(folder, study, member):
-            wanted = task(study, member, cache.folder, one.folder, one.seed)
+        for one in trainings(folder, study, model):
+            wanted = task(study, model, cache.folder, one.folder, one.seed)
             train(wanted, resume=resume, progress=progress)
 
 
-def predict_member(folder: RunFolder, study: Study, cache: EventCache, name: str) -> None:
-    """Write the scores of a member's trainings, of the sets that the run looks at."""
-    member = model_configs(study)[name]
-    if member.training.threads:
-        torch.set_num_threads(member.training.threads)
+def predict_model(folder: RunFolder, study: Study, cache: EventCache, name: str) -> None:
+    """Write the predictions of a model's trainings that are missing."""
+    model = model_configs(study)[name]
+    if model.training.threads:
+        torch.set_num_threads(model.training.threads)
     with kept_memory():
-        for one in trainings(folder, study, member):
+        for one in trainings(folder, study, model):
             for split in predicted_sets(study):
                 path = one.folder / f"{split}.parquet"
                 if path.is_file():
                     continue
-                network = load(one.folder)
-                predict = partial(write_predictions, study, cache, {one.name: network}, path, split)
-                rates, beyond = watched(network, predict)
+                trained = load(one.folder)
+                predict = partial(write_predictions, study, cache, {one.name: trained}, path, split)
+                rates, overflows = count_overflows(trained, predict)
                 if split == "test":
-                    told = {"events_per_second": rates.get(one.name), "out_of_range": beyond}
-                    write_json(one.folder / "prediction.json", told)
+                    rate = {"events_per_second": rates.get(one.name), "out_of_range": overflows}
+                    write_json(one.folder / "prediction.json", rate)
+
+
+def count_overflows(
+    trained: TrainedModel, predict: Callable[[], Result]
+) -> tuple[Result, dict[str, int] | None]:
+    """Return the result of `predict`, and place → values out of range of a quantised model.
+
+    None instead of the counts for a model that is not quantised.
+    """
+    model: Any = trained.network.model
+    if not hasattr(model, "overflows"):
+        return predict(), None
+    found: list[Result] = []
+    counts: dict[str, int] = model.overflows(lambda: found.append(predict()))
+    return found[0], counts
 
 
 def predicted_sets(study: Study) -> list[str]:
-    """Return the sets whose scores are needed: what an ensemble is fitted on is not tested on."""
+    """Return the sets to predict: the test set, and where ensembles are fitted the validation."""
     fitted = any(ensemble.by != "mean" for ensemble in study.ensembles.values())
     return ["validation", "test"] if fitted else ["test"]
+
+
+def merge_predictions(folder: RunFolder, study: Study) -> None:
+    """Write `predictions.parquet`: those of all trainings of the test set, and of the ensembles."""
+    fitted = {}
+    if "validation" in predicted_sets(study):
+        fitted = fit_ensembles(study, _read_trainings(folder, study, "validation"))
+        save_ensembles(folder, fitted)
+    test = _read_trainings(folder, study, "test")
+    ensembles = ensemble_columns(study, test, fitted)
+    Predictions(test.schema, test.columns | ensembles).write(folder.predictions_file)
+
+
+def _read_trainings(folder: RunFolder, study: Study, split: str) -> Predictions:
+    """Return the predictions of all trainings for a set, whose events have the same order."""
+    schema, columns = {}, {}
+    for model in model_configs(study).values():
+        for one in trainings(folder, study, model):
+            found = read_predictions(one.folder / f"{split}.parquet", study)
+            schema |= found.schema.columns
+            columns |= found.columns
+    return Predictions(make_schema(study, schema), columns)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bunchtrain.plots import plot_against, plot_coverage, plot_deviation
-from bunchtrain.plots.against import Measure
+from bunchtrain.plots import plot_metric_profile, plot_coverage, plot_uncertainty
+from bunchtrain.plots import Measure
+from bunchtrain.plots.style import axis_label
 from bunchtrain.report import Plot
 from bunchtrain.statistics.metrics import bias, half_width, pull, pull_width
-from bunchtrain.workflow.axes import axis_label
 from bunchtrain.workflow.prediction_table import Numbers, Predictions, signal_of
 
 
@@ -22,7 +22,7 @@ def deviation_plots(outcome: Predictions, target: str) -> Iterator[Plot]:
         if scores is not None and sigma is not None:
             predicted[member] = scores[:, signal], sigma
     if predicted:
-        drawn = plot_deviation(predicted, f"Mean probability of {names[signal]}", outcome.weights)
+        drawn = plot_uncertainty(predicted, f"Mean probability of {names[signal]}", outcome.weights)
         yield Plot("Deviation of the probability over draws of the network.", drawn)
 
 
@@ -44,5 +44,5 @@ def coverage_plots(outcome: Predictions, target: str, number: int, name: str) ->
     for column in outcome.study.evaluation.against:
         for words, values, measure in shown:
             labels = axis_label(column), f"{words} {name}" if values is residuals else words
-            drawn = plot_against(values, outcome.columns[column], measure, labels, weights)
+            drawn = plot_metric_profile(values, outcome.columns[column], measure, labels, weights)
             yield Plot(f"{labels[1]} against {column}.", drawn)

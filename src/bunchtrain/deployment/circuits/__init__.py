@@ -1,1 +1,1 @@
-"""Networks as circuits: traced exactly, written as Verilog and VHDL, simulated, synthesised."""
+"""Firmware of networks: traced exactly, written as Verilog and VHDL, simulated, synthesised."""

@@ -1,4 +1,4 @@
-"""The test bench: feeds an event at every edge of the clock and writes what comes out."""
+"""Test bench in Verilog: reads an event at every edge of the clock and writes the outputs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ BENCH = f"{TOP}_tb"
 
 _VERILOG = """`timescale 1 ns / 1 ps
 
-// Feeds the words of inputs.hex, one at every edge of the clock, and writes what the circuit gives
-// after each edge to outputs.hex. Counts how many words differ from expected.hex, the n-th of which
-// is due {latency} edges after the edge that takes the n-th event.
+// Drives the words of inputs.hex, one at every edge of the clock, and writes the output after each
+// edge to outputs.hex. Counts the words that differ from expected.hex; the n-th of them is due
+// {latency} edges after the edge that reads the n-th event.
 module {bench};
     reg clk = 1'b0;
     reg [{inputs}:0] model_inp = 0;
@@ -54,7 +54,7 @@ module {bench};
         $finish;
     end
 
-    // So far `cycle` edges of the clock are past, the first of which took the first event.
+    // After `cycle` edges of the clock, the first of which read the first event.
     task check;
         begin
             $fdisplay(taken, "%h", model_out);
@@ -92,8 +92,8 @@ def write_vectors(
 ) -> None:
     """Write `inputs.hex` and `expected.hex`, a word a line.
 
-    inputs    (events, inputs), already in the formats of the port.
-    expected  (events, outputs), what the network gives.
+    inputs    (events, inputs) in the formats of the port.
+    expected  (events, outputs) of the network.
     """
     write_text(folder / "inputs.hex", "\n".join(hardware.inputs.words(inputs)) + "\n")
     write_text(folder / "expected.hex", "\n".join(hardware.outputs.words(expected)) + "\n")

@@ -1,4 +1,4 @@
-"""The test bench of the VHDL: the same words at the same edges of the clock as in Verilog."""
+"""Test bench in VHDL: the same words at the same edges of the clock as in Verilog."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ use ieee.std_logic_1164.all;
 use ieee.numeric_std.all;
 use std.textio.all;
 
--- Feeds the words of inputs.hex, one at every edge of the clock, and writes what the circuit gives
--- after each edge to outputs.hex. Counts how many words differ from expected.hex, the n-th of
--- which is due {latency} edges after the edge that takes the n-th event.
+-- Drives the words of inputs.hex, one at every edge of the clock, and writes the output after each
+-- edge to outputs.hex. Counts the words that differ from expected.hex; the n-th of them is due
+-- {latency} edges after the edge that reads the n-th event.
 entity {bench} is end entity;
 
 architecture simulated of {bench} is
@@ -37,7 +37,7 @@ begin
         variable expected: std_logic_vector({output_digits} downto 0);
         variable cycle, events, mismatches: natural := 0;
 
-        -- So far `cycle` edges of the clock are past, the first of which took the first event.
+        -- After `cycle` edges of the clock, the first of which read the first event.
         procedure check is
         begin
             hwrite(row, std_logic_vector(to_01(unsigned(model_out), '0')));

@@ -1,4 +1,4 @@
-"""What a circuit is made of: an exact function, and what it does to a sample of events."""
+"""Exact functions of fixed-point numbers, and their inputs and outputs for a sample of events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bunchtrain.deployment.circuits.traced import TracedCircuit, trace
+from bunchtrain.deployment.circuits.tracing import TracedCircuit, trace
 from bunchtrain.errors import ExportError
 from bunchtrain.networks.layers.quantised.model import QuantisedModel
 from bunchtrain.networks.layers.quantised.quantiser import Quantiser
@@ -23,36 +23,36 @@ Inputs = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Sample:
-    """Events before a circuit, and what should come out of it.
+    """Inputs of a circuit and its expected outputs.
 
     inputs     (events, inputs) in the formats of the circuit.
-    outputs    (events, outputs) that the quantised network gives in PyTorch.
-    real       (events, outputs) of the same network with nothing rounded.
-    saturated  where → how many numbers lay outside of the range that is declared for them.
+    outputs    (events, outputs) of the quantised network in PyTorch.
+    unrounded  (events, outputs) of the same network without quantisation.
+    saturated  quantity → number of values out of the range of its format.
     """
 
     inputs: NDArray[np.float64]
     outputs: NDArray[np.float64]
-    real: NDArray[np.float64]
+    unrounded: NDArray[np.float64]
     saturated: Mapping[str, int]
 
 
 class ExactFunction(ABC):
-    """A function of fixed-point numbers that has a circuit."""
+    """A function of fixed-point numbers with a circuit."""
 
     @abstractmethod
     def circuit(self, outputs: list[str]) -> TracedCircuit:
-        """Return the circuit; `outputs` names what comes out."""
+        """Return the circuit; `outputs` are the names of its outputs."""
 
     @abstractmethod
     def sample(self, inputs: Inputs) -> Sample:
-        """Return what the function does to normalised tensors by name."""
+        """Return inputs and outputs of the function for normalised tensors by name."""
 
 
 class QuantisedNetwork(ExactFunction):
-    """A model of quantised layers, taken as it is.
+    """The exact function of a model of quantised layers.
 
-    model  in which nothing is trained any more.
+    model  whose training is finished.
     names  tensor → names of its columns.
     """
 
@@ -66,34 +66,33 @@ class QuantisedNetwork(ExactFunction):
         return trace(self.model.exact, formats, inputs, outputs)
 
     def _names(self, tensor: str, signs: NDArray[np.int64]) -> list[str]:
-        """Return a name for each number of a tensor, the particle's number after the column's."""
+        """Return a name for each element of a tensor, with the particle's index in brackets."""
         columns = self.names.get(tensor, [])
         if signs.ndim == 1 and len(columns) == len(signs):
             return columns
         if signs.ndim == 2 and len(columns) == signs.shape[1]:
-            return [f"{column}[{place}]" for place in range(len(signs)) for column in columns]
-        places = [",".join(map(str, place)) for place in np.ndindex(*signs.shape)]
-        return [f"{tensor}[{place}]" for place in places]
+            return [f"{column}[{index}]" for index in range(len(signs)) for column in columns]
+        return [f"{tensor}[{','.join(map(str, index))}]" for index in np.ndindex(*signs.shape)]
 
     @torch.no_grad()
     def sample(self, inputs: Inputs) -> Sample:
-        """Return what the model does, quantised and not, and where its ranges were left."""
-        taken = self.model.quantise_inputs(dict(inputs))
-        found: list[Tensor] = []
-        saturated = self.model.overflows(lambda: found.append(self.model(**inputs)))
-        with unrounded(self.model):
-            real = self.model(**inputs)
-        flat = torch.cat([taken[name].flatten(1) for name in self.model.input_formats()], 1)
-        return Sample(_numbers(flat), _numbers(found[0]), _numbers(real), saturated)
+        """Return inputs and outputs of the model, quantised and not, with its overflows."""
+        quantised = self.model.quantise_inputs(dict(inputs))
+        with self.model.count_overflows() as saturated:
+            outputs = self.model(**inputs)
+        with disable_rounding(self.model):
+            unrounded = self.model(**inputs)
+        flat = torch.cat([quantised[name].flatten(1) for name in self.model.input_formats()], 1)
+        return Sample(_as_array(flat), _as_array(outputs), _as_array(unrounded), saturated)
 
 
-def _numbers(tensor: Tensor) -> NDArray[np.float64]:
+def _as_array(tensor: Tensor) -> NDArray[np.float64]:
     return tensor.numpy(force=True).astype(np.float64)
 
 
 @contextmanager
-def unrounded(model: torch.nn.Module) -> Iterator[None]:
-    """Let the model compute with its real weights and numbers."""
+def disable_rounding(model: torch.nn.Module) -> Iterator[None]:
+    """Let the model compute with unquantised weights and activations."""
     modules = [m for m in model.modules() if isinstance(m, Quantiser | Weights)]
     before = [module.active for module in modules]
     for module in modules:
@@ -105,17 +104,17 @@ def unrounded(model: torch.nn.Module) -> Iterator[None]:
             module.active = active
 
 
-def join(samples: list[Sample]) -> Sample:
+def concatenate_samples(samples: list[Sample]) -> Sample:
     """Return the events of several samples as one.
 
     Raises ExportError if there is no event.
     """
     if not samples:
-        raise ExportError("a circuit cannot be proved without events; give some")
-    places = samples[0].saturated
+        raise ExportError("a circuit cannot be verified without events; give some")
+    saturated = samples[0].saturated
     return Sample(
         np.concatenate([one.inputs for one in samples]),
         np.concatenate([one.outputs for one in samples]),
-        np.concatenate([one.real for one in samples]),
-        {place: sum(one.saturated[place] for one in samples) for place in places},
+        np.concatenate([one.unrounded for one in samples]),
+        {name: sum(one.saturated[name] for one in samples) for name in saturated},
     )

@@ -1,9 +1,9 @@
-"""Decision trees as a circuit: all cuts at once, then each tree as a choice, then a sum.
+"""Decision trees as a circuit: all cuts in parallel, then a multiplexer per tree, then a sum.
 
-Features become fixed-point numbers, so that x ≤ cut is a comparison of whole numbers, and so do
-the values of the leaves. A cut that several trees make is compared once. Each tree chooses its
-value by the bits of its cuts alone; the values are added up as a balanced tree, so that the depth
-is that of one tree and the logarithm of their number (arXiv:2002.02534).
+Features and leaf values are fixed-point numbers, so that x ≤ cut is a comparison of integers. A cut
+that several trees share is compared once. Each tree selects its value by the bits of its cuts; the
+values are added in a balanced adder tree, so that the depth is that of one tree plus the logarithm
+of their number (arXiv:2002.02534).
 """
 
 from __future__ import annotations
@@ -16,114 +16,114 @@ import torch
 from numpy.typing import NDArray
 
 from bunchtrain.deployment.circuits.exact import ExactFunction, Inputs, Sample
-from bunchtrain.deployment.circuits.traced import Formats, TracedCircuit, trace
-from bunchtrain.networks.layers.decision_trees import DecisionTrees
+from bunchtrain.deployment.circuits.tracing import Formats, TracedCircuit, trace
+from bunchtrain.networks.layers.trees import DecisionTrees
 
-#: Bits of a number that one look-up table of an FPGA takes.
+#: Inputs of a look-up table of an FPGA.
 TABLE_INPUTS = 6
 
 
 class Forest(ExactFunction):
-    """Decision trees on features in fixed point, with leaves of so many fractional bits.
+    """Decision trees on features in fixed point.
 
     trees          the trees.
     formats        (k, i, f) of the features, each (features,).
     leaf_fraction  fractional bits of the values of the leaves.
-    names          what each feature is.
+    names          of the features.
     """
 
     def __init__(
         self, trees: DecisionTrees, formats: Formats, leaf_fraction: int, names: Sequence[str]
     ) -> None:
         self.formats, self.names, self.leaf_fraction = formats, list(names), leaf_fraction
-        self.real = trees
+        self.unrounded = trees
         step = 2.0**-leaf_fraction
         self.rounded = _with_values(trees, lambda values: torch.round(values / step) * step)
 
     def circuit(self, outputs: list[str]) -> TracedCircuit:
         """Return the circuit of the rounded trees."""
-        return trace(self._forest, {"table": self.formats}, self.names, outputs)
+        return trace(self._evaluate, {"table": self.formats}, self.names, outputs)
 
     def sample(self, inputs: Inputs) -> Sample:
-        """Return what rounded trees make of rounded features, and real trees of real ones."""
+        """Return outputs of rounded trees for rounded features, and of unrounded trees."""
         k, i, f = (torch.from_numpy(bits).double() for bits in self.formats)
         step, table = torch.exp2(-f), inputs["table"].double()
         rounded = torch.floor(table / step + 0.5) * step
         low, high = -k * torch.exp2(i), torch.exp2(i) - step
         outside = (rounded < low) | (rounded > high)
-        taken = torch.minimum(torch.maximum(rounded, low), high)
+        clipped = torch.minimum(torch.maximum(rounded, low), high)
         return Sample(
-            taken.numpy(),
-            self.rounded(taken).double().numpy(),
-            self.real(inputs["table"]).double().numpy(),
+            clipped.numpy(),
+            self.rounded(clipped).double().numpy(),
+            self.unrounded(inputs["table"]).double().numpy(),
             {"input": int(outside.sum())},
         )
 
-    def _forest(self, inputs: dict[str, Any], _: Any) -> Any:
+    def _evaluate(self, inputs: dict[str, Any], _: Any) -> Any:
         table = np.asarray(inputs["table"])
-        below: dict[tuple[int, float], Any] = {}
+        comparisons: dict[tuple[int, float], Any] = {}
 
-        def left(feature: int, cut: float) -> Any:
+        def compare(feature: int, cut: float) -> Any:
             step = 2.0 ** -int(self.formats[2][feature])
             key = feature, float(np.floor(cut / step) * step)
-            if key not in below:
-                below[key] = at_most(table[feature], key[1])
-            return below[key]
+            if key not in comparisons:
+                comparisons[key] = compare_at_most(table[feature], key[1])
+            return comparisons[key]
 
         arrays = {name: array.numpy() for name, array in self.rounded.arrays().items()}
         columns = [
-            total([choice(arrays, int(root), output, left) for root in arrays["roots"]])
+            add_balanced(
+                [select_leaf(arrays, int(root), output, compare) for root in arrays["roots"]]
+            )
             + float(arrays["base"][output])
             for output in range(len(arrays["base"]))
         ]
         return np.array(columns, dtype=object)
 
 
-def choice(arrays: dict[str, NDArray[Any]], node: int, output: int, left: Any) -> Any:
-    """Return the value that the tree from this node on gives."""
+def select_leaf(arrays: dict[str, NDArray[Any]], node: int, output: int, compare: Any) -> Any:
+    """Return the value of the tree below a node as multiplexers of the bits of its cuts."""
     right_child, left_child = arrays["branches"][2 * node : 2 * node + 2]
     if left_child == node:
         return float(arrays["value"][node, output])
-    bit = left(int(arrays["feature"][node]), float(arrays["threshold"][node]))
+    bit = compare(int(arrays["feature"][node]), float(arrays["threshold"][node]))
     if isinstance(bit, bool):
-        return choice(arrays, int(left_child if bit else right_child), output, left)
-    one, other = (choice(arrays, int(c), output, left) for c in (left_child, right_child))
-    return one if one is other or _same(one, other) else bit.msb_mux(one, other)
+        return select_leaf(arrays, int(left_child if bit else right_child), output, compare)
+    children = (left_child, right_child)
+    left, right = (select_leaf(arrays, int(c), output, compare) for c in children)
+    equal = isinstance(left, float) and isinstance(right, float) and left == right
+    return left if left is right or equal else bit.msb_mux(left, right)
 
 
-def _same(one: Any, other: Any) -> bool:
-    return isinstance(one, float) and isinstance(other, float) and one == other
+def compare_at_most(x: Any, cut: float) -> Any:
+    """Return the bit of x ≤ cut, or True or False where it is constant.
 
-
-def at_most(number: Any, cut: float) -> Any:
-    """Return the bit of number ≤ cut, or True or False where it is always so or never.
-
-    The number is cut into pieces that a look-up table takes: with the high piece h and the low
-    one l, x ≤ c is h < c_h or (h = c_h and l ≤ c_l).
+    The bits of x are split into groups of the size of a look-up table: with the high group h and
+    the low bits l, x ≤ c is h < c_h or (h = c_h and l ≤ c_l).
     """
-    if number.high <= cut:
+    if x.high <= cut:
         return True
-    if number.low > cut:
+    if x.low > cut:
         return False
-    count = round((number.high - number.low) / number.step) + 1
-    steps = number.low + number.step * np.arange(count)
+    count = round((x.high - x.low) / x.step) + 1
+    steps = x.low + x.step * np.arange(count)
     if count <= 2**TABLE_INPUTS:
-        return number.lookup((steps <= cut).astype(float))
-    low_bits = sum(map(int, number.kif)) - TABLE_INPUTS
-    high = number.bits[:TABLE_INPUTS]  # the first bits are the highest
-    pieces = high.low + high.step * np.arange(round((high.high - high.low) / high.step) + 1)
+        return x.lookup((steps <= cut).astype(float))
+    low_bits = sum(map(int, x.kif)) - TABLE_INPUTS
+    high = x.bits[:TABLE_INPUTS]  # the first bits are the highest
+    values = high.low + high.step * np.arange(round((high.high - high.low) / high.step) + 1)
     cut_high = np.floor(cut / high.step) * high.step
-    less = high.lookup((pieces < cut_high).astype(float)) if cut_high > high.low else 0.0
-    same = high.lookup((pieces == cut_high).astype(float))
-    rest = at_most(number.bits[-low_bits:], cut - cut_high)
+    less = high.lookup((values < cut_high).astype(float)) if cut_high > high.low else 0.0
+    same = high.lookup((values == cut_high).astype(float))
+    rest = compare_at_most(x.bits[-low_bits:], cut - cut_high)
     if rest is True:
         return same if isinstance(less, float) else less | same
     both = same & rest
     return both if isinstance(less, float) else less | both
 
 
-def total(values: Sequence[Any]) -> Any:
-    """Return the sum as a balanced tree of additions."""
+def add_balanced(values: Sequence[Any]) -> Any:
+    """Return the sum as a balanced adder tree."""
     if not values:
         return 0.0
     while len(values) > 1:
@@ -132,10 +132,11 @@ def total(values: Sequence[Any]) -> Any:
     return values[0]
 
 
-def formats_of(trees: DecisionTrees, features: int, bits: int) -> Formats:
-    """Return formats of so many bits whose range holds all cuts of each feature.
+def feature_formats(trees: DecisionTrees, features: int, bits: int) -> Formats:
+    """Return formats of `bits` bits whose range includes all cuts of each feature.
 
-    A value beyond the cuts is clipped, which no cut can see. A feature without cuts has no bit.
+    A value beyond the cuts is clipped, which changes no comparison. A feature without cuts has no
+    bits.
     """
     arrays = {name: array.numpy() for name, array in trees.arrays().items()}
     nodes = np.flatnonzero(arrays["branches"][1::2] != np.arange(len(arrays["feature"])))
@@ -149,8 +150,10 @@ def formats_of(trees: DecisionTrees, features: int, bits: int) -> Formats:
 
 
 def _with_values(trees: DecisionTrees, change: Any) -> DecisionTrees:
-    """Return the same trees with other numbers in their leaves, in double precision."""
-    made = DecisionTrees(len(trees.base))
+    """Return the same trees with transformed leaf values, in double precision."""
+    changed = DecisionTrees(len(trees.base))
     arrays = trees.arrays()
-    made.hold({**arrays, **{name: change(arrays[name].double()) for name in ("value", "base")}})
-    return made
+    changed.set_arrays(
+        {**arrays, **{name: change(arrays[name].double()) for name in ("value", "base")}}
+    )
+    return changed

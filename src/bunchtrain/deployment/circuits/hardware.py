@@ -1,8 +1,8 @@
 """A circuit as Verilog and VHDL, with registers between its stages.
 
-The event is taken into registers at one edge of the clock, and after as many further edges as
-there are stages the outputs stand in registers: that number of cycles is the latency. A new event
-is taken at every edge, so the initiation interval is 1.
+The event is read into registers at one edge of the clock, and the outputs are in registers as many
+edges later as there are stages: that number of cycles is the latency. A new event is read at every
+edge, so the initiation interval is 1.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bunchtrain.deployment.circuits.traced import Pipeline, TracedCircuit
-from bunchtrain.deployment.circuits.words import Port
+from bunchtrain.deployment.circuits.ports import Port
+from bunchtrain.deployment.circuits.tracing import Pipeline, TracedCircuit
 
 #: Name of the module at the top, with the ports `clk`, `model_inp` and `model_out`.
 TOP = "network"
@@ -23,15 +23,15 @@ TOP = "network"
 
 @dataclass(frozen=True)
 class Hardware:
-    """A circuit written down.
+    """A circuit as files of a hardware description language.
 
-    folder         holds the Verilog files.
-    sources        names of the files in it.
+    folder         of the files.
+    sources        names of the files.
     inputs         port `model_inp`.
     outputs        port `model_out`.
     latency        cycles between the registers of the inputs and those of the outputs.
     register_bits  bits of all registers.
-    estimate       look-up tables of six inputs that the tracer expects; None if it was not asked.
+    estimate       six-input look-up tables, estimated by the tracer; None if unknown.
     """
 
     folder: Path
@@ -46,7 +46,7 @@ class Hardware:
 def write_verilog(
     circuit: TracedCircuit, pipeline: Pipeline, folder: Path, name: str = TOP
 ) -> Hardware:
-    """Write the circuit as Verilog into a folder, its module at the top having this name."""
+    """Write the circuit as Verilog into a folder; `name` is that of its top module."""
     return _write(circuit, pipeline, folder, "verilog", name)
 
 
@@ -74,14 +74,14 @@ def _write(
         )
         model.write()
         sources = [p for p in sorted(Path(scratch, "src").rglob("*.v*")) if p.suffix != ".vvp"]
-        kept = [source for source in sources if source.stem != f"{name}_wrapper"]
-        files = [_copy(source, folder, name) for source in kept]
-    given, taken = model.fsm.inp_signals[0], model.fsm.out_signals[0]
+        used = [source for source in sources if source.stem != f"{name}_wrapper"]
+        files = [_copy(source, folder, name) for source in used]
+    inputs, outputs = model.fsm.inp_signals[0], model.fsm.out_signals[0]
     return Hardware(
         folder,
         tuple(files),
-        Port(circuit.inputs.names, tuple(tuple(p) for p in given.precisions)),
-        Port(circuit.outputs.names, tuple(tuple(p) for p in taken.precisions)),
+        Port(circuit.inputs.names, tuple(tuple(p) for p in inputs.precisions)),
+        Port(circuit.outputs.names, tuple(tuple(p) for p in outputs.precisions)),
         int(model.latency),
         int(model.reg_bits),
         float(circuit.logic.cost),
@@ -89,7 +89,7 @@ def _write(
 
 
 def _copy(source: Path, folder: Path, name: str) -> str:
-    """Copy a file and return its name; stages of a circuit within another one carry its name."""
+    """Copy a file and return its name; the stages of a submodule get its name as a prefix."""
     if name == TOP:
         shutil.copyfile(source, folder / source.name)
         return source.name

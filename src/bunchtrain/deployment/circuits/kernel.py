@@ -1,4 +1,4 @@
-"""The arithmetic of one layer of a stream: traced, pipelined, connected to the pixels it sees."""
+"""Kernel: the pipelined arithmetic of one layer of a stream, and its connection to the pixels."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from bunchtrain.deployment.circuits.hardware import Hardware, write_verilog
-from bunchtrain.deployment.circuits.traced import Pipeline, trace
-from bunchtrain.deployment.circuits.words import Port
+from bunchtrain.deployment.circuits.ports import Port
+from bunchtrain.deployment.circuits.tracing import Pipeline, trace
 from bunchtrain.errors import ExportError
 
 
@@ -23,44 +23,49 @@ def write_kernel(
     pipeline: Pipeline,
     folder: Path,
 ) -> Hardware:
-    """Write the module `<layer>_kernel`, which takes so many pixels at once, into a folder.
+    """Write the module `<layer>_kernel`, which reads `pixels` pixels in parallel, into a folder.
 
-    exact  gives (outputs,) from (pixel, channel) and the arithmetic to do it with.
+    exact  function of pixels (pixel, channel) and an arithmetic that returns (outputs,).
     pixel  format of each pixel.
 
-    Raises ExportError if nothing that goes in or comes out has a bit.
+    Raises ExportError if no input or no output has a bit.
     """
 
     def function(inputs: dict[str, Any], arithmetic: Any) -> Any:
         return exact(inputs["shown"], arithmetic)
 
     k, i, f = (np.tile(np.array(bits), (pixels, 1)) for bits in zip(*pixel.formats, strict=True))
-    names = [f"{name}[{place}]" for place in range(pixels) for name in pixel.names]
+    names = [f"{name}[{index}]" for index in range(pixels) for name in pixel.names]
     traced = trace(function, {"shown": (k, i, f)}, names, outputs)
     kernel = write_verilog(traced, pipeline, folder, f"{layer}_kernel")
     if not kernel.inputs.width or not kernel.outputs.width:
         raise ExportError(
-            f"layer '{layer}' gives the same numbers for every image, as too few bits or weights "
-            "are left; train with more bits, less pruning or a lower price of bits"
+            f"layer '{layer}' gives the same outputs for every image, as too few bits or weights "
+            "are left; train with more bits, less pruning or a smaller EBOPs coefficient"
         )
     return kernel
 
 
 def connections(pixel: Port, port: Port, inside: Sequence[str]) -> Iterator[str]:
-    """Yield the Verilog that brings the pixels in the word `shown` to the port, the word `seen`.
+    """Yield the Verilog that assigns the pixels in the word `shown` to the port, the word `seen`.
 
     pixel   format of each pixel.
-    port    of the kernel, which leaves out what it does not need.
-    inside  for each pixel the condition under which it is not 0, '' where there is none.
+    port    of the kernel, without unused bits.
+    inside  condition under which a pixel is inside the image and not 0, '' where it always is.
     """
-    wanted = zip(port.formats, port.widths, port.slices, strict=True)
+    elements = zip(port.formats, port.widths, port.slices, strict=True)
     start, channels = 0, len(pixel.formats)
-    for number, ((_, _, fraction), width, where) in enumerate(wanted):
-        place, channel = divmod(number, channels)
+    for element, ((_, _, fraction), width, bits) in enumerate(elements):
+        index, channel = divmod(element, channels)
         if width:
             low = start + pixel.formats[channel][2] - fraction
-            taken = f"shown[{low + width - 1}:{low}]"
-            if inside[place]:
-                taken = f"({inside[place]}) ? {taken} : {width}'d0"
-            yield f"    assign seen{where} = {taken};"
+            source = f"shown[{low + width - 1}:{low}]"
+            if inside[index]:
+                source = f"({inside[index]}) ? {source} : {width}'d0"
+            yield f"    assign seen{bits} = {source};"
         start += pixel.widths[channel]
+
+
+def counter_msb(values: int) -> int:
+    """Return the index of the most significant bit of a counter of `values` values."""
+    return max((values - 1).bit_length(), 1) - 1

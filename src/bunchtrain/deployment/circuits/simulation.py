@@ -1,7 +1,4 @@
-"""Simulation of the gates: every event through the circuit, one a clock cycle.
-
-Verilator compiles the Verilog to a fast program, and GHDL runs the VHDL where it is installed.
-"""
+"""Simulation of the gates, one event a clock cycle, by Verilator (Verilog) or GHDL (VHDL)."""
 
 from __future__ import annotations
 
@@ -16,24 +13,21 @@ from numpy.typing import NDArray
 from bunchtrain.deployment.circuits.bench import BENCH, write_bench, write_vectors
 from bunchtrain.deployment.circuits.bench_vhdl import write_vhdl_bench
 from bunchtrain.deployment.circuits.hardware import Hardware
-from bunchtrain.deployment.tools.catalogue import GHDL
-from bunchtrain.deployment.tools.tool import Tool, call, error
-from bunchtrain.deployment.tools.verilator import VERILATOR
+from bunchtrain.deployment.tools import GHDL, VERILATOR, Tool, call, find_error
 from bunchtrain.errors import ExportError
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """What the gates gave.
+    """Results of a simulation.
 
     outputs     (events, outputs).
-    mismatches  events of which any output differs from what was expected, by the test bench.
-    latency     cycles from the edge that takes an event to the one that gives its outputs, found
-                as the only shift at which the stream of outputs is what was expected; None if
-                there is no such shift.
+    mismatches  events with an output that is not the expected one, counted by the test bench.
+    latency     cycles from the edge that reads an event to that of its outputs, the only shift at
+                which the sequence of outputs is the expected one; None if there is none.
     tool        name and version of the simulator.
     interval    cycles from one event to the next; for images, the largest number between outputs.
-    gapped      images that went through once more, with random gaps between their pixels.
+    gapped      images that were simulated again with random gaps between their pixels.
     """
 
     outputs: NDArray[np.float64]
@@ -50,20 +44,20 @@ def simulate(
     inputs: NDArray[np.float64],
     expected: NDArray[np.float64],
 ) -> Simulation:
-    """Run events through the Verilog and compare with what the network gives.
+    """Simulate the Verilog for events and compare with the outputs of the network.
 
     inputs    (events, inputs) in the formats of the port.
     expected  (events, outputs) in the formats of the port.
 
     Test bench, words and the simulator's build stay in the folder. Raises MissingDependency if
-    Verilator is not there and ExportError if it refuses the circuit.
+    Verilator is not installed and ExportError if it fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
     bench = write_bench(hardware, folder)
     write_vectors(hardware, folder, inputs, expected)
     program = build(hardware, bench, folder)
-    printed = call([str(program)], folder, VERILATOR.environment()).stdout
-    return _judge(hardware, folder, expected, printed, VERILATOR)
+    output = call([str(program)], folder, VERILATOR.environment()).stdout
+    return _read_results(hardware, folder, expected, output, VERILATOR)
 
 
 def simulate_vhdl(
@@ -72,9 +66,9 @@ def simulate_vhdl(
     inputs: NDArray[np.float64],
     expected: NDArray[np.float64],
 ) -> Simulation:
-    """Run events through the VHDL, as `simulate` does through the Verilog.
+    """Simulate the VHDL for events, as `simulate` the Verilog.
 
-    Raises MissingDependency if GHDL is not there and ExportError if it refuses the circuit.
+    Raises MissingDependency if GHDL is not installed and ExportError if it fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
     bench = write_vhdl_bench(hardware, folder)
@@ -85,22 +79,22 @@ def simulate_vhdl(
     sources = [str((hardware.folder / name).resolve()) for name in hardware.sources]
     GHDL.run(["-i", *options, *sources, str(bench.resolve())], folder)
     GHDL.run(["-m", *options, BENCH], folder)
-    printed = GHDL.run(["-r", *options, BENCH, "--ieee-asserts=disable"], folder)
-    return _judge(hardware, folder, expected, printed, GHDL)
+    output = GHDL.run(["-r", *options, BENCH, "--ieee-asserts=disable"], folder)
+    return _read_results(hardware, folder, expected, output, GHDL)
 
 
-def _judge(
-    hardware: Hardware, folder: Path, expected: NDArray[np.float64], printed: str, tool: Tool
+def _read_results(
+    hardware: Hardware, folder: Path, expected: NDArray[np.float64], output: str, tool: Tool
 ) -> Simulation:
-    """Return what came out, from the last line and the file that the test bench wrote."""
-    counts = re.search(r"(\d+) events, (\d+) mismatches", printed)
+    """Return the results, from the output of the simulator and the file of the test bench."""
+    counts = re.search(r"(\d+) events, (\d+) mismatches", output)
     if counts is None or int(counts.group(1)) != len(expected):
-        raise ExportError(f"the simulation in '{folder}' did not finish: {error(printed)}")
+        raise ExportError(f"the simulation in '{folder}' did not finish: {find_error(output)}")
     lines = (folder / "outputs.hex").read_text(encoding="ascii").split()
-    stream = hardware.outputs.values(lines)
-    outputs = stream[len(stream) - len(expected) :]
-    shift = _shift(stream, expected)
-    return Simulation(outputs, int(counts.group(2)), shift, f"{tool.title} {tool.version()}")
+    sequence = hardware.outputs.values(lines)
+    outputs = sequence[len(sequence) - len(expected) :]
+    latency = _find_latency(sequence, expected)
+    return Simulation(outputs, int(counts.group(2)), latency, f"{tool.title} {tool.version()}")
 
 
 def build(hardware: Hardware, bench: Path, folder: Path) -> Path:
@@ -116,15 +110,14 @@ def build(hardware: Hardware, bench: Path, folder: Path) -> Path:
     return build / f"V{BENCH}"
 
 
-def _shift(stream: NDArray[np.float64], expected: NDArray[np.float64]) -> int | None:
-    """Return after how many edges the first output appears, if all follow at one a cycle.
+def _find_latency(sequence: NDArray[np.float64], expected: NDArray[np.float64]) -> int | None:
+    """Return the number of edges before the first output, if all follow at one a cycle.
 
-    The first line of the stream is what stands after the edge that takes the first event.
+    The first row of the sequence is the output after the edge that reads the first event.
     """
-    spare = len(stream) - len(expected)
-    matching = [
-        s for s in range(spare + 1) if np.array_equal(stream[s : s + len(expected)], expected)
-    ]
+    count = len(expected)
+    shifts = range(len(sequence) - count + 1)
+    matching = [s for s in shifts if np.array_equal(sequence[s : s + count], expected)]
     return matching[0] if len(matching) == 1 else None
 
 

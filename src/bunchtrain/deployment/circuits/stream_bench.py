@@ -1,4 +1,4 @@
-"""The test bench of a stream: feeds pixels, with gaps or not, and writes what comes out when."""
+"""Test bench of a stream: reads pixels, with gaps or not, and writes outputs with their cycle."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from bunchtrain.deployment.circuits.bench import BENCH
 from bunchtrain.deployment.circuits.hardware import TOP, Hardware
 from bunchtrain.files import aside, write_text
 
-#: Pixels that reset drops.
-PIECE = 5
+#: Pixels of the unfinished image before the reset.
+UNFINISHED = 5
 
-#: Images whose words are made at once.
+#: Images whose words are written together.
 CHUNK = 256
 
 _VERILOG = """`timescale 1 ns / 1 ps
 
-// Feeds a line of inputs.hex at every edge of the clock: "1" and a pixel, or "0" where none comes.
-// A piece of an image comes before, which reset must drop. Writes to outputs.hex after which edge
-// the outputs of an image stood there, and what they were, and counts how many differ from
-// expected.hex.
+// Drives a line of inputs.hex at every edge of the clock: "1" and a pixel, or "0" without one.
+// Before, reset must discard an unfinished image. Writes the edge and the outputs of each image to
+// outputs.hex, and counts how many differ from expected.hex.
 module {bench};
     reg clk = 1'b0;
     reg reset = 1'b1;
@@ -49,7 +48,7 @@ module {bench};
         @(negedge clk) reset = 1'b0;
         valid_in = 1'b1;
         model_inp = ~model_inp;
-        repeat ({piece}) @(negedge clk);
+        repeat ({unfinished}) @(negedge clk);
         valid_in = 1'b0;
         reset = 1'b1;
         @(negedge clk) reset = 1'b0;
@@ -89,7 +88,7 @@ def write_stream_bench(hardware: Hardware, folder: Path) -> Path:
         inputs=hardware.inputs.width - 1,
         outputs=hardware.outputs.width - 1,
         drain=hardware.latency + 1,
-        piece=PIECE,
+        unfinished=UNFINISHED,
     )
     write_text(path, text)
     return path
@@ -104,16 +103,16 @@ def write_stream_vectors(
 ) -> None:
     """Write `inputs.hex`, a line a clock cycle, and `expected.hex`, a line an image.
 
-    images    (images, pixel, channel), already in the formats of the port.
-    expected  (images, outputs), what the network gives.
+    images    (images, pixel, channel) in the formats of the port.
+    expected  (images, outputs) of the network.
     gaps      (images, pixel) cycles without a pixel before each pixel; none if unset.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with aside(folder / "inputs.hex") as part, part.open("w", encoding="ascii") as file:
         for start in range(0, len(images), CHUNK):
-            some = slice(start, start + CHUNK)
-            words = hardware.inputs.words(images[some].reshape(-1, images.shape[-1]))
-            waits = np.zeros(len(words), np.int64) if gaps is None else gaps[some].ravel()
+            chunk = slice(start, start + CHUNK)
+            words = hardware.inputs.words(images[chunk].reshape(-1, images.shape[-1]))
+            waits = np.zeros(len(words), np.int64) if gaps is None else gaps[chunk].ravel()
             lines = zip(words, waits, strict=True)
             file.writelines("0 0\n" * int(wait) + f"1 {word}\n" for word, wait in lines)
     write_text(folder / "expected.hex", "\n".join(hardware.outputs.words(expected)) + "\n")

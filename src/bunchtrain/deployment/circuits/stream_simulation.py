@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from bunchtrain.deployment.circuits.hardware import Hardware
 from bunchtrain.deployment.circuits.simulation import Simulation, build
 from bunchtrain.deployment.circuits.stream_bench import write_stream_bench, write_stream_vectors
-from bunchtrain.deployment.tools.tool import call, error
-from bunchtrain.deployment.tools.verilator import VERILATOR
+from bunchtrain.deployment.tools import VERILATOR, call, find_error
 from bunchtrain.errors import ExportError
 
-#: Images that go through a second time with gaps, how often a cycle is one, and the seed of it.
+#: Number of images simulated again with gaps, probability of a gap in a cycle, and its seed.
 GAPPED, GAP, SEED = 200, 0.3, 1
 
 
@@ -26,25 +25,25 @@ def simulate_stream(
     images: NDArray[np.float64],
     expected: NDArray[np.float64],
 ) -> Simulation:
-    """Run images through the Verilog and compare with what the network gives.
+    """Simulate the Verilog for images and compare with the outputs of the network.
 
-    All images come back to back, without a gap; the first ones come again with random gaps before
-    their pixels, and any mismatch among them counts too.
+    All images follow each other without a gap; the first ones are simulated again with random gaps
+    before their pixels, and their mismatches are added.
 
     images    (images, pixel, channel) in the formats of the port.
     expected  (images, outputs) in the formats of the port.
 
-    Raises MissingDependency if Verilator is not there and ExportError if it refuses the circuit.
+    Raises MissingDependency if Verilator is not installed and ExportError if it fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
     program = build(hardware, write_stream_bench(hardware, folder), folder)
     write_stream_vectors(hardware, folder, images, expected)
     found = _run(hardware, program, folder, images, expected)
-    some, wanted = images[:GAPPED], expected[:GAPPED]
-    waits = np.random.default_rng(SEED).geometric(1 - GAP, some.shape[:2]) - 1
-    write_stream_vectors(hardware, folder / "gaps", some, wanted, waits)
-    again = _run(hardware, program, folder / "gaps", some, wanted)
-    return replace(found, mismatches=found.mismatches + again.mismatches, gapped=len(some))
+    first, wanted = images[:GAPPED], expected[:GAPPED]
+    waits = np.random.default_rng(SEED).geometric(1 - GAP, first.shape[:2]) - 1
+    write_stream_vectors(hardware, folder / "gaps", first, wanted, waits)
+    again = _run(hardware, program, folder / "gaps", first, wanted)
+    return replace(found, mismatches=found.mismatches + again.mismatches, gapped=len(first))
 
 
 def _run(
@@ -54,14 +53,14 @@ def _run(
     images: NDArray[np.float64],
     expected: NDArray[np.float64],
 ) -> Simulation:
-    printed = call([str(program)], folder, VERILATOR.environment()).stdout
-    counts = re.search(r"(\d+) images, (\d+) mismatches", printed)
+    output = call([str(program)], folder, VERILATOR.environment()).stdout
+    counts = re.search(r"(\d+) images, (\d+) mismatches", output)
     if counts is None:
-        raise ExportError(f"the simulation in '{folder}' did not finish: {error(printed)}")
-    given, mismatches = map(int, counts.groups())
-    if given != len(images):
+        raise ExportError(f"the simulation in '{folder}' did not finish: {find_error(output)}")
+    count, mismatches = map(int, counts.groups())
+    if count != len(images):
         raise ExportError(
-            f"{len(images)} images went into the circuit in '{folder}' and {given} came out of it"
+            f"the circuit in '{folder}' read {len(images)} images and has outputs of {count}"
         )
     lines = [line.split() for line in (folder / "outputs.hex").read_text("ascii").splitlines()]
     edges = np.array([int(edge) for edge, _ in lines])

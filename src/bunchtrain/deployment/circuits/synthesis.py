@@ -1,4 +1,4 @@
-"""Synthesis by Yosys: Verilog to the cells of an FPGA, and how many there are of each kind."""
+"""Synthesis by Yosys: Verilog to the cells of an FPGA, and the number of each kind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bunchtrain.deployment.circuits.hardware import TOP, Hardware
-from bunchtrain.deployment.tools.catalogue import YOSYS
+from bunchtrain.deployment.tools import YOSYS
 
 #: Cells of a kind: LUTs, flip-flops, multipliers and memories of Xilinx and of Lattice ECP5.
 _KINDS = {
@@ -20,18 +20,18 @@ _KINDS = {
     "BRAM": r"RAMB(18|36)\w*|DP16KD|PDPW16KD",
     "carry": r"CARRY[48]|CCU2C",
 }
-#: Look-up tables that are a small memory → how many a cell takes at most, which are counted as LUT:
-#: those of a slice of UltraScale+; two slices of ECP5 and a third one's, whose wires write to them.
+#: Memories of look-up tables → largest number of tables of a cell, counted as LUT: those of a slice
+#: of UltraScale+; two slices of ECP5 and a third one for the write ports.
 _MEMORIES = {r"RAM\d+[MX]\w+": 8, "TRELLIS_DPR16X4": 6}
 
 
 @dataclass(frozen=True)
 class Synthesis:
-    """What a circuit takes of an FPGA, before it is placed.
+    """Cells of an FPGA that a circuit uses, before its placement.
 
     family  FPGA family, as "Xilinx UltraScale+".
-    counts  LUT, FF, DSP, BRAM and carry → number of cells. A carry of Xilinx uses the LUTs that
-            are counted beside it; a CCU2C of ECP5 takes the place of two LUTs that are not.
+    counts  LUT, FF, DSP, BRAM and carry → number of cells. A carry of Xilinx uses LUTs that are
+            also counted; a CCU2C of ECP5 replaces two LUTs that are not counted.
     tool    name and version.
     """
 
@@ -41,15 +41,15 @@ class Synthesis:
 
 
 def synthesise_large(hardware: Hardware, folder: Path) -> Synthesis:
-    """Return what the circuit takes of a Xilinx UltraScale+ FPGA."""
+    """Return the cells of a Xilinx UltraScale+ FPGA that the circuit uses."""
     counts = _synthesise(hardware, folder, "synth_xilinx -family xcup -flatten -noiopad", "xcup")
     return Synthesis("Xilinx UltraScale+", counts, f"Yosys {YOSYS.version()}")
 
 
 def synthesise_ecp5(hardware: Hardware, folder: Path, top: str = TOP) -> Synthesis:
-    """Return what the circuit takes of a Lattice ECP5, and write `ecp5.json` for its placement.
+    """Return the cells of a Lattice ECP5, and write the netlist `ecp5.json` for the placement.
 
-    top  module to make the design of, as that of a frame around the circuit.
+    top  top module of the design, as a wrapper of the circuit.
     """
     counts = _synthesise(hardware, folder, "synth_ecp5", "ecp5", top)
     return Synthesis("Lattice ECP5", counts, f"Yosys {YOSYS.version()}")
@@ -60,7 +60,7 @@ def _synthesise(
 ) -> dict[str, int]:
     """Return kind → cells; `name`.json and `name`.stat are written into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    # The wheel of Yosys has a /tmp of its own, so that it is told relative paths.
+    # The wheel of Yosys has another /tmp, so that paths must be relative.
     verilog = os.path.relpath(hardware.folder, folder)
     sources = [f"{verilog}/{source}" for source in hardware.sources]
     sources += [f"{top}.v"] if top != TOP else []
@@ -73,10 +73,10 @@ def _synthesise(
 
 
 def _count(cells: Mapping[str, int]) -> dict[str, int]:
-    found = {kind: _number(cells, pattern) for kind, pattern in _KINDS.items()}
-    found["LUT"] += sum(size * _number(cells, pattern) for pattern, size in _MEMORIES.items())
+    found = {kind: _count_kind(cells, pattern) for kind, pattern in _KINDS.items()}
+    found["LUT"] += sum(size * _count_kind(cells, pattern) for pattern, size in _MEMORIES.items())
     return found
 
 
-def _number(cells: Mapping[str, int], pattern: str) -> int:
-    return sum(number for cell, number in cells.items() if re.fullmatch(pattern, cell))
+def _count_kind(cells: Mapping[str, int], pattern: str) -> int:
+    return sum(count for cell, count in cells.items() if re.fullmatch(pattern, cell))

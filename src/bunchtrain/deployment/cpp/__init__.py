@@ -1,1 +1,1 @@
-"""C++: a network as a list of layers in JSON, read by a runtime without dependencies."""
+"""C++ export: a network as a list of layers in JSON, and a runtime without dependencies."""

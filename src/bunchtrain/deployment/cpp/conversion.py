@@ -1,4 +1,4 @@
-"""From the trained_model to a program: normalisation, model, units and scores."""
+"""Conversion of a trained model to a program: normalisation, model, units and scores."""
 
 from __future__ import annotations
 
@@ -10,55 +10,54 @@ import torch
 from torch import Tensor, nn
 
 from bunchtrain.batch import POINTWISE
-from bunchtrain.deployment.cpp.program import Program, Unsupported, Value, numbers
+from bunchtrain.deployment.cpp.program import Program, Unsupported, Value, as_numbers
 from bunchtrain.deployment.cpp.tracing import trace
 from bunchtrain.deployment.scoring import ScoredNetwork
 from bunchtrain.networks.fitted.random_forest import SMALLEST, RandomForest
-from bunchtrain.networks.layers.decision_trees import DecisionTrees
-from bunchtrain.networks.layers.fitted import FittedLinear
-from bunchtrain.networks.layers.trees import Trees
+from bunchtrain.networks.layers.fit_models import LinearFitModel
+from bunchtrain.networks.layers.trees import DecisionTrees, TreeModel
 from bunchtrain.networks.recurrent_network import RecurrentNetwork
 from bunchtrain.trained_model import TrainedModel
 
-#: Tensors that the runtime can be given.
-KNOWN = ("table", "image", "globals", "features", "coordinates", "momenta", "lengths")
+#: Tensors that the runtime supports as inputs.
+INPUTS = ("table", "image", "globals", "features", "coordinates", "momenta", "lengths")
 
 
-def convert(trained_model: TrainedModel, about: Mapping[str, str] | None = None) -> Program:
-    """Return the program of an trained_model, trained or not.
+def convert(trained: TrainedModel, about: Mapping[str, str] | None = None) -> Program:
+    """Return the program of a model, trained or not.
 
-    Raises Unsupported, naming what the C++ runtime does not have.
+    Raises Unsupported, naming what the C++ runtime does not support.
     """
-    model = trained_model.network.model
-    if hasattr(model, "draws"):
+    model = trained.network.model
+    if trained.network.has_posterior:
         raise Unsupported("its weights have a posterior, and one set of them is not its prediction")
-    if any(trained_model.calibrations.values()):
-        raise Unsupported("the C++ runtime has no calibration of scores; leave 'calibrate' out")
-    program = Program({"model": trained_model.task.model[0], **(about or {})})
-    needs = [name for name in trained_model.network.needs if name != "lengths"]
-    values = {name: _input(program, trained_model, name) for name in needs}
-    if isinstance(model, Trees):
+    if any(trained.calibrations.values()):
+        raise Unsupported("the C++ runtime has no calibration of scores; leave 'calibration' out")
+    program = Program({"model": trained.task.model[0], **(about or {})})
+    needs = [name for name in trained.network.input_names if name != "lengths"]
+    values = {name: _input(program, trained, name) for name in needs}
+    if isinstance(model, TreeModel):
         output = _trees(program, model.trees, values["table"])
         if isinstance(model, RandomForest) and model.gives_classes:
             logit = model.outputs == 1
             output = program.layer("logarithm", output, smallest=SMALLEST, logit=logit)
-    elif isinstance(model, FittedLinear):
+    elif isinstance(model, LinearFitModel):
         output = program.dense(values["table"], model.layer.weight, model.layer.bias)
     elif isinstance(model, RecurrentNetwork):
         output = _recurrent(program, model, values["features"])
     else:
         output = trace(program, model, values)
-    network = trained_model.network
+    network = trained.network
     if bool((network.shift != 0).any() or (network.scale != 1).any()):
         output = program.affine(output, network.scale, network.shift)
-    _scores(program, ScoredNetwork(trained_model), output)
+    _scores(program, ScoredNetwork(trained), output)
     return program
 
 
-def _input(program: Program, trained_model: TrainedModel, name: str) -> Value:
-    if name not in KNOWN:
+def _input(program: Program, trained: TrainedModel, name: str) -> Value:
+    if name not in INPUTS:
         raise Unsupported(f"it needs the tensor '{name}'")
-    buffer = trained_model.network.normalisation.get_buffer
+    buffer = trained.network.normalisation.get_buffer
     parts = {
         "offset": -buffer(f"{name}_shift"),
         "scale": buffer(f"{name}_scale"),
@@ -67,11 +66,11 @@ def _input(program: Program, trained_model: TrainedModel, name: str) -> Value:
         "negative": buffer(f"{name}_negative"),
     }
     defaults = {"nan": "nan", "positive": "inf", "negative": "-inf"}
-    flat = {part: numbers(values) for part, values in parts.items()}
-    size = trained_model.representation.sizes[name]
-    names = trained_model.representation.names.get(name, [])
+    flat = {part: as_numbers(values) for part, values in parts.items()}
+    size = trained.representation.sizes[name]
+    names = trained.representation.names.get(name, [])
     count = parts["scale"].numel()
-    if len(names) != count:  # the pixels of an image have no names of their own
+    if len(names) != count:  # the pixels of an image have no names
         names = [f"{name}_{k}" for k in range(count)]
     variables: list[dict[str, Any]] = [{"name": text} for text in names]
     for part, values in flat.items():
@@ -80,33 +79,33 @@ def _input(program: Program, trained_model: TrainedModel, name: str) -> Value:
                 variable[part] = one
     value = program.input(name, name in POINTWISE, variables)
     if isinstance(size, tuple) and len(size) == 3:
-        made = program.layer("reorder", value, shape=list(size), back=False)
-        return Value(made.name, False, made.columns, image=(size[0], size[1], size[2]))
+        output = program.layer("reorder", value, shape=list(size), back=False)
+        return Value(output.name, False, output.columns, image=(size[0], size[1], size[2]))
     return value
 
 
 def _trees(program: Program, trees: DecisionTrees, value: Value) -> Value:
-    held = trees.arrays()
-    count, roots = len(held["feature"]), held["roots"].tolist()
-    branches = held["branches"].view(-1, 2)  # (nodes, right and left)
-    own = torch.arange(count)
-    leaf = branches[:, 1] == own
-    planted = []
+    arrays = trees.arrays()
+    count, roots = len(arrays["feature"]), arrays["roots"].tolist()
+    branches = arrays["branches"].view(-1, 2)  # (nodes, right and left)
+    is_leaf = branches[:, 1] == torch.arange(count)
+    converted = []
     for first, end in pairwise([*roots, count]):
-        part = slice(first, end)
-        children = torch.where(leaf[part, None], -1, branches[part] - first)
-        planted.append(
+        nodes = slice(first, end)
+        children = torch.where(is_leaf[nodes, None], -1, branches[nodes] - first)
+        converted.append(
             {
                 "left": children[:, 1].tolist(),
                 "right": children[:, 0].tolist(),
-                "feature": held["feature"][part].tolist(),
-                "threshold": numbers(held["threshold"][part]),
-                "missing_left": held["missing_left"][part].int().tolist(),
-                "value": [numbers(row) for row in held["value"][part]],
+                "feature": arrays["feature"][nodes].tolist(),
+                "threshold": as_numbers(arrays["threshold"][nodes]),
+                "missing_left": arrays["missing_left"][nodes].int().tolist(),
+                "value": [as_numbers(row) for row in arrays["value"][nodes]],
             }
         )
-    base = held["base"]
-    return program.layer("forest", value, columns=len(base), trees=planted, base=numbers(base))
+    base = arrays["base"]
+    numbers = as_numbers(base)
+    return program.layer("forest", value, columns=len(base), trees=converted, base=numbers)
 
 
 def _recurrent(program: Program, model: RecurrentNetwork, value: Value) -> Value:
@@ -125,26 +124,26 @@ def _recurrent(program: Program, model: RecurrentNetwork, value: Value) -> Value
             last=last,
             directions=directions,
         )
-    return trace(program, _Only(model.dense), {"x": value})
+    return trace(program, _OneInput(model.dense), {"x": value})
 
 
 def _direction(cells: nn.RNNBase, suffix: str) -> dict[str, Any]:
-    def of(name: str) -> Tensor:
+    def weight(name: str) -> Tensor:
         found: Tensor = getattr(cells, name + suffix)
         return found
 
     return {
-        "inputs": of("weight_ih").shape[1],
+        "inputs": weight("weight_ih").shape[1],
         "hidden": cells.hidden_size,
-        "input_weights": numbers(of("weight_ih")),
-        "input_bias": numbers(of("bias_ih")),
-        "state_weights": numbers(of("weight_hh")),
-        "state_bias": numbers(of("bias_hh")),
+        "input_weights": as_numbers(weight("weight_ih")),
+        "input_bias": as_numbers(weight("bias_ih")),
+        "state_weights": as_numbers(weight("weight_hh")),
+        "state_bias": as_numbers(weight("bias_hh")),
     }
 
 
-class _Only(nn.Module):
-    """Layers as a module whose input has a name."""
+class _OneInput(nn.Module):
+    """Layers as a module with one input `x`."""
 
     def __init__(self, layers: nn.Module) -> None:
         super().__init__()
@@ -164,7 +163,7 @@ def _gaussian(outputs: Tensor) -> Tensor:
     return torch.cat([mean, (0.5 * log_variance.clamp(-30, 30)).exp()], 1)
 
 
-#: Layer of the runtime → what it computes, to tell an objective's scores from their values.
+#: Layer of the runtime → its function, to identify the scores of a loss by their values.
 SCORES: dict[str, Callable[[Tensor], Tensor]] = {
     "values": lambda outputs: outputs,
     "softmax": lambda outputs: outputs.softmax(1),
@@ -178,21 +177,21 @@ def _scores(program: Program, scored: ScoredNetwork, output: Value) -> None:
     random = torch.Generator().manual_seed(1)
     for target, size in heads.items():
         probe = 3 * torch.randn(16, size, generator=random)
-        wanted = scored.scores_of(target, probe)
+        scores = scored.scores_of(target, probe)
         value = output
         if len(heads) > 1:
             value = program.layer("slice", output, columns=size, first=first)
-        kind = _kind_of_scores(target, probe, torch.stack(list(wanted.values()), 1))
+        kind = _kind_of_scores(target, probe, torch.stack(list(scores.values()), 1))
         if kind != "values":
-            value = program.layer(kind, value, columns=len(wanted))
-        content = {"name": target, "tensor": value.name, "scores": list(wanted)}
+            value = program.layer(kind, value, columns=len(scores))
+        content = {"name": target, "tensor": value.name, "scores": list(scores)}
         program.outputs.append(content)
         first += size
 
 
-def _kind_of_scores(target: str, outputs: Tensor, wanted: Tensor) -> str:
+def _kind_of_scores(target: str, outputs: Tensor, scores: Tensor) -> str:
     for kind, function in SCORES.items():
         found = function(outputs)
-        if found.shape == wanted.shape and torch.allclose(found, wanted, atol=1e-6):
+        if found.shape == scores.shape and torch.allclose(found, scores, atol=1e-6):
             return kind
-    raise Unsupported(f"the scores of target '{target}' are made by an objective of its own")
+    raise Unsupported(f"the scores of target '{target}' are those of a loss outside of bunchtrain")

@@ -1,4 +1,4 @@
-"""The functions between layers that the C++ runtime has."""
+"""Conversion of the functions between layers that the C++ runtime supports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bunchtrain.networks.layers.packing import segment_max, segment_mean, segmen
 def _pool(kind: str) -> Callable[..., Value]:
     def convert(program: Program, value: Value, lengths: object = None) -> Value:
         if not value.per_point:
-            raise Unsupported("pools something that is not per point")
+            raise Unsupported("pools a tensor that is not per point")
         return program.layer(kind, value, per_point=False)
 
     return convert
@@ -29,32 +29,32 @@ def _fractions(program: Program, momenta: Value, lengths: object = None) -> Valu
 
 
 def _combine(kind: str) -> Callable[..., Value]:
-    def convert(program: Program, one: Value, other: Value) -> Value:
-        if not (isinstance(one, Value) and isinstance(other, Value)):
+    def convert(program: Program, a: Value, b: Value) -> Value:
+        if not (isinstance(a, Value) and isinstance(b, Value)):
             raise Unsupported("combines a tensor with a number")
-        if one.columns < other.columns:
-            one, other = other, one
-        if one.per_point != other.per_point or other.columns not in (1, one.columns):
+        if a.columns < b.columns:
+            a, b = b, a
+        if a.per_point != b.per_point or b.columns not in (1, a.columns):
             raise Unsupported("combines tensors of different shapes")
-        return program.layer(kind, one, other)
+        return program.layer(kind, a, b)
 
     return convert
 
 
 def _item(program: Program, value: Value, index: object) -> Value:
-    """Return x[:, None] of one number a row, which is a row of one number."""
+    """Return x[:, None] of rows with one element, which is x."""
     if index == (slice(None), None) and value.columns == 1:
         return value
-    raise Unsupported("takes single elements of a tensor")
+    raise Unsupported("selects elements of a tensor")
 
 
 def _join(program: Program, values: Sequence[Value], dim: int = 0) -> Value:
     if dim not in (1, -1) or len({value.per_point for value in values}) != 1:
-        raise Unsupported("joins something else than columns")
-    made = values[0]
+        raise Unsupported("concatenates something else than columns")
+    joined = values[0]
     for other in values[1:]:
-        made = program.layer("join", made, other, columns=made.columns + other.columns)
-    return made
+        joined = program.layer("join", joined, other, columns=joined.columns + other.columns)
+    return joined
 
 
 def _activation(name: str) -> Callable[..., Value]:
@@ -66,7 +66,7 @@ def _activation(name: str) -> Callable[..., Value]:
 
 def _flatten(program: Program, value: Value, first: int = 0, last: int = -1) -> Value:
     if first != 1 or last != -1:
-        raise Unsupported("flattens more than the rows of events")
+        raise Unsupported("flattens the axis of the events")
     return flatten(program, None, value, False)
 
 
@@ -95,5 +95,5 @@ METHODS: dict[str, Callable[..., Any]] = {
     "sigmoid": _activation("sigmoid"),
     "flatten": _flatten,
 }
-#: Followed as one function and not into what they are made of.
+#: Traced as one function, not as their operations.
 LEAVES = (segment_sum, segment_mean, segment_max, momentum_fractions)

@@ -1,4 +1,4 @@
-"""The PyTorch layers that the C++ runtime has."""
+"""Conversion of the PyTorch layers that the C++ runtime supports."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any
 import torch
 from torch import nn
 
-from bunchtrain.deployment.cpp.program import Program, Unsupported, Value, numbers
+from bunchtrain.deployment.cpp.program import Program, Unsupported, Value, as_numbers
 from bunchtrain.networks.layers.pruning import MaskedLinear
 
 Converter = Callable[[Program, Any, Value, bool], Value]
 
 
-def _linear(program: Program, layer: nn.Linear, value: Value, alone: bool) -> Value:
+def _linear(program: Program, layer: nn.Linear, value: Value, fuse: bool) -> Value:
     return program.dense(value, layer.weight, layer.bias)
 
 
-def _masked(program: Program, layer: MaskedLinear, value: Value, alone: bool) -> Value:
+def _masked(program: Program, layer: MaskedLinear, value: Value, fuse: bool) -> Value:
     return program.dense(value, layer.weight(), layer.bias())
 
 
-def _identity(program: Program, layer: nn.Module, value: Value, alone: bool) -> Value:
+def _identity(program: Program, layer: nn.Module, value: Value, fuse: bool) -> Value:
     return value
 
 
 def _batch_norm(
-    program: Program, layer: nn.BatchNorm1d | nn.BatchNorm2d, value: Value, alone: bool
+    program: Program, layer: nn.BatchNorm1d | nn.BatchNorm2d, value: Value, fuse: bool
 ) -> Value:
     if layer.running_mean is None or layer.running_var is None:
-        raise Unsupported("normalises by the batch and not by what it has seen in training")
+        raise Unsupported("normalises by the batch, without running statistics of the training")
     ones = torch.ones_like(layer.running_mean)
     weight = ones if layer.weight is None else layer.weight
     bias = 0 * ones if layer.bias is None else layer.bias
@@ -44,81 +44,80 @@ def _batch_norm(
 
 
 def _activation(name: str) -> Converter:
-    def convert(program: Program, layer: nn.Module, value: Value, alone: bool) -> Value:
+    def convert(program: Program, layer: nn.Module, value: Value, fuse: bool) -> Value:
         if getattr(layer, "alpha", 1.0) != 1.0 or getattr(layer, "approximate", "none") != "none":
-            raise Unsupported("is not the activation of the standard form")
+            raise Unsupported("is a variant of the activation")
         slope = getattr(layer, "negative_slope", None)
-        return program.activation(value, name, slope, alone)
+        return program.activation(value, name, slope, fuse)
 
     return convert
 
 
-def _softmax(program: Program, layer: nn.Softmax, value: Value, alone: bool) -> Value:
+def _softmax(program: Program, layer: nn.Softmax, value: Value, fuse: bool) -> Value:
     if value.per_point or layer.dim not in (1, -1):
-        raise Unsupported("is a softmax over something else than the outputs of an event")
+        raise Unsupported("is a softmax of something else than the outputs of an event")
     return program.layer("softmax", value)
 
 
-def _zero_pad(program: Program, layer: nn.ZeroPad2d, value: Value, alone: bool) -> Value:
+def _zero_pad(program: Program, layer: nn.ZeroPad2d, value: Value, fuse: bool) -> Value:
     left, right, top, bottom = layer.padding
     return replace(value, padding=(left, right, top, bottom))
 
 
-def _convolution(program: Program, layer: nn.Conv2d, value: Value, alone: bool) -> Value:
+def _convolution(program: Program, layer: nn.Conv2d, value: Value, fuse: bool) -> Value:
     if value.image is None:
-        raise Unsupported("is a convolution of something that is no image")
+        raise Unsupported("is a convolution of something else than an image")
     if layer.groups != 1 or set(layer.dilation) != {1} or len(set(layer.stride)) != 1:
-        raise Unsupported("is a convolution with groups, dilation or a stride that is not square")
+        raise Unsupported("is a convolution with groups, dilation or different strides")
     if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
-        raise Unsupported("is a convolution whose padding is not given as zeros by number")
+        raise Unsupported("is a convolution without a number of zeros as padding")
     left, right, top, bottom = (
-        one + two for one, two in zip(value.padding, _around(layer.padding), strict=True)
+        a + b for a, b in zip(value.padding, _padding(layer.padding), strict=True)
     )
     height, width = layer.kernel_size
     _, rows, columns = value.image
     step = layer.stride[0]
-    to = (
+    shape = (
         layer.out_channels,
         (rows + top + bottom - height) // step + 1,
         (columns + left + right - width) // step + 1,
     )
     bias = torch.zeros(layer.out_channels) if layer.bias is None else layer.bias
-    made = program.layer(
+    output = program.layer(
         "convolution",
         value,
-        columns=to[0] * to[1] * to[2],
+        columns=shape[0] * shape[1] * shape[2],
         shape=list(value.image),
-        gives=list(to),
+        gives=list(shape),
         kernel=[height, width],
         padding=[top, left],
         stride=step,
-        weights=numbers(layer.weight.permute(0, 2, 3, 1)),  # filter, row, column, channel
-        bias=numbers(bias),
+        weights=as_numbers(layer.weight.permute(0, 2, 3, 1)),  # filter, row, column, channel
+        bias=as_numbers(bias),
     )
-    return replace(made, image=to)
+    return replace(output, image=shape)
 
 
-def _around(padding: tuple[int, ...]) -> tuple[int, int, int, int]:
+def _padding(padding: tuple[int, ...]) -> tuple[int, int, int, int]:
     rows, columns = padding
     return columns, columns, rows, rows
 
 
-def _max_pool(program: Program, layer: nn.MaxPool2d, value: Value, alone: bool) -> Value:
+def _max_pool(program: Program, layer: nn.MaxPool2d, value: Value, fuse: bool) -> Value:
     size = layer.kernel_size
     if value.image is None or not isinstance(size, int) or layer.stride != size:
-        raise Unsupported("is a pooling over something else than squares of an image")
+        raise Unsupported("is a pooling of something else than squares of an image")
     if layer.padding != 0 or layer.dilation != 1 or layer.ceil_mode:
         raise Unsupported("is a pooling with padding or dilation")
     channels, rows, columns = value.image
-    to = (channels, rows // size, columns // size)
-    made = program.layer(
-        "max_pooling", value, columns=to[0] * to[1] * to[2], shape=list(value.image), size=size
-    )
-    return replace(made, image=to)
+    shape = (channels, rows // size, columns // size)
+    count = shape[0] * shape[1] * shape[2]
+    output = program.layer("max_pooling", value, columns=count, shape=list(value.image), size=size)
+    return replace(output, image=shape)
 
 
-def flatten(program: Program, layer: Any, value: Value, alone: bool) -> Value:
-    """Return an image as one row, in the order in which PyTorch lays it out."""
+def flatten(program: Program, layer: Any, value: Value, fuse: bool) -> Value:
+    """Return an image as one row, in PyTorch's order (channel, row, column)."""
     if value.image is None:
         return value
     return program.layer("reorder", value, shape=list(value.image), back=True)

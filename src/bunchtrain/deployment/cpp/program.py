@@ -1,4 +1,4 @@
-"""A network as the C++ runtime reads it: named tensors, and layers that read and write them."""
+"""The program of the C++ runtime: named tensors, and layers that read and write them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-#: Version of the format; docs/how_to/export.md says what it holds.
+#: Version of the format, which docs/how_to/export.md describes.
 VERSION = 1
 
 
 class Unsupported(Exception):
-    """A layer that the C++ runtime does not have; the text names it and what it is in."""
+    """A layer that the C++ runtime does not support; the message has its name."""
 
 
 @dataclass(frozen=True)
 class Value:
     """A tensor of the program.
 
-    name       by which layers read it.
+    name       of the tensor.
     per_point  whether it has a row for each point, or one for the event.
-    columns    numbers of a row.
-    image      (channels, rows, columns) if a row is an image, kept channel last.
-    padding    zeros that are still to be put around the image: left, right, top, bottom.
+    columns    length of a row.
+    image      (channels, rows, columns) if a row is an image, stored channel last.
+    padding    zero padding that the next layer applies: left, right, top, bottom.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Value:
 
 @dataclass
 class Program:
-    """Inputs, layers and outputs, in the order in which they are computed."""
+    """Inputs, layers and outputs in the order of their computation."""
 
     about: dict[str, str] = field(default_factory=dict)
     tensors: list[dict[str, Any]] = field(default_factory=list)
@@ -60,21 +60,21 @@ class Program:
     def layer(
         self,
         kind: str,
-        *given: Value,
+        *inputs: Value,
         columns: int | None = None,
         per_point: bool | None = None,
         **content: Any,
     ) -> Value:
-        """Add a layer and return what it gives: as many columns and rows as its input if unset."""
-        first = given[0]
-        made = self.tensor(
+        """Add a layer and return its output, of the shape of its first input if unset."""
+        first = inputs[0]
+        output = self.tensor(
             f"t{len(self.tensors)}",
             first.per_point if per_point is None else per_point,
             first.columns if columns is None else columns,
         )
-        names = [value.name for value in given]
-        self.layers.append({"type": kind, "in": names, "out": made.name, **content})
-        return made
+        names = [value.name for value in inputs]
+        self.layers.append({"type": kind, "in": names, "out": output.name, **content})
+        return output
 
     def dense(self, value: Value, weights: Tensor, bias: Tensor | None) -> Value:
         """Add y = W x + b, with `weights` (outputs, inputs)."""
@@ -85,27 +85,27 @@ class Program:
             value,
             columns=outputs,
             inputs=inputs,
-            weights=numbers(weights),
-            bias=numbers(shift),
+            weights=as_numbers(weights),
+            bias=as_numbers(shift),
         )
 
     def affine(self, value: Value, scale: Tensor, shift: Tensor) -> Value:
         """Add y = x · scale + shift, column by column; an image keeps its shape."""
-        made = self.layer("affine", value, scale=numbers(scale), shift=numbers(shift))
-        return replace(made, image=value.image)
+        output = self.layer("affine", value, scale=as_numbers(scale), shift=as_numbers(shift))
+        return replace(output, image=value.image)
 
-    def activation(self, value: Value, name: str, slope: float | None, alone: bool) -> Value:
-        """Apply an activation, within the layer before if it is `alone` in reading it."""
+    def activation(self, value: Value, name: str, slope: float | None, fuse: bool) -> Value:
+        """Apply an activation; with `fuse` as part of the layer before, if that is possible."""
         content = {"activation": name} | ({} if slope is None else {"slope": slope})
         last = self.layers[-1] if self.layers else {"out": "", "type": ""}
         fits = last["type"] in ("dense", "affine") and "activation" not in last
-        if alone and fits and last["out"] == value.name:
+        if fuse and fits and last["out"] == value.name:
             last |= content
             return value
         ones = torch.ones(value.columns)
-        made = self.affine(value, ones, torch.zeros_like(ones))
+        output = self.affine(value, ones, torch.zeros_like(ones))
         self.layers[-1] |= content
-        return made
+        return output
 
     def json(self) -> dict[str, Any]:
         """Return the content of `network.json`."""
@@ -120,14 +120,14 @@ class Program:
         }
 
 
-def numbers(values: Tensor) -> list[float | str]:
-    """Return float32 numbers, row by row, so that they are read back exactly."""
+def as_numbers(values: Tensor) -> list[float | str]:
+    """Return float32 values for JSON, row by row, without loss of precision."""
     flat = values.detach().cpu().float().flatten().numpy()
-    return [number(x) for x in flat]
+    return [as_number(x) for x in flat]
 
 
-def number(value: np.float32 | float) -> float | str:
-    """Return the shortest number that is this float32, or "nan", "inf", "-inf"."""
+def as_number(value: np.float32 | float) -> float | str:
+    """Return the shortest decimal number of a float32, or "nan", "inf", "-inf"."""
     if not np.isfinite(value):
         return str(float(value))
     return float(f"{value:.9g}")

@@ -1,1 +1,1 @@
-"""Where a network can be exported to: one class a file, named in a study under `export`."""
+"""Export targets: one class a file, named in a study under `export`."""

@@ -1,10 +1,9 @@
-"""HLS: a project for high-level synthesis by hls4ml, whose C++ emulation is run on all events."""
+"""HLS: a project for high-level synthesis by hls4ml, verified by its C++ emulation."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import shutil
 from importlib import metadata
 from pathlib import Path
@@ -15,34 +14,33 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bunchtrain.deployment.hls.layers import PlainLayers, plain_layers, unsupported
-from bunchtrain.deployment.outputs import scores_of_outputs
-from bunchtrain.deployment.parity import Parity, agreement
-from bunchtrain.deployment.scoring import batches
-from bunchtrain.deployment.target import Target
+from bunchtrain.deployment.export import ExportTarget, silence_logs
+from bunchtrain.deployment.hls_layers import PlainLayers, plain_layers, unsupported_reason
+from bunchtrain.deployment.scoring import batches, scores_of_outputs
+from bunchtrain.deployment.verification import Verification, compare_scores
 from bunchtrain.errors import ExportError, StudyError, missing, nearest
 from bunchtrain.networks.layers.quantised.model import QuantisedModel
 from bunchtrain.trained_model import TrainedModel
 
-#: Layer → what of it → fixed-point type.
+#: Layer → quantity of it → fixed-point type.
 Precision = dict[str, dict[str, str]]
 
 
-class Hls(Target):
+class Hls(ExportTarget):
     """A project for a vendor's high-level synthesis, written by hls4ml (arXiv:1804.06913).
 
-    Takes dense networks, quantised or not. The inputs are the normalised features. The emulation
-    in C++ is compiled and compared; `vitis_hls -f build_prj.tcl` makes the circuit where the
-    vendor's tool is installed.
+    Supports dense networks, quantised or not. The inputs are the normalised features. The emulation
+    in C++ is compiled and compared; `vitis_hls -f build_prj.tcl` synthesises the firmware where
+    the vendor's tool is installed.
 
     Args:
-        reuse: Products that one multiplier does one after the other, the reuse factor.
-        precision: Fixed-point type of what is not said otherwise, fixed<bits, integer bits>.
+        reuse: Reuse factor, the number of products that one multiplier computes in sequence.
+        precision: Default fixed-point type, fixed<bits, integer bits>.
         layers: Layer → fixed-point type of its result, as {relu_1: "ufixed<8,3>"}.
-        backend: Vendor's tool that the project is for.
+        backend: The vendor's tool.
         part: FPGA.
         clock: Clock period in ns.
-        tolerance: Largest difference of a score that is allowed.
+        tolerance: Largest allowed difference of a score.
     """
 
     def __init__(
@@ -60,46 +58,46 @@ class Hls(Target):
         self.backend, self.part, self.clock = backend, part, clock
         self.tolerance = tolerance
 
-    def refusal(self, trained_model: TrainedModel) -> str | None:
-        """Return why hls4ml cannot take the network, naming the layer, or None."""
-        return unsupported(trained_model.network.model)
+    def unsupported_reason(self, trained: TrainedModel) -> str | None:
+        """Return why hls4ml does not support the network, naming the layer, or None."""
+        return unsupported_reason(trained.network.model)
 
-    def export(self, trained_model: TrainedModel, events: ak.Array, folder: Path) -> Parity:
+    def export(self, trained: TrainedModel, events: ak.Array, folder: Path) -> Verification:
         """Write the project, compile its emulation and run the events through it."""
-        layers = plain_layers(trained_model.network.model)
+        layers = plain_layers(trained.network.model)
         project = folder / "project"
         shutil.rmtree(project, ignore_errors=True)
         precision = self._precision(layers)
-        emulated = self._project(layers, precision, project)
-        ours, theirs = [], []
-        for _, arrays in batches(trained_model, events, 4096):
-            table, given = _network(trained_model, arrays)
-            ours.append(given)
-            theirs.append(np.asarray(emulated.predict(np.ascontiguousarray(table))))
-        outputs = sum(trained_model.network.heads.values())
-        wanted, found = (
-            scores_of_outputs(trained_model, np.concatenate(one).reshape(-1, outputs))
-            for one in (ours, theirs)
+        emulated = self._write_project(layers, precision, project)
+        expected, found = [], []
+        for _, arrays in batches(trained, events, 4096):
+            table, outputs = _run_network(trained, arrays)
+            expected.append(outputs)
+            found.append(np.asarray(emulated.predict(np.ascontiguousarray(table))))
+        columns = sum(trained.network.heads.values())
+        a, b = (
+            scores_of_outputs(trained, np.concatenate(one).reshape(-1, columns))
+            for one in (expected, found)
         )
-        what, targets = "hls4ml's emulation with the network", trained_model.task.targets
-        compared = agreement(what, wanted, found, targets, self.tolerance)
+        what, targets = "hls4ml's emulation with the network", trained.task.targets
+        compared = compare_scores(what, a, b, targets, self.tolerance)
         files = sorted(str(path.relative_to(folder)) for path in project.rglob("*.*"))
-        figures = {
+        properties = {
             "reuse factor": self.reuse,
             "clock period, ns": self.clock,
             **{
-                f"precision, {layer}, {what}": kind
+                f"precision, {layer}, {quantity}": kind
                 for layer, kinds in precision.items()
-                for what, kind in kinds.items()
+                for quantity, kind in kinds.items()
             },
         }
-        kept = [name for name in files if "ap_types" not in name and "nnet_utils" not in name]
-        return Parity([compared], kept, {"hls4ml": metadata.version("hls4ml")}, figures)
+        own = [name for name in files if "ap_types" not in name and "nnet_utils" not in name]
+        return Verification([compared], own, {"hls4ml": metadata.version("hls4ml")}, properties)
 
     def _precision(self, layers: PlainLayers) -> Precision:
-        """Return layer → what → type, as the options and the network say.
+        """Return layer → quantity → type, from the network and from the options.
 
-        Raises StudyError, naming the nearest, for a layer that there is not.
+        Raises StudyError, naming the nearest, for an unknown layer.
         """
         found = {name: dict(kinds) for name, kinds in layers.precision.items()}
         known = ["input_1", *(name for name, _ in layers.network.named_children())]
@@ -110,27 +108,20 @@ class Hls(Target):
             found.setdefault(name, {})["result"] = kind
         return found
 
-    def _project(self, layers: PlainLayers, precision: Precision, folder: Path) -> Any:
+    def _write_project(self, layers: PlainLayers, precision: Precision, folder: Path) -> Any:
         """Return hls4ml's model of the layers, written and compiled."""
         try:
             import hls4ml
         except ImportError:
             raise missing("hls4ml", "hls", "a project for high-level synthesis") from None
-        said = io.StringIO()
-        before = logging.root.manager.disable
-        logging.disable(logging.CRITICAL)
         try:
-            with contextlib.redirect_stdout(said):
-                return self._converted(hls4ml, layers, precision, folder)
+            with contextlib.redirect_stdout(io.StringIO()), silence_logs():
+                return self._convert(hls4ml, layers, precision, folder)
         except Exception as problem:
             lines = str(problem).strip().splitlines() or [type(problem).__name__]
             raise ExportError(f"hls4ml cannot build the network: {lines[0]}") from None
-        finally:
-            logging.disable(before)
 
-    def _converted(
-        self, hls4ml: Any, layers: PlainLayers, precision: Precision, folder: Path
-    ) -> Any:
+    def _convert(self, hls4ml: Any, layers: PlainLayers, precision: Precision, folder: Path) -> Any:
         first = next(m for m in layers.network if isinstance(m, torch.nn.Linear))
         config = hls4ml.utils.config_from_pytorch_model(
             layers.network,
@@ -157,12 +148,12 @@ class Hls(Target):
         return model
 
 
-def _network(trained_model: TrainedModel, arrays: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the table (events, feature) as the project takes it, and the model's outputs."""
-    model = trained_model.network.model
+def _run_network(trained: TrainedModel, arrays: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the table (events, feature) as input of the project, and the model's outputs."""
+    model = trained.network.model
     inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
     with torch.inference_mode():
-        prepared = trained_model.network.prepared(inputs)
+        prepared = trained.network.normalise(inputs)
         if isinstance(model, QuantisedModel):
             prepared = model.quantise_inputs(prepared)
         return prepared["table"].numpy().astype(np.float32), model(**prepared).numpy()

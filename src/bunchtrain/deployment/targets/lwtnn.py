@@ -1,4 +1,4 @@
-"""The JSON layout of lwtnn, read back and run in C++ to compare it with PyTorch."""
+"""JSON in the layout of lwtnn, read back and run in C++ for the comparison with PyTorch."""
 
 from __future__ import annotations
 
@@ -8,46 +8,47 @@ from pathlib import Path
 import awkward as ak
 
 from bunchtrain.deployment import lwtnn
-from bunchtrain.deployment.cpp import compiling
+from bunchtrain.deployment.cpp import compilation
 from bunchtrain.deployment.cpp.conversion import convert
 from bunchtrain.deployment.cpp.program import Unsupported
-from bunchtrain.deployment.parity import Parity, agreement
-from bunchtrain.deployment.target import Target
+from bunchtrain.deployment.export import ExportTarget
+from bunchtrain.deployment.verification import Verification, compare_scores
 from bunchtrain.errors import ExportError
 from bunchtrain.files import write_json
 from bunchtrain.trained_model import TrainedModel
 
 
-class Lwtnn(Target):
+class Lwtnn(ExportTarget):
     """JSON file in the layout of lwtnn: dense networks and LSTM with named, scaled inputs.
 
     tolerance  largest difference of a score from PyTorch's, relative to scores above 1.
-    compiler   of C++, for the proof; $CXX, g++ or clang++ if unset.
+    compiler   C++ compiler of the verification; $CXX, g++ or clang++ if unset.
     """
 
     def __init__(self, *, tolerance: float = 1e-5, compiler: str | None = None) -> None:
         self.tolerance, self.compiler = tolerance, compiler
 
-    def refusal(self, trained_model: TrainedModel) -> str | None:
-        """Return the layer that the layout does not have, or None."""
+    def unsupported_reason(self, trained: TrainedModel) -> str | None:
+        """Return the layer that the layout does not support, or None."""
         try:
-            lwtnn.write(convert(trained_model))
+            lwtnn.write(convert(trained))
         except Unsupported as problem:
             return str(problem)
         return None
 
-    def export(self, trained_model: TrainedModel, events: ak.Array, folder: Path) -> Parity:
-        """Write `lwtnn.json`, read it back and compare all events' scores in C++."""
+    def export(self, trained: TrainedModel, events: ak.Array, folder: Path) -> Verification:
+        """Write `lwtnn.json`, read it back and compare the scores of all events in C++."""
         try:
-            content = lwtnn.write(convert(trained_model, self.provenance))
+            content = lwtnn.write(convert(trained, self.provenance))
         except Unsupported as problem:
             raise ExportError(str(problem)) from None
         write_json(folder / "lwtnn.json", content)
-        chosen = compiling.compiler(self.compiler)
-        with tempfile.TemporaryDirectory() as place:
+        compiler = compilation.find_compiler(self.compiler)
+        with tempfile.TemporaryDirectory() as scratch:
             program = lwtnn.read(content)
-            found = compiling.scores(trained_model, events, program, Path(place), chosen, "-O1")
-        what = "lwtnn's layout, run in our C++, with PyTorch"
-        wanted, targets = trained_model.predict(events), trained_model.task.targets
-        compared = agreement(what, wanted, found, targets, self.tolerance)
-        return Parity([compared], ["lwtnn.json"], {"compiler": compiling.compiler_version(chosen)})
+            found = compilation.run_scores(trained, events, program, Path(scratch), compiler, "-O1")
+        what = "lwtnn's layout, run in bunchtrain's C++, with PyTorch"
+        expected, targets = trained.predict(events), trained.task.targets
+        compared = compare_scores(what, expected, found, targets, self.tolerance)
+        tools = {"compiler": compilation.compiler_version(compiler)}
+        return Verification([compared], ["lwtnn.json"], tools)

@@ -1,1 +1,1 @@
-"""Models that are fitted in one call, not by gradient: trees, linear models, binned corrections."""
+"""Models that are fit in one call, not by gradient: trees, linear models, binned corrections."""

@@ -1,26 +1,27 @@
-"""Correction in bins: the mean of the target in each cell of a grid, as jets are calibrated.
+"""Binned correction: the mean of the target in each cell of a grid.
 
-The measured response in bins of pT and η is the field's calibration of jets (arXiv:1703.09665).
-The cells have edges at quantiles of each feature in the training set; an event gets the mean target
-of its cell, and one in an empty cell the mean of all. It is fitted at once, like trees.
+The response in bins of pT and η is the standard calibration of jets (arXiv:1703.09665). The bin
+edges are quantiles of each feature in the training set; the prediction is the mean target of the
+event's cell, and the overall mean in an empty cell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
+from bunchtrain.networks.layers.fit_models import FitModel, History
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Loss
+    from bunchtrain.heads._head import Head
 
 
-class BinnedCorrection(nn.Module):
+class BinnedCorrection(FitModel):
     """Mean of the target in bins of the features (arXiv:1703.09665).
 
     table    number of features, the axes of the grid.
@@ -28,63 +29,57 @@ class BinnedCorrection(nn.Module):
     bins     number of bins of each feature, of equal population.
     """
 
+    supported_losses: ClassVar[Mapping[str, str]] = {"mean_squared_error": "mean"}
+
     edges: Tensor  # (feature, bins − 1)
     means: Tensor  # (cell, outputs)
 
     def __init__(self, table: int, outputs: int, *, bins: int = 20) -> None:
-        super().__init__()
+        super().__init__(table, outputs)
         if bins < 1 or bins**table > 10**6:
             raise StudyError(
                 f"model 'binned_correction': {bins} bins of {table} features make {bins**table} "
-                "cells, more than a million; take fewer features or bins"
+                "cells, more than a million; use fewer features or bins"
             )
         self.bins = bins
         self.register_buffer("edges", torch.zeros(table, bins - 1))
         self.register_buffer("means", torch.zeros(bins**table, outputs))
+
+    @property
+    def is_fitted(self) -> bool:
+        """True once edges or means are set."""
+        return bool(self.edges.any()) or bool(self.means.any())
 
     def forward(self, table: Tensor) -> Tensor:
         """Return (batch, outputs) from `table` (batch, feature)."""
         return self.means[self.cells(table)]
 
     def cells(self, table: Tensor) -> Tensor:
-        """Return the number of the cell of each event, (batch,)."""
-        places = (table[:, :, None] >= self.edges).sum(2)  # (batch, feature)
+        """Return the cell index of each event, (batch,)."""
+        bins = (table[:, :, None] >= self.edges).sum(2)  # (batch, feature)
         factors = self.bins ** torch.arange(table.shape[1], device=table.device)
-        return (places * factors).sum(1)
+        return (bins * factors).sum(1)
 
     def fit(
         self,
         training: Iterable[Batch],
         validation: Iterable[Batch],
-        objective: Loss,
+        loss: Head,
         seed: int,
         threads: int,
-    ) -> list[dict[str, float]]:
-        """Fit edges and means, and return the losses of training and validation.
+    ) -> History:
+        """Fit edges and means; return the losses.
 
-        Raises StudyError for another objective than the squared error.
+        Raises StudyError for another loss than the squared error, which the mean minimises.
         """
-        target = objective.target.name
-        if type(objective).__name__ != "MeanSquaredError":
-            raise StudyError(
-                "model 'binned_correction' is the mean in each bin, which is the least squared "
-                "error: use the objective 'mean_squared_error'"
-            )
+        self.check_loss(loss)
         table = torch.cat([batch.inputs["table"] for batch in training])
-        values = torch.cat([batch.targets[target] for batch in training])
+        values = torch.cat([batch.targets[loss.target.name] for batch in training])
         weight = torch.cat([batch.weight for batch in training])
-        self._fit_edges(table)
+        quantiles = torch.arange(1, self.bins) * len(table) // self.bins
+        self.edges.copy_(table.sort(0).values[quantiles].T)
         self._fit_means(self.cells(table), values.double(), weight.double())
-        return [
-            {
-                "training_loss": self._loss(training, objective),
-                "validation_loss": self._loss(validation, objective),
-            }
-        ]
-
-    def _fit_edges(self, table: Tensor) -> None:
-        places = torch.arange(1, self.bins) * len(table) // self.bins
-        self.edges.copy_(table.sort(0).values[places].T)
+        return [self.mean_losses(loss, training, validation)]
 
     def _fit_means(self, cells: Tensor, values: Tensor, weight: Tensor) -> None:
         total = torch.zeros(len(self.means), dtype=torch.float64).index_add(0, cells, weight)
@@ -93,9 +88,3 @@ class BinnedCorrection(nn.Module):
         overall = sums.sum(0) / total.sum()
         filled = (total > 0)[:, None]
         self.means.copy_(torch.where(filled, sums / total.clamp(min=1e-30)[:, None], overall))
-
-    def _loss(self, batches: Iterable[Batch], objective: Loss) -> float:
-        name = objective.target.name
-        found = [(objective({name: self(b.inputs["table"])}, b), b.weight) for b in batches]
-        weight = sum(float(w.sum()) for _, w in found)
-        return sum(float((w * loss).sum()) for loss, w in found) / weight

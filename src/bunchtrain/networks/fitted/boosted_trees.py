@@ -2,9 +2,9 @@
 
 f(x) = b + η Σ_t f_t(x), where tree t minimises Σ_i [g_i f_t(x_i) + ½ h_i f_t(x_i)²] + Ω(f_t) with
 the first and second derivatives g, h of the loss at the sum of the trees before it, and
-Ω = γ · leaves + ½ λ Σ (leaf value)². The events are streamed and kept as bin numbers, one byte a
-feature, so that memory stays bounded; the booster is saved as XGBoost's own UBJSON. Beside the fit
-there may be terms on all events at once, as flatness in a column: see `layers/boosting_terms.py`.
+Ω = γ · leaves + ½ λ Σ (leaf value)². The events are streamed and stored as bin indices, one byte
+per feature, so that memory stays bounded; the booster is saved as XGBoost's UBJSON. Penalties over
+all events, such as non-flatness in a column, may be added: see `layers/boosting_loss.py`.
 """
 
 from __future__ import annotations
@@ -21,23 +21,25 @@ from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, StudyError
-from bunchtrain.networks.layers.boosting_terms import Beside
-from bunchtrain.networks.layers.trees import (
+from bunchtrain.networks.layers.boosting_loss import Penalties
+from bunchtrain.networks.layers.fit_models import (
     History,
     Progress,
-    Trees,
-    need_all_classes,
-    part_name,
-    quantile_levels,
-    samples,
+    check_all_classes,
+    iterate_samples,
 )
-from bunchtrain.networks.layers.xgboost_arrays import as_arrays
-from bunchtrain.networks.layers.xgboost_rounds import Stream, Watch, custom_terms
+from bunchtrain.networks.layers.trees import TreeModel
+from bunchtrain.networks.layers.xgboost_adapter import (
+    BatchIterator,
+    LossHistory,
+    custom_loss,
+    trees_from_json,
+)
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Loss
+    from bunchtrain.heads._head import Head
 
-#: XGBoost's name of the objective → that of its mean loss.
+#: XGBoost's name of a loss → its name of the metric, the mean loss.
 METRICS = {
     "binary:logistic": "logloss",
     "multi:softprob": "mlogloss",
@@ -47,22 +49,23 @@ METRICS = {
 }
 
 
-class BoostedTrees(Trees):
+class BoostedTrees(TreeModel):
     """Gradient-boosted trees by XGBoost (arXiv:1603.02754).
 
-    trees             rounds of boosting at most; of several outputs each gets a tree a round.
-    depth             cuts from root to leaf at most.
+    trees             maximum number of rounds of boosting, each with one tree per output.
+    depth             maximum number of cuts from root to leaf.
     learning_rate     factor η on each tree.
-    min_weight        least sum of the second derivatives in a leaf.
-    min_gain          least gain γ of a cut.
+    min_weight        minimum sum of the second derivatives in a leaf.
+    min_gain          minimum split gain γ of a cut.
     l2                penalty λ on the values of the leaves.
-    event_fraction    share of the events that a tree sees.
-    feature_fraction  share of the features that a tree sees.
-    bins              bins of a feature, between which cuts are made.
-    patience          stop after so many rounds without a better validation loss.
+    event_fraction    fraction of the events used for a tree.
+    feature_fraction  fraction of the features used for a tree.
+    bins              number of bins of a feature, at whose edges cuts are made.
+    patience          early stopping after so many rounds without a better validation loss.
     """
 
-    objectives: ClassVar[Mapping[str, str]] = {
+    fits_penalties = True
+    supported_losses: ClassVar[Mapping[str, str]] = {
         "cross_entropy": "multi:softprob",
         "binary_cross_entropy": "binary:logistic",
         "mean_squared_error": "reg:squarederror",
@@ -88,7 +91,7 @@ class BoostedTrees(Trees):
     ) -> None:
         super().__init__(table, outputs)
         self.rounds, self.bins, self.patience = trees, bins, patience
-        self.parameters_of_growth = {
+        self.growth = {
             "max_depth": depth,
             "learning_rate": learning_rate,
             "min_child_weight": min_weight,
@@ -106,104 +109,104 @@ class BoostedTrees(Trees):
         self,
         training: Iterable[Batch],
         validation: Iterable[Batch],
-        objective: Loss,
+        loss: Head,
         *,
         seed: int,
         threads: int,
         progress: Progress | None = None,
-        beside: Beside = (),
+        penalties: Penalties = (),
     ) -> History:
         """Grow the trees on batches that can be iterated over repeatedly; return the losses.
 
-        The trees after the round of the best validation loss are cut off. Terms `beside` the fit
-        go with classes. Raises StudyError for objectives or weights that trees cannot do, and
-        DataError without training events.
+        The trees after the round of the best validation loss are removed. Penalties need a target
+        of classes. Raises StudyError for unsupported losses or weights, and DataError without
+        training events.
         """
-        growth = self._growth(objective) | {"seed": seed, "nthread": threads}
-        events = self._matrix(training, objective, threads)
+        growth = self._growth(loss) | {"seed": seed, "nthread": threads}
+        events = self._matrix(training, loss, threads)
         if events is None:
             raise DataError("the training set has no events; loosen 'select' or change 'split'")
-        tested = self._matrix(validation, objective, threads, like=events)
-        watch = Watch(self.rounds, progress)
-        terms = {}
-        if beside:
-            self._check_beside(objective, beside)
+        validation_events = self._matrix(validation, loss, threads, reference=events)
+        losses, custom = LossHistory(self.rounds, progress), {}
+        if penalties:
+            self._check_penalties(loss, penalties)
             growth |= {"base_score": 0.5, "disable_default_eval_metric": True}
             del growth["eval_metric"]
-            terms = custom_terms({id(events): training, id(tested): validation}, objective, beside)
+            batches = {id(events): training, id(validation_events): validation}
+            custom = custom_loss(batches, loss, penalties)
+        validated = [(validation_events, "validation")] if validation_events else []
+        callbacks: list[Any] = [losses]
+        if self.patience is not None and validated:
+            stopping = xgboost.callback.EarlyStopping
+            callbacks.append(stopping(rounds=self.patience, data_name="validation", save_best=True))
         booster = xgboost.train(
             growth,
             events,
             self.rounds,
-            evals=[(events, "training")] + ([(tested, "validation")] if tested else []),
-            callbacks=[watch, *self._early_stopping(tested is not None)],
+            evals=[(events, "training"), *validated],
+            callbacks=callbacks,
             verbose_eval=False,
-            **terms,
+            **custom,
         )
-        self._take(booster)
-        return watch.history
+        self._set_booster(booster)
+        return losses.history
 
-    def _check_beside(self, objective: Loss, beside: Beside) -> None:
-        if not objective.target.classes:
+    def _check_penalties(self, loss: Head, penalties: Penalties) -> None:
+        if not loss.target.classes:
             raise StudyError(
-                "model 'boosted_trees' takes further terms beside a fit of classes only"
+                "model 'boosted_trees' supports penalties with a target of classes only"
             )
-        for term, _ in beside:
-            if term.outputs or any(True for _ in term.parameters()):
+        for penalty, _ in penalties:
+            if hasattr(penalty, "outputs") or any(True for _ in penalty.parameters()):
                 raise StudyError(
-                    f"model 'boosted_trees' cannot fit objective '{part_name(term)}' beside "
-                    f"'{part_name(objective)}'; it takes terms that have no outputs and nothing to "
-                    "train of their own, as 'mode' and 'disco'"
+                    f"model 'boosted_trees' cannot fit loss '{penalty.name}' in addition to "
+                    f"'{loss.name}'; it supports penalties without outputs and trained "
+                    "parameters, as 'mode' and 'disco'"
                 )
 
-    def _growth(self, objective: Loss) -> dict[str, Any]:
-        self.check(objective)
-        name = self.objectives[part_name(objective)]
-        classes = len(objective.target.classes)
-        growth: dict[str, Any] = dict(self.parameters_of_growth)
+    def _growth(self, loss: Head) -> dict[str, Any]:
+        self.check_loss(loss)
+        name = self.supported_losses[loss.name]
+        classes = len(loss.target.classes)
+        growth: dict[str, Any] = dict(self.growth)
         if name == "multi:softprob" and classes == 2:
             name = "binary:logistic"
         elif name == "multi:softprob":
             growth["num_class"] = classes
         elif name == "reg:quantileerror":
-            growth["quantile_alpha"] = _levels(objective)
+            growth["quantile_alpha"] = _quantile_levels(loss)
         return growth | {"objective": name, "eval_metric": METRICS[name]}
 
     def _matrix(
         self,
         batches: Iterable[Batch],
-        objective: Loss,
+        loss: Head,
         threads: int,
-        like: xgboost.QuantileDMatrix | None = None,
+        reference: xgboost.QuantileDMatrix | None = None,
     ) -> xgboost.QuantileDMatrix | None:
-        if next(samples(batches, objective), None) is None:
+        if next(iterate_samples(batches, loss), None) is None:
             return None
-        stream = Stream(batches, objective)
-        matrix = xgboost.QuantileDMatrix(stream, ref=like, max_bin=self.bins, nthread=threads)
-        if like is None:
-            need_all_classes(objective, stream.seen)
+        iterator = BatchIterator(batches, loss)
+        options = {"ref": reference, "max_bin": self.bins, "nthread": threads}
+        matrix = xgboost.QuantileDMatrix(iterator, **options)
+        if reference is None:
+            check_all_classes(loss, iterator.classes)
         return matrix
 
-    def _early_stopping(self, validated: bool) -> list[Any]:
-        if self.patience is None or not validated:
-            return []
-        stopping = xgboost.callback.EarlyStopping
-        return [stopping(rounds=self.patience, data_name="validation", save_best=True)]
-
-    def _take(self, booster: xgboost.Booster) -> None:
+    def _set_booster(self, booster: xgboost.Booster) -> None:
         self.booster = booster
         learner = json.loads(booster.save_raw("json"))["learner"]
-        self.trees.plant(*as_arrays(learner, self.outputs))
+        self.trees.set_trees(*trees_from_json(learner, self.outputs))
         gains = booster.get_score(importance_type="total_gain")
-        self.take_importance(np.array([gains.get(f"f{i}", 0.0) for i in range(self.features)]))
+        self.set_importance(np.array([gains.get(f"f{i}", 0.0) for i in range(self.features)]))
 
     def forward(self, table: Tensor) -> Tensor:
         """Return margins (batch, outputs) from `table` (batch, feature); NaN is a missing value.
 
-        Of two classes, the first margin is 0. Raises RunError before the fit.
+        With two classes the first margin is 0. Raises RunError before the fit.
         """
         if self.booster is None or torch.compiler.is_exporting():
-            self.need_fit()
+            self.check_is_fitted()
             return self.trees(table)  # type: ignore[no-any-return]
         events = table.numpy(force=True)
         if len(events) == 0:
@@ -213,22 +216,22 @@ class BoostedTrees(Trees):
         return torch.nn.functional.pad(columns, (self.outputs - columns.shape[1], 0))
 
     def get_extra_state(self) -> Tensor:
-        """Return the booster as XGBoost's UBJSON, (bytes,) uint8; no bytes before the fit."""
+        """Return the booster as XGBoost's UBJSON, (bytes,) uint8, empty before the fit."""
         raw = self.booster.save_raw("ubj") if self.booster else bytearray()
         return torch.from_numpy(np.frombuffer(raw, np.uint8).copy())
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Take the booster from XGBoost's UBJSON, (bytes,) uint8."""
+        """Set the booster from XGBoost's UBJSON, (bytes,) uint8."""
         if len(state):
             booster = xgboost.Booster()
             booster.load_model(bytearray(state.numpy(force=True).tobytes()))
-            self._take(booster)
+            self._set_booster(booster)
 
 
-def _levels(objective: Loss) -> NDArray[Any]:
-    if len(objective.target.values) > 1:
+def _quantile_levels(loss: Any) -> NDArray[Any]:
+    if len(loss.target.values) > 1:
         raise StudyError(
             f"model 'boosted_trees' fits the quantiles of one value, and target "
-            f"'{objective.target.name}' has {len(objective.target.values)}; make a target of each"
+            f"'{loss.target.name}' has {len(loss.target.values)}; define one target for each"
         )
-    return np.array(quantile_levels(objective))
+    return np.array(loss.levels)

@@ -1,9 +1,9 @@
-"""Gradient-boosted trees on histograms by scikit-learn, in the manner of LightGBM.
+"""Histogram-based gradient-boosted trees by scikit-learn, as in LightGBM.
 
 The library is arXiv:1201.0490, the method Ke et al., NIPS 30 (2017).
-f(x) = b + η Σ_t f_t(x); the trees grow leaf by leaf, each time at the leaf of the largest gain, on
-features in 255 bins. Needs all training events in memory. The trees are
-saved as plain tensors, without a pickle.
+f(x) = b + η Σ_t f_t(x); the trees grow leaf by leaf, each time at the leaf of the largest split
+gain, on features in 255 bins. Needs all training events in memory. The trees are saved as plain
+tensors, without a pickle.
 """
 
 from __future__ import annotations
@@ -18,37 +18,34 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.networks.layers.decision_trees import Tree
-from bunchtrain.networks.layers.trees import (
+from bunchtrain.errors import StudyError
+from bunchtrain.networks.layers.fit_models import (
     History,
     Progress,
-    Trees,
-    need_one_number,
-    part_name,
-    quantile_levels,
-    training_sample,
-    whole,
+    load_sample,
+    load_training_sample,
 )
+from bunchtrain.networks.layers.trees import Tree, TreeModel
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Loss
+    from bunchtrain.heads._head import Head
 
 
-class HistogramTrees(Trees):
-    """Gradient-boosted trees on histograms by scikit-learn (arXiv:1201.0490).
+class HistogramTrees(TreeModel):
+    """Histogram-based gradient-boosted trees by scikit-learn (arXiv:1201.0490).
 
-    trees             rounds of boosting at most; of several classes each gets a tree a round.
-    leaves            leaves of a tree at most.
-    depth             cuts from root to leaf at most; no bound if unset.
+    trees             maximum number of rounds of boosting, each with one tree per class.
+    leaves            maximum number of leaves of a tree.
+    depth             maximum number of cuts from root to leaf; unlimited if unset.
     learning_rate     factor η on each tree.
-    min_events        least number of events in a leaf.
+    min_events        minimum number of events in a leaf.
     l2                penalty on the values of the leaves.
-    feature_fraction  share of the features that a cut sees.
-    bins              bins of a feature, between which cuts are made, 255 at most.
-    patience          stop after so many rounds without a better validation loss.
+    feature_fraction  fraction of the features tried for a cut.
+    bins              number of bins of a feature, at most 255, at whose edges cuts are made.
+    patience          early stopping after so many rounds without a better validation loss.
     """
 
-    objectives: ClassVar[Mapping[str, str]] = {
+    supported_losses: ClassVar[Mapping[str, str]] = {
         "cross_entropy": "log_loss",
         "binary_cross_entropy": "log_loss",
         "mean_squared_error": "squared_error",
@@ -87,7 +84,7 @@ class HistogramTrees(Trees):
         self,
         training: Iterable[Batch],
         validation: Iterable[Batch],
-        objective: Loss,
+        loss: Head,
         *,
         seed: int,
         threads: int,
@@ -95,59 +92,69 @@ class HistogramTrees(Trees):
     ) -> History:
         """Grow the trees; return the losses of each round.
 
-        The trees after the round of the best validation loss are cut off. Raises StudyError for
-        an objective or weights that trees cannot do, and DataError without training events.
+        The trees after the round of the best validation loss are removed. Raises StudyError for
+        unsupported losses or weights, and DataError without training events.
         """
-        self.check(objective)
-        events, tested = training_sample(training, objective), whole(validation, objective)
-        patience = self.patience if tested else None
-        grower = self._grower(objective, seed, patience or self.rounds + 1)
-        grower.watch = watch = _Watch(self.rounds, grower.loss, tested is not None, progress)
-        given = tested or events  # without validation events only the training loss is told
+        self.check_loss(loss)
+        events, validation_events = (
+            load_training_sample(training, loss),
+            load_sample(validation, loss),
+        )
+        patience = self.patience if validation_events else None
+        grower = self._grower(loss, seed, patience or self.rounds + 1)
+        validated = validation_events is not None
+        grower.losses = losses = _LossHistory(self.rounds, grower.loss, validated, progress)
+        monitored = validation_events or events  # without validation events: not in the history
         with threadpool_limits(threads):
             grower.fit(
                 events.table,
                 events.target,
                 events.weight,
-                X_val=given.table,
-                y_val=given.target,
-                sample_weight_val=given.weight,
+                X_val=monitored.table,
+                y_val=monitored.target,
+                sample_weight_val=monitored.weight,
             )
-        self._take(grower, _best(watch.history) if patience else self.rounds)
-        return watch.history
+        rounds = self.rounds
+        if patience:
+            rounds = 1 + int(np.argmin([row["validation_loss"] for row in losses.history]))
+        self._set_grower(grower, rounds)
+        return losses.history
 
-    def _grower(self, objective: Loss, seed: int, patience: int) -> Any:
-        loss = self.objectives[part_name(objective)]
-        need_one_number(objective, "histogram_trees")
+    def _grower(self, loss: Any, seed: int, patience: int) -> Any:
+        name = self.supported_losses[loss.name]
+        if not loss.target.classes and loss.outputs > 1:
+            raise StudyError(
+                f"model 'histogram_trees' fits one value, and loss '{loss.name}' on target "
+                f"'{loss.target.name}' has {loss.outputs}; use 'boosted_trees'"
+            )
         options: dict[str, Any] = dict(self.growth)
-        options |= {"loss": loss, "random_state": seed, "max_iter": self.rounds}
+        options |= {"loss": name, "random_state": seed, "max_iter": self.rounds}
         options |= {"early_stopping": True, "n_iter_no_change": patience}
-        if loss == "log_loss":
+        if name == "log_loss":
             return _Classifier(**options)
-        level = quantile_levels(objective)[0] if loss == "quantile" else None
-        return _Regressor(**options, quantile=level)
+        return _Regressor(**options, quantile=loss.levels[0] if name == "quantile" else None)
 
-    def _take(self, grower: Any, rounds: int) -> None:
-        """Keep the first rounds; scikit-learn has them in private attributes only."""
-        kept = grower._predictors[:rounds]
+    def _set_grower(self, grower: Any, rounds: int) -> None:
+        """Set the trees of the first rounds, which are private attributes in scikit-learn."""
+        predictors = grower._predictors[:rounds]
         shift = self.outputs - grower.n_trees_per_iteration_
         base = np.zeros(self.outputs)
         base[shift:] = grower._baseline_prediction.ravel()
         trees = [
-            _tree(predictor.nodes, column + shift, self.outputs)
-            for row in kept
+            _to_tree(predictor.nodes, column + shift, self.outputs)
+            for row in predictors
             for column, predictor in enumerate(row)
         ]
-        self.trees.plant(trees, base)
-        nodes = [predictor.nodes for row in kept for predictor in row]
-        self.take_importance(_gains(nodes, self.features))
+        self.trees.set_trees(trees, base)
+        nodes = [predictor.nodes for row in predictors for predictor in row]
+        self.set_importance(_split_gains(nodes, self.features))
 
     def forward(self, table: Tensor) -> Tensor:
         """Return margins (batch, outputs) from `table` (batch, feature); NaN is a missing value.
 
-        Of two classes, the first margin is 0. Raises RunError before the fit.
+        With two classes the first margin is 0. Raises RunError before the fit.
         """
-        self.need_fit()
+        self.check_is_fitted()
         return self.trees(table)  # type: ignore[no-any-return]
 
     def get_extra_state(self) -> dict[str, Tensor]:
@@ -155,13 +162,13 @@ class HistogramTrees(Trees):
         return self.trees.arrays()
 
     def set_extra_state(self, state: dict[str, Tensor]) -> None:
-        """Take the trees from arrays by name."""
-        self.trees.hold(state)
+        """Set the trees from arrays by name."""
+        self.trees.set_arrays(state)
 
 
 @dataclass
-class _Watch:
-    """Writes the losses down after each round, and tells them."""
+class _LossHistory:
+    """Records the losses of each round and reports the progress."""
 
     rounds: int
     loss: str
@@ -170,7 +177,7 @@ class _Watch:
     history: History = field(default_factory=list)
 
     def __call__(self, training: float, validation: float) -> None:
-        scale = -2.0 if self.loss == "squared_error" else -1.0  # scikit-learn halves the square
+        scale = -2.0 if self.loss == "squared_error" else -1.0  # scikit-learn has ½ the square
         row = {"training_loss": float(scale * training)}
         if self.validated:
             row["validation_loss"] = float(scale * validation)
@@ -179,32 +186,28 @@ class _Watch:
             self.progress(len(self.history), self.rounds, row)
 
 
-class _Watched:
-    """Tells the scores after each round; scikit-learn has a private hook for it only."""
+class _WithLosses:
+    """Records the losses of each round in a private hook: scikit-learn has no public one."""
 
-    watch: _Watch
+    losses: _LossHistory
 
     def _check_early_stopping_loss(self, *arguments: Any, **named: Any) -> bool:
         stop: bool = super()._check_early_stopping_loss(*arguments, **named)  # type: ignore[misc]
         training, validation = vars(self)["train_score_"], vars(self)["validation_score_"]
-        if len(training) > 1:  # the first is that of no trees
-            self.watch(training[-1], validation[-1])
+        if len(training) > 1:  # the first is that without trees
+            self.losses(training[-1], validation[-1])
         return stop
 
 
-class _Classifier(_Watched, HistGradientBoostingClassifier):  # type: ignore[misc]
-    """Classifier that tells its losses."""
+class _Classifier(_WithLosses, HistGradientBoostingClassifier):  # type: ignore[misc]
+    """Classifier with a history of losses."""
 
 
-class _Regressor(_Watched, HistGradientBoostingRegressor):  # type: ignore[misc]
-    """Regressor that tells its losses."""
+class _Regressor(_WithLosses, HistGradientBoostingRegressor):  # type: ignore[misc]
+    """Regressor with a history of losses."""
 
 
-def _best(history: History) -> int:
-    return 1 + int(np.argmin([row["validation_loss"] for row in history]))
-
-
-def _tree(nodes: Any, column: int, outputs: int) -> Tree:
+def _to_tree(nodes: Any, column: int, outputs: int) -> Tree:
     leaf = nodes["is_leaf"] == 1
     value = np.zeros((len(nodes), outputs))
     value[:, column] = np.where(leaf, nodes["value"], 0)
@@ -218,7 +221,7 @@ def _tree(nodes: Any, column: int, outputs: int) -> Tree:
     )
 
 
-def _gains(nodes: list[Any], features: int) -> np.ndarray[Any, Any]:
+def _split_gains(nodes: list[Any], features: int) -> np.ndarray[Any, Any]:
     total = np.zeros(features)
     for tree in nodes:
         cuts = tree[tree["is_leaf"] == 0]

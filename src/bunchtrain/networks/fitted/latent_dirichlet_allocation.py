@@ -1,21 +1,20 @@
-"""Latent Dirichlet allocation: two topics found in jets without their labels.
+"""Latent Dirichlet allocation: two topics of jets, learned without labels.
 
-A jet is a bag of words w, as the bins of its splittings in the Lund plane. The model of how it
-comes about (Blei, Ng and Jordan 2003) is
+A jet is a bag of words w, such as the bins of its splittings in the Lund plane. The generative
+model (Blei, Ng and Jordan 2003) is
 
-    topics β_t ~ Dirichlet(η),   the jet's shares of them θ ~ Dirichlet(α),
+    topics β_t ~ Dirichlet(η),   topic proportions of a jet θ ~ Dirichlet(α),
     each word: a topic t ~ θ, then w ~ β_t
 
-With α far below 1 most jets are of one topic. Variational inference by scikit-learn
-(arXiv:1201.0490) finds β. What is learned of a jet with n_w words is the likelihood ratio of the
-two topics (arXiv:1904.04200),
+With α far below 1 most jets have one topic. Variational inference by scikit-learn
+(arXiv:1201.0490) determines β. The discriminant of a jet with n_w words is the likelihood ratio of
+the two topics (arXiv:1904.04200),
 
     r = Σ_w n_w log(β_1w / β_2w),
 
-which is linear. Labels say afterwards which topic is which class, and nothing else: the sign is
-that which gives the second class the larger mean on the training set. So that softmax of the
-outputs does not run into 1, r is counted from its mean over the training jets in units of its
-deviation; the scores are no probabilities.
+which is linear. Labels only assign the topics to the classes: the sign is chosen such that the
+second class has the larger mean on the training set. r is standardised on the training jets, so
+that softmax of the outputs does not saturate; the scores are not probabilities.
 """
 
 from __future__ import annotations
@@ -31,28 +30,33 @@ from sklearn.decomposition import LatentDirichletAllocation as Inference
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, StudyError
-from bunchtrain.networks.layers.fitted import FittedLinear, part_name
-from bunchtrain.networks.layers.trees import History, Sample, training_sample
+from bunchtrain.networks.layers.fit_models import (
+    History,
+    LinearFitModel,
+    Sample,
+    load_training_sample,
+    part_name,
+)
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Loss
+    from bunchtrain.heads._head import Head
 
 
-class LatentDirichletAllocation(FittedLinear):
+class LatentDirichletAllocation(LinearFitModel):
     """Latent Dirichlet allocation of two topics, without labels (arXiv:1904.04200).
 
-    Needs all training events in memory. Their weights count in the sign and the units alone.
+    Needs all training events in memory. Weights affect the sign and the standardisation only.
 
     Args:
         table: Number of words.
         outputs: Number of outputs, of two classes.
-        alpha: Concentration of a jet's shares of the topics.
-        eta: Concentration of a topic's shares of the words.
+        alpha: Concentration of the topic proportions of a jet.
+        eta: Concentration of the word proportions of a topic.
         iterations: Passes over the training set.
-        updates: Steps of the inference of one jet at most in each pass.
+        updates: Maximum number of inference steps of a jet in each pass.
     """
 
-    objectives: ClassVar[Mapping[str, str]] = {
+    supported_losses: ClassVar[Mapping[str, str]] = {
         "cross_entropy": "log_loss",
         "binary_cross_entropy": "log_loss",
     }
@@ -75,32 +79,32 @@ class LatentDirichletAllocation(FittedLinear):
         self,
         training: Iterable[Batch],
         validation: Iterable[Batch],
-        objective: Loss,
+        loss: Head,
         *,
         seed: int,
         threads: int,
     ) -> History:
-        """Find the topics; return the losses.
+        """Infer the topics; return the losses.
 
-        Raises StudyError for more or fewer than two classes and for features that are no counts,
-        and DataError without training events.
+        Raises StudyError for a number of classes other than two, and DataError for negative
+        features and without training events.
         """
-        self.check(objective)
-        if len(objective.target.classes) != 2:
+        self.check_loss(loss)
+        if len(loss.target.classes) != 2:
             raise StudyError(
-                f"model '{part_name(self)}' has two topics, and target '{objective.target.name}' "
-                f"{len(objective.target.classes)} classes; give a target of two"
+                f"model '{part_name(self)}' has two topics, and target '{loss.target.name}' has "
+                f"{len(loss.target.classes)} classes; use a target of two classes"
             )
-        jets = training_sample(training, objective)
+        jets = load_training_sample(training, loss)
         if jets.table.min() < 0:
             raise DataError(
                 f"model '{part_name(self)}' needs counts, and a feature is negative; use a "
-                "representation that counts, as 'lund_words', without normalisation"
+                "representation of counts, as 'lund_words', without normalisation"
             )
-        self._set(self._ratio(jets, seed), jets)
-        return [self.losses(objective, training, validation)]
+        self._set_discriminant(self._log_ratio(jets, seed), jets)
+        return [self.mean_losses(loss, training, validation)]
 
-    def _ratio(self, jets: Sample, seed: int) -> NDArray[np.float64]:
+    def _log_ratio(self, jets: Sample, seed: int) -> NDArray[np.float64]:
         """Return log(β_1w / β_2w) of each word."""
         inference = Inference(
             n_components=2,
@@ -115,13 +119,13 @@ class LatentDirichletAllocation(FittedLinear):
         first, second = topics / topics.sum(1, keepdims=True)
         return np.asarray(np.log(first / second))
 
-    def _set(self, ratio: NDArray[np.float64], jets: Sample) -> None:
+    def _set_discriminant(self, ratio: NDArray[np.float64], jets: Sample) -> None:
         r = jets.table @ ratio
         mean = np.average(r, weights=jets.weight)
-        deviation = np.sqrt(np.average((r - mean) ** 2, weights=jets.weight)) or 1.0
+        std = np.sqrt(np.average((r - mean) ** 2, weights=jets.weight)) or 1.0
         is_second = jets.target == 1
-        apart = np.average(r[is_second], weights=jets.weight[is_second]) - mean
-        scale = np.copysign(1 / deviation, apart)
+        difference = np.average(r[is_second], weights=jets.weight[is_second]) - mean
+        scale = np.copysign(1 / std, difference)
         share = np.array([1.0]) if self.outputs == 1 else np.array([-0.5, 0.5])
         weight, bias = share[:, None] * scale * ratio, -share * scale * mean
-        self.take(torch.from_numpy(weight), torch.from_numpy(bias))
+        self.set_parameters(torch.from_numpy(weight), torch.from_numpy(bias))

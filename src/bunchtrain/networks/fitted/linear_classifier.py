@@ -1,18 +1,19 @@
-"""Linear classifier, Fisher's discriminant or logistic regression, as on Energy Flow Polynomials.
+"""Linear classifier: Fisher's discriminant or logistic regression.
 
-f_k(x) = w_k · x + b_k of each class k, so that softmax gives the probabilities. Fisher's
-discriminant (Annals of Eugenics 7, 179 (1936)) has
+f_k(x) = w_k · x + b_k for each class k, whose softmax is the probability. Fisher's discriminant
+(Annals of Eugenics 7, 179 (1936)) has
 
     w_k = S⁻¹ μ_k,    b_k = −½ μ_k · w_k + log π_k
 
-with the mean μ_k and the share π_k of the classes and S the covariance within them: exact where
-both are Gaussian. S is inverted where the features, in units of their deviations, vary by more than
-a tolerance, since the 999 Energy Flow Polynomials to degree 7 are nearly dependent. It needs the
-sums of one pass only. Logistic regression, by scikit-learn (arXiv:1201.0490), minimises the
-cross-entropy with a penalty on |w|² and needs all training events in memory.
+with the mean μ_k and the fraction π_k of the classes and S the within-class covariance: exact where
+both are Gaussian. S is inverted in the principal directions of the standardised features whose
+standard deviation exceeds a tolerance, since the 999 Energy Flow Polynomials to degree 7 are nearly
+dependent. It needs the sums of one pass only. Logistic regression, by scikit-learn
+(arXiv:1201.0490), minimises the cross-entropy with a penalty on |w|² and needs all training events
+in memory.
 
-All infrared-collinear safe observables are linear in the polynomials, so that a linear classifier
-on them is a tagger with nothing hidden (arXiv:1712.07124).
+All IRC-safe observables are linear in the Energy Flow Polynomials, so that a linear classifier on
+them is an interpretable tagger (arXiv:1712.07124).
 """
 
 from __future__ import annotations
@@ -27,34 +28,34 @@ from sklearn.linear_model import LogisticRegression
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError
-from bunchtrain.networks.layers.fitted import FittedLinear
-from bunchtrain.networks.layers.trees import (
+from bunchtrain.networks.layers.fit_models import (
     History,
-    need_all_classes,
-    samples,
-    training_sample,
+    LinearFitModel,
+    check_all_classes,
+    iterate_samples,
+    load_training_sample,
 )
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Loss
+    from bunchtrain.heads._head import Head
 
 Array = NDArray[Any]
 
 
-class LinearClassifier(FittedLinear):
+class LinearClassifier(LinearFitModel):
     """Fisher's discriminant or logistic regression, as on polynomials (arXiv:1712.07124).
 
     Args:
         table: Number of features.
         outputs: Number of outputs.
         method: Fisher's discriminant (fisher) or logistic regression (logistic).
-        tolerance: Fisher's: smallest deviation of a direction that counts, where each feature
-            has 1.
-        l2: Logistic: penalty ½ λ |w|² beside the sum of the losses.
-        iterations: Logistic: steps of the minimisation at most.
+        tolerance: Fisher's: minimum standard deviation of a principal direction of the standardised
+            features.
+        l2: Logistic: penalty ½ λ |w|² added to the sum of the losses.
+        iterations: Logistic: maximum number of steps of the minimisation.
     """
 
-    objectives: ClassVar[Mapping[str, str]] = {
+    supported_losses: ClassVar[Mapping[str, str]] = {
         "cross_entropy": "log_loss",
         "binary_cross_entropy": "log_loss",
     }
@@ -77,37 +78,36 @@ class LinearClassifier(FittedLinear):
         self,
         training: Iterable[Batch],
         validation: Iterable[Batch],
-        objective: Loss,
+        loss: Head,
         *,
         seed: int,
         threads: int,
     ) -> History:
         """Fit the map; return the losses.
 
-        Raises StudyError for an objective or weights that it cannot do, and DataError without
-        training events of each class.
+        Raises StudyError for unsupported losses or weights, and DataError without training events
+        of each class.
         """
-        self.check(objective)
-        fitted = self._fisher if self.method == "fisher" else self._logistic
-        weight, bias = fitted(training, objective)
+        self.check_loss(loss)
+        fit = self._fit_fisher if self.method == "fisher" else self._fit_logistic
+        weight, bias = fit(training, loss)
         if self.outputs == 1:  # the logit of the second class
             weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
-        self.take(torch.from_numpy(weight), torch.from_numpy(bias))
-        return [self.losses(objective, training, validation)]
+        self.set_parameters(torch.from_numpy(weight), torch.from_numpy(bias))
+        return [self.mean_losses(loss, training, validation)]
 
-    def _fisher(self, training: Iterable[Batch], objective: Loss) -> tuple[Array, Array]:
-        number, mean, within = _moments(training, objective, self.features)
-        deviation = np.sqrt(np.diag(within))
-        deviation[deviation == 0] = 1
-        variance, axes = np.linalg.eigh(within / np.outer(deviation, deviation))
-        kept = variance > self.tolerance**2
-        whitening = axes[:, kept] / np.sqrt(variance[kept]) / deviation[:, None]
+    def _fit_fisher(self, training: Iterable[Batch], loss: Head) -> tuple[Array, Array]:
+        total, mean, within = _moments(training, loss, self.features)
+        std = np.sqrt(np.diag(within))
+        std[std == 0] = 1
+        variance, axes = np.linalg.eigh(within / np.outer(std, std))
+        used = variance > self.tolerance**2
+        whitening = axes[:, used] / np.sqrt(variance[used]) / std[:, None]
         weight = mean @ whitening @ whitening.T  # (class, feature)
-        share = number / number.sum()
-        return weight, -0.5 * (weight * mean).sum(1) + np.log(share)
+        return weight, -0.5 * (weight * mean).sum(1) + np.log(total / total.sum())
 
-    def _logistic(self, training: Iterable[Batch], objective: Loss) -> tuple[Array, Array]:
-        events = training_sample(training, objective)
+    def _fit_logistic(self, training: Iterable[Batch], loss: Head) -> tuple[Array, Array]:
+        events = load_training_sample(training, loss)
         fit = LogisticRegression(C=1 / self.l2, max_iter=self.iterations)
         fit.fit(events.table.astype(np.float64), events.target, events.weight)
         if len(fit.coef_) > 1:
@@ -116,25 +116,23 @@ class LinearClassifier(FittedLinear):
         return halves * fit.coef_, halves[:, 0] * fit.intercept_
 
 
-def _moments(
-    training: Iterable[Batch], objective: Loss, features: int
-) -> tuple[Array, Array, Array]:
-    """Return sum of weights (class,), mean (class, feature), covariance within (feature, feature).
+def _moments(training: Iterable[Batch], loss: Head, features: int) -> tuple[Array, Array, Array]:
+    """Return sums of weights (class,), means (class, feature), within-class covariance.
 
     Raises DataError if a class has no events.
     """
-    classes = len(objective.target.classes)
-    number, total = np.zeros(classes), np.zeros((classes, features))
+    classes = len(loss.target.classes)
+    weights, total = np.zeros(classes), np.zeros((classes, features))
     square = np.zeros((features, features))
-    seen: set[int] = set()
-    for sample in samples(training, objective):
+    found: set[int] = set()
+    for sample in iterate_samples(training, loss):
         table, weight = sample.table.astype(np.float64), sample.weight.astype(np.float64)
-        member = (sample.target == np.arange(classes)[:, None]) * weight  # (class, event)
-        number, total = number + member.sum(1), total + member @ table
+        membership = (sample.target == np.arange(classes)[:, None]) * weight  # (class, event)
+        weights, total = weights + membership.sum(1), total + membership @ table
         square += (table * weight[:, None]).T @ table
-        seen |= set(np.unique(sample.target).tolist())
-    if not seen:
+        found |= set(np.unique(sample.target).tolist())
+    if not found:
         raise DataError("the training set has no events; loosen 'select' or change 'split'")
-    need_all_classes(objective, seen)
-    mean = total / number[:, None]
-    return number, mean, (square - (number[:, None] * mean).T @ mean) / number.sum()
+    check_all_classes(loss, found)
+    mean = total / weights[:, None]
+    return weights, mean, (square - (weights[:, None] * mean).T @ mean) / weights.sum()

@@ -2,8 +2,8 @@
 
 The library is arXiv:1201.0490, the method Breiman, Machine Learning 45, 5 (2001).
 p(x) = (1/T) Σ_t p_t(x): the mean over trees, each grown on a bootstrap sample of the events, each
-cut on the best of a few features drawn by chance. Classes are given as log p, so that softmax
-returns p. Needs all training events in memory. The trees are saved as plain tensors, without a
+cut on the best of a few random features. Outputs of classes are log p, so that softmax returns p.
+Needs all training events in memory. The trees are saved as plain tensors, without a
 pickle.
 """
 
@@ -18,36 +18,35 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.networks.layers.decision_trees import Tree
-from bunchtrain.networks.layers.trees import (
+from bunchtrain.networks.layers.fit_models import (
     History,
     Progress,
     Sample,
-    Trees,
-    training_sample,
-    whole,
+    load_sample,
+    load_training_sample,
 )
+from bunchtrain.networks.layers.trees import Tree, TreeModel
 
 if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Loss
+    from bunchtrain.heads._head import Head
 
-#: Trees grown between two looks at the losses.
+#: Trees grown between two rows of the history.
 STRIDE = 20
-#: Smallest probability that is told from 0, so that its logarithm is finite.
+#: Lower bound of a probability, so that its logarithm is finite.
 SMALLEST = 1e-6
 
 
-class RandomForest(Trees):
+class RandomForest(TreeModel):
     """Random forest by scikit-learn (arXiv:1201.0490).
 
     trees             number of trees.
-    depth             cuts from root to leaf at most; no bound if unset.
-    min_events        least number of events in a leaf; Breiman's forests go down to 1.
-    feature_fraction  share of the features that a cut sees; the square root of their number for
-                      classes, a third for values, if unset.
+    depth             maximum number of cuts from root to leaf; unlimited if unset.
+    min_events        minimum number of events in a leaf; 1 in Breiman's forests.
+    feature_fraction  fraction of the features tried for a cut; if unset, the square root of their
+                      number for classes and a third for values.
     """
 
-    objectives: ClassVar[Mapping[str, str]] = {
+    supported_losses: ClassVar[Mapping[str, str]] = {
         "cross_entropy": "log_loss",
         "binary_cross_entropy": "log_loss",
         "mean_squared_error": "squared_error",
@@ -64,7 +63,7 @@ class RandomForest(Trees):
         feature_fraction: float | None = None,
     ) -> None:
         super().__init__(table, outputs)
-        self.number, self.feature_fraction = trees, feature_fraction
+        self.tree_count, self.feature_fraction = trees, feature_fraction
         self.growth = {"max_depth": depth, "min_samples_leaf": min_events}
         self.gives_classes = False
 
@@ -72,7 +71,7 @@ class RandomForest(Trees):
         self,
         training: Iterable[Batch],
         validation: Iterable[Batch],
-        objective: Loss,
+        loss: Head,
         *,
         seed: int,
         threads: int,
@@ -80,24 +79,26 @@ class RandomForest(Trees):
     ) -> History:
         """Grow the trees; return the losses after every 20 of them.
 
-        Raises StudyError for an objective or weights that trees cannot do, and DataError without
-        training events.
+        Raises StudyError for unsupported losses or weights, and DataError without training events.
         """
-        self.check(objective)
-        events, tested = training_sample(training, objective), whole(validation, objective)
-        self.gives_classes = bool(objective.target.classes)
+        self.check_loss(loss)
+        events = load_training_sample(training, loss)
+        validation_events = load_sample(validation, loss)
+        self.gives_classes = bool(loss.target.classes)
         grower = self._grower(seed, threads)
         history = []
-        for number in [*range(STRIDE, self.number, STRIDE), self.number]:
-            grower.set_params(n_estimators=number)
+        for count in [*range(STRIDE, self.tree_count, STRIDE), self.tree_count]:
+            grower.set_params(n_estimators=count)
             grower.fit(events.table, events.target, events.weight)
             row = {"training_loss": self._loss(grower, events)}
-            if tested is not None:
-                row["validation_loss"] = self._loss(grower, tested)
+            if validation_events is not None:
+                row["validation_loss"] = self._loss(grower, validation_events)
             history.append(row)
             if progress is not None:
-                progress(number, self.number, row)
-        self._take(grower)
+                progress(count, self.tree_count, row)
+        trees = [_to_tree(e.tree_, self.tree_count, self.outputs) for e in grower.estimators_]
+        self.trees.set_trees(trees, np.zeros(self.outputs))
+        self.set_importance(grower.feature_importances_)
         return history
 
     def _grower(self, seed: int, threads: int) -> Any:
@@ -116,19 +117,12 @@ class RandomForest(Trees):
             losses = square.reshape(len(sample), -1).mean(1)
         return float(np.average(losses, weights=sample.weight))
 
-    def _take(self, grower: Any) -> None:
-        trees = [
-            _tree(one.tree_, len(grower.estimators_), self.outputs) for one in grower.estimators_
-        ]
-        self.trees.plant(trees, np.zeros(self.outputs))
-        self.take_importance(grower.feature_importances_)
-
     def forward(self, table: Tensor) -> Tensor:
         """Return log p, log p/(1−p) or values, (batch, outputs), from `table` (batch, feature).
 
         NaN is a missing value. Raises RunError before the fit.
         """
-        self.need_fit()
+        self.check_is_fitted()
         mean: Tensor = self.trees(table)
         if not self.gives_classes:
             return mean
@@ -140,14 +134,14 @@ class RandomForest(Trees):
         return self.trees.arrays() | {"gives_classes": torch.tensor(self.gives_classes)}
 
     def set_extra_state(self, state: dict[str, Tensor]) -> None:
-        """Take the trees from arrays by name."""
-        self.trees.hold(state)
+        """Set the trees from arrays by name."""
+        self.trees.set_arrays(state)
         self.gives_classes = bool(state["gives_classes"])
 
 
-def _tree(tree: Any, number: int, outputs: int) -> Tree:
-    """Return one of `number` trees; of one output for two classes, the second's probability."""
-    value = tree.value.reshape(tree.node_count, -1)[:, -outputs:] / number
+def _to_tree(tree: Any, count: int, outputs: int) -> Tree:
+    """Return one of `count` trees; one output of two classes is the second's probability."""
+    value = tree.value.reshape(tree.node_count, -1)[:, -outputs:] / count
     return Tree(
         tree.children_left,
         tree.children_right,

@@ -1,1 +1,1 @@
-"""Building blocks of the models."""
+"""Building blocks of the networks."""

@@ -8,11 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bunchtrain.networks.layers.packing import segment_ids, segment_max, segment_sum
+from bunchtrain.networks.layers.packing import (
+    Bucket,
+    buckets,
+    segment_ids,
+    segment_max,
+    segment_sum,
+)
 
 
-class Spread(torch.autograd.Function):
-    """Rows written to their slots of a table of zeros; the gradient is taken from the slots."""
+class Scatter(torch.autograd.Function):
+    """Write rows to distinct slots of a table of zeros; the gradient gathers from the slots."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, slot: Tensor, slots: int) -> Tensor:
@@ -26,8 +32,8 @@ class Spread(torch.autograd.Function):
         return gradient.index_select(0, ctx.saved_tensors[0]), None, None
 
 
-class Collect(torch.autograd.Function):
-    """Rows taken from their slots, each slot at most once; the reverse of `Spread`."""
+class Gather(torch.autograd.Function):
+    """Read rows from distinct slots of a table; the inverse of `Scatter`."""
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, slot: Tensor) -> Tensor:
@@ -43,11 +49,11 @@ class Collect(torch.autograd.Function):
         return table.index_copy_(0, ctx.saved_tensors[0], gradient), None
 
 
-class Field:
-    """Jets of similar length, the shape of their table of slots and the bias of every pair.
+class PaddedBlock:
+    """Jets of similar length padded to one table, with an additive attention bias for every pair.
 
-    slot  (points,) where each point lies in the flat (jets, slots) table.
-    bias  (jets, heads, slots, slots), −∞ where the second is no particle.
+    slot  (points,) position of each point in the flat (jets, slots) table.
+    bias  (jets, heads, slots, slots), −∞ where the second is padding.
     """
 
     def __init__(self, slot: Tensor, bias: Tensor) -> None:
@@ -56,21 +62,68 @@ class Field:
     def attend(self, projected: Tensor, dropout: float) -> Tensor:
         """Return softmax(q kᵀ/√d + bias) v: (points, channel) from q, k, v (points, 3 channel)."""
         jets, heads, slots, _ = self.bias.shape
-        table: Tensor = Spread.apply(projected, self.slot, jets * slots)  # type: ignore[no-untyped-call]
+        table: Tensor = Scatter.apply(projected, self.slot, jets * slots)  # type: ignore[no-untyped-call]
         query, key, value = table.view(jets, slots, 3, heads, -1).permute(2, 0, 3, 1, 4)
-        seen = functional.scaled_dot_product_attention(query, key, value, self.bias, dropout)
-        seen = torch.cat(seen.unbind(1), 2).view(jets * slots, -1)  # heads side by side
-        collected: Tensor = Collect.apply(seen, self.slot)  # type: ignore[no-untyped-call]
-        return collected
+        attended = functional.scaled_dot_product_attention(query, key, value, self.bias, dropout)
+        attended = torch.cat(attended.unbind(1), 2).view(jets * slots, -1)  # heads concatenated
+        gathered: Tensor = Gather.apply(attended, self.slot)  # type: ignore[no-untyped-call]
+        return gathered
 
 
-def heads_of(points: Tensor, heads: int) -> Tensor:
-    """Return the channels of each head apart: (points, heads, channel)."""
+def attend_in_blocks(projected: Tensor, blocks: list[PaddedBlock], dropout: float) -> Tensor:
+    """Return the attention within each block: (points, channel) from (points, 3 channel)."""
+    parts = projected.split([block.slot.shape[0] for block in blocks])
+    return torch.cat(
+        [block.attend(part, dropout) for block, part in zip(blocks, parts, strict=True)]
+    )
+
+
+def block_diagonal_mask(
+    lengths: Tensor, scalars: Tensor, heads: int, spread: float
+) -> tuple[Tensor, list[PaddedBlock]]:
+    """Return the order to sort the points in, (points,), and blocks of the points in this order.
+
+    The bias of the blocks is 0 among the points of a jet and −∞ else. The longest jet of a block
+    has at most `spread` times the points of its shortest. `scalars` (points, ...) has one row for
+    each point and the precision of the bias.
+    """
+    if torch.compiler.is_exporting():  # one block: no shape may depend on the lengths
+        order = torch.arange(scalars.shape[0], device=lengths.device)
+        jet = segment_ids(lengths, order.shape[0])
+        bias = scalars.new_zeros(1).masked_fill(jet[:, None] != jet, -torch.inf)
+        return order, [PaddedBlock(order, bias.expand(1, heads, -1, -1))]
+    found = list(buckets(lengths, spread, shortest=8))
+    order = torch.cat([bucket.points[bucket.mask] for bucket in found] or [lengths.new_zeros(0)])
+    return order, [_unbiased_block(bucket, scalars, heads) for bucket in found]
+
+
+def _unbiased_block(bucket: Bucket, scalars: Tensor, heads: int) -> PaddedBlock:
+    jets, slots = bucket.mask.shape
+    padding = ~bucket.mask[:, None, None, :]
+    bias = scalars.new_zeros(jets, 1, 1, slots).masked_fill(padding, -torch.inf)
+    return PaddedBlock(bucket.mask.view(-1).nonzero()[:, 0], bias.expand(jets, heads, slots, slots))
+
+
+def prepend_tokens(lengths: Tensor, points: int, count: int) -> tuple[Tensor, Tensor]:
+    """Return the lengths of jets with `count` tokens each, and the source index of each row.
+
+    A jet's tokens precede its particles. The source index (batch · count + points,) refers to the
+    concatenation of the tokens of all jets, jet by jet, and all particles.
+    """
+    batch = lengths.shape[0]
+    token_jet = torch.arange(batch, device=lengths.device)[:, None].expand(batch, count)
+    jet = torch.cat([token_jet.reshape(-1), segment_ids(lengths, points)])
+    index = torch.arange(jet.shape[0], device=jet.device)
+    return lengths + count, (jet * jet.shape[0] + index).argsort()
+
+
+def split_heads(points: Tensor, heads: int) -> Tensor:
+    """Return the channels of each head: (points, heads, channel)."""
     return points.view(points.shape[0], heads, points.shape[1] // heads)
 
 
 class FeedForward(nn.Sequential):
-    """Normalised, widened four times, normalised again, narrowed."""
+    """Layer normalisation, linear to 4 × width, GELU, layer normalisation, linear to width."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__(
@@ -95,16 +148,15 @@ class ParticleBlock(nn.Module):
         self.head_scale = nn.Parameter(torch.ones(heads, 1))
         self.forward_part = FeedForward(width, dropout)
 
-    def forward(self, points: Tensor, fields: list[Field]) -> Tensor:
-        """Return (points, width); points lie in the order of the fields."""
+    def forward(self, points: Tensor, blocks: list[PaddedBlock]) -> Tensor:
+        """Return (points, width); the points are sorted by block."""
         dropout = self.dropout if self.training else 0.0
-        projected = self.project(self.before(points)).split([f.slot.shape[0] for f in fields])
-        seen = [field.attend(part, dropout) for field, part in zip(fields, projected, strict=True)]
-        scaled = heads_of(torch.cat(seen), self.heads) * self.head_scale
+        attended = attend_in_blocks(self.project(self.before(points)), blocks, dropout)
+        scaled = split_heads(attended, self.heads) * self.head_scale
         out = self.after(self.out(scaled.flatten(1)))
         points = points + functional.dropout(out, self.dropout, self.training)
-        changed: Tensor = points + self.forward_part(points)
-        return changed
+        updated: Tensor = points + self.forward_part(points)
+        return updated
 
 
 class ClassBlock(nn.Module):
@@ -120,20 +172,21 @@ class ClassBlock(nn.Module):
         self.forward_part = FeedForward(width, 0.0)
 
     def forward(self, token: Tensor, points: Tensor, lengths: Tensor) -> Tensor:
-        """Return the tokens (batch, width), having looked at their jets' points (points, width)."""
+        """Return the updated tokens (batch, width) from tokens and points (points, width)."""
         jet, normed = segment_ids(lengths, points.shape[0]), self.before(token)
-        own_key, own = self._key_value(normed)
+        token_key, token_value = self._key_value(normed)
         key, value = self._key_value(self.before(points))
-        query = heads_of(self.query(normed), self.heads) / own.shape[2] ** 0.5
-        score, own_score = (query[jet] * key).sum(2), (query * own_key).sum(2)  # (…, head)
-        highest = torch.maximum(segment_max(score.detach(), lengths), own_score.detach())
-        weight, own_weight = (score - highest[jet]).exp(), (own_score - highest).exp()
-        seen = segment_sum(weight[..., None] * value, lengths) + own_weight[..., None] * own
-        seen = seen / (segment_sum(weight, lengths) + own_weight)[..., None]
-        token = token + self.after(self.out((seen * self.head_scale).flatten(1)))
-        changed: Tensor = token + self.forward_part(token)
-        return changed
+        query = split_heads(self.query(normed), self.heads) / token_value.shape[2] ** 0.5
+        score, token_score = (query[jet] * key).sum(2), (query * token_key).sum(2)  # (…, head)
+        highest = torch.maximum(segment_max(score.detach(), lengths), token_score.detach())
+        weight, token_weight = (score - highest[jet]).exp(), (token_score - highest).exp()
+        total = segment_sum(weight[..., None] * value, lengths)
+        attended = total + token_weight[..., None] * token_value
+        attended = attended / (segment_sum(weight, lengths) + token_weight)[..., None]
+        token = token + self.after(self.out((attended * self.head_scale).flatten(1)))
+        updated: Tensor = token + self.forward_part(token)
+        return updated
 
     def _key_value(self, points: Tensor) -> tuple[Tensor, Tensor]:
         key, value = self.key_value(points).chunk(2, dim=1)
-        return heads_of(key, self.heads), heads_of(value, self.heads)
+        return split_heads(key, self.heads), split_heads(value, self.heads)

@@ -1,4 +1,4 @@
-"""Dense layers: the hidden part of a multilayer perceptron."""
+"""Dense layers: hidden layers and multilayer perceptrons."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _MODULES: dict[str, type[nn.Module]] = {
 
 
 def activate(activation: Activation) -> nn.Module:
-    """Return the activation function of this name as a layer."""
+    """Return the activation function with this name as a layer."""
     return _MODULES[activation]()
 
 
 def linear(size: int, width: int, activation: Activation) -> nn.Linear:
-    """Return a linear layer whose outputs keep the variance of its inputs.
+    """Return a linear layer initialised so that its outputs have the variance of its inputs.
 
     He's uniform initialisation (arXiv:1502.01852) before rectifiers, Glorot's before tanh.
     """
@@ -46,7 +46,7 @@ def dense(
     dropout: float = 0.0,
     batch_norm: bool = False,
 ) -> nn.Sequential:
-    """Return hidden layers, (..., size) → (..., widths[-1]), or the identity for no widths.
+    """Return hidden layers, (..., size) → (..., widths[-1]), or the identity without widths.
 
     h_{l+1} = dropout(σ(BN(W_l h_l + b_l)))
     """

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bunchtrain.networks.layers import edge_layers
+from bunchtrain.networks.layers.cpu_kernels import linear
 from bunchtrain.networks.layers.edges import Edges
-from bunchtrain.networks.layers.matrix_product import linear
-from bunchtrain.networks.layers.normalisation import folded, normalise, remember
+from bunchtrain.networks.layers.normalisation import fold, normalise, update_running_moments
 
 
 class EdgeConvolution(nn.Module):
@@ -17,15 +17,15 @@ class EdgeConvolution(nn.Module):
 
         m_ij = h(x_i, x_j − x_i),   x_i' = relu(mean_j m_ij + BN(V x_i)),
 
-    h being linear maps, each followed by batch normalisation over all edges and ReLU, and the mean
-    running over the neighbours that there are. The first linear map is taken over points and not
-    over edges: W·[x_i, x_j − x_i] = (W₁ − W₂) x_i + W₂ x_j.
+    where h is a sequence of linear maps, each followed by batch normalisation over all edges and
+    ReLU, and the mean is over the existing neighbours. The first linear map is computed for points
+    and not for edges: W·[x_i, x_j − x_i] = (W₁ − W₂) x_i + W₂ x_j.
 
-    On a CPU the layers run in pieces that stay in its cache (`edge_layers`); elsewhere, for export
-    and where `fused` is False they are the plain operations.
+    On a CPU the layers run in chunks that fit in its cache (`edge_layers`); on other devices, for
+    export and with `fused` False they run as the plain operations.
 
     Args:
-        features: numbers of a point.
+        features: features of a point.
         channels: widths of the layers of h.
     """
 
@@ -43,7 +43,7 @@ class EdgeConvolution(nn.Module):
     def forward(self, points: Tensor, edges: Edges) -> Tensor:
         """Return the points after the convolution: (points, channels[-1])."""
         first, second = self.weights[0].chunk(2, dim=1)
-        fused = self._may_fuse(points, edges)
+        fused = self._can_fuse(points, edges)
         dot = linear if fused else functional.linear
         sent, received = dot(points, second), dot(points, first - second)
         if not fused:
@@ -55,25 +55,25 @@ class EdgeConvolution(nn.Module):
         shortcut = normalise(dot(points, self.shortcut.weight), self.shortcut_norm)
         return functional.relu(convolved + shortcut)
 
-    def _may_fuse(self, points: Tensor, edges: Edges) -> bool:
+    def _can_fuse(self, points: Tensor, edges: Edges) -> bool:
         if not self.fused or torch.compiler.is_compiling() or points.device.type != "cpu":
             return False
-        known = self.training or not torch.is_grad_enabled()
-        return known and not torch.is_autocast_enabled("cpu") and len(edges.sender) > 1
+        supported = self.training or not torch.is_grad_enabled()
+        return supported and not torch.is_autocast_enabled("cpu") and len(edges.sender) > 1
 
     def _plain(self, sent: Tensor, received: Tensor, edges: Edges) -> Tensor:
-        along = sent[edges.sender] + received[edges.receiver]  # (edges, channel)
-        along = functional.relu(normalise(along, self.norms[0]))
+        values = sent[edges.sender] + received[edges.receiver]  # (edges, channel)
+        values = functional.relu(normalise(values, self.norms[0]))
         for weight, norm in zip(self.weights[1:], list(self.norms)[1:], strict=True):
-            along = functional.relu(normalise(functional.linear(along, weight), norm))
-        if edges.real is not None:
-            along = torch.where(edges.real[:, None], along, 0.0)
-        total = along.new_zeros(sent.shape[0], along.shape[1])
-        total = total.index_add(0, edges.receiver, along)
+            values = functional.relu(normalise(functional.linear(values, weight), norm))
+        if edges.mask is not None:
+            values = torch.where(edges.mask[:, None], values, 0.0)
+        total = values.new_zeros(sent.shape[0], values.shape[1])
+        total = total.index_add(0, edges.receiver, values)
         return total / edges.degree.clamp(min=1)[:, None]
 
     def _infer(self, sent: Tensor, received: Tensor, edges: Edges) -> Tensor:
-        (scale, shift), *later = [folded(norm) for norm in self.norms]
+        (scale, shift), *later = [fold(norm) for norm in self.norms]
         layers = [(w * s[:, None], t) for w, (s, t) in zip(self.weights[1:], later, strict=True)]
         received = torch.addcmul(shift, received, scale)
         return edge_layers.infer(sent * scale, received, edges, layers)
@@ -84,9 +84,9 @@ class EdgeConvolution(nn.Module):
             parameters += [weight, norm.weight, norm.bias]
         epsilon = self.norms[0].eps
         convolved: Tensor
-        convolved, *found = edge_layers.EdgeLayers.apply(  # type: ignore[no-untyped-call]
+        convolved, *moments = edge_layers.EdgeLayers.apply(  # type: ignore[no-untyped-call]
             sent, received, edges, epsilon, *parameters[1:]
         )
-        for norm, mean, variance in zip(self.norms, found[::2], found[1::2], strict=True):
-            remember(norm, mean, variance, len(edges.sender))
+        for norm, mean, variance in zip(self.norms, moments[::2], moments[1::2], strict=True):
+            update_running_moments(norm, mean, variance, len(edges.sender))
         return convolved

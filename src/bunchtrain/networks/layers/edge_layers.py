@@ -1,16 +1,16 @@
-"""The layers of an edge convolution along packed edges, in pieces that stay in the cache.
+"""The layers of an edge convolution along packed edges, in chunks that fit in the cache.
 
 For an edge e from j to i, with P and Q given at the points,
 
     z¹ = P_j + Q_i,   zˡ = Wˡ aˡ⁻¹,   aˡ = relu(sˡ zˡ + tˡ),   x_i = mean over the edges of i of aᴸ,
 
-s = γ r, t = β − s·Mean z, r = 1/√(Var z + ε), mean and variance over all edges. Of every edge only
-z², …, zᴸ are kept for the gradient, which is
+s = γ r, t = β − s·Mean z, r = 1/√(Var z + ε), mean and variance over all edges. Only z², …, zᴸ are
+saved for the backward pass, which is
 
     dy = da · [a > 0],   dβ = Σ dy,   dγ = Σ dy·ẑ,   ẑ = r (z − Mean z),
     dz = s (dy − dβ/edges − ẑ dγ/edges),   dWˡ = Σ dzˡ aˡ⁻¹ᵀ,   daˡ⁻¹ = Wˡᵀ dzˡ.
 
-The first layer is normalised by sums over points: with P and Q centred and m and n edges from and
+The first layer is normalised by sums over points: with P and Q centred, and m and n edges from and
 to a point,
 
     edges · Var z¹ = Σ m P² + Σ n Q² + 2 Σ_i Q_i·Σ_{j→i} P_j,
@@ -24,9 +24,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from bunchtrain.networks.layers.cpu_kernels import BufferPool, product
 from bunchtrain.networks.layers.edges import Edges, bag_sum
-from bunchtrain.networks.layers.matrix_product import product
-from bunchtrain.networks.layers.scratch import Lease
 
 
 class Norm(NamedTuple):
@@ -39,15 +38,15 @@ class Norm(NamedTuple):
 
 
 class Sums:
-    """Σ dy and Σ dy·z over all edges, of pieces that are looked at while they are in the cache."""
+    """Σ dy and Σ dy·z over all edges, accumulated chunk by chunk."""
 
     def __init__(self, like: Tensor) -> None:
-        self.plain, self.with_z = like.new_zeros(2, like.shape[-1])
+        self.dy, self.dy_z = like.new_zeros(2, like.shape[-1])
 
-    def add(self, dy: Tensor, z: Tensor, spoiled: Tensor) -> None:
-        """Take a piece (edges, channel) into account; `spoiled` is used for the product."""
-        self.plain += dy.sum(0)
-        self.with_z += torch.mul(dy, z, out=spoiled).sum(0)
+    def add(self, dy: Tensor, z: Tensor, out: Tensor) -> None:
+        """Add a chunk (edges, channel); the buffer `out` is overwritten by the product."""
+        self.dy += dy.sum(0)
+        self.dy_z += torch.mul(dy, z, out=out).sum(0)
 
 
 def mean_of_edges(values: Tensor, edges: Edges, at: slice, part: slice) -> Tensor:
@@ -60,13 +59,13 @@ def mean_of_edges(values: Tensor, edges: Edges, at: slice, part: slice) -> Tenso
 def infer(
     sent: Tensor, received: Tensor, edges: Edges, layers: list[tuple[Tensor, Tensor]]
 ) -> Tensor:
-    """Return the convolved points (points, channel), normalisation folded into the layers.
+    """Return the convolved points (points, channel), with batch normalisation folded into `layers`.
 
-    A layer is weight (out, in) and bias (out,). There is no gradient.
+    A layer is weight (out, in) and bias (out,). No gradient.
     """
     convolved, table = [], torch.cat([sent, received])
     for at, part in edges.chunks(sent.shape[1]):
-        values = edges.along(table, part).relu_()
+        values = edges.sum_endpoints(table, part).relu_()
         for weight, bias in layers:
             values = product(values, weight, bias, relu=True)
         convolved.append(mean_of_edges(values, edges, at, part))
@@ -102,66 +101,66 @@ class EdgeLayers(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of P, Q and the parameters."""
         weights, run = ctx.saved_tensors, ctx.run
-        lease = Lease()
-        dy, sums = _top(run, gradient, lease)
+        pool = BufferPool()
+        dy, sums = _pool_backward(run, gradient, pool)
         gradients: tuple[Tensor, ...] = ()
         for depth in range(run.last, 0, -1):
-            dy, sums, found = _through(run, depth, dy, sums, weights[depth - 1], lease)
+            dy, sums, found = _layer_backward(run, depth, dy, sums, weights[depth - 1], pool)
             gradients = (*found, *gradients)
-        *to_points, d_gamma, d_beta = _to_points(run, dy)
-        lease.give_back()
+        *d_points, d_gamma, d_beta = _scatter_to_points(run, dy)
+        pool.release()
         if not torch._C._autograd._get_current_graph_task_keep_graph():
-            run.lease.give_back()  # nothing can ask for this gradient again
-        return (*to_points, None, None, d_gamma, d_beta, *gradients)
+            run.pool.release()  # this gradient cannot be computed again
+        return (*d_points, None, None, d_gamma, d_beta, *gradients)
 
 
 class _Run:
-    """What a forward pass keeps: P, Q and, of every layer, z (from the second on) and its norm."""
+    """State saved by a forward pass: P, Q, z of the layers from the second on, and all norms."""
 
     def __init__(self, sent: Tensor, received: Tensor, edges: Edges, epsilon: float) -> None:
         self.sent, self.received, self.edges, self.epsilon = sent, received, edges, epsilon
-        self.number, self.chunks = len(edges.sender), edges.chunks(sent.shape[1])
-        self.kept: list[Tensor] = []  # (edges, channel) each
+        self.count, self.chunks = len(edges.sender), edges.chunks(sent.shape[1])
+        self.saved_z: list[Tensor] = []  # (edges, channel) each
         self.norms: list[Norm] = []
         self.statistics: list[Tensor] = []
-        self.lease = Lease()
+        self.pool = BufferPool()
 
     @property
     def last(self) -> int:
-        """The number of the last layer; that of the first is 0."""
-        return len(self.kept)
+        """Index of the last layer; that of the first is 0."""
+        return len(self.saved_z)
 
     def activation(self, layer: int, part: slice) -> Tensor:
-        """Return a of a layer for some edges: (edges, channel)."""
+        """Return the activation a of a layer for some edges: (edges, channel)."""
         if layer == 0:
-            return self.edges.along(self.table, part).relu_()
+            return self.edges.sum_endpoints(self.table, part).relu_()
         s, t, *_ = self.norms[layer]
-        return torch.addcmul(t, self.kept[layer - 1][part], s).relu_()
+        return torch.addcmul(t, self.saved_z[layer - 1][part], s).relu_()
 
     def normalise_first(self, gamma: Tensor, beta: Tensor) -> None:
-        """Centre P and Q, find the norm of the first layer and the table of P and Q under it."""
-        sends, receives = (n.to(gamma.dtype) for n in (self.edges.sends, self.edges.degree))
-        shifts = sends @ self.sent / self.number, receives @ self.received / self.number
+        """Centre P and Q; compute the first layer's norm and the table of normalised P and Q."""
+        sends, receives = (n.to(gamma.dtype) for n in (self.edges.sent_degree, self.edges.degree))
+        shifts = sends @ self.sent / self.count, receives @ self.received / self.count
         self.sent, self.received = self.sent - shifts[0], self.received - shifts[1]
-        self.nearby = bag_sum(self.sent, self.edges.sender, self.edges.first)
+        self.sent_sum = bag_sum(self.sent, self.edges.sender, self.edges.first)
         squares = sends @ self.sent.square() + receives @ self.received.square()
-        products = (self.received * self.nearby).sum(0)
-        variance = ((squares + 2 * products) / self.number).clamp_(min=0)
+        products = (self.received * self.sent_sum).sum(0)
+        variance = ((squares + 2 * products) / self.count).clamp_(min=0)
         self._normalise(torch.zeros_like(beta), variance, gamma, beta)
         self.statistics = [shifts[0] + shifts[1], variance]
         s = self.norms[0].s
         self.table = torch.cat([self.sent * s, torch.addcmul(beta, self.received, s)])
 
     def append(self, weight: Tensor, gamma: Tensor, beta: Tensor) -> None:
-        """Make z of the next layer and find its norm."""
-        kept, found = self.lease.empty((self.number, len(weight)), weight), []
+        """Compute z of the next layer and its norm."""
+        saved, moments = self.pool.acquire((self.count, len(weight)), weight), []
         for _, part in self.chunks:
             z = product(self.activation(self.last, part), weight)
-            kept[part] = z
+            saved[part] = z
             if len(z):
-                found.append((len(z), *torch.batch_norm_update_stats(z, None, None, 0.0)))
-        self.kept.append(kept)
-        self.statistics += self._normalise(*_together(found), gamma, beta)
+                moments.append((len(z), *torch.batch_norm_update_stats(z, None, None, 0.0)))
+        self.saved_z.append(saved)
+        self.statistics += self._normalise(*_combine_moments(moments), gamma, beta)
 
     def _normalise(
         self, mean: Tensor, variance: Tensor, gamma: Tensor, beta: Tensor
@@ -171,69 +170,69 @@ class _Run:
         return mean, variance
 
 
-def _together(pieces: list[tuple[int, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Return mean and variance of all edges from number, mean and variance of the pieces."""
-    numbers, means, variances = zip(*pieces, strict=True)
+def _combine_moments(chunks: list[tuple[int, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of all edges from count, mean and variance of the chunks."""
+    counts, means, variances = zip(*chunks, strict=True)
     each = torch.stack(means)
-    share = torch.tensor(numbers, dtype=each.dtype, device=each.device) / sum(numbers)
+    share = torch.tensor(counts, dtype=each.dtype, device=each.device) / sum(counts)
     mean = share @ each
     return mean, share @ (torch.stack(variances) + (each - mean).square())
 
 
-def _pull(dy: Tensor, da: Tensor, a: Tensor) -> None:
+def _relu_backward(dy: Tensor, da: Tensor, a: Tensor) -> None:
     """Write dy = da·[a > 0] of some edges: (edges, channel)."""
     torch.ops.aten.threshold_backward.grad_input(da, a, 0, grad_input=dy)
 
 
-def _top(run: _Run, gradient: Tensor, lease: Lease) -> tuple[Tensor, Sums]:
-    """Return dy of the last layer, and its sums, from the gradient of the points."""
+def _pool_backward(run: _Run, gradient: Tensor, pool: BufferPool) -> tuple[Tensor, Sums]:
+    """Return dy of the last layer, and its sums, from the gradient of the mean over edges."""
     edges = run.edges
     share = gradient / edges.degree.clamp(min=1)[:, None]
-    dy, sums = lease.empty((run.number, share.shape[1]), share), Sums(share)
+    dy, sums = pool.acquire((run.count, share.shape[1]), share), Sums(share)
     for _, part in run.chunks:
         a = run.activation(run.last, part)
-        _pull(dy[part], share.index_select(0, edges.receiver[part]), a)
+        _relu_backward(dy[part], share.index_select(0, edges.receiver[part]), a)
         if run.last:
-            sums.add(dy[part], run.kept[-1][part], spoiled=a)
+            sums.add(dy[part], run.saved_z[-1][part], out=a)
     return dy, sums
 
 
-def _of_z(run: _Run, layer: int, sums: Sums) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return dγ, dβ and the numbers b and c of dz = s dy + b + c z: (channel,) each."""
+def _batchnorm_backward(run: _Run, layer: int, sums: Sums) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return dγ, dβ, and b and c of dz = s dy + b + c z: (channel,) each."""
     s, _, mean, r = run.norms[layer]
-    d_beta = sums.plain
-    d_gamma = r * (sums.with_z - mean * d_beta)
-    c = -s * r * d_gamma / run.number
-    return d_gamma, d_beta, -s * d_beta / run.number - c * mean, c
+    d_beta = sums.dy
+    d_gamma = r * (sums.dy_z - mean * d_beta)
+    c = -s * r * d_gamma / run.count
+    return d_gamma, d_beta, -s * d_beta / run.count - c * mean, c
 
 
-def _through(
-    run: _Run, layer: int, dy: Tensor, sums: Sums, weight: Tensor, lease: Lease
+def _layer_backward(
+    run: _Run, layer: int, dy: Tensor, sums: Sums, weight: Tensor, pool: BufferPool
 ) -> tuple[Tensor, Sums, tuple[Tensor, Tensor, Tensor]]:
     """Return dy of the layer below and its sums; dW, dγ and dβ of this layer."""
-    d_gamma, d_beta, b, c = _of_z(run, layer, sums)
-    below, back = lease.empty((run.number, weight.shape[1]), dy), weight.t().contiguous()
+    d_gamma, d_beta, b, c = _batchnorm_backward(run, layer, sums)
+    below, transposed = pool.acquire((run.count, weight.shape[1]), dy), weight.t().contiguous()
     d_weight, sums = torch.zeros_like(weight), Sums(weight)
     for _, part in run.chunks:
-        z, a = run.kept[layer - 1][part], run.activation(layer - 1, part)
+        z, a = run.saved_z[layer - 1][part], run.activation(layer - 1, part)
         dz = torch.addcmul(b, z, c).addcmul_(dy[part], run.norms[layer].s)
         d_weight += product(dz.t(), a.t())
-        _pull(below[part], product(dz, back), a)
+        _relu_backward(below[part], product(dz, transposed), a)
         if layer > 1:
-            sums.add(below[part], run.kept[layer - 2][part], spoiled=a)
+            sums.add(below[part], run.saved_z[layer - 2][part], out=a)
     return below, sums, (d_weight, d_gamma, d_beta)
 
 
-def _to_points(run: _Run, dy: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _scatter_to_points(run: _Run, dy: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return dP, dQ, and dγ and dβ of the first layer, from sums over the edges of each point."""
     edges, sums = run.edges, Sums(run.sent)
-    order, first, members = edges.by_sender, edges.first_sent, edges.numbers
+    order, first, members = edges.by_sender, edges.first_sent, edges.index
     from_point, to_point = bag_sum(dy, order, first), bag_sum(dy, members, edges.first)
-    sums.plain = to_point.sum(0)
-    sums.with_z = (run.sent * from_point).sum(0) + (run.received * to_point).sum(0)
-    d_gamma, d_beta, b, c = _of_z(run, 0, sums)
-    s, around = run.norms[0].s, bag_sum(run.received, edges.receiver[order], first)
-    sends, receives = edges.sends[:, None], edges.degree[:, None]
-    d_sent = s * from_point + b * sends + c * (sends * run.sent + around)
-    d_received = s * to_point + b * receives + c * (receives * run.received + run.nearby)
+    sums.dy = to_point.sum(0)
+    sums.dy_z = (run.sent * from_point).sum(0) + (run.received * to_point).sum(0)
+    d_gamma, d_beta, b, c = _batchnorm_backward(run, 0, sums)
+    s, received_sum = run.norms[0].s, bag_sum(run.received, edges.receiver[order], first)
+    sends, receives = edges.sent_degree[:, None], edges.degree[:, None]
+    d_sent = s * from_point + b * sends + c * (sends * run.sent + received_sum)
+    d_received = s * to_point + b * receives + c * (receives * run.received + run.sent_sum)
     return d_sent, d_received, d_gamma, d_beta

@@ -1,4 +1,4 @@
-"""Edges between packed points, and sums along them."""
+"""Edges between packed points: the k nearest neighbours, and sums along edges."""
 
 from __future__ import annotations
 
@@ -10,79 +10,138 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bunchtrain.networks.layers.packing import starts
+from bunchtrain.networks.layers.packing import buckets, segment_ids, starts
 
-#: Numbers that a piece of a tensor along the edges holds: some pieces fit in a CPU's cache.
+#: Elements in a chunk of a tensor along the edges, so that some chunks fit in a CPU's cache.
 CHUNK = 2**18
+INFINITY = float("inf")
 
 
 @dataclass(frozen=True)
 class Edges:
-    """Directed edges from a sending point j to a receiving point i, ordered by i.
+    """Directed edges from a sending point j to a receiving point i, sorted by i.
 
-    sender    (edges,) the number of j.
-    receiver  (edges,) the number of i.
-    degree    (points,) how many edges each point receives.
-    real      (edges,) False for an edge that only fills a table (in exported networks), or None.
+    sender    (edges,) index of point j.
+    receiver  (edges,) index of point i.
+    degree    (points,) number of edges that each point receives.
+    mask      (edges,) False for padding (in exported networks), or None without padding.
     """
 
     sender: Tensor
     receiver: Tensor
     degree: Tensor
-    real: Tensor | None = None
+    mask: Tensor | None = None
 
     @cached_property
     def first(self) -> Tensor:
-        """The number of the first edge of each receiving point: (points,)."""
+        """Index of the first edge of each receiving point: (points,)."""
         return starts(self.degree)
 
     @cached_property
-    def numbers(self) -> Tensor:
-        """The numbers of the edges: (edges,)."""
+    def index(self) -> Tensor:
+        """Index of each edge: (edges,)."""
         return torch.arange(len(self.sender), device=self.sender.device)
 
     @cached_property
     def by_sender(self) -> Tensor:
-        """The numbers of the edges, ordered by the sending point: (edges,)."""
+        """Indices of the edges, sorted by the sending point: (edges,)."""
         return self.sender.argsort(stable=True)
 
     @cached_property
-    def sends(self) -> Tensor:
-        """How many edges each point sends: (points,)."""
+    def sent_degree(self) -> Tensor:
+        """Number of edges that each point sends: (points,)."""
         return torch.bincount(self.sender, minlength=len(self.degree))
 
     @cached_property
     def first_sent(self) -> Tensor:
-        """The number, in `by_sender`, of the first edge of each sending point: (points,)."""
-        return starts(self.sends)
+        """Position in `by_sender` of the first edge of each sending point: (points,)."""
+        return starts(self.sent_degree)
 
     @cached_property
-    def ends(self) -> tuple[Tensor, Tensor]:
-        """Both points of every edge in a table of senders, then receivers; where each begins."""
+    def endpoints(self) -> tuple[Tensor, Tensor]:
+        """Both points of every edge in a table [senders; receivers]; the offset of each edge."""
         both = torch.stack([self.sender, self.receiver + len(self.degree)], 1).view(-1)
         return both, torch.arange(0, len(both), 2, device=both.device)
 
-    def along(self, table: Tensor, part: slice) -> Tensor:
+    def sum_endpoints(self, table: Tensor, part: slice) -> Tensor:
         """Return P_j + Q_i for some edges, (edges, channel), from [P; Q] (2 points, channel)."""
-        both, begin = self.ends
-        return bag_sum(table, both[2 * part.start : 2 * part.stop], begin[: part.stop - part.start])
+        both, offset = self.endpoints
+        members = both[2 * part.start : 2 * part.stop]
+        return bag_sum(table, members, offset[: part.stop - part.start])
 
     def chunks(self, width: int) -> list[tuple[slice, slice]]:
-        """Return points and their edges, as many as stay in the cache with `width` channels."""
+        """Return slices of points and of their edges that fit in the cache for `width` channels."""
         points, edges = len(self.degree), len(self.sender)
         step = max(1, CHUNK // width * points // max(edges, 1))
         bounds = [*self.first[::step].tolist(), edges]
         return [
-            (slice(number * step, (number + 1) * step), slice(begin, end))
-            for number, (begin, end) in enumerate(pairwise(bounds))
+            (slice(k * step, (k + 1) * step), slice(begin, end))
+            for k, (begin, end) in enumerate(pairwise(bounds))
         ]
 
 
-def bag_sum(values: Tensor, members: Tensor, first: Tensor) -> Tensor:
+def bag_sum(values: Tensor, members: Tensor, offsets: Tensor) -> Tensor:
     """Return the sums of values (rows, channel) over bags of rows: (bags, channel).
 
-    A bag's members are those from its `first` (bags,) in `members` to the next bag's first.
+    `members` holds the row indices of all bags, `offsets` (bags,) where each bag begins in it.
     """
     if not len(members):
-        return values.new_zeros(len(first), values.shape[1])
-    return functional.embedding_bag(members, values, first, mode="sum")
+        return values.new_zeros(len(offsets), values.shape[1])
+    return functional.embedding_bag(members, values, offsets, mode="sum")
+
+
+def nearest_neighbours(coordinates: Tensor, lengths: Tensor, k: int) -> Edges:
+    """Return the edges from the k nearest other points of the same jet to each point.
+
+    The distance is Euclidean; a point is no neighbour of itself. In a jet of n ≤ k points each has
+    n − 1 neighbours.
+
+    Args:
+        coordinates: (points, dimension), packed.
+        lengths: (batch,), points of each jet.
+        k: maximum number of neighbours.
+    """
+    coordinates = coordinates.detach()
+    if torch.compiler.is_exporting():
+        return _nearest_in_batch(coordinates, lengths, k)
+    senders = lengths.new_zeros(len(coordinates), k)
+    mask = torch.zeros_like(senders, dtype=torch.bool)
+    for bucket in buckets(lengths, shortest=k // 2):
+        distances = squared_distances(coordinates[bucket.points])
+        distances.masked_fill_(~bucket.mask[:, None, :], INFINITY)
+        distances.diagonal(dim1=1, dim2=2).fill_(INFINITY)
+        nearest, slot = distances.topk(min(k, distances.shape[2]), largest=False, sorted=False)
+        width, points = slot.shape[2], bucket.points[bucket.mask]
+        jet = torch.arange(len(slot), device=slot.device)[:, None, None]
+        senders[points, :width] = bucket.points[jet, slot][bucket.mask]
+        mask[points, :width] = (nearest < INFINITY)[bucket.mask]
+    degree = mask.sum(1)
+    receiver = torch.arange(len(degree), device=degree.device).repeat_interleave(degree)
+    return Edges(senders[mask], receiver, degree)
+
+
+def squared_distances(points: Tensor) -> Tensor:
+    """Return |x_i − x_j|² between the points of each jet: (jets, slots, slots)."""
+    if points.shape[-1] <= 3:  # differences are exact to rounding, and as fast in few dimensions
+        columns = points.unbind(-1)
+        return torch.stack([(x[:, :, None] - x[:, None, :]).square() for x in columns]).sum(0)
+    centred = points - points.mean(1, keepdim=True)
+    square = centred.square().sum(-1)
+    return torch.baddbmm(square[:, None, :], centred, centred.mT, alpha=-2) + square[:, :, None]
+
+
+def _nearest_in_batch(coordinates: Tensor, lengths: Tensor, k: int) -> Edges:
+    """Return k edges for each point, some masked, from the distances of all pairs of the batch.
+
+    No shape depends on the lengths, as the export to ONNX requires.
+    """
+    points = coordinates.shape[0]
+    jet = segment_ids(lengths, points)
+    index = torch.arange(points, device=jet.device)
+    other = (jet[:, None] != jet) | (index[:, None] == index)
+    distances = squared_distances(coordinates[None])[0].masked_fill(other, INFINITY)
+    padding = distances.new_full((points, k), INFINITY)
+    nearest, sender = torch.cat([distances, padding], 1).topk(k, largest=False, sorted=False)
+    mask = nearest < INFINITY
+    receiver = index[:, None].expand(points, k).reshape(-1)
+    return Edges(torch.where(mask, sender, 0).view(-1), receiver, mask.sum(1), mask.view(-1))

@@ -1,4 +1,4 @@
-"""Lorentz-equivariant layers of multivectors beside scalars (arXiv:2405.14806).
+"""Lorentz-equivariant layers of multivectors and scalars (arXiv:2405.14806).
 
 Multivectors are (16, points, channel), scalars (points, channel).
 """
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bunchtrain.networks.layers.attention import Field
+from bunchtrain.networks.layers.attention import PaddedBlock, attend_in_blocks, split_heads
 from bunchtrain.networks.layers.multivectors import DUAL, GRADES, INNER, geometric_product
 
 Streams = tuple[Tensor, Tensor]  # multivectors and scalars
@@ -18,20 +18,20 @@ Streams = tuple[Tensor, Tensor]  # multivectors and scalars
 class EquivariantLinear(nn.Module):
     """The most general linear map of multivectors that commutes with Lorentz transformations.
 
-    y_c = Σ_c' Σ_k (v_kcc' ⟨x_c'⟩_k + w_kcc' ⟨γ₀₁₂₃ x_c'⟩_k), where ⟨x⟩_k is the part of grade k;
-    beside it a linear map of the scalars s, which also go to and come from the scalar parts ⟨x⟩₀.
+    y_c = Σ_c' Σ_k (v_kcc' ⟨x_c'⟩_k + w_kcc' ⟨γ₀₁₂₃ x_c'⟩_k), where ⟨x⟩_k is the part of grade k,
+    and a linear map of the scalars s; the scalar parts ⟨x⟩₀ and s are also mapped to one another.
 
     Args:
-        channels: multivectors and scalars of a point before.
-        widths: multivectors and scalars of a point after.
+        channels: numbers of multivectors and of scalars of a point in the input.
+        widths: numbers of multivectors and of scalars of a point in the output.
     """
 
-    grades: Tensor  # (16,), the grade of each component
-    dual: Tensor  # (16, 1, 1), the signs of γ₀₁₂₃ x
+    grades: Tensor  # (16,), grade of each component
+    dual: Tensor  # (16, 1, 1), signs of γ₀₁₂₃ x
 
     def __init__(self, channels: tuple[int, int], widths: tuple[int, int]) -> None:
         super().__init__()
-        bound = (3 / (2 * channels[0])) ** 0.5  # keeps the variance, as two terms are added
+        bound = (3 / (2 * channels[0])) ** 0.5  # two terms are added: keeps the variance
         self.weight = nn.Parameter(
             torch.empty(2, 5, channels[0], widths[0]).uniform_(-bound, bound)
         )
@@ -43,7 +43,7 @@ class EquivariantLinear(nn.Module):
     def forward(
         self, multivectors: Tensor, scalars: Tensor, signs: Tensor | None = None
     ) -> Streams:
-        """Return the multivectors, multiplied by `signs` if given, and the scalars after the map.
+        """Return the mapped multivectors, multiplied by `signs` if given, and the mapped scalars.
 
         signs (16, 1 or channel), 1 for the scalar part.
         """
@@ -57,10 +57,10 @@ class EquivariantLinear(nn.Module):
         return mapped, self.scalars(torch.cat([multivectors[0], scalars], 1))
 
 
-def normalised(multivectors: Tensor, scalars: Tensor, smallest: float = 0.01) -> Streams:
+def normalise_streams(multivectors: Tensor, scalars: Tensor, smallest: float = 0.01) -> Streams:
     """Return x / √(mean_c Σ_k |⟨x_c⟩_k²| + ε), with squares by the inner product, and LayerNorm(s).
 
-    A sum of absolute values grade by grade, for the square of a vector may be 0 or below.
+    The sum is over the absolute values of the grades, since a vector's square may be ≤ 0.
     """
     signs = multivectors.new_tensor(INNER).view(16, 1, 1)
     grades = torch.split(multivectors.square() * signs, [1, 4, 6, 4, 1])
@@ -72,7 +72,7 @@ def normalised(multivectors: Tensor, scalars: Tensor, smallest: float = 0.01) ->
 class MultivectorAttention(nn.Module):
     """Attention by invariant products: softmax_j((Σ_c ⟨q_ic, k_jc⟩ + q_i · k_j) / √d) of v_j.
 
-    d is 16 times the multivectors of a head plus its scalars.
+    d is 16 times the number of multivectors of a head plus its scalars.
     """
 
     signs: Tensor  # (16, 3 · heads · channel), of the inner product for q, 1 for k and v
@@ -80,42 +80,42 @@ class MultivectorAttention(nn.Module):
     def __init__(self, width: tuple[int, int], heads: int, widen: int) -> None:
         super().__init__()
         self.heads = heads
-        self.inside = (widen * width[0] // heads, widen * width[1] // heads)
-        all_heads = heads * self.inside[0], heads * self.inside[1]
+        self.head_width = (widen * width[0] // heads, widen * width[1] // heads)
+        all_heads = heads * self.head_width[0], heads * self.head_width[1]
         self.project = EquivariantLinear(width, (3 * all_heads[0], 3 * all_heads[1]))
         self.out = EquivariantLinear(all_heads, width)
         signs = torch.ones(16, 3, all_heads[0])
-        signs[:, 0] = torch.tensor(INNER)[:, None]  # the metric goes to the queries
+        signs[:, 0] = torch.tensor(INNER)[:, None]  # the metric multiplies the queries
         self.register_buffer("signs", signs.flatten(1), persistent=False)
 
-    def forward(self, multivectors: Tensor, scalars: Tensor, fields: list[Field]) -> Streams:
-        """Return what each point has seen; points lie in the order of the fields."""
-        projected = self._flat(*self.project(multivectors, scalars, self.signs))
-        parts = torch.split(projected, [field.slot.shape[0] for field in fields])
-        seen = [field.attend(part, 0.0) for field, part in zip(fields, parts, strict=True)]
-        gathered: Streams = self.out(*self._apart(torch.cat(seen)))
-        return gathered
+    def forward(self, multivectors: Tensor, scalars: Tensor, blocks: list[PaddedBlock]) -> Streams:
+        """Return the attended streams; the points are sorted by block."""
+        projected = self._flatten(*self.project(multivectors, scalars, self.signs))
+        attended = attend_in_blocks(projected, blocks, 0.0)
+        streams: Streams = self.out(*self._unflatten(attended))
+        return streams
 
-    def _flat(self, multivectors: Tensor, scalars: Tensor) -> Tensor:
-        """Return q, k and v, each head's numbers side by side: (points, 3 · heads · d)."""
+    def _flatten(self, multivectors: Tensor, scalars: Tensor) -> Tensor:
+        """Return q, k and v, concatenated head by head: (points, 3 · heads · d)."""
         points = scalars.shape[0]
-        apart = multivectors.view(16, points, 3, self.heads, -1).permute(1, 2, 3, 0, 4)
-        numbers = scalars.view(points, 3, self.heads, -1)
-        return torch.cat([apart.flatten(3), numbers], 3).flatten(1)
+        vectors = multivectors.view(16, points, 3, self.heads, -1).permute(1, 2, 3, 0, 4)
+        return torch.cat([vectors.flatten(3), scalars.view(points, 3, self.heads, -1)], 3).flatten(
+            1
+        )
 
-    def _apart(self, seen: Tensor) -> Streams:
+    def _unflatten(self, attended: Tensor) -> Streams:
         """Return multivectors and scalars of all heads from (points, heads · d)."""
-        points, (channels, numbers) = seen.shape[0], self.inside
-        each = seen.view(points, self.heads, -1)
-        multivectors, scalars = torch.split(each, [16 * channels, numbers], 2)
+        points, (channels, width) = attended.shape[0], self.head_width
+        each = split_heads(attended, self.heads)
+        multivectors, scalars = torch.split(each, [16 * channels, width], 2)
         table = multivectors.reshape(points, self.heads, 16, channels).permute(2, 0, 1, 3)
         return table.flatten(2), scalars.flatten(1)
 
 
 class GeometricPerceptron(nn.Module):
-    """Linear(gated(Linear(Linear(x) Linear(x)))), with the geometric product inside.
+    """Linear(gate(Linear(Linear(x) Linear(x)))), with the geometric product of the inner maps.
 
-    The gate of a multivector is GELU(⟨x⟩₀), that of scalars GELU.
+    The gate multiplies a multivector by GELU(⟨x⟩₀) and applies GELU to scalars.
     """
 
     def __init__(self, width: tuple[int, int], widen: int) -> None:
@@ -125,26 +125,26 @@ class GeometricPerceptron(nn.Module):
         self.mix, self.out = EquivariantLinear(inner, inner), EquivariantLinear(inner, width)
 
     def forward(self, multivectors: Tensor, scalars: Tensor) -> Streams:
-        """Return multivectors and scalars, as many as before."""
+        """Return multivectors and scalars of the same numbers."""
         factors, scalars = self.factors(multivectors, scalars)
         product = geometric_product(*factors.chunk(2, 2))
         multivectors, scalars = self.mix(product, scalars)
         gate = functional.gelu(multivectors[:1])
-        changed: Streams = self.out(gate * multivectors, functional.gelu(scalars))
-        return changed
+        updated: Streams = self.out(gate * multivectors, functional.gelu(scalars))
+        return updated
 
 
 class MultivectorBlock(nn.Module):
-    """Attention, then a geometric perceptron, both of normalised points and residual."""
+    """Attention, then a geometric perceptron, both residual with normalised inputs."""
 
     def __init__(self, width: tuple[int, int], heads: int, widen: int) -> None:
         super().__init__()
         self.attention = MultivectorAttention(width, heads, widen)
         self.perceptron = GeometricPerceptron(width, widen)
 
-    def forward(self, multivectors: Tensor, scalars: Tensor, fields: list[Field]) -> Streams:
-        """Return multivectors and scalars; points lie in the order of the fields."""
-        seen, heard = self.attention(*normalised(multivectors, scalars), fields)
-        multivectors, scalars = multivectors + seen, scalars + heard
-        seen, heard = self.perceptron(*normalised(multivectors, scalars))
-        return multivectors + seen, scalars + heard
+    def forward(self, multivectors: Tensor, scalars: Tensor, blocks: list[PaddedBlock]) -> Streams:
+        """Return multivectors and scalars; the points are sorted by block."""
+        residual = self.attention(*normalise_streams(multivectors, scalars), blocks)
+        multivectors, scalars = multivectors + residual[0], scalars + residual[1]
+        residual = self.perceptron(*normalise_streams(multivectors, scalars))
+        return multivectors + residual[0], scalars + residual[1]

@@ -6,8 +6,8 @@ basis elements are the products of different γ, in the order
     1,  γ₀ γ₁ γ₂ γ₃,  γ₀₁ γ₀₂ γ₀₃ γ₁₂ γ₁₃ γ₂₃,  γ₀₁₂ γ₀₁₃ γ₀₂₃ γ₁₂₃,  γ₀₁₂₃:
 
 a scalar, a vector, a bivector (six planes), an axial vector and a pseudoscalar, of grades 0 to 4.
-A Lorentz transformation acts on each grade apart and keeps the geometric product. Multivectors are
-tensors (16, points, channel): the components come first, so that each lies in one piece of memory.
+A Lorentz transformation acts on each grade separately and preserves the geometric product.
+Multivectors are tensors (16, points, channel): each component is contiguous in memory.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bunchtrain.networks.layers.all_pairs import METRIC
+from bunchtrain.networks.layers.four_momenta import METRIC
 
 BASIS = tuple(element for grade in range(5) for element in combinations(range(4), grade))
 GRADES = tuple(len(element) for element in BASIS)
-#: Numbers of one component that the product works on at a time: all components fit in the cache.
-PIECE = 2**14
+#: Elements of each component in a chunk of the product: all components fit in the CPU's cache.
+CHUNK = 2**14
 
 
-def product_of(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[float, tuple[int, ...]]:
+def multiply_elements(
+    one: tuple[int, ...], other: tuple[int, ...]
+) -> tuple[float, tuple[int, ...]]:
     """Return sign and basis element of the product of two basis elements."""
     order, sign = [*one, *other], 1.0
     for end in range(len(order) - 1, 0, -1):  # each exchange of two different γ changes the sign
-        for place in range(end):
-            if order[place] > order[place + 1]:
-                order[place : place + 2] = [order[place + 1], order[place]]
+        for k in range(end):
+            if order[k] > order[k + 1]:
+                order[k : k + 2] = [order[k + 1], order[k]]
                 sign = -sign
     for index in set(one) & set(other):
         sign *= METRIC[index]
@@ -44,9 +46,9 @@ PRODUCTS = tuple(
     (i, j, BASIS.index(element), sign)
     for i, one in enumerate(BASIS)
     for j, other in enumerate(BASIS)
-    for sign, element in [product_of(one, other)]
+    for sign, element in [multiply_elements(one, other)]
 )
-#: The same as a table (16, 16, 16), i, j, k.
+#: The same as a table (16, 16, 16) of i, j, k.
 TABLE = torch.zeros(16, 16, 16)
 for _i, _j, _k, _sign in PRODUCTS:
     TABLE[_i, _j, _k] = _sign
@@ -80,7 +82,7 @@ class GeometricProduct(torch.autograd.Function):
         one, other = one.contiguous(), other.contiguous()
         ctx.save_for_backward(one, other)
         product = torch.zeros_like(one)
-        for x, y, z in zip(*(_pieces(part) for part in (one, other, product)), strict=True):
+        for x, y, z in zip(*(_chunks(part) for part in (one, other, product)), strict=True):
             for i, j, k, sign in PRODUCTS:
                 z[k].addcmul_(x[i], y[j], value=sign)
         return product
@@ -91,13 +93,13 @@ class GeometricProduct(torch.autograd.Function):
         one, other = ctx.saved_tensors
         gradients = torch.zeros_like(one), torch.zeros_like(other)
         parts = (one, other, gradient.contiguous(), *gradients)
-        for x, y, dz, dx, dy in zip(*(_pieces(part) for part in parts), strict=True):
+        for x, y, dz, dx, dy in zip(*(_chunks(part) for part in parts), strict=True):
             for i, j, k, sign in PRODUCTS:
                 dx[i].addcmul_(dz[k], y[j], value=sign)
                 dy[j].addcmul_(dz[k], x[i], value=sign)
         return gradients
 
 
-def _pieces(values: Tensor) -> list[list[Tensor]]:
-    """Return pieces of the points, the 16 components of each apart."""
-    return [list(piece.unbind(0)) for piece in torch.split(values.flatten(1), PIECE, 1)]
+def _chunks(values: Tensor) -> list[list[Tensor]]:
+    """Return chunks of the points as lists of the 16 components."""
+    return [list(chunk.unbind(0)) for chunk in torch.split(values.flatten(1), CHUNK, 1)]

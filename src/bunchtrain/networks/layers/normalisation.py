@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def normalise(values: Tensor, norm: nn.Module) -> Tensor:
-    """Return values normalised; by the running moments where one row alone has no variance."""
+    """Return batch-normalised values; by the running moments where a single row has no variance."""
     assert isinstance(norm, nn.BatchNorm1d)
     if norm.training and values.shape[0] > 1:
         normalised: Tensor = norm(values)
@@ -17,8 +17,8 @@ def normalise(values: Tensor, norm: nn.Module) -> Tensor:
     return functional.batch_norm(values, mean, variance, norm.weight, norm.bias, eps=norm.eps)
 
 
-def folded(norm: nn.Module) -> tuple[Tensor, Tensor]:
-    """Return s and t of s·z + t, what batch normalisation does by its running moments."""
+def fold(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return s and t of s·z + t, which equals batch normalisation by the running moments."""
     assert isinstance(norm, nn.BatchNorm1d)
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -27,12 +27,12 @@ def folded(norm: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def remember(norm: nn.Module, mean: Tensor, variance: Tensor, number: int) -> None:
-    """Move the running moments towards these, as batch normalisation does."""
+def update_running_moments(norm: nn.Module, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Update the running moments by mean and variance of `count` rows, as batch normalisation."""
     assert isinstance(norm, nn.BatchNorm1d)
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked += 1
     norm.running_mean.lerp_(mean, norm.momentum or 0.1)
-    norm.running_var.lerp_(variance * number / (number - 1), norm.momentum or 0.1)
+    norm.running_var.lerp_(variance * count / (count - 1), norm.momentum or 0.1)

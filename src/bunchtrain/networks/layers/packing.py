@@ -1,7 +1,7 @@
-"""Packed points: the jets' points one after the other, `lengths` saying how many each jet has.
+"""Operations on packed points: segment reductions, padding and buckets of similar length.
 
-Nothing here has a slot for a point that is not there, except a bucket: jets of similar length that
-are padded to the longest among them, for the operations that look at pairs of points.
+The points of all jets are concatenated, and `lengths` (batch,) holds the number of points of each
+jet. Only a bucket is padded, to its longest jet, for operations on all pairs of points.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from torch import Tensor
 
 
 def starts(lengths: Tensor) -> Tensor:
-    """Return where each jet's points begin: (batch,) from (batch,)."""
+    """Return the index of the first point of each jet: (batch,) from (batch,)."""
     return lengths.cumsum(0) - lengths
 
 
 def segment_ids(lengths: Tensor, points: int) -> Tensor:
-    """Return the number of the jet that each point belongs to: (points,) from (batch,)."""
-    if torch.compiler.is_exporting():  # repeat_interleave has a shape that no exporter can know
+    """Return the jet index of each point: (points,) from (batch,)."""
+    if torch.compiler.is_exporting():  # the shape of repeat_interleave depends on data
         position = torch.arange(points, device=lengths.device)
         return (position[:, None] >= lengths.cumsum(0)).sum(1)
     jets = torch.arange(lengths.shape[0], device=lengths.device)
@@ -28,19 +28,19 @@ def segment_ids(lengths: Tensor, points: int) -> Tensor:
 
 
 def segment_sum(values: Tensor, lengths: Tensor) -> Tensor:
-    """Return the sum over each jet's points: (batch, ...) from (points, ...); 0 for no point."""
+    """Return the sum over each jet's points: (batch, ...) from (points, ...); 0 without points."""
     total = values.new_zeros((lengths.shape[0], *values.shape[1:]))
     return total.index_add(0, segment_ids(lengths, values.shape[0]), values)
 
 
 def segment_mean(values: Tensor, lengths: Tensor) -> Tensor:
-    """Return the mean over each jet's points: (batch, ...) from (points, ...); 0 for no point."""
-    number = lengths.clamp(min=1).to(values.dtype)
-    return segment_sum(values, lengths) / number.view(-1, *[1] * (values.ndim - 1))
+    """Return the mean over each jet's points: (batch, ...) from (points, ...); 0 without points."""
+    count = lengths.clamp(min=1).to(values.dtype)
+    return segment_sum(values, lengths) / count.view(-1, *[1] * (values.ndim - 1))
 
 
 def segment_max(values: Tensor, lengths: Tensor) -> Tensor:
-    """Return the largest of each jet: (batch, ...) from (points, ...); 0 for no point."""
+    """Return the maximum over each jet's points: (batch, ...) from (points, ...); 0 if empty."""
     jet = segment_ids(lengths, values.shape[0]).view(-1, *[1] * (values.ndim - 1)).expand_as(values)
     largest = values.new_zeros((lengths.shape[0], *values.shape[1:]))
     return largest.scatter_reduce(0, jet, values, "amax", include_self=False)
@@ -52,64 +52,74 @@ def segment_softmax(scores: Tensor, lengths: Tensor) -> Tensor:
     exp(s_i − max s) / Σ_j exp(s_j − max s), where j runs over the points of the jet of i.
     """
     jet = segment_ids(lengths, scores.shape[0])
-    raised = (scores - segment_max(scores.detach(), lengths)[jet]).exp()
-    return raised / segment_sum(raised, lengths)[jet]
+    exponential = (scores - segment_max(scores.detach(), lengths)[jet]).exp()
+    return exponential / segment_sum(exponential, lengths)[jet]
 
 
-def is_point(lengths: Tensor, slots: int) -> Tensor:
-    """Return which slots of the padded jets hold a point: (batch, slots) bool."""
+def point_mask(lengths: Tensor, slots: int) -> Tensor:
+    """Return the mask of slots that hold a point: (batch, slots) bool."""
     return torch.arange(slots, device=lengths.device) < lengths[:, None]
 
 
 def to_padded(values: Tensor, lengths: Tensor, fill: float = 0.0) -> Tensor:
     """Return packed values padded to the longest jet: (batch, slots, ...) from (points, ...)."""
-    real = is_point(lengths, int(lengths.max()) if len(lengths) else 0)
-    padded = values.new_full((*real.shape, *values.shape[1:]), fill)
-    return padded.masked_scatter(real.view(*real.shape, *[1] * (values.ndim - 1)), values)
+    mask = point_mask(lengths, int(lengths.max()) if len(lengths) else 0)
+    padded = values.new_full((*mask.shape, *values.shape[1:]), fill)
+    return padded.masked_scatter(mask.view(*mask.shape, *[1] * (values.ndim - 1)), values)
 
 
 def to_packed(padded: Tensor, lengths: Tensor) -> Tensor:
     """Return the points of padded jets: (points, ...) from (batch, slots, ...)."""
-    return padded[is_point(lengths, padded.shape[1])]
+    return padded[point_mask(lengths, padded.shape[1])]
+
+
+def leading_momenta(momenta: Tensor, lengths: Tensor, count: int) -> Tensor:
+    """Return the first `count` momenta of each jet, padded with 0: (batch, count, 4).
+
+    momenta (points, 4), packed in the order of the particles; lengths (batch,).
+    """
+    slot = torch.arange(count, device=lengths.device)
+    point = torch.where(slot < lengths[:, None], starts(lengths)[:, None] + slot + 1, 0)
+    return torch.cat([momenta.new_zeros(1, 4), momenta])[point]
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """Jets of similar length.
+    """Jets of similar length, padded to the longest.
 
-    rows     (jets,) the numbers of the jets.
-    lengths  (jets,) how many points they have.
-    points   (jets, slots) the numbers of their packed points; empty slots repeat a real one.
-    real     (jets, slots) which slots hold a point.
+    rows     (jets,) index of each jet in the batch.
+    lengths  (jets,) number of points of each jet.
+    points   (jets, slots) index of the packed point; padding repeats the last point of the jet.
+    mask     (jets, slots) True for a point, False for padding.
     """
 
     rows: Tensor
     lengths: Tensor
     points: Tensor
-    real: Tensor
+    mask: Tensor
 
 
 def buckets(lengths: Tensor, spread: float = 1.2, shortest: int = 1) -> Iterator[Bucket]:
-    """Yield the jets that have points in buckets, from the shortest to the longest.
+    """Yield buckets of the jets that have points, sorted by length.
 
-    The longest jet of a bucket has at most `spread` times the slots of its shortest, and jets of
-    fewer than `shortest` points count as that long, so that there are few buckets.
+    The longest jet of a bucket has at most `spread` times the points of its shortest; jets of
+    fewer than `shortest` points count as of this length, which limits the number of buckets.
     """
     order = lengths.argsort(stable=True)
     sizes = lengths[order].tolist()
-    begin = starts(lengths)
+    offsets = starts(lengths)
     first = next((i for i, size in enumerate(sizes) if size > 0), len(sizes))
     while first < len(sizes):
         limit = int(max(sizes[first], shortest) * spread)
         last = first
         while last < len(sizes) and sizes[last] <= limit:
             last += 1
-        yield _bucket(order[first:last], lengths, begin, sizes[last - 1])
+        yield _bucket(order[first:last], lengths, offsets, sizes[last - 1])
         first = last
 
 
-def _bucket(rows: Tensor, lengths: Tensor, begin: Tensor, slots: int) -> Bucket:
+def _bucket(rows: Tensor, lengths: Tensor, offsets: Tensor, slots: int) -> Bucket:
     sizes = lengths[rows]
     slot = torch.arange(slots, device=lengths.device).expand(len(rows), slots)
-    held = torch.minimum(slot, (sizes - 1)[:, None])
-    return Bucket(rows, sizes, begin[rows, None] + held, slot < sizes[:, None])
+    index = torch.minimum(slot, (sizes - 1)[:, None])
+    return Bucket(rows, sizes, offsets[rows, None] + index, slot < sizes[:, None])

@@ -1,72 +1,100 @@
-"""Pairs of particles of the same jet, and what is known of them from their four-momenta."""
+"""Pairs of particles of the same jet, packed: one row for each pair."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
-from bunchtrain.networks.layers.packing import Bucket
-
-SMALLEST = 1e-8  # below it the logarithms stop, as in the published network
+from bunchtrain.networks.layers.packing import Bucket, segment_ids, starts
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """The unordered pairs (i ≥ j) of a bucket's jets, a particle with itself included.
+class OrderedPairs:
+    """The ordered pairs (i, j) of each jet, sorted by i.
 
-    first, second  (pairs,) numbers of the packed points.
-    place, mirror  (pairs,) where (i, j) and (j, i) lie in a flat (jets, slots, slots) table.
+    receiver  (pairs,) index of point i.
+    sender    (pairs,) index of point j.
+    mirror    (pairs,) index of the pair (j, i).
+    count     (points,) number of pairs with the point as receiver.
+    mask      (pairs,) False for padding (in exported networks), or None without padding.
+    """
+
+    receiver: Tensor
+    sender: Tensor
+    mirror: Tensor
+    count: Tensor
+    mask: Tensor | None = None
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Return the sum over j of values (pairs, channel): (points, channel)."""
+        if self.mask is not None:
+            values = torch.where(self.mask[:, None], values, 0.0)
+        total = values.new_zeros(self.count.shape[0], values.shape[1])
+        return total.index_add(0, self.receiver, values)
+
+
+def ordered_pairs(lengths: Tensor, points: int, include_self: bool) -> OrderedPairs:
+    """Return all ordered pairs of points of the same jet, with (i, i) if `include_self`.
+
+    lengths (batch,) is the number of points of each jet, `points` their sum.
+    """
+    jet, index = segment_ids(lengths, points), torch.arange(points, device=lengths.device)
+    partners = lengths - int(not include_self)
+    if torch.compiler.is_exporting():  # all pairs of the batch: no shape depends on the lengths
+        grid = torch.meshgrid(index, index, indexing="ij")
+        receiver, sender = (axis.reshape(-1) for axis in grid)
+        mask = (jet[receiver] == jet[sender]) & (include_self | (receiver != sender))
+        return OrderedPairs(receiver, sender, sender * points + receiver, partners[jet], mask)
+    count = partners[jet]
+    position = index - starts(lengths)[jet]  # of i in its jet
+    receiver = index.repeat_interleave(count)
+    slot = torch.arange(len(receiver), device=lengths.device) - starts(count)[receiver]
+    own = position[receiver]
+    sender = slot if include_self else slot + (slot >= own).long()  # position of j in its jet
+    mirror = own if include_self else own - (sender < own).long()
+    sender = sender + starts(lengths)[jet[receiver]]
+    return OrderedPairs(receiver, sender, starts(count)[sender] + mirror, count)
+
+
+def linear_on_pairs(
+    layer: nn.Linear, points: Tensor, pairs: OrderedPairs, features: Tensor | None = None
+) -> Tensor:
+    """Return W [x_i, x_j, s_ij] + b of every pair: (pairs, width).
+
+    The products with x_i and x_j are computed once for each point and not for each pair.
+    points (points, channel), features s (pairs, feature) or None.
+    """
+    size = points.shape[1]
+    received = functional.linear(points, layer.weight[:, :size], layer.bias)
+    sent = functional.linear(points, layer.weight[:, size : 2 * size])
+    total = received[pairs.receiver] + sent[pairs.sender]
+    if features is None:
+        return total
+    return total + functional.linear(features, layer.weight[:, 2 * size :])
+
+
+@dataclass(frozen=True)
+class UnorderedPairs:
+    """The unordered pairs (i ≥ j) of the jets of a bucket, a particle with itself included.
+
+    first, second  (pairs,) index of the packed points.
+    slot, mirror   (pairs,) position of (i, j) and of (j, i) in a flat (jets, slots, slots) table.
     """
 
     first: Tensor
     second: Tensor
-    place: Tensor
+    slot: Tensor
     mirror: Tensor
 
 
-def pairs_of(bucket: Bucket) -> Pairs:
-    """Return the pairs of points of every jet of a bucket."""
-    slots = bucket.real.shape[1]
-    i, j = torch.tril_indices(slots, slots, device=bucket.real.device)
-    jet, pair = bucket.real[:, i].nonzero(as_tuple=True)
+def unordered_pairs(bucket: Bucket) -> UnorderedPairs:
+    """Return the unordered pairs of points of every jet of a bucket."""
+    slots = bucket.mask.shape[1]
+    i, j = torch.tril_indices(slots, slots, device=bucket.mask.device)
+    jet, pair = bucket.mask[:, i].nonzero(as_tuple=True)
     i, j, begin = i[pair], j[pair], jet * slots * slots
-    place, mirror = begin + i * slots + j, begin + j * slots + i
-    return Pairs(bucket.points[jet, i], bucket.points[jet, j], place, mirror)
-
-
-def polar(momenta: Tensor) -> Tensor:
-    """Return pT, rapidity, azimuth and m²: (points, 4) from (E, px, py, pz) in GeV.
-
-    In double precision where E² − p² is a small difference; y = ± ln((E + |pz|) / mT).
-    """
-    energy, px, py, pz = momenta.double().unbind(-1)
-    pt2 = px.square() + py.square()
-    mass2 = (energy.square() - pt2 - pz.square()).clamp(min=0)
-    heavy = (pt2 + mass2).sqrt().clamp(min=SMALLEST)
-    rapidity = pz.sign() * ((energy + pz.abs()).clamp(min=SMALLEST) / heavy).log()
-    azimuth = torch.atan2(momenta[..., 2], momenta[..., 1])
-    exact = torch.stack([pt2.sqrt(), rapidity, mass2], -1).to(momenta.dtype)
-    return torch.stack([exact[..., 0], exact[..., 1], azimuth, exact[..., 2]], -1)
-
-
-def pair_features(one: Tensor, other: Tensor) -> Tensor:
-    """Return ln kT, ln z, ln ΔR and ln m² of pairs: (..., 4) from two polar (..., 4).
-
-    The features of arXiv:2202.03772, each at least ln 1e-8.
-
-    kT = min(pT) ΔR, z = min(pT) / (pTₐ + pT_b), ΔR² = Δy² + Δφ², and the mass as a sum of terms
-    that are not negative, with mT² = pT² + m², so that nothing cancels:
-    m² = mₐ² + m_b² + 2 (mTₐ mT_b − pTₐ pT_b) + 4 mTₐ mT_b sinh²(Δy/2) + 4 pTₐ pT_b sin²(Δφ/2).
-    """
-    (pt, y, phi, m2), (pt_b, y_b, phi_b, m2_b) = one.unbind(-1), other.unbind(-1)
-    least, apart = torch.minimum(pt, pt_b), y - y_b
-    turn = torch.remainder(phi - phi_b + torch.pi, 2 * torch.pi) - torch.pi
-    distance = (apart.square() + turn.square()).sqrt()
-    flat, heavy = pt * pt_b, ((pt.square() + m2) * (pt_b.square() + m2_b)).sqrt()
-    excess = (m2 * pt_b.square() + m2_b * pt.square() + m2 * m2_b) / (heavy + flat).clamp(SMALLEST)
-    opening = heavy * (apart / 2).sinh().square() + flat * (turn / 2).sin().square()
-    mass2 = m2 + m2_b + 2 * excess + 4 * opening
-    share = least / (pt + pt_b).clamp(min=SMALLEST)
-    return torch.stack([least * distance, share, distance, mass2], -1).clamp(min=SMALLEST).log()
+    slot, mirror = begin + i * slots + j, begin + j * slots + i
+    return UnorderedPairs(bucket.points[jet, i], bucket.points[jet, j], slot, mirror)

@@ -1,9 +1,9 @@
-"""Pruning: masks that take weights or whole neurons out of a network while it trains.
+"""Magnitude pruning of weights or neurons by masks during the training.
 
-Gradual: the pruned share rises as s(t) = S (1 − (1 − u)³), u = (t − start)/(end − start)
-(arXiv:1710.01878). In rounds: after each of R rounds the smallest weights that are left are taken
-out, the same share of them each time, and the others go back to what they were early in the
-training: lottery tickets with rewinding (arXiv:1803.03635, arXiv:1903.01611).
+Gradual: the sparsity rises as s(t) = S (1 − (1 − u)³), u = (t − start)/(end − start)
+(arXiv:1710.01878). In rounds: in each of R rounds the same fraction of the remaining weights, the
+smallest, is pruned, and the others are reset to their values early in the training: lottery tickets
+with rewinding (arXiv:1803.03635, arXiv:1903.01611).
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from bunchtrain.errors import StudyError
 
 @dataclass(frozen=True)
 class Pruning:
-    """What is pruned, and when.
+    """Options of pruning.
 
-    sparsity   share of the weights, or of the neurons of each hidden layer, that is taken out.
-    structure  single weights, the smallest of all layers first, or neurons with the smallest
-               weights.
-    start, end fractions of the training between which it happens.
+    sparsity   final fraction of the weights, or of the neurons of each hidden layer, pruned.
+    structure  `weights`, the smallest of all layers first, or `neurons` of smallest weights.
+    start, end fractions of the training at which the pruning begins and ends.
     rounds     number of rounds with rewinding; 0 for gradual pruning.
-    rewind     fraction of the training to whose weights each round goes back.
+    rewind     fraction of the training from which each round restores the weights.
     """
 
     sparsity: float = 0.75
@@ -39,22 +38,24 @@ class Pruning:
     rewind: float = 0.05
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be done."""
+        """Raise StudyError for values outside of their range."""
         if not 0 < self.sparsity < 1:
-            raise StudyError(f"pruning.sparsity is {self.sparsity:g}; give a share between 0 and 1")
+            raise StudyError(
+                f"pruning.sparsity is {self.sparsity:g}; give a fraction between 0 and 1"
+            )
         if not 0 <= self.start < self.end <= 1:
             raise StudyError(
-                f"pruning goes from {self.start:g} to {self.end:g} of the training; give a 'start' "
-                "before the 'end', between 0 and 1"
+                f"pruning.start is {self.start:g} and pruning.end {self.end:g}; give a 'start' "
+                "before the 'end', both between 0 and 1"
             )
         if self.rounds and self.rewind > self.start:
             raise StudyError(
-                f"pruning.rewind is {self.rewind:g}, after the start {self.start:g}; rewind to "
-                "before it"
+                f"pruning.rewind is {self.rewind:g}, after pruning.start {self.start:g}; set it to "
+                "at most 'start'"
             )
 
-    def share(self, progress: float) -> float:
-        """Return the share that is taken out at this point of the training."""
+    def sparsity_at(self, progress: float) -> float:
+        """Return the sparsity at this fraction of the training."""
         part = min(1.0, max(0.0, (progress - self.start) / (self.end - self.start)))
         if self.rounds:
             done = int(part * self.rounds + 1e-9)
@@ -71,7 +72,7 @@ class Masked(Protocol):
 
 
 class MaskedLinear(nn.Module):
-    """A linear layer whose weights have a mask: y = (W ∘ M) x + b ∘ m."""
+    """A linear layer with masked weights: y = (W ∘ M) x + b ∘ m."""
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
@@ -83,7 +84,7 @@ class MaskedLinear(nn.Module):
 
 
 class MaskedWeights(nn.Module):
-    """Real weights `value` with a `mask` of 0 and 1."""
+    """Weights `value` with a `mask` of 0 and 1."""
 
     mask: Tensor
 
@@ -94,21 +95,21 @@ class MaskedWeights(nn.Module):
         self.register_buffer("mask", torch.ones_like(value))
 
     def forward(self) -> Tensor:
-        """Return the weights that are left."""
+        """Return the masked weights."""
         return self.value * self.mask
 
 
 class Pruner(nn.Module):
-    """Prunes layers as the training goes on; its state is kept with the network's.
+    """Prunes layers during the training; its state is saved with the network.
 
     Args:
-        pruning: what is pruned, and when.
+        pruning: options.
         weights: weights of the layers in their order, (outputs, inputs).
-        biases: their biases, (outputs,), which go with their neuron.
+        biases: biases of the layers, (outputs,), pruned together with their neuron.
     """
 
-    kept: Tensor
-    early: Tensor
+    kept: Tensor  # (), whether the early weights are stored
+    early: Tensor  # (weights,), values to which rounds rewind
 
     def __init__(
         self, pruning: Pruning, weights: Sequence[Masked], biases: Sequence[Masked]
@@ -127,22 +128,22 @@ class Pruner(nn.Module):
 
     @torch.no_grad()
     def anneal(self, progress: float) -> None:
-        """Take out what this fraction of the training asks for."""
+        """Prune to the sparsity at this fraction of the training."""
         if self.pruning.rounds and progress >= self.pruning.rewind and not self.kept:
             self.early.copy_(torch.cat([one.value.flatten() for one in self._all()]))
             self.kept.fill_(True)
-        share = self.pruning.share(progress)
+        sparsity = self.pruning.sparsity_at(progress)
         neurons = self.pruning.structure == "neurons"
-        if (self._prune_neurons if neurons else self._prune_weights)(share) and self.kept:
+        if (self._prune_neurons if neurons else self._prune_weights)(sparsity) and self.kept:
             self._rewind()
 
     def is_done(self, progress: float) -> bool:
-        """Tell whether nothing more will be taken out."""
+        """Return whether the final sparsity is reached."""
         return progress >= self.pruning.end
 
-    def _prune_weights(self, share: float) -> bool:
+    def _prune_weights(self, sparsity: float) -> bool:
         total = sum(one.mask.numel() for one in self._weights)
-        count = round(share * total)
+        count = round(sparsity * total)
         if count <= sum(int((one.mask == 0).sum()) for one in self._weights):
             return False
         sizes = torch.cat([(one.value.abs() * one.mask).flatten() for one in self._weights])
@@ -153,14 +154,14 @@ class Pruner(nn.Module):
             one.mask.mul_(part.view_as(one.mask))
         return True
 
-    def _prune_neurons(self, share: float) -> bool:
+    def _prune_neurons(self, sparsity: float) -> bool:
         pruned = False
         for weight, bias in zip(self._weights[:-1], self._biases[:-1], strict=True):
-            count = min(round(share * len(bias.mask)), len(bias.mask) - 1)
+            count = min(round(sparsity * len(bias.mask)), len(bias.mask) - 1)
             if count > int((bias.mask == 0).sum()):
                 sizes = weight.value.square().sum(1) * bias.mask
-                out = sizes.topk(count, largest=False).indices
-                weight.mask[out], bias.mask[out] = 0, 0
+                index = sizes.topk(count, largest=False).indices
+                weight.mask[index], bias.mask[index] = 0, 0
                 pruned = True
         return pruned
 
@@ -170,10 +171,10 @@ class Pruner(nn.Module):
             one.value.copy_(part.view_as(one.value))
 
 
-def pruner_of(layers: nn.Sequential, pruning: Pruning) -> Pruner:
-    """Give the linear layers of a sequence masks, and return what prunes them."""
-    for number, layer in enumerate(layers):
+def make_pruner(layers: nn.Sequential, pruning: Pruning) -> Pruner:
+    """Replace the linear layers of a sequence by masked ones, and return their pruner."""
+    for index, layer in enumerate(layers):
         if isinstance(layer, nn.Linear):
-            layers[number] = MaskedLinear(layer)
+            layers[index] = MaskedLinear(layer)
     masked = [layer for layer in layers if isinstance(layer, MaskedLinear)]
     return Pruner(pruning, [one.weight for one in masked], [one.bias for one in masked])

@@ -1,4 +1,4 @@
-"""LSTM and GRU over packed sequences of any lengths, and the same as one ONNX operator."""
+"""LSTM and GRU over packed sequences of any lengths, and their export as one ONNX operator."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch.nn.utils.rnn import PackedSequence
 
 from bunchtrain.networks.layers.packing import segment_ids, starts
 
-#: Where ONNX's gates stand among torch's: i, o, f, c of i, f, g, o; z, r, h of r, z, n.
+#: Index of ONNX's gates among torch's: i, o, f, c of i, f, g, o; z, r, h of r, z, n.
 GATES = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2)}
 
 
 def packed_sequence(features: Tensor, lengths: Tensor) -> PackedSequence:
-    """Return the sequences that are not empty as torch's cells take them, without any padding.
+    """Return the non-empty sequences as torch's packed sequence, without padding.
 
-    The first points of all events come first, then their second points, and so on; in each step
-    the events are ordered from the longest to the shortest. `features` (points, feature),
-    `lengths` (batch,).
+    Rows are sorted by step (the first points of all events, then their second points, ...), and
+    within a step from the longest to the shortest event. `features` (points, feature), `lengths`
+    (batch,).
     """
     order = lengths.argsort(descending=True, stable=True)
     rank = torch.empty_like(order)
@@ -34,12 +34,12 @@ def packed_sequence(features: Tensor, lengths: Tensor) -> PackedSequence:
 
 
 def last_states(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> Tensor:
-    """Return the state after the last point, of both directions if there are two; 0 without points.
+    """Return the state after the last point, concatenated over directions; 0 without points.
 
     (batch, directions · hidden) from packed `features` (points, feature) and `lengths` (batch,).
     """
     if torch.compiler.is_exporting():
-        return _exported(cells, features, lengths)
+        return _last_states_onnx(cells, features, lengths)
     directions = 2 if cells.bidirectional else 1
     state = features.new_zeros(len(lengths), directions * cells.hidden_size)
     if len(features) == 0:
@@ -51,30 +51,30 @@ def last_states(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> T
     return state.to(top.dtype).index_copy(0, order[: len(top)], top)
 
 
-def _exported(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> Tensor:
-    """Return the last states by ONNX's operators, which are told the lengths."""
+def _last_states_onnx(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> Tensor:
+    """Return the last states by ONNX's operators with sequence lengths."""
     slots: int = lengths.max().clamp(min=1).item()  # type: ignore[assignment]  # int() is fixed
     torch._check(slots >= 1)  # type: ignore[no-untyped-call]
     slot = torch.arange(slots, device=lengths.device)[:, None]
     point = torch.where(slot < lengths, starts(lengths) + slot + 1, 0)
     values = torch.cat([features.new_zeros(1, features.shape[1]), features])[point]
     for layer in range(cells.num_layers):
-        every, state = _operator(cells, layer, values, lengths)
-        values = every.transpose(1, 2).flatten(2)  # (slots, batch, directions · hidden)
+        states, state = _operator(cells, layer, values, lengths)
+        values = states.transpose(1, 2).flatten(2)  # (slots, batch, directions · hidden)
     return state.transpose(0, 1).flatten(1)
 
 
 def _operator(
     cells: nn.LSTM | nn.GRU, layer: int, values: Tensor, lengths: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return (slots, directions, batch, hidden) and the last states (directions, batch, hidden)."""
+    """Return all states (slots, directions, batch, hidden) and the last ones, without slots."""
     kind, both = type(cells).__name__, cells.bidirectional
     directions = [f"l{layer}", f"l{layer}_reverse"] if both else [f"l{layer}"]
 
     def weights(name: str) -> Tensor:
         """Return a weight of all directions, its gates in ONNX's order."""
-        made = [getattr(cells, f"{name}_{end}").chunk(len(GATES[kind])) for end in directions]
-        return torch.stack([torch.cat([gates[g] for g in GATES[kind]]) for gates in made])
+        chunks = [getattr(cells, f"{name}_{end}").chunk(len(GATES[kind])) for end in directions]
+        return torch.stack([torch.cat([gates[g] for g in GATES[kind]]) for gates in chunks])
 
     shape = (values.shape[0], len(directions), values.shape[1], cells.hidden_size)
     attributes: dict[str, Any] = {
@@ -84,9 +84,9 @@ def _operator(
     if kind == "GRU":
         attributes["linear_before_reset"] = 1
     biases = torch.cat([weights("bias_ih"), weights("bias_hh")], 1)
-    given = values, weights("weight_ih"), weights("weight_hh"), biases, lengths.int()
-    every, state = torch.onnx.ops.symbolic_multi_out(
-        kind, given, attributes, dtypes=(values.dtype, values.dtype), shapes=(shape, shape[1:]),
+    inputs = values, weights("weight_ih"), weights("weight_hh"), biases, lengths.int()
+    states, state = torch.onnx.ops.symbolic_multi_out(
+        kind, inputs, attributes, dtypes=(values.dtype, values.dtype), shapes=(shape, shape[1:]),
         version=14,
     )  # fmt: skip
-    return every, state
+    return states, state

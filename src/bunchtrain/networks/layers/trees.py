@@ -1,56 +1,143 @@
-"""What trees of all libraries share: events as arrays, refusals, importances."""
+"""Decision trees as arrays, evaluated for all events in parallel, and the base of tree models.
+
+Trees grown by a library are stored as plain tensors: a saved model contains no pickle, does not
+depend on the library's version, and is evaluated and exported in one way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from bunchtrain.batch import Batch
-from bunchtrain.errors import DataError, RunError, StudyError
-from bunchtrain.networks.layers.decision_trees import DecisionTrees
-from bunchtrain.networks.layers.fitted import Fitted
-from bunchtrain.networks.layers.fitted import part_name as part_name
+from bunchtrain.networks.layers.fit_models import FitModel
 
-if TYPE_CHECKING:
-    from bunchtrain.heads._loss import Loss
-
-#: Called after each round with its number, the number of rounds at most, and the losses.
-Progress = Callable[[int, int, dict[str, float]], None]
-#: One row a round: `training_loss` and, with validation events, `validation_loss`.
-History = list[dict[str, float]]
+#: Maximum number of pairs (event, tree) evaluated together, which bounds the memory.
+MAX_PAIRS = 1 << 17
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Events as a library of trees takes them.
+class Tree:
+    """One tree; nodes are indexed from the root, 0.
 
-    table   (events, feature) float32; NaN is a missing value.
-    target  (events,) class numbers or values, or (events, value).
-    weight  (events,).
+    left, right   (nodes,) indices of the children; −1 in leaves.
+    feature       (nodes,) index of the feature of the cut.
+    threshold     (nodes,) an event with x ≤ threshold goes left.
+    missing_left  (nodes,) whether an event with a missing value (NaN) goes left.
+    value         (nodes, outputs) contribution of a leaf to the outputs.
     """
 
-    table: NDArray[np.float32]
-    target: NDArray[Any]
-    weight: NDArray[np.float32]
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    feature: NDArray[np.int64]
+    threshold: NDArray[np.float64]
+    missing_left: NDArray[np.bool_]
+    value: NDArray[np.float64]
 
-    def __len__(self) -> int:
-        return len(self.table)
+    def at_nodes(
+        self, inner: NDArray[np.int64], leaf: NDArray[np.int64] | int
+    ) -> NDArray[np.int64]:
+        """Return (nodes,) values of `inner` at the nodes with a cut and `leaf` at the leaves."""
+        return np.where(self.left < 0, leaf, inner).astype(np.int64)
+
+    @property
+    def branches(self) -> NDArray[np.int64]:
+        """Right and left child of each node, (nodes, 2); a leaf is its own child."""
+        own = np.arange(len(self.left))
+        return np.stack([self.at_nodes(self.right, own), self.at_nodes(self.left, own)], 1)
 
 
-def quantile_levels(objective: Loss) -> tuple[float, ...]:
-    """Return the levels of a quantile objective."""
-    levels: Any = objective.levels
-    return tuple(levels)
+def round_down(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the largest float32 ≤ threshold, which gives the same cut on every float32 x."""
+    rounded = threshold.astype(np.float32)
+    below = np.nextafter(rounded, np.float32(-np.inf), dtype=np.float32)
+    return np.where(rounded > threshold, below, rounded).astype(np.float32)
 
 
-class Trees(Fitted):
-    """Trees of any library.
+class DecisionTrees(nn.Module):
+    """Sum of decision trees, f(x) = b + Σ_t leaf_t(x), as (batch, outputs).
+
+    The arrays are extra state of the model that owns the trees, since their sizes depend on the
+    fit.
+    """
+
+    ARRAYS = ("roots", "branches", "feature", "threshold", "missing_left", "value", "base")
+
+    roots: Tensor  # (trees,) index of the first node
+    branches: Tensor  # (2 · nodes,) right and left child of each node; a leaf is its own child
+    feature: Tensor  # (nodes,)
+    threshold: Tensor  # (nodes,)
+    missing_left: Tensor  # (nodes,)
+    value: Tensor  # (nodes, outputs)
+    base: Tensor  # (outputs,)
+    depth: int
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.set_trees([], np.zeros(outputs))
+
+    def set_trees(self, trees: Sequence[Tree], base: NDArray[np.float64]) -> None:
+        """Replace the trees, and b by `base` (outputs,)."""
+        sizes = [len(tree.left) for tree in trees]
+        roots = np.cumsum([0, *sizes])[:-1]
+        branches = [tree.branches + root for tree, root in zip(trees, roots, strict=True)]
+        empty = np.zeros((0, len(base)))
+        cuts = [tree.at_nodes(tree.feature, 0) for tree in trees]
+        arrays: dict[str, NDArray[Any]] = {
+            "roots": roots.astype(np.int64),
+            "branches": np.concatenate([np.zeros((0, 2), np.int64), *branches]).ravel(),
+            "feature": np.concatenate([np.zeros(0, np.int64), *cuts]),
+            "threshold": round_down(np.concatenate([empty[:, 0], *(t.threshold for t in trees)])),
+            "missing_left": np.concatenate([np.zeros(0, bool), *(t.missing_left for t in trees)]),
+            "value": np.concatenate([empty, *(t.value for t in trees)]).astype(np.float32),
+            "base": np.asarray(base, np.float32),
+        }
+        self.set_arrays({name: torch.from_numpy(array) for name, array in arrays.items()})
+
+    def set_arrays(self, arrays: dict[str, Tensor]) -> None:
+        """Replace the arrays by name, moved to the device of the present ones."""
+        device = getattr(self, "base", arrays["base"]).device
+        for name in self.ARRAYS:
+            self.register_buffer(name, arrays[name].to(device), persistent=False)
+        self.depth = self._longest_path()
+
+    def _longest_path(self) -> int:
+        node, steps = self.roots, 0
+        branches = self.branches.view(-1, 2)
+        while len(node := torch.unique(node[branches[node, 0] != node])):
+            node, steps = branches[node].flatten(), steps + 1
+        return steps
+
+    def arrays(self) -> dict[str, Tensor]:
+        """Return the arrays by name."""
+        return {name: getattr(self, name).cpu() for name in self.ARRAYS}
+
+    def forward(self, table: Tensor) -> Tensor:
+        """Return f(x), (batch, outputs), from `table` (batch, feature); NaN is a missing value."""
+        if torch.compiler.is_exporting():
+            return self._evaluate(table)
+        rows = max(1, MAX_PAIRS // max(1, len(self.roots)))
+        return torch.cat([self._evaluate(part) for part in torch.split(table, rows)])
+
+    def _evaluate(self, table: Tensor) -> Tensor:
+        table = table.float()
+        missing = table.isnan()
+        node = self.roots.expand(len(table), -1)  # (batch, tree)
+        for _ in range(self.depth):
+            feature = self.feature[node]
+            left = table.gather(1, feature) <= self.threshold[node]
+            left = left | (missing.gather(1, feature) & self.missing_left[node])
+            node = self.branches[2 * node + left]
+        return self.base + self.value[node].sum(1)
+
+
+class TreeModel(FitModel):
+    """Base of the tree models of all libraries.
 
     table    number of features.
     outputs  number of outputs.
@@ -64,93 +151,19 @@ class Trees(Fitted):
         self.register_buffer("importance", torch.zeros(table))
 
     @property
-    def fitted(self) -> bool:
+    def is_fitted(self) -> bool:
         """True once the trees are grown or loaded."""
         return len(self.trees.roots) > 0
 
     def feature_importance(self) -> Tensor:
-        """Return the share of each feature in the gain of all cuts, (feature,), of sum 1.
+        """Return the share of each feature in the split gain of all cuts, (feature,), of sum 1.
 
         Raises RunError before the fit.
         """
-        self.need_fit()
+        self.check_is_fitted()
         return self.importance
 
-    def need_fit(self) -> None:
-        """Raise RunError before the fit."""
-        if not self.fitted:
-            raise RunError(f"the trees of model '{part_name(self)}' are not grown yet; fit them")
-
-    def take_importance(self, gains: NDArray[Any]) -> None:
-        """Keep these gains (feature,), scaled to sum 1."""
+    def set_importance(self, gains: NDArray[Any]) -> None:
+        """Store split gains (feature,), normalised to sum 1."""
         share = gains / max(gains.sum(), np.finfo(float).tiny)
         self.importance = torch.as_tensor(share, dtype=torch.float32, device=self.importance.device)
-
-
-def samples(batches: Iterable[Batch], objective: Loss) -> Iterator[Sample]:
-    """Yield the batches that have events as arrays, the weights times those of the classes.
-
-    Raises StudyError for negative weights.
-    """
-    for batch in batches:
-        if len(batch) > 0:
-            yield _sample(batch, objective)
-
-
-def _sample(batch: Batch, objective: Loss) -> Sample:
-    target = batch.targets[objective.target.name]
-    weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
-    if bool((weight < 0).any()):
-        raise StudyError(
-            "a model that is fitted at once takes no negative weights; set 'weights.negative' to "
-            "'absolute' or 'drop'"
-        )
-    factors = getattr(objective, "factors", None)
-    if factors is not None:
-        weight = weight * factors.to(weight.device)[target]
-    flat = target.squeeze(1) if target.ndim == 2 and target.shape[1] == 1 else target
-    table = batch.inputs["table"].float()
-    return Sample(table.numpy(force=True), flat.numpy(force=True), weight.numpy(force=True))
-
-
-def whole(batches: Iterable[Batch], objective: Loss) -> Sample | None:
-    """Return all events as one sample, or None if there are none."""
-    parts = list(samples(batches, objective))
-    if not parts:
-        return None
-    return Sample(
-        np.concatenate([part.table for part in parts]),
-        np.concatenate([part.target for part in parts]),
-        np.concatenate([part.weight for part in parts]),
-    )
-
-
-def training_sample(batches: Iterable[Batch], objective: Loss) -> Sample:
-    """Return all events for training as one sample.
-
-    Raises DataError if there are none, or if a class has none.
-    """
-    sample = whole(batches, objective)
-    if sample is None:
-        raise DataError("the training set has no events; loosen 'select' or change 'split'")
-    need_all_classes(objective, np.unique(sample.target).tolist())
-    return sample
-
-
-def need_all_classes(objective: Loss, seen: Collection[int]) -> None:
-    """Raise DataError if a class of the target is not among those seen in training."""
-    for number, name in enumerate(objective.target.classes):
-        if number not in seen:
-            raise DataError(
-                f"the training set has no event of class '{name}' of target "
-                f"'{objective.target.name}'; check its condition and 'select'"
-            )
-
-
-def need_one_number(objective: Loss, model: str) -> None:
-    """Raise StudyError if the objective asks for more than one number that is no class."""
-    if not objective.target.classes and objective.outputs > 1:
-        raise StudyError(
-            f"model '{model}' fits one number, and objective '{part_name(objective)}' on target "
-            f"'{objective.target.name}' asks for {objective.outputs}; use 'boosted_trees'"
-        )

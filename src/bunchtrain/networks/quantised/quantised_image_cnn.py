@@ -1,32 +1,31 @@
-"""Convolutional network on images in fixed-point numbers, to be made a circuit.
+"""Convolutional network on images in fixed-point numbers, for firmware.
 
-Blocks of convolutions, each block followed by max-pooling, then dense layers, all quantised in
-training (arXiv:2405.00645), as convolutional networks were brought onto FPGAs (arXiv:2101.05108).
-Kernels of one row, or images of one row, make it one-dimensional. In the circuit every place of a
-kernel stands for itself, or, with `streaming`, the kernel is there once and pixels pass it.
+Blocks of convolutions, each followed by max-pooling, then dense layers, all quantised in training
+(arXiv:2405.00645), as in the convolutional networks on FPGAs of arXiv:2101.05108. Kernels and
+images of one row make it one-dimensional. The circuit has one copy of a kernel for each window, or,
+with `streaming`, a single copy through which the pixels are streamed.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
 from bunchtrain.errors import StudyError
-from bunchtrain.networks.layers.quantised.arithmetic import Arithmetic, Integers
+from bunchtrain.networks.layers.quantised.arithmetic import Arithmetic
 from bunchtrain.networks.layers.quantised.convolution import (
     MaxPooling,
     Padding,
     QuantisedConvolution,
     Windows,
 )
-from bunchtrain.networks.layers.quantised.linear import Formats, perceptron
-from bunchtrain.networks.layers.quantised.model import QuantisedModel
-from bunchtrain.networks.layers.quantised.quantiser import Quantiser
-from bunchtrain.networks.layers.quantised.weights import Granularity, Kind
+from bunchtrain.networks.layers.quantised.linear import perceptron
+from bunchtrain.networks.layers.quantised.model import Format, QuantisedModel
+from bunchtrain.networks.layers.quantised.options import DEFAULTS, QuantisationOptions
 
 
 class QuantisedImageCNN(QuantisedModel):
@@ -35,22 +34,12 @@ class QuantisedImageCNN(QuantisedModel):
     Args:
         image: (channels, rows, columns) of an image.
         outputs: Number of outputs.
-        filters: For each block, the filters of its convolutions; a max-pooling ends each block.
+        filters: For each block, the filters of its convolutions; each block ends with max-pooling.
         kernel: Rows and columns of a convolution.
-        padding: "valid", without padding; "same", zeros around the image, so that its size stays.
+        padding: "valid", without padding; "same", zero padding that keeps the image size.
         pool: Rows and columns of a max-pooling.
         widths: Units of the dense layers.
-        weights: Fixed width; learned widths; ±α (binary); −α, 0, α (ternary).
-        granularity: What shares a width: the layer, an output unit (channel), or nothing.
-        bits: Width of the weights with the sign; where learning begins, if learned.
-        activation_bits: Width of the activations; `bits` if unset.
-        input_bits: Width of the inputs with the sign.
-        input_integer: Integer bits of the normalised inputs at most; 3 clips them to ±8.
-        overflow: Activations beyond the range of the training set wrap around or saturate.
-        beta: Least and largest price of a bit operation, with learned widths.
-        rise: Fraction of the training at which the price is at its largest.
-        quantised_from: Fraction of the training from which numbers are quantised.
-        budget: EBOPs at most of the network that is kept.
+        quantisation: Number formats and the cost of bits.
     """
 
     def __init__(
@@ -63,35 +52,15 @@ class QuantisedImageCNN(QuantisedModel):
         padding: Padding = "valid",
         pool: tuple[int, int] = (2, 2),
         widths: tuple[int, ...] = (16,),
-        weights: Kind = "learned",
-        granularity: Granularity = "weight",
-        bits: int = 6,
-        activation_bits: int | None = None,
-        input_bits: int = 8,
-        input_integer: int = 3,
-        overflow: Literal["wrap", "saturate"] = "wrap",
-        beta: tuple[float, float] = (1e-7, 1e-5),
-        rise: float = 0.9,
-        quantised_from: float = 0.0,
-        budget: float | None = None,
+        quantisation: QuantisationOptions = DEFAULTS,
     ) -> None:
-        learned = weights == "learned"
-        beyond: Literal["WRAP", "SAT"] = "SAT" if overflow == "saturate" else "WRAP"
-        formats = Formats(weights, bits, activation_bits or bits, granularity, 0, beyond)
-        super().__init__(
-            beta=beta if learned else (0.0, 0.0),
-            rise=rise,
-            quantised_from=quantised_from,
-            budget=budget,
-        )
-        self.image = image
         channels, *size = image
-        shape = (1, 1, 1) if granularity == "layer" else (channels, 1, 1)
-        self.input: Quantiser = Quantiser(shape, True, input_bits, learned, input_integer, "SAT")
-        self.layers = _blocks(channels, tuple(size), filters, kernel, padding, pool, formats)
+        super().__init__(quantisation, channels, 1, 1)
+        self.image = image
+        self.layers = _blocks(channels, tuple(size), filters, kernel, padding, pool, quantisation)
         self.filters = [channels, *(f for block in filters for f in block)][-1]
         self.places = math.prod(self.layers[-1].shape)
-        self.dense = perceptron([self.places * self.filters, *widths], outputs, formats)
+        self.dense = perceptron([self.places * self.filters, *widths], outputs, quantisation)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return (batch, outputs) from `image` (batch, channel, row, column)."""
@@ -100,7 +69,7 @@ class QuantisedImageCNN(QuantisedModel):
         return outputs
 
     def bit_operations(self) -> Tensor:
-        """Return EBOPs; a convolution counts at every place of its window."""
+        """Return EBOPs; a convolution counts once for each window."""
         widths = self.input.widths.flatten()
         total = widths.new_zeros(())
         for layer in self.layers:
@@ -109,14 +78,10 @@ class QuantisedImageCNN(QuantisedModel):
         dense, _ = self.dense.bit_operations(widths.expand(self.filters).repeat(self.places))
         return total + dense
 
-    def input_formats(self) -> dict[str, tuple[Integers, Integers, Integers]]:
+    def input_formats(self) -> dict[str, Format]:
         """Return the formats of `image` (channel, row, column)."""
         k, i, f = (np.broadcast_to(bits, self.image) for bits in self.input.kif)
         return {"image": (k, i, f)}
-
-    def quantise_inputs(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return `image` in its format."""
-        return {"image": self.input(inputs["image"])}
 
     def exact(self, inputs: dict[str, Any], arithmetic: Arithmetic) -> Any:
         """Return (…, outputs) from `image` (…, channel, row, column) in its format, as arrays."""
@@ -134,16 +99,16 @@ def _blocks(
     kernel: Sequence[int],
     padding: Padding,
     pool: Sequence[int],
-    formats: Formats,
+    quantisation: QuantisationOptions,
 ) -> Any:
     layers: list[QuantisedConvolution | MaxPooling] = []
     for block in filters:
-        for number in block:
+        for count in block:
             if padding == "valid":
                 _check_size(shape, kernel, "kernel")
             windows = Windows.of(shape, kernel, padding=padding)
-            layers.append(QuantisedConvolution(windows, channels, number, formats))
-            channels, shape = number, layers[-1].shape
+            layers.append(QuantisedConvolution(windows, channels, count, quantisation))
+            channels, shape = count, layers[-1].shape
         _check_size(shape, pool, "pool")
         layers.append(MaxPooling(shape, pool))
         shape = layers[-1].shape
@@ -153,6 +118,6 @@ def _blocks(
 def _check_size(shape: Sequence[int], size: Sequence[int], option: str) -> None:
     if any(n < w for n, w in zip(shape, size, strict=True)):
         raise StudyError(
-            f"model 'quantised_image_cnn' has an image of {shape[0]} × {shape[1]} pixels left for "
-            f"a '{option}' of {size[0]} × {size[1]}; give fewer 'filters' or a larger image"
+            f"model 'quantised_image_cnn' applies a '{option}' of {size[0]} × {size[1]} to only "
+            f"{shape[0]} × {shape[1]} pixels; give fewer 'filters' or a larger image"
         )

@@ -1,34 +1,32 @@
-"""Interaction network in fixed-point numbers, on the hardest particles, to be made a circuit.
+"""Interaction network in fixed-point numbers, on the leading particles, for firmware.
 
-With quantised dense networks φ_R, φ_O and φ_C (arXiv:1612.00222, arXiv:2405.00645), as JEDI-net was
-brought onto an FPGA (arXiv:2209.14065). The first layer of φ_R is taken over particles and not over
-pairs, W [x_i, x_j] = W_r x_i + W_s x_j, which is exact in fixed point; the rest stands in the
-circuit once for each ordered pair of places.
+With quantised dense networks φ_R, φ_O and φ_C (arXiv:1612.00222, arXiv:2405.00645), as in JEDI-net
+on an FPGA (arXiv:2209.14065). The first layer of φ_R is computed for particles and not for pairs,
+W [x_i, x_j] = W_r x_i + W_s x_j, which is exact in fixed point; the circuit has one copy of the
+other layers for each ordered pair of slots.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bunchtrain.networks.layers.all_pairs import all_pairs
 from bunchtrain.networks.layers.packing import segment_sum
+from bunchtrain.networks.layers.pairs import ordered_pairs
 from bunchtrain.networks.layers.quantised.arithmetic import Arithmetic
 from bunchtrain.networks.layers.quantised.linear import (
-    Formats,
     QuantisedLayers,
     QuantisedLinear,
+    hidden_layers,
     perceptron,
-    rectified,
 )
-from bunchtrain.networks.layers.quantised.particles import QuantisedParticles
-from bunchtrain.networks.layers.quantised.quantiser import Quantiser
-from bunchtrain.networks.layers.quantised.weights import Granularity, Kind
+from bunchtrain.networks.layers.quantised.model import QuantisedParticles
+from bunchtrain.networks.layers.quantised.options import DEFAULTS, QuantisationOptions
 
 
 class QuantisedInteractionNetwork(QuantisedParticles):
@@ -37,23 +35,13 @@ class QuantisedInteractionNetwork(QuantisedParticles):
         e_i = Σ_{j ≠ i} φ_R(x_i, x_j),   o_i = φ_O(x_i, e_i),   output = φ_C(Σ_i o_i)
 
     Args:
-        features: Numbers of a particle.
+        features: Features of a particle.
         outputs: Number of outputs.
-        particles: Particles that are looked at, the first of each event.
+        particles: Maximum number of particles, the first of each event.
         relation: Units of φ_R.
         objects: Units of φ_O.
         classifier: Units of the hidden layers of φ_C.
-        weights: Fixed width; learned widths; ±α (binary); −α, 0, α (ternary).
-        granularity: What shares a width: the layer, an output unit (channel), or nothing.
-        bits: Width of the weights with the sign; where learning begins, if learned.
-        activation_bits: Width of the activations; `bits` if unset.
-        input_bits: Width of the inputs with the sign.
-        input_integer: Integer bits of the normalised inputs at most; 3 clips them to ±8.
-        overflow: Activations beyond the range of the training set wrap around or saturate.
-        beta: Least and largest price of a bit operation, with learned widths.
-        rise: Fraction of the training at which the price is at its largest.
-        quantised_from: Fraction of the training from which numbers are quantised.
-        budget: EBOPs at most of the network that is kept.
+        quantisation: Number formats and the cost of bits.
     """
 
     def __init__(
@@ -65,83 +53,61 @@ class QuantisedInteractionNetwork(QuantisedParticles):
         relation: tuple[int, ...] = (8, 6),
         objects: tuple[int, ...] = (12, 6),
         classifier: tuple[int, ...] = (12,),
-        weights: Kind = "learned",
-        granularity: Granularity = "weight",
-        bits: int = 6,
-        activation_bits: int | None = None,
-        input_bits: int = 8,
-        input_integer: int = 3,
-        overflow: Literal["wrap", "saturate"] = "wrap",
-        beta: tuple[float, float] = (1e-7, 1e-5),
-        rise: float = 0.9,
-        quantised_from: float = 0.0,
-        budget: float | None = None,
+        quantisation: QuantisationOptions = DEFAULTS,
     ) -> None:
-        learned = weights == "learned"
-        beyond: Literal["WRAP", "SAT"] = "SAT" if overflow == "saturate" else "WRAP"
-        formats = Formats(weights, bits, activation_bits or bits, granularity, 0, beyond)
-        shape = (1,) if granularity == "layer" else (features,)
-        super().__init__(
-            particles,
-            features,
-            Quantiser(shape, True, input_bits, learned, input_integer, "SAT"),
-            beta=beta if learned else (0.0, 0.0),
-            rise=rise,
-            quantised_from=quantised_from,
-            budget=budget,
-        )
+        super().__init__(particles, features, quantisation)
         self.effects = relation[-1]
-        self.relation = rectified([2 * features, *relation], formats)
-        self.objects = rectified([features + relation[-1], *objects], formats)
-        self.classifier = perceptron([objects[-1], *classifier], outputs, formats)
+        self.relation = hidden_layers([2 * features, *relation], quantisation)
+        self.objects = hidden_layers([features + relation[-1], *objects], quantisation)
+        self.classifier = perceptron([objects[-1], *classifier], outputs, quantisation)
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs) from `features` (points, feature) and `lengths` (batch,)."""
         x, counts = self.first(features, lengths)
-        pairs = all_pairs(counts, x.shape[0], own=False)
+        pairs = ordered_pairs(counts, x.shape[0], include_self=False)
         effects = self.relation(torch.cat([x[pairs.receiver], x[pairs.sender]], 1))
-        made = self.objects(torch.cat([x, pairs.sum(effects)], 1))
-        outputs: Tensor = self.classifier(segment_sum(made, counts))
+        objects = self.objects(torch.cat([x, pairs.sum(effects)], 1))
+        outputs: Tensor = self.classifier(segment_sum(objects, counts))
         return outputs
 
     def bit_operations(self) -> Tensor:
-        """Return EBOPs: φ_R counts once for each pair, its first layer and φ_O for each place."""
-        widths, places = self.input.widths.expand(self.features), self.particles
-        first, rest = self._relation()
+        """Return EBOPs: φ_R counts once for each pair, its first layer and φ_O for each slot."""
+        widths, slots = self.input.widths.expand(self.features), self.particles
+        first, rest = self._relation_layers()
         each = first.bit_operations(torch.cat([widths, widths]))
         pair, effect = rest.bit_operations(first.widths)
-        effect = (effect + _growth(places - 1)).expand(self.effects)
-        place, made = self.objects.bit_operations(torch.cat([widths, effect]))
-        once, _ = self.classifier.bit_operations(made + _growth(places))
-        return places * (each + (places - 1) * pair + place) + once
+        effect = (effect + _sum_bits(slots - 1)).expand(self.effects)
+        slot, objects = self.objects.bit_operations(torch.cat([widths, effect]))
+        once, _ = self.classifier.bit_operations(objects + _sum_bits(slots))
+        return slots * (each + (slots - 1) * pair + slot) + once
 
     def exact(self, inputs: dict[str, Any], arithmetic: Arithmetic) -> Any:
-        """Return (…, outputs) from `features` (…, place, feature) and `present` (…, place)."""
+        """Return (…, outputs) from `features` (…, slot, feature) and `present` (…, slot)."""
         x, present = inputs["features"], inputs["present"][..., None]
-        effects = np.sum(self._relations(x, arithmetic) * present[..., _others(self), :], axis=-2)
-        made = self.objects.exact(np.concatenate([x, effects], axis=-1), arithmetic)
-        return self.classifier.exact(np.sum(made * present, axis=-2), arithmetic)
+        relations = self._exact_relations(x, arithmetic) * present[..., self._other_slots(), :]
+        effects = np.sum(relations, axis=-2)
+        objects = self.objects.exact(np.concatenate([x, effects], axis=-1), arithmetic)
+        return self.classifier.exact(np.sum(objects * present, axis=-2), arithmetic)
 
-    def _relation(self) -> tuple[QuantisedLinear, QuantisedLayers]:
+    def _relation_layers(self) -> tuple[QuantisedLinear, QuantisedLayers]:
         """Return the first layer of φ_R and the others."""
         first, *rest = self.relation.layers()
         return first, QuantisedLayers(rest)
 
-    def _relations(self, x: Any, arithmetic: Arithmetic) -> Any:
-        """Return φ_R(x_i, x_j) of all j ≠ i, (…, place, place − 1, relation)."""
-        first, rest = self._relation()
+    def _exact_relations(self, x: Any, arithmetic: Arithmetic) -> Any:
+        """Return φ_R(x_i, x_j) of all j ≠ i, (…, slot, slot − 1, relation)."""
+        first, rest = self._relation_layers()
         weight, bias = first.constants()
         received, sent = x @ weight[:, : self.features].T, x @ weight[:, self.features :].T
-        sums = received[..., :, None, :] + sent[..., _others(self), :]
+        sums = received[..., :, None, :] + sent[..., self._other_slots(), :]
         return rest.exact(first.finish(sums, bias, arithmetic), arithmetic)
 
+    def _other_slots(self) -> NDArray[np.int64]:
+        """Return the indices of the other slots of each slot, (slot, slot − 1)."""
+        i, j = np.mgrid[: self.particles, : self.particles - 1]
+        return np.asarray(j + (j >= i), np.int64)
 
-def _others(model: QuantisedParticles) -> NDArray[np.int64]:
-    """Return the other places of each place, (place, place − 1)."""
-    i, j = np.mgrid[: model.particles, : model.particles - 1]
-    return np.asarray(j + (j >= i), np.int64)
 
-
-def _growth(terms: int) -> int:
-    """Return by how many bits a sum of so many terms may be longer than they are."""
+def _sum_bits(terms: int) -> int:
+    """Return the additional bits of a sum of so many terms."""
     return math.ceil(math.log2(max(terms, 1)))

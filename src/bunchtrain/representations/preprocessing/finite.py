@@ -1,4 +1,4 @@
-"""NaN and infinity in the inputs: refused, or the events left out."""
+"""Checks for NaN and infinity in the inputs, according to the policy of a study."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 from bunchtrain.batch import POINTWISE
 from bunchtrain.errors import DataError
 
-Policy = Literal["refuse", "clip", "impute", "drop"]
-#: Tensors of whole numbers, which are neither normalised nor looked at.
+Policy = Literal["raise", "clip", "impute", "drop"]
+#: Integer tensors, which are neither normalised nor checked.
 INTEGERS = ("lengths", "edges", "children", "levels")
 
 
@@ -22,31 +22,31 @@ def check_finite(
     entries: Sequence[int] | Tensor,
     policy: Policy,
 ) -> Tensor:
-    """Return the numbers of the events to keep (kept,), all of them unless the policy is `drop`.
+    """Return the indices of the events to keep (kept,), all of them unless the policy is `drop`.
 
-    `inputs` are the tensors of a block, `names` those of their columns, `entries` the entry
-    numbers of the events, told to the user. Raises DataError, naming column and entry, if the
-    policy is `refuse` and a value is NaN or infinite.
+    `inputs` are the tensors of a block, `names` those of their columns, `entries` the
+    indices of the events in their source, for messages. Raises DataError, naming column and entry,
+    if the policy is `raise` and a value is NaN or infinite.
     """
     events = len(entries)
     keep = torch.ones(events, dtype=torch.bool)
-    if policy in ("refuse", "drop"):
+    if policy in ("raise", "drop"):
         for name, values in inputs.items():
             if name not in INTEGERS and not torch.isfinite(values).all():
                 bad = ~torch.isfinite(values)
-                event = _event_numbers(name, inputs, events)
-                if policy == "refuse":
-                    raise _refusal(name, values, bad, names, entries, event)
+                event = _event_index(name, inputs, events)
+                if policy == "raise":
+                    raise _invalid_value_error(name, values, bad, names, entries, event)
                 keep[event[bad.flatten(1).any(1)]] = False
     return torch.nonzero(keep).flatten()
 
 
-def _event_numbers(name: str, inputs: Mapping[str, Tensor], events: int) -> Tensor:
-    numbers = torch.arange(events)
-    return numbers.repeat_interleave(inputs["lengths"]) if name in POINTWISE else numbers
+def _event_index(name: str, inputs: Mapping[str, Tensor], events: int) -> Tensor:
+    index = torch.arange(events)
+    return index.repeat_interleave(inputs["lengths"]) if name in POINTWISE else index
 
 
-def _refusal(
+def _invalid_value_error(
     name: str,
     values: Tensor,
     bad: Tensor,
@@ -60,5 +60,5 @@ def _refusal(
     return DataError(
         f"'{names[name][column]}' of '{name}' is {what} in entry {int(entries[int(event[row])])}"
         f" (and {count} of the {len(entries)} entries of this block have such values); set "
-        "'invalid' to clip, impute or drop, or select the events away"
+        "'invalid' to clip, impute or drop, or remove these events with 'select'"
     )

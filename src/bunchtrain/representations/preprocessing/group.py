@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bunchtrain.errors import DataError, nearest, one_of
 
-#: How the components of a momentum are written in files, in lower case.
+#: Names of the components of a momentum in files, in lower case.
 SPELLINGS = {
     "pt": ("pt",),
     "eta": ("eta",),
@@ -40,7 +40,7 @@ def find_group(prefix: str, available: Collection[str]) -> Group:
     """Return the group of columns `prefix_…` or `prefix.…` among those available.
 
     Raises DataError, naming the nearest groups, if there are none, or if they do not hold a
-    momentum: px, py, pz or pt, eta, phi, with energy or mass if they are to have one.
+    momentum: px, py, pz or pt, eta, phi, with energy or mass if the group has one.
     """
     members = {
         name[len(prefix) + 1 :]: name
@@ -71,5 +71,5 @@ def _momentum(prefix: str, members: Mapping[str, str]) -> dict[str, str]:
             return {component: found[component] for component in (*axes, *scale)}
     raise DataError(
         f"the group '{prefix}' has neither px, py, pz nor pt, eta, phi, from which momenta are "
-        f"made (it has {one_of(members)}); name another group"
+        f"computed (it has {one_of(members)}); name another group"
     )

@@ -1,4 +1,4 @@
-"""The k nearest neighbours of packed points, each jet by itself and without padding."""
+"""The k nearest neighbours of packed points, per jet and without padding."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def nearest_neighbours(
     """Return the edges (2, edges) from the k nearest neighbours (row 0) to each point (row 1).
 
     `coordinates` are (points, dimension) and `lengths` (jets,). Neighbours are points of the same
-    jet, never the point itself; a jet of k points or fewer has all of its pairs. The edges are in
-    the order of the points that they lead to, the nearest first.
+    jet, never the point itself; a jet of k points or fewer has all of its pairs. The edges are
+    sorted by target point, the nearest neighbour first.
     """
     sources, targets = [], []
     for _, points in equal_multiplicity(lengths.numpy(), lambda n: 24 * n * n, memory, least=2):
         places = torch.from_numpy(points)  # (jets, particle)
         count = min(k, places.shape[1] - 1)
-        apart = _squared_distances(coordinates[places])
-        apart.diagonal(dim1=1, dim2=2).fill_(torch.inf)
-        near = apart.topk(count, largest=False).indices  # (jets, particle, neighbour)
+        distance = _squared_distances(coordinates[places])
+        distance.diagonal(dim1=1, dim2=2).fill_(torch.inf)
+        near = distance.topk(count, largest=False).indices  # (jets, particle, neighbour)
         sources.append((near + places[:, :1, None]).flatten())
         targets.append(places[..., None].expand_as(near).flatten())
     if not sources:
@@ -34,7 +34,7 @@ def nearest_neighbours(
 
 
 def _squared_distances(x: Tensor) -> Tensor:
-    # differences and not |a|² + |b|² − 2ab, which loses the digits of near points
+    # not |a|² + |b|² − 2ab, which loses precision for close points
     total = torch.zeros(x.shape[0], x.shape[1], x.shape[1], dtype=x.dtype)
     for axis in x.unbind(-1):
         total += (axis[:, :, None] - axis[:, None, :]).square_()

@@ -1,4 +1,4 @@
-"""Normalisation: numbers fitted on the training set, kept and exported with the network."""
+"""Normalisation of the inputs, fitted on the training set and exported with the network."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ PARTS = ("shift", "scale", "nan", "positive", "negative")
 class Normalisation(nn.Module):
     """Map inputs to (x − shift) / scale, with replacements for NaN, +∞ and −∞.
 
-    Made from the sizes of the tensors alone it changes nothing, and takes any fitted state with
-    `load_state_dict`; `Normalisation.fit` makes it from the training set. All its numbers are
-    buffers with one value a column (or a pixel of an image).
+    Constructed from the sizes of the tensors it is the identity; `Normalisation.fit` fits it to the
+    training set, and `load_state_dict` restores a fitted state. All parameters are buffers with one
+    value per column (or pixel of an image).
     """
 
     def __init__(self, sizes: Mapping[str, Size]) -> None:
@@ -37,14 +37,14 @@ class Normalisation(nn.Module):
         cls,
         blocks: Iterable[Mapping[str, Tensor]],
         representation: Representation,
-        policy: Policy = "refuse",
+        policy: Policy = "raise",
     ) -> Normalisation:
         """Return the normalisation of a representation, fitted on blocks of its tensors.
 
         The blocks are read once. With "standard", shift and scale are mean and standard deviation,
         with "robust" median and quartile range; a constant column has scale 1. Under the policy
         `clip` an infinity becomes the largest or smallest finite value of its column and NaN 0,
-        under `impute` all three become the median; under the others they stay what they are.
+        under `impute` all three become the median; otherwise they are unchanged.
         """
         fitted = cls(representation.sizes)
         kinds = dict.fromkeys(fitted.tensors, "none")
@@ -69,7 +69,7 @@ class Normalisation(nn.Module):
             self.get_buffer(f"{name}_{part}").copy_(value)
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the inputs normalised; tensors that it does not know pass as they are."""
+        """Return the inputs normalised; other tensors are passed through unchanged."""
         return {
             name: self._one(name, x) if name in self.tensors else x for name, x in inputs.items()
         }

@@ -1,4 +1,4 @@
-"""The points of a block of events, flat, and the names that expressions of points may use."""
+"""Flat points of a block of events, and the names that expressions over points may use."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.errors import DataError, nearest
-from bunchtrain.physics.kinematics import wrapped
+from bunchtrain.physics.kinematics import wrap_angle
 from bunchtrain.physics.packed import Flags, Floats, Ints, sum_by_jet
 from bunchtrain.representations.preprocessing.group import Group, find_group
-from bunchtrain.representations.preprocessing.momentum import Momentum, from_stacked
+from bunchtrain.representations.preprocessing.momentum import Momentum, momentum_from_array
 from bunchtrain.tables.expressions.expression import Expression
 
 #: Computed for every point from its momentum and from that of the jet.
@@ -20,7 +20,7 @@ DERIVED = ("pt", "eta", "phi", "energy", "mass", "px", "py", "pz", "deta", "dphi
 JET = ("jet_pt", "jet_eta", "jet_phi", "jet_energy", "jet_mass")
 
 
-def needed(
+def required_columns(
     texts: Iterable[str], group: str, available: Collection[str], jet: str | None = None
 ) -> list[str]:
     """Return the columns that expressions over the points of a group read.
@@ -52,8 +52,8 @@ def _column(name: str, group: Group, available: Collection[str], text: str) -> s
 class Points:
     """The points of one group in a block of events.
 
-    `points["deta"]` is (points,) float32; names are computed when they are first asked for:
-    `pt eta phi energy mass px py pz` in GeV and rad; `deta dphi dr` from the axis of the jet;
+    `points["deta"]` is (points,) float32; names are computed at first access:
+    `pt eta phi energy mass px py pz` in GeV and rad; `deta dphi dr` relative to the jet axis;
     `jet_pt jet_eta jet_phi jet_energy jet_mass` of the jet, which is the sum of the points or is
     given by the columns `jet_…`; the other columns of the group by their suffix; the columns of
     the events by their name.
@@ -73,7 +73,7 @@ class Points:
         column = self.events[next(iter(self.group.momentum.values()))]
         if column.ndim != 2:
             raise DataError(
-                f"the columns of the group '{self.group.prefix}' hold one number an event and not "
+                f"the columns of the group '{self.group.prefix}' hold one value per event and not "
                 "a list; name a group of lists"
             )
         return np.asarray(ak.to_numpy(ak.num(column)), dtype=np.int64)
@@ -94,7 +94,7 @@ class Points:
     def jet(self) -> Momentum:
         """The jets' momenta, (events,) float64."""
         if self._prefix is None:
-            return from_stacked(sum_by_jet(self.momentum.stacked(), self.lengths))
+            return momentum_from_array(sum_by_jet(self.momentum.stack(), self.lengths))
         columns = find_group(self._prefix, self.events.fields).momentum
         given = {name: _array(self.events[column]) for name, column in columns.items()}
         return Momentum({name: value.astype(np.float64) for name, value in given.items()})
@@ -103,24 +103,24 @@ class Points:
         if name in self.momentum:
             return self.momentum[name]
         if name not in self._values:
-            with np.errstate(all="ignore"):  # NaN and infinity are the business of `finite`
-                self._values[name] = self._computed(name)
+            with np.errstate(all="ignore"):  # `finite` checks for NaN and infinity
+                self._values[name] = self._compute(name)
         return self._values[name]
 
-    def _computed(self, name: str) -> Floats:
+    def _compute(self, name: str) -> Floats:
         if name in JET:
             own = self.jet[name.removeprefix("jet_")].astype(np.float32)
             return np.repeat(own, self.lengths)
         if name == "deta":
             return self["eta"] - self["jet_eta"]
         if name == "dphi":
-            return wrapped(self["phi"] - self["jet_phi"])
+            return wrap_angle(self["phi"] - self["jet_phi"])
         if name == "dr":
             return np.hypot(self["deta"], self["dphi"])
         return self._flat(self.group.members.get(name, name))
 
     def replace(self, name: str, value: Floats) -> None:
-        """Give a name another value (points,), also in what is computed of it from now on."""
+        """Replace the value (points,) of a name, also in everything computed from it later."""
         self._values[name] = value
 
     def evaluate(self, expression: Expression) -> Floats:
@@ -130,7 +130,7 @@ class Points:
 
     def are_finite(self) -> Flags:
         """Return which events have finite momenta only: (events,) bool."""
-        finite = np.isfinite(self.momentum.stacked()).all(axis=1)
+        finite = np.isfinite(self.momentum.stack()).all(axis=1)
         return np.asarray(sum_by_jet(np.logical_not(finite), self.lengths) == 0)
 
     def table(self, expressions: Iterable[Expression]) -> Floats:

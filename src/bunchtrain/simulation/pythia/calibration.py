@@ -1,4 +1,4 @@
-"""Jets of particles and what a detector makes of them."""
+"""QCD jets at particle level, matched to jets at detector level."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from bunchtrain.simulation.pythia import layout
 from bunchtrain.simulation.pythia.collisions import Collisions, hard_window
-from bunchtrain.simulation.pythia.detector import respond
+from bunchtrain.simulation.pythia.detector import simulate_detector
 from bunchtrain.simulation.pythia.jets import Jets
 from bunchtrain.simulation.pythia.particles import Integers, delta_r
 from bunchtrain.simulation.pythia.processes import QCD
@@ -17,7 +17,7 @@ from bunchtrain.simulation.pythia.recipe import Recipe
 
 REACH = 2.5  # largest |η| of the true jets
 POWER = 4.5  # of p̂T, by which hard collisions are favoured
-SEEN = 5.0  # smallest measured pT in GeV
+MEASURED_PT_MIN = 5.0  # smallest measured pT in GeV
 
 
 @dataclass(frozen=True)
@@ -43,25 +43,26 @@ class CalibrationJets(Recipe):
         record = collisions.record(size)
         particles = record.particles[record.visible]
         true = Jets(particles, record.events, self.radius, self.pt_min).kinematics()
-        seen = Jets(respond(particles, rng), record.events, self.radius, SEEN)
-        events, one = self.one_each(true, rng)
-        measured = seen.kinematics()[events]
+        objects = simulate_detector(particles, rng)
+        detected = Jets(objects, record.events, self.radius, MEASURED_PT_MIN)
+        events, one = self.choose_one(true, rng)
+        measured = detected.kinematics()[events]
         apart = delta_r(measured.eta, measured.phi, one.eta, one.phi)
         matched = ak.to_numpy(ak.fill_none(ak.min(apart, axis=1), np.inf)) < self.radius / 2
         found = np.isin(np.arange(record.events), events[matched])
         nearest = ak.argmin(apart[matched], axis=1, keepdims=True)
-        jets = seen.table(found, nearest, self.constituents)
+        jets = detected.table(found, nearest, self.constituents)
         for name in ("pt", "eta", "phi", "mass"):
             jets[f"true_{name}"] = one[name][matched]
         jets["weight"] = record.weight[found]
         return jets
 
-    def one_each(self, true: ak.Array, rng: np.random.Generator) -> tuple[Integers, ak.Array]:
-        """Return one of the two hardest true jets of each event, if it is wanted, and the event."""
+    def choose_one(self, true: ak.Array, rng: np.random.Generator) -> tuple[Integers, ak.Array]:
+        """Return the selected among random ones of the two hardest true jets, and their events."""
         true = true[ak.argsort(true.pt, axis=1, ascending=False)][:, :2]
-        number = ak.to_numpy(ak.num(true))
-        pick = (rng.random(len(number)) * number).astype(np.int64)
-        some = np.flatnonzero(number > 0)
+        count = ak.to_numpy(ak.num(true))
+        pick = (rng.random(len(count)) * count).astype(np.int64)
+        some = np.flatnonzero(count > 0)
         one = ak.flatten(true[some][ak.unflatten(pick[some], np.ones_like(some))])
         wanted = ak.to_numpy((one.pt < self.pt_max) & (np.abs(one.eta) < REACH))
         return some[wanted], one[wanted]

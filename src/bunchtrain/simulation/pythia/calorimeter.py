@@ -1,4 +1,4 @@
-"""Calorimeters as grids of towers, filled for a whole batch of events at once."""
+"""Calorimeters as grids of towers, filled for a batch of events."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class Calorimeter:
     significance_min: float = 2.0
 
     def towers(self, event: Integers, eta: Floats, phi: Floats) -> Integers:
-        """Return the number of the tower, unique over the batch; −1 outside the acceptance."""
+        """Return the tower index, unique over the batch; −1 outside the acceptance."""
         row = np.searchsorted(self.eta_edges, eta, side="right") - 1
         rows = len(self.eta_edges) - 1
         column = np.floor((phi / (2 * np.pi)) % 1.0 * self.phi_towers).astype(np.int64)
-        number = (event * rows + row) * self.phi_towers + np.minimum(column, self.phi_towers - 1)
-        return np.where((row >= 0) & (row < rows), number, -1)
+        index = (event * rows + row) * self.phi_towers + np.minimum(column, self.phi_towers - 1)
+        return np.where((row >= 0) & (row < rows), index, -1)
 
     def centre(self, tower: Integers) -> Floats:
         """Return η of the middle of the towers."""
         row = tower // self.phi_towers % (len(self.eta_edges) - 1)
         return (self.eta_edges[row] + self.eta_edges[row + 1]) / 2
 
-    def place(self, tower: Integers, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    def draw_position(self, tower: Integers, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """Return a random (η, φ) within each tower."""
         row = tower // self.phi_towers % (len(self.eta_edges) - 1)
         eta = rng.uniform(self.eta_edges[row], self.eta_edges[row + 1])
@@ -54,7 +54,7 @@ def energy_flow(
     tracks: tuple[Integers, Floats, Floats],
     rng: np.random.Generator,
 ) -> tuple[Particles, Floats]:
-    """Return what the tracks leave of the measured towers, and a factor for each track.
+    """Return the neutral energy in excess of the tracks, and a scale factor for each track.
 
     `deposits` are the towers and energies of all particles, `tracks` the towers, energies and
     relative resolutions of the tracks that belong to this calorimeter. Where the excess of the
@@ -68,15 +68,17 @@ def energy_flow(
     true = _sum(hit, deposits[1], size)
     energy = log_normal(true, calorimeter.resolution(true, eta), rng)
     sigma = calorimeter.resolution(energy, eta)
-    seen = (energy > calorimeter.energy_min) & (energy > calorimeter.significance_min * sigma)
-    energy = np.where(seen, energy, 0.0)
+    measured = (energy > calorimeter.energy_min) & (energy > calorimeter.significance_min * sigma)
+    energy = np.where(measured, energy, 0.0)
     track_energy = _sum(track, tracks[1], size)
     track_variance = _sum(track, (tracks[1] * tracks[2]) ** 2, size)
     excess = energy - track_energy
     neutral = (excess > calorimeter.energy_min) & (
         excess > calorimeter.significance_min * np.sqrt(track_variance + sigma**2)
     )
-    factor = np.where(neutral, 1.0, _combined(track_energy, track_variance, energy, sigma**2))
+    factor = np.where(
+        neutral, 1.0, _track_scale_factor(track_energy, track_variance, energy, sigma**2)
+    )
     return _neutrals(calorimeter, tower[neutral], excess[neutral], rng), factor[track]
 
 
@@ -84,7 +86,9 @@ def _sum(tower: Integers, values: Floats, size: int) -> Floats:
     return np.bincount(tower, values, size).astype(np.float64)
 
 
-def _combined(tracks: Floats, tracks_variance: Floats, tower: Floats, variance: Floats) -> Floats:
+def _track_scale_factor(
+    tracks: Floats, tracks_variance: Floats, tower: Floats, variance: Floats
+) -> Floats:
     """Return the weighted mean of both measurements over that of the tracks.
 
     (E_t/V_t + E_c/V_c) / (1/V_t + 1/V_c) / E_t = (V_c + V_t E_c/E_t) / (V_c + V_t)
@@ -97,7 +101,7 @@ def _combined(tracks: Floats, tracks_variance: Floats, tower: Floats, variance: 
 def _neutrals(
     calorimeter: Calorimeter, tower: Integers, energy: Floats, rng: np.random.Generator
 ) -> Particles:
-    eta, phi = calorimeter.place(tower, rng)
+    eta, phi = calorimeter.draw_position(tower, rng)
     event = tower // (calorimeter.phi_towers * (len(calorimeter.eta_edges) - 1))
     pt = energy / np.cosh(eta)
     pid = np.full(len(tower), calorimeter.pid)

@@ -23,8 +23,8 @@ NEUTRINOS = (12, 14, 16)
 class Truth:
     """Partons to match jets to: those of the class and the quarks of their decay, (partons,) each.
 
-    leading   whether a parton makes the class; the others are quarks from its decay.
-    sign      of the particle that makes the class, or the mother of the quark.
+    leading   whether a parton defines the class; the others are quarks from its decay.
+    sign      of the particle that defines the class, or of the mother of the quark.
     """
 
     event: Integers
@@ -60,7 +60,7 @@ class Record:
 
     @property
     def vertex(self) -> Floats:
-        """Where the entries came to be: (entries, 3) in mm."""
+        """Production vertices of the entries: (entries, 3) in mm."""
         place = ak.fill_none(self.flat.vProd, {"px": 0.0, "py": 0.0, "pz": 0.0, "e": 0.0})
         return np.stack([ak.to_numpy(place[name]) for name in ("px", "py", "pz")], axis=1)
 
@@ -95,7 +95,7 @@ class Collisions:
         seeding = ("Random:setSeed = on", f"Random:seed = {seed}")
         for setting in (*COLLIDER, *process.settings, *settings, *seeding):
             if not self.pythia.readString(setting):
-                raise MachineError(f"Pythia does not know the setting '{setting}'")
+                raise MachineError(f"Pythia has no setting '{setting}'")
         if veto is not None:
             self.pythia.setUserHooksPtr(veto)
         if not self.pythia.init():

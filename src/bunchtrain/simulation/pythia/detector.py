@@ -1,4 +1,4 @@
-"""Response of a general-purpose detector, in the manner of the ATLAS card of Delphes.
+"""Response of a general-purpose detector, following the ATLAS card of Delphes.
 
 Tracking efficiency and resolution, bending in a field of 2 T, electromagnetic and hadronic towers
 and energy flow follow the formulas of the card (arXiv:1307.6346). Left out: the calorimeter
@@ -37,14 +37,14 @@ HCAL = Calorimeter(
 )
 
 
-def respond(particles: Particles, rng: np.random.Generator) -> Particles:
+def simulate_detector(particles: Particles, rng: np.random.Generator) -> Particles:
     """Return the energy-flow objects: tracks, photons (pid 22) and neutral hadrons (pid 0)."""
     particles = particles[(particles.pt > 1e-3) & (np.abs(particles.eta) < 6)]
-    eta, phi = surface(particles)
+    eta, phi = exit_point(particles)
     found = rng.random(len(eta)) < tracking_efficiency(particles)
     relative = track_resolution(particles[found])
     true_pt = particles.pt[found]
-    tracks = particles[found].scaled(log_normal(true_pt, relative * true_pt, rng) / true_pt)
+    tracks = particles[found].scale(log_normal(true_pt, relative * true_pt, rng) / true_pt)
     kind = np.abs(particles.pid)
     electromagnetic = (kind == PHOTON) | (kind == ELECTRON)
     neutrals, factor = [], np.ones(len(relative))
@@ -60,10 +60,10 @@ def respond(particles: Particles, rng: np.random.Generator) -> Particles:
         )
         factor[here] = scale
         neutrals.append(rest)
-    return merge(tracks.scaled(factor), *neutrals)
+    return merge(tracks.scale(factor), *neutrals)
 
 
-def surface(particles: Particles) -> tuple[Floats, Floats]:
+def exit_point(particles: Particles) -> tuple[Floats, Floats]:
     """Return (η, φ) at which the particles leave the tracker.
 
     A charge q turns by α around a circle of radius R = pT / (0.3 q B); it leaves at the barrel,

@@ -1,4 +1,4 @@
-"""What an analysis of whole events starts from: isolated leptons, tagged jets, missing pT."""
+"""Reconstructed objects of an event: isolated leptons, b-tagged jets, missing pT."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def by_event(particles: Particles, events: int) -> ak.Array:
 
 
 def kinds(particles: Particles) -> Integers:
-    """Return what a detector can tell of its objects, in the order of the kinds."""
+    """Return the kind of each object as a detector identifies it, (particles,)."""
     size = np.abs(particles.pid)
     return np.select(
         [size == ELECTRON, size == MUON, size == PHOTON, particles.charge != 0],
@@ -34,7 +34,7 @@ def kinds(particles: Particles) -> Integers:
 
 
 def isolated_leptons(objects: ak.Array, reach: float = 2.5) -> ak.Array:
-    """Return the electrons and muons above 25 GeV with little beside them, of each event."""
+    """Return the electrons and muons above 25 GeV of each event that are isolated."""
     hard = (objects.kind >= ELECTRONS) & (objects.pt > LEPTON_PT) & (np.abs(objects.eta) < reach)
     leptons = objects[hard]
     pairs = ak.cartesian({"lepton": leptons, "other": objects}, nested=True)
@@ -43,8 +43,8 @@ def isolated_leptons(objects: ak.Array, reach: float = 2.5) -> ak.Array:
     return leptons[around < ISOLATION * leptons.pt]
 
 
-def away_from(jets: ak.Array, leptons: ak.Array, radius: float) -> ak.Array:
-    """Return the jets that are no lepton: none lies within `radius`."""
+def remove_leptons(jets: ak.Array, leptons: ak.Array, radius: float) -> ak.Array:
+    """Return the jets without a lepton within `radius`."""
     pairs = ak.cartesian({"jet": jets, "lepton": leptons}, nested=True)
     apart = delta_r(pairs.jet.eta, pairs.jet.phi, pairs.lepton.eta, pairs.lepton.phi)
     return jets[~ak.any(apart < radius, axis=2)]
@@ -61,8 +61,8 @@ def tag_probability(pt: Floats, flavour: Integers) -> Floats:
     return np.select([flavour == BEAUTY, flavour == CHARM], [beauty, charm], 0.002 + 7.3e-6 * pt)
 
 
-def tagged(jets: ak.Array, rng: np.random.Generator) -> ak.Array:
-    """Return the jets, which have a flavour, with `tag` drawn at random."""
+def tag_jets(jets: ak.Array, rng: np.random.Generator) -> ak.Array:
+    """Return jets of known flavour with a random `tag` of that flavour's probability."""
     flat = ak.flatten(jets)
     chance = tag_probability(ak.to_numpy(flat.pt), ak.to_numpy(flat.flavour))
     tag = ak.unflatten(rng.random(len(chance)) < chance, ak.num(jets))

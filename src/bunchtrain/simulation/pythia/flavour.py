@@ -17,7 +17,7 @@ BEAUTY, CHARM = 5, 4
 
 
 def heaviest_quark(pid: Integers) -> Integers:
-    """Return the heaviest quark of hadrons by their PDG numbers, 0 for all else: 5 of a B meson."""
+    """Return the heaviest quark of hadrons from their PDG IDs (5 for a B meson), else 0."""
     size = np.abs(pid)
     digits = np.stack([size // place % 10 for place in (10, 100, 1000)])
     is_hadron = (size > 100) & (size < 10_000_000) & (digits[:2] > 0).all(0)
@@ -27,9 +27,9 @@ def heaviest_quark(pid: Integers) -> Integers:
 def heavy_hadrons(record: Record, flavour: int) -> Particles:
     """Return the hadrons of a flavour above 5 GeV that decay to none of the same flavour."""
     heavy = heaviest_quark(record.particles.pid) == flavour
-    decays_on = np.zeros(len(heavy), dtype=bool)
-    decays_on[record.mother[heavy]] = True
-    return record.particles[heavy & ~decays_on & (record.particles.pt > HADRON_PT)]
+    has_heavy_daughter = np.zeros(len(heavy), dtype=bool)
+    has_heavy_daughter[record.mother[heavy]] = True
+    return record.particles[heavy & ~has_heavy_daughter & (record.particles.pt > HADRON_PT)]
 
 
 def _by_event(items: Any, events: int, names: tuple[str, ...]) -> ak.Array:
@@ -41,7 +41,7 @@ def _by_event(items: Any, events: int, names: tuple[str, ...]) -> ak.Array:
 def label(jets: ak.Array, record: Record) -> ak.Array:
     """Add `flavour` (5, 4 or 0) and `hadron_pt`, in GeV and 0 without one, to jets (event, jet)."""
     flavour, pt = ak.zeros_like(jets.pt), ak.zeros_like(jets.pt)
-    for species in (CHARM, BEAUTY):  # beauty comes last and wins
+    for species in (CHARM, BEAUTY):  # beauty overrides charm
         hadrons = _by_event(heavy_hadrons(record, species), record.events, ("pt", "eta", "phi"))
         pairs = ak.cartesian({"jet": jets, "hadron": hadrons}, nested=True)
         apart = delta_r(pairs.jet.eta, pairs.jet.phi, pairs.hadron.eta, pairs.hadron.phi)
@@ -51,7 +51,7 @@ def label(jets: ak.Array, record: Record) -> ak.Array:
     return ak.with_field(ak.with_field(jets, flavour, "flavour"), pt, "hadron_pt")
 
 
-def with_tracks(jets: ak.Array, tracks: Tracks, events: int, radius: float) -> ak.Array:
+def attach_tracks(jets: ak.Array, tracks: Tracks, events: int, radius: float) -> ak.Array:
     """Return the jets (event, jet) as a flat table with the tracks within `radius` of each.
 
     Impact parameters are positive where the track passes the beam line on the side of the jet:

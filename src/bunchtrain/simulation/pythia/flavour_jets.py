@@ -9,8 +9,8 @@ import numpy as np
 
 from bunchtrain.simulation.pythia import layout
 from bunchtrain.simulation.pythia.collisions import Collisions, hard_window
-from bunchtrain.simulation.pythia.detector import respond
-from bunchtrain.simulation.pythia.flavour import BEAUTY, CHARM, label, with_tracks
+from bunchtrain.simulation.pythia.detector import simulate_detector
+from bunchtrain.simulation.pythia.flavour import BEAUTY, CHARM, attach_tracks, label
 from bunchtrain.simulation.pythia.jets import Jets
 from bunchtrain.simulation.pythia.processes import DIJETS, TOP
 from bunchtrain.simulation.pythia.recipe import Recipe
@@ -45,8 +45,8 @@ class FlavourJets(Recipe):
         """Return the jets of the flavour of the class in a batch of `size` collisions."""
         record = collisions.record(size)
         particles, vertex = record.particles[record.visible], record.vertex[record.visible]
-        objects = respond(particles, rng)
+        objects = simulate_detector(particles, rng)
         jets = Jets(objects, record.events, self.radius, self.pt_min).kinematics()
         jets = label(jets[(jets.pt < self.pt_max) & (np.abs(jets.eta) < REACH)], record)
         jets = jets[jets.flavour == FLAVOURS[index % len(FLAVOURS)]]
-        return with_tracks(jets, measure(particles, vertex, rng), record.events, self.radius)
+        return attach_tracks(jets, measure(particles, vertex, rng), record.events, self.radius)

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from bunchtrain.simulation.pythia.collisions import Truth
 from bunchtrain.simulation.pythia.particles import Floats, Particles, delta_r
-from bunchtrain.simulation.pythia.quiet import silence
+from bunchtrain.simulation.pythia.stdout import suppress_stdout
 
 
 class Jets:
-    """The anti-kT jets above `pt_min` of a number of events."""
+    """The anti-kT jets above `pt_min` of a batch of events."""
 
     def __init__(self, particles: Particles, events: int, radius: float, pt_min: float) -> None:
-        _greet_in_silence()
+        _suppress_banner()
         size = np.bincount(particles.event, minlength=events)
         names = {"px": "px", "py": "py", "pz": "pz", "E": "energy", "pt": "pt", "charge": "charge"}
         columns = {name: getattr(particles, origin) for name, origin in names.items()}
@@ -30,7 +30,7 @@ class Jets:
             momenta, fastjet.JetDefinition(fastjet.antikt_algorithm, radius)
         )
         self.momenta = clusters.inclusive_jets(pt_min)
-        self.members = clusters.constituent_index(pt_min)
+        self.constituents_of_jet = clusters.constituent_index(pt_min)
 
     def kinematics(self) -> ak.Array:
         """Return pt, eta, phi and mass (GeV, rad) of all jets of each event."""
@@ -40,13 +40,13 @@ class Jets:
         return ak.unflatten(ak.zip(_kinematics(px, py, pz, energy)), ak.num(self.momenta))
 
     def table(self, events: NDArray[np.bool_], one: ak.Array, constituents: int) -> ak.Array:
-        """Return one jet of each of these events; `one` holds its number in a list of length 1.
+        """Return one jet of each of these events; `one` holds its index in a list of length 1.
 
         The records hold `event`, `jet_pt`, `jet_eta`, `jet_phi`, `jet_mass` (GeV, rad) and,
         ordered in pT, the momenta and charges of the hardest constituents, `constituent_px`, ...
         """
         jet = ak.flatten(self.momenta[events][one])
-        inside = self.cloud[events][ak.flatten(self.members[events][one])]
+        inside = self.cloud[events][ak.flatten(self.constituents_of_jet[events][one])]
         order = ak.argsort(inside.pt, axis=1, ascending=False, stable=True)
         inside = inside[order][:, :constituents]
         momentum = (ak.to_numpy(jet[name]) for name in ("px", "py", "pz", "E"))
@@ -79,9 +79,9 @@ def _kinematics(px: Floats, py: Floats, pz: Floats, energy: Floats) -> dict[str,
 
 
 def matched_parton(jets: ak.Array, truth: Truth, events: int, radius: float, quarks: int) -> Floats:
-    """Return pT of the parton that lies in the jet with all quarks of its decay; 0 if none does.
+    """Return pT of the parton that is contained in the jet with all quarks of its decay, else 0.
 
-    The particle that makes the class and its antiparticle are told apart by their sign.
+    The particle that defines the class and its antiparticle are distinguished by their sign.
     """
     eta, phi = np.full(events, np.inf), np.zeros(events)
     eta[jets.event], phi[jets.event] = jets.jet_eta, jets.jet_phi
@@ -95,9 +95,9 @@ def matched_parton(jets: ak.Array, truth: Truth, events: int, radius: float, qua
 
 
 @cache
-def _greet_in_silence() -> None:
-    """Let FastJet print its banner, once in a process, to nowhere."""
-    with silence():
+def _suppress_banner() -> None:
+    """Make FastJet print its banner, once per process, to the null device."""
+    with suppress_stdout():
         one = ak.Array([{"px": 1.0, "py": 0.0, "pz": 0.0, "E": 1.0}], with_name="Momentum4D")
         definition = fastjet.JetDefinition(fastjet.antikt_algorithm, 0.4)
         fastjet.ClusterSequence(one, definition).inclusive_jets()

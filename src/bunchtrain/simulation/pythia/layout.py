@@ -16,13 +16,13 @@ CONSTITUENTS = {
 }
 
 
-def _matched(label: str, kind: str) -> dict[str, str]:
+def _jet_columns(label: str, kind: str) -> dict[str, str]:
     return {"event_id": "int64", label: kind, **JET, "truth_pt": "float32", **CONSTITUENTS}
 
 
-BOOSTED_JETS = _matched("is_top", "bool")
-W_JETS = _matched("is_w", "bool")
-TRIGGER_JETS = _matched("label", "int8")
+BOOSTED_JETS = _jet_columns("is_top", "bool")
+W_JETS = _jet_columns("is_w", "bool")
+TRIGGER_JETS = _jet_columns("label", "int8")
 CALIBRATION_JETS = {
     "event_id": "int64",
     "weight": "float32",
@@ -81,10 +81,10 @@ def to_table(events: ak.Array, fields: dict[str, str]) -> pa.Table:
 
 
 def _column(values: ak.Array, kind: str) -> pa.Array:
-    jagged, number = kind.startswith("var * "), np.dtype(kind.removeprefix("var * "))
+    jagged, dtype = kind.startswith("var * "), np.dtype(kind.removeprefix("var * "))
     if not jagged:
-        return pa.array(ak.to_numpy(values).astype(number))
+        return pa.array(ak.to_numpy(values).astype(dtype))
     offsets = np.concatenate([[0], np.cumsum(ak.to_numpy(ak.num(values)))])
-    flat = pa.array(ak.to_numpy(ak.flatten(values)).astype(number))
+    flat = pa.array(ak.to_numpy(ak.flatten(values)).astype(dtype))
     item = pa.list_(pa.field("item", flat.type, nullable=False))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat, type=item)

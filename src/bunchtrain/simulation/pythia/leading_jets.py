@@ -9,7 +9,7 @@ import numpy as np
 
 from bunchtrain.simulation.pythia import layout
 from bunchtrain.simulation.pythia.collisions import Collisions, hard_window
-from bunchtrain.simulation.pythia.detector import respond
+from bunchtrain.simulation.pythia.detector import simulate_detector
 from bunchtrain.simulation.pythia.jets import leading_jets, matched_parton
 from bunchtrain.simulation.pythia.processes import FIVE_CLASSES, QCD, TOP, Process, w_prime
 from bunchtrain.simulation.pythia.recipe import Recipe
@@ -35,21 +35,21 @@ class LeadingJets(Recipe):
         """Return the process of a class."""
         raise NotImplementedError
 
-    def hard(self, index: int) -> tuple[str, ...]:
+    def hard_process_settings(self, index: int) -> tuple[str, ...]:
         """Return the settings of the window in p̂T of a class."""
         low, high = self.window
         return hard_window(0.6 * low, 1.6 * high)
 
-    def label(self, jets: ak.Array, index: int) -> None:
-        """Add the column that tells the class."""
+    def add_label(self, jets: ak.Array, index: int) -> None:
+        """Add the column of the class."""
         raise NotImplementedError
 
     def collisions(self, index: int, seed: int) -> Collisions:
         """Return collisions of a class."""
-        veto = LeadingJetVeto(*self.window, self.radius, ETA_MAX) if self.vetoed(index) else None
-        return Collisions(self.process(index), seed, *self.hard(index), veto=veto)
+        veto = LeadingJetVeto(*self.window, self.radius, ETA_MAX) if self.has_veto(index) else None
+        return Collisions(self.process(index), seed, *self.hard_process_settings(index), veto=veto)
 
-    def vetoed(self, index: int) -> bool:
+    def has_veto(self, index: int) -> bool:
         """Return whether collisions without a parton jet near the window are dropped early."""
         return True
 
@@ -59,13 +59,13 @@ class LeadingJets(Recipe):
         """Return the selected jets of one batch of `size` collisions."""
         low, high = self.window
         events, particles, truth = collisions.batch(size)
-        objects = respond(particles, rng) if self.detector else particles
+        objects = simulate_detector(particles, rng) if self.detector else particles
         jets = leading_jets(
             objects, events, radius=self.radius, pt_min=low, constituents=self.constituents
         )
         quarks = {(): 0, (24,): 2, (6, 24): 3}[collisions.process.decays]
         jets["truth_pt"] = matched_parton(jets, truth, events, self.radius, quarks)
-        self.label(jets, index)
+        self.add_label(jets, index)
         chosen = (jets.jet_pt < high) & (np.abs(jets.jet_eta) < ETA_MAX)
         return jets[chosen & (jets.truth_pt > 0)] if collisions.process.matched else jets[chosen]
 
@@ -88,7 +88,7 @@ class TopJets(LeadingJets):
         """Return the process of a class."""
         return (TOP, QCD)[index]
 
-    def label(self, jets: ak.Array, index: int) -> None:
+    def add_label(self, jets: ak.Array, index: int) -> None:
         """Add `is_top`."""
         jets["is_top"] = np.full(len(jets), index == 0)
 
@@ -104,15 +104,15 @@ class BosonJets(TopJets):
         """Return the process of a class."""
         return (w_prime(self.pt_min, self.pt_max), QCD)[index]
 
-    def hard(self, index: int) -> tuple[str, ...]:
-        """Return the window in p̂T, which a resonance does not have."""
-        return () if index == 0 else super().hard(index)
+    def hard_process_settings(self, index: int) -> tuple[str, ...]:
+        """Return the window in p̂T, none for a resonance."""
+        return () if index == 0 else super().hard_process_settings(index)
 
-    def vetoed(self, index: int) -> bool:
-        """Return False for W′, whose decay the veto does not see."""
+    def has_veto(self, index: int) -> bool:
+        """Return False for W′, whose decay products do not exist yet at the veto."""
         return index > 0
 
-    def label(self, jets: ak.Array, index: int) -> None:
+    def add_label(self, jets: ak.Array, index: int) -> None:
         """Add `is_w`."""
         jets["is_w"] = np.full(len(jets), index == 0)
 
@@ -135,15 +135,15 @@ class FiveClassJets(LeadingJets):
         """Return the process of a class."""
         return FIVE_CLASSES[self.classes[index]]
 
-    def hard(self, index: int) -> tuple[str, ...]:
+    def hard_process_settings(self, index: int) -> tuple[str, ...]:
         """Return the window in p̂T, and the energy of the published sample."""
         window = hard_window((1 - self.spread) * self.pt, (1 + self.spread) * self.pt)
         return "Beams:eCM = 13000.", *window
 
-    def vetoed(self, index: int) -> bool:
+    def has_veto(self, index: int) -> bool:
         """Return False: the window is narrow, and a Z is invisible to the veto."""
         return False
 
-    def label(self, jets: ak.Array, index: int) -> None:
+    def add_label(self, jets: ak.Array, index: int) -> None:
         """Add `label`."""
         jets["label"] = np.full(len(jets), index)

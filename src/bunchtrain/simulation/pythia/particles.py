@@ -42,14 +42,14 @@ class Particles:
     def __getitem__(self, chosen: NDArray[Any]) -> Particles:
         return Particles(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
-    def scaled(self, factor: Floats) -> Particles:
+    def scale(self, factor: Floats) -> Particles:
         """Return the particles with their four-momenta times `factor` (particles,)."""
         momenta = (self.px * factor, self.py * factor, self.pz * factor, self.energy * factor)
         return Particles(self.event, self.pid, self.charge, *momenta)
 
 
 def merge(*collections: Particles) -> Particles:
-    """Return all particles of several collections, those of one event together."""
+    """Return the particles of several collections, ordered by event."""
     names = [field.name for field in fields(Particles)]
     columns = {name: np.concatenate([getattr(c, name) for c in collections]) for name in names}
     order = np.argsort(columns["event"], kind="stable")

@@ -13,7 +13,7 @@ class Process:
     """A hard process and the truth in it.
 
     settings   lines as Pythia reads them.
-    matched    species |pid| of the particles that make the class, in their `status`.
+    matched    species |pid| of the particles that define the class, in their `status`.
     decays     species whose quarks (status −23) must lie in the jet too.
     """
 
@@ -23,11 +23,11 @@ class Process:
     decays: tuple[int, ...] = ()
 
 
-def _decaying(boson: int, to: str) -> tuple[str, str]:
+def _decay_settings(boson: int, to: str) -> tuple[str, str]:
     return f"{boson}:onMode = off", f"{boson}:onIfAny = {to}"
 
 
-TOP_PAIRS = ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_decaying(24, LIGHT))
+TOP_PAIRS = ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_decay_settings(24, LIGHT))
 TOP = Process(TOP_PAIRS, matched=(6,), status=-62, decays=(6, 24))
 QCD = Process(("HardQCD:all = on",))
 DIJETS = {
@@ -35,7 +35,7 @@ DIJETS = {
     "c": Process(("HardQCD:hardccbar = on",)),
     "light": QCD,
 }
-TTH = ("HiggsSM:gg2Httbar = on", "HiggsSM:qqbar2Httbar = on", *_decaying(25, "5"))
+TTH = ("HiggsSM:gg2Httbar = on", "HiggsSM:qqbar2Httbar = on", *_decay_settings(25, "5"))
 TTBB = ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
 
 
@@ -71,13 +71,13 @@ def w_prime(pt_min: float, pt_max: float) -> Process:
         f"34:mMax = {5 * pt_max}",
         "34:onMode = off",
         "34:onIfAll = 24 23",
-        *_decaying(24, LIGHT),
-        *_decaying(23, INVISIBLE),
+        *_decay_settings(24, LIGHT),
+        *_decay_settings(23, INVISIBLE),
     )
     return Process(settings, matched=(24,), status=-22, decays=(24,))
 
 
-BOSONS_TO_QUARKS = (*_decaying(24, LIGHT), *_decaying(23, LIGHT), "WeakZ0:gmZmode = 2")
+BOSONS_TO_QUARKS = (*_decay_settings(24, LIGHT), *_decay_settings(23, LIGHT), "WeakZ0:gmZmode = 2")
 FIVE_CLASSES = {
     "g": Process(("HardQCD:gg2gg = on", "HardQCD:qqbar2gg = on"), matched=(21,)),
     "q": Process(

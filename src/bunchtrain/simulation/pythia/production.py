@@ -1,4 +1,4 @@
-"""Samples made in parts by all cores: what is made stays, what is missing is made."""
+"""Parallel production of the missing parts of a sample."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MakePart = Callable[[int], pa.Table]
 
 
 class _Rate(ProgressColumn):
-    """Events made in a second, since the start."""
+    """Events per second since the start."""
 
     def render(self, task: Task) -> Text:
         made = task.completed - task.fields["begun"]
@@ -39,15 +39,15 @@ class _Rate(ProgressColumn):
         )
 
 
-def produce(make: MakePart, paths: Sequence[Path], size: int, processes: int) -> None:
-    """Write the missing ones of `paths`, `size` events each; `make(n)` gives the n-th as a table.
+def produce_parts(make: MakePart, paths: Sequence[Path], size: int, processes: int) -> None:
+    """Write the missing files of `paths`, `size` events each; `make(k)` returns part k as a table.
 
-    Raises MachineError if a worker is killed or a file cannot be written; what is made stays.
+    Raises MachineError if a worker is killed or a file cannot be written; finished parts are kept.
     """
-    missing = [number for number, path in enumerate(paths) if not path.exists()]
+    missing = [index for index, path in enumerate(paths) if not path.exists()]
     if not missing:
         return
-    jobs = [(make, number, paths[number]) for number in missing]
+    jobs = [(make, index, paths[index]) for index in missing]
     with _progress() as progress:
         done = (len(paths) - len(missing)) * size
         bar = progress.add_task("events", total=len(paths) * size, completed=done, begun=done)
@@ -63,7 +63,7 @@ def _in_parallel(
     jobs: Sequence[tuple[MakePart, int, Path]], processes: int, made: Callable[[], None]
 ) -> None:
     workers = ProcessPoolExecutor(
-        min(processes, len(jobs)), get_context("spawn"), initializer=_die_at_once
+        min(processes, len(jobs)), get_context("spawn"), initializer=_reset_interrupt_handler
     )
     try:
         for finished in as_completed([workers.submit(write_part, *job) for job in jobs]):
@@ -72,26 +72,26 @@ def _in_parallel(
     except BrokenProcessPool:
         raise MachineError(
             f"a worker was killed while it made events for {jobs[0][2].parent}, perhaps for lack "
-            "of memory; run again, with fewer processes, to go on from the parts that are there"
+            "of memory; run again, with fewer processes, to resume from the finished parts"
         ) from None
     finally:
         workers.shutdown(cancel_futures=True)
 
 
-def _die_at_once() -> None:
+def _reset_interrupt_handler() -> None:
     # Ctrl-C goes to the whole process group; the parent alone reports it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def write_part(make: MakePart, number: int, path: Path) -> None:
-    """Write one part aside, then rename it."""
-    table = make(number)
-    with aside(path) as beside:
-        write_table(table, beside)
+def write_part(make: MakePart, index: int, path: Path) -> None:
+    """Write one part to a temporary file, then rename it."""
+    table = make(index)
+    with aside(path) as temporary:
+        write_table(table, temporary)
 
 
 def write_table(table: pa.Table, path: Path, level: int | None = None) -> None:
-    """Write Parquet in which the bytes of jagged numbers lie together, 40 % smaller."""
+    """Write Parquet with byte-stream splitting of jagged floats, which is 40 % smaller."""
     split = [
         f"{field.name}.list.element"
         for field in table.schema

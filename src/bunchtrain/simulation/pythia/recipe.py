@@ -1,4 +1,4 @@
-"""One part of a sample: events of all classes in turn, each class with a seed of its own."""
+"""Interface of recipes: one part of a sample, with a separate seed for each class."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ BATCH = 250  # collisions simulated at once; part of the recipe, as random numbe
 
 @dataclass(frozen=True)
 class Recipe(ABC):
-    """What the events of a sample depend on; `part` events, in one file, share a seed."""
+    """What the events of a sample depend on; the `part` events of a file share a seed."""
 
     seed: int
     part: int
     fields: ClassVar[dict[str, str]]
-    #: Their order fixes the seeds: a class is added at the end.
+    #: Their order determines the seeds: add new classes at the end.
     classes: ClassVar[tuple[str, ...]]
 
-    def __call__(self, number: int) -> pa.Table:
-        """Return part `number`: events of all classes in turn."""
+    def __call__(self, part_index: int) -> pa.Table:
+        """Return a part: events of all classes in turn."""
         count = len(self.classes)
         found = [
-            self.events(index, number, (self.part + count - 1 - index) // count)
+            self.events(index, part_index, (self.part + count - 1 - index) // count)
             for index in range(count)
         ]
         together = ak.concatenate(found)
         place = np.concatenate([count * np.arange(len(c)) + i for i, c in enumerate(found)])
         together = together[np.argsort(place)]
-        together["event_id"] = np.arange(number * self.part, (number + 1) * self.part)
+        together["event_id"] = np.arange(part_index * self.part, (part_index + 1) * self.part)
         return to_table(together, self.fields)
 
-    def events(self, index: int, number: int, count: int) -> ak.Array:
+    def events(self, index: int, part_index: int, count: int) -> ak.Array:
         """Return `count` selected events of one class."""
-        rng = np.random.default_rng(np.random.SeedSequence([self.seed, number, index]))
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, part_index, index]))
         collisions = self.collisions(index, int(rng.integers(1, 900_000_000)))
         found: list[ak.Array] = []
         while sum(map(len, found)) < count:
@@ -56,4 +56,4 @@ class Recipe(ABC):
     def select(
         self, index: int, collisions: Collisions, rng: np.random.Generator, size: int
     ) -> ak.Array:
-        """Return what is selected, and perhaps detected, of a batch of `size` collisions."""
+        """Return the selected events of a batch of `size` collisions."""

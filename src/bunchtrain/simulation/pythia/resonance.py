@@ -15,7 +15,7 @@ from bunchtrain.simulation.pythia.processes import TTBB, one_lepton, z_prime
 from bunchtrain.simulation.pythia.recipe import Recipe
 
 LEPTONS, NEUTRINOS, BOTTOM, W = (11, 13), (12, 14), 5, 24
-#: No hadrons: the quarks as they leave the tops and W stand for the jets.
+#: No hadronisation: the quarks from the decays of tops and W represent the jets.
 PARTONS = ("HadronLevel:all = off",)
 LEPTON_PT, JET_PT, REACH = 25.0, 20.0, 2.5
 #: Resolution of a jet, σ/pT = √(a²/pT + b²), pT in GeV; of a lepton and of p̸_T in GeV an axis.
@@ -30,10 +30,10 @@ class Resonances(Recipe):
     fields = layout.RESONANCES
     classes = ("resonance", "ttbar")
 
-    def __call__(self, number: int) -> pa.Table:
-        """Return part `number`, of one mass."""
-        one = replace(self, masses=(self.masses[number % len(self.masses)],))
-        return Recipe.__call__(one, number)
+    def __call__(self, part_index: int) -> pa.Table:
+        """Return a part, which holds one mass."""
+        one = replace(self, masses=(self.masses[part_index % len(self.masses)],))
+        return Recipe.__call__(one, part_index)
 
     def collisions(self, index: int, seed: int) -> Collisions:
         """Return collisions of a class, with a lepton of either charge."""
@@ -44,7 +44,7 @@ class Resonances(Recipe):
         self, index: int, collisions: Collisions, rng: np.random.Generator, size: int
     ) -> ak.Array:
         """Return the selected events of a batch of `size` collisions."""
-        events = detected(collisions.record(size), rng)
+        events = detect(collisions.record(size), rng)
         events["is_signal"] = np.full(len(events), index == 0)
         events["mass"] = np.full(len(events), 0.0 if index else self.masses[0])
         chosen = (events.lepton_pt > LEPTON_PT) & (np.abs(events.lepton_eta) < REACH)
@@ -52,11 +52,12 @@ class Resonances(Recipe):
         return events[chosen & ak.all(inside, axis=1)]
 
 
-def detected(record: Record, rng: np.random.Generator) -> ak.Array:
+def detect(record: Record, rng: np.random.Generator) -> ak.Array:
     """Return smeared lepton, missing pT and the four quarks of the events that have them all."""
-    jets, lepton, neutrino = (_smeared(record, kind, rng) for kind in ("jet", "lepton", "neutrino"))
-    whole = (ak.num(jets.px) == 4) & (ak.num(lepton.px) == 1) & (ak.num(neutrino.px) == 1)
-    jets, lepton, neutrino = (found[whole] for found in (jets, lepton[:, :1], neutrino[:, :1]))
+    kinds = ("jet", "lepton", "neutrino")
+    jets, lepton, neutrino = (_smear_decay_products(record, kind, rng) for kind in kinds)
+    complete = (ak.num(jets.px) == 4) & (ak.num(lepton.px) == 1) & (ak.num(neutrino.px) == 1)
+    jets, lepton, neutrino = (found[complete] for found in (jets, lepton[:, :1], neutrino[:, :1]))
     jets = jets[ak.argsort(np.hypot(jets.px, jets.py), axis=1, ascending=False)]
     missing = [
         ak.to_numpy(neutrino[axis][:, 0]) + rng.normal(0, MISSING, len(neutrino))
@@ -74,8 +75,8 @@ def _kinematics(found: ak.Array) -> dict[str, ak.Array]:
     return {"pt": pt, "eta": np.arcsinh(found.pz / pt), "phi": np.arctan2(found.py, found.px)}
 
 
-def _smeared(record: Record, kind: str, rng: np.random.Generator) -> ak.Array:
-    """Return what a top or a W decays to, (events, particles), momenta smeared by one factor."""
+def _smear_decay_products(record: Record, kind: str, rng: np.random.Generator) -> ak.Array:
+    """Return the decay products of tops or W, (events, particles), with smeared momenta."""
     particles = record.particles
     pid, mother = np.abs(particles.pid), np.abs(particles.pid[record.mother])
     wanted = {

@@ -9,13 +9,13 @@ import numpy as np
 
 from bunchtrain.simulation.pythia import layout
 from bunchtrain.simulation.pythia.collisions import Collisions
-from bunchtrain.simulation.pythia.detector import respond
+from bunchtrain.simulation.pythia.detector import simulate_detector
 from bunchtrain.simulation.pythia.event_objects import (
     MUONS,
-    away_from,
     by_event,
     isolated_leptons,
-    tagged,
+    remove_leptons,
+    tag_jets,
 )
 from bunchtrain.simulation.pythia.flavour import label
 from bunchtrain.simulation.pythia.jets import Jets
@@ -49,12 +49,12 @@ class TopHiggs(Recipe):
     ) -> ak.Array:
         """Return the selected events of a batch of `size` collisions."""
         record = collisions.record(size)
-        detected = respond(record.particles[record.visible], rng)
+        detected = simulate_detector(record.particles[record.visible], rng)
         objects = by_event(detected, record.events)
         leptons = isolated_leptons(objects)
         found = Jets(detected, record.events, RADIUS, JET_PT).kinematics()
-        found = away_from(found[np.abs(found.eta) < REACH], leptons, RADIUS)
-        found = tagged(label(found, record), rng)
+        found = remove_leptons(found[np.abs(found.eta) < REACH], leptons, RADIUS)
+        found = tag_jets(label(found, record), rng)
         kept = (ak.num(leptons) == 1) & (ak.num(found) >= self.jets)
         kept = kept & (ak.sum(found.tag, axis=1) >= self.tags)
         events = self.table(objects[kept], leptons[kept][:, 0], found[kept])

@@ -21,7 +21,7 @@ from bunchtrain.simulation.pythia.detector import (
 from bunchtrain.simulation.pythia.particles import Floats, Integers, Particles
 
 PT_MIN = 1.0  # GeV
-FIRST_LAYER = 30.0  # mm; a particle born farther out leaves too few hits
+FIRST_LAYER = 30.0  # mm; particles produced farther out leave too few hits
 D0_MAX, Z0_MAX = 1.0, 1.5  # mm, of |d₀| and |z₀ sin θ|
 SCATTERING, SAGITTA = (0.011, 0.087), (0.073, 0.115)  # mm and mm GeV, of d₀ and z₀
 
@@ -47,9 +47,9 @@ class Tracks:
 def perigee(particles: Particles, vertex: Floats) -> tuple[Floats, Floats, Floats]:
     """Return d₀ and z₀ in mm and φ₀ at the point of the helix nearest to the beam line.
 
-    `vertex` (particles, 3) is where the charged particles come to be, in mm. With the radius of
-    curvature R = pT / (0.3 B) and the centre C of the circle, d₀ = −q (|C| − R), and z₀ is z at
-    the vertex less the arc from the perigee times cot θ.
+    `vertex` (particles, 3) holds the production vertices of the charged particles, in mm. With the
+    radius of curvature R = pT / (0.3 B) and the centre C of the circle, d₀ = −q (|C| − R), and z₀
+    is z at the vertex less the arc from the perigee times cot θ.
     """
     charge, pt, phi = particles.charge, particles.pt, particles.phi
     radius = 1000 * pt / (0.3 * FIELD)  # mm
@@ -63,9 +63,13 @@ def perigee(particles: Particles, vertex: Floats) -> tuple[Floats, Floats, Float
 
 
 def measure(particles: Particles, vertex: Floats, rng: np.random.Generator) -> Tracks:
-    """Return the tracks found of particles, with their parameters smeared, and selected."""
-    born = np.hypot(vertex[:, 0], vertex[:, 1])
-    found = (particles.charge != 0) & (born < FIRST_LAYER) & (np.abs(particles.eta) < TRACKER)
+    """Return the selected tracks of particles, with smeared parameters."""
+    production_radius = np.hypot(vertex[:, 0], vertex[:, 1])
+    found = (
+        (particles.charge != 0)
+        & (production_radius < FIRST_LAYER)
+        & (np.abs(particles.eta) < TRACKER)
+    )
     found &= rng.random(len(found)) < tracking_efficiency(particles)
     particles, vertex = particles[found], vertex[found]
     d0, z0, phi = perigee(particles, vertex)

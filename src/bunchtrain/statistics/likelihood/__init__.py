@@ -1,1 +1,1 @@
-"""From scores to a binned likelihood: bins, templates with shifts, expected significance."""
+"""Binned likelihood of a score: binning, templates with systematics, expected significance."""

@@ -1,4 +1,4 @@
-"""The binning of a score that is most sensitive, with enough background in every bin."""
+"""Binning of a score that maximises the significance, with enough background in every bin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, StudyError
-from bunchtrain.statistics.metrics.efficiency import Floats, ones_or
+from bunchtrain.statistics.metrics import Floats, as_weights
 from bunchtrain.statistics.metrics.significance import asimov
 
 #: Candidate edges, at equal shares of the background.
@@ -21,7 +21,7 @@ def optimal_binning(
     weights: NDArray[Any] | None = None,
     *,
     bins: int = 10,
-    least: float = 10.0,
+    min_background: float = 10.0,
     scale: float = 1.0,
 ) -> Floats:
     """Return the edges of at most `bins` bins with the largest Σ_b Z_A(s_b, b_b)².
@@ -35,7 +35,7 @@ def optimal_binning(
         truth: (events,) bool, True for signal.
         weights: (events,) or None for equal weights.
         bins: Largest number of bins.
-        least: Effective number of background events (Σw)²/Σw² that every bin needs.
+        min_background: Effective number of background events (Σw)²/Σw² that every bin needs.
         scale: Factor on weights that makes s and b expected event counts.
 
     Raises:
@@ -44,22 +44,22 @@ def optimal_binning(
     """
     if bins < 1:
         raise StudyError(f"a binning needs at least one bin, got {bins}")
-    w, truth = ones_or(weights, len(scores)), np.asarray(truth, bool)
+    w, truth = as_weights(weights, len(scores)), np.asarray(truth, bool)
     edges = _candidates(scores, truth)
-    gain = _gains(scores, truth, w, edges, least, scale)  # (low edge, high edge)
+    gain = _squared_significance(scores, truth, w, edges, min_background, scale)  # (low, high)
     best, path = gain[0], np.zeros((bins, len(edges)), int)
     totals = [best[-1]]
-    for number in range(1, bins):
-        through = best[:, None] + gain
-        path[number] = through.argmax(0)
-        best = through.max(0)
+    for k in range(1, bins):
+        sums = best[:, None] + gain
+        path[k] = sums.argmax(0)
+        best = sums.max(0)
         totals.append(best[-1])
     if not np.isfinite(totals).any():
         raise DataError(
-            f"the background has fewer than {least:g} effective events; use more events or fewer "
-            "with 'least'"
+            f"the background has fewer than {min_background:g} effective events; use more events "
+            "or a smaller 'min_background'"
         )
-    return edges[_walk(path, int(np.argmax(totals)))]
+    return edges[_backtrack(path, int(np.argmax(totals)))]
 
 
 def _candidates(scores: NDArray[Any], truth: NDArray[np.bool_]) -> Floats:
@@ -69,36 +69,35 @@ def _candidates(scores: NDArray[Any], truth: NDArray[np.bool_]) -> Floats:
     return np.unique(np.concatenate([inner, tail, ends]).astype(np.float64))
 
 
-def _gains(
+def _squared_significance(
     scores: NDArray[Any],
     truth: NDArray[np.bool_],
     w: Floats,
     edges: Floats,
-    least: float,
+    min_background: float,
     scale: float,
 ) -> Floats:
-    """Return Z² of the bin between each two edges; −∞ where it is not allowed."""
+    """Return Z² of the bin between each two edges, (low, high); −∞ for too little background."""
 
     def below(chosen: NDArray[np.bool_], weight: Floats) -> Floats:
-        held = np.histogram(scores[chosen], edges, weights=weight[chosen])[0]
-        return np.concatenate([[0.0], np.cumsum(held)])
+        sums = np.histogram(scores[chosen], edges, weights=weight[chosen])[0]
+        return np.concatenate([[0.0], np.cumsum(sums)])
 
     def between(sums: Floats) -> Floats:
         return np.asarray(sums[None, :] - sums[:, None], np.float64)
 
     s, b = between(below(truth, w)), between(below(~truth, w))
     squares = between(below(~truth, w**2))
-    rises = np.triu(np.ones_like(s, dtype=bool), 1)
-    allowed = rises & (b > 0) & (b**2 >= least * squares)
+    ordered = np.triu(np.ones_like(s, dtype=bool), 1)
+    allowed = ordered & (b > 0) & (b**2 >= min_background * squares)
     with np.errstate(all="ignore"):
         square = asimov(scale * np.maximum(s, 0), scale * b) ** 2
     return np.where(allowed, square, -np.inf)
 
 
-def _walk(path: NDArray[Any], last: int) -> list[int]:
-    """Return the numbers of the edges, from the lowest, of the best last + 1 bins."""
-    place, edges = path.shape[1] - 1, [path.shape[1] - 1]
-    for number in range(last, 0, -1):
-        place = int(path[number, place])
-        edges.append(place)
-    return [0, *reversed(edges)]
+def _backtrack(path: NDArray[Any], last: int) -> list[int]:
+    """Return the indices of the edges, rising, of the best last + 1 bins."""
+    indices = [path.shape[1] - 1]
+    for k in range(last, 0, -1):
+        indices.append(int(path[k, indices[-1]]))
+    return [0, *reversed(indices)]

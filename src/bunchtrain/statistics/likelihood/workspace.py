@@ -1,8 +1,8 @@
-"""Templates of a score with their systematic shifts, as a workspace of the HistFactory model.
+"""Templates of a score with their systematic variations, as a HistFactory workspace.
 
-n_b ~ Poisson(μ s_b + Σ_k b_kb), each template moved by its nuisance parameters: one a bin for the
-finite sample, one a systematic effect that interpolates between its templates, one a rate. The
-format is pyhf's JSON (doi:10.21105/joss.02823; HistFactory: CERN-OPEN-2012-016).
+n_b ~ Poisson(μ s_b + Σ_k b_kb), each template with nuisance parameters: one a bin for the finite
+sample, one a systematic effect that interpolates between its templates, one a rate. The format is
+pyhf's JSON (doi:10.21105/joss.02823; HistFactory: CERN-OPEN-2012-016).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.statistics.metrics.efficiency import Floats, ones_or
+from bunchtrain.statistics.metrics import Floats, as_weights
 
-#: Expected events in an empty bin of a template, which a Poisson mean must not be.
+#: Expected events in an empty bin of a template, since a Poisson mean must be positive.
 SMALLEST = 1e-6
-#: Relative error that a bin of a finite sample has at least; without one its fit has no scale.
-LEAST_ERROR = 1e-3
+#: Smallest relative error of a bin of a finite sample; without one its fit has no scale.
+MIN_ERROR = 1e-3
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,15 @@ def histogram(
         weights: (events,) or None for equal weights.
         scale: Factor on weights that makes their sum an expected event count.
     """
-    w = ones_or(weights, len(scores))
-    place = np.searchsorted(np.asarray(edges)[1:-1], scores, side="right")
-    sums = np.bincount(place, w, len(edges) - 1)
-    squares = np.bincount(place, w**2, len(edges) - 1)
+    w = as_weights(weights, len(scores))
+    index = np.searchsorted(np.asarray(edges)[1:-1], scores, side="right")
+    sums = np.bincount(index, w, len(edges) - 1)
+    squares = np.bincount(index, w**2, len(edges) - 1)
     return np.asarray(scale * sums, np.float64), np.asarray(scale * np.sqrt(squares), np.float64)
 
 
 def workspace(templates: Mapping[str, Template], signal: str, channel: str) -> dict[str, Any]:
-    """Return the workspace of one channel whose data are those expected of the background.
+    """Return the workspace of one channel with the expected background as data.
 
     Args:
         templates: Class → its template.
@@ -78,7 +78,7 @@ def workspace(templates: Mapping[str, Template], signal: str, channel: str) -> d
                 ],
             }
         ],
-        "observations": [{"name": channel, "data": _numbers(np.sum(background, axis=0))}],
+        "observations": [{"name": channel, "data": _as_list(np.sum(background, axis=0))}],
         "measurements": [{"name": "expected", "config": {"poi": "mu", "parameters": []}}],
         "version": "1.0.0",
     }
@@ -89,16 +89,16 @@ def _sample(name: str, template: Template, channel: str, is_signal: bool) -> dic
     if is_signal:
         modifiers.append({"name": "mu", "type": "normfactor", "data": None})
     if np.any(template.error > 0):
-        error = _numbers(np.maximum(template.error, LEAST_ERROR * template.nominal))
+        error = _as_list(np.maximum(template.error, MIN_ERROR * template.nominal))
         modifiers.append({"name": f"staterror_{channel}", "type": "staterror", "data": error})
     for effect, (up, down) in template.shifts.items():
-        data = {"hi_data": _numbers(up), "lo_data": _numbers(down)}
+        data = {"hi_data": _as_list(up), "lo_data": _as_list(down)}
         modifiers.append({"name": effect, "type": "histosys", "data": data})
     if template.rate:
         data_of_rate = {"hi": 1 + template.rate, "lo": 1 - template.rate}
         modifiers.append({"name": f"rate_{name}", "type": "normsys", "data": data_of_rate})
-    return {"name": name, "data": _numbers(template.nominal), "modifiers": modifiers}
+    return {"name": name, "data": _as_list(template.nominal), "modifiers": modifiers}
 
 
-def _numbers(values: Floats) -> list[float]:
+def _as_list(values: Floats) -> list[float]:
     return [max(float(value), SMALLEST) for value in values]

@@ -1,41 +1,83 @@
-"""Figures of merit, each with its statistical error, one to a file."""
+"""Metrics, each a measurement with its statistical error."""
 
-from bunchtrain.statistics.metrics.accuracy import accuracy
-from bunchtrain.statistics.metrics.auc import auc
-from bunchtrain.statistics.metrics.background_rejection import background_rejection
-from bunchtrain.statistics.metrics.bias import bias
-from bunchtrain.statistics.metrics.calibration import Calibration, calibration
-from bunchtrain.statistics.metrics.confusion_matrix import confusion_matrix
-from bunchtrain.statistics.metrics.coverage import coverage, gaussian_interval, log_likelihood
-from bunchtrain.statistics.metrics.discriminant import discriminant
-from bunchtrain.statistics.metrics.efficiency import binned_efficiency, efficiency
+from bunchtrain.statistics.metrics.classification import (
+    Calibration,
+    accuracy,
+    calibration,
+    confusion_matrix,
+    log_loss,
+)
+from bunchtrain.statistics.metrics.efficiency import (
+    BinnedEfficiency,
+    binned_efficiency,
+    efficiency,
+)
 from bunchtrain.statistics.metrics.jensen_shannon import inverse_jensen_shannon, jensen_shannon
-from bunchtrain.statistics.metrics.linearity import linearity, profile
-from bunchtrain.statistics.metrics.log_loss import log_loss
-from bunchtrain.statistics.metrics.measurement import Measurement
-from bunchtrain.statistics.metrics.pull import pull, pull_mean, pull_width
-from bunchtrain.statistics.metrics.quantile import quantile
-from bunchtrain.statistics.metrics.resolution import half_width, standard_deviation
-from bunchtrain.statistics.metrics.roc import Roc, roc
-from bunchtrain.statistics.metrics.signal_efficiency import signal_efficiency
-from bunchtrain.statistics.metrics.significance import BestCut, asimov, best_cut
+from bunchtrain.statistics.metrics.measurement import (
+    Measurement,
+    Metrics,
+    average_seeds,
+    measurements,
+)
+from bunchtrain.statistics.metrics.regression import (
+    LEVELS,
+    Profile,
+    bias,
+    coverage,
+    gaussian_interval,
+    linearity,
+    log_likelihood,
+    profile,
+    pull,
+    pull_mean,
+    pull_width,
+)
+from bunchtrain.statistics.metrics.roc import (
+    Roc,
+    auc,
+    background_rejection,
+    discriminant,
+    roc,
+    signal_efficiency,
+)
+from bunchtrain.statistics.metrics.sample import (
+    Floats,
+    as_weights,
+    binned_mean,
+    effective_count,
+    half_width,
+    mean,
+    quantile,
+    standard_deviation,
+)
+from bunchtrain.statistics.metrics.significance import MEASURES, BestCut, asimov, best_cut
 
 __all__ = [
+    "LEVELS",
+    "MEASURES",
     "BestCut",
+    "BinnedEfficiency",
     "Calibration",
+    "Floats",
     "Measurement",
+    "Metrics",
+    "Profile",
     "Roc",
     "accuracy",
+    "as_weights",
     "asimov",
     "auc",
+    "average_seeds",
     "background_rejection",
     "best_cut",
     "bias",
     "binned_efficiency",
+    "binned_mean",
     "calibration",
     "confusion_matrix",
     "coverage",
     "discriminant",
+    "effective_count",
     "efficiency",
     "gaussian_interval",
     "half_width",
@@ -44,6 +86,8 @@ __all__ = [
     "linearity",
     "log_likelihood",
     "log_loss",
+    "mean",
+    "measurements",
     "profile",
     "pull",
     "pull_mean",

@@ -1,4 +1,4 @@
-"""The fraction of events that pass a cut, with its binomial error.
+"""Efficiency: the fraction of events that pass a cut, with its binomial error.
 
 For weights w the variance of ε = Σ_pass w / Σ w is
 σ² = [(1 − ε)² Σ_pass w² + ε² Σ_fail w²] / (Σ w)², which is ε(1 − ε)/n for equal weights.
@@ -14,29 +14,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics.measurement import Measurement
-
-Floats = NDArray[np.float64]
-
-
-def ones_or(weights: NDArray[Any] | None, count: int) -> Floats:
-    """Return the weights (events,) as doubles, ones if there are none.
-
-    Raises DataError if their number is not `count` or one of them is not finite.
-    """
-    if weights is None:
-        return np.ones(count)
-    weights = np.asarray(weights, np.float64)
-    if weights.shape != (count,):
-        raise DataError(f"there are {count} events but weights of shape {weights.shape}")
-    if not np.isfinite(weights).all():
-        raise DataError(f"the weight of event {np.argmin(np.isfinite(weights))} is not finite")
-    return weights
-
-
-def effective_count(weights: NDArray[Any]) -> float:
-    """Return (Σw)² / Σw², the number of unweighted events of the same precision."""
-    squares = float(np.sum(np.square(weights)))
-    return float(np.sum(weights)) ** 2 / squares if squares else 0.0
+from bunchtrain.statistics.metrics.sample import Floats, as_weights
 
 
 def efficiency_error(passed: Any, passed_squares: Any, total: Any, total_squares: Any) -> Floats:
@@ -61,13 +39,13 @@ def efficiency(passed: NDArray[Any], weights: NDArray[Any] | None = None) -> Mea
     Raises:
         DataError: there is no event, or the weights sum to zero.
     """
-    w = ones_or(weights, len(passed))
+    w = as_weights(weights, len(passed))
     total = w.sum()
     if total == 0:
-        raise DataError("the efficiency of no events is asked for: their weights sum to zero")
-    kept = w * np.asarray(passed, bool)
-    error = efficiency_error(kept.sum(), np.sum(kept**2), total, np.sum(w**2))
-    return Measurement(float(kept.sum() / total), float(error))
+        raise DataError("an efficiency needs events, and their weights sum to zero")
+    accepted = w * np.asarray(passed, bool)
+    error = efficiency_error(accepted.sum(), np.sum(accepted**2), total, np.sum(w**2))
+    return Measurement(float(accepted.sum() / total), float(error))
 
 
 @dataclass(frozen=True)
@@ -87,16 +65,16 @@ def binned_efficiency(
     weights: NDArray[Any] | None = None,
 ) -> BinnedEfficiency:
     """Return the efficiency in bins of `variable` (events,), whose unit is that of the edges."""
-    w = ones_or(weights, len(passed))
-    kept = w * np.asarray(passed, bool)
-    sums = [np.histogram(variable, edges, weights=x)[0] for x in (w, kept, w**2)]
+    w = as_weights(weights, len(passed))
+    accepted = w * np.asarray(passed, bool)
+    sums = [np.histogram(variable, edges, weights=x)[0] for x in (w, accepted, w**2)]
     with np.errstate(invalid="ignore", divide="ignore"):
         value = np.where(sums[0] > 0, sums[1] / sums[0], np.nan)
-        low, high = wilson(value, sums[0] ** 2 / sums[2])
+        low, high = wilson_interval(value, sums[0] ** 2 / sums[2])
     return BinnedEfficiency(np.asarray(edges, np.float64), value, low, high)
 
 
-def wilson(fraction: Floats, count: Floats) -> tuple[Floats, Floats]:
+def wilson_interval(fraction: Floats, count: Floats) -> tuple[Floats, Floats]:
     """Return the ends of the 68 % Wilson score interval of k/n for effective counts n."""
     fraction = np.clip(fraction, 0, 1)
     centre = (fraction + 0.5 / count) / (1 + 1 / count)

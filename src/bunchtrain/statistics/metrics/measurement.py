@@ -1,11 +1,13 @@
-"""A measured number with its statistical error."""
+"""Measurement: a metric with its statistical error, and its spread over seeds."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 Metrics = dict[str, dict[str, Any]]
 
@@ -14,14 +16,15 @@ Metrics = dict[str, dict[str, Any]]
 class Measurement:
     """A value and its statistical error, both in the unit of the value.
 
-    If `limit` is set, the value is a lower limit at 95 % confidence and has no error. The mean
-    over `seeds` trainings has their standard deviation beside the statistical error.
+    value     if `limit` is set a lower limit at 95 % confidence, without an error.
+    seed_std  standard deviation between the trainings whose mean the value is.
+    seeds     number of these trainings.
     """
 
     value: float
     error: float = math.nan
     limit: bool = False
-    deviation: float = math.nan
+    seed_std: float = math.nan
     seeds: int = 1
 
     def __str__(self) -> str:
@@ -35,35 +38,60 @@ class Measurement:
         return f"{_rounded(self.value, decimals)} ± {_rounded(self.error, decimals)}"
 
     @property
-    def over_seeds(self) -> str:
-        """The standard deviation over trainings, as text; '' where there was one alone."""
-        if self.seeds < 2 or not math.isfinite(self.deviation):
+    def seed_text(self) -> str:
+        """The standard deviation between trainings, as "seeds ± 0.02"; '' of a single one."""
+        if self.seeds < 2 or not math.isfinite(self.seed_std):
             return ""
-        if self.deviation == 0:
+        if self.seed_std == 0:
             return "seeds ± 0"
-        return f"seeds ± {_rounded(self.deviation, _decimals(self.deviation))}"
+        return f"seeds ± {_rounded(self.seed_std, _decimals(self.seed_std))}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return `{value, error}` for JSON, with None for what is not a finite number."""
+        """Return `{value, error}` for JSON, None where a number is not finite."""
         entry: dict[str, Any] = {"value": _finite(self.value), "error": _finite(self.error)}
         if self.seeds > 1:
-            entry |= {"deviation": _finite(self.deviation), "seeds": self.seeds}
+            entry |= {"seed_std": _finite(self.seed_std), "seeds": self.seeds}
         return entry | {"limit": "lower"} if self.limit else entry
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> Measurement:
-        """Return the figure that `as_dict` wrote."""
-        value, error, deviation = (
-            math.nan if entry.get(key) is None else float(entry[key])
-            for key in ("value", "error", "deviation")
+        """Return the measurement from `as_dict`; `deviation` is the old key of `seed_std`."""
+        seed_std = entry.get("seed_std", entry.get("deviation"))
+        value, error, std = (
+            math.nan if number is None else float(number)
+            for number in (entry.get("value"), entry.get("error"), seed_std)
         )
         limit, seeds = entry.get("limit") == "lower", int(entry.get("seeds", 1))
-        return cls(value, error, limit, deviation, seeds)
+        return cls(value, error, limit, std, seeds)
 
 
-def figures(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Measurement]:
-    """Return the figures of a mapping such as `metrics.json` holds, by name."""
+def measurements(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Measurement]:
+    """Return the metrics of one model, as in `metrics.json`, as measurements by name."""
     return {name: Measurement.from_dict(entry) for name, entry in metrics.items()}
+
+
+def average_seeds(trainings: Sequence[Metrics]) -> Metrics:
+    """Return the mean of each metric over trainings that differ by their seed.
+
+    `value` is the mean, as the comparison of taggers quotes it (arXiv:1902.09914); `error` the
+    mean statistical error, no smaller than that of one training, since all have the same test
+    set; `seed_std` the standard deviation between the trainings (n − 1). Other keys of a metric,
+    such as its cut, are those of the first training. If one training has only a limit, so has the
+    mean.
+    """
+    if len(trainings) < 2:
+        return dict(trainings[0]) if trainings else {}
+    return {name: _average([one[name] for one in trainings]) for name in trainings[0]}
+
+
+def _average(entries: Sequence[dict[str, object]]) -> dict[str, object]:
+    found = [Measurement.from_dict(entry) for entry in entries]
+    values = np.array([one.value for one in found])
+    limit = any(one.limit for one in found)
+    error = math.nan if limit else float(np.mean([one.error for one in found]))
+    std = float(values.std(ddof=1))
+    average = Measurement(float(values.mean()), error, limit, std, len(found))
+    return {**entries[0], **average.as_dict()}
 
 
 def _finite(number: float) -> float | None:

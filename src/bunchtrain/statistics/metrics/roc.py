@@ -1,10 +1,11 @@
-"""The receiver operating characteristic: ε_B against ε_S as the cut on the score falls.
+"""The receiver operating characteristic (ROC) and the metrics that are read from it.
 
-All figures of a two-class decision are read from one curve, so that events are sorted once.
+All metrics of a two-class decision come from one curve, so that events are sorted once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
-from bunchtrain.statistics.metrics.efficiency import Floats, efficiency_error, ones_or
+from bunchtrain.statistics.metrics.efficiency import efficiency_error
+from bunchtrain.statistics.metrics.measurement import Measurement
+from bunchtrain.statistics.metrics.sample import Floats, as_weights
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,15 @@ class Roc:
     def background_at(self, efficiencies: Any) -> tuple[Floats, Floats]:
         """Return ε_B and its error at signal efficiencies in (0, 1].
 
-        ε_B is read where ε_S is first reached, linearly between points. Its error is the binomial
-        one together with what the binomial error of ε_S moves along the curve.
+        ε_B is interpolated where ε_S is first reached. Its error is the binomial one, in quadrature
+        with the binomial error of ε_S propagated along the curve.
         """
         return self._other_at(efficiencies, "signal")
 
     def signal_at(self, mistags: Any) -> tuple[Floats, Floats]:
         """Return ε_S and its error at background efficiencies in (0, 1].
 
-        ε_S is the largest with that ε_B, linearly between points; errors as in `background_at`.
+        ε_S is the largest with that ε_B, interpolated; errors as in `background_at`.
         """
         return self._other_at(mistags, "background")
 
@@ -64,35 +67,35 @@ class Roc:
         index = np.searchsorted(np.maximum.accumulate(self.signal_efficiency), efficiency)
         return float(self.thresholds[min(int(index), len(self.thresholds) - 1)])
 
-    def _other_at(
-        self, wanted: Any, fixed: Literal["signal", "background"]
-    ) -> tuple[Floats, Floats]:
+    def _other_at(self, at: Any, fixed: Literal["signal", "background"]) -> tuple[Floats, Floats]:
+        """Return the efficiency of the other class, and its error, at that of a fixed one."""
         side: Literal["left", "right"] = "left" if fixed == "signal" else "right"
-        read = "background" if fixed == "signal" else "signal"
-        known, sums, squares = (
-            getattr(self, name) for name in (f"{fixed}_efficiency", read, f"{read}_squares")
+        other = "background" if fixed == "signal" else "signal"
+        x, sums, squares = (
+            getattr(self, name) for name in (f"{fixed}_efficiency", other, f"{other}_squares")
         )
-        wanted = np.asarray(wanted, np.float64)
-        value, value_squares = _interpolate(known, (sums, squares), wanted, side)
+        at = np.asarray(at, np.float64)
+        value, value_squares = _interpolate(x, (sums, squares), at, side)
         binomial = efficiency_error(value, value_squares, sums[-1], squares[-1])
-        spread = _interpolate(known, (getattr(self, f"{fixed}_squares"),), wanted, side)[0]
-        total, total_squares = getattr(self, fixed)[-1], getattr(self, f"{fixed}_squares")[-1]
-        shift = efficiency_error(wanted * total, spread, total, total_squares)
-        up = _interpolate(known, (sums,), np.minimum(wanted + shift, 1), side)[0]
-        down = _interpolate(known, (sums,), np.maximum(wanted - shift, 0), side)[0]
+        fixed_squares = getattr(self, f"{fixed}_squares")
+        at_squares = _interpolate(x, (fixed_squares,), at, side)[0]
+        total = getattr(self, fixed)[-1]
+        shift = efficiency_error(at * total, at_squares, total, fixed_squares[-1])
+        up = _interpolate(x, (sums,), np.minimum(at + shift, 1), side)[0]
+        down = _interpolate(x, (sums,), np.maximum(at - shift, 0), side)[0]
         return value / sums[-1], np.hypot(binomial, (up - down) / 2 / sums[-1])
 
 
 def _interpolate(
-    known: Floats, others: tuple[Floats, ...], wanted: Floats, side: Literal["left", "right"]
+    x: Floats, columns: tuple[Floats, ...], at: Floats, side: Literal["left", "right"]
 ) -> list[Floats]:
-    """Return each of `others` where `known` reaches (left) or leaves (right) `wanted`."""
-    rising = np.maximum.accumulate(known)
+    """Return each column where x first reaches (left) or last has (right) the value `at`."""
+    rising = np.maximum.accumulate(x)
     rounding = 1e-12 if side == "right" else -1e-12  # a sum of weights may miss 0.5 by a bit
-    after = np.clip(np.searchsorted(rising, wanted * (1 + rounding), side), 1, len(rising) - 1)
+    after = np.clip(np.searchsorted(rising, at * (1 + rounding), side), 1, len(rising) - 1)
     step = rising[after] - rising[after - 1]
-    fraction = np.divide(wanted - rising[after - 1], step, out=np.ones_like(wanted), where=step > 0)
-    return [y[after - 1] + np.clip(fraction, 0, 1) * (y[after] - y[after - 1]) for y in others]
+    fraction = np.divide(at - rising[after - 1], step, out=np.ones_like(at), where=step > 0)
+    return [y[after - 1] + np.clip(fraction, 0, 1) * (y[after] - y[after - 1]) for y in columns]
 
 
 def roc(scores: NDArray[Any], truth: NDArray[Any], weights: NDArray[Any] | None = None) -> Roc:
@@ -107,22 +110,88 @@ def roc(scores: NDArray[Any], truth: NDArray[Any], weights: NDArray[Any] | None 
         DataError: a score is NaN, or a class has no events or no weight.
     """
     scores, is_signal = np.asarray(scores), np.asarray(truth, bool)
-    w = ones_or(weights, len(scores))
+    w = as_weights(weights, len(scores))
     if np.isnan(scores).any():
         raise DataError(f"the score of event {np.argmax(np.isnan(scores))} is NaN")
     for name, chosen in (("signal", is_signal), ("background", ~is_signal)):
         if w[chosen].sum() <= 0:
             raise DataError(f"a ROC needs {name} events of positive weight in the test set")
-    distinct, place = np.unique(scores, return_inverse=True)
+    distinct, index = np.unique(scores, return_inverse=True)
 
-    def accepted(weight: Floats) -> Floats:
-        falling = np.bincount(place, weight, len(distinct))[::-1]
+    def cumulate(weight: Floats) -> Floats:
+        falling = np.bincount(index, weight, len(distinct))[::-1]
         return np.concatenate([[0.0], np.cumsum(falling)])
 
     return Roc(
         np.concatenate([[np.inf], distinct[::-1]]),
-        accepted(w * is_signal),
-        accepted(w * ~is_signal),
-        accepted(w**2 * is_signal),
-        accepted(w**2 * ~is_signal),
+        cumulate(w * is_signal),
+        cumulate(w * ~is_signal),
+        cumulate(w**2 * is_signal),
+        cumulate(w**2 * ~is_signal),
     )
+
+
+def discriminant(
+    scores: NDArray[Any], signal: int, against: Sequence[int], shares: Sequence[float] | None = None
+) -> Floats:
+    """Return log(p_signal / Σ_k f_k p_k), (events,).
+
+    It orders events as p_S/(p_S + p_B) does (arXiv:2202.03772), but also separates those whose
+    p_S is 1 within single precision.
+
+    Args:
+        scores: (events, classes) probabilities.
+        signal: Index of the signal class.
+        against: Indices of the background classes, k.
+        shares: f_k of these classes; 1 each if None.
+    """
+    probabilities = np.asarray(scores, np.float64)
+    tiny = np.finfo(np.float64).tiny
+    others = probabilities[:, list(against)]
+    background = others.sum(axis=1) if shares is None else others @ np.asarray(shares)
+    ratio = np.log(np.maximum(probabilities[:, signal], tiny))
+    return np.asarray(ratio - np.log(np.maximum(background, tiny)), np.float64)
+
+
+def auc(curve: Roc) -> Measurement:
+    """Return the area under the ROC curve, ties counting one half, with DeLong's error (1988).
+
+    A = Σ w_s w_b [s > b] / (W_S W_B), and σ² is the sum over both classes of
+    Σ w² (V − A)² / W² · n/(n − 1), where V is the fraction of the other class that an event
+    is ordered rightly with and n the effective count.
+    """
+    ordered_signal = 1 - _midpoints(curve.background_efficiency)  # (points − 1,)
+    ordered_background = _midpoints(curve.signal_efficiency)
+    area = float(np.sum(ordered_background * np.diff(curve.background_efficiency)))
+    variance = 0.0
+    for ordered, squares, total in (
+        (ordered_signal, np.diff(curve.signal_squares), curve.signal[-1]),
+        (ordered_background, np.diff(curve.background_squares), curve.background[-1]),
+    ):
+        count = total**2 / squares.sum()
+        variance += float(
+            np.sum(squares * (ordered - area) ** 2) / total**2 * count / max(count - 1, 1.0)
+        )
+    return Measurement(area, float(np.sqrt(variance)))
+
+
+def _midpoints(steps: Floats) -> Floats:
+    return (steps[1:] + steps[:-1]) / 2
+
+
+def background_rejection(curve: Roc, efficiency: float) -> Measurement:
+    """Return 1/ε_B at ε_S = `efficiency`, with σ(1/ε_B) = σ(ε_B)/ε_B².
+
+    If no background passes, it is the lower limit at 95 % confidence, n/(−ln 0.05) for an
+    effective number n of background events.
+    """
+    mistag, error = curve.background_at(efficiency)
+    if mistag <= 0:
+        return Measurement(curve.background_count / -float(np.log(0.05)), limit=True)
+    return Measurement(float(1 / mistag), float(error / mistag**2))
+
+
+def signal_efficiency(curve: Roc, mistag: float) -> Measurement:
+    """Return ε_S at a background efficiency (mistag rate) ε_B = `mistag`."""
+    value, error = curve.signal_at(mistag)
+    return Measurement(float(value), float(error))

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from bunchtrain.errors import StudyError, nearest
-from bunchtrain.statistics.metrics.efficiency import Floats
 from bunchtrain.statistics.metrics.measurement import Measurement
 from bunchtrain.statistics.metrics.roc import Roc
+from bunchtrain.statistics.metrics.sample import Floats
 
 
 def s_over_sqrt_b(signal: Any, background: Any) -> Floats:
@@ -54,7 +54,7 @@ MEASURES: dict[str, Callable[..., Floats]] = {
 
 @dataclass(frozen=True)
 class BestCut:
-    """The cut, score ≥ `cut`, of the largest significance and what it keeps."""
+    """The cut, score ≥ `cut`, of the largest significance, with the yields that pass it."""
 
     significance: Measurement
     cut: float
@@ -64,9 +64,9 @@ class BestCut:
     purity: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the significance as `{value, error}`, with the cut and what it keeps."""
-        kept = {k: float(v) for k, v in vars(self).items() if k != "significance"}
-        return self.significance.as_dict() | kept
+        """Return the significance as `{value, error}`, with the cut and its yields."""
+        others = {k: float(v) for k, v in vars(self).items() if k != "significance"}
+        return self.significance.as_dict() | others
 
 
 def best_cut(
@@ -75,7 +75,7 @@ def best_cut(
     *,
     uncertainty: float = 0.0,
     scale: float = 1.0,
-    least: float = 10.0,
+    min_background: float = 10.0,
 ) -> BestCut:
     """Return the cut of the largest significance on this sample.
 
@@ -84,8 +84,8 @@ def best_cut(
         measure: `s_over_sqrt_b`, `s_over_sqrt_sb`, `asimov` or `ams`.
         uncertainty: Relative uncertainty of the background, for `asimov`.
         scale: Factor on weights that makes s and b expected event counts.
-        least: Cuts that leave fewer effective background events are not looked at, since the
-            maximum would be a fluctuation.
+        min_background: Cuts that leave fewer effective background events are left out, since
+            their maximum would be a fluctuation.
 
     Raises:
         StudyError: there is no such measure.
@@ -100,13 +100,13 @@ def best_cut(
 
     s, b = scale * curve.signal[1:], scale * curve.background[1:]
     with np.errstate(divide="ignore", invalid="ignore"):
-        allowed = curve.background[1:] ** 2 / curve.background_squares[1:] >= least
+        allowed = curve.background[1:] ** 2 / curve.background_squares[1:] >= min_background
     allowed[-1] = True
     best = int(np.argmax(np.where(allowed & (b > 0), value(s, b), -1.0)))
-    spread_s = scale * np.sqrt(curve.signal_squares[best + 1])
-    spread_b = scale * np.sqrt(curve.background_squares[best + 1])
-    by_s = value(s[best] + spread_s, b[best]) - value(max(s[best] - spread_s, 0), b[best])
-    by_b = value(s[best], b[best] + spread_b) - value(s[best], max(b[best] - spread_b, 0))
+    sigma_s = scale * np.sqrt(curve.signal_squares[best + 1])
+    sigma_b = scale * np.sqrt(curve.background_squares[best + 1])
+    by_s = value(s[best] + sigma_s, b[best]) - value(max(s[best] - sigma_s, 0), b[best])
+    by_b = value(s[best], b[best] + sigma_b) - value(s[best], max(b[best] - sigma_b, 0))
     return BestCut(
         Measurement(float(value(s[best], b[best])), float(np.hypot(by_s, by_b) / 2)),
         float(curve.thresholds[best + 1]),

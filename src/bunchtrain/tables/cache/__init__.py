@@ -1,1 +1,1 @@
-"""The training cache: events selected, weighted, split and shuffled into Arrow shards."""
+"""The event cache: events selected, weighted, split and shuffled into Arrow shards."""

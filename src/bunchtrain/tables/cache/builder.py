@@ -1,30 +1,45 @@
-"""Writing a cache: one pass over the source, one over what was selected."""
+"""Building of an event cache: one pass over the source, then an external sort into shards.
+
+More events are sorted than fit in memory: sorted runs on disk are merged key range by key range.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
-from bunchtrain.tables.arrow import read, to_events, value_bytes, write
-from bunchtrain.tables.cache.external_sort import KEY, SortedRuns
-from bunchtrain.tables.cache.freed_memory import give_back
+from bunchtrain.tables.arrow import (
+    make_contiguous,
+    malloc_trim,
+    read,
+    take,
+    to_events,
+    value_bytes,
+    write,
+)
 from bunchtrain.tables.cache.recipe import VERSION, Recipe
-from bunchtrain.tables.selection import BIN, Selection
+from bunchtrain.tables.cache.selection import BIN, KEY, Selection
 
 SETS = ("train", "validation", "test")
 MANIFEST = "manifest.json"
 
-#: Bytes of a buffer in which readers shuffle; it decides their order, so it is part of the format.
+#: Bytes of the buffer in which readers shuffle; the order depends on it: part of the format.
 _BUFFER_BYTES = 1 << 24
-_LARGEST_SHARD = 1 << 26
+_MAX_SHARD_BYTES = 1 << 26
+
+#: Set → a description of each of its shards.
+ShardEntries = dict[str, list[dict[str, Any]]]
 
 
 def write_cache(
@@ -35,23 +50,23 @@ def write_cache(
     Raises DataError if nothing is selected, or one set, class or sum of weights is empty.
     """
     selection = Selection(recipe)
-    runs = SortedRuns(folder, min(_LARGEST_SHARD, memory // 8))
+    runs = SortedRuns(folder, min(_MAX_SHARD_BYTES, memory // 8))
     for chunk in _chunks(recipe, memory):
         runs.add(selection(chunk))
         if progress is not None:
             progress(selection.cutflow["read"])
-        give_back()
+        malloc_trim()
     runs.flush()
     selection.check()
-    shards, bytes_held = _write_shards(folder, runs, selection)
+    shards, size = _write_shards(folder, runs, selection)
     for path in runs.paths:
         path.unlink()
-    _write_manifest(folder, recipe, selection, shards, bytes_held)
+    _write_manifest(folder, selection, shards, size)
 
 
 def _chunks(recipe: Recipe, memory: int) -> Iterator[ak.Array]:
-    # An event costs about eight times its packed size: decompressing, defining, taking, sorting.
-    columns = recipe.reads()
+    # An event needs about eight times its packed size: decompression, definitions, sorting.
+    columns = recipe.source_columns()
     sample = next(iter(recipe.source.chunks(columns, 256)), None)
     if sample is None or not len(sample):
         raise DataError("the source has no events")
@@ -60,59 +75,117 @@ def _chunks(recipe: Recipe, memory: int) -> Iterator[ak.Array]:
     return iter(recipe.source.chunks(columns, rows))
 
 
-def _write_shards(
-    folder: Path, runs: SortedRuns, selection: Selection
-) -> tuple[dict[str, list[dict[str, Any]]], int]:
+class SortedRuns:
+    """External sort: tables are added in any order and read in the order of their keys.
+
+    Memory use is about four times `run_bytes`, however many tables are added.
+    """
+
+    def __init__(self, folder: Path, run_bytes: int) -> None:
+        self.folder = folder
+        self.run_bytes = run_bytes
+        self.paths: list[Path] = []
+        self.bytes = 0
+        self.rows = 0
+        self._pending: list[pa.Table] = []
+        self._schema: pa.Schema | None = None
+
+    def add(self, table: pa.Table) -> None:
+        """Add a table with the column of keys.
+
+        Raises DataError if the type of a column differs from that of the tables before.
+        """
+        self._schema = self._schema or table.schema
+        try:
+            self._pending.append(table.cast(self._schema))
+        except (pa.ArrowInvalid, ValueError) as problem:
+            raise DataError(f"a column changes its type within the source: {problem}") from None
+        if sum(pending.nbytes for pending in self._pending) >= self.run_bytes:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the tables in memory as one sorted run."""
+        if self._pending:
+            table = pa.concat_tables(self._pending)
+            self._pending = []
+            self.bytes += table.nbytes
+            self.rows += len(table)
+            self.paths.append(self.folder / f"run-{len(self.paths):05d}.arrow")
+            write(_sort(table), self.paths[-1])
+
+    def merge(self, low: int, high: int) -> Iterator[pa.Table]:
+        """Yield the rows with low ≤ key < high in the order of their keys, in bounded pieces."""
+        rows = sum(len(_key_range(read(path), low, high)) for path in self.paths)
+        pieces = max(1, math.ceil(self.bytes * rows / max(1, self.rows) / self.run_bytes))
+        edges = [low + (high - low) * piece // pieces for piece in range(pieces + 1)]
+        for start, stop in pairwise(edges):
+            found = [_key_range(read(path), start, stop) for path in self.paths]
+            found = [table for table in found if len(table)]
+            if found:
+                yield _sort(pa.concat_tables(found))
+
+
+def _sort(table: pa.Table) -> pa.Table:
+    # Stable: equal keys keep the order of the source, however it was divided into runs.
+    return take(make_contiguous(table), np.argsort(table[KEY].to_numpy(), kind="stable"))
+
+
+def _key_range(run: pa.Table, low: int, high: int) -> pa.Table:
+    keys: NDArray[np.uint64] = run[KEY].to_numpy()
+    first = int(np.searchsorted(keys, np.uint64(low)))
+    last = int(np.searchsorted(keys, np.uint64(high - 1), side="right"))
+    return run.slice(first, last - first)
+
+
+def _write_shards(folder: Path, runs: SortedRuns, selection: Selection) -> tuple[ShardEntries, int]:
+    """Write the shards of each set; return their descriptions and the bytes of their values."""
     if not selection.spectra.counts.sum():
         raise DataError(
             f"the split puts none of the {runs.rows:,} selected events into training; change it"
         )
     factors = selection.spectra.factors()  # (class, bin)
-    shards: dict[str, list[dict[str, Any]]] = {name: [] for name in SETS}
-    bytes_held = 0
-    for number, name in enumerate(SETS):
-        for table in runs.merged(number << 62, (number + 1) << 62):
+    label = next((f"target_{name}" for name in selection.class_counts), None)
+    shards: ShardEntries = {name: [] for name in SETS}
+    size = 0
+    for index, name in enumerate(SETS):
+        for table in runs.merge(index << 62, (index + 1) << 62):
             path = folder / f"{name}-{len(shards[name]):05d}.arrow"
-            finished = _weighted(table, factors, selection)
-            write(finished, path)
-            give_back()
-            bytes_held += value_bytes(finished)
+            weighted = _add_weights(table, factors, label)
+            write(weighted, path)
+            malloc_trim()
+            size += value_bytes(weighted)
             shards[name].append(
                 {"file": path.name, "rows": len(table), "bytes": path.stat().st_size}
             )
-    return shards, bytes_held
+    return shards, size
 
 
-def _weighted(table: pa.Table, factors: np.ndarray[Any, Any], selection: Selection) -> pa.Table:
-    first = next(iter(selection.classes), None)
-    classes = 0 if first is None else table[f"target_{first}"].to_numpy()
+def _add_weights(table: pa.Table, factors: NDArray[np.float64], label: str | None) -> pa.Table:
+    classes = 0 if label is None else table[label].to_numpy()
     factor = factors[classes, table[BIN].to_numpy()]
     weight = (table["event_weight"].to_numpy() * factor).astype(np.float32)
     field = pa.field("weight", pa.float32(), nullable=False)
     return table.drop_columns([BIN, KEY]).append_column(field, pa.array(weight))
 
 
-def _write_manifest(
-    folder: Path,
-    recipe: Recipe,
-    selection: Selection,
-    shards: dict[str, list[dict[str, Any]]],
-    bytes_held: int,
-) -> None:
+def _write_manifest(folder: Path, selection: Selection, shards: ShardEntries, size: int) -> None:
+    recipe = selection.recipe
     rows = {name: sum(shard["rows"] for shard in shards[name]) for name in SETS}
-    # A power of two, and from the events alone: the order is the same wherever it was built.
-    wanted = _BUFFER_BYTES * sum(rows.values()) / bytes_held
-    buffer = 1 << int(np.clip(np.log2(wanted), 8, 16))
+    # A power of two that depends on the events alone: the order is the same on every machine.
+    buffer_rows = _BUFFER_BYTES * sum(rows.values()) / size
+    buffer = 1 << int(np.clip(np.log2(buffer_rows), 8, 16))
+    first = next(shard["file"] for name in SETS for shard in shards[name])
+    event = to_events(read(folder / first).slice(0, 1))
     manifest = {
         "version": VERSION,
         "key": recipe.key(),
         "rows": rows,
-        "classes": {t.name: list(t.classes) for t in selection.targets if t.classes},
+        "classes": {t.name: list(t.classes) for t in recipe.targets if t.classes},
         "class_counts": {
             name: dict(zip(SETS, counts.tolist(), strict=True))
-            for name, counts in selection.classes.items()
+            for name, counts in selection.class_counts.items()
         },
-        "fields": _fields(folder, shards),
+        "fields": {name: str(event[name].type.content) for name in ak.fields(event)},
         "cutflow": selection.cutflow,
         "buffer": buffer,
         "run": buffer // 64,
@@ -122,9 +195,3 @@ def _write_manifest(
         json.dump(manifest, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _fields(folder: Path, shards: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
-    first = next(shard["file"] for name in SETS for shard in shards[name])
-    events = to_events(read(folder / first).slice(0, 1))
-    return {name: str(events[name].type.content) for name in ak.fields(events)}

@@ -1,8 +1,8 @@
-"""The training cache: selected, weighted, split and shuffled events as Arrow shards on this node.
+"""The event cache: selected, weighted, split and shuffled events as Arrow shards on this node.
 
 A cache is a folder named by the hash of its recipe and of the content of its source, so that it is
-reused when both are the same and never stale. It is built aside under a lock and renamed when it
-is complete.
+reused if and only if both are the same. It is built in a temporary folder under a lock and renamed
+when it is complete.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from filelock import FileLock
 from bunchtrain.errors import DataError, MachineError, nearest
 from bunchtrain.tables.cache.builder import MANIFEST, SETS, write_cache
 from bunchtrain.tables.cache.recipe import VERSION, Recipe
-from bunchtrain.tables.cache.shuffling import Shards, blocks_of
+from bunchtrain.tables.cache.shards import Shards, rechunk
 from bunchtrain.tables.expressions.expression import Expression, as_mask
 
-#: Events read at once to count those that fulfil a condition.
+#: Events per block when those that pass a condition are counted.
 _ROWS = 65536
 
 
 @dataclass(frozen=True)
 class EventCache:
-    """A finished cache, opened for reading."""
+    """A complete cache, opened for reading."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -46,18 +46,18 @@ class EventCache:
         memory: int = 2 * 10**9,
         progress: Callable[[int], None] | None = None,
     ) -> EventCache:
-        """Return the cache of a recipe under `folder`, built if it is not there yet.
+        """Return the cache of a recipe under `folder`, built if it does not exist.
 
-        `memory` bounds the bytes of events held at once; `progress` is called with the number of
-        events read so far. Raises DataError and StudyError for what the recipe or its data do
-        wrong, MachineError for a full disk.
+        `memory` is the limit on the memory for events in bytes; `progress` is called with the
+        number of events read so far. Raises DataError and StudyError for invalid data or an invalid
+        recipe, MachineError for a full disk.
         """
         final = folder / recipe.key()
         with _disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / f"{final.name}.lock"):
                 if not _is_complete(final):
-                    _build_aside(recipe, final, memory, progress)
+                    _build(recipe, final, memory, progress)
         return cls.open(final)
 
     @classmethod
@@ -67,7 +67,7 @@ class EventCache:
         Raises DataError if it is not complete.
         """
         if not _is_complete(folder):
-            raise DataError(f"{folder} holds no complete cache; build it again")
+            raise DataError(f"{folder} contains no complete cache; build it again")
         return cls(folder, json.loads((folder / MANIFEST).read_text()))
 
     @property
@@ -87,7 +87,7 @@ class EventCache:
 
     @property
     def class_names(self) -> dict[str, list[str]]:
-        """Target → its classes in the order of their numbers."""
+        """Target → its classes in the order of their indices."""
         return dict(self.manifest["classes"])
 
     @property
@@ -97,36 +97,37 @@ class EventCache:
 
     @property
     def cutflow(self) -> dict[str, int]:
-        """Condition → events left, in the order in which they are applied; `read` is the first."""
+        """Condition → events that pass, in the order of application; `read` is the first."""
         return dict(self.manifest["cutflow"])
 
-    def first(self, split: str, events: int) -> EventCache:
-        """Return the cache with at most so many events in a set, a random choice of them.
+    def limit(self, split: str, events: int) -> EventCache:
+        """Return the cache with at most `events` random events in a set.
 
-        They are its first ones, since a cache is shuffled; `class_counts` stay those of all.
+        They are the first ones, since a cache is shuffled; `class_counts` remain those of all.
         """
-        shards, left = [], events
+        shards, missing = [], events
         for shard in self.manifest["shards"][split]:
-            rows = min(shard["rows"], left)
-            left -= rows
+            rows = min(shard["rows"], missing)
+            missing -= rows
             shards += [{**shard, "rows": rows}] if rows else []
         changes = {
             "shards": {**self.manifest["shards"], split: shards},
-            "rows": {**self.rows, split: events - left},
+            "rows": {**self.rows, split: events - missing},
         }
         return EventCache(self.folder, {**self.manifest, **changes})
 
     def where(self, condition: str) -> EventCache:
-        """Return the cache with the training and validation events that fulfil a condition.
+        """Return the cache with the training and validation events that pass a condition.
 
-        They are read with the others and left out; `class_counts` stay those of all. Raises
-        DataError for a column that the cache lacks.
+        The other events are read and masked; `class_counts` remain those of all. Raises DataError
+        for a column that the cache lacks.
         """
-        chosen = Expression(condition)
-        conditions = dict.fromkeys(("train", "validation"), chosen)
-        kept = EventCache(self.folder, self.manifest, conditions)
-        rows = {s: sum(map(len, kept.blocks(s, _ROWS, columns=chosen.columns))) for s in conditions}
-        return replace(kept, manifest={**self.manifest, "rows": self.rows | rows})
+        expression = Expression(condition)
+        conditions = dict.fromkeys(("train", "validation"), expression)
+        masked = EventCache(self.folder, self.manifest, conditions)
+        columns = expression.columns
+        rows = {s: sum(map(len, masked.blocks(s, _ROWS, columns=columns))) for s in conditions}
+        return replace(masked, manifest={**self.manifest, "rows": self.rows | rows})
 
     def blocks(
         self,
@@ -136,56 +137,53 @@ class EventCache:
         columns: Collection[str] | None = None,
         order: int | None = None,
     ) -> Iterator[ak.Array]:
-        """Yield the events of a set as records, exactly `rows` a block but for the last one.
+        """Yield the events of a set as records in blocks of exactly `rows`, except for the last.
 
-        With `order`, a seed, they come in the order of that seed, whatever `rows`, `columns` or
-        the machine; without, as they lie on disk. Memory holds one buffer of about 16 MB.
+        `order` is a seed that determines the order, independent of `rows`, `columns` and the
+        machine; without it, events are in stored order. Memory use is one buffer of about 16 MB.
         Raises DataError for an unknown set or column.
         """
         if split not in SETS:
             raise DataError(f"the cache has no '{split}'{nearest(split, SETS)}")
         shards = self.manifest["shards"][split]
         paths = [self.folder / shard["file"] for shard in shards]
-        wanted, condition = list(columns or self.fields), self.conditions.get(split)
-        wanted += [n for n in condition.columns if n not in wanted] if condition else []
-        self._check(wanted)
-        table = Shards(paths, [shard["rows"] for shard in shards], wanted)
-        if order is None:
-            pieces = table.in_order()
-        else:
-            pieces = table.shuffled(order, self.manifest["run"], self.manifest["buffer"])
-        if condition is not None:
-            pieces = (p[as_mask(condition(p), condition.text)] for p in pieces)
-        return blocks_of(rows, pieces)
-
-    def _check(self, columns: Collection[str]) -> None:
-        for name in columns:
+        names, condition = list(columns or self.fields), self.conditions.get(split)
+        names += [n for n in condition.columns if n not in names] if condition else []
+        for name in names:
             if name not in self.fields:
                 raise DataError(f"the cache has no '{name}'{nearest(name, self.fields)}")
+        table = Shards(paths, [shard["rows"] for shard in shards], names)
+        if order is None:
+            chunks = table.read()
+        else:
+            chunks = table.shuffle(order, self.manifest["run"], self.manifest["buffer"])
+        if condition is not None:
+            chunks = (c[as_mask(condition(c), condition.text)] for c in chunks)
+        return rechunk(rows, chunks)
 
 
 def _is_complete(folder: Path) -> bool:
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         shards = [shard for name in SETS for shard in manifest["shards"][name]]
-        whole = all((folder / s["file"]).stat().st_size == s["bytes"] for s in shards)
+        complete = all((folder / s["file"]).stat().st_size == s["bytes"] for s in shards)
     except (OSError, ValueError, KeyError):
         return False
-    return whole and manifest["version"] == VERSION
+    return complete and manifest["version"] == VERSION
 
 
-def _build_aside(
+def _build(
     recipe: Recipe, final: Path, memory: int, progress: Callable[[int], None] | None
 ) -> None:
-    aside = final.with_name(f"{final.name}.building")
-    for left_over in (aside, final):
-        shutil.rmtree(left_over, ignore_errors=True)
-    aside.mkdir()
+    temporary = final.with_name(f"{final.name}.building")
+    for folder in (temporary, final):
+        shutil.rmtree(folder, ignore_errors=True)
+    temporary.mkdir()
     try:
-        write_cache(recipe, aside, memory, progress)
-        os.replace(aside, final)
+        write_cache(recipe, temporary, memory, progress)
+        os.replace(temporary, final)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
@@ -197,8 +195,8 @@ def _disk_errors(folder: Path) -> Iterator[None]:
             raise MachineError(
                 f"the disk of the cache folder {folder} is full; free space or set storage.folder"
             ) from None
-        ours = str(problem.filename or "").startswith(str(folder))
-        if ours and problem.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        in_cache = str(problem.filename or "").startswith(str(folder))
+        if in_cache and problem.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
             raise MachineError(
                 f"the cache folder {folder} cannot be written; set storage.folder"
             ) from None

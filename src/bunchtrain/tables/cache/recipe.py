@@ -1,42 +1,45 @@
-"""The recipe of a cache: everything that decides what is in it."""
+"""The recipe of an event cache: everything that determines its content."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError, nearest
 from bunchtrain.tables.expressions.expression import Expression, required_columns
-from bunchtrain.tables.labels import Target
 from bunchtrain.tables.source import Source
 from bunchtrain.tables.splits._split import Split
 from bunchtrain.tables.weights import Spectra
+from bunchtrain.targets import Target
 
 #: Changes whenever the same recipe would give other files.
 VERSION = 1
 
-#: Columns that the cache itself makes.
-MADE = ("entry", "weight", "event_weight")
+#: Options of the weights that the content of a cache depends on.
+WEIGHTS = ("event", "balance", "reweight", "negative")
+
+#: Columns that the cache itself adds.
+RESERVED = ("entry", "weight", "event_weight")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a study asks of its events, as plain data.
+    """How the events of a study are selected, labelled, weighted and split.
 
+    targets     with their expressions.
     define      column → expression, in order.
     select      condition, or None.
-    targets     name → {"classes": {class: condition}} or {"values": [expression]}.
-    weights     {"event", "balance", "reweight", "negative"}, as in the study.
+    weights     the options WEIGHTS, as in the study.
     split       {"name": "fraction", ...}: the split and its options.
-    columns     columns kept for representations; `spectators` are kept beside the predictions.
+    columns     columns stored for representations; `spectators` are stored for the predictions.
     """
 
     source: Source
-    targets: Mapping[str, Mapping[str, Any]]
+    targets: Sequence[Target]
     define: Mapping[str, str] = field(default_factory=dict)
     select: str | None = None
     weights: Mapping[str, Any] = field(default_factory=dict)
@@ -46,29 +49,28 @@ class Recipe:
     seed: int = 1
 
     @property
-    def kept(self) -> list[str]:
-        """The source's and defined columns that the cache holds, sorted."""
+    def stored_columns(self) -> list[str]:
+        """The columns of the source and of `define` that the cache stores, sorted."""
         return sorted({*self.columns, *self.spectators})
 
     def key(self) -> str:
         """Return the hash of the recipe and of the content of its source."""
-        plain = {
+        weights = {name: self.weights[name] for name in WEIGHTS if name in self.weights}
+        if weights.get("negative") == "raise":
+            weights["negative"] = "refuse"  # former name, which keeps the keys of existing caches
+        content = {
             "version": VERSION,
             "source": self.source.fingerprint(),
-            "targets": self.targets,
+            "targets": {target.name: _expressions(target) for target in self.targets},
             "define": self.define,
             "select": self.select,
-            "weights": self.weights,
+            "weights": weights,
             "split": self.split,
-            "kept": self.kept,
+            "kept": self.stored_columns,
             "seed": self.seed,
         }
-        text = json.dumps(plain, default=_plain)
+        text = json.dumps(content, default=_as_json)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-    def make_targets(self) -> list[Target]:
-        """Return the targets."""
-        return [Target.of(name, plain) for name, plain in self.targets.items()]
 
     def make_split(self) -> Split:
         """Return the split.
@@ -80,41 +82,46 @@ class Recipe:
         return made
 
     def make_spectra(self) -> Spectra:
-        """Return empty spectra for the classes of the first target that has any."""
-        classes = next((list(t.classes) for t in self.make_targets() if t.classes), [])
+        """Return empty spectra for the classes of the first classification target."""
+        classes = next((target.classes for target in self.targets if target.classes), ())
         weights = self.weights
         return Spectra(classes, weights.get("reweight"), bool(weights.get("balance", False)))
 
-    def used(self) -> set[str]:
-        """Return the columns that anything here looks at, from the source or defined."""
-        texts = [text for target in self.make_targets() for text in target.texts]
+    def used_columns(self) -> set[str]:
+        """Return all columns that the recipe uses, of the source or defined."""
+        texts = [text for target in self.targets for text in target.expressions]
         texts += [text for text in (self.select, self.weights.get("event")) if text is not None]
-        names = {*self.kept, *self.make_split().columns(), *self.make_spectra().variables}
+        names = {*self.stored_columns, *self.make_split().columns(), *self.make_spectra().variables}
         return names.union(*(Expression(text).columns for text in texts))
 
-    def reads(self) -> list[str]:
+    def source_columns(self) -> list[str]:
         """Return the columns that are read from the source, sorted.
 
-        Raises DataError, naming the nearest, if the source lacks one.
+        Raises DataError, naming the nearest, if the source lacks one, and StudyError if a stored
+        column has a name that the cache uses.
         """
-        names = required_columns(self.define, (f"column({name!r})" for name in self.used()))
-        self._check(names)
-        return sorted(names)
-
-    def _check(self, needed: Collection[str]) -> None:
-        taken = [name for name in self.kept if name in MADE or name.startswith("target_")]
-        if taken:
-            raise StudyError(
-                f"the column '{taken[0]}' has a name that the cache uses itself; "
-                "give it another one with 'define'"
-            )
+        for name in self.stored_columns:
+            if name in RESERVED or name.startswith("target_"):
+                raise StudyError(
+                    f"the column name '{name}' is reserved by the cache; "
+                    "choose another name with 'define'"
+                )
+        texts = (f"column({name!r})" for name in self.used_columns())
+        names = sorted(required_columns(self.define, texts))
         available = self.source.fields()
-        for name in sorted(needed):
+        for name in names:
             if name not in available:
                 raise DataError(f"the source has no column '{name}'{nearest(name, available)}")
+        return names
 
 
-def _plain(value: object) -> object:
+def _expressions(target: Target) -> dict[str, Any]:
+    if target.is_classification:
+        return {"classes": dict(zip(target.classes, target.expressions, strict=True))}
+    return {"values": list(target.expressions)}
+
+
+def _as_json(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     if hasattr(value, "model_dump"):

@@ -1,4 +1,4 @@
-"""The value of a checked expression: a rule for each form of the grammar."""
+"""Evaluation of a parsed expression: one function per form of the grammar."""
 
 from __future__ import annotations
 
@@ -11,70 +11,70 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.errors import DataError, ExpressionError, nearest
+from bunchtrain.tables.column_types import kind, simplify
 from bunchtrain.tables.expressions.functions import (
     BINARY,
     CONSTANTS,
     FUNCTIONS,
     UNARY,
     compare,
-    truth,
+    require_boolean,
 )
-from bunchtrain.tables.expressions.grammar import dotted, error_at
-from bunchtrain.tables.expressions.lists import Problem, choose, lists, pick
-from bunchtrain.tables.expressions.vectors import PROPERTIES, quantity
-from bunchtrain.tables.reading.tidy import kind, tidy
+from bunchtrain.tables.expressions.grammar import dotted_name, error_at
+from bunchtrain.tables.expressions.lists import Problem, apply_mask, pick, require_list
+from bunchtrain.tables.expressions.vectors import PROPERTIES, vector_property
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What an expression sees: events, and columns that go before theirs."""
+    """The columns of an expression: those of events, overridden by `extra`."""
 
     text: str
     events: ak.Array
     extra: Mapping[str, ak.Array]
 
     def value(self, node: ast.AST) -> Any:
-        """Return the value of a part of the tree; its errors name the place of that part."""
+        """Return the value of a node of the tree; errors name the position of the node."""
         try:
-            return _RULES[type(node)](self, node)
+            return _EVALUATORS[type(node)](self, node)
         except (ExpressionError, DataError):
             raise
         except Exception as problem:
-            raise error_at(self.text, node, _reason(problem)) from None
+            raise error_at(self.text, node, _describe(problem)) from None
 
     def column(self, name: str) -> ak.Array | None:
         """Return a column, or None if there is none of that name."""
         if name in self.extra:
-            return tidy(self.extra[name])
-        return tidy(self.events[name]) if name in self.events.fields else None
+            return simplify(self.extra[name])
+        return simplify(self.events[name]) if name in self.events.fields else None
 
 
-def _reason(problem: Exception) -> str:
+def _describe(problem: Exception) -> str:
     if isinstance(problem, Problem):
         return str(problem)
     if "cannot broadcast nested list" in str(problem) or "nested list" in str(problem):
-        return "the lists that meet here have different lengths in some event"
+        return "the lists that are combined here have different lengths in some event"
     return f"it cannot be computed ({type(problem).__name__})"
 
 
 def _name(scope: Scope, node: ast.Name | ast.Attribute) -> Any:
-    name = dotted(node)
+    name = dotted_name(node)
     if name is None:
-        return quantity(scope.value(node.value), node.attr)  # type: ignore[union-attr]
+        return vector_property(scope.value(node.value), node.attr)  # type: ignore[union-attr]
     if name in CONSTANTS:
         return CONSTANTS[name]
     found = scope.column(name)
     if found is None and isinstance(node, ast.Attribute) and node.attr in PROPERTIES:
         owner = scope.column(name.rpartition(".")[0])
-        found = owner if owner is None else quantity(owner, node.attr)
-    return _known(scope, name, found)
+        found = owner if owner is None else vector_property(owner, node.attr)
+    return _require(scope, name, found)
 
 
-def _known(scope: Scope, name: str, found: ak.Array | None) -> ak.Array:
+def _require(scope: Scope, name: str, found: ak.Array | None) -> ak.Array:
     if found is None:
         hint = nearest(name, [*scope.extra, *scope.events.fields])
         raise DataError(
-            f"the expression '{scope.text}' reads a column '{name}' that the data do not have{hint}"
+            f"the expression '{scope.text}' uses a column '{name}' that the data do not have{hint}"
         )
     return found
 
@@ -84,27 +84,24 @@ def _call(scope: Scope, node: ast.Call) -> Any:
         return FUNCTIONS[node.func.attr].apply(scope.value(node.func.value))
     name = node.func.id  # type: ignore[attr-defined]
     if name == "column":
-        wanted = str(ast.literal_eval(node.args[0]))
-        return _known(scope, wanted, scope.column(wanted))
+        column = str(ast.literal_eval(node.args[0]))
+        return _require(scope, column, scope.column(column))
     named = {str(keyword.arg): scope.value(keyword.value) for keyword in node.keywords}
     return FUNCTIONS[name].apply(*(scope.value(argument) for argument in node.args), **named)
 
 
 def _subscript(scope: Scope, node: ast.Subscript) -> Any:
-    values = lists(scope.value(node.value), "[ ]")
+    values = require_list(scope.value(node.value), "[ ]")
     if isinstance(node.slice, ast.Slice):
         lower, upper = (v and ast.literal_eval(v) for v in (node.slice.lower, node.slice.upper))
         return values[:, lower:upper]
-    place = scope.value(node.slice)
-    if isinstance(place, ak.Array) and kind(place) == "boolean":
-        return choose(values, place)
-    if isinstance(place, bool) or not (isinstance(place, int) or _are_integers(place)):
-        raise Problem("[ ] takes a whole number, a slice or a condition on the items")
-    return pick(values, place)
-
-
-def _are_integers(value: Any) -> bool:
-    return isinstance(value, ak.Array) and kind(value) == "integer"
+    index = scope.value(node.slice)
+    if isinstance(index, ak.Array) and kind(index) == "boolean":
+        return apply_mask(values, index)
+    integers = isinstance(index, ak.Array) and kind(index) == "integer"
+    if isinstance(index, bool) or not (isinstance(index, int) or integers):
+        raise Problem("[ ] takes an integer, a slice or a condition on the items")
+    return pick(values, index)
 
 
 def _comparison(scope: Scope, node: ast.Compare) -> Any:
@@ -112,7 +109,7 @@ def _comparison(scope: Scope, node: ast.Compare) -> Any:
     for operator, right_node in zip(node.ops, node.comparators, strict=True):
         if isinstance(operator, ast.In | ast.NotIn):
             right: Any = None
-            one = _among(scope, left, right_node)
+            one = _is_in(scope, left, right_node)
             one = np.logical_not(one) if isinstance(operator, ast.NotIn) else one
         else:
             right = scope.value(right_node)
@@ -121,7 +118,7 @@ def _comparison(scope: Scope, node: ast.Compare) -> Any:
     return result.item() if isinstance(result, np.generic) else result
 
 
-def _among(scope: Scope, left: Any, values: ast.AST) -> Any:
+def _is_in(scope: Scope, left: Any, values: ast.AST) -> Any:
     found: Any = False
     for value in values.elts:  # type: ignore[attr-defined]
         found = np.logical_or(found, compare(ast.Eq, left, scope.value(value)))
@@ -130,17 +127,17 @@ def _among(scope: Scope, left: Any, values: ast.AST) -> Any:
 
 def _connective(scope: Scope, node: ast.BoolOp) -> Any:
     join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
-    result = truth(scope.value(node.values[0]))
+    result = require_boolean(scope.value(node.values[0]))
     for value in node.values[1:]:
-        result = join(result, truth(scope.value(value)))
+        result = join(result, require_boolean(scope.value(value)))
     return result.item() if isinstance(result, np.generic) else result
 
 
-def _no_list(scope: Scope, node: ast.AST) -> Any:
-    raise Problem("a list of values stands behind 'in' only")
+def _reject_list(scope: Scope, node: ast.AST) -> Any:
+    raise Problem("a list of values is allowed after 'in' only")
 
 
-_RULES: dict[type[ast.AST], Callable[[Scope, Any], Any]] = {
+_EVALUATORS: dict[type[ast.AST], Callable[[Scope, Any], Any]] = {
     ast.Name: _name,
     ast.Attribute: _name,
     ast.Constant: lambda scope, node: node.value,
@@ -150,6 +147,6 @@ _RULES: dict[type[ast.AST], Callable[[Scope, Any], Any]] = {
     ast.BoolOp: _connective,
     ast.BinOp: lambda s, n: BINARY[type(n.op)](s.value(n.left), s.value(n.right)),
     ast.UnaryOp: lambda s, n: UNARY[type(n.op)](s.value(n.operand)),
-    ast.Tuple: _no_list,
-    ast.List: _no_list,
+    ast.Tuple: _reject_list,
+    ast.List: _reject_list,
 }

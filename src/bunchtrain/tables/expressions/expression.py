@@ -1,25 +1,25 @@
 """Expressions over columns: `max(Jet_pt) > 30 and count(Jet_pt[abs(Jet_eta) < 2.5]) >= 4`.
 
-An expression is read by Python's parser and computed on whole arrays; only this grammar is let
-through, nothing is ever executed.
+An expression is parsed by Python's parser and evaluated on arrays; only this grammar is accepted,
+and no code is executed.
 
-* columns by name, `MET`, `AnalysisJetsAuxDyn.pt`, or `column("any name")`; numbers, texts, `pi`,
+* columns by name, `MET`, `AnalysisJetsAuxDyn.pt`, or `column("any name")`; numbers, strings, `pi`,
   `inf`, `nan`, `True`, `False`;
 * `+ - * / // % **`, `== != < <= > >=` (also chained), `in [1, 2]`, `and or not`, `& | ^ ~`;
 * functions of numbers: `log exp sqrt abs sin arctan2 clip(x, low, high) where(condition, a, b)
   min(a, b) max(a, b) isfinite delta_phi` ...; `random(n)` in [0, 1) and `random_normal(n)` are
-  hashes of a column, the same in every run, others with another `random(n, 2)`;
-* along the list of an event: `sum mean min max count any all argmax argmin first`; the sum of an
+  hashes of a column, the same in every run; `random(n, 2)` gives other values;
+* over the list of an event: `sum mean min max count any all argmax argmin first`; the sum of an
   empty list is 0, its mean, minimum and maximum are NaN, its argmax −1;
-* `Jet_pt[0]` the first item, `Jet_pt[-1]` the last, `Jet_pt[argmax(Jet_btag)]` one by a number
-  an event: NaN (false, '') where there is none; `Jet_pt[:3]` or `take(Jet_pt, 3)`;
-  `Jet_pt[Jet_eta < 2]` those chosen; `sort(Jet_pt)` or `sort(Jet_eta, Jet_pt)`, largest first;
+* `Jet_pt[0]` the first item, `Jet_pt[-1]` the last, `Jet_pt[argmax(Jet_btag)]` one by an index
+  per event: NaN (false, '') if it does not exist; `Jet_pt[:3]` or `take(Jet_pt, 3)`;
+  `Jet_pt[Jet_eta < 2]` selects items; `sort(Jet_pt)` or `sort(Jet_eta, Jet_pt)`, largest first;
 * four-vectors: `p4(pt, eta, phi, mass)` or `p4(px=…, py=…, pz=…, E=…)`, their sums and
-  differences, `.sum()` along a list, their `.px .pt .eta .phi .mass .E .rapidity` ...,
+  differences, `.sum()` over a list, their `.px .pt .eta .phi .mass .E .rapidity` ...,
   `deltaR(a, b)`.
 
-Columns of one value an event are repeated along lists where both meet. Whole numbers are computed
-with 64 bits. 0/0 is NaN and 1/0 infinity, without a warning; comparisons with NaN are false.
+Columns with one value per event are broadcast to lists. Integers have 64 bits. 0/0 is
+NaN and 1/0 infinity, without a warning; comparisons with NaN are false.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import ExpressionError
+from bunchtrain.tables.column_types import kind
 from bunchtrain.tables.expressions.evaluation import Scope
 from bunchtrain.tables.expressions.grammar import column_names, error_at, parse
 from bunchtrain.tables.expressions.vectors import PROPERTIES
-from bunchtrain.tables.reading.tidy import kind
 
 
 class Expression:
-    """A checked expression, ready to be computed on blocks of events.
+    """A parsed expression, to be evaluated on blocks of events.
 
-    Raises ExpressionError, with the position, if the text is not of the grammar.
+    Raises ExpressionError, with the position, if the text violates the grammar.
     """
 
     def __init__(self, text: str) -> None:
@@ -51,14 +51,14 @@ class Expression:
     def __call__(self, events: ak.Array, extra: Mapping[str, ak.Array] | None = None) -> ak.Array:
         """Return the value for each event: numbers, lists of numbers or four-vectors, (events,).
 
-        `extra` holds columns that are not in `events`, and goes before them. Raises DataError for
-        a column that does not exist, ExpressionError if the value cannot be computed.
+        `extra` contains further columns, which take precedence over those of `events`. Raises
+        DataError for a missing column, ExpressionError if the value cannot be computed.
         """
         scope = Scope(self.text, events, extra or {})
         with np.errstate(all="ignore"):
             value = scope.value(self._tree)
         if isinstance(value, str):
-            raise error_at(self.text, None, "it is a text; compare it with a column")
+            raise error_at(self.text, None, "it is a string; compare it with a column")
         return value if isinstance(value, ak.Array) else ak.Array(np.full(len(events), value))
 
     def __repr__(self) -> str:
@@ -73,18 +73,18 @@ def evaluate(text: str, events: ak.Array) -> ak.Array:
 def define(
     events: ak.Array, definitions: Mapping[str, str], only: Collection[str] | None = None
 ) -> ak.Array:
-    """Return the events with new columns; a definition sees those before it.
+    """Return the events with new columns; a definition can use those before it.
 
-    `only` limits them to the ones that these columns need.
+    `only` restricts them to those that these columns need.
     """
-    wanted = definitions if only is None else needed_definitions(definitions, only)
-    for name in wanted:
+    names = definitions if only is None else needed_definitions(definitions, only)
+    for name in names:
         events = ak.with_field(events, Expression(definitions[name])(events), name)
     return events
 
 
 def required_columns(definitions: Mapping[str, str], texts: Iterable[str]) -> set[str]:
-    """Return the columns of the data that expressions read, through the definitions."""
+    """Return the columns of the data that expressions need, directly or through definitions."""
     names = set().union(*(Expression(text).columns for text in texts))
     return _resolve(definitions, names)[0]
 
@@ -109,25 +109,25 @@ def _property_of(name: str, owner: str) -> bool:
     return before == owner and last in PROPERTIES
 
 
-def as_numbers(values: ak.Array, text: str) -> NDArray[np.float64]:
-    """Return one number an event, (events,), or raise ExpressionError."""
+def as_real(values: ak.Array, text: str) -> NDArray[np.float64]:
+    """Return one number per event as float64, (events,), or raise ExpressionError."""
     content = kind(values)
     if values.ndim != 1 or content not in ("float", "integer", "boolean"):
-        raise ExpressionError(f"'{text}' must give one number an event, and gives {_kind(values)}")
+        raise ExpressionError(f"'{text}' must give one number per event, not {_describe(values)}")
     return np.asarray(ak.to_numpy(values), dtype=np.float64)
 
 
 def as_mask(values: ak.Array, text: str) -> NDArray[np.bool_]:
-    """Return true or false for each event, (events,), or raise ExpressionError."""
+    """Return one boolean per event, (events,), or raise ExpressionError."""
     if values.ndim != 1 or kind(values) != "boolean":
         raise ExpressionError(
-            f"'{text}' must be true or false for each event, and gives {_kind(values)}; compare "
-            "it, as 'x > 0', or reduce a list with any() or all()"
+            f"'{text}' must be true or false for each event, not {_describe(values)}; compare "
+            "it, as in 'x > 0', or reduce a list with any() or all()"
         )
     return np.asarray(ak.to_numpy(values), dtype=np.bool_)
 
 
-def _kind(values: ak.Array) -> str:
-    content = {"float": "numbers", "integer": "whole numbers", "boolean": "conditions"}
-    what = content.get(kind(values), "four-vectors" if kind(values) == "record" else "texts")
-    return f"a list of {what} an event" if values.ndim > 1 else f"{what}, one an event"
+def _describe(values: ak.Array) -> str:
+    content = {"float": "numbers", "integer": "integers", "boolean": "conditions"}
+    what = content.get(kind(values), "four-vectors" if kind(values) == "record" else "strings")
+    return f"a list of {what} per event" if values.ndim > 1 else f"{what}, one per event"

@@ -1,4 +1,4 @@
-"""The functions and operators that an expression may use, by name."""
+"""The functions and operators of expressions, by name."""
 
 from __future__ import annotations
 
@@ -11,31 +11,30 @@ import awkward as ak
 import numpy as np
 from scipy.special import ndtri
 
-from bunchtrain.tables.expressions import lists as along
-from bunchtrain.tables.expressions import vectors
+from bunchtrain.tables.column_types import kind
+from bunchtrain.tables.expressions import lists, vectors
 from bunchtrain.tables.expressions.lists import Problem, widen
-from bunchtrain.tables.hashing import hashed, uniform
-from bunchtrain.tables.reading.tidy import kind
+from bunchtrain.tables.hashing import hash_ids, uniform
 
 CONSTANTS: dict[str, float] = {"pi": np.pi, "inf": np.inf, "nan": np.nan}
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function by its name, with how many arguments it takes."""
+    """A function with its minimum and maximum number of arguments."""
 
     apply: Callable[..., Any]
-    least: int = 1
-    most: int = 1
+    min_arguments: int = 1
+    max_arguments: int = 1
     keywords: tuple[str, ...] = ()
 
 
 def numeric(value: Any) -> Any:
-    """Return a number or an array of numbers, widened."""
+    """Return a number or an array of numbers, with integers of 64 bits."""
     if isinstance(value, str) or (isinstance(value, ak.Array) and kind(value) == "text"):
-        raise Problem("text can be compared with == and != only")
+        raise Problem("strings can only be compared with == and !=")
     if vectors.is_vector(value):
-        raise Problem("a four-vector stands where a number is needed; take .pt, .mass, ...")
+        raise Problem("a four-vector is used as a number; use its .pt, .mass, ...")
     return widen(value)
 
 
@@ -50,7 +49,7 @@ def _scalar(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _one_or_two(reduce: Callable[[Any], Any], ufunc: Callable[..., Any]) -> Function:
+def _reduce_or_combine(reduce: Callable[[Any], Any], ufunc: Callable[..., Any]) -> Function:
     def apply(*values: Any) -> Any:
         if len(values) == 1:
             return reduce(values[0])
@@ -62,27 +61,27 @@ def _one_or_two(reduce: Callable[[Any], Any], ufunc: Callable[..., Any]) -> Func
 def _where(condition: Any, yes: Any, no: Any) -> Any:
     if not any(isinstance(value, ak.Array) for value in (condition, yes, no)):
         return yes if condition else no
-    return ak.where(truth(condition), numeric(yes), numeric(no))
+    return ak.where(require_boolean(condition), numeric(yes), numeric(no))
 
 
-def _clip(value: Any, lowest: Any, highest: Any) -> Any:
-    return _scalar(np.minimum(np.maximum(numeric(value), numeric(lowest)), numeric(highest)))
+def _clip(value: Any, low: Any, high: Any) -> Any:
+    return _scalar(np.minimum(np.maximum(numeric(value), numeric(low)), numeric(high)))
 
 
-def _random(value: Any, number: Any = 0) -> Any:
-    """Return a number in [0, 1) that belongs to the value: its hash, the same in every run."""
+def _random(value: Any, seed: Any = 0) -> Any:
+    """Return uniform random numbers in [0, 1): a hash of the value, the same in every run."""
     if not isinstance(value, ak.Array) or value.ndim != 1:
-        raise Problem("random() needs a column of one number an event, as an event number")
-    if not isinstance(number, int):
-        raise Problem("the second argument of random() is a whole number")
+        raise Problem("random() needs a column with one number per event, such as the event number")
+    if not isinstance(seed, int):
+        raise Problem("the second argument of random() must be an integer")
     plain = np.ascontiguousarray(ak.to_numpy(numeric(value)))
     bits = plain.astype(np.float64) if plain.dtype.kind == "f" else plain.astype(np.int64)
-    return ak.Array(uniform(hashed(number, "random", bits.view(np.int64))))
+    return ak.Array(uniform(hash_ids(seed, "random", bits.view(np.int64))))
 
 
-def _normal(value: Any, number: Any = 0) -> Any:
-    """Return a number of the normal distribution that belongs to the value."""
-    return ak.Array(ndtri(ak.to_numpy(_random(value, number)) + 2.0**-54))
+def _normal(value: Any, seed: Any = 0) -> Any:
+    """Return random numbers of the standard normal distribution: a hash of the value."""
+    return ak.Array(ndtri(ak.to_numpy(_random(value, seed)) + 2.0**-54))
 
 
 def _power(base: Any, exponent: Any) -> Any:
@@ -96,13 +95,13 @@ def _as_float(value: Any) -> Any:
     return float(value)
 
 
-def truth(value: Any) -> Any:
-    """Return a value if it is true or false."""
+def require_boolean(value: Any) -> Any:
+    """Return a value if it is boolean, else raise Problem."""
     if isinstance(value, bool) or (isinstance(value, ak.Array) and kind(value) == "boolean"):
         return value
     raise Problem(
-        "this is not a condition; compare it with something, as 'x > 0', "
-        "and mind that & and | bind tighter than comparisons: '(a > 1) & (b < 2)'"
+        "this is not a condition; compare it, as in 'x > 0'; "
+        "& and | have higher precedence than comparisons: write '(a > 1) & (b < 2)'"
     )
 
 
@@ -124,22 +123,22 @@ FUNCTIONS: dict[str, Function] = {
     "where": Function(_where, 3, 3),
     "random": Function(_random, 1, 2),
     "random_normal": Function(_normal, 1, 2),
-    "max": _one_or_two(along.maximum, np.maximum),
-    "min": _one_or_two(along.minimum, np.minimum),
-    "sum": Function(along.total),
-    "mean": Function(along.mean),
-    "count": Function(along.count),
-    "any": Function(along.any_of),
-    "all": Function(along.all_of),
-    "argmax": Function(along.index_of_largest),
-    "argmin": Function(along.index_of_smallest),
-    "argsort": Function(along.argsort),
-    "first": Function(along.first),
-    "sort": Function(along.sort, 1, 2),
-    "take": Function(along.take, 2, 2),
+    "max": _reduce_or_combine(lists.maximum, np.maximum),
+    "min": _reduce_or_combine(lists.minimum, np.minimum),
+    "sum": Function(lists.total),
+    "mean": Function(lists.mean),
+    "count": Function(lists.count),
+    "any": Function(lists.any_of),
+    "all": Function(lists.all_of),
+    "argmax": Function(lists.index_of_largest),
+    "argmin": Function(lists.index_of_smallest),
+    "argsort": Function(lists.argsort),
+    "first": Function(lists.first),
+    "sort": Function(lists.sort, 1, 2),
+    "take": Function(lists.take, 2, 2),
 }
 
-#: Functions that may also be written behind a value: `p4(…).sum()`.
+#: Functions that can also be called as methods: `p4(…).sum()`.
 METHODS = ("sum", "mean", "count", "any", "all", "max", "min", "first")
 
 
@@ -156,7 +155,7 @@ def _bits(ufunc: Callable[..., Any]) -> Callable[[Any, Any], Any]:
     def apply(left: Any, right: Any) -> Any:
         if _is_integer(left) and _is_integer(right):
             return _scalar(ufunc(widen(left), widen(right)))
-        return _scalar(ufunc(truth(left), truth(right)))
+        return _scalar(ufunc(require_boolean(left), require_boolean(right)))
 
     return apply
 
@@ -168,7 +167,7 @@ def _is_integer(value: Any) -> bool:
 
 
 def _invert(value: Any) -> Any:
-    return _scalar(np.invert(widen(value) if _is_integer(value) else truth(value)))
+    return _scalar(np.invert(widen(value) if _is_integer(value) else require_boolean(value)))
 
 
 def _negative(value: Any) -> Any:
@@ -192,7 +191,7 @@ UNARY: dict[type[ast.AST], Callable[[Any], Any]] = {
     ast.USub: _negative,
     ast.UAdd: numeric,
     ast.Invert: _invert,
-    ast.Not: lambda value: _scalar(np.logical_not(truth(value))),
+    ast.Not: lambda value: _scalar(np.logical_not(require_boolean(value))),
 }
 
 COMPARE: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -206,10 +205,10 @@ COMPARE: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
 
 
 def compare(operator: type[ast.AST], left: Any, right: Any) -> Any:
-    """Return the truth of a comparison of numbers, or of the equality of texts."""
-    texts = [
+    """Return the result of a comparison of numbers, or of an equality of strings."""
+    are_text = [
         isinstance(v, str) or (isinstance(v, ak.Array) and kind(v) == "text") for v in (left, right)
     ]
-    if all(texts) and operator in (ast.Eq, ast.NotEq):
+    if all(are_text) and operator in (ast.Eq, ast.NotEq):
         return left == right if operator is ast.Eq else left != right
     return _scalar(COMPARE[operator](numeric(left), numeric(right)))

@@ -1,4 +1,4 @@
-"""The grammar of expressions: Python's own, of which a short list of forms is let through."""
+"""The grammar of expressions: a small subset of Python's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bunchtrain.tables.expressions.functions import BINARY, COMPARE, CONSTANTS, 
 from bunchtrain.tables.expressions.functions import UNARY as SIGNS
 from bunchtrain.tables.expressions.vectors import PROPERTIES
 
-_LONGEST, _DEEPEST, _LARGEST = 10_000, 150, 2**63 - 1
+_MAX_LENGTH, _MAX_DEPTH, _MAX_INTEGER = 10_000, 150, 2**63 - 1
 _FORMS = (
     ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Attribute,
     ast.Constant, ast.Subscript, ast.Slice, ast.Tuple, ast.List,
@@ -19,7 +19,7 @@ _FORMS = (
 
 
 def error_at(text: str, node: ast.AST | None, problem: str) -> ExpressionError:
-    """Return the error that names the expression, the place in it and what is wrong."""
+    """Return an error with the expression, the position in it and the problem."""
     offset = getattr(node, "col_offset", None)
     place = "" if offset is None else f", character {offset + 1}"
     shown = text if len(text) <= 200 else text[:200] + " …"
@@ -27,12 +27,12 @@ def error_at(text: str, node: ast.AST | None, problem: str) -> ExpressionError:
 
 
 def parse(text: str) -> ast.expr:
-    """Return the tree of an expression that holds nothing but the forms of the grammar.
+    """Return the syntax tree of an expression, which contains only forms of the grammar.
 
     Raises ExpressionError with the position for anything else.
     """
-    if len(text) > _LONGEST:
-        raise error_at(text, None, f"it is longer than {_LONGEST} characters")
+    if len(text) > _MAX_LENGTH:
+        raise error_at(text, None, f"it is longer than {_MAX_LENGTH} characters")
     line = text.replace("\r", " ").replace("\n", " ").strip()
     try:
         with warnings.catch_warnings():
@@ -51,11 +51,11 @@ def parse(text: str) -> ast.expr:
 
 def _check_depth(text: str, tree: ast.AST) -> None:
     level: list[ast.AST] = [tree]
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         level = [child for node in level for child in ast.iter_child_nodes(node)]
         if not level:
             return
-    raise error_at(text, None, f"it is nested deeper than {_DEEPEST} levels")
+    raise error_at(text, None, f"it is nested deeper than {_MAX_DEPTH} levels")
 
 
 def _check(text: str, node: ast.AST) -> None:
@@ -63,7 +63,7 @@ def _check(text: str, node: ast.AST) -> None:
         raise error_at(text, node, f"'{ast.unparse(node)[:40]}' is not part of the grammar")
     if isinstance(node, ast.Call):
         _check_call(text, node)
-    elif isinstance(node, ast.Attribute) and dotted(node) is None:
+    elif isinstance(node, ast.Attribute) and dotted_name(node) is None:
         _check_property(text, node)
     elif isinstance(node, ast.BinOp | ast.UnaryOp):
         _check_operator(text, node)
@@ -71,10 +71,10 @@ def _check(text: str, node: ast.AST) -> None:
         _check_compare(text, node)
     elif isinstance(node, ast.Constant):
         _check_constant(text, node)
-    elif isinstance(node, ast.Slice) and not all(map(_is_whole, (node.lower, node.upper))):
-        raise error_at(text, None, "the limits of a slice are whole numbers, as in Jet_pt[:3]")
+    elif isinstance(node, ast.Slice) and not all(map(_is_integer, (node.lower, node.upper))):
+        raise error_at(text, None, "the limits of a slice must be integers, as in Jet_pt[:3]")
     elif isinstance(node, ast.Slice) and node.step is not None:
-        raise error_at(text, None, "a slice has no step")
+        raise error_at(text, None, "a slice with a step is not supported")
 
 
 def _check_call(text: str, node: ast.Call) -> None:
@@ -84,10 +84,10 @@ def _check_call(text: str, node: ast.Call) -> None:
             raise error_at(text, node, f".{node.func.attr}() takes no arguments")
         return
     if not isinstance(node.func, ast.Name):
-        raise error_at(text, node, "only functions by their name can be called")
+        raise error_at(text, node, "only named functions can be called")
     if node.func.id == "column":
         if len(node.args) != 1 or node.keywords or not _is_text(node.args[0]):
-            raise error_at(text, node, "column() takes the name of a column as text")
+            raise error_at(text, node, "column() takes the name of a column as a string")
         return
     _check_known(text, node, node.func.id, FUNCTIONS)
     _check_arguments(text, node, node.func.id)
@@ -108,10 +108,11 @@ def _check_arguments(text: str, node: ast.Call, name: str) -> None:
             raise error_at(
                 text, node, f"{name}() has no argument '{keyword.arg}'; by name: {allowed}"
             )
-    if not function.least <= len(node.args) <= function.most:
-        number = str(function.least)
-        number += f" to {function.most}" if function.most > function.least else ""
-        raise error_at(text, node, f"{name}() takes {number} arguments, not {len(node.args)}")
+    if not function.min_arguments <= len(node.args) <= function.max_arguments:
+        count = str(function.min_arguments)
+        if function.max_arguments > function.min_arguments:
+            count += f" to {function.max_arguments}"
+        raise error_at(text, node, f"{name}() takes {count} arguments, not {len(node.args)}")
 
 
 def _check_property(text: str, node: ast.Attribute) -> None:
@@ -122,7 +123,7 @@ def _check_property(text: str, node: ast.Attribute) -> None:
 
 def _check_operator(text: str, node: ast.BinOp | ast.UnaryOp) -> None:
     if type(node.op) not in BINARY and type(node.op) not in SIGNS:
-        raise error_at(text, node, f"the operator of '{ast.unparse(node)[:40]}' is not known")
+        raise error_at(text, node, f"the operator of '{ast.unparse(node)[:40]}' is not supported")
 
 
 def _check_compare(text: str, node: ast.Compare) -> None:
@@ -136,34 +137,34 @@ def _check_compare(text: str, node: ast.Compare) -> None:
 
 def _check_constant(text: str, node: ast.Constant) -> None:
     if not isinstance(node.value, bool | int | float | str):
-        raise error_at(text, node, f"'{ast.unparse(node)[:40]}' is not a number or a text")
-    if isinstance(node.value, int) and abs(node.value) > _LARGEST:
-        raise error_at(text, node, "the whole number is larger than 64 bits hold")
+        raise error_at(text, node, f"'{ast.unparse(node)[:40]}' is not a number or a string")
+    if isinstance(node.value, int) and abs(node.value) > _MAX_INTEGER:
+        raise error_at(text, node, "the integer does not fit into 64 bits")
 
 
 def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
-def _is_whole(node: ast.AST | None) -> bool:
+def _is_integer(node: ast.AST | None) -> bool:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         node = node.operand
     return node is None or (isinstance(node, ast.Constant) and type(node.value) is int)
 
 
-def dotted(node: ast.AST) -> str | None:
+def dotted_name(node: ast.AST) -> str | None:
     """Return 'a.b.c' for names joined by dots, else None."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
-        before = dotted(node.value)
+        before = dotted_name(node.value)
         return None if before is None else f"{before}.{node.attr}"
     return None
 
 
 def column_names(node: ast.AST) -> Iterator[str]:
-    """Yield the names that stand for columns, dotted ones whole."""
-    name = dotted(node)
+    """Yield the names of the columns in a tree, with their dots."""
+    name = dotted_name(node)
     if name is not None:
         if name not in CONSTANTS:
             yield name

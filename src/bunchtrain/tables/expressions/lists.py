@@ -1,4 +1,4 @@
-"""What expressions do along the lists of an event: reduce, pick, sort."""
+"""Operations on the lists of an event in expressions: reduce, pick, sort."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from bunchtrain.tables.reading.tidy import fill, kind
+from bunchtrain.tables.column_types import fill_missing, kind
 
 
 class Problem(ValueError):
-    """What is wrong with an operand, to which the position in the expression is added."""
+    """An invalid operand; the position in the expression is added to the message."""
 
 
 def widen(value: Any) -> Any:
-    """Return booleans and integers as 64-bit integers, so that nothing wraps around."""
+    """Return booleans and integers as 64-bit integers, so that nothing overflows."""
     if isinstance(value, bool):
         return int(value)
     if not isinstance(value, ak.Array):
@@ -23,21 +23,21 @@ def widen(value: Any) -> Any:
     return ak.values_astype(value, np.int64) if kind(value) in ("integer", "boolean") else value
 
 
-def lists(value: Any, name: str) -> ak.Array:
-    """Return the value if it has a list an event."""
+def require_list(value: Any, name: str) -> ak.Array:
+    """Return the value if it has a list per event, else raise Problem."""
     if not isinstance(value, ak.Array) or value.ndim < 2:
-        raise Problem(f"{name} needs a list an event, and this is one value an event")
+        raise Problem(f"{name} needs a list per event, but this is one value per event")
     return value
 
 
 def total(value: Any) -> ak.Array:
     """Return the sum of each list, four-vectors too; 0 if it is empty."""
-    return ak.sum(widen(lists(value, "sum()")), axis=-1)
+    return ak.sum(widen(require_list(value, "sum()")), axis=-1)
 
 
 def mean(value: Any) -> ak.Array:
     """Return the mean of each list; NaN if it is empty."""
-    values = lists(value, "mean()")
+    values = require_list(value, "mean()")
     return ak.sum(widen(values), axis=-1) / ak.num(values, axis=-1)
 
 
@@ -52,90 +52,84 @@ def minimum(value: Any) -> ak.Array:
 
 
 def _extreme(reducer: Any, value: Any, name: str) -> ak.Array:
-    values = _floating(lists(value, name))
-    return fill(reducer(values, axis=-1))
+    values = _floating(require_list(value, name))
+    return fill_missing(reducer(values, axis=-1))
 
 
 def _floating(value: ak.Array) -> ak.Array:
-    """Return whole numbers as floats, which have a NaN, whether a list is empty or not."""
+    """Return integers as floats, which can be NaN, even if no list is empty."""
     return ak.values_astype(value, np.float64) if kind(value) == "integer" else value
 
 
 def count(value: Any) -> ak.Array:
     """Return the length of each list."""
-    return ak.num(lists(value, "count()"), axis=-1)
+    return ak.num(require_list(value, "count()"), axis=-1)
 
 
 def any_of(value: Any) -> ak.Array:
-    """Return whether a value of each list is true; false if it is empty."""
-    return ak.any(lists(value, "any()"), axis=-1)
+    """Return whether any value of each list is true; false if it is empty."""
+    return ak.any(require_list(value, "any()"), axis=-1)
 
 
 def all_of(value: Any) -> ak.Array:
     """Return whether all values of each list are true; true if it is empty."""
-    return ak.all(lists(value, "all()"), axis=-1)
+    return ak.all(require_list(value, "all()"), axis=-1)
 
 
 def index_of_largest(value: Any) -> ak.Array:
-    """Return the place of the largest value of each list; −1 if it is empty."""
-    return ak.fill_none(ak.argmax(lists(value, "argmax()"), axis=-1), -1)
+    """Return the index of the largest value of each list; −1 if it is empty."""
+    return ak.fill_none(ak.argmax(require_list(value, "argmax()"), axis=-1), -1)
 
 
 def index_of_smallest(value: Any) -> ak.Array:
-    """Return the place of the smallest value of each list; −1 if it is empty."""
-    return ak.fill_none(ak.argmin(lists(value, "argmin()"), axis=-1), -1)
+    """Return the index of the smallest value of each list; −1 if it is empty."""
+    return ak.fill_none(ak.argmin(require_list(value, "argmin()"), axis=-1), -1)
 
 
 def first(value: Any) -> ak.Array:
-    """Return the first of each list; NaN if it is empty."""
-    return pick(lists(value, "first()"), 0)
+    """Return the first item of each list; NaN if it is empty."""
+    return pick(require_list(value, "first()"), 0)
 
 
 def sort(value: Any, by: Any = None) -> ak.Array:
-    """Return each list in falling order, of its own values or of those of `by`."""
-    values = lists(value, "sort()")
+    """Return each list in decreasing order of its values or of those of `by`."""
+    values = require_list(value, "sort()")
     return values[argsort(values if by is None else by)]
 
 
 def argsort(value: Any) -> ak.Array:
-    """Return the places that put each list into falling order, equal values as they were."""
-    return ak.argsort(-widen(lists(value, "argsort()")), axis=-1, stable=True)
+    """Return the indices that sort each list in decreasing order; equal values keep their order."""
+    return ak.argsort(-widen(require_list(value, "argsort()")), axis=-1, stable=True)
 
 
-def take(value: Any, number: Any) -> ak.Array:
-    """Return the first `number` of each list, fewer where it is shorter."""
-    if not isinstance(number, int) or number < 0:
-        raise Problem("take(list, number) needs a whole number that is not negative")
-    return lists(value, "take()")[:, :number]
+def take(value: Any, count: Any) -> ak.Array:
+    """Return the first `count` items of each list, fewer if it is shorter."""
+    if not isinstance(count, int) or count < 0:
+        raise Problem("take(list, count) needs a count that is an integer ≥ 0")
+    return require_list(value, "take()")[:, :count]
 
 
-def pick(value: ak.Array, place: Any) -> ak.Array:
-    """Return the item at `place` of each list; NaN (false, '') where there is none.
+def pick(value: ak.Array, index: Any) -> ak.Array:
+    """Return the item at `index` of each list; NaN (false, '') if it does not exist.
 
-    `place` is a number, counted from the end if negative; or one number an event or a list of
-    them, as of NanoAOD's `Muon_jetIdx`, where a negative one means that there is none.
+    `index` is an integer, counted from the end if negative; or one index per event or a list of
+    them, such as NanoAOD's `Muon_jetIdx`, where a negative index means that there is no item.
     """
-    if isinstance(place, ak.Array) and place.ndim > 1:
-        return _pick_many(value, place)
+    if isinstance(index, ak.Array) and index.ndim > 1:
+        exists = (index >= 0) & (index < ak.num(value, axis=1))
+        return fill_missing(_floating(value)[ak.mask(widen(index), exists)])
     value, counts = _floating(value), ak.to_numpy(ak.num(value, axis=1))
-    places = _places(place, counts)
-    there = (places >= 0) & (places < counts)
-    return fill(ak.firsts(value[ak.unflatten(places[there], there.astype(np.int64))], axis=1))
+    if isinstance(index, int):
+        indices = np.full(len(counts), index) + (counts if index < 0 else 0)
+    else:
+        indices = np.asarray(ak.to_numpy(widen(index)))
+    exists = (indices >= 0) & (indices < counts)
+    items = value[ak.unflatten(indices[exists], exists.astype(np.int64))]
+    return fill_missing(ak.firsts(items, axis=1))
 
 
-def _places(place: Any, counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    if isinstance(place, int):
-        return np.full(len(counts), place) + (counts if place < 0 else 0)
-    return np.asarray(ak.to_numpy(widen(place)))
-
-
-def _pick_many(value: ak.Array, places: ak.Array) -> ak.Array:
-    there = (places >= 0) & (places < ak.num(value, axis=1))
-    return fill(_floating(value)[ak.mask(widen(places), there)])
-
-
-def choose(value: ak.Array, mask: ak.Array) -> ak.Array:
-    """Return the items of each list for which the mask, a list an event, is true."""
+def apply_mask(value: ak.Array, mask: ak.Array) -> ak.Array:
+    """Return the items of each list for which the mask, a list per event, is true."""
     if mask.ndim < 2:
-        raise Problem("a mask in [ ] has one value an item; events are chosen with 'select'")
+        raise Problem("a mask in [ ] needs one value per item; select events with 'select'")
     return value[mask]

@@ -1,4 +1,4 @@
-"""Four-vectors in expressions, through `vector`: E² = m² + p², in GeV."""
+"""Four-vectors in expressions, using `vector`: E² = m² + p², in GeV."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import awkward as ak
 import numpy as np
 import vector
 
+from bunchtrain.tables.column_types import kind
 from bunchtrain.tables.expressions.lists import Problem
-from bunchtrain.tables.reading.tidy import kind
 
 vector.register_awkward()
 
@@ -23,12 +23,12 @@ COORDINATES = ("pt", "eta", "phi", "mass", "px", "py", "pz", "E", "energy", "the
 
 
 def is_vector(value: Any) -> bool:
-    """Return whether a value holds four-vectors."""
+    """Return whether a value contains four-vectors."""
     return isinstance(value, ak.Array) and kind(value) == "record"
 
 
 def four_vector(*values: Any, **named: Any) -> ak.Array:
-    """Return four-vectors from (pT, η, φ, mass), massless if there are three, or from names.
+    """Return four-vectors from (pT, η, φ, mass), massless without mass, or from named values.
 
     The names are those of `vector`: `p4(px=…, py=…, pz=…, E=…)`, `p4(pt=…, eta=…, phi=…, E=…)`.
     """
@@ -37,7 +37,7 @@ def four_vector(*values: Any, **named: Any) -> ak.Array:
         named = {**massless, **dict(zip(COORDINATES, values, strict=False)), **named}
     if not any(isinstance(value, ak.Array) for value in named.values()):
         raise Problem("p4() needs at least one column")
-    if any(_unsuitable(value) for value in named.values()):
+    if not all(_is_numeric(value) for value in named.values()):
         raise Problem("p4() takes numbers")
     try:
         made = vector.zip({name: _floats(value) for name, value in named.items()})
@@ -48,33 +48,33 @@ def four_vector(*values: Any, **named: Any) -> ak.Array:
     return made
 
 
-def _unsuitable(value: Any) -> bool:
+def _is_numeric(value: Any) -> bool:
     if isinstance(value, ak.Array):
-        return kind(value) not in ("float", "integer", "boolean")
-    return isinstance(value, str)
+        return kind(value) in ("float", "integer", "boolean")
+    return not isinstance(value, str)
 
 
 def _floats(value: Any) -> Any:
     return ak.values_astype(value, np.float64) if isinstance(value, ak.Array) else float(value)
 
 
-def quantity(value: Any, name: str) -> ak.Array:
-    """Return a property of four-vectors, as `mass` or `rapidity`."""
+def vector_property(value: Any, name: str) -> ak.Array:
+    """Return a property of four-vectors, such as `mass` or `rapidity`."""
     if not is_vector(value):
-        raise Problem(f"'.{name}' is a property of four-vectors, and this is not one")
+        raise Problem(f"'.{name}' is a property of four-vectors, but this is not one")
     return getattr(value, PROPERTIES[name])
 
 
 def delta_phi(first: Any, second: Any) -> Any:
     """Return φ₁ − φ₂ in [−π, π), in rad, of angles or of four-vectors."""
-    angles = [quantity(v, "phi") if is_vector(v) else v for v in (first, second)]
+    angles = [vector_property(v, "phi") if is_vector(v) else v for v in (first, second)]
     return (angles[0] - angles[1] + np.pi) % (2 * np.pi) - np.pi
 
 
 def delta_r(*values: Any) -> Any:
     """Return ΔR = √(Δη² + Δφ²) of two four-vectors, or of (η₁, φ₁, η₂, φ₂)."""
     if len(values) == 2:
-        values = tuple(quantity(v, name) for v in values for name in ("eta", "phi"))
+        values = tuple(vector_property(v, name) for v in values for name in ("eta", "phi"))
     if len(values) != 4:
         raise Problem("deltaR() takes two four-vectors or (eta1, phi1, eta2, phi2)")
     eta1, phi1, eta2, phi2 = values

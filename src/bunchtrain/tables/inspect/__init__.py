@@ -1,1 +1,1 @@
-"""Contents of files, and starting studies for them."""
+"""Inspection of files, and drafting of studies for them."""

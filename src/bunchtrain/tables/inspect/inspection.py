@@ -1,48 +1,58 @@
-"""What is in a file: trees, columns, types, lengths of lists, ranges, NaN and infinity counts."""
+"""Contents of a file: trees, columns, types, lengths of lists, ranges, NaN and infinity counts.
+
+Shown as tables in a terminal with rich, and as HTML in a notebook.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import awkward as ak
 import numpy as np
+from rich.console import Group
+from rich.table import Table as RichTable
+from rich.text import Text
 
 from bunchtrain.errors import BunchtrainError, DataError
-from bunchtrain.tables.inspect.display import html, rich_tables
+from bunchtrain.tables.column_types import kind
 from bunchtrain.tables.reading import find_format, open_table, table_names
 from bunchtrain.tables.reading.paths import is_remote, split_tree
 from bunchtrain.tables.reading.table import Table
-from bunchtrain.tables.reading.tidy import kind
 
-_TOGETHER, _SLABS, _FEW = 64, 5, 12
+#: Columns read together, ranges of rows of a sample, and the maximum number of values listed.
+_COLUMNS, _RANGES, _MAX_VALUES = 64, 5, 12
+#: Maximum number of reasons listed for unreadable columns.
+_MAX_REASONS = 10
+_HEADER = ("column", "type", "items per event", "minimum", "maximum", "NaN", "infinite", "values")
 
 
 @dataclass(frozen=True)
 class ColumnSummary:
-    """One column, over the rows that were read."""
+    """Summary of one column over the rows that were read."""
 
     name: str
     type: str
-    #: Shortest, mean and longest list of an event, if it holds lists.
+    #: Minimum, mean and maximum length of the list of an event, for a column of lists.
     lengths: tuple[int, float, int] | None = None
-    #: Smallest and largest finite number.
+    #: Minimum and maximum of the finite numbers.
     range: tuple[float, float] | None = None
     nans: int = 0
     infinities: int = 0
-    #: All values, if they are few, of whole numbers, conditions and texts.
+    #: The distinct values of integers, booleans and strings, if they are few.
     values: tuple[Any, ...] = ()
-    #: How many different values were seen, one value an event.
+    #: Number of distinct values, for a column with one value per event.
     distinct: int = 0
-    #: Whether all numbers are whole.
-    whole: bool = False
+    #: Whether all numbers are integers.
+    is_integer: bool = False
 
 
 @dataclass(frozen=True)
 class TableSummary:
-    """One tree or table; `entries` is None where only reading all of it would tell."""
+    """Summary of one tree or table; `entries` is None if counting needs to read all rows."""
 
     name: str
     entries: int | None
@@ -57,40 +67,60 @@ class TableSummary:
 
     @property
     def rows(self) -> str:
-        """The number of rows, and of how many of them the figures are."""
+        """The number of rows in total and in the sample."""
         if not self.columns:
             return f"{self.entries or 0:,} rows, no readable column"
         if self.complete:
             return f"{self.entries:,} rows"
         if self.entries is None:
-            return f"figures of the first {self.sampled:,} rows"
-        return f"{self.entries:,} rows, figures of a sample of {self.sampled:,}"
+            return f"statistics from the first {self.sampled:,} rows"
+        return f"{self.entries:,} rows, statistics from a sample of {self.sampled:,}"
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is in a file."""
+    """Contents of a file."""
 
     path: str
     format: str
     size: int | None
     tables: list[TableSummary]
-    #: Name of a table that cannot be opened → why.
+    #: Name of a table that cannot be opened → the reason.
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def __rich__(self) -> Any:
-        return rich_tables(self)
+        shown: list[Any] = [Text(self._title(), style="bold")]
+        for table in self.tables:
+            grid = RichTable(title=f"{table.name}: {table.rows}", title_justify="left")
+            for index, head in enumerate(_HEADER):
+                justify: Any = "right" if 2 <= index <= 6 else "left"
+                grid.add_column(head, justify=justify, overflow="fold")
+            for column in table.columns:
+                grid.add_row(*(Text(cell) for cell in _cells(column)))
+            shown += [grid, *(Text(line) for line in _unreadable_lines(table.unreadable))]
+        return Group(*shown, *(Text(line) for line in _unreadable_lines(self.unreadable)))
 
     def _repr_html_(self) -> str:
-        return html(self)
+        blocks = [f"<p><b>{escape(self._title())}</b></p>"]
+        for table in self.tables:
+            rows = [_html_row(_HEADER, "th"), *(_html_row(_cells(c), "td") for c in table.columns)]
+            blocks.append(f"<p>{escape(table.name)}: {escape(table.rows)}</p>")
+            blocks.append(f"<table>{''.join(rows)}</table>")
+            blocks += [f"<p>{escape(line)}</p>" for line in _unreadable_lines(table.unreadable)]
+        blocks += [f"<p>{escape(line)}</p>" for line in _unreadable_lines(self.unreadable)]
+        return "\n".join(blocks)
+
+    def _title(self) -> str:
+        size = "" if self.size is None else f", {self.size / 1e6:.3g} MB"
+        return f"{self.path} ({self.format}{size})"
 
 
 def inspect(path: str, rows: int = 10_000, *, tree: str | None = None) -> Inspection:
-    """Return what is in a ROOT, HDF5, Parquet, CSV or NPZ file.
+    """Return the contents of a ROOT, HDF5, Parquet, CSV or NPZ file.
 
-    Of a longer table, `rows` rows are read, from five places of it (the first ones of CSV), so
-    that memory and time do not grow with the file. Raises DataError if the file is not there or
-    cannot be read at all; a tree or column that cannot be read is reported.
+    At most `rows` rows of a table are read, in five ranges over the table (of CSV the first ones),
+    so that memory and time do not grow with the file. Raises DataError if the file is missing or
+    cannot be read; a tree or column that cannot be read is reported.
     """
     path, named = split_tree(path)
     tree = tree or named
@@ -109,8 +139,8 @@ def inspect(path: str, rows: int = 10_000, *, tree: str | None = None) -> Inspec
 def _summarise(table: Table, rows: int) -> TableSummary:
     unreadable, columns, sampled = dict(table.unreadable), [], 0
     names = list(table.fields)
-    for low in range(0, len(names), _TOGETHER):
-        for name, values in _read(table, names[low : low + _TOGETHER], rows, unreadable):
+    for low in range(0, len(names), _COLUMNS):
+        for name, values in _read(table, names[low : low + _COLUMNS], rows, unreadable):
             sampled = max(sampled, len(values))
             columns.append(_column(name, table.fields[name], values))
     entries = table.entries
@@ -122,7 +152,7 @@ def _summarise(table: Table, rows: int) -> TableSummary:
 def _read(
     table: Table, names: list[str], rows: int, unreadable: dict[str, str]
 ) -> Iterator[tuple[str, ak.Array]]:
-    """Yield the sampled values of columns; where one cannot be read, of the others one by one."""
+    """Yield the sampled values of columns; if one cannot be read, the others one by one."""
     try:
         events = _sample(table, names, rows)
     except BunchtrainError as problem:
@@ -139,7 +169,7 @@ def _read(
 def _sample(table: Table, names: list[str], rows: int) -> ak.Array:
     blocks = [
         block
-        for start, stop in _slabs(table, rows)
+        for start, stop in _row_ranges(table, rows)
         for block in table.chunks(names, rows, start, stop)
     ]
     if not blocks:
@@ -148,12 +178,12 @@ def _sample(table: Table, names: list[str], rows: int) -> ak.Array:
     return ak.concatenate(blocks)
 
 
-def _slabs(table: Table, rows: int) -> list[tuple[int, int]]:
-    """Return the ranges of rows that are read."""
+def _row_ranges(table: Table, rows: int) -> list[tuple[int, int]]:
+    """Return the ranges of rows to read."""
     if table.entries is None or table.entries <= rows or not table.seekable:
         return [(0, rows if table.entries is None else min(rows, table.entries))]
-    size = max(1, rows // _SLABS)
-    starts = np.linspace(0, table.entries - size, min(_SLABS, rows)).astype(int)
+    size = max(1, rows // _RANGES)
+    starts = np.linspace(0, table.entries - size, min(_RANGES, rows)).astype(int)
     return [(int(start), int(start) + size) for start in starts]
 
 
@@ -172,7 +202,7 @@ def _column(name: str, type: str, values: ak.Array) -> ColumnSummary:
         range=(float(finite.min()), float(finite.max())) if finite.size else None,
         nans=int(np.isnan(numbers).sum()),
         infinities=int(np.isinf(numbers).sum()),
-        whole=bool(np.all(finite == np.floor(finite))) if content == "float" else True,
+        is_integer=bool(np.all(finite == np.floor(finite))) if content == "float" else True,
         **_distinct(finite, content, lengths is None),
     )
 
@@ -185,9 +215,40 @@ def _lengths(values: ak.Array) -> tuple[int, float, int]:
 
 
 def _distinct(values: Any, content: str, flat: bool) -> dict[str, Any]:
-    """Return how many different values there are, and which if they are few and not fractions."""
+    """Return the number of distinct values, and the values if they are few integers or strings."""
     if content not in ("text", "integer", "boolean", "float") or not flat:
         return {}
-    seen = sorted(set(values.tolist())) if content == "text" else np.unique(values).tolist()
-    few = len(seen) <= _FEW and (content != "float" or all(v == int(v) for v in seen))
-    return {"distinct": len(seen), "values": tuple(seen) if few else ()}
+    distinct = sorted(set(values.tolist())) if content == "text" else np.unique(values).tolist()
+    few = len(distinct) <= _MAX_VALUES and (
+        content != "float" or all(v == int(v) for v in distinct)
+    )
+    return {"distinct": len(distinct), "values": tuple(distinct) if few else ()}
+
+
+def _html_row(cells: Sequence[str], tag: str) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+
+def _cells(column: ColumnSummary) -> list[str]:
+    low, mean, high = column.lengths or (0, 0.0, 0)
+    lengths = f"{low} – {mean:.1f} – {high}" if column.lengths else ""
+    minimum, maximum = (f"{edge:.6g}" for edge in column.range) if column.range else ("", "")
+    values = ", ".join(map(str, column.values)) if column.values else ""
+    if column.distinct and not values:
+        values = f"{column.distinct:,} distinct"
+    bad = [str(count) if count else "" for count in (column.nans, column.infinities)]
+    return [column.name, column.type, lengths, minimum, maximum, *bad, values[:60]]
+
+
+def _unreadable_lines(unreadable: dict[str, str]) -> list[str]:
+    """Return the lines that list unreadable columns, grouped by reason."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in unreadable.items():
+        reasons.setdefault(reason, []).append(name)
+    lines = []
+    for reason, names in list(reasons.items())[:_MAX_REASONS]:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        lines.append(f"not readable: {', '.join(names[:3])}{more}: {reason}")
+    if len(reasons) > _MAX_REASONS:
+        lines.append(f"not readable: {len(reasons) - _MAX_REASONS} more reasons")
+    return lines

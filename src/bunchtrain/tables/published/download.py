@@ -1,4 +1,4 @@
-"""Loading one file over HTTP, going on where a broken connection stopped."""
+"""Download of a file over HTTP, resumed after an interruption, and lookup of a file on OpenML."""
 
 from __future__ import annotations
 
@@ -20,56 +20,57 @@ from rich.progress import (
 
 from bunchtrain.errors import MachineError
 
-TIMEOUT = 30.0  # s without a byte
+TIMEOUT = 30.0  # s without data
 BLOCK = 1 << 20
 
 
 class Download:
-    """A downloader for pooch that keeps what it has in a file beside the target."""
+    """A downloader for pooch that writes to a partial file next to the target, so it can resume."""
 
     def __init__(self, partial: Path) -> None:
         self.partial = partial
 
     def __call__(self, url: str, target: str, pooch: Any) -> None:
-        """Load `url` into the file `target`.
+        """Download `url` into the file `target`.
 
-        Raises MachineError without network, for an answer other than the file, or without space.
+        Raises MachineError without network, for an HTTP error, or if the disk is full.
         """
         try:
-            self._load(url)
+            self._download(url)
         except requests.RequestException as problem:
             raise MachineError(
-                f"cannot load {url} ({type(problem).__name__}); check the network and run again: "
-                "what is loaded is kept"
+                f"cannot download {url} ({type(problem).__name__}); check the network and run the "
+                "command again to resume"
             ) from None
         os.replace(self.partial, target)
 
-    def _load(self, url: str) -> None:
-        have = self.partial.stat().st_size if self.partial.exists() else 0
-        headers = {"Range": f"bytes={have}-"} if have else {}
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-            if have and answer.status_code == requests.codes.requested_range_not_satisfiable:
-                return  # all of it is here already; the checksum decides
-            if not answer.ok:
+    def _download(self, url: str) -> None:
+        offset = self.partial.stat().st_size if self.partial.exists() else 0
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            if offset and response.status_code == requests.codes.requested_range_not_satisfiable:
+                return  # the file is complete; the checksum is verified later
+            if not response.ok:
                 raise MachineError(
-                    f"{url} was answered with {answer.status_code} {answer.reason}; try again later"
+                    f"{url}: the server responded {response.status_code} {response.reason}; "
+                    "try again later"
                 )
-            have = have if answer.status_code == requests.codes.partial_content else 0
-            rest = int(answer.headers.get("Content-Length", 0))
+            offset = offset if response.status_code == requests.codes.partial_content else 0
+            rest = int(response.headers.get("Content-Length", 0))
             self._check_space(url, rest)
-            with _progress() as progress, self.partial.open("ab" if have else "wb") as file:
-                bar = progress.add_task(self.partial.stem, total=have + rest or None)
-                progress.update(bar, completed=have)
-                for block in answer.iter_content(BLOCK):
+            with _progress() as progress, self.partial.open("ab" if offset else "wb") as file:
+                bar = progress.add_task(self.partial.stem, total=offset + rest or None)
+                progress.update(bar, completed=offset)
+                for block in response.iter_content(BLOCK):
                     file.write(block)
                     progress.advance(bar, len(block))
 
-    def _check_space(self, url: str, wanted: int) -> None:
+    def _check_space(self, url: str, size: int) -> None:
         free = shutil.disk_usage(self.partial.parent).free
-        if wanted > free:
+        if size > free:
             raise MachineError(
-                f"{url} needs {wanted / 1e9:.1f} GB and {self.partial.parent} has "
-                f"{free / 1e9:.1f} GB left; make room there or choose another folder"
+                f"{url} needs {size / 1e9:.1f} GB but {self.partial.parent} has "
+                f"{free / 1e9:.1f} GB free; free space there or choose another folder"
             )
 
 
@@ -82,3 +83,24 @@ def _progress() -> Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
+
+
+def openml_file(address: str) -> tuple[str, str]:
+    """Return the URL and the checksum `md5:…` from the OpenML description at `address`.
+
+    Raises MachineError without network or for a response that is no such description.
+    """
+    try:
+        response = requests.get(address, timeout=TIMEOUT)
+        response.raise_for_status()
+        description = response.json()["data_set_description"]
+        return description["url"], f"md5:{description['md5_checksum']}"
+    except (requests.ConnectionError, requests.Timeout) as problem:
+        raise MachineError(
+            f"cannot download {address} ({type(problem).__name__}); check the network and run the "
+            "command again"
+        ) from None
+    except (requests.RequestException, KeyError, TypeError):
+        raise MachineError(
+            f"{address}: the response is not an OpenML description of a sample; try again later"
+        ) from None

@@ -1,11 +1,10 @@
-"""Files as tables of events: ROOT, HDF5, Parquet, CSV and NPZ behind one function."""
+"""Readers of ROOT, HDF5, Parquet, CSV and NPZ files as tables of events."""
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Sequence
-from types import ModuleType
+from importlib import import_module
 
 from bunchtrain.errors import DataError, StudyError, nearest, one_of
 from bunchtrain.tables.reading.paths import check, open_binary
@@ -20,7 +19,7 @@ FORMATS = (*_MAGIC, "csv")
 
 
 def find_format(path: str, format: str | None = None) -> str:
-    """Return the format of a file: the one given, or by its ending, or by its first bytes.
+    """Return the format of a file: the given one, or from its ending, or from its first bytes.
 
     Raises DataError if the file is not of that format.
     """
@@ -30,24 +29,20 @@ def find_format(path: str, format: str | None = None) -> str:
     with open_binary(path) as file:
         begin = file.read(8)
     ending = re.sub(r"\.(gz|bz2|xz|zst)$", "", path.lower()).rpartition(".")[2]
-    seen = next((name for name, magic in _MAGIC.items() if begin.startswith(magic)), None)
-    wanted = format or _SUFFIX.get(ending) or seen or "csv"
-    if wanted != (seen or "csv"):
-        looks = f"it looks like {seen}" if seen else "it does not begin as one"
-        raise DataError(f"'{path}' is not a {wanted} file: {looks}; it may be damaged")
-    return wanted
+    detected = next((name for name, magic in _MAGIC.items() if begin.startswith(magic)), None)
+    expected = format or _SUFFIX.get(ending) or detected or "csv"
+    if expected != (detected or "csv"):
+        reason = f"it is a {detected} file" if detected else "its first bytes differ"
+        raise DataError(f"'{path}' is not a {expected} file: {reason}; it may be damaged")
+    return expected
 
 
 def table_names(path: str, format: str | None = None) -> list[str]:
-    """Return the names of the tables in a file; formats of one table call it 'events'."""
+    """Return the names of the tables in a file; in formats with one table it is 'events'."""
     found = find_format(path, format)
     if found in ("root", "hdf5"):
-        return list(_module(found).tables(path))
+        return list(import_module(f"bunchtrain.tables.reading.{found}").tables(path))
     return ["events"]
-
-
-def _module(format: str) -> ModuleType:
-    return importlib.import_module(f"bunchtrain.tables.reading.{format}")
 
 
 def open_table(
@@ -61,9 +56,9 @@ def open_table(
 ) -> Table:
     """Return the table of events of a file, local or remote.
 
-    `tree` chooses among several; `names` and `header` are for CSV; `sampled` lets CSV types be
-    those of the first block. Raises DataError, in one sentence, for a missing or damaged file, a
-    tree that is not there, or a choice that is needed.
+    `tree` selects one of several tables; `names` and `header` are for CSV; with `sampled`, CSV
+    types are those of the first block. Raises DataError for a missing or damaged file, a missing
+    tree, or several trees of which none is selected.
     """
     found = find_format(path, format)
     if found == "csv":
@@ -93,9 +88,9 @@ def _open_tree(path: str, format: str, tree: str | None) -> Table:
 
 def _choose(path: str, known: list[str], tree: str | None) -> str:
     if not known:
-        raise DataError(f"{path} holds no table of events")
+        raise DataError(f"{path} contains no table of events")
     if tree is None and len(known) > 1:
-        raise DataError(f"{path} holds several trees ({one_of(known)}); name one with 'tree'")
+        raise DataError(f"{path} contains several trees ({one_of(known)}); name one with 'tree'")
     if tree is not None and tree.strip("/") not in [name.strip("/") for name in known]:
         hint = nearest(tree, known) or f"; there are {one_of(known)}"
         raise DataError(f"{path} has no tree '{tree}'{hint}")

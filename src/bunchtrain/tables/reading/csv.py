@@ -1,4 +1,4 @@
-"""Text tables through pyarrow: commas, tabs, semicolons, bars or spaces, plain or gzipped."""
+"""Text tables, read with pyarrow: commas, tabs, semicolons, bars or spaces; gzip is supported."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from bunchtrain.errors import DataError
-from bunchtrain.tables.reading.table import Table, reading
+from bunchtrain.tables.reading.table import Table, read_errors
 
 _BLOCK = 8_000_000
 
 
 class CsvTable(Table):
-    """A text table, its separator, header and types found from what is in it.
+    """A text table whose separator, header and types are inferred from its content.
 
-    The types hold for the whole file, which is read once for them if it is longer than a block of
-    8 MB; with `sampled` they are those of the first block.
+    The types are valid for the entire file, which is read once to infer them if it is longer than
+    a block of 8 MB; with `sampled` they are those of the first block.
     """
 
     seekable = False
@@ -36,14 +36,14 @@ class CsvTable(Table):
         sampled: bool = False,
     ) -> None:
         super().__init__(path, name, None)
-        with reading(path):
-            self._sniff(names, header)
+        with read_errors(path):
+            self._infer_header(names, header)
             self._types: dict[str, Any] = {}
-            self._settle(sampled)
+            self._infer_types(sampled)
             for column, kind in self._types.items():
                 self.declare(column, ak.from_arrow(pa.array([], kind)))
 
-    def _sniff(self, names: Sequence[str] | None, header: bool | None) -> None:
+    def _infer_header(self, names: Sequence[str] | None, header: bool | None) -> None:
         with fsspec.open(self.path, "rt", compression="infer", newline="") as file:
             lines = file.read(200_000).splitlines()[:50]
         comments = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
@@ -51,14 +51,14 @@ class CsvTable(Table):
             raise DataError(f"{self.path}: the file has no rows")
         self._separator = _separator(lines[comments:])
         first = _cells(lines[comments], self._separator)
-        above = _cells(lines[comments - 1].lstrip("# "), self._separator) if comments else []
-        named = not any(map(_is_number, first)) if header is None else header
-        found = first if named else above if len(above) == len(first) else []
+        comment = _cells(lines[comments - 1].lstrip("# "), self._separator) if comments else []
+        named = not any(map(_is_numeric, first)) if header is None else header
+        found = first if named else comment if len(comment) == len(first) else []
         self._skip = comments + (1 if named else 0)
         self._names = _column_names(self.path, list(names or found), len(first))
 
-    def _settle(self, sampled: bool) -> None:
-        """Find types that every row fulfils."""
+    def _infer_types(self, sampled: bool) -> None:
+        """Find types that are valid for every row."""
         while True:
             try:
                 reader = self._reader()
@@ -104,21 +104,21 @@ class CsvTable(Table):
     def _read(
         self, fields: list[str], rows: int, start: int, stop: int | None
     ) -> Iterator[Mapping[str, ak.Array]]:
-        place = 0
+        offset = 0
         for batch in self._reader(fields):
             for low in range(0, len(batch), rows):
                 part = batch.slice(low, rows)
-                low, high = max(start - place, 0), len(part) if stop is None else stop - place
-                place += len(part)
+                low, high = max(start - offset, 0), len(part) if stop is None else stop - offset
+                offset += len(part)
                 part = part.slice(low, max(high - low, 0))
                 if len(part):
                     yield {field: ak.from_arrow(part.column(field)) for field in fields}
-            if stop is not None and place >= stop:
+            if stop is not None and offset >= stop:
                 return
 
 
 def _separator(lines: Sequence[str]) -> str:
-    """Return the separator that cuts the first lines into the most cells, all alike."""
+    """Return the separator with the most cells per line, equally many in the first lines."""
     best, most = ",", 1
     for separator in ",\t;| ":
         counts = {len(_cells(line, separator)) for line in lines[:20] if line}
@@ -131,7 +131,7 @@ def _cells(line: str, separator: str) -> list[str]:
     return [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
 
 
-def _is_number(cell: str) -> bool:
+def _is_numeric(cell: str) -> bool:
     try:
         float(cell)
     except ValueError:
@@ -143,9 +143,9 @@ def _column_names(path: str, names: list[str], count: int) -> list[str]:
     if names and len(names) != count:
         raise DataError(f"{path}: {len(names)} names are given for {count} columns")
     named = [name or f"column_{n}" for n, name in enumerate(names or [""] * count)]
-    twice = {name for name in named if named.count(name) > 1}
-    if twice:
-        raise DataError(f"{path}: the header has the column '{min(twice)}' twice; give 'names'")
+    duplicates = {name for name in named if named.count(name) > 1}
+    if duplicates:
+        raise DataError(f"{path}: the header has the column '{min(duplicates)}' twice; set 'names'")
     return named
 
 

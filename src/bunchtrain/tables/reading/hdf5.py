@@ -1,15 +1,16 @@
-"""HDF5 files through h5py: structured arrays as ATLAS writes them, arrays, pandas tables.
+"""HDF5 files, read with h5py: structured arrays (ATLAS format), arrays, pandas tables.
 
-A group is a table of the arrays in it that have one row an event:
+A group is a table of its arrays that have one row per event:
 
-* a structured array `jets` (events,) gives `jets_pt`, ...; chosen itself as the table, `pt`, ...;
+* a structured array `jets` (events,) gives `jets_pt`, ...; selected as the table, `pt`, ...;
 * a structured array `tracks` (events, slots) gives lists `tracks_pt`, ..., of the slots whose
-  field `valid` is true, or of all if there is none;
-* an array (events,) gives one column, (events, n) a list an event.
+  field `valid` is true, or of all slots without that field;
+* an array (events,) gives one column, (events, n) a list per event.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,10 +19,10 @@ import awkward as ak
 import h5py
 import numpy as np
 
+from bunchtrain.errors import missing
 from bunchtrain.tables.reading import pandas_table
-from bunchtrain.tables.reading.compression import ready
 from bunchtrain.tables.reading.paths import openable
-from bunchtrain.tables.reading.table import Table, reading
+from bunchtrain.tables.reading.table import Table, read_errors
 
 
 def _open(path: str) -> Any:
@@ -29,8 +30,8 @@ def _open(path: str) -> Any:
 
 
 def tables(path: str) -> list[str]:
-    """Return the groups that hold arrays of events; '/' alone if the file itself does."""
-    with reading(path), _open(path) as file:
+    """Return the groups that contain arrays of events; only '/' if the root group does."""
+    with read_errors(path), _open(path) as file:
         if any(_is_column(item) for item in file.values()):
             return ["/"]
         found: list[str] = []
@@ -39,8 +40,8 @@ def tables(path: str) -> list[str]:
 
 
 def choose(path: str, name: str | None) -> str | None:
-    """Return the name if the file has a group or an array of that name."""
-    with reading(path), _open(path) as file:
+    """Return the name if the file has a group or an array of that name, else None."""
+    with read_errors(path), _open(path) as file:
         return name if name is not None and name in file else None
 
 
@@ -59,25 +60,45 @@ def _is_column(item: Any) -> bool:
 
 
 def open_table(path: str, name: str) -> Table:
-    """Return a table of an HDF5 file, of pandas' layout or plain."""
-    with reading(path):
-        item = ready(_open(path)[name])
+    """Return a table of an HDF5 file, in the layout of pandas or of plain arrays."""
+    with read_errors(path):
+        item = _open(path)[name]
+        _check_compression(item)
         if isinstance(item, h5py.Group) and pandas_table.layout(item):
             return pandas_table.PandasTable(path, name, item)
         return ArrayTable(path, name, item)
 
 
+def _check_compression(item: Any) -> None:
+    """Raise MissingDependency if an array needs hdf5plugin, as Blosc, and it is not installed."""
+    if isinstance(item, h5py.Group):
+        for inner in item.values():
+            if isinstance(inner, h5py.Dataset):
+                _check_compression(inner)
+        return
+    properties = item.id.get_create_plist()
+    for index in range(properties.get_nfilters()):
+        code, _, _, name = properties.get_filter(index)
+        if not h5py.h5z.filter_avail(code):
+            try:
+                importlib.import_module("hdf5plugin")  # registers its filters
+            except ImportError:
+                text = name.decode("utf-8", "replace") or code
+                purpose = f"the compression '{text}' of '{item.name}' in {item.file.filename}"
+                raise missing("hdf5plugin", "hdf5", purpose) from None
+
+
 class ArrayTable(Table):
-    """The arrays of a group that have one row an event, or one structured array."""
+    """The arrays of a group that have one row per event, or one structured array."""
 
     def __init__(self, path: str, name: str, item: Any) -> None:
-        chosen = isinstance(item, h5py.Dataset)
-        self._arrays = {"": item} if chosen else {k: v for k, v in item.items() if _is_column(v)}
+        is_array = isinstance(item, h5py.Dataset)
+        self._arrays = {"": item} if is_array else {k: v for k, v in item.items() if _is_column(v)}
         entries = _common_length(self._arrays)
         super().__init__(path, name, entries)
         for key in [key for key, array in self._arrays.items() if len(array) != entries]:
             array = self._arrays.pop(key)
-            self.unreadable[key] = f"it has {len(array)} rows, and the table {entries}"
+            self.unreadable[key] = f"it has {len(array)} rows, and the table has {entries}"
         self._parts: dict[str, tuple[str, str | None]] = {}
         for key, array in self._arrays.items():
             self._declare_array(key, array)
@@ -91,7 +112,7 @@ class ArrayTable(Table):
             try:
                 self.declare(column, _column(self._slab(key, [part], 0, 0), part))
             except (TypeError, ValueError):
-                self.unreadable[column] = f"it is of the type {array.dtype}"
+                self.unreadable[column] = f"its type is {array.dtype}"
 
     def _slab(self, key: str, parts: list[Any], start: int, stop: int) -> Any:
         array = self._arrays[key]
@@ -107,14 +128,14 @@ class ArrayTable(Table):
     def _read(
         self, fields: list[str], rows: int, start: int, stop: int | None
     ) -> Iterator[Mapping[str, ak.Array]]:
-        wanted: dict[str, list[Any]] = {}
+        parts_of: dict[str, list[Any]] = {}
         for field in fields:
             key, part = self._parts[field]
-            wanted.setdefault(key, []).append(part)
+            parts_of.setdefault(key, []).append(part)
         last = self.entries if stop is None else stop
         for low in range(start, last or 0, rows):
             high = min(low + rows, last or 0)
-            slabs = {key: self._slab(key, parts, low, high) for key, parts in wanted.items()}
+            slabs = {key: self._slab(key, parts, low, high) for key, parts in parts_of.items()}
             yield {f: _column(slabs[self._parts[f][0]], self._parts[f][1]) for f in fields}
 
 
@@ -123,18 +144,15 @@ def _common_length(arrays: Mapping[str, Any]) -> int:
 
 
 def _column(slab: Any, part: str | None) -> ak.Array:
-    """Return one field of a block, its slots that are not valid left out."""
+    """Return one field of a block, without the slots that are not valid."""
     values = slab if part is None else slab[part]
-    valid = slab["valid"].astype(bool) if _has_valid(slab, part) else None
+    has_valid = part is not None and "valid" in slab.dtype.names and slab.ndim == 2
     if values.dtype == np.float16:
         values = values.astype(np.float32)
     if values.dtype.kind in "SO":
         column = ak.Array(pandas_table.texts(values))
         return column if len(column) else ak.Array([""])[:0]
-    if valid is None:
+    if not has_valid:
         return ak.Array(np.ascontiguousarray(values))
+    valid = slab["valid"].astype(bool)
     return ak.unflatten(ak.Array(values[valid]), valid.sum(axis=1))
-
-
-def _has_valid(slab: Any, part: str | None) -> bool:
-    return part is not None and "valid" in slab.dtype.names and slab.ndim == 2

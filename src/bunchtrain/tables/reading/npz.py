@@ -11,11 +11,11 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.tables.reading.paths import openable
-from bunchtrain.tables.reading.table import Table, reading
+from bunchtrain.tables.reading.table import Table, read_errors
 
 
-class _Member:
-    """One array of an archive, or one column of it, decompressed in blocks of rows in order."""
+class _Array:
+    """One array of an archive, or one column of it, decompressed in consecutive blocks of rows."""
 
     def __init__(self, archive: zipfile.ZipFile, name: str, column: int | None = None) -> None:
         self._file = archive.open(f"{name}.npy")
@@ -39,53 +39,53 @@ class _Member:
 
 
 class NpzTable(Table):
-    """The arrays of an archive that have one row an event, or one row an item of its lists.
+    """The arrays of an archive that have one row per event, or one row per item of its lists.
 
-    The lists are found by the arrays named `offsets` or `…_offsets`. An array (items, n) gives
+    The lists are defined by the arrays named `offsets` or `…_offsets`. An array (items, n) gives
     the n columns `name_0`, `name_1`, ...
     """
 
     def __init__(self, path: str, name: str) -> None:
-        with reading(path):
+        with read_errors(path):
             self._archive = zipfile.ZipFile(openable(path))
             names = [n.removesuffix(".npy") for n in self._archive.namelist() if n.endswith(".npy")]
-            members = dict(_members(self._archive, names))
-            super().__init__(path, name, _events(members))
-            self._members = members
+            arrays = dict(_arrays(self._archive, names))
+            super().__init__(path, name, _events(arrays))
+            self._arrays = arrays
             self._offsets = self._find_offsets()
-            self._place: dict[str, tuple[str, int | None, str | None]] = {}
-            for key, member in members.items():
-                self._declare_member(key, member)
+            self._location: dict[str, tuple[str, int | None, str | None]] = {}
+            for key, array in arrays.items():
+                self._declare(key, array)
 
     def _find_offsets(self) -> dict[str, Any]:
         events = self.entries or 0
         return {
-            key: member[0 : events + 1]
-            for key, member in self._members.items()
-            if _is_offsets(key) and member.shape == (events + 1,)
+            key: array[0 : events + 1]
+            for key, array in self._arrays.items()
+            if _is_offsets(key) and array.shape == (events + 1,)
         }
 
-    def _declare_member(self, key: str, member: _Member) -> None:
+    def _declare(self, key: str, array: _Array) -> None:
         if key in self._offsets:
             return
-        lists = next((o for o, at in self._offsets.items() if member.shape[:1] == (at[-1],)), None)
-        flat = member.shape[:1] == (self.entries,) and not (lists and len(member.shape) == 2)
-        upside = member.fortran and len(member.shape) > 1
-        if not (flat or lists) or upside or member.dtype.kind not in "fiub":
-            self.unreadable[key] = _why(member, self.entries or 0)
+        lists = next((o for o, at in self._offsets.items() if array.shape[:1] == (at[-1],)), None)
+        flat = array.shape[:1] == (self.entries,) and not (lists and len(array.shape) == 2)
+        fortran = array.fortran and len(array.shape) > 1
+        if not (flat or lists) or fortran or array.dtype.kind not in "fiub":
+            self.unreadable[key] = _reason(array, self.entries or 0)
             return
-        many = range(member.shape[1]) if len(member.shape) == 2 and not flat else [None]
-        for number in many:
-            column = key if number is None else f"{key}_{number}"
-            self._place[column] = (key, number, None if flat else lists)
+        indices = range(array.shape[1]) if len(array.shape) == 2 and not flat else [None]
+        for index in indices:
+            column = key if index is None else f"{key}_{index}"
+            self._location[column] = (key, index, None if flat else lists)
             self.declare(column, self._column(column, 0, 0, {}))
 
     def _column(self, field: str, low: int, high: int, slabs: dict[str, Any]) -> ak.Array:
-        key, number, lists = self._place[field]
+        key, index, lists = self._location[field]
         at = np.array([low, high]) if lists is None else self._offsets[lists][low : high + 1]
         if key not in slabs:
-            slabs[key] = self._members[key][int(at[0]) : int(at[-1])]
-        part = slabs[key] if number is None else np.ascontiguousarray(slabs[key][:, number])
+            slabs[key] = self._arrays[key][int(at[0]) : int(at[-1])]
+        part = slabs[key] if index is None else np.ascontiguousarray(slabs[key][:, index])
         return ak.Array(part) if lists is None else ak.unflatten(ak.Array(part), np.diff(at))
 
     def _read(
@@ -98,31 +98,31 @@ class NpzTable(Table):
             yield {field: self._column(field, low, high, slabs) for field in fields}
 
 
-def _members(archive: zipfile.ZipFile, names: list[str]) -> Iterator[tuple[str, _Member]]:
-    """Yield the arrays by name, those in Fortran order by their columns, which lie together."""
+def _arrays(archive: zipfile.ZipFile, names: list[str]) -> Iterator[tuple[str, _Array]]:
+    """Yield the arrays by name, those in Fortran order column by column, as they are stored."""
     for name in names:
-        member = _Member(archive, name)
-        if member.fortran and len(member.shape) == 2:
-            for column in range(member.shape[1]):
-                yield f"{name}_{column}", _Member(archive, name, column)
+        array = _Array(archive, name)
+        if array.fortran and len(array.shape) == 2:
+            for column in range(array.shape[1]):
+                yield f"{name}_{column}", _Array(archive, name, column)
         else:
-            yield name, member
+            yield name, array
 
 
 def _is_offsets(key: str) -> bool:
     return key == "offsets" or key.endswith("_offsets")
 
 
-def _events(members: Mapping[str, _Member]) -> int:
-    """Return the number of events: of the shortest offsets, else the most common length."""
-    offsets = [m.shape[0] - 1 for key, m in members.items() if _is_offsets(key) and m.shape]
-    lengths = Counter(member.shape[0] for member in members.values() if member.shape)
+def _events(arrays: Mapping[str, _Array]) -> int:
+    """Return the number of events: from the shortest offsets, else the most common length."""
+    offsets = [m.shape[0] - 1 for key, m in arrays.items() if _is_offsets(key) and m.shape]
+    lengths = Counter(array.shape[0] for array in arrays.values() if array.shape)
     return int(min(offsets) if offsets else lengths.most_common(1)[0][0])
 
 
-def _why(member: _Member, events: int) -> str:
-    if member.dtype.kind not in "fiub":
-        return f"it is of the type {member.dtype}"
-    if member.fortran and len(member.shape) > 1:
+def _reason(array: _Array, events: int) -> str:
+    if array.dtype.kind not in "fiub":
+        return f"its type is {array.dtype}"
+    if array.fortran and len(array.shape) > 1:
         return "it is stored in Fortran order"
-    return f"its shape {member.shape} fits neither {events} events nor the items of their lists"
+    return f"its shape {array.shape} fits neither {events} events nor the items of their lists"

@@ -1,4 +1,4 @@
-"""Data frames that pandas wrote to HDF5, in its 'fixed' and 'table' formats, without PyTables."""
+"""Data frames that pandas wrote to HDF5, in its 'fixed' and 'table' formats; no PyTables needed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from bunchtrain.tables.reading.table import Table, reading
+from bunchtrain.tables.reading.table import Table, read_errors
 
 
-class _NoObjects(pickle.Unpickler):
-    """PyTables stores lists of names as pickles: lists, texts and numbers pass, nothing else."""
+class _NamesUnpickler(pickle.Unpickler):
+    """PyTables pickles lists of names: only lists, texts and numbers are accepted."""
 
     def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError(f"a list of column names holds a {module}.{name}")
+        raise pickle.UnpicklingError(f"a list of column names contains a {module}.{name}")
 
 
 def layout(group: Any) -> str:
@@ -35,7 +35,7 @@ def texts(values: Any) -> list[Any]:
 
 
 def column_name(name: Any) -> str:
-    """Return a name that an expression can use; pandas numbers the columns without names."""
+    """Return a name that an expression can use; pandas names unnamed columns by integers."""
     if isinstance(name, bytes):
         return name.decode("utf-8", "replace")
     return name if isinstance(name, str) else f"column_{name}"
@@ -47,39 +47,39 @@ class PandasTable(Table):
     def __init__(self, path: str, name: str, group: Any) -> None:
         self._fixed = layout(group) == "frame"
         self._group = group if self._fixed else group["table"]
-        self._place: dict[str, tuple[str, int | None]] = {}
-        places = self._fixed_places() if self._fixed else self._table_places()
+        self._location: dict[str, tuple[str, int | None]] = {}
+        locations = self._fixed_locations() if self._fixed else self._table_locations()
         entries = len(group["axis1"]) if self._fixed else len(self._group)
         super().__init__(path, name, entries)
-        for column, (block, number) in places:
-            self._place[column] = (block, number)
+        for column, (block, index) in locations:
+            self._location[column] = (block, index)
             self._declare(column, self._dtype(block))
 
     def _declare(self, column: str, dtype: np.dtype[Any]) -> None:
         if dtype.kind == "O":
             self.unreadable[column] = "pandas pickled it"
         elif dtype.kind in "fiub" and dtype != np.float16:
-            self.fields[column], self._origin[column] = dtype.name, column
+            self.fields[column], self._field_of[column] = dtype.name, column
         else:
             self.declare(column, _plain(np.empty(0, dtype)))
 
-    def _fixed_places(self) -> Iterator[tuple[str, tuple[str, int | None]]]:
-        for number in range(int(self._group.attrs["nblocks"])):
-            for place, name in enumerate(self._group[f"block{number}_items"][:]):
+    def _fixed_locations(self) -> Iterator[tuple[str, tuple[str, int | None]]]:
+        for block in range(int(self._group.attrs["nblocks"])):
+            for index, name in enumerate(self._group[f"block{block}_items"][:]):
                 plain = name if isinstance(name, bytes) else name.item()
-                yield column_name(plain), (f"block{number}_values", place)
+                yield column_name(plain), (f"block{block}_values", index)
 
-    def _table_places(self) -> Iterator[tuple[str, tuple[str, int | None]]]:
+    def _table_locations(self) -> Iterator[tuple[str, tuple[str, int | None]]]:
         for block in self._group.dtype.names:
             if block == "index":
                 continue
             shape = self._group.dtype[block].shape
-            for place, name in enumerate(self._names(block) if shape else [block]):
-                yield column_name(name), (block, place if shape else None)
+            for index, name in enumerate(self._names(block) if shape else [block]):
+                yield column_name(name), (block, index if shape else None)
 
     def _names(self, block: str) -> list[Any]:
         pickled = bytes(self._group.attrs[f"{block}_kind"])
-        return list(_NoObjects(io.BytesIO(pickled)).load())
+        return list(_NamesUnpickler(io.BytesIO(pickled)).load())
 
     def _dtype(self, block: str) -> np.dtype[Any]:
         dtype: np.dtype[Any] = self._group[block].dtype if self._fixed else self._group.dtype[block]
@@ -89,24 +89,24 @@ class PandasTable(Table):
         self, fields: list[str], rows: int, start: int, stop: int | None
     ) -> Iterator[Mapping[str, ak.Array]]:
         last = (self.entries or 0) if stop is None else stop
-        blocks = list(dict.fromkeys(self._place[field][0] for field in fields))
+        blocks = list(dict.fromkeys(self._location[field][0] for field in fields))
         for low in range(start, last, rows):
             slabs = self._slabs(blocks, low, min(low + rows, last))
-            yield {field: self._pick(slabs, *self._place[field]) for field in fields}
+            yield {field: self._pick(slabs, *self._location[field]) for field in fields}
 
-    def matrices(self, wanted: Mapping[str, Sequence[str]], rows: int) -> Iterator[dict[str, Any]]:
-        """Yield, for names, numeric columns side by side, (events, columns), `rows` at most.
+    def matrices(self, groups: Mapping[str, Sequence[str]], rows: int) -> Iterator[dict[str, Any]]:
+        """Yield, for each group of numeric columns, a matrix (events ≤ rows, columns).
 
-        Raises DataError for a column that is not there.
+        Raises DataError for a missing column.
         """
-        for columns in wanted.values():
+        for columns in groups.values():
             self.check(columns)
-        places = {n: [self._place[column] for column in columns] for n, columns in wanted.items()}
-        blocks = sorted({block for many in places.values() for block, _ in many})
+        found = {n: [self._location[column] for column in columns] for n, columns in groups.items()}
+        blocks = sorted({block for locations in found.values() for block, _ in locations})
         for low in range(0, self.entries or 0, rows):
-            with reading(self.path):
+            with read_errors(self.path):
                 slabs = self._slabs(blocks, low, min(low + rows, self.entries or 0))
-            yield {name: _side_by_side(slabs, many) for name, many in places.items()}
+            yield {name: _stack(slabs, locations) for name, locations in found.items()}
 
     def _slabs(self, blocks: list[str], low: int, high: int) -> Mapping[str, Any]:
         if self._fixed:
@@ -114,15 +114,15 @@ class PandasTable(Table):
         slab = self._group.fields(blocks)[low:high]
         return {block: slab[block] for block in blocks}
 
-    def _pick(self, slabs: Mapping[str, Any], block: str, place: int | None) -> ak.Array:
-        return _plain(slabs[block] if place is None else slabs[block][:, place])
+    def _pick(self, slabs: Mapping[str, Any], block: str, index: int | None) -> ak.Array:
+        return _plain(slabs[block] if index is None else slabs[block][:, index])
 
 
-def _side_by_side(slabs: Mapping[str, Any], places: Sequence[tuple[str, int | None]]) -> Any:
-    blocks = {block for block, _ in places}
-    if len(blocks) == 1 and places[0][1] is not None:
-        return slabs[blocks.pop()][:, [place for _, place in places]]
-    columns = [slabs[block] if k is None else slabs[block][:, k] for block, k in places]
+def _stack(slabs: Mapping[str, Any], locations: Sequence[tuple[str, int | None]]) -> Any:
+    blocks = {block for block, _ in locations}
+    if len(blocks) == 1 and locations[0][1] is not None:
+        return slabs[blocks.pop()][:, [index for _, index in locations]]
+    columns = [slabs[block] if k is None else slabs[block][:, k] for block, k in locations]
     return np.stack(columns, axis=1)
 
 

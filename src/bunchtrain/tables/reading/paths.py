@@ -1,4 +1,4 @@
-"""Paths as users write them: variables, globs, `file.root:tree`, and remote ones."""
+"""Paths in studies: variables, globs, `file.root:tree`, and remote addresses."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _SUFFIXES = r"root|h5|hdf5|hdf|npz|parquet|pq"
 
 
 def is_remote(path: str) -> bool:
-    """Return whether a path names a place that fsspec must open."""
+    """Return whether a path is an address that fsspec opens."""
     return "://" in path
 
 
 def expand_variables(path: str) -> str:
     """Return a path with `~` and `$NAME` replaced.
 
-    `$BUNCHTRAIN_DATA` is the folder `../shared/data` beside the repository if it is not set.
+    Without `$BUNCHTRAIN_DATA` it is the folder `../shared/data` next to the repository.
     Raises DataError if a variable is not set.
     """
-    beside = Path(bunchtrain.__file__).parents[3] / "shared" / "data"
-    if "BUNCHTRAIN_DATA" not in os.environ and beside.is_dir():
-        path = re.sub(r"\$(BUNCHTRAIN_DATA\b|\{BUNCHTRAIN_DATA\})", str(beside), path)
+    default = Path(bunchtrain.__file__).parents[3] / "shared" / "data"
+    if "BUNCHTRAIN_DATA" not in os.environ and default.is_dir():
+        path = re.sub(r"\$(BUNCHTRAIN_DATA\b|\{BUNCHTRAIN_DATA\})", str(default), path)
     path = os.path.expanduser(os.path.expandvars(path))
     unset = re.search(r"\$\{?(\w+)\}?", path)
     if unset:
@@ -41,19 +41,19 @@ def expand_variables(path: str) -> str:
 
 
 def split_tree(path: str) -> tuple[str, str | None]:
-    """Return a path and, of `file.root:tree` or `file.h5:key`, the name behind the colon."""
+    """Return a path and the name after the colon, as in `file.root:tree` or `file.h5:key`."""
     found = re.fullmatch(rf"(.+\.(?:{_SUFFIXES})):([^:]+)", path, re.IGNORECASE)
     return (found[1], found[2]) if found and not Path(path).exists() else (path, None)
 
 
 def resolve(files: str | Sequence[str]) -> list[tuple[str, str | None]]:
-    """Return (path, tree) of every file that these paths and globs name, globs sorted.
+    """Return (path, tree) of every file that matches these paths and globs, globs sorted.
 
-    Raises DataError if one names no file.
+    Raises DataError if one matches no file.
     """
     found: list[tuple[str, str | None]] = []
-    for given in [files] if isinstance(files, str) else files:
-        path, tree = split_tree(expand_variables(given))
+    for pattern in [files] if isinstance(files, str) else files:
+        path, tree = split_tree(expand_variables(pattern))
         matches = _matches(path) if glob.has_magic(path) and not Path(path).exists() else [path]
         if not matches:
             raise DataError(f"no file matches '{path}'")
@@ -85,17 +85,17 @@ def filesystem(path: str) -> tuple[Any, str]:
 
 
 def check(path: str) -> None:
-    """Raise DataError if there is no such file, or if it is empty."""
+    """Raise DataError if a file is missing or empty."""
     if is_remote(path):
         return _check_remote(path)
-    place = Path(path)
-    if place.is_dir():
+    file = Path(path)
+    if file.is_dir():
         raise DataError(f"'{path}' is a folder; name files, as '{path}/*.root'")
-    if not place.exists():
-        beside = place.parent.iterdir() if place.parent.is_dir() else ()
-        hint = nearest(place.name, (other.name for other in beside))
+    if not file.exists():
+        others = file.parent.iterdir() if file.parent.is_dir() else ()
+        hint = nearest(file.name, (other.name for other in others))
         raise DataError(f"there is no file '{path}'{hint}")
-    if place.stat().st_size == 0:
+    if file.stat().st_size == 0:
         raise DataError(f"the file '{path}' is empty")
     return None
 
@@ -112,7 +112,7 @@ def _check_remote(path: str) -> None:
 
 
 def open_binary(path: str) -> Any:
-    """Return a file opened for reading bytes, local or remote."""
+    """Return a local or remote file opened for reading bytes."""
     if not is_remote(path):
         return open(path, "rb")
     system, inner = filesystem(path)
@@ -120,23 +120,21 @@ def open_binary(path: str) -> Any:
 
 
 def openable(path: str) -> Any:
-    """Return what libraries open: a local path as it is, a remote one as an opened file."""
+    """Return an object that libraries can open: a local path, or the opened remote file."""
     return open_binary(path) if is_remote(path) else path
 
 
 def fingerprint(path: str) -> str:
     """Return a text that changes when the file does, without reading all of it.
 
-    Local: path, size, time of change, and a hash of both ends; remote: what the server tells.
+    Local: path, size, modification time, and a hash of both ends; remote: the server's metadata.
     """
     check(path)
     if is_remote(path):
         system, inner = filesystem(path)
         info = system.info(inner)
-        told = [
-            info.get(key) for key in ("ETag", "etag", "size", "mtime", "LastModified", "created")
-        ]
-        return f"{path} {told}"
+        keys = ("ETag", "etag", "size", "mtime", "LastModified", "created")
+        return f"{path} {[info.get(key) for key in keys]}"
     state = os.stat(path)
     digest = hashlib.sha256()
     with open(path, "rb") as file:

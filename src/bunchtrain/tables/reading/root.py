@@ -1,4 +1,4 @@
-"""ROOT files through uproot: the branches of a TTree, the fields of an RNTuple."""
+"""ROOT files, read with uproot: the branches of a TTree, the fields of an RNTuple."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import awkward as ak
 import uproot
 
 from bunchtrain.tables.reading.paths import openable
-from bunchtrain.tables.reading.table import Table, reading
+from bunchtrain.tables.reading.table import Table, read_errors
 
 
 def tables(path: str) -> list[str]:
     """Return the names of the TTrees and RNTuples of a file."""
-    with reading(path), _open(path) as file:
+    with read_errors(path), _open(path) as file:
         kinds = file.classnames(cycle=False)
         return [name for name, what in kinds.items() if what in ("TTree", "ROOT::RNTuple")]
 
 
 def _open(path: str) -> Any:
-    # Chunks are read once: a cache of arrays would only hold memory.
+    # Chunks are read once: a cache of arrays would only use memory.
     return uproot.open(openable(path), array_cache=None)
 
 
@@ -29,7 +29,7 @@ class RootTable(Table):
     """A TTree, whose columns are its leaf branches, or an RNTuple."""
 
     def __init__(self, path: str, name: str) -> None:
-        with reading(path):
+        with read_errors(path):
             tree = _open(path)[name]
             super().__init__(path, name, int(tree.num_entries))
             self._tree, self._branches = tree, dict[str, Any]()
@@ -40,10 +40,10 @@ class RootTable(Table):
 
     def _declare_branches(self, tree: Any) -> None:
         leaves = [branch for branch in tree.itervalues(recursive=True) if not branch.branches]
-        times = Counter(branch.name for branch in leaves)
+        counts = Counter(branch.name for branch in leaves)
         for branch in leaves:
             column = branch.name.partition("[")[0]
-            if times[branch.name] > 1:
+            if counts[branch.name] > 1:
                 self.unreadable[column] = "several branches have this name"
                 continue
             try:
@@ -69,22 +69,19 @@ class RootTable(Table):
         if self._branches and stop - start <= rows:
             yield {field: self._one(field, start, stop) for field in fields}
             return
-        names = {field: self._name(field) for field in fields}
+        names = {f: str(self._branches[f].name) if self._branches else f for f in fields}
         for chunk in self._tree.iterate(
-            **self._only(fields), step_size=rows, entry_start=start, entry_stop=stop, library="ak"
+            **self._filter(fields), step_size=rows, entry_start=start, entry_stop=stop, library="ak"
         ):
             yield {field: chunk[name] for field, name in names.items()}
 
     def _one(self, field: str, start: int, stop: int) -> ak.Array:
-        """Return one block of a branch without uproot's search by name, slow in a wide tree."""
+        """Return one block of a branch without uproot's search by name, slow in wide trees."""
         branch = self._branches[field]
         return branch.array(entry_start=start, entry_stop=stop, library="ak")
 
-    def _name(self, field: str) -> str:
-        return str(self._branches[field].name) if self._branches else field
-
-    def _only(self, fields: list[str]) -> dict[str, Any]:
+    def _filter(self, fields: list[str]) -> dict[str, Any]:
         if not self._branches:
             return {"filter_name": lambda name: name.partition(".")[0] in fields}
-        wanted = {id(self._branches[field]) for field in fields}
-        return {"filter_branch": lambda branch: id(branch) in wanted}
+        selected = {id(self._branches[field]) for field in fields}
+        return {"filter_branch": lambda branch: id(branch) in selected}

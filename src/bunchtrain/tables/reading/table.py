@@ -1,4 +1,4 @@
-"""One table of events in one file, whatever its format: columns by name, in chunks."""
+"""One table of events in one file of any format: columns by name, in chunks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextlib import contextmanager
 import awkward as ak
 
 from bunchtrain.errors import BunchtrainError, DataError, nearest
-from bunchtrain.tables.reading.tidy import expand, kind, tidy
+from bunchtrain.tables.column_types import kind, simplify, split_records
 
 
 class Table(ABC):
     """A table of events.
 
-    `fields` holds column → type, `unreadable` what is in the file and cannot be a column → why.
+    `fields` maps column → type, `unreadable` content that cannot be a column → the reason.
     """
 
     seekable = True
@@ -24,29 +24,29 @@ class Table(ABC):
         self.path, self.name, self.entries = path, name, entries
         self.fields: dict[str, str] = {}
         self.unreadable: dict[str, str] = {}
-        self._origin: dict[str, str] = {}
+        self._field_of: dict[str, str] = {}
 
     def declare(self, field: str, empty: ak.Array) -> None:
         """Add the columns of a field of the file, of which `empty` is an array without events."""
-        for column, part in expand(field, empty).items():
-            text = str(tidy(part).type).partition(" * ")[2]
+        for column, part in split_records(field, empty).items():
+            text = str(simplify(part).type).partition(" * ")[2]
             if kind(part) == "other":
-                self.unreadable[column] = f"it is of the type {text}"
+                self.unreadable[column] = f"its type is {text}"
             else:
-                self.fields[column], self._origin[column] = text, field
+                self.fields[column], self._field_of[column] = text, field
 
     def chunks(
         self, columns: Collection[str], rows: int, start: int = 0, stop: int | None = None
     ) -> Iterator[ak.Array]:
-        """Yield the events from `start` to `stop` as records of these columns, `rows` at most.
+        """Yield events `start` to `stop` as records of these columns in chunks of at most `rows`.
 
-        Raises DataError for a column that is not there, or if the file is damaged.
+        Raises DataError for a missing column, or if the file is damaged.
         """
         self.check(columns)
-        wanted = {self._origin[column]: None for column in columns or [self._cheapest()]}
-        with reading(self.path):
-            for fields in self._read(list(wanted), rows, start, stop):
-                yield self._records(fields, columns)
+        fields = {self._field_of[column]: None for column in columns or [self._smallest_column()]}
+        with read_errors(self.path):
+            for chunk in self._read(list(fields), rows, start, stop):
+                yield _records(chunk, columns)
 
     @abstractmethod
     def _read(
@@ -55,7 +55,7 @@ class Table(ABC):
         """Yield the fields of the file in chunks of at most `rows` events."""
 
     def check(self, columns: Collection[str]) -> None:
-        """Raise DataError, naming the nearest, for a column that is not there."""
+        """Raise DataError, naming the nearest, for a missing column."""
         for column in columns:
             if column in self.unreadable:
                 raise DataError(
@@ -68,33 +68,34 @@ class Table(ABC):
                     f"{self.path}: the table '{self.name}' has no column '{column}'{hint}"
                 )
 
-    def _cheapest(self) -> str:
+    def _smallest_column(self) -> str:
         if not self.fields:
             raise DataError(f"{self.path}: the table '{self.name}' has no readable column")
         return min(self.fields, key=lambda column: (len(self.fields[column]), column))
 
-    def _records(self, fields: Mapping[str, ak.Array], columns: Collection[str]) -> ak.Array:
-        found: dict[str, ak.Array] = {}
-        for field, column in fields.items():
-            found |= expand(field, column)
-        if not columns:
-            entries = len(next(iter(fields.values())))
-            return ak.Array(ak.contents.RecordArray([], [], length=entries))
-        return ak.zip({column: tidy(found[column]) for column in columns}, depth_limit=1)
+
+def _records(fields: Mapping[str, ak.Array], columns: Collection[str]) -> ak.Array:
+    if not columns:
+        entries = len(next(iter(fields.values())))
+        return ak.Array(ak.contents.RecordArray([], [], length=entries))
+    found: dict[str, ak.Array] = {}
+    for field, values in fields.items():
+        found |= split_records(field, values)
+    return ak.zip({column: simplify(found[column]) for column in columns}, depth_limit=1)
 
 
 @contextmanager
-def reading(path: str) -> Iterator[None]:
-    """Turn whatever a library says about a file that it cannot read into one DataError."""
+def read_errors(path: str) -> Iterator[None]:
+    """Turn any exception of a library that cannot read a file into a DataError."""
     try:
         yield
     except (BunchtrainError, MemoryError):
         raise
     except NotImplementedError as problem:
-        raise DataError(f"{path} holds what its reader does not support: {problem}") from None
+        raise DataError(f"{path} has content that its reader does not support: {problem}") from None
     except Exception as problem:
         lines = str(problem).strip().splitlines()
         reason = f"{type(problem).__name__}: {lines[0][:200] if lines else 'no reason given'}"
         raise DataError(
-            f"{path} cannot be read, it may be damaged or cut short ({reason})"
+            f"{path} cannot be read, it may be damaged or truncated ({reason})"
         ) from None

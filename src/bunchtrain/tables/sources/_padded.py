@@ -1,4 +1,4 @@
-"""What the published HDF5 layouts share: a wide data frame with zero-padded slots."""
+"""Base class of published HDF5 layouts: a wide data frame with zero-padded particle slots."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from bunchtrain.tables.sources.files import Files, unknown_column
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns of the frame hold what.
+    """Mapping of the columns of the frame to lists and flat columns.
 
-    A slot holds a particle if its column of `present` is positive.
+    A slot contains a particle if its column of `present` is positive.
     """
 
     present: list[str]
@@ -29,21 +29,21 @@ class Layout:
 
 
 class Padded(Source):
-    """A data frame of pandas with a column for each slot and quantity, given as lists."""
+    """A pandas data frame with a column for each slot and quantity, converted to lists."""
 
-    #: Rows of the wide frame that are read at once, at most.
-    most_rows = 10_000
+    #: Maximum number of rows of the wide frame per chunk.
+    max_rows = 10_000
 
     def __init__(self, files: Files) -> None:
         self._files = files
 
     def fingerprint(self) -> str:
-        """Return the files' fingerprint."""
+        """Return the fingerprint of the files."""
         return self._files.fingerprint()
 
     @abstractmethod
     def layout(self, stored: Collection[str]) -> Layout:
-        """Return where the columns are, or raise DataError if the file is of another layout."""
+        """Return the layout of these columns, or raise DataError if the file has another one."""
 
     def fields(self) -> dict[str, str]:
         """Return column → type."""
@@ -54,34 +54,34 @@ class Padded(Source):
         return {**lists, **flat, "file_number": "int64"}
 
     def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
-        """Yield all events in their order, as records of these columns, at most `rows` at once."""
+        """Yield all events in order, as records of these columns, in chunks of at most `rows`."""
         known = self.fields()
         for column in columns:
             if column not in known:
                 raise unknown_column(column, known, f"the source {type(self).__name__}")
-        for number in range(len(self._files.paths)):
-            yield from self._file_chunks(number, columns, min(rows, self.most_rows))
+        for file in range(len(self._files.paths)):
+            yield from self._file_chunks(file, columns, min(rows, self.max_rows))
 
-    def _file_chunks(self, number: int, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
-        table = self._files.table(number)
+    def _file_chunks(self, file: int, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+        table = self._files.table(file)
         if not isinstance(table, PandasTable):
-            raise DataError(f"{table.path}: '{table.name}' is not a data frame that pandas wrote")
+            raise DataError(f"{table.path}: '{table.name}' is not a pandas data frame")
         layout = self.layout(table.fields)
         stored = {"": layout.present, **{n: [s] for n, s in layout.flat.items()}, **layout.lists}
-        wanted = {name: stored[name] for name in ("", *columns) if name in stored}
-        for block in table.matrices(wanted, rows):
-            yield _records(block, columns, layout, number)
+        groups = {name: stored[name] for name in ("", *columns) if name in stored}
+        for block in table.matrices(groups, rows):
+            yield _records(block, columns, layout, file)
 
 
 def _records(
-    block: Mapping[str, Any], columns: Collection[str], layout: Layout, number: int
+    block: Mapping[str, Any], columns: Collection[str], layout: Layout, file: int
 ) -> ak.Array:
     present = block[""] > 0
     counts = present.sum(axis=1)
     made: dict[str, ak.Array] = {}
     for column in columns:
         if column == "file_number":
-            made[column] = ak.Array(np.full(len(counts), number, dtype=np.int64))
+            made[column] = ak.Array(np.full(len(counts), file, dtype=np.int64))
         elif column in layout.lists:
             made[column] = ak.unflatten(ak.Array(block[column][present]), counts)
         else:

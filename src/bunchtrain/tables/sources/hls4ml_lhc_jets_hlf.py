@@ -1,7 +1,7 @@
 """The published jets of the trigger benchmark: 16 features, five classes (arXiv:1804.06913).
 
-Two variants are public and give different figures: OpenML 42468 with 830,000 jets, which this
-source reads, and the one kept at CERN with 986,806 jets, on which networks reach lower accuracies.
+Two variants are public and give different results: OpenML 42468 with 830,000 jets, which this
+source reads, and that of CERN with 986,806 jets, on which networks reach lower accuracies.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from bunchtrain.tables.source import Source
 from bunchtrain.tables.sources.files import Files, unknown_column
 
 CLASSES = ("g", "q", "w", "z", "t")
-#: Names under which files keep the class.
+#: Names of the class column in the files.
 TARGETS = ("class", "jet_type")
-#: Which of the two public variants it is.
+#: The variant that this source reads.
 VARIANT = "OpenML 42468"
 
 
 class Hls4mlLhcJetsHlf(Source):
     """The sample hls4ml_lhc_jets_hlf, variant OpenML 42468, as ARFF or Parquet (arXiv:1804.06913).
 
-    Gives the 16 features under their published names, and `label`: 0 g, 1 q, 2 W, 3 Z, 4 t.
+    Columns: the 16 features with their published names, and `label`: 0 g, 1 q, 2 W, 3 Z, 4 t.
 
     Args:
-        files: the file that OpenML gives, `.arff` or `.parquet`.
+        files: the file of OpenML, `.arff` or `.parquet`.
     """
 
     def __init__(self, *, files: str) -> None:
         self._files = files
 
     def fingerprint(self) -> str:
-        """Return the file's fingerprint."""
+        """Return the fingerprint of the file."""
         return f"{VARIANT} {fingerprint(self._path)}"
 
     @property
@@ -62,23 +62,23 @@ class Hls4mlLhcJetsHlf(Source):
         return {**dict.fromkeys(features, "float64"), "label": "int64"}
 
     def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
-        """Yield all jets in their order, as records of these columns, at most `rows` at once."""
+        """Yield all jets in order, as records of these columns, in chunks of at most `rows`."""
         features, target = self._features()
         for column in columns:
             if column not in (*features, "label"):
                 raise unknown_column(column, [*features, "label"], f"the sample {VARIANT}")
-        wanted = [name for name in columns if name != "label"]
-        for block in self._table().chunks([*wanted, target], rows):
-            made = {name: block[name] for name in wanted}
+        inputs = [name for name in columns if name != "label"]
+        for block in self._table().chunks([*inputs, target], rows):
+            made = {name: block[name] for name in inputs}
             if "label" in columns:
-                made["label"] = _numbers(block[target], self._path)
+                made["label"] = _class_indices(block[target], self._path)
             yield ak.zip(made, depth_limit=1) if made else block[[]]
 
 
-def _numbers(classes: ak.Array, path: str) -> ak.Array:
+def _class_indices(classes: ak.Array, path: str) -> ak.Array:
     names = np.char.lower(np.asarray(classes.to_list(), dtype=str))
     unknown = sorted(set(names) - set(CLASSES))
     if unknown:
-        raise DataError(f"{path}: class '{unknown[0]}' is none of {', '.join(CLASSES)}")
+        raise DataError(f"{path}: class '{unknown[0]}' is not one of {', '.join(CLASSES)}")
     order = np.argsort(CLASSES)
     return ak.Array(order[np.searchsorted(CLASSES, names, sorter=order)])

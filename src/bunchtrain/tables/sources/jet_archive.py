@@ -1,4 +1,4 @@
-"""Jets as an NPZ archive of flat constituents with offsets."""
+"""Jets in an NPZ archive of flat constituents with offsets."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from bunchtrain.tables.source import Source
 from bunchtrain.tables.sources.files import Files, unknown_column
 
 _STORED = "constituents_eta_phi_pt"
-_PLACES = {"constituent_eta": 0, "constituent_phi": 1, "constituent_pt": 2}
+_COLUMN_OF = {"constituent_eta": 0, "constituent_phi": 1, "constituent_pt": 2}
 _MOMENTUM = f"{_STORED}_2"
 
 
 class JetArchive(Source):
-    """Hadronic τ and QCD jets of an NPZ archive of constituents (η, φ, pT), offsets and `is_tau`.
+    """Hadronic τ and QCD jets from an NPZ archive of constituents (η, φ, pT), offsets and `is_tau`.
 
-    Gives `constituent_pt` (GeV), `constituent_eta`, `constituent_phi` (rad) of the constituents
+    Columns: `constituent_pt` (GeV), `constituent_eta`, `constituent_phi` (rad) of the constituents
     above `minimum_pt` (GeV), `is_tau` and `event_id`.
     """
 
@@ -26,7 +26,7 @@ class JetArchive(Source):
         self._minimum = minimum_pt
 
     def fingerprint(self) -> str:
-        """Return the files' fingerprint with the cut."""
+        """Return the fingerprint of the files and of the cut."""
         return f"{self._files.fingerprint()} {self._minimum}"
 
     def fields(self) -> dict[str, str]:
@@ -34,19 +34,19 @@ class JetArchive(Source):
         known = self._files.fields()
         if _MOMENTUM not in known:
             raise unknown_column(_MOMENTUM, known, "the jet archive")
-        lists = dict.fromkeys(_PLACES, known[_MOMENTUM])
+        lists = dict.fromkeys(_COLUMN_OF, known[_MOMENTUM])
         return lists | {name: kind for name, kind in known.items() if _STORED not in name}
 
     def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
-        """Yield all events in their order, as records of these columns, at most `rows` at once."""
+        """Yield all events in order, as records of these columns, in chunks of at most `rows`."""
         known = self.fields()
         for column in columns:
             if column not in known:
                 raise unknown_column(column, known, "the jet archive")
-        stored = {name: f"{_STORED}_{_PLACES[name]}" for name in columns if name in _PLACES}
-        flat = [name for name in columns if name not in _PLACES]
+        stored = {name: f"{_STORED}_{_COLUMN_OF[name]}" for name in columns if name in _COLUMN_OF}
+        flat = [name for name in columns if name not in _COLUMN_OF]
         momentum = [_MOMENTUM] if stored else []
         for raw in self._files.chunks({*momentum, *stored.values(), *flat}, rows):
-            kept = raw[_MOMENTUM] > self._minimum if stored else None
-            made = {n: raw[stored[n]][kept] if n in stored else raw[n] for n in columns}
+            mask = raw[_MOMENTUM] > self._minimum if stored else None
+            made = {n: raw[stored[n]][mask] if n in stored else raw[n] for n in columns}
             yield ak.zip(made, depth_limit=1) if made else raw

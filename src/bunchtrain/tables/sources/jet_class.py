@@ -16,8 +16,8 @@ CLASSES = ("QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl
 class JetClass(Source):
     """Jets of ten classes from the JetClass ROOT files (arXiv:2202.03772).
 
-    Gives the branches as they are, `jet_…`, `part_…`, `aux_…`, `label_…`, and `label`: the number
-    of the class in (QCD, Hbb, Hcc, Hgg, H4q, Hqql, Zqq, Wqq, Tbqq, Tbl).
+    Columns: the branches `jet_…`, `part_…`, `aux_…`, `label_…`, and `label`: the index of the class
+    in (QCD, Hbb, Hcc, Hgg, H4q, Hqql, Zqq, Wqq, Tbqq, Tbl).
     """
 
     def __init__(self, *, files: str | list[str], tree: str = "tree") -> None:
@@ -25,7 +25,7 @@ class JetClass(Source):
         self._labels = [f"label_{name}" for name in CLASSES]
 
     def fingerprint(self) -> str:
-        """Return the files' fingerprint."""
+        """Return the fingerprint of the files."""
         return self._files.fingerprint()
 
     def fields(self) -> dict[str, str]:
@@ -37,7 +37,7 @@ class JetClass(Source):
         return {**known, "label": "int64"}
 
     def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
-        """Yield all events in their order, as records of these columns, at most `rows` at once."""
+        """Yield all events in order, as records of these columns, in chunks of at most `rows`."""
         self.fields()
         stored = [column for column in columns if column != "label"]
         labels = self._labels if "label" in columns else []

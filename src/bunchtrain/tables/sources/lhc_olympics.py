@@ -11,9 +11,9 @@ _SLOTS = 700
 
 
 class LhcOlympics(Padded):
-    """Events of the LHC Olympics' HDF5 files (arXiv:2101.08320), up to 700 particles each.
+    """Events from the LHC Olympics HDF5 files (arXiv:2101.08320), up to 700 particles each.
 
-    Gives `particle_pt` (GeV), `particle_eta`, `particle_phi` (rad) without the zero padding and,
+    Columns: `particle_pt` (GeV), `particle_eta`, `particle_phi` (rad) without the zero padding and,
     if the file has a label, `is_signal`.
     """
 
@@ -21,8 +21,8 @@ class LhcOlympics(Padded):
         super().__init__(Files(files=files, tree=key, format="hdf5"))
 
     def layout(self, stored: Collection[str]) -> Layout:
-        """Return where 700 × (pT, η, φ) and the label are; the columns have numbers for names."""
-        columns = [f"column_{number}" for number in range(3 * _SLOTS)]
+        """Return the layout of 700 × (pT, η, φ) and the label; the column names are integers."""
+        columns = [f"column_{index}" for index in range(3 * _SLOTS)]
         if columns[-1] not in stored:
             raise unknown_column(columns[-1], stored, "the LHC Olympics file")
         label = f"column_{3 * _SLOTS}"

@@ -13,15 +13,15 @@ _MOMENTA = {"energy": "E", "px": "PX", "py": "PY", "pz": "PZ"}
 class TopTaggingReference(Padded):
     """Top and QCD jets of the published HDF5 files (arXiv:1902.09914, doi:10.5281/zenodo.2603256).
 
-    Gives `constituent_energy`, `_px`, `_py`, `_pz` in GeV without the zero padding, `is_signal`
-    (1: top) and `ttv`, the set that the authors put the jet into.
+    Columns: `constituent_energy`, `_px`, `_py`, `_pz` in GeV without the zero padding, `is_signal`
+    (1: top) and `ttv`, the set to which the authors assigned the jet.
     """
 
     def __init__(self, *, files: str | list[str], key: str = "table") -> None:
         super().__init__(Files(files=files, tree=key, format="hdf5"))
 
     def layout(self, stored: Collection[str]) -> Layout:
-        """Return where `E_0 … PZ_199`, `is_signal_new` and `ttv` are."""
+        """Return the layout of `E_0 … PZ_199`, `is_signal_new` and `ttv`."""
         slots = range(sum(f"E_{slot}" in stored for slot in range(len(stored))))
         for name in ("E_0", "is_signal_new"):
             if name not in stored:

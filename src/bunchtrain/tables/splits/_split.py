@@ -1,4 +1,4 @@
-"""What every split promises, and how an event is known again."""
+"""Interface of a split, and the identifiers of events."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 
 
 class Split(ABC):
-    """Training, validation and test sets, of which an event is in exactly one."""
+    """Assigns each event to the training, validation or test set."""
 
     @abstractmethod
     def columns(self) -> list[str]:
-        """Return the columns that it reads."""
+        """Return the columns that the split uses."""
 
     @abstractmethod
     def assign(self, events: ak.Array, entries: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
         """Return 0, 1 or 2 (training, validation, test) for each event, (events,)."""
 
 
-def listed(key: str | Sequence[str] | None) -> list[str]:
+def key_columns(key: str | Sequence[str] | None) -> list[str]:
     """Return the key columns as a list."""
     return [] if key is None else [key] if isinstance(key, str) else list(key)
 
 
-def identity(
+def event_ids(
     events: ak.Array, entries: NDArray[np.int64], key: str | Sequence[str] | None
 ) -> list[NDArray[np.int64]]:
-    """Return the whole numbers by which an event is known: its key columns, or its entry.
+    """Return the integers that identify events, (events,) each: the key columns, or the entries.
 
-    Raises DataError if a key column holds anything but whole numbers.
+    Raises DataError if a key column contains other values than integers.
     """
-    names = listed(key)
-    return [whole_numbers(events[name], name, entries) for name in names] or [entries]
+    names = key_columns(key)
+    return [as_integers(events[name], name, entries) for name in names] or [entries]
 
 
-def whole_numbers(column: ak.Array, name: str, entries: NDArray[np.int64]) -> NDArray[np.int64]:
+def as_integers(column: ak.Array, name: str, entries: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return a column as int64, (events,).
 
-    Raises DataError, naming column and entry, where a value is no whole number.
+    Raises DataError, naming column and entry, for a value that is not an integer.
     """
     try:
         values = ak.to_numpy(column, allow_missing=False)
@@ -53,13 +53,13 @@ def whole_numbers(column: ak.Array, name: str, entries: NDArray[np.int64]) -> ND
         values = np.empty(0, dtype=object)
     if values.ndim != 1 or values.dtype.kind not in "iufb":
         raise DataError(
-            f"column '{name}' identifies events in the split but holds {column.type}, "
-            "not one whole number an event; choose another key"
+            f"column '{name}' identifies events in the split but has type {column.type}, "
+            "not one integer per event; choose another key"
         )
     if values.dtype.kind == "f" and (bad := np.flatnonzero(values != np.rint(values))).size:
         raise DataError(
-            f"column '{name}', entry {entries[bad[0]]}: {values[bad[0]]} is no whole "
-            "number, but the split identifies events by it; choose another key"
+            f"column '{name}', entry {entries[bad[0]]}: {values[bad[0]]} is not an integer, "
+            "but the split identifies events by it; choose another key"
         )
-    numbers: NDArray[np.int64] = values.astype(np.int64)
-    return numbers
+    integers: NDArray[np.int64] = values.astype(np.int64)
+    return integers

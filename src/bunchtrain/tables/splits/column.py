@@ -1,4 +1,4 @@
-"""Split by a column that says it."""
+"""Split by the values of a column."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Value = int | str
 
 
 class Column(Split):
-    """Put an event into the set that one of its columns names, as `ttv` or `is_test`."""
+    """Assign events by the value of a column, such as `ttv` or `is_test`."""
 
     def __init__(
         self,
@@ -26,43 +26,43 @@ class Column(Split):
         test: Sequence[Value] = (2,),
     ) -> None:
         values = [*train, *validation, *test]
-        twice = {value for value in values if values.count(value) > 1}
-        if twice:
+        duplicates = {value for value in values if values.count(value) > 1}
+        if duplicates:
             raise StudyError(
-                f"split: {one_of(map(str, twice))} of column '{column}' is in two sets; "
+                f"split: {one_of(map(str, duplicates))} of column '{column}' is in two sets; "
                 "list each value once"
             )
         self.column = column
         self.sets = [list(train), list(validation), list(test)]
 
     def columns(self) -> list[str]:
-        """Return the columns that it reads."""
+        """Return the columns that the split uses."""
         return [self.column]
 
     def assign(self, events: ak.Array, entries: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
         """Return 0, 1 or 2 for each event, (events,).
 
-        Raises DataError for a value that is listed for no set.
+        Raises DataError for a value that is not in the list of any set.
         """
         values = ak.to_numpy(events[self.column])
-        chosen = np.full(len(values), -1, dtype=np.int8)
-        for number, members in enumerate(self.sets):
-            chosen[np.isin(values, _as_held(members, values.dtype, self.column))] = number
-        if (left := np.flatnonzero(chosen < 0)).size:
+        sets = np.full(len(values), -1, dtype=np.int8)
+        for index, listed in enumerate(self.sets):
+            sets[np.isin(values, _convert(listed, values.dtype, self.column))] = index
+        if (bad := np.flatnonzero(sets < 0)).size:
             raise DataError(
-                f"column '{self.column}', entry {entries[left[0]]}: the split lists "
-                f"{values[left[0]]} for no set; add it to train, validation or test"
+                f"column '{self.column}', entry {entries[bad[0]]}: the value "
+                f"{values[bad[0]]} is in no set of the split; add it to train, validation or test"
             )
-        return chosen
+        return sets
 
 
-def _as_held(members: list[Value], kind: np.dtype[np.generic], column: str) -> NDArray[np.generic]:
+def _convert(listed: list[Value], kind: np.dtype[np.generic], column: str) -> NDArray[np.generic]:
     if kind.kind not in "biuf":
-        return np.array([str(member) for member in members], dtype=np.str_)
+        return np.array([str(value) for value in listed], dtype=np.str_)
     try:
-        return np.array([float(member) for member in members])
+        return np.array([float(value) for value in listed])
     except ValueError:
         raise DataError(
-            f"column '{column}' holds {kind}, but the split lists {one_of(map(str, members))}; "
+            f"column '{column}' has type {kind}, but the split lists {one_of(map(str, listed))}; "
             "list numbers"
         ) from None

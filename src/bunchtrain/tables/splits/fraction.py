@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import StudyError
-from bunchtrain.tables.hashing import hashed, uniform
-from bunchtrain.tables.splits._split import Split, identity, listed
+from bunchtrain.tables.hashing import hash_ids, uniform
+from bunchtrain.tables.splits._split import Split, event_ids, key_columns
 
 
 class Fraction(Split):
-    """Put random fractions of the events into training, validation and test.
+    """Assign random fractions of the events to training, validation and test.
 
     The random number of an event is a hash of seed and event, so that its set does not depend on
-    how the file is read. With `key`, the columns that identify an event, as
-    [run, luminosityBlock, event], all rows of that event fall into the same set.
+    how the file is read. With `key`, the columns that identify an event, such as
+    [run, luminosityBlock, event], all rows of an event are in the same set.
     """
 
     def __init__(
@@ -34,16 +34,16 @@ class Fraction(Split):
         if min(fractions) < 0 or not math.isclose(sum(fractions), 1, abs_tol=1e-6):
             raise StudyError(
                 f"split: train, validation and test are {train:g}, {validation:g} and {test:g}; "
-                "make them fractions that add up to 1"
+                "give fractions that sum to 1"
             )
         self.edges = np.cumsum(fractions)[:2]
         self.key = key
 
     def columns(self) -> list[str]:
-        """Return the columns that it reads."""
-        return listed(self.key)
+        """Return the columns that the split uses."""
+        return key_columns(self.key)
 
     def assign(self, events: ak.Array, entries: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
         """Return 0, 1 or 2 for each event, (events,)."""
-        number = uniform(hashed(seed, "split", *identity(events, entries, self.key)))
-        return np.searchsorted(self.edges, number, side="right").astype(np.int8)
+        random = uniform(hash_ids(seed, "split", *event_ids(events, entries, self.key)))
+        return np.searchsorted(self.edges, random, side="right").astype(np.int8)

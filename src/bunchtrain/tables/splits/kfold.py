@@ -1,4 +1,4 @@
-"""Split into k folds."""
+"""k-fold split."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import StudyError
-from bunchtrain.tables.hashing import hashed
-from bunchtrain.tables.splits._split import TEST, TRAIN, VALIDATION, Split, identity, listed
+from bunchtrain.tables.hashing import hash_ids
+from bunchtrain.tables.splits._split import TEST, TRAIN, VALIDATION, Split, event_ids, key_columns
 
 
 class Kfold(Split):
-    """Test on one of k random folds, validate on the next one and train on all others.
+    """Use one of k random folds as test set, the next one for validation, all others for training.
 
-    Runs with the same seed and fold = 0 … folds − 1 test every event exactly once.
+    Each event is in the test set of exactly one of the folds 0 … folds − 1 with the same seed.
     """
 
     def __init__(
@@ -24,20 +24,20 @@ class Kfold(Split):
     ) -> None:
         if folds < 3:
             raise StudyError(
-                f"split.folds is {folds}; training, validation and test need 3 or more"
+                f"split.folds is {folds}; use 3 or more for training, validation and test"
             )
         if not 0 <= fold < folds:
-            raise StudyError(f"split.fold is {fold}; it counts from 0 to {folds - 1}")
+            raise StudyError(f"split.fold is {fold}; use 0 to {folds - 1}")
         self.folds, self.fold, self.key = folds, fold, key
 
     def columns(self) -> list[str]:
-        """Return the columns that it reads."""
-        return listed(self.key)
+        """Return the columns that the split uses."""
+        return key_columns(self.key)
 
     def assign(self, events: ak.Array, entries: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
         """Return 0, 1 or 2 for each event, (events,)."""
-        number = hashed(seed, "split", *identity(events, entries, self.key))
-        ahead = (number % np.uint64(self.folds)).astype(np.int64) - self.fold
+        hashes = hash_ids(seed, "split", *event_ids(events, entries, self.key))
+        offset = (hashes % np.uint64(self.folds)).astype(np.int64) - self.fold
         sets = np.full(self.folds, TRAIN, dtype=np.int8)
         sets[:2] = TEST, VALIDATION
-        return sets[ahead % self.folds]
+        return sets[offset % self.folds]

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import StudyError
-from bunchtrain.tables.splits._split import TEST, TRAIN, VALIDATION, Split, whole_numbers
+from bunchtrain.tables.splits._split import TEST, TRAIN, VALIDATION, Split, as_integers
 
 
 class Modulo(Split):
-    """Put an event into the set of its number modulo n: the experiments' own way to split.
+    """Assign events by their event number modulo n, as the experiments do.
 
-    Remainders that are neither in `validation` nor in `test` are for training.
+    Remainders that are neither in `validation` nor in `test` are used for training.
     """
 
     def __init__(
@@ -28,20 +28,20 @@ class Modulo(Split):
     ) -> None:
         for remainder in (*validation, *test):
             if not 0 <= remainder < modulo:
-                raise StudyError(f"split: {remainder} is no remainder modulo {modulo}")
+                raise StudyError(f"split: {remainder} is not a remainder modulo {modulo}")
         if both := set(validation) & set(test):
             raise StudyError(f"split: remainder {min(both)} is in both validation and test")
         if len({*validation, *test}) == modulo:
-            raise StudyError("split: no remainder is left for training")
+            raise StudyError("split: training needs at least one remainder")
         self.key = key
         self.sets = np.full(modulo, TRAIN, dtype=np.int8)
         self.sets[list(validation)] = VALIDATION
         self.sets[list(test)] = TEST
 
     def columns(self) -> list[str]:
-        """Return the columns that it reads."""
+        """Return the columns that the split uses."""
         return [self.key]
 
     def assign(self, events: ak.Array, entries: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
         """Return 0, 1 or 2 for each event, (events,)."""
-        return self.sets[whole_numbers(events[self.key], self.key, entries) % len(self.sets)]
+        return self.sets[as_integers(events[self.key], self.key, entries) % len(self.sets)]

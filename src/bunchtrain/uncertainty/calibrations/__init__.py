@@ -1,1 +1,1 @@
-"""Calibrations that are fitted on the validation set, one published method a file."""
+"""Calibrations fitted on the validation set, one published method per file."""

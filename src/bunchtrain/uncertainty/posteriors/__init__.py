@@ -1,1 +1,1 @@
-"""Distributions of a model's weights, one published method a file."""
+"""Distributions of a model's weights, one published method per file."""

@@ -2,9 +2,9 @@
 
 L = ⟨−log p(data | w)⟩_q + T KL(q ‖ prior)/N with q(w) = Π N(μ, σ²) and N training events
 (arXiv:1505.05424), the outputs drawn by local reparameterisation (arXiv:1506.02557); for taggers
-arXiv:1904.10004. Biases stay numbers. T = 1 is Bayes' theorem. With fewer events than weights
-Gaussians that know nothing of one another then fall back to the prior, and the network learns
-little; a "cold" posterior, T < 1, counts every event 1/T times (arXiv:2002.02405).
+arXiv:1904.10004. Biases are deterministic. T = 1 is Bayes' theorem. With fewer events than weights
+independent Gaussians then stay close to the prior and the network underfits; a "cold" posterior,
+T < 1, counts every event 1/T times (arXiv:2002.02405).
 """
 
 from __future__ import annotations
@@ -12,26 +12,28 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from bunchtrain.errors import StudyError
-from bunchtrain.uncertainty.layers.bayesian_linear import BayesianLinear
-from bunchtrain.uncertainty.layers.drawn import replace
-from bunchtrain.uncertainty.posterior import Make
-from bunchtrain.uncertainty.posteriors._layerwise import Layerwise, event_count
+from bunchtrain.uncertainty.posterior import MakeModel
+from bunchtrain.uncertainty.posteriors._random_layers import (
+    BayesianLinear,
+    RandomLayersPosterior,
+    replace_layers,
+)
 
 
-class BayesByBackprop(Layerwise):
+class BayesByBackprop(RandomLayersPosterior):
     """Gaussian weights in all linear layers, with the divergence from their prior in the loss.
 
     Works with every model that calls its linear layers (arXiv:1505.05424).
 
-    prior        standard deviation of the weights before the data, in units of 1/√n in a layer of
-                 n inputs, so that outputs are of the size of the inputs.
+    prior        standard deviation of the prior of the weights, in units of 1/√n in a layer of n
+                 inputs, so that outputs have the magnitude of the inputs.
     temperature  factor T on the divergence from the prior.
-    draws        number of draws that a prediction is made of.
+    draws        count of draws of a prediction.
     """
 
     def __init__(
         self,
-        make: Make,
+        make: MakeModel,
         seed: int,
         *,
         prior: float = 1.0,
@@ -46,7 +48,7 @@ class BayesByBackprop(Layerwise):
                     f"posterior 'bayes_by_backprop': option '{option}' must be above 0, "
                     f"got {value:g}"
                 )
-        if not replace(self.model, nn.Linear, BayesianLinear, prior):
+        if not replace_layers(self.model, nn.Linear, BayesianLinear, prior):
             raise StudyError(
                 f"posterior 'bayes_by_backprop' needs linear layers, and "
                 f"{type(self.model).__name__} has none; choose another model"
@@ -58,23 +60,24 @@ class BayesByBackprop(Layerwise):
         return [layer for layer in self.model.modules() if isinstance(layer, BayesianLinear)]
 
     @property
-    def settled(self) -> bool:
+    def is_comparable_across_epochs(self) -> bool:
         """False, so that the last epoch is kept.
 
-        The validation set could choose by the mean weights alone, and would choose an early epoch
-        whose Gaussians are still as narrow as they began.
+        The validation loss is that of the mean weights alone, and would select an early epoch whose
+        Gaussians are still as narrow as initially.
         """
         return False
 
     def forward(self, **tensors: Tensor) -> Tensor:
-        """Return (batch, outputs): drawn in training, else of the mean weights."""
+        """Return (batch, outputs): random in training, else of the mean weights."""
+        rows = tensors["lengths"] if "lengths" in tensors else next(iter(tensors.values()))
         for layer in self.layers:
-            layer.events = event_count(tensors)
+            layer.events = len(rows)
         return super().forward(**tensors)
 
-    def penalty(self, events: int) -> Tensor:
-        """Return T KL(q ‖ prior)/N for N training events, and what the model adds itself."""
+    def weight_penalty(self, events: int) -> Tensor:
+        """Return T KL(q ‖ prior)/N for N training events, plus the model's own penalty."""
         divergence = sum(
             (layer.divergence() for layer in self.layers), self.layers[0].mean.sum() * 0
         )
-        return self.temperature * divergence / events + super().penalty(events)
+        return self.temperature * divergence / events + super().weight_penalty(events)

@@ -2,8 +2,8 @@
 
 With φ_n = (h_n, 1) the inputs of the last layer, θ its weights and biases and Λ_n the curvature of
 event n's −log likelihood in the outputs, the posterior is the Gaussian N(θ, Σ) with
-Σ⁻¹ = Σ_n Λ_n ⊗ φ_n φ_nᵀ + δ. The prior precision δ is a number of the study, or that of largest
-evidence, δ = γ/|θ|² with γ = Σ_i λ_i/(λ_i + δ) over the eigenvalues λ of the sum (MacKay, Neural
+Σ⁻¹ = Σ_n Λ_n ⊗ φ_n φ_nᵀ + δ. The prior precision δ is an option, or that of largest evidence,
+δ = γ/|θ|² with γ = Σ_i λ_i/(λ_i + δ) over the eigenvalues λ of the sum (MacKay, Neural
 Computation 4 (1992) 415). A linear network with a Gaussian likelihood gets its exact posterior.
 """
 
@@ -17,27 +17,28 @@ from torch import Tensor, nn
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import RunError, StudyError
-from bunchtrain.uncertainty.posterior import Loss, Make, Posterior, need_draws, seed_of_draw
+from bunchtrain.methods.task import derive_seed
+from bunchtrain.uncertainty.posterior import Likelihood, MakeModel, Posterior, require_draws
 
-#: Largest number of weights whose covariance is held.
-LARGEST = 4096
+#: Largest count of weights whose covariance is stored.
+MAX_WEIGHTS = 4096
 
 
 class LastLayerLaplace(Posterior):
     """Gaussian weights in the last layer of any trained network (arXiv:2010.02720).
 
-    draws  number of draws that a prediction is made of.
-    prior  standard deviation of the weights before the data; that of largest evidence if unset.
+    draws  count of draws of a prediction.
+    prior  standard deviation of the prior of the weights; that of largest evidence if unset.
     """
 
-    learns = True
+    fits_after_training = True
     root: Tensor  # (weights, weights) with root rootᵀ = Σ; 0 before the fit
 
     def __init__(
-        self, make: Make, seed: int, *, draws: int = 50, prior: float | None = None
+        self, make: MakeModel, seed: int, *, draws: int = 50, prior: float | None = None
     ) -> None:
         super().__init__(make, seed)
-        need_draws(draws, "last_layer_laplace")
+        require_draws(draws, "last_layer_laplace")
         if prior is not None and prior <= 0:
             raise StudyError(
                 f"posterior 'last_layer_laplace': option 'prior' must be above 0, got {prior:g}"
@@ -48,27 +49,27 @@ class LastLayerLaplace(Posterior):
             raise StudyError("posterior 'last_layer_laplace' needs a model with linear layers")
         self.last = (linear[-1],)  # in a tuple, so that its weights are not saved twice
         size = linear[-1].out_features * (linear[-1].in_features + 1)
-        if size > LARGEST:
+        if size > MAX_WEIGHTS:
             raise StudyError(
                 f"posterior 'last_layer_laplace': the last layer has {size} weights, more than the "
-                f"{LARGEST} whose covariance can be held; make the layer before it narrower"
+                f"{MAX_WEIGHTS} whose covariance can be stored; make the layer before it narrower"
             )
         self.register_buffer("root", torch.zeros(size, size))
 
     def _inputs(self, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return φ (batch, input + 1) and the outputs (batch, outputs)."""
-        seen: list[tuple[Tensor, Any]] = []
+        calls: list[tuple[Tensor, Any]] = []
         hook = self.last[0].register_forward_hook(
-            lambda _, given, out: seen.append((given[0], out))
+            lambda _, inputs, outputs: calls.append((inputs[0], outputs))
         )
         outputs: Tensor = self.model(**tensors)
         hook.remove()
-        if not seen or seen[-1][1] is not outputs:
+        if not calls or calls[-1][1] is not outputs:
             raise StudyError(
                 f"posterior 'last_layer_laplace' needs a model that ends in a linear layer, and "
                 f"{type(self.model).__name__} does not; use another posterior"
             )
-        inputs = seen[-1][0]
+        inputs = calls[-1][0]
         return torch.cat([inputs, inputs.new_ones(len(inputs), 1)], 1), outputs
 
     def draws(self, **tensors: Tensor) -> Tensor:
@@ -86,14 +87,14 @@ class LastLayerLaplace(Posterior):
 
     def _noise(self) -> Tensor:
         generators = [
-            torch.Generator().manual_seed(seed_of_draw(self.seed, number))
-            for number in range(self.count)
+            torch.Generator().manual_seed(derive_seed(self.seed, index))
+            for index in range(self.count)
         ]
         return torch.stack([torch.randn(len(self.root), generator=g) for g in generators])
 
-    def learn(self, batches: Iterable[Batch], loss: Loss) -> None:
+    def fit_posterior(self, batches: Iterable[Batch], likelihood: Likelihood) -> None:
         """Fit the covariance on the training set."""
-        curvature = sum(_curvature(*self._step(batch, loss)) for batch in batches)
+        curvature = sum(_curvature(*self._inputs_and_curvatures(batch, likelihood)) for batch in batches)
         values, vectors = torch.linalg.eigh(torch.as_tensor(curvature))
         layer = self.last[0]
         weights = torch.cat([layer.weight, layer.bias[:, None]], 1).detach().double()
@@ -104,24 +105,26 @@ class LastLayerLaplace(Posterior):
             precision = 1 / self.prior**2
         self.root.copy_(vectors * (values + precision).rsqrt())
 
-    def _step(self, batch: Batch, loss: Loss) -> tuple[Tensor, Tensor]:
+    def _inputs_and_curvatures(
+        self, batch: Batch, likelihood: Likelihood
+    ) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            inputs, outputs = self._inputs({name: batch.inputs[name] for name in self.needs})
+            inputs, outputs = self._inputs({name: batch.inputs[name] for name in self.input_names})
         outputs.requires_grad_()
         with torch.enable_grad():
-            return inputs.double(), curvatures(loss(outputs, batch), outputs).double()
+            return inputs.double(), curvatures(likelihood(outputs, batch), outputs).double()
 
 
 def curvatures(losses: Tensor, outputs: Tensor) -> Tensor:
-    """Return Λ_n = ∂²ℓ_n/∂o², (batch, outputs, outputs), without what curves downwards."""
+    """Return Λ_n = ∂²ℓ_n/∂o², (batch, outputs, outputs), negative curvatures set to 0."""
     (slopes,) = torch.autograd.grad(losses.sum(), outputs, create_graph=True)
     rows = [
         torch.autograd.grad(slopes[:, k].sum(), outputs, retain_graph=True)[0]
         for k in range(outputs.shape[1])
     ]
     values, vectors = torch.linalg.eigh(torch.stack(rows, 1))
-    upwards: Tensor = vectors * values.clamp(min=0)[:, None] @ vectors.mT
-    return upwards
+    positive: Tensor = vectors * values.clamp(min=0)[:, None] @ vectors.mT
+    return positive
 
 
 def _curvature(inputs: Tensor, curvature: Tensor) -> Tensor:
@@ -140,7 +143,7 @@ def evidence_precision(values: Tensor, squares: float, steps: int = 100) -> floa
     Args:
         values: (weights,) eigenvalues λ of the curvature.
         squares: |θ|².
-        steps: Number of iterations.
+        steps: count of iterations.
     """
     precision = 1.0
     for _ in range(steps):

@@ -1,7 +1,7 @@
-"""Monte-Carlo dropout: dropout goes on in prediction, as draws of the weights.
+"""Monte-Carlo dropout: dropout also in prediction, as draws of the weights.
 
 A mask on the units is a draw of the weights from q(w) = Bernoulli (arXiv:1506.02142); here one
-mask a draw for all events, so that a prediction does not depend on the events beside it.
+mask per draw for all events, so that a prediction does not depend on the other events.
 """
 
 from __future__ import annotations
@@ -9,22 +9,24 @@ from __future__ import annotations
 from torch import nn
 
 from bunchtrain.errors import StudyError
-from bunchtrain.uncertainty.layers.drawn import replace
-from bunchtrain.uncertainty.layers.drawn_dropout import DrawnDropout
-from bunchtrain.uncertainty.posterior import Make
-from bunchtrain.uncertainty.posteriors._layerwise import Layerwise
+from bunchtrain.uncertainty.posterior import MakeModel
+from bunchtrain.uncertainty.posteriors._random_layers import (
+    RandomDropout,
+    RandomLayersPosterior,
+    replace_layers,
+)
 
 
-class McDropout(Layerwise):
-    """Dropout that goes on in prediction, for models with dropout (arXiv:1506.02142).
+class McDropout(RandomLayersPosterior):
+    """Dropout also in prediction, for models with dropout (arXiv:1506.02142).
 
-    draws  number of masks that a prediction is made of.
+    draws  count of masks of a prediction.
     """
 
-    def __init__(self, make: Make, seed: int, *, draws: int = 50) -> None:
+    def __init__(self, make: MakeModel, seed: int, *, draws: int = 50) -> None:
         super().__init__(make, seed, draws, "mc_dropout")
-        if not replace(self.model, nn.Dropout, DrawnDropout):
+        if not replace_layers(self.model, nn.Dropout, RandomDropout):
             raise StudyError(
-                f"posterior 'mc_dropout' needs layers of dropout, and {type(self.model).__name__} "
-                "has none as it is; set its option 'dropout', as to 0.1"
+                f"posterior 'mc_dropout' needs dropout layers, and {type(self.model).__name__} has "
+                "none as it is configured; set its option 'dropout', for example to 0.1"
             )

@@ -1,9 +1,9 @@
-"""Exact arithmetic on arrays: what a quantised layer asks of NumPy, or of a tracer of circuits.
+"""Exact arithmetic on arrays: the interface between a quantised layer and NumPy or a tracer.
 
-A quantised layer has, beside `forward` on tensors, `exact(x, arithmetic)` on arrays. It uses `@`,
-`+`, `-`, `*` with exact constants, indexing with integer arrays, `reshape`, `concatenate` and the
-two functions below, so that the same lines compute numbers with NumPy and trace a circuit with
-alkaid's `FVArray`, whose `alkaid.trace.ops` has functions of these names and signatures.
+In addition to `forward` on tensors, a quantised layer has `exact(x, arithmetic)` on arrays. It uses
+`@`, `+`, `-`, `*` with exact constants, indexing with integer arrays, `reshape`, `concatenate` and
+the two functions below: the same code computes values with NumPy and traces a circuit with alkaid's
+`FVArray`, whose `alkaid.trace.ops` has functions of these names and signatures.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Integers = NDArray[np.int64]
 
 
 class Arithmetic(Protocol):
-    """The functions that `exact` calls; fulfilled by this module and by `alkaid.trace.ops`."""
+    """The functions that `exact` calls; implemented by this module and by `alkaid.trace.ops`."""
 
     def quantize(
         self, x: Any, k: Any, i: Any, f: Any, overflow_mode: str = ..., round_mode: str = ...
@@ -50,16 +50,15 @@ def quantize(
 
 
 def rounding_offset(sums: Any, added: NDArray[np.float64], f: Integers) -> NDArray[np.float64]:
-    """Return what makes rounding down to f fractional bits of `sums + added` rounding half up.
+    """Return the offset that turns rounding down of `sums + added` to f bits into rounding half up.
 
-    It is half a step, and nothing where neither a traced sum nor what is added to it has bits below
-    the step.
+    It is half a step, or 0 where neither the traced sum nor `added` has bits below the step.
     """
     scale = np.exp2(np.asarray(f, np.float64))
-    known = getattr(sums, "kif", None)
-    if known is None:
+    traced_format = getattr(sums, "kif", None)
+    if traced_format is None:
         return 0.5 / scale
-    finer = (np.asarray(known[2]) > f) | ((added * scale) % 1 != 0)
+    finer = (np.asarray(traced_format[2]) > f) | ((added * scale) % 1 != 0)
     return np.where(finer, 0.5 / scale, 0.0)
 
 
@@ -69,5 +68,5 @@ def relu(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def table(function: Callable[[Any], Any], x: Any) -> Any:
-    """Return a function of each number; in a circuit a table, which must be quantised at once."""
+    """Return a function of each element; in a circuit a look-up table, to be quantised directly."""
     return x.apply(function) if hasattr(x, "apply") else function(x)

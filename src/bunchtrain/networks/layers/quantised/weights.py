@@ -1,8 +1,8 @@
-"""Quantised weights: fixed-point of fixed or learned width, binary, ternary; pruned by a mask.
+"""Quantised weights: fixed-point of fixed or learned width, binary, ternary; with pruning masks.
 
-Fixed-point weights follow arXiv:2405.00645 where f is learned; binary weights are ±α
-(BinaryConnect, arXiv:1511.00363), ternary ones −α, 0 or α (arXiv:1605.04711), with α the nearest
-power of two to the mean of |w|, so that no multiplication is left.
+Fixed-point weights of learned f follow arXiv:2405.00645; binary weights are ±α (BinaryConnect,
+arXiv:1511.00363), ternary ones −α, 0 or α (arXiv:1605.04711), with α the power of two nearest to
+the mean of |w|, so that no multiplication is needed.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from bunchtrain.networks.layers.quantised.fixed_point import (
-    bits_of_steps,
-    fixed_point,
-    integer_bits_of,
-    straight,
-)
-from bunchtrain.networks.layers.quantised.fraction import (
     Fraction,
     bits_of_share,
-    count,
-    round_together,
+    bits_of_steps,
+    count_bits,
+    fixed_point,
+    fused_round,
+    integer_bits_at_width,
+    straight_through,
 )
 
 Granularity = Literal["layer", "channel", "weight"]
@@ -32,11 +30,11 @@ Kind = Literal["fixed", "learned", "binary", "ternary"]
 
 
 class Weights(nn.Module):
-    """Weights that are used quantised, and trained as real numbers.
+    """Weights quantised in the forward pass and trained as real numbers.
 
-    value     real numbers (output, …).
-    mask      1 for a weight, 0 for one that is pruned, (output, …).
-    masked    whether the mask is used.
+    value     real weights (output, …).
+    mask      0 for pruned weights, else 1, (output, …).
+    masked    whether the mask is applied.
     """
 
     mask: Tensor
@@ -49,38 +47,38 @@ class Weights(nn.Module):
         self.register_buffer("mask", torch.ones_like(value))
 
     def forward(self) -> Tensor:
-        """Return the weights as they are used, (output, …)."""
-        used = self.quantised() if self.active else self.value
-        return self.keep(used * self.mask if self.masked else used)
+        """Return the quantised and masked weights, (output, …)."""
+        used = self.quantise() if self.active else self.value
+        return self.store(used * self.mask if self.masked else used)
 
-    def keep(self, used: Tensor) -> Tensor:
-        """Return the weights as they are used, of which `last` tells afterwards."""
+    def store(self, used: Tensor) -> Tensor:
+        """Return the weights of a forward pass and store them as `last`."""
         self._last = used.detach() if self.training else None
         return used
 
     @property
     def last(self) -> Tensor:
-        """The weights as they were used last in training, else as they are, without gradient."""
+        """The weights of the last forward pass in training, else the present ones; no gradient."""
         with torch.no_grad():
             return self() if self._last is None or not self.training else self._last
 
-    def quantised(self) -> Tensor:
+    def quantise(self) -> Tensor:
         """Return the weights in their format, with a gradient for the real ones."""
         raise NotImplementedError
 
     def widths(self, used: Tensor) -> Tensor:
         """Return the bits of each weight without the sign, (output, …), 0 for a weight of 0.
 
-        used  what `forward` gave.
+        used  the weights returned by `forward`.
         """
         raise NotImplementedError
 
 
 class FixedPointWeights(Weights):
-    """Weights in fixed point; f learned by layer, output channel or weight, or a fixed width.
+    """Weights in fixed point: learned f for layer, output channel or weight, or a fixed width.
 
-    Of a fixed width of b bits, one is the sign and `integer` are integer bits, values beyond being
-    clipped; `integer` None takes the least that hold the weights, as does a learned f.
+    A fixed width of b bits has one sign bit and `integer` integer bits, and clips larger values;
+    with `integer` None or learned f, the integer bits are the fewest that hold the weights.
     """
 
     def __init__(
@@ -102,7 +100,7 @@ class FixedPointWeights(Weights):
         start = torch.full(shapes[granularity], float(bits - 1 - (integer or 0)))
         self.fraction = Fraction(start, learned)
 
-    def quantised(self) -> Tensor:
+    def quantise(self) -> Tensor:
         """Return the weights, rounded half up."""
         if self.learned:
             return self.fraction.round(self.value)
@@ -110,7 +108,7 @@ class FixedPointWeights(Weights):
         one, i = torch.ones_like(f), torch.full_like(f, self.integer or 0)
         if self.integer is None:
             low, high = self._range(self.value.detach())
-            i = integer_bits_of(low.clamp(max=0), high.clamp(min=0), self.bits - one)
+            i = integer_bits_at_width(low.clamp(max=0), high.clamp(min=0), self.bits - one)
             f = self.bits - one - i
             self.fraction.set(f)
         return fixed_point(self.value, one, i, f, "RND", "SAT")
@@ -120,7 +118,7 @@ class FixedPointWeights(Weights):
         if not self.learned:
             return (self.bits - 1.0) * (used.detach() != 0)
         needed = bits_of_steps(*self._range(used.detach() * torch.exp2(self.fraction())))
-        bits = count(needed, self.fraction.share)
+        bits = count_bits(needed, self.fraction.share)
         return bits if bits.shape == used.shape else bits * (used.detach() != 0)
 
     def _range(self, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,28 +129,28 @@ class FixedPointWeights(Weights):
         return values.amin(axes, True).clamp(max=0), values.amax(axes, True).clamp(min=0)
 
 
-def each_used(weights: Sequence[Weights]) -> list[Tensor]:
-    """Return what each of the weights gives, all at once where each number has its own width."""
-    shares = _own_shares(weights)
+def fused_forward(weights: Sequence[Weights]) -> list[Tensor]:
+    """Return the forward pass of each, by one operation if each weight has its own width."""
+    shares = _shares_per_weight(weights)
     if shares is None or any(one.masked or not one.active for one in weights):
         return [one() for one in weights]
-    rounded = round_together([one.value for one in weights], shares)
-    return [one.keep(used) for one, used in zip(weights, rounded, strict=True)]
+    rounded = fused_round([one.value for one in weights], shares)
+    return [one.store(used) for one, used in zip(weights, rounded, strict=True)]
 
 
-def each_width(weights: Sequence[Weights]) -> Tensor | None:
-    """Return the bits of all weights side by side, as `widths`, if each number has its own."""
-    shares = _own_shares(weights)
+def fused_weight_widths(weights: Sequence[Weights]) -> Tensor | None:
+    """Return the concatenated `widths` of all weights if each weight has its own, else None."""
+    shares = _shares_per_weight(weights)
     if shares is None:
         return None
     share = torch.cat([share.flatten() for share in shares])
     used = torch.cat([one.last.flatten() for one in weights])
     steps = used * torch.exp2(bits_of_share(share.detach()))
-    return count(bits_of_steps(steps, steps), share)
+    return count_bits(bits_of_steps(steps, steps), share)
 
 
-def _own_shares(weights: Sequence[Weights]) -> list[Tensor] | None:
-    """Return the trained f of weights of which each number learns its own, else None."""
+def _shares_per_weight(weights: Sequence[Weights]) -> list[Tensor] | None:
+    """Return the trained f if each weight has its own, else None."""
     shares = [
         one.fraction.share
         for one in weights
@@ -166,12 +164,12 @@ def _own_shares(weights: Sequence[Weights]) -> list[Tensor] | None:
 class BinaryWeights(Weights):
     """Weights ±α with one α = 2^round(log₂ mean|w|) for the layer (arXiv:1511.00363)."""
 
-    def quantised(self) -> Tensor:
+    def quantise(self) -> Tensor:
         """Return ±α; the gradient passes where |w| ≤ 1."""
         alpha = _power_of_two(self.value.detach().abs().mean())
         clipped = self.value.clamp(-1, 1)
         sign = torch.where(self.value >= 0, alpha, -alpha)
-        return straight(sign, clipped)
+        return straight_through(sign, clipped)
 
     def widths(self, used: Tensor) -> Tensor:
         """Return 1 bit each."""
@@ -184,22 +182,24 @@ class TernaryWeights(Weights):
     α is rounded to a power of two.
     """
 
-    def quantised(self) -> Tensor:
-        """Return −α, 0 or α; the gradient passes as if they were the real weights."""
+    def quantise(self) -> Tensor:
+        """Return −α, 0 or α, with the gradient of the real weights."""
         size = self.value.detach().abs()
-        kept = size > 0.7 * size.mean()
-        alpha = _power_of_two(size[kept].mean() if bool(kept.any()) else size.new_ones(()))
-        return straight(torch.where(kept, self.value.detach().sign() * alpha, 0.0), self.value)
+        nonzero = size > 0.7 * size.mean()
+        alpha = _power_of_two(size[nonzero].mean() if bool(nonzero.any()) else size.new_ones(()))
+        return straight_through(
+            torch.where(nonzero, self.value.detach().sign() * alpha, 0.0), self.value
+        )
 
     def widths(self, used: Tensor) -> Tensor:
-        """Return 1 bit for each weight that is not 0."""
+        """Return 1 bit for each non-zero weight."""
         return (used.detach() != 0).to(used.dtype)
 
 
-def quantised_weights(
+def make_weights(
     value: Tensor, kind: Kind, bits: int, granularity: Granularity, integer: int | None = 0
 ) -> Weights:
-    """Return weights of a kind that begin at these values."""
+    """Return weights of a kind with these initial values."""
     if kind == "binary":
         return BinaryWeights(value)
     if kind == "ternary":

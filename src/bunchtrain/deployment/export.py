@@ -1,0 +1,126 @@
+"""Export of a trained model: the interface of targets, the files, their verification."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+
+from bunchtrain import parts
+from bunchtrain.deployment.verification import FILE, Agreement, Verification
+from bunchtrain.errors import ExportError, MachineError
+from bunchtrain.files import write_json, write_text
+from bunchtrain.trained_model import TrainedModel
+
+
+class ExportTarget(ABC):
+    """A format or device for trained models; a part of kind `export`, with keyword-only options."""
+
+    #: Origin of the model (run, hash of the study, commit), for files that can store it.
+    provenance: Mapping[str, str] = {}
+
+    @abstractmethod
+    def unsupported_reason(self, trained: TrainedModel) -> str | None:
+        """Return why this model cannot be exported, naming model or layer, or None if it can.
+
+        Called before the training, with random weights and without fitted trees, so that it
+        depends on the architecture only.
+        """
+
+    @abstractmethod
+    def export(self, trained: TrainedModel, events: ak.Array, folder: Path) -> Verification:
+        """Write the files into `folder`, run them on the events and compare.
+
+        events  (events,) with the columns that the model reads, and `entry`.
+
+        Raises ExportError, naming the layer, for what is unsupported in the weights only, and
+        MissingDependency if a tool is not installed.
+        """
+
+
+def make_target(
+    name: str, options: Mapping[str, Any] | None = None, provenance: Mapping[str, str] | None = None
+) -> ExportTarget:
+    """Return an export target by its name; StudyError names the nearest if there is none."""
+    target: ExportTarget = parts.build("export", name, options or {})
+    target.provenance = provenance or {}
+    return target
+
+
+def check_supported(trained: TrainedModel, target: ExportTarget, name: str) -> None:
+    """Raise ExportError, naming model or layer, if the target `name` does not support this model.
+
+    The model need not be trained.
+    """
+    reason = target.unsupported_reason(trained)
+    if reason is not None:
+        raise ExportError(
+            f"model '{trained.task.model[0]}' cannot be exported to '{name}': {reason}; "
+            "`bunchtrain parts --targets` lists what each target supports"
+        )
+
+
+def export(
+    trained: TrainedModel, target: ExportTarget, name: str, events: ak.Array, folder: str | Path
+) -> Verification:
+    """Export a trained model, run the export on the events and compare the scores.
+
+    Writes the files of the target, `verification.json` and `verification.md` into `folder`. Raises
+    ExportError if the target does not support the model or there is no event, and
+    VerificationError if the scores differ; the files stay for inspection.
+    """
+    folder = Path(folder)
+    check_supported(trained, target, name)
+    if not len(events):
+        raise ExportError(f"the export to '{name}' cannot be verified without events; give some")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise MachineError(f"'{folder}' cannot be made: {problem.strerror}") from None
+    verification = target.export(trained, events, folder)
+    content = {"target": name, "model": trained.task.model[0], **verification.as_dict()}
+    write_json(folder / FILE, {**content, "provenance": target.provenance})
+    page = "\n".join(_page(trained, target, name, verification)) + "\n"
+    write_text((folder / FILE).with_suffix(".md"), page)
+    verification.check(name)
+    return verification
+
+
+def _page(
+    trained: TrainedModel, target: ExportTarget, name: str, verification: Verification
+) -> Iterator[str]:
+    yield f"# `{trained.task.model[0]}` exported to `{name}`\n"
+    yield "| compared | events | largest difference | allowed | decisions flipped | passed |"
+    yield "|---|---|---|---|---|---|"
+    yield from map(_row, verification.agreements)
+    for title, content in (("Properties", verification.properties), ("Tools", verification.tools)):
+        if content:
+            yield f"\n## {title}\n\n| name | value |\n|---|---|"
+            yield from (f"| {key} | {value} |" for key, value in content.items())
+    yield "\n## Files\n"
+    yield from (f"* `{file}`" for file in verification.files)
+    if target.provenance:
+        yield "\n" + ", ".join(f"{key}: {value}" for key, value in target.provenance.items())
+
+
+def _row(one: Agreement) -> str:
+    allowed = "" if one.tolerance is None else f"{one.tolerance:g}"
+    passed = "yes" if one.holds else "**no**"
+    cells = (one.what, one.events, f"{one.difference:.3g}", allowed, one.flipped, passed)
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+@contextmanager
+def silence_logs() -> Iterator[None]:
+    """Silence the logs of other libraries."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)

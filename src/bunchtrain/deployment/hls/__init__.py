@@ -1,1 +1,0 @@
-"""Projects for high-level synthesis by a vendor's tool, by way of hls4ml."""

@@ -1,0 +1,1 @@
+"""Evaluations of finished runs, one a file: metrics with uncertainties, plots and tables."""

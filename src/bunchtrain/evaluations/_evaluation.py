@@ -1,0 +1,125 @@
+"""The interface of evaluations, and of the finished run that one reads."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import awkward as ak
+
+from bunchtrain.errors import StudyError, nearest
+from bunchtrain.report.results import Results
+from bunchtrain.statistics.metrics import Metrics, average_seeds
+from bunchtrain.study import Study
+from bunchtrain.tables.predictions import Predictions
+from bunchtrain.targets import Target
+from bunchtrain.trained_model import TrainedModel
+
+
+class EvaluatedRun(Protocol):
+    """A finished run, or runs of several folds as one, as an evaluation reads it."""
+
+    @property
+    def study(self) -> Study:
+        """The full study."""
+
+    @property
+    def predictions(self) -> Predictions:
+        """Truth and predictions of the test set; of several folds those of all."""
+
+    @property
+    def models(self) -> Mapping[str, TrainedModel]:
+        """The first training of each model, loaded when used; of several folds the first's."""
+
+    @property
+    def metrics(self) -> Mapping[str, Metrics]:
+        """Model → metric → {value, error}, of the evaluations that were made before."""
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run, of several folds the first's."""
+
+    @property
+    def folds(self) -> int:
+        """Number of runs that are evaluated as one."""
+
+    def events(self, rows: int, columns: Collection[str] | None = None) -> Iterator[ak.Array]:
+        """Yield the test set from the cache in blocks of at most `rows` events.
+
+        Raises DataError if the cache is gone and cannot be made again.
+        """
+
+    def shifted(self, systematic: str, size: float | None, deviations: float) -> Predictions:
+        """Return the predictions of the test set under a systematic effect.
+
+        Args:
+            systematic: name of an effect of the study, or of a part.
+            size: one standard deviation of it; the study's or the part's own if None.
+            deviations: shift in standard deviations, as +1 or −1.
+        """
+
+    def json(self, name: str) -> Any:
+        """Return the content of a JSON file of the run, or {} where there is none."""
+
+
+class Evaluation(ABC):
+    """An evaluation of a finished run; its options are keyword arguments of its constructor."""
+
+    #: Whether it reads exports, so that it is made after them.
+    after_export: bool = False
+
+    def check(self, study: Study) -> None:  # noqa: B027 (optional)
+        """Raise StudyError, before any work, if the study lacks what is evaluated."""
+
+    @abstractmethod
+    def evaluate(self, run: EvaluatedRun) -> Results:
+        """Return metrics, plots and tables of a finished run."""
+
+    def metrics(self, run: EvaluatedRun) -> dict[str, Metrics]:
+        """Return the metrics alone, without plots where they are costly, as for a search."""
+        return self.evaluate(run).metrics
+
+    @property
+    def name(self) -> str:
+        """Name of the part: that of its file."""
+        return type(self).__module__.rpartition(".")[2]
+
+    def class_target(self, study: Study, target: str | None) -> Target:
+        """Return the target with classes of this name, the first one if None.
+
+        Raises StudyError, naming the nearest, if there is none.
+        """
+        found = {one.name: one for one in study.all_targets() if one.classes}
+        if target is None and found:
+            return next(iter(found.values()))
+        if target is None or target not in found:
+            named = f"target '{target}'" if target else "a target"
+            hint = nearest(target or "", found)
+            raise StudyError(f"evaluation '{self.name}' needs {named} with classes{hint}")
+        return found[target]
+
+    def need_spectator(self, study: Study, column: str, option: str) -> None:
+        """Raise StudyError, naming the nearest, if a column is not among the spectators."""
+        if column not in study.spectators:
+            hint = nearest(column, study.spectators) or "; add it there"
+            raise StudyError(
+                f"evaluation '{self.name}': {option} '{column}' is not listed in 'spectators'{hint}"
+            )
+
+
+def average_trainings(
+    predictions: Predictions, measure: Callable[[str], Metrics]
+) -> dict[str, Metrics]:
+    """Return model or ensemble → its metrics, means over its trainings; {} where it has none.
+
+    Args:
+        predictions: Table of a run.
+        measure: Name of a training → its metrics.
+    """
+    found = {
+        name: [metrics for one in predictions.trainings(name) if (metrics := measure(one))]
+        for name in predictions.estimators
+    }
+    return {name: average_seeds(metrics) for name, metrics in found.items()}

@@ -1,0 +1,98 @@
+"""Classification: ROC, accuracy, rejections, calibration, significances and conformal sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
+from bunchtrain.plots import (
+    MAX_LEGEND,
+    plot_calibration,
+    plot_confusion,
+    plot_roc,
+    plot_scores,
+)
+from bunchtrain.report.content import Plot
+from bunchtrain.report.key_table import published_metrics, published_points
+from bunchtrain.statistics.classification import measure_classification, measure_sets
+from bunchtrain.statistics.metrics import Metrics, calibration, confusion_matrix
+from bunchtrain.study import Study
+from bunchtrain.tables.predictions import Values
+
+
+class Classification(ClassEvaluation):
+    """Metrics, ROC and reliability diagram of classifiers, scores and confusion matrix of each."""
+
+    def __init__(
+        self,
+        *,
+        target: str | None = None,
+        efficiencies: tuple[float, ...] = (0.3, 0.5),
+        mistags: tuple[float, ...] = (0.01,),
+    ) -> None:
+        """Choose the target and working points.
+
+        Args:
+            target: Target with classes; all that have classes if None.
+            efficiencies: Signal efficiencies at which 1/ε_B is quoted.
+            mistags: Background efficiencies at which ε_S is quoted.
+        """
+        super().__init__(target)
+        self.efficiencies, self.mistags = efficiencies, mistags
+
+    def check(self, study: Study) -> None:
+        """Raise StudyError for an unknown target or an efficiency outside (0, 1)."""
+        super().check(study)
+        self.need_fractions("efficiencies", self.efficiencies)
+        self.need_fractions("mistags", self.mistags)
+
+    def measure(self, events: ClassPredictions, training: str, probabilities: Values) -> Metrics:
+        """Return the metrics of conformal sets, where there are any, and of the classifier."""
+        truth, weights, run = events.truth, events.weights, events.run
+        sets = run.predictions.sets(training, events.target.name)
+        scale = run.study.weights.luminosity_scale / run.folds
+        return measure_sets(sets, truth, weights) | measure_classification(
+            probabilities,
+            truth,
+            weights,
+            events.target,
+            self.efficiencies,
+            self.mistags,
+            scale,
+        )
+
+    def plots(self, events: ClassPredictions) -> Iterator[Plot]:
+        """Yield ROC and reliability diagram of all models, then the plots of each."""
+        curves = {name: events.roc(values) for name, values in events.all_probabilities.items()}
+        if not curves:
+            return
+        points = published_points(published_metrics(events.run.study), events.prefix)
+        many, signal = len(curves) > MAX_LEGEND, events.target.signal_index
+        bands = "" if many else "; bands are one standard deviation"
+        yield Plot(
+            f"Background rejection against signal efficiency{bands}.",
+            plot_roc(curves, points, events.signal, ", ".join(events.backgrounds)),
+            wide=many,
+        )
+        chosen = f", of the {MAX_LEGEND} of largest AUC" if many else ""
+        curves_of_p = {
+            name: calibration(values[:, signal], events.is_signal)
+            for name, values in events.best_probabilities().items()
+        }
+        yield Plot(
+            f"Fraction of events that are {events.signal}, against their probability{chosen}.",
+            plot_calibration(curves_of_p),
+        )
+        for name in events.run.predictions.models:
+            yield from self._model_plots(events, name)
+
+    def _model_plots(self, events: ClassPredictions, name: str) -> Iterator[Plot]:
+        values, classes = events.probabilities(name), events.target.classes
+        if values is None:
+            return
+        truth, weights = events.truth, events.weights
+        score, label = values[:, events.target.signal_index], f"Probability of {events.signal}"
+        drawn = plot_scores(score, truth, classes, weights, label=label)
+        yield Plot("Score on the test set.", drawn, model=name)
+        drawn = plot_confusion(*confusion_matrix(values, truth, weights), classes)
+        yield Plot("True against predicted class.", drawn, model=name)

@@ -1,0 +1,81 @@
+"""Efficiency profiles: efficiency of each class against spectators at a fixed cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from bunchtrain.evaluations._class_evaluation import (
+    ClassEvaluation,
+    ClassPredictions,
+    class_fractions,
+)
+from bunchtrain.plots import MAX_LEGEND, axis_label, bin_edges, plot_efficiency
+from bunchtrain.report.content import Plot
+from bunchtrain.statistics.metrics import BinnedEfficiency, binned_efficiency
+from bunchtrain.study import Study
+
+BINS = 12
+
+
+class EfficiencyProfile(ClassEvaluation):
+    """Efficiency of signal and of each background against spectators, at one overall ε_S."""
+
+    def __init__(
+        self,
+        *,
+        against: tuple[str, ...],
+        efficiency: float = 0.5,
+        fractions: dict[str, float] | None = None,
+        target: str | None = None,
+    ) -> None:
+        """Choose columns and cut.
+
+        Args:
+            against: Spectators.
+            efficiency: Signal efficiency of the cut on ln p_S / Σ_k f_k p_k.
+            fractions: f_k of each other class, which add up to 1; equal if None.
+            target: Target with classes; all that have classes if None.
+        """
+        super().__init__(target)
+        self.against, self.efficiency, self.fractions = against, efficiency, fractions
+
+    def check(self, study: Study) -> None:
+        """Raise StudyError for an unknown target or spectator, or wrong fractions."""
+        super().check(study)
+        for column in self.against:
+            self.need_spectator(study, column, "against")
+        self.need_fractions("efficiency", [self.efficiency])
+        self.need_class_fractions(study, self.fractions)
+
+    def plots(self, events: ClassPredictions) -> Iterator[Plot]:
+        """Yield a plot for each column and class."""
+        for column in self.against:
+            found = self._profiles(events, column)
+            at = f"at an overall ε_S of {self.efficiency:g}"
+            many = len(events.run.predictions.estimators) > MAX_LEGEND
+            at += f", of the {MAX_LEGEND} of largest AUC" if many else ""
+            label = axis_label(column)
+            drawn = plot_efficiency(found[events.signal], label)
+            yield Plot(f"Signal efficiency against {column}, {at}.", drawn)
+            for name in events.backgrounds:
+                only = len(events.backgrounds) == 1
+                which = "Background efficiency" if only else f"Efficiency for {name}"
+                drawn = plot_efficiency(found[name], label, log=True)
+                yield Plot(f"{which} against {column}, {at}.", drawn)
+
+    def _profiles(
+        self, events: ClassPredictions, column: str
+    ) -> Mapping[str, Mapping[str, BinnedEfficiency]]:
+        """Return class → model → efficiency in bins of a column."""
+        truth, weights, values = events.truth, events.weights, events.column(column)
+        edges, fractions = bin_edges(values, BINS), class_fractions(events.target, self.fractions)
+        found: dict[str, dict[str, BinnedEfficiency]] = {name: {} for name in events.target.classes}
+        for model, probabilities in events.best_probabilities().items():
+            cut = events.roc(probabilities, fractions).threshold_at(self.efficiency)
+            passed = events.discriminant(probabilities, fractions) >= cut
+            for k, name in enumerate(events.target.classes):
+                own = truth == k
+                found[name][model] = binned_efficiency(
+                    passed[own], values[own], edges, weights[own]
+                )
+        return found

@@ -1,0 +1,89 @@
+"""Working points: one cut on one score for each signal efficiency, and what else passes it.
+
+The score of a tagger of several classes, as in flavour tagging (ATL-PHYS-PUB-2017-003), is
+
+    D_S = ln [p_S / Σ_k f_k p_k],    Σ_k f_k = 1,
+
+k running over the other classes; with few charm jets in it, f_c small, D_b lets more of them pass
+and fewer light jets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from bunchtrain.evaluations._class_evaluation import (
+    ClassEvaluation,
+    ClassPredictions,
+    class_fractions,
+)
+from bunchtrain.report.content import Table
+from bunchtrain.statistics.classification import signal_roc
+from bunchtrain.statistics.metrics import Measurement, Metrics, background_rejection
+from bunchtrain.study import Study
+from bunchtrain.tables.predictions import Values
+
+
+class WorkingPoints(ClassEvaluation):
+    """Cut on ln p_S / Σ f_k p_k and rejection of each other class at given signal efficiencies."""
+
+    def __init__(
+        self,
+        *,
+        efficiencies: tuple[float, ...] = (0.6, 0.7, 0.77, 0.85),
+        fractions: dict[str, float] | None = None,
+        target: str | None = None,
+    ) -> None:
+        """Choose efficiencies and score.
+
+        Args:
+            efficiencies: Signal efficiencies.
+            fractions: f_k of each other class, which add up to 1; equal if None.
+            target: Target with classes; all that have classes if None.
+        """
+        super().__init__(target)
+        self.efficiencies, self.fractions = efficiencies, fractions
+
+    def check(self, study: Study) -> None:
+        """Raise StudyError for an unknown target, a wrong efficiency or wrong fractions."""
+        super().check(study)
+        self.need_fractions("efficiencies", self.efficiencies)
+        self.need_class_fractions(study, self.fractions)
+
+    def measure(self, events: ClassPredictions, training: str, probabilities: Values) -> Metrics:
+        """Return cut and rejections at each signal efficiency.
+
+        `working_point_77_cut` is the smallest D_S of those that pass, `working_point_77/light` the
+        rejection 1/ε of the class `light` at this very cut.
+        """
+        target, fractions = events.target, class_fractions(events.target, self.fractions)
+        all_backgrounds = events.roc(probabilities, fractions)
+        truth, weights, signal = events.truth, events.weights, target.signal_index
+        curves = {
+            target.classes[k]: signal_roc(probabilities, truth, weights, signal, [k], fractions)
+            for k in target.background_indices
+        }
+        found: dict[str, Measurement] = {}
+        for efficiency in self.efficiencies:
+            name = f"working_point_{100 * efficiency:g}"
+            found[f"{name}_cut"] = Measurement(all_backgrounds.threshold_at(efficiency))
+            for label, curve in curves.items():
+                found[f"{name}/{label}"] = background_rejection(curve, efficiency)
+        return {name: one.as_dict() for name, one in found.items()}
+
+    def tables(self, events: ClassPredictions, metrics: Mapping[str, Metrics]) -> Iterator[Table]:
+        """Yield the cuts and rejections of all models at the working points."""
+        others, rows = events.backgrounds, []
+        for efficiency in self.efficiencies:
+            key = f"{events.prefix}working_point_{100 * efficiency:g}"
+            for model, found in metrics.items():
+                if f"{key}_cut" in found:
+                    shown = [str(Measurement.from_dict(found[f"{key}/{name}"])) for name in others]
+                    cut = f"{found[f'{key}_cut']['value']:.2f}"
+                    rows.append([f"{100 * efficiency:g} %", model, cut, *shown])
+        caption = (
+            f"Working points: rejection 1/ε of each other class by the cut on ln p/Σ f p that "
+            f"keeps this fraction of {events.signal}."
+        )
+        columns = [f"ε of {events.signal}", "Model", "Cut", *(f"1/ε, {name}" for name in others)]
+        yield Table(caption, columns, rows)

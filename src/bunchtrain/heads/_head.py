@@ -1,0 +1,100 @@
+"""Base of the heads: losses that define the outputs of the network for a target."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+
+from torch import Tensor
+
+from bunchtrain.batch import Batch
+from bunchtrain.heads._loss import Loss
+from bunchtrain.targets import Quantity, Target
+
+
+class Head(Loss):
+    """A loss per event, and the predictions, of the outputs of the network for its target."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """Count of the network's outputs for the target."""
+
+    @abstractmethod
+    def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
+        """Return the predicted quantities, (batch,) each, from (batch, outputs)."""
+
+    def output_scaling(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """Return shift and scale, (outputs,) each, from outputs of order 1 to the target's units.
+
+        With them a network learns log(E) and E in GeV equally well.
+
+        Args:
+            mean: (value,) mean of each value over the training set.
+            std: (value,) standard deviation.
+        """
+        return mean.new_zeros(self.outputs), mean.new_ones(self.outputs)
+
+    def aggregate(self, draws: Tensor) -> Tensor:
+        """Return the outputs (batch, outputs) that describe an equal mixture of predictions.
+
+        Args:
+            draws: (draw, batch, outputs).
+        """
+        return draws.mean(0)
+
+
+class SoftmaxHead(Head):
+    """A loss on the logits of the classes, one output each."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self.require_classes()
+
+    @property
+    def outputs(self) -> int:
+        """One output, a logit, for each class."""
+        return len(self.target.classes)
+
+    def aggregate(self, draws: Tensor) -> Tensor:
+        """Return the logarithm of the mean probabilities, (batch, outputs)."""
+        return draws.float().log_softmax(-1).logsumexp(0) - math.log(len(draws))
+
+    def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
+        """Return the probability of each class, (batch,) each."""
+        return by_label(self.target.classes, output.float().softmax(1))
+
+
+class RegressionHead(Head):
+    """Mean over the target's values of ℓ(output − value), a function of the residual."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self.require_values()
+
+    @property
+    def outputs(self) -> int:
+        """One output for each value."""
+        return len(self.target.values)
+
+    @abstractmethod
+    def residual_loss(self, residual: Tensor) -> Tensor:
+        """Return ℓ, of the shape of the residual output − value."""
+
+    def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
+        """Return the losses (batch,)."""
+        residual = outputs[self.target.name].float() - self.true_values(batch)
+        return self.residual_loss(residual).mean(1)
+
+    def output_scaling(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation of each value."""
+        return mean, std
+
+    def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
+        """Return the predicted values, (batch,) each."""
+        return by_label(self.target.values, output)
+
+
+def by_label(labels: tuple[str, ...], columns: Tensor) -> dict[Quantity, Tensor]:
+    """Return the predictions of classes or values from (batch, label)."""
+    return dict(zip(map(Quantity, labels), columns.unbind(1), strict=True))

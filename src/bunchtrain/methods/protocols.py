@@ -1,0 +1,157 @@
+"""Optional interfaces of models: what training, prediction and reports use where a model has it.
+
+A model is a `torch.nn.Module` whose `forward` takes named tensors of a representation and returns
+(batch, outputs). It may implement any of these; users test for them with `isinstance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from bunchtrain.batch import Batch
+from bunchtrain.heads._loss import Loss
+
+
+@runtime_checkable
+class NamesInputs(Protocol):
+    """A model that wraps another one, whose `forward` takes any tensors."""
+
+    input_names: tuple[str, ...]
+
+
+@runtime_checkable
+class HasWeightPenalty(Protocol):
+    """A model that adds a term to the loss that depends on its weights alone."""
+
+    def weight_penalty(self, events: int) -> Tensor | float:
+        """Return the term, a scalar, for a training set of so many events."""
+
+
+@runtime_checkable
+class Anneals(Protocol):
+    """A model with a schedule of its own, such as pruning or an increasing penalty."""
+
+    def anneal(self, progress: float) -> None:
+        """Set the state for the next step, from the completed fraction of the training."""
+
+
+@runtime_checkable
+class HasPruner(Protocol):
+    """A model that can remove weights during the training; None where it is not configured to."""
+
+    pruner: object | None
+
+
+@runtime_checkable
+class HasComparableEpochs(Protocol):
+    """A model or loss that states whether the validation losses of its epochs are comparable."""
+
+    @property
+    def is_comparable_across_epochs(self) -> bool:
+        """False while a schedule or adversarial training still changes what the loss measures."""
+
+
+@runtime_checkable
+class CalibratesRanges(Protocol):
+    """A quantised model that sets the ranges of its number formats from the training set."""
+
+    def calibrate_ranges(self, inputs: Iterable[Mapping[str, Tensor]]) -> None:
+        """Set all ranges from the model's inputs, batch by batch; iterated more than once."""
+
+
+@runtime_checkable
+class RecordsParetoFront(Protocol):
+    """A model whose resource use changes during one training, see `training.pareto_front`."""
+
+    @property
+    def records_pareto_front(self) -> bool:
+        """Whether this training scans the resource use, rather than keeping it constant."""
+
+    def bit_operations(self) -> Tensor:
+        """Return the effective bit operations (EBOPs) of one event, a scalar."""
+
+
+@runtime_checkable
+class CountsOverflows(Protocol):
+    """A quantised model that counts values outside the range of their format."""
+
+    def count_overflows(self) -> AbstractContextManager[dict[str, int]]:
+        """Return a context in which calls are counted: quantiser → values out of range."""
+
+
+@runtime_checkable
+class HasPosterior(Protocol):
+    """A model with a distribution of its weights."""
+
+    def draws(self, **tensors: Tensor) -> Tensor:
+        """Return (draw, batch, outputs) for draws of the weights, the same in every call."""
+
+
+@runtime_checkable
+class FitsInOneCall(Protocol):
+    """A model that is not trained by gradient: trees, linear models, histograms."""
+
+    def fit(
+        self,
+        training: Iterable[Batch],
+        validation: Iterable[Batch],
+        loss: Loss,
+        *,
+        seed: int,
+        threads: int,
+    ) -> list[dict[str, float]]:
+        """Fit on normalised batches; return `training_loss` and `validation_loss` per round."""
+
+
+@runtime_checkable
+class FitsPenalties(Protocol):
+    """A model that is fit in one call and whose fit includes penalties, each with its factor."""
+
+    fits_penalties: bool
+
+    def fit(
+        self,
+        training: Iterable[Batch],
+        validation: Iterable[Batch],
+        loss: Loss,
+        *,
+        seed: int,
+        threads: int,
+        penalties: Sequence[tuple[Loss, float]] = (),
+    ) -> list[dict[str, float]]:
+        """Fit as `FitsInOneCall.fit` does, with the gradients of the penalties added."""
+
+
+@runtime_checkable
+class HasCapsules(Protocol):
+    """A model that ends in capsules, one vector per class."""
+
+    def capsules(self, image: Tensor) -> Tensor:
+        """Return the capsules, (batch, outputs, dimension)."""
+
+
+@runtime_checkable
+class CountsBitOperations(Protocol):
+    """A model that estimates its resource use in firmware."""
+
+    def bit_operations(self) -> Tensor:
+        """Return the effective bit operations (EBOPs) of one event, a scalar."""
+
+
+@runtime_checkable
+class HasFeatureImportance(Protocol):
+    """A model with an importance of each input feature."""
+
+    def feature_importance(self) -> Tensor:
+        """Return the share of each feature, (feature,), of sum 1."""
+
+
+@runtime_checkable
+class TrainsEnsemble(Protocol):
+    """A model of several members trained together; `forward` returns (member, batch, outputs)."""
+
+    ensemble_size: int

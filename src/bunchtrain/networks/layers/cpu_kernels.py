@@ -1,0 +1,96 @@
+"""Matrix products and buffers at the full rate of the CPU.
+
+On CPUs of other vendors than Intel, PyTorch's own float32 products (MKL) use half of the vector
+units; its oneDNN kernels use all of them and fuse bias and ReLU. Newly allocated memory is cleared
+by the system page by page at a tenth of the write rate, which for tensors with a row for each edge
+costs as much as the arithmetic: buffers are reused step after step.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_ONEDNN = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def product(rows: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = False) -> Tensor:
+    """Return [relu](rows · weightᵀ + bias), (rows, out) from (rows, in) and (out, in); no gradient.
+
+    Transposed matrices are not copied.
+    """
+    if _ONEDNN and rows.dtype == torch.float32 and rows.device.type == "cpu" and rows.numel():
+        kind, left, right = "relu" if relu else "none", _contiguous(rows), _contiguous(weight)
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(left, right, bias, kind, [], "")
+        return result
+    result = functional.linear(rows, weight, bias)
+    return result.relu_() if relu else result
+
+
+def _contiguous(matrix: Tensor) -> Tensor:
+    """Return a matrix contiguous by rows or columns: else oneDNN is a thousand times slower."""
+    return matrix if matrix.is_contiguous() or matrix.t().is_contiguous() else matrix.contiguous()
+
+
+class Linear(torch.autograd.Function):
+    """y = x Wᵀ, dx = dy W, dW = dyᵀ x."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor) -> Tensor:
+        """Return (rows, out) from (rows, in) and (out, in)."""
+        ctx.save_for_backward(rows, weight)
+        return product(rows, weight)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients of rows and weight."""
+        rows, weight = ctx.saved_tensors
+        return product(gradient, weight.t()), gradient.t() @ rows
+
+
+def linear(rows: Tensor, weight: Tensor) -> Tensor:
+    """Return rows · weightᵀ with a gradient that cannot be differentiated again."""
+    result: Tensor = Linear.apply(rows, weight)  # type: ignore[no-untyped-call]
+    return result
+
+
+_free: list[Tensor] = []
+
+
+class BufferPool:
+    """Buffers from a common free list, acquired by one user until it releases all of them."""
+
+    def __init__(self) -> None:
+        self._acquired: list[Tensor] = []
+
+    def acquire(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Return an uninitialised tensor of this shape, with type and device of `like`."""
+        size = prod(shape)
+        matching = [b for b in _free if b.dtype == like.dtype and b.device == like.device]
+        large = [buffer for buffer in matching if buffer.numel() >= size]
+        if large:
+            buffer = _remove(min(large, key=torch.numel))
+        else:
+            if matching:
+                _remove(max(matching, key=torch.numel))  # too small: replaced by the new one
+            buffer = like.new_empty(size + size // 8)
+        self._acquired.append(buffer)
+        return buffer[:size].view(shape)
+
+    def release(self) -> None:
+        """Return all buffers to the free list; views of them must not be used any more."""
+        _free.extend(self._acquired)
+        self._acquired = []
+
+    def __del__(self) -> None:
+        self.release()
+
+
+def _remove(buffer: Tensor) -> Tensor:
+    _free[:] = [other for other in _free if other is not buffer]
+    return buffer

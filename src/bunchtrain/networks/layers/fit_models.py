@@ -1,0 +1,194 @@
+"""Base of models that are fit in one call, not by gradient: input checks, samples, losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bunchtrain.batch import Batch
+from bunchtrain.errors import DataError, RunError, StudyError, one_of
+
+if TYPE_CHECKING:
+    from bunchtrain.heads._head import Head
+
+#: Callback after each round: its number, the maximum number of rounds, and the losses.
+Progress = Callable[[int, int, dict[str, float]], None]
+#: One row per round: `training_loss` and, with validation events, `validation_loss`.
+History = list[dict[str, float]]
+
+
+def part_name(part: object) -> str:
+    """Return the name of a part in a study: that of its module."""
+    return type(part).__module__.rpartition(".")[2]
+
+
+class FitModel(nn.Module):
+    """A model with `fit(training, validation, loss, seed, threads)`, not trained by gradient.
+
+    table    number of features.
+    outputs  number of outputs.
+    """
+
+    #: Losses that the library can fit → their names in the library.
+    supported_losses: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, table: int, outputs: int) -> None:
+        super().__init__()
+        self.features, self.outputs = table, outputs
+
+    @property
+    def is_fitted(self) -> bool:
+        """True once the model is fit or loaded."""
+        raise NotImplementedError
+
+    def check_is_fitted(self) -> None:
+        """Raise RunError before the fit."""
+        if not self.is_fitted:
+            raise RunError(f"model '{part_name(self)}' is not fitted yet; call its 'fit' first")
+
+    def check_loss(self, loss: Head) -> None:
+        """Raise StudyError, naming the supported ones, if the model cannot fit this loss."""
+        name, model = loss.name, part_name(self)
+        if name not in self.supported_losses:
+            raise StudyError(
+                f"model '{model}' cannot fit loss '{name}'; it fits {one_of(self.supported_losses)}"
+            )
+        if getattr(loss, "label_smoothing", 0) > 0:
+            raise StudyError(
+                f"model '{model}' cannot fit loss '{name}' with 'label_smoothing'; set it to 0"
+            )
+        if loss.outputs != self.outputs:
+            raise StudyError(
+                f"model '{model}' fits one target only, and its {self.outputs} outputs are not the "
+                f"{loss.outputs} of loss '{name}' on target '{loss.target.name}'; give each target "
+                "a model of its own"
+            )
+
+    def mean_losses(
+        self, loss: Head, training: Iterable[Batch], validation: Iterable[Batch]
+    ) -> dict[str, float]:
+        """Return the weighted mean loss of the outputs on both sets, as a row of the history."""
+        both = {"training_loss": training, "validation_loss": validation}
+        means = {name: self._mean_loss(loss, batches) for name, batches in both.items()}
+        return {name: mean for name, mean in means.items() if mean is not None}
+
+    def _mean_loss(self, loss: Head, batches: Iterable[Batch]) -> float | None:
+        total = weights = 0.0
+        with torch.inference_mode():
+            for batch in batches:
+                weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
+                outputs: Tensor = self(batch.inputs["table"])
+                total += float((weight * loss({loss.target.name: outputs}, batch)).sum())
+                weights += float(weight.sum())
+        return total / weights if weights else None
+
+
+class LinearFitModel(FitModel):
+    """A linear map W x + b fit in one call; W and b are NaN before."""
+
+    def __init__(self, table: int, outputs: int) -> None:
+        super().__init__(table, outputs)
+        self.layer = nn.Linear(table, outputs)
+        nan = torch.full((outputs, table), torch.nan), torch.full((outputs,), torch.nan)
+        self.set_parameters(*nan)
+
+    @property
+    def is_fitted(self) -> bool:
+        """True once W and b are set."""
+        return not bool(self.layer.bias.isnan().any())
+
+    @torch.no_grad()
+    def set_parameters(self, weight: Tensor, bias: Tensor) -> None:
+        """Set W (outputs, feature) and b (outputs,)."""
+        self.layer.weight.copy_(weight)
+        self.layer.bias.copy_(bias)
+
+    def forward(self, table: Tensor) -> Tensor:
+        """Return (batch, outputs) from `table` (batch, feature); raises RunError before the fit."""
+        if not torch.compiler.is_exporting():
+            self.check_is_fitted()
+        output: Tensor = self.layer(table.float())
+        return output
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Events as NumPy arrays.
+
+    table   (events, feature) float32; NaN is a missing value.
+    target  (events,) class indices or values, or (events, value).
+    weight  (events,).
+    """
+
+    table: NDArray[np.float32]
+    target: NDArray[Any]
+    weight: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+def iterate_samples(batches: Iterable[Batch], loss: Head) -> Iterator[Sample]:
+    """Yield the non-empty batches as arrays, event weights multiplied by class weights.
+
+    Raises StudyError for negative weights.
+    """
+    for batch in batches:
+        if len(batch) > 0:
+            yield _to_sample(batch, loss)
+
+
+def _to_sample(batch: Batch, loss: Head) -> Sample:
+    target = batch.targets[loss.target.name]
+    weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
+    if bool((weight < 0).any()):
+        raise StudyError(
+            "a model that is not trained by gradient supports no negative weights; set "
+            "'weights.negative' to 'absolute' or 'drop'"
+        )
+    factors = getattr(loss, "factors", None)
+    if factors is not None:
+        weight = weight * factors.to(weight.device)[target]
+    flat = target.squeeze(1) if target.ndim == 2 and target.shape[1] == 1 else target
+    table = batch.inputs["table"].float()
+    return Sample(table.numpy(force=True), flat.numpy(force=True), weight.numpy(force=True))
+
+
+def load_sample(batches: Iterable[Batch], loss: Head) -> Sample | None:
+    """Return all events as one sample, or None if there are none."""
+    parts = list(iterate_samples(batches, loss))
+    if not parts:
+        return None
+    return Sample(
+        np.concatenate([part.table for part in parts]),
+        np.concatenate([part.target for part in parts]),
+        np.concatenate([part.weight for part in parts]),
+    )
+
+
+def load_training_sample(batches: Iterable[Batch], loss: Head) -> Sample:
+    """Return all training events as one sample.
+
+    Raises DataError if there are none, or if a class has none.
+    """
+    sample = load_sample(batches, loss)
+    if sample is None:
+        raise DataError("the training set has no events; loosen 'select' or change 'split'")
+    check_all_classes(loss, np.unique(sample.target).tolist())
+    return sample
+
+
+def check_all_classes(loss: Head, found: Collection[int]) -> None:
+    """Raise DataError if a class index of the target is not among those found in training."""
+    for index, name in enumerate(loss.target.classes):
+        if index not in found:
+            raise DataError(
+                f"the training set has no event of class '{name}' of target "
+                f"'{loss.target.name}'; check its condition and 'select'"
+            )

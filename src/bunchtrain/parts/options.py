@@ -1,0 +1,169 @@
+"""Options of a part: the keyword-only arguments of its constructor, their types and descriptions."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, dataclass, fields
+from functools import cache
+from typing import Any
+
+import pydantic
+
+
+@dataclass(frozen=True)
+class Options:
+    """Base of frozen dataclasses of options that several parts share.
+
+    A keyword-only argument annotated with a derived class stands for all of its fields, those of
+    its bases included; the argument's default, an instance, gives their defaults.
+    """
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a part, as a study may set it."""
+
+    name: str
+    type: str
+    default: Any
+    required: bool
+
+
+@dataclass(frozen=True)
+class _Argument:
+    hint: Any
+    default: Any
+
+
+def options(part: type[Any]) -> dict[str, Option]:
+    """Return name → option; groups of options are expanded into their fields."""
+    return {
+        name: Option(
+            name,
+            _type_text(found.hint),
+            None if found.default is MISSING else found.default,
+            found.default is MISSING,
+        )
+        for name, found in _arguments(part).items()
+    }
+
+
+def option_model(part: type[Any]) -> type[pydantic.BaseModel]:
+    """Return the pydantic model of a part's options, with the types and defaults of its signature.
+
+    Bounds are given by the annotation, as `Annotated[int, Field(ge=1)]`.
+    """
+    arguments: dict[str, Any] = {
+        name: (found.hint, ... if found.default is MISSING else found.default)
+        for name, found in _arguments(part).items()
+    }
+    config = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    return pydantic.create_model(f"{part.__name__}Options", __config__=config, **arguments)
+
+
+def option_docs(part: type[Any]) -> dict[str, str]:
+    """Return option → its description in the docstrings, '' where there is none.
+
+    Descriptions are read from `Args:` sections and from lines `name  description` in the docstrings
+    of the class, its constructor, its bases and its groups of options.
+    """
+    documented = [owner for base in part.__mro__ for owner in (base, vars(base).get("__init__"))]
+    documented += [base for group in _groups(part).values() for base in group.__mro__]
+    found: dict[str, str] = {}
+    for owner in documented:
+        for block in paragraphs(getattr(owner, "__doc__", None) or ""):
+            found = descriptions(block) | found
+    return {name: found.get(name, "") for name in _arguments(part)}
+
+
+def paragraphs(text: str) -> list[str]:
+    """Return the paragraphs of a docstring."""
+    return [block for block in re.split(r"\n\s*\n", inspect.cleandoc(text)) if block.strip()]
+
+
+def descriptions(block: str) -> dict[str, str]:
+    """Return name → description of a paragraph of `name  description` lines or `Args:`, else {}."""
+    pattern = r"^(\w+(?:, \w+)*) {2,}(\S.*)$"
+    if block.startswith("Args:"):
+        block, pattern = inspect.cleandoc(block.removeprefix("Args:")), r"^(\w+): (.*)$"
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in block.splitlines():
+        if start := re.match(pattern, line):
+            names = start[1].split(", ")
+            found |= dict.fromkeys(names, start[2])
+        elif names and line.startswith(" "):
+            found |= {name: f"{found[name]} {line.strip()}" for name in names}
+        else:
+            return {}
+    return found
+
+
+def group_options(part: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the constructor's arguments for values of all options: groups as instances."""
+    arguments = dict(values)
+    for argument, group in _groups(part).items():
+        own = {field.name: arguments.pop(field.name) for field in fields(group)}
+        arguments[argument] = group(**own)
+    return arguments
+
+
+def positional(part: type[Any]) -> tuple[str, ...]:
+    """Return the names of the positional arguments, which the toolkit supplies."""
+    arguments = inspect.signature(part).parameters.values()
+    return tuple(a.name for a in arguments if a.kind is a.POSITIONAL_OR_KEYWORD)
+
+
+def _arguments(part: type[Any]) -> dict[str, _Argument]:
+    """Return option → its annotation and default, MISSING if it is required."""
+    groups, hints, found = _groups(part), _hints(part.__init__), dict[str, _Argument]()
+    for name, argument in inspect.signature(part).parameters.items():
+        if argument.kind is not argument.KEYWORD_ONLY:
+            continue
+        default = MISSING if argument.default is argument.empty else argument.default
+        if name in groups:
+            found |= dict(_fields(groups[name], default))
+        else:
+            found[name] = _Argument(hints.get(name, Any), default)
+    return found
+
+
+def _fields(group: type[Options], instance: Any) -> Iterator[tuple[str, _Argument]]:
+    hints = _hints(group)
+    for field in fields(group):
+        default = _default(field) if instance is MISSING else getattr(instance, field.name)
+        yield field.name, _Argument(hints[field.name], default)
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _groups(part: type[Any]) -> dict[str, type[Options]]:
+    """Return argument → the class of its group of options."""
+    keyword_only = {
+        name for name, a in inspect.signature(part).parameters.items() if a.kind is a.KEYWORD_ONLY
+    }
+    return {
+        name: hint
+        for name, hint in _hints(part.__init__).items()
+        if name in keyword_only and inspect.isclass(hint) and issubclass(hint, Options)
+    }
+
+
+@cache
+def _hints(owner: Any) -> dict[str, Any]:
+    return typing.get_type_hints(owner, include_extras=True)
+
+
+def _type_text(hint: Any) -> str:
+    if typing.get_origin(hint) is typing.Annotated:
+        hint = typing.get_args(hint)[0]
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " | ".join("None" if a is type(None) else _type_text(a) for a in typing.get_args(hint))
+    text = hint.__name__ if inspect.isclass(hint) and not typing.get_args(hint) else str(hint)
+    return re.sub(r"\b(typing|collections\.abc|pathlib)\.", "", text)

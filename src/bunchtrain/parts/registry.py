@@ -1,0 +1,187 @@
+"""Look-up of parts by kind and name, validation of their options, and construction."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from bunchtrain.errors import StudyError, nearest, one_of
+from bunchtrain.parts.options import group_options, option_model, options
+from bunchtrain.parts.own import is_own, load_class
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of part.
+
+    packages  that hold its parts, one a file.
+    base      `module:class` that a part derives from.
+    method    that a part must have, '' if the base has it.
+    reserved  keys of a study next to the part's name, which no option may have.
+    """
+
+    packages: tuple[str, ...]
+    base: str
+    method: str = ""
+    reserved: tuple[str, ...] = ("name",)
+
+
+KINDS: dict[str, Kind] = {
+    "source": Kind(("tables.sources", "simulation"), "tables.source:Source"),
+    "split": Kind(("tables.splits",), "tables.splits._split:Split"),
+    "representation": Kind(("representations",), "representations._representation:Representation"),
+    "model": Kind(
+        ("networks", "networks.fitted", "networks.quantised"), "torch.nn:Module", "forward"
+    ),
+    "loss": Kind(
+        ("heads", "penalties"), "heads._loss:Loss", reserved=("name", "target", "weight")
+    ),
+    "engine": Kind(("training.engines",), "builtins:object", "run"),
+    "systematic": Kind(("systematics",), "systematics._systematic:Systematic"),
+    "posterior": Kind(("uncertainty.posteriors",), "uncertainty.posterior:Posterior"),
+    "calibration": Kind(("uncertainty.calibrations",), "uncertainty.calibration:Calibration"),
+    "evaluation": Kind(("evaluations",), "evaluations._evaluation:Evaluation"),
+    "export": Kind(("deployment.targets",), "deployment.export:ExportTarget"),
+}
+
+
+@dataclass(frozen=True)
+class Description:
+    """First sentence of a part's documentation, and the arXiv number in it or ''."""
+
+    summary: str
+    paper: str
+
+
+@cache
+def locate(kind: str) -> dict[str, str]:
+    """Return name → `module:class` of every part of a kind, without importing them."""
+    places = {}
+    for package in KINDS[kind].packages:
+        package = f"bunchtrain.{package}"
+        for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+            if not module.ispkg and not module.name.startswith("_"):
+                places[module.name] = f"{package}.{module.name}:"
+    for entry in entry_points(group=f"bunchtrain.{kind}"):
+        places[entry.name] = entry.value
+    return places
+
+
+@cache
+def find(kind: str, name: str) -> type[Any]:
+    """Return the class of a part.
+
+    Raises StudyError, naming the nearest part, if the kind has none of that name, and for a file
+    of the user's that does not hold a part of this kind.
+    """
+    if is_own(name):
+        return _own_part(kind, name)
+    places = locate(kind)
+    if name not in places:
+        known = nearest(name, places) or f"; there are {one_of(places)}"
+        raise StudyError(f"there is no {kind} named '{name}'{known}")
+    path, _, attribute = places[name].partition(":")
+    module = importlib.import_module(path)
+    if attribute:
+        found: type[Any] = getattr(module, attribute)
+        return found
+    wanted = name.replace("_", "")
+    for attribute, value in vars(module).items():
+        if inspect.isclass(value) and attribute.lower() == wanted:
+            return value
+    raise ImportError(f"{module.__name__} holds no class named as its file")
+
+
+def _own_part(kind: str, name: str) -> type[Any]:
+    """Return the class of a user's file after checks of its base, methods and options."""
+    part, wanted, label = load_class(name), KINDS[kind], short_name(name)
+    module, _, attribute = wanted.base.partition(":")
+    place = module if module in ("builtins", "torch.nn") else f"bunchtrain.{module}"
+    base = getattr(importlib.import_module(place), attribute)
+    if not issubclass(part, base):
+        raise StudyError(f"{name} is no {kind}: derive the class from {place}.{attribute}")
+    own = getattr(part, wanted.method, None) if wanted.method else part
+    if own is None or own is getattr(base, wanted.method or "", None) or inspect.isabstract(part):
+        missing = sorted(getattr(part, "__abstractmethods__", ())) or [wanted.method]
+        raise StudyError(f"{name} is no {kind}: it lacks the method {', '.join(missing)}")
+    for option in options(part):
+        if option in wanted.reserved:
+            raise StudyError(
+                f"{name}: the option '{option}' of {kind} '{label}' has the name of a key of the "
+                "study; rename it"
+            )
+    return part
+
+
+def short_name(name: str) -> str:
+    """Return a part's name for folders and tables: `my_network` for `./mine.py:MyNetwork`."""
+    if not is_own(name):
+        return name
+    word = name.rpartition(":")[2]
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", word).lower()
+
+
+def validate(kind: str, name: str, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the options of a part in their declared types.
+
+    `where` is the key of the study for messages, as `models.pfn.model`.
+    Raises StudyError for an unknown part, an unknown option or a value of the wrong type.
+    """
+    try:
+        part = find(kind, name)
+    except StudyError as problem:
+        raise StudyError(f"{where}: {problem}") from None
+    known = options(part)
+    for key in values:
+        if key not in known:
+            hint = nearest(key, known) or f"; its options are {one_of(known) or 'none'}"
+            raise StudyError(f"{where}: {kind} '{short_name(name)}' has no option '{key}'{hint}")
+    try:
+        checked = option_model(part)(**values)
+    except pydantic.ValidationError as problem:
+        first = problem.errors()[0]
+        if first["type"] == "missing":
+            text = f"{where}: {kind} '{short_name(name)}' needs '{first['loc'][0]}'"
+            raise StudyError(text) from None
+        key = ".".join([where, *map(str, first["loc"])])
+        raise StudyError(f"{key}: {first['msg'].lower()}, got {first['input']!r}") from None
+    return {key: getattr(checked, key) for key in known}
+
+
+def build(kind: str, name: str, values: Mapping[str, Any], *given: Any, where: str = "") -> Any:
+    """Return a part, made from the arguments that the toolkit supplies and the study's options."""
+    part, chosen = find(kind, name), validate(kind, name, values, where or kind)
+    return part(*given, **group_options(part, chosen))
+
+
+def describe(kind: str, name: str) -> Description:
+    """Return summary and paper of a part; those of the toolkit are read without importing them."""
+    path, _, attribute = locate(kind).get(name, ":").partition(":")
+    if path and not attribute:
+        file = Path(str(importlib.util.find_spec(path).origin))  # type: ignore[union-attr]
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
+        wanted = name.replace("_", "")
+        part = next(node for node in classes if node.name.lower() == wanted)
+        own, module = ast.get_docstring(part) or "", ast.get_docstring(tree) or ""
+    else:
+        found = find(kind, name)
+        own, module = inspect.getdoc(found) or "", inspect.getdoc(inspect.getmodule(found)) or ""
+    number = re.search(
+        r"\b(\d{4}\.\d{4,5}|hep-(?:ph|ex)/\d{7}|[a-z]+-[a-z]+/\d{7})\b", own + module
+    )
+    text = " ".join((own or module).split())
+    summary = re.split(r"(?<=\.)\s", text, maxsplit=1)[0]
+    return Description(summary, number.group(0) if number else "")

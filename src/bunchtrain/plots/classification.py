@@ -1,0 +1,204 @@
+"""Plots of a classifier: ROC, scores, confusion matrix, calibration, efficiency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mplhep
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from bunchtrain.plots.style import (
+    COLOURS,
+    INK,
+    MAX_LEGEND,
+    add_headroom,
+    add_legend,
+    apply_style,
+    canvas,
+    legend_height,
+    line_style,
+    unit_histogram,
+)
+from bunchtrain.statistics.metrics import (
+    BinnedEfficiency,
+    Calibration,
+    Floats,
+    Measurement,
+    Roc,
+    auc,
+)
+
+
+@dataclass(frozen=True)
+class PublishedPoint:
+    """A published background rejection at a signal efficiency, and the name of its network."""
+
+    name: str
+    efficiency: float
+    rejection: Measurement
+
+
+@apply_style
+def plot_roc(
+    curves: Mapping[str, Roc],
+    published: Sequence[PublishedPoint] = (),
+    signal: str = "signal",
+    background: str = "background",
+) -> Figure:
+    """Return 1/ε_B against ε_S with bands of one standard deviation, one curve a network.
+
+    With more than `MAX_LEGEND` networks the bands and the published points are left out.
+
+    Args:
+        curves: Name of the network → its ROC. Published points of the same name share its colour.
+        published: Published rejections, drawn as open markers.
+        signal: Name of the signal class.
+        background: Name of the background.
+    """
+    crowded = len(curves) > MAX_LEGEND
+    figure, axes = canvas(8.4, legend_height(len(curves))) if crowded else canvas()
+    styles = {name: line_style(k) for k, name in enumerate(curves)}
+    for name, curve in curves.items():
+        _draw_roc(axes, curve, f"{name} (AUC {auc(curve)})", styles[name], band=not crowded)
+    for point in () if crowded else published:
+        colour = styles.get(point.name, {"color": INK})["color"]
+        error = np.nan_to_num(point.rejection.error)
+        axes.errorbar(
+            point.efficiency, point.rejection.value, yerr=error, marker="D", ms=6, mfc="white",
+            mec=colour, ecolor=colour, zorder=5,
+        )  # fmt: skip
+    if published and not crowded:
+        axes.errorbar([], [], marker="D", mfc="white", mec=INK, ls="", label="published")
+    axes.set(yscale="log", xlim=(0, 1), ylim=(1, axes.get_ylim()[1]))
+    axes.set_xlabel(rf"Signal efficiency $\varepsilon_S$ ({signal})")
+    axes.set_ylabel(rf"Background rejection $1/\varepsilon_B$ ({background})")
+    axes.grid(which="major", color="#e4e7eb", linewidth=0.6)
+    add_legend(axes, len(curves), "upper right")
+    return figure
+
+
+def _draw_roc(axes: Axes, curve: Roc, label: str, style: dict[str, Any], band: bool) -> None:
+    efficiency = np.linspace(0.01, 1, 300)
+    mistag, error = curve.background_at(efficiency)
+    precise = mistag * curve.background_count >= 2  # below, the error is as large as the value
+    x, b, e = efficiency[precise], mistag[precise], error[precise]
+    axes.plot(x, 1 / b, label=label, lw=1.8 if band else 1.3, **style)
+    if band:
+        low, high = 1 / (b + e), 1 / np.maximum(b - e, b / 10)
+        axes.fill_between(x, low, high, color=style["color"], alpha=0.22, lw=0)
+
+
+@apply_style
+def plot_scores(
+    scores: NDArray[Any],
+    truth: NDArray[Any],
+    class_names: Sequence[str],
+    weights: NDArray[Any] | None = None,
+    training: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None] | None = None,
+    label: str = "Network score",
+    bins: int = 40,
+) -> Figure:
+    """Return the score's density per class: the test set filled, the training set as points.
+
+    Args:
+        scores: (events,) of the test set, between 0 and 1.
+        truth: (events,) index of the true class.
+        class_names: (classes,).
+        weights: (events,) or None for equal weights.
+        training: Scores, truth and weights of the training set, or None.
+        label: Label of the x axis.
+        bins: Number of bins between 0 and 1.
+    """
+    figure, axes = canvas()
+    edges = np.linspace(0, 1, bins + 1)
+    for k, name in enumerate(class_names):
+        chosen, colour = truth == k, COLOURS[k % len(COLOURS)]
+        filled = unit_histogram(scores[chosen], None if weights is None else weights[chosen], edges)
+        mplhep.histplot(
+            filled, ax=axes, histtype="fill", color=colour, alpha=0.3, yerr=False, flow=None
+        )
+        mplhep.histplot(filled, ax=axes, color=colour, label=name, yerr=False, flow=None)
+    for k, name in enumerate(class_names if training else ()):
+        assert training is not None
+        chosen, w = training[1] == k, training[2]
+        points = unit_histogram(training[0][chosen], None if w is None else w[chosen], edges)
+        mplhep.histplot(
+            points, ax=axes, histtype="errorbar", color=COLOURS[k % len(COLOURS)],
+            label=f"{name}, training", markersize=5, flow=None,
+        )  # fmt: skip
+    axes.set(yscale="log", xlim=(0, 1), xlabel=label, ylabel="Density")
+    add_headroom(axes, 1.25)
+    axes.legend(ncols=2, loc="upper center")
+    return figure
+
+
+@apply_style
+def plot_confusion(matrix: Floats, errors: Floats, class_names: Sequence[str]) -> Figure:
+    """Return the matrix (true class, predicted class), whose rows sum to 1, with its errors."""
+    count = len(class_names)
+    figure, axes = canvas(2.6 + 0.85 * count, 2.0 + 0.8 * count)
+    axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), value in np.ndenumerate(matrix):
+        cell = Measurement(float(value), float(errors[row, column]))
+        text = str(cell).replace(" ± ", "\n± ") if count <= 4 else f"{value:.2f}"
+        colour = "white" if value > 0.55 else INK
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=10)
+    axes.minorticks_off()
+    axes.tick_params(length=0)
+    slant = 0 if count <= 4 else 45
+    axes.set_xticks(range(count), class_names, rotation=slant, ha="right" if slant else "center")
+    axes.set_yticks(range(count), class_names)
+    axes.set(xlabel="Predicted class", ylabel="True class")
+    return figure
+
+
+@apply_style
+def plot_calibration(curves: Mapping[str, Calibration]) -> Figure:
+    """Return the observed fraction of signal against the predicted probability, by network.
+
+    With binomial errors; the diagonal is a perfect calibration.
+    """
+    figure, axes = canvas()
+    axes.plot([0, 1], [0, 1], "--", color="#94a4a2", lw=1.2)
+    for k, (name, curve) in enumerate(curves.items()):
+        axes.errorbar(
+            curve.predicted, curve.observed, curve.error, fmt="o-", ms=4, lw=1.2,
+            color=COLOURS[k % len(COLOURS)], label=f"{name} (ECE {curve.expected_error})",
+        )  # fmt: skip
+    axes.set(xlabel="Predicted probability", ylabel="Observed fraction", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(loc="upper left", fontsize=10 if len(curves) < 5 else 8)
+    return figure
+
+
+@apply_style
+def plot_efficiency(
+    curves: Mapping[str, BinnedEfficiency], label: str, title: str = "", log: bool = False
+) -> Figure:
+    """Return efficiencies of a fixed cut in bins of a variable, with 68 % intervals.
+
+    Args:
+        curves: Name of the class or network → its binned efficiency.
+        label: Axis label of the variable with its unit, as `pT [GeV]`.
+        title: The cut, as `ε_S = 0.5`.
+        log: Whether the y axis is logarithmic, for mistag rates.
+    """
+    figure, axes = canvas()
+    for k, (name, curve) in enumerate(curves.items()):
+        centre, half = (curve.edges[1:] + curve.edges[:-1]) / 2, np.diff(curve.edges) / 2
+        errors = np.maximum([curve.value - curve.low, curve.high - curve.value], 0)
+        valid = np.isfinite(curve.value) & ((curve.value > 0) | (not log))
+        axes.errorbar(
+            centre[valid], curve.value[valid], errors[:, valid], half[valid], fmt="o", ms=5,
+            color=COLOURS[k % len(COLOURS)], elinewidth=1.3, label=name,
+        )  # fmt: skip
+    axes.set(xlabel=label, ylabel="Efficiency", yscale="log" if log else "linear")
+    if not log:
+        axes.set_ylim(bottom=0)
+    add_headroom(axes, 1.25)
+    axes.legend(title=title or None, ncols=2, loc="upper center")
+    return figure

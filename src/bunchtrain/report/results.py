@@ -1,0 +1,105 @@
+"""Results of an evaluation: metrics with uncertainties, plots and tables, and their files."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich import table as rich_table
+from rich.console import Console, ConsoleOptions, RenderResult
+
+from bunchtrain.files import aside, write_json, write_text
+from bunchtrain.plots import png, svg
+from bunchtrain.plots.style import MAX_SVG_BYTES
+from bunchtrain.report.content import Plot, Table
+from bunchtrain.report.labels import label
+from bunchtrain.statistics.metrics import Measurement, Metrics
+
+#: Name of the file in the folder of an evaluation.
+FILE = "results.json"
+#: Start of a plot that is an image of pixels.
+PNG = "data:image/png;base64,"
+
+
+@dataclass
+class Results:
+    """What an evaluation returns.
+
+    metrics  model or ensemble → metric → {value, error}.
+    plots    in the order of the report.
+    tables   of text and numbers, shown in the terminal and in the report.
+    details  anything else worth keeping, for JSON.
+    title    heading of its part of the report; '' for plots and tables among the common ones.
+    """
+
+    metrics: dict[str, Metrics] = field(default_factory=dict)
+    plots: list[Plot] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the tables, or the metrics if there are none."""
+        tables = self.tables or [Table("", ["Model", "Metric", "Value"], list(self._metric_rows()))]
+        for table in tables:
+            drawn = rich_table.Table(
+                title=self.title or None,
+                caption=table.caption,
+                caption_justify="left",
+                box=box.SIMPLE_HEAD,
+                padding=(0, 1, 0, 0),
+            )
+            for k, column in enumerate(table.columns):
+                drawn.add_column(column, justify="left" if k == 0 else "right", overflow="fold")
+            for row in table.rows:
+                drawn.add_row(*map(str, row))
+            yield drawn
+
+    def _metric_rows(self) -> Iterator[Sequence[str]]:
+        for model, metrics in self.metrics.items():
+            for name, entry in metrics.items():
+                yield model, label(name), str(Measurement.from_dict(entry))
+
+    def save(self, folder: Path) -> None:
+        """Write `results.json`, and each plot as SVG, or as PNG if its SVG is too large."""
+        for old in folder.glob("plot_*"):
+            old.unlink()
+        entries = []
+        for index, plot in enumerate(self.plots):
+            text = plot.figure if isinstance(plot.figure, str) else svg(plot.figure)
+            file = f"plot_{index}.svg"
+            if not isinstance(plot.figure, str) and len(text) > MAX_SVG_BYTES:
+                file = f"plot_{index}.png"
+                with aside(folder / file) as part:
+                    part.write_bytes(png(plot.figure))
+            else:
+                write_text(folder / file, text)
+            entries.append({k: v for k, v in vars(plot).items() if k != "figure"} | {"file": file})
+        content = {
+            "title": self.title,
+            "metrics": self.metrics,
+            "plots": entries,
+            "tables": [asdict(table) for table in self.tables],
+            "details": self.details,
+        }
+        write_json(folder / FILE, content)
+
+    @classmethod
+    def load(cls, folder: Path) -> Results:
+        """Return the results in a folder, their plots as the text of SVG or as PNG in base64."""
+        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        plots = []
+        for entry in content["plots"]:
+            path = folder / entry.pop("file")
+            if path.suffix == ".png":
+                figure = PNG + base64.b64encode(path.read_bytes()).decode()
+            else:
+                figure = path.read_text(encoding="utf-8")
+            plots.append(Plot(figure=figure, **entry))
+        tables = [Table(**entry) for entry in content["tables"]]
+        return cls(content["metrics"], plots, tables, content["details"], content["title"])

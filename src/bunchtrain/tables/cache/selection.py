@@ -1,0 +1,110 @@
+"""Event selection: from a chunk of the source to the events that a cache stores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from bunchtrain.errors import DataError
+from bunchtrain.tables.arrow import compact, to_table
+from bunchtrain.tables.cache.recipe import Recipe
+from bunchtrain.tables.expressions.expression import Expression, as_mask, define
+from bunchtrain.tables.hashing import hash_ids
+from bunchtrain.tables.labels import NO_CLASS, label_events
+from bunchtrain.tables.splits._split import TRAIN
+from bunchtrain.tables.weights import event_weights
+
+#: Temporary columns: the bin in the spectra, and the sort key (uint64).
+BIN, KEY = "__bin", "__key"
+
+
+class Selection:
+    """Applies a recipe to consecutive chunks; counts events and fills the weight spectra."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.split = recipe.make_split()
+        self.spectra = recipe.make_spectra()
+        self.cutflow = dict.fromkeys(["read", *self._conditions()], 0)
+        self.class_counts = {
+            target.name: np.zeros((3, len(target.classes)), dtype=np.int64)
+            for target in recipe.targets
+            if target.classes
+        }
+        self._used = recipe.used_columns()
+
+    def __call__(self, chunk: ak.Array) -> pa.Table:
+        """Return the selected events of the next chunk, with their sort keys."""
+        read = self.cutflow["read"]
+        self._entries = np.arange(read, read + len(chunk), dtype=np.int64)
+        self._events = define(chunk, self.recipe.define, self._used)
+        self.cutflow["read"] += len(chunk)
+        if (text := self.recipe.select) is not None:
+            self._apply("select", as_mask(Expression(text)(self._events), text))
+        for target in self.recipe.targets:
+            if target.classes:
+                labels = label_events(target, self._events, self._entries)
+                self._apply(f"targets.{target.name}", labels != NO_CLASS)
+        weights = self._weights()
+        sets = self.split.assign(self._events, self._entries, self.recipe.seed)
+        return self._table(weights, sets)
+
+    def check(self) -> None:
+        """Raise DataError, naming the condition, if no event passes."""
+        before = self.cutflow["read"]
+        if not before:
+            raise DataError("the source has no events")
+        for condition, passed in self.cutflow.items():
+            if not passed:
+                raise DataError(
+                    f"no event is selected: {self._conditions()[condition]} none of the "
+                    f"{before:,} events that reach it; {self.cutflow['read']:,} were read"
+                )
+            before = passed
+
+    def _conditions(self) -> dict[str, str]:
+        recipe = self.recipe
+        described = {} if recipe.select is None else {"select": f"'{recipe.select}' selects"}
+        for target in recipe.targets:
+            if target.classes:
+                described[f"targets.{target.name}"] = f"the classes of '{target.name}' contain"
+        if recipe.weights.get("negative") == "drop":
+            described["weights.negative"] = "weights.negative: drop selects"
+        return described
+
+    def _apply(self, condition: str, mask: NDArray[np.bool_]) -> None:
+        self._events, self._entries = self._events[mask], self._entries[mask]
+        self.cutflow[condition] += len(self._entries)
+
+    def _weights(self) -> NDArray[np.float64]:
+        options = self.recipe.weights
+        policy = options.get("negative", "raise")
+        weights = event_weights(self._events, self._entries, options.get("event"), policy)
+        if policy == "drop":
+            valid = ~np.isnan(weights)
+            self._apply("weights.negative", valid)
+            weights = weights[valid]
+        return weights
+
+    def _table(self, weights: NDArray[np.float64], sets: NDArray[np.int8]) -> pa.Table:
+        events, entries = self._events, self._entries
+        labels = {t.name: label_events(t, events, entries) for t in self.recipe.targets}
+        bins = self.spectra.bins(events, entries)
+        for name, counts in self.class_counts.items():
+            flat = sets * counts.shape[1] + labels[name]
+            counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
+        train = sets == TRAIN
+        none = np.zeros(len(sets), dtype=np.int64)
+        first = next((labels[name] for name in self.class_counts), none)
+        self.spectra.fill(first[train], bins[train], weights[train])
+        # The set in the two highest bits, a random number below: sorting shuffles within each set.
+        order = hash_ids(self.recipe.seed, "order", entries) >> np.uint64(2)
+        keys = order | (sets.astype(np.uint64) << np.uint64(62))
+        columns: dict[str, Any] = {n: compact(events[n]) for n in self.recipe.stored_columns}
+        columns |= {f"target_{name}": values for name, values in labels.items()}
+        columns |= {"entry": entries, "event_weight": weights.astype(np.float32)}
+        return to_table(columns | {BIN: bins, KEY: keys})

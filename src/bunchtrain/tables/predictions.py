@@ -1,0 +1,232 @@
+"""The table of predictions: truth, weights and spectators of events, and the predictions of models.
+
+The columns of models have a schema, stored in the file: which training of which model, which target
+and which quantity. Code uses the schema and never parses the name of a column.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from bunchtrain.errors import DataError, RunError
+from bunchtrain.tables.writing import write_parquet
+from bunchtrain.targets import Quantity, Target
+
+Values = NDArray[Any]
+#: Key of the schema in the metadata of a Parquet file.
+METADATA = "bunchtrain"
+
+
+@dataclass(frozen=True)
+class PredictedColumn:
+    """Training, target and quantity of a predicted column."""
+
+    training: str
+    target: str
+    quantity: Quantity
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the column for JSON."""
+        return {"training": self.training, "target": self.target, **self.quantity.as_dict()}
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> PredictedColumn:
+        """Return the column that `as_dict` wrote."""
+        return cls(entry["training"], entry["target"], Quantity.from_dict(entry))
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Content of the columns of a table of predictions.
+
+    targets    by name.
+    trainings  model or ensemble → the names of its trainings; the first is its own name.
+    ensembles  the names among them that combine models.
+    columns    predicted column → its content; truth, weight and spectators are not included.
+    """
+
+    targets: dict[str, Target]
+    trainings: dict[str, list[str]]
+    ensembles: list[str]
+    columns: dict[str, PredictedColumn]
+
+    def as_json(self) -> str:
+        """Return the schema as text for a file's metadata."""
+        return json.dumps(
+            {
+                "targets": {name: target.as_dict() for name, target in self.targets.items()},
+                "trainings": self.trainings,
+                "ensembles": self.ensembles,
+                "columns": {name: column.as_dict() for name, column in self.columns.items()},
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Schema:
+        """Return the schema that `as_json` wrote."""
+        content = json.loads(text)
+        return cls(
+            {name: Target.from_dict(name, one) for name, one in content["targets"].items()},
+            content["trainings"],
+            content["ensembles"],
+            {name: PredictedColumn.from_dict(one) for name, one in content["columns"].items()},
+        )
+
+
+class Predictions:
+    """Truth, weights, spectators and predictions of a set of events, (events,) each."""
+
+    def __init__(self, schema: Schema, columns: Mapping[str, Values]) -> None:
+        self.schema, self.columns = schema, dict(columns)
+        self._of = {column: name for name, column in schema.columns.items() if name in columns}
+
+    @classmethod
+    def read(cls, path: Path, schema: Schema | None = None) -> Predictions:
+        """Return the table in a file such as `predictions.parquet`.
+
+        Args:
+            path: Parquet file.
+            schema: of a file without one, such as those of earlier releases.
+
+        Raises RunError if the file is missing, DataError if it has no schema and none is given.
+        """
+        if not path.is_file():
+            raise RunError(f"{path} is missing; resume the run")
+        table = pq.read_table(path)
+        text = (table.schema.metadata or {}).get(METADATA.encode())
+        if text is None and schema is None:
+            raise DataError(f"{path} contains no schema of predictions")
+        found = Schema.from_json(text.decode()) if text is not None else schema
+        assert found is not None
+        return cls(found, {name: table[name].to_numpy() for name in table.column_names})
+
+    def write(self, path: Path) -> None:
+        """Write the table as Parquet, in a temporary file that is renamed."""
+        write_parquet(path, [self.columns], {METADATA: self.schema.as_json()})
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    @property
+    def weights(self) -> Values:
+        """The event weights (events,), without balancing or reweighting."""
+        return self.columns["weight"]
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """The targets by name."""
+        return self.schema.targets
+
+    @property
+    def classifications(self) -> dict[str, Target]:
+        """The targets with classes."""
+        return {name: target for name, target in self.targets.items() if target.classes}
+
+    @property
+    def regressions(self) -> dict[str, Target]:
+        """The targets with values."""
+        return {name: target for name, target in self.targets.items() if target.values}
+
+    @property
+    def models(self) -> list[str]:
+        """The names of the models, without the ensembles of them."""
+        return [name for name in self.schema.trainings if name not in self.schema.ensembles]
+
+    @property
+    def estimators(self) -> list[str]:
+        """The names of the models and of their ensembles."""
+        return list(self.schema.trainings)
+
+    def trainings(self, estimator: str) -> list[str]:
+        """Return the names of the trainings of a model; those of an ensemble are its own name."""
+        return self.schema.trainings[estimator]
+
+    def truth(self, target: str, value: str | None = None) -> Values:
+        """Return the class indices of a target, or the true values of one value, (events,)."""
+        if value is None:
+            return self.columns[target]
+        return self.columns[f"{target}_{self.targets[target].values.index(value)}"]
+
+    def column(self, training: str, target: str, quantity: Quantity) -> Values | None:
+        """Return a predicted quantity (events,), None if the model does not predict it."""
+        name = self._of.get(PredictedColumn(training, target, quantity))
+        return None if name is None else self.columns[name]
+
+    def probabilities(self, training: str, target: str) -> Values | None:
+        """Return class probabilities (events, classes); None if the model has no such head."""
+        found = [
+            self.column(training, target, Quantity(label)) for label in self.targets[target].classes
+        ]
+        kept = [column for column in found if column is not None]
+        return np.stack(kept, axis=1) if kept and len(kept) == len(found) else None
+
+    def sigma(self, training: str, target: str, label: str) -> Values | None:
+        """Return the predicted standard deviation of a probability or value, None without one."""
+        return self.column(training, target, Quantity(label, "sigma"))
+
+    def intervals(
+        self, training: str, target: str, value: str
+    ) -> dict[float, tuple[Values, Values]]:
+        """Return nominal coverage → lower and upper ends of the interval, (events,) each."""
+        found = {}
+        for level in self._levels(training, target, "low"):
+            ends = [self.column(training, target, Quantity(value, k, level)) for k in LOW_HIGH]
+            if ends[0] is not None and ends[1] is not None:
+                found[level] = (ends[0], ends[1])
+        return found
+
+    def sets(self, training: str, target: str) -> dict[float, NDArray[np.bool_]]:
+        """Return nominal coverage → whether each class is in the set, (events, classes) bool."""
+        found = {}
+        for level in self._levels(training, target, "in_set"):
+            inside = [
+                self.column(training, target, Quantity(label, "in_set", level))
+                for label in self.targets[target].classes
+            ]
+            found[level] = np.stack([one for one in inside if one is not None], 1) > 0.5
+        return found
+
+    def _levels(self, training: str, target: str, kind: str) -> list[float]:
+        levels = {
+            one.quantity.level
+            for one in self._of
+            if (one.training, one.target, one.quantity.kind) == (training, target, kind)
+        }
+        return sorted(level for level in levels if level is not None)
+
+    def take(self, rows: Values) -> Predictions:
+        """Return the events of these indices or of this mask, in order."""
+        return Predictions(self.schema, {name: v[rows] for name, v in self.columns.items()})
+
+
+LOW_HIGH: tuple[Any, Any] = ("low", "high")
+
+
+def concatenate(tables: Sequence[Predictions]) -> Predictions:
+    """Return the events of several tables, such as those of the folds of a study, as one table.
+
+    Raises RunError if their models differ, or if two tables contain the same event.
+    """
+    first = tables[0]
+    for other in tables[1:]:
+        if other.estimators != first.estimators or other.targets != first.targets:
+            raise RunError("the runs have different models; give runs of folds of one study")
+    check_disjoint([one.columns["entry"] for one in tables])
+    names = first.columns
+    columns = {name: np.concatenate([one.columns[name] for one in tables]) for name in names}
+    return Predictions(first.schema, columns)
+
+
+def check_disjoint(entries: Iterable[Values]) -> None:
+    """Raise RunError if two sets of entries (events,) have an event in common."""
+    together = np.concatenate(list(entries))
+    if len(np.unique(together)) < len(together):
+        raise RunError("two of the runs test the same events; give runs of different folds")

@@ -1,0 +1,6 @@
+"""What is predicted: targets by name, and the quantities that models predict of them."""
+
+from bunchtrain.targets.quantity import Quantity
+from bunchtrain.targets.target import Target
+
+__all__ = ["Quantity", "Target"]

@@ -1,0 +1,61 @@
+"""A predicted quantity of an event, and its column in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+#: `prediction` is the probability of a class or a regressed value, `sigma` its standard deviation,
+#: `sigma_model` the part of it from the posterior of the weights, `low` and `high` the ends of an
+#: interval, `in_set` 1 for a class in a conformal set, `quantile` a predicted quantile of a value
+#: and `quantile_sigma` its standard deviation.
+Kind = Literal[
+    "prediction", "sigma", "sigma_model", "low", "high", "in_set", "quantile", "quantile_sigma"
+]
+
+_NAMES: dict[Kind, str] = {
+    "prediction": "{label}",
+    "sigma": "{label}_sigma",
+    "sigma_model": "{label}_sigma_model",
+    "low": "{label}_low{level}",
+    "high": "{label}_high{level}",
+    "in_set": "{label}_in{level}",
+    "quantile": "{label}_q{level}",
+    "quantile_sigma": "{label}_q{level}_sigma",
+}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What one predicted column holds.
+
+    label  name of the class or value.
+    level  nominal coverage of an interval or a set, or probability of a quantile.
+    """
+
+    label: str
+    kind: Kind = "prediction"
+    level: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Name without the model's: `top`, `top_sigma`, `mass_low68`, `top_in99p5`."""
+        level = "" if self.level is None else f"{100 * self.level:g}".replace(".", "p")
+        return _NAMES[self.kind].format(label=self.label, level=level)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the quantity for JSON."""
+        entry = {"label": self.label, "kind": self.kind}
+        return entry if self.level is None else {**entry, "level": self.level}
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> Quantity:
+        """Return the quantity that `as_dict` wrote."""
+        return cls(entry["label"], entry["kind"], entry.get("level"))
+
+
+def column_name(model: str, target: str, quantity: Quantity, several_targets: bool) -> str:
+    """Return the column of a model's quantity, `pfn_top`, or `pfn_flavour_b` of several targets."""
+    prefix = f"{target}_" if several_targets else ""
+    return f"{model}_{prefix}{quantity.name}"

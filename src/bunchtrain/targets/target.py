@@ -1,0 +1,68 @@
+"""A target: the classes of an event, or values to regress. The one type from study to export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bunchtrain.errors import StudyError, nearest, one_of
+
+
+@dataclass(frozen=True)
+class Target:
+    """Classes of an event with their conditions, or values with their expressions.
+
+    name         of the target in the study.
+    classes      names of the classes in the order of their indices; () for a regression.
+    values       names of the regressed values in the order of their columns; () for classes.
+    expressions  condition of each class, or expression of each value; () where only the shape
+                 matters, as in a trained model.
+    signal       signal class; the last one if None.
+    """
+
+    name: str
+    classes: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    expressions: tuple[str, ...] = field(default=(), compare=False)
+    signal: str | None = None
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether an event belongs to one of several classes."""
+        return bool(self.classes)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, or of the values."""
+        return self.classes or self.values
+
+    @property
+    def signal_index(self) -> int:
+        """Index of the signal class.
+
+        Raises StudyError, naming the nearest class, if there is none of that name.
+        """
+        if self.signal is None:
+            return len(self.classes) - 1
+        if self.signal not in self.classes:
+            hint = nearest(self.signal, self.classes) or f"; there are {one_of(self.classes)}"
+            raise StudyError(f"targets.{self.name}.signal: there is no class '{self.signal}'{hint}")
+        return self.classes.index(self.signal)
+
+    @property
+    def background_indices(self) -> list[int]:
+        """Indices of all classes but the signal."""
+        return [k for k in range(len(self.classes)) if k != self.signal_index]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the shape for JSON, without the expressions."""
+        shape: dict[str, Any] = {"classes": list(self.classes)} if self.classes else {}
+        shape |= {"values": list(self.values)} if self.values else {}
+        return shape | ({"signal": self.signal} if self.signal else {})
+
+    @classmethod
+    def from_dict(cls, name: str, entry: Mapping[str, Any]) -> Target:
+        """Return the target that `as_dict` wrote."""
+        classes, values = entry.get("classes") or (), entry.get("values") or ()
+        return cls(name, tuple(classes), tuple(values), signal=entry.get("signal"))

@@ -1,0 +1,48 @@
+"""In-memory cache of the represented events, for trainings that differ by their seed only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bunchtrain.methods.event_store import EventStore
+from bunchtrain.methods.task import Task
+
+#: Split → its events, and the count of events in a block of those that are streamed.
+Dataset = tuple[dict[str, EventStore], int]
+
+
+class DatasetCache:
+    """The dataset of the last training, kept in memory within `enabled()`."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Dataset] | None = None
+
+    @contextmanager
+    def enabled(self) -> Iterator[None]:
+        """Keep, within this context, the dataset of each training for the next one."""
+        self._entries = {}
+        try:
+            yield
+        finally:
+            self._entries = None
+
+    def get(self, task: Task) -> Dataset | None:
+        """Return the dataset of a task that differs at most by seed and folder, if cached."""
+        return self._entries.get(_key(task)) if self._entries else None
+
+    def put(self, task: Task, dataset: Dataset) -> None:
+        """Replace the cached dataset, if the cache is enabled."""
+        if self._entries is not None:
+            self._entries.clear()
+            self._entries[_key(task)] = dataset
+
+
+def _key(task: Task) -> str:
+    plain = {k: v for k, v in task.as_dict().items() if k not in ("seed", "folder")}
+    return json.dumps(plain, default=str)
+
+
+#: The cache of this process.
+DATASET_CACHE = DatasetCache()

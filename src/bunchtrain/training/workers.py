@@ -1,0 +1,104 @@
+"""Worker processes: their rank, the file in which they report an error, and their entry point.
+
+A worker is started as `python -m bunchtrain.training.workers FOLDER [--resume] [--progress]`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bunchtrain import errors
+from bunchtrain.errors import BunchtrainError
+from bunchtrain.files import write_text
+from bunchtrain.methods.task import Task
+
+_FAILURE = "failure.json"
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """Worker `rank` of `world_size` workers, `local_world_size` of them on this node."""
+
+    rank: int = 0
+    world_size: int = 1
+    local_world_size: int = 1
+    launcher: Literal["none", "torchrun", "slurm"] = "none"
+
+    @property
+    def nodes(self) -> int:
+        """Count of machines."""
+        return self.world_size // self.local_world_size
+
+    @classmethod
+    def from_environment(cls) -> WorkerInfo:
+        """Return rank and size as set by torchrun or Slurm's srun, or those of a single worker."""
+        env = os.environ
+        if "TORCHELASTIC_RUN_ID" in env:
+            rank, size, local = (int(env[k]) for k in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+            return cls(rank, size, local, "torchrun")
+        interactive = env.get("SLURM_JOB_NAME") in ("bash", "interactive")
+        if int(env.get("SLURM_NTASKS", 1)) > 1 and "SLURM_PROCID" in env and not interactive:
+            size = int(env["SLURM_NTASKS"])
+            local = size // int(env.get("SLURM_NNODES", 1))
+            return cls(int(env["SLURM_PROCID"]), size, local, "slurm")
+        return cls()
+
+
+def worker_environment(rank: int, world_size: int, address: str, port: int) -> dict[str, str]:
+    """Return the environment variables of a worker, all workers being on one node."""
+    return {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(world_size),
+        "LOCAL_WORLD_SIZE": str(world_size),
+        "GROUP_RANK": "0",
+        "MASTER_ADDR": address,
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_RUN_ID": "bunchtrain",
+    }
+
+
+def record_failure(folder: str, failure: BunchtrainError) -> None:
+    """Write an error into the folder of a task, for the process that waits for the workers."""
+    content = {"kind": type(failure).__name__, "message": str(failure)}
+    write_text(Path(folder) / _FAILURE, json.dumps(content))
+
+
+def raise_failure(folder: str) -> None:
+    """Raise the error that a worker has recorded, if any."""
+    path = Path(folder) / _FAILURE
+    if path.is_file():
+        content = json.loads(path.read_text(encoding="utf-8"))
+        path.unlink()
+        raise getattr(errors, content["kind"])(content["message"])
+
+
+def clear_failure(folder: str) -> None:
+    """Remove the recorded error of an earlier training."""
+    (Path(folder) / _FAILURE).unlink(missing_ok=True)
+
+
+def run_worker(folder: str, *flags: str) -> int:
+    """Train the task of a folder as the worker of this environment; return the exit code."""
+    from bunchtrain.training.fit import fit  # Lightning takes seconds to import
+
+    try:
+        fit(
+            Task.load(folder),
+            WorkerInfo.from_environment(),
+            resume="--resume" in flags,
+            progress="--progress" in flags,
+        )
+    except BunchtrainError as failure:
+        record_failure(folder, failure)
+        return failure.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_worker(*sys.argv[1:]))

@@ -1,1 +1,0 @@
-"""Layers whose weights or masks are drawn."""

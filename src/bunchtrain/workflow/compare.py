@@ -1,0 +1,89 @@
+"""The key table of runs, and the comparison of several: one table and one overlaid ROC."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+
+from bunchtrain.errors import DataError
+from bunchtrain.evaluations._evaluation import EvaluatedRun
+from bunchtrain.files import write_text
+from bunchtrain.plots import svg
+from bunchtrain.report.compare import Compared, compare_roc, compare_table
+from bunchtrain.report.console import rich_table
+from bunchtrain.report.key_table import key_entries
+from bunchtrain.targets import Target
+
+
+@dataclass
+class Comparison:
+    """The models of several runs."""
+
+    models: list[Compared]
+    signal: str = "signal"
+    notes: list[str] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        """Write the overlaid ROC as SVG.
+
+        Raises RunError if no model classifies.
+        """
+        write_text(path, svg(compare_roc(self.models, self.signal)))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield rich_table(compare_table(self.models), "Comparison", " ".join(self.notes))
+
+    def _repr_html_(self) -> str:
+        picture = svg(compare_roc(self.models, self.signal))
+        return f"{console_html(self)}<div>{picture[picture.find('<svg') :]}</div>"
+
+
+def compare(runs: Sequence[EvaluatedRun]) -> Comparison:
+    """Return the comparison of the models of several runs.
+
+    Raises DataError if their signal classes differ.
+    """
+    targets = [target for run in runs if (target := first_classification(run))]
+    signals = {target.classes[target.signal_index] for target in targets}
+    if len(signals) > 1:
+        raise DataError(f"these runs have different signal classes: {', '.join(sorted(signals))}")
+    models = []
+    for run in runs:
+        place = f" ({run.folder.parent.name}/{run.folder.name})" if len(runs) > 1 else ""
+        models += compared_models(run, place)
+    notes = dict.fromkeys(run.study.note.strip() for run in runs)
+    return Comparison(models, next(iter(signals), "signal"), [note for note in notes if note])
+
+
+def first_classification(run: EvaluatedRun) -> Target | None:
+    """Return the first target with classes, None if there is none."""
+    return next(iter(run.predictions.classifications.values()), None)
+
+
+def compared_models(run: EvaluatedRun, suffix: str = "") -> list[Compared]:
+    """Return the models and ensembles of a run with their probabilities of the first target."""
+    predictions, target, found = run.predictions, first_classification(run), []
+    for entry in key_entries(run.study, run.metrics):
+        values: Mapping[str, Any] = {}
+        if target is not None:
+            values = {
+                "scores": predictions.probabilities(entry.name, target.name),
+                "truth": predictions.truth(target.name),
+                "weights": predictions.weights,
+                "signal": target.signal_index,
+            }
+        name = f"{entry.name}{suffix}"
+        found.append(Compared(name, entry.metrics, published=entry.published, **values))
+    return found
+
+
+def console_html(thing: object) -> str:
+    """Return what a terminal would display, as HTML."""
+    console = Console(record=True, width=110, file=io.StringIO())
+    console.print(thing)
+    return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")

@@ -1,0 +1,179 @@
+"""Export of the models of a run, each verified numerically on the test set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+
+from bunchtrain import parts
+from bunchtrain.deployment.export import check_supported, export, make_target
+from bunchtrain.deployment.verification import Verification
+from bunchtrain.errors import DataError, ExportError, RunError, nearest
+from bunchtrain.methods.build import empty_network
+from bunchtrain.study import Study, model_configs
+from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.tables.expressions.expression import Expression, as_mask, define
+from bunchtrain.trained_model import TrainedModel, load
+from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.predict import ROWS, columns_needed
+from bunchtrain.workflow.preparation import event_cache, source_for_file, task
+
+#: Default of the largest number of events of the verification.
+MAX_EVENTS = 100_000
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The exports of a run's models.
+
+    verifications  model → comparison of its export with the model itself.
+    folders        model → folder of its files.
+    """
+
+    target: str
+    verifications: Mapping[str, Verification]
+    folders: Mapping[str, Path]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns = ("model", "compared", "events", "largest difference", "decisions flipped")
+        table = Table(*columns, title=f"Exported to {self.target}")
+        for name, verification in self.verifications.items():
+            for one in verification.agreements:
+                cells = (one.what, f"{one.events:,}", f"{one.difference:.2g}", str(one.flipped))
+                table.add_row(name, *cells)
+        yield table
+        for name, verification in self.verifications.items():
+            yield f"{name}: {self.folders[name]}"
+            if verification.properties:
+                properties = Table("property", "value", title=name)
+                for key, value in verification.properties.items():
+                    properties.add_row(key, str(value))
+                yield properties
+
+
+def check_exports(study: Study) -> None:
+    """Raise ExportError, naming model, layer and reason, for an `export` that is unsupported.
+
+    The models are built with random weights, before any training.
+    """
+    for part in study.export:
+        target = make_target(part.name, part.options)
+        for name, model in model_configs(study).items():
+            made = task(study, model, Path(), Path())
+            representation = parts.build("representation", *made.representation)
+            network = empty_network(made, representation).eval()
+            untrained = TrainedModel(made, representation, network, made.calibrations())
+            try:
+                check_supported(untrained, target, part.name)
+            except ExportError as problem:
+                where = f"models.{name}: " if study.models else ""
+                raise ExportError(f"export: {where}{problem}") from None
+
+
+def export_run(
+    folder: RunFolder,
+    to: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    model: str | None = None,
+    output: Path | str | None = None,
+    file: str | Sequence[str] | None = None,
+    events: int = MAX_EVENTS,
+) -> Exported:
+    """Export the models of a run and verify each on the test set, or on the events of a file.
+
+    Args:
+        folder: folder of a finished run.
+        to: name of the export target.
+        options: of the target.
+        model: name of the model; all of the run if None.
+        output: folder of the files, `<run>/exports/<model>/<target>` if None.
+        file: events of the verification; the test set if None.
+        events: largest number of events of the verification.
+
+    Raises StudyError for an unknown target or option, RunError for an unknown model,
+    ExportError for what the target does not support, VerificationError if the predictions differ.
+    """
+    study = folder.study()
+    names = _chosen(study, model)
+    target = make_target(to, options, _provenance(folder, study))
+    verifications, folders = {}, {}
+    for name in names:
+        trained = load(folder.model(name))
+        place = folder.path / "exports" / name / to
+        if output is not None:
+            place = Path(output) / name if len(names) > 1 else Path(output)
+        check_supported(trained, target, to)
+        if file is None:
+            given = _test_events(folder, study, trained, events)
+        else:
+            given = _file_events(study, trained, file, events)
+        verifications[name] = export(trained, target, to, given, place)
+        folders[name] = place
+    return Exported(to, verifications, folders)
+
+
+def _chosen(study: Study, model: str | None) -> list[str]:
+    known = list(model_configs(study))
+    if model is not None and model not in known:
+        hint = nearest(model, known) or f"; its models are {', '.join(known)}"
+        raise RunError(f"the run has no model '{model}'{hint}")
+    return known if model is None else [model]
+
+
+def _provenance(folder: RunFolder, study: Study) -> dict[str, str]:
+    digest = hashlib.sha256(folder.study_file.read_bytes()).hexdigest()
+    environment = folder.json("environment.json")
+    return {
+        "study": study.name,
+        "run": folder.path.name,
+        "study_sha256": digest,
+        "bunchtrain": str(environment.get("bunchtrain", "")),
+        "commit": str(environment.get("commit", "")),
+    }
+
+
+def _test_events(folder: RunFolder, study: Study, trained: TrainedModel, limit: int) -> ak.Array:
+    place = folder.json("data.json").get("folder")
+    there = place is not None and (Path(place) / "manifest.json").is_file()
+    cache = EventCache.open(Path(place)) if there else event_cache(study)
+    truth = [f"target_{name}" for name in trained.task.targets]
+    columns = list(dict.fromkeys([*trained.columns, "entry", *truth]))
+    return _up_to(limit, cache.blocks("test", ROWS, columns=columns))
+
+
+def _file_events(
+    study: Study, trained: TrainedModel, file: str | Sequence[str], limit: int
+) -> ak.Array:
+    source = source_for_file(study, file)
+    select = Expression(study.select) if study.select else None
+
+    def chunks() -> Iterator[ak.Array]:
+        for chunk in source.chunks(columns_needed(study, source, {"": trained}), ROWS):
+            events = define(chunk, study.define)
+            kept = events if select is None else events[as_mask(select(events), study.select or "")]
+            yield kept[trained.columns]
+
+    events = _up_to(limit, chunks())
+    if not len(events):
+        raise DataError(f"{file} has no event that the study selects")
+    return events
+
+
+def _up_to(limit: int, blocks: Iterable[ak.Array]) -> ak.Array:
+    """Return the first `limit` events of some blocks."""
+    found: list[ak.Array] = []
+    remaining = limit
+    for block in blocks:
+        found.append(block[:remaining])
+        remaining -= len(found[-1])
+        if remaining <= 0:
+            break
+    return ak.concatenate(found) if found else ak.Array([])

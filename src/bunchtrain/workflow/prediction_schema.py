@@ -1,0 +1,88 @@
+"""The schema of a run's predictions: which training predicts which quantity in which column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import product
+from pathlib import Path
+from typing import get_args
+
+import awkward as ak
+import pyarrow.parquet as pq
+
+from bunchtrain.study import ModelConfig, Study, model_configs
+from bunchtrain.tables.predictions import METADATA, PredictedColumn, Predictions, Schema
+from bunchtrain.targets import Quantity
+from bunchtrain.targets.quantity import Kind, column_name
+from bunchtrain.trained_model import TrainedModel
+
+#: Quantities whose column name ends in a level in per cent, as `mass_low68`.
+WITH_LEVEL = ("low", "high", "in_set", "quantile")
+
+
+def training_names(study: Study, model: ModelConfig) -> dict[str, int]:
+    """Return name → seed of each training of a model: `pfn`, `pfn_seed_2`, ….
+
+    The first one has the model's own name. Plots, ensembles and predictions of files use it;
+    metrics are the mean over all trainings.
+    """
+    later = range(study.seed + 1, study.seed + model.seeds)
+    return {model.name: study.seed, **{f"{model.name}_seed_{seed}": seed for seed in later}}
+
+
+def make_schema(study: Study, columns: Mapping[str, PredictedColumn]) -> Schema:
+    """Return the schema of tables with these columns of models, and those of the ensembles."""
+    trainings = {name: list(training_names(study, m)) for name, m in model_configs(study).items()}
+    targets = study.all_targets()
+    ensembles = {
+        column_name(name, target.name, Quantity(label), len(targets) > 1): PredictedColumn(
+            name, target.name, Quantity(label)
+        )
+        for name in study.ensembles
+        for target in targets
+        for label in target.classes
+    }
+    return Schema(
+        {target.name: target for target in targets},
+        trainings | {name: [name] for name in study.ensembles},
+        list(study.ensembles),
+        {**columns, **ensembles},
+    )
+
+
+def schema_of_models(study: Study, models: Mapping[str, TrainedModel]) -> Schema:
+    """Return the schema of the predictions of these models, training → model, and ensembles."""
+    names = [f"{name}_{short}" for name, m in models.items() for short in m.predict(ak.Array([]))]
+    return make_schema(study, columns_by_name(study, names))
+
+
+def read_predictions(path: Path, study: Study) -> Predictions:
+    """Return the predictions in a file of a run; of a file without schema it is derived.
+
+    Raises RunError if the file is missing.
+    """
+    schema = None
+    if path.is_file():
+        content = pq.read_schema(path)
+        if METADATA.encode() not in (content.metadata or {}):
+            schema = make_schema(study, columns_by_name(study, content.names))
+    return Predictions.read(path, schema)
+
+
+def columns_by_name(study: Study, names: Iterable[str]) -> dict[str, PredictedColumn]:
+    """Return column → what a model predicts in it, from the names, as in files of release 0.1."""
+    several, known, found = len(study.targets) > 1, list(names), {}
+    for training in (
+        one for m in model_configs(study).values() for one in training_names(study, m)
+    ):
+        for target in study.all_targets():
+            for label, kind in product(target.labels, get_args(Kind)):
+                start = column_name(training, target.name, Quantity(label, kind), several)
+                pattern = re.escape(start) + (r"(\d+(?:p\d+)?)" if kind in WITH_LEVEL else "()")
+                for name in known:
+                    if match := re.fullmatch(pattern, name):
+                        level = float(match[1].replace("p", ".")) / 100 if match[1] else None
+                        quantity = Quantity(label, kind, level)
+                        found[name] = PredictedColumn(training, target.name, quantity)
+    return found

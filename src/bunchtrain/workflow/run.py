@@ -1,0 +1,237 @@
+"""A finished run, and runs of several folds as one: study, predictions, models and report."""
+
+from __future__ import annotations
+
+import html
+import warnings
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import matplotlib.figure
+from rich.console import Console, ConsoleOptions, RenderResult
+
+from bunchtrain import parts
+from bunchtrain.errors import DeprecatedKey, RunError
+from bunchtrain.plots import svg
+from bunchtrain.report.compare import compare_roc
+from bunchtrain.report.console import rich_table
+from bunchtrain.report.key_table import KeyTable, key_entries, key_table
+from bunchtrain.report.results import Results
+from bunchtrain.statistics.metrics import Metrics
+from bunchtrain.study import Study, model_configs
+from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.tables.predictions import Predictions, concatenate
+from bunchtrain.tables.source import Source
+from bunchtrain.trained_model import TrainedModel, load
+from bunchtrain.workflow.compare import (
+    compared_models,
+    console_html,
+    first_classification,
+)
+from bunchtrain.workflow.ensembles import load_ensembles
+from bunchtrain.workflow.evaluate import (
+    evaluate_missing,
+    evaluate_run,
+    evaluation_parts,
+    make_evaluation,
+)
+from bunchtrain.workflow.export import Exported, export_run
+from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.predict import predict_file
+from bunchtrain.workflow.prediction_schema import read_predictions
+from bunchtrain.workflow.preparation import event_cache, source_for_file
+from bunchtrain.workflow.shifted_predictions import make_systematic, shifted_predictions
+from bunchtrain.workflow.write_report import write_report
+
+
+@dataclass
+class Run:
+    """A finished run: its study, metrics, predictions and models.
+
+    It is displayed as a table on a terminal, and with its ROC in a notebook.
+    """
+
+    files: RunFolder
+    folds = 1
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run."""
+        return self.files.path
+
+    @cached_property
+    def study(self) -> Study:
+        """The full study."""
+        return self.files.study()
+
+    @property
+    def metrics(self) -> dict[str, Metrics]:
+        """Model or ensemble → metric → {value, error}."""
+        found: dict[str, Metrics] = self.json("metrics.json")
+        return found
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """Truth and predictions of the test set."""
+        return read_predictions(self.files.predictions_file, self.study)
+
+    @cached_property
+    def models(self) -> dict[str, TrainedModel]:
+        """The first training of each model."""
+        return {name: load(self.files.model(name)) for name in model_configs(self.study)}
+
+    def events(self, rows: int, columns: Collection[str] | None = None) -> Iterator[ak.Array]:
+        """Yield the test set from the cache in blocks of at most `rows` events.
+
+        Raises DataError if the cache is gone and cannot be made again.
+        """
+        place = self.json("data.json").get("folder")
+        there = place is not None and (Path(place) / "manifest.json").is_file()
+        cache = EventCache.open(Path(place)) if there else event_cache(self.study)
+        yield from cache.blocks("test", rows, columns=None if columns is None else list(columns))
+
+    def shifted(self, systematic: str, size: float | None, deviations: float) -> Predictions:
+        """Return the predictions of the test set under a systematic effect.
+
+        Args:
+            systematic: name of an effect of the study, or of a part.
+            size: one standard deviation of it; the study's or the part's own if None.
+            deviations: shift in standard deviations, as +1 or −1.
+        """
+        effect = make_systematic(self.study, systematic, size)
+        return shifted_predictions(
+            self.files, self.study, self.models, systematic, effect, deviations
+        )
+
+    def json(self, name: str) -> Any:
+        """Return the content of a JSON file of the run, or {} where there is none."""
+        return self.files.json(name)
+
+    @property
+    def table(self) -> KeyTable:
+        """Metrics of all models and ensembles with the published ones."""
+        return key_table(key_entries(self.study, self.metrics))
+
+    def report(self) -> ReportFile:
+        """Write the report and return it; a notebook displays it.
+
+        Evaluations of the study that have no saved results are made first.
+        """
+        evaluate_missing(self)
+        return ReportFile(write_report(self.files))
+
+    def roc(self) -> matplotlib.figure.Figure:
+        """Return the ROC of all models and ensembles for the first target with classes.
+
+        Raises RunError if the study has no classes.
+        """
+        target = first_classification(self)
+        if target is None:
+            raise RunError(f"study '{self.study.name}' has no classes, so there is no ROC")
+        others = ", ".join(target.classes[k] for k in target.background_indices)
+        return compare_roc(compared_models(self), target.classes[target.signal_index], others)
+
+    def predict(self, file: str | Sequence[str] | Source, output: Path | str) -> int:
+        """Write all predictions for a file, one row per event, and return the number of rows.
+
+        They are those of the first training of each model, and of the ensembles.
+
+        Raises DataError if the file lacks a column, UserError for an unknown kind of output.
+        """
+        source = file if isinstance(file, Source) else source_for_file(self.study, file)
+        fitted = load_ensembles(self.files, self.study)
+        return predict_file(self.study, source, self.models, Path(output), fitted)
+
+    def export(self, to: str, **given: Any) -> Exported:
+        """Export the models, or one, to the target `to` and verify them on the test set.
+
+        `given` are `model`, `output`, `file` and `events` of `export_run`, and options of the
+        target.
+        """
+        if "member" in given:
+            warnings.warn("the argument 'member' is now 'model'", DeprecatedKey, stacklevel=2)
+            given["model"] = given.pop("member")
+        known = ("model", "output", "file", "events")
+        options = {key: value for key, value in given.items() if key not in known}
+        chosen = {key: value for key, value in given.items() if key in known}
+        return export_run(self.files, to, options, **chosen)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield rich_table(self.table, self.study.heading, self.study.note.strip())
+
+    def _repr_html_(self) -> str:
+        picture = svg(self.roc()) if self.predictions.classifications else ""
+        picture = picture[picture.find("<svg") :]
+        return f"{console_html(self)}<div style='max-width:36rem'>{picture}</div>"
+
+
+class FoldedRun(Run):
+    """Runs that test different folds of one study, evaluated as one run.
+
+    Models, metrics and files are those of the first run.
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        super().__init__(runs[0].files)
+        self.runs, self.folds = list(runs), len(runs)
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """Truth and predictions of the test sets of all folds."""
+        return concatenate([run.predictions for run in self.runs])
+
+    def events(self, rows: int, columns: Collection[str] | None = None) -> Iterator[ak.Array]:
+        """Yield the test sets of all folds in blocks of at most `rows` events."""
+        for run in self.runs:
+            yield from run.events(rows, columns)
+
+    def shifted(self, systematic: str, size: float | None, deviations: float) -> Predictions:
+        """Return the predictions of the test sets of all folds under a systematic effect."""
+        return concatenate([run.shifted(systematic, size, deviations) for run in self.runs])
+
+
+@dataclass(frozen=True)
+class ReportFile:
+    """The report of a run; a notebook displays it in a frame."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def _repr_html_(self) -> str:
+        page = html.escape(self.path.read_text(encoding="utf-8"))
+        return f'<iframe srcdoc="{page}" style="width:100%;height:40rem;border:1px solid #ddd">'
+
+
+def evaluate(runs: Run | Sequence[Run], name: str, **options: Any) -> Results:
+    """Return the results of an evaluation of a run, or of runs of different folds as one.
+
+    The results are saved in the folder of the first run, and its report is written again.
+
+    Args:
+        runs: finished runs.
+        name: of an evaluation, or key of one that the study lists.
+        options: of the evaluation, added to those in the study.
+
+    Raises StudyError if it or an option is unknown or the study lacks what it evaluates, RunError
+    if two runs test the same event.
+    """
+    listed = [runs] if isinstance(runs, Run) else list(runs)
+    run = listed[0] if len(listed) == 1 else FoldedRun(listed)
+    part, known = evaluation_parts(run.study).get(parts.short_name(name), (name, {}))
+    made = make_evaluation(run.study, part, {**known, **options})
+    results = evaluate_run(run, parts.short_name(name), made)
+    listed[0].report()
+    return results
+
+
+def export(run: Run | RunFolder | Path | str, to: str, **given: Any) -> Exported:
+    """Export the models of a run, given itself or by its folder, as `Run.export` does."""
+    if not isinstance(run, Run):
+        run = Run(run if isinstance(run, RunFolder) else RunFolder.open(run))
+    return run.export(to, **given)

@@ -1,0 +1,162 @@
+"""One study from start to finish, in steps that a resumed run skips if they are finished."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError
+from bunchtrain.files import write_json
+from bunchtrain.study import Study, load, model_configs, select_models
+from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.training.place import find_place
+from bunchtrain.workflow import launch
+from bunchtrain.workflow.concurrent_trainings import max_concurrent_trainings, train_concurrently
+from bunchtrain.workflow.environment import environment
+from bunchtrain.workflow.evaluate import check_evaluations, evaluate_study
+from bunchtrain.workflow.export import check_exports, export_run
+from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.preparation import check_models, event_cache
+from bunchtrain.workflow.progress import counting, say
+from bunchtrain.workflow.run import Run
+from bunchtrain.workflow.trainings import merge_predictions, predict_model, train_model
+from bunchtrain.workflow.write_report import write_report
+
+
+def run(
+    study: Study | str | Path,
+    *assignments: str,
+    size: str | None = None,
+    runs: Path | str = "runs",
+    only: Sequence[str] = (),
+    jobs: int | None = None,
+) -> Run:
+    """Run a study: data, training, predictions, evaluations, report, exports.
+
+    Args:
+        study: a loaded study, or what `load` takes.
+        assignments: dotted overrides, `"training.epochs=5"`, where the study is not loaded yet.
+        size: `demo`, `small` or `full`.
+        runs: folder in which `<study>/<time>/` is created.
+        only: names of the models to train; all if empty.
+        jobs: largest number of concurrent trainings; as many as fit if None.
+
+    Raises StudyError and DataError for the user's mistakes, before long work where possible;
+    InterruptedRun if it was stopped and can be resumed.
+    """
+    chosen = study if isinstance(study, Study) else load(study, *assignments, size=size)
+    chosen = select_models(chosen, only)
+    check_models(chosen)
+    check_evaluations(chosen)
+    check_exports(chosen)
+    launch.check_engines(chosen)
+    if not launch.is_leader():
+        folder = launch.join(Path(runs) / chosen.name)
+        return _follow(folder, folder.study(), resume=False)
+    folder = RunFolder.create(chosen, Path(runs))
+    launch.announce(folder)
+    write_json(folder.path / "environment.json", environment())
+    return _steps(folder, folder.study(), resume=False, jobs=jobs)
+
+
+def _follow(folder: RunFolder, study: Study, resume: bool) -> Run:
+    """Take part in the distributed trainings of worker 0, which does all the rest."""
+    cache = event_cache(study)
+    for name in model_configs(study):
+        train_model(folder, study, cache, name, resume=resume)
+    return Run(folder)
+
+
+def resume(path: Path | str, jobs: int | None = None) -> Run:
+    """Resume an interrupted run, with the same result as without interruption.
+
+    Raises RunError if there is no run in this folder.
+    """
+    folder = RunFolder.open(path)
+    if not launch.is_leader():
+        return _follow(folder, folder.study(), resume=True)
+    return _steps(folder, folder.study(), resume=True, jobs=jobs)
+
+
+def open_run(path: Path | str) -> Run:
+    """Return a finished run.
+
+    Raises RunError if it is not finished, with the command that resumes it.
+    """
+    folder = RunFolder.open(path)
+    if folder.state != "finished":
+        raise RunError(f"{path} is {folder.state}: bunchtrain run --resume {path}")
+    return Run(folder)
+
+
+def _steps(folder: RunFolder, study: Study, resume: bool, jobs: int | None) -> Run:
+    concurrent = 1 if find_place().workers > 1 else jobs or max_concurrent_trainings(study)
+    folder.set_state("running")
+    try:
+        with counting("events") as progress:
+            cache = event_cache(study, progress)
+        write_json(folder.path / "data.json", {**cache.manifest, "folder": str(cache.folder)})
+        if not folder.predictions_file.is_file():
+            _train(folder, study, cache, resume, concurrent)
+            merge_predictions(folder, study)
+        _evaluate_and_export(Run(folder))
+    except (KeyboardInterrupt, InterruptedRun):
+        folder.set_state("interrupted")
+        raise InterruptedRun(f"stopped; bunchtrain run --resume {folder.path}") from None
+    except BunchtrainError as problem:
+        folder.set_state("failed", why=str(problem))
+        raise
+    except BaseException:
+        folder.set_state("failed")
+        raise
+    folder.set_state("finished")
+    return Run(folder)
+
+
+def _evaluate_and_export(run: Run) -> None:
+    """Write the report before the exports, and again with the evaluations that read them."""
+    evaluate_study(run, after_export=False)
+    write_report(run.files)
+    for part in run.study.export:
+        say(f"exporting to {part.name}")
+        export_run(run.files, part.name, part.options)
+    evaluate_study(run, after_export=True)
+    write_report(run.files)
+
+
+def _train(folder: RunFolder, study: Study, cache: EventCache, resume: bool, jobs: int) -> None:
+    """Train and predict all models; one that fails does not keep the others from finishing."""
+    names = list(model_configs(study))
+    if jobs > 1 and len(names) > 1:
+        failures = train_concurrently(folder, study, names, jobs, resume)
+    else:
+        failures = _train_in_turn(folder, study, cache, resume)
+    if failures:
+        name, problem = next(iter(failures.items()))
+        others = f"; {', '.join(list(failures)[1:])} failed, too" if len(failures) > 1 else ""
+        where = f"model '{name}': " if study.models else ""
+        raise type(problem)(f"{where}{problem}{others}")
+
+
+def _train_in_turn(
+    folder: RunFolder, study: Study, cache: EventCache, resume: bool
+) -> dict[str, BunchtrainError]:
+    """Train the models one after the other and return model → why it failed."""
+    failures: dict[str, BunchtrainError] = {}
+    for name in model_configs(study):
+        say(f"training {name}")
+        try:
+            train_model(folder, study, cache, name, resume=resume)
+        except InterruptedRun:
+            raise
+        except BunchtrainError as problem:
+            if find_place().workers > 1:  # the other workers have stopped, too
+                raise
+            failures[name] = problem
+            if study.models:
+                say(f"{name} failed: {problem}")
+    if not failures:
+        say("predicting the test set")
+        for name in model_configs(study):
+            predict_model(folder, study, cache, name)
+    return failures

@@ -1,0 +1,108 @@
+"""Predictions of a run's test set under a systematic effect, cached in the folder of the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+
+from bunchtrain import parts
+from bunchtrain.errors import StudyError, nearest, one_of
+from bunchtrain.files import write_json
+from bunchtrain.study import Study
+from bunchtrain.systematics._shifted_source import ShiftedSource
+from bunchtrain.systematics._systematic import Systematic
+from bunchtrain.tables.arrow import to_events
+from bunchtrain.tables.cache.selection import KEY, Selection
+from bunchtrain.tables.predictions import METADATA, Predictions
+from bunchtrain.tables.source import Source
+from bunchtrain.tables.splits._split import TEST
+from bunchtrain.tables.writing import write_parquet
+from bunchtrain.trained_model import TrainedModel
+from bunchtrain.workflow.ensembles import ensemble_columns, load_ensembles
+from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.predict import ROWS, Columns, event_columns, predict_columns
+from bunchtrain.workflow.prediction_schema import read_predictions, schema_of_models
+from bunchtrain.workflow.preparation import make_source, recipe
+from bunchtrain.workflow.progress import say
+
+
+def make_systematic(study: Study, name: str, size: float | None = None) -> Systematic:
+    """Return a systematic effect of a study, or the part of that name, of a given size.
+
+    Raises StudyError, naming the nearest, if there is none.
+    """
+    part, known = study.systematics.get(name), parts.locate("systematic")
+    if part is None and name not in known:
+        every = [*study.systematics, *known]
+        hint = nearest(name, every) or f"; there are {one_of(every)}"
+        raise StudyError(f"there is no systematic effect '{name}'{hint}")
+    options = dict(part.options) if part else {}
+    if size is not None:
+        options["size"] = size
+    where = f"systematics.{name}"
+    made: Systematic = parts.build("systematic", part.name if part else name, options, where=where)
+    return made
+
+
+def shifted_predictions(
+    folder: RunFolder,
+    study: Study,
+    models: Mapping[str, TrainedModel],
+    name: str,
+    systematic: Systematic,
+    deviations: float,
+) -> Predictions:
+    """Return the predictions of the test set under an effect; the second time from the cache.
+
+    Args:
+        folder: folder of the run.
+        study: study of the run.
+        models: first training of each model.
+        name: of the effect, for the file.
+        systematic: the effect.
+        deviations: shift in standard deviations, as +1 or −1.
+    """
+    amount = round(deviations * systematic.size, 12)
+    path = folder.path / "shifts" / f"{name}_{amount:+g}.parquet"
+    note = path.with_suffix(".json")
+    source = ShiftedSource(make_source(study), systematic, amount)
+    found = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+    if not path.is_file() or found.get("events") != source.fingerprint():
+        say(f"predictions with {name} of {amount:+g}")
+        path.parent.mkdir(exist_ok=True)
+        _write(folder, study, models, source, path)
+        write_json(note, {"events": source.fingerprint()})
+    return read_predictions(path, study)
+
+
+def _write(
+    folder: RunFolder,
+    study: Study,
+    models: Mapping[str, TrainedModel],
+    source: Source,
+    path: Path,
+) -> None:
+    fitted, schema = load_ensembles(folder, study), schema_of_models(study, models)
+
+    def chunks() -> Iterator[Columns]:
+        for events in _test_set(study, source):
+            columns = event_columns(study, events) | predict_columns(models, events)
+            yield columns | ensemble_columns(study, Predictions(schema, columns), fitted)
+
+    write_parquet(path, chunks(), {METADATA: schema.as_json()})
+
+
+def _test_set(study: Study, source: Source) -> Iterator[ak.Array]:
+    """Yield the events of the test set of a source, with the study's columns and selection."""
+    source.prepare()
+    wanted = recipe(study, source)
+    select = Selection(wanted)
+    for chunk in source.chunks(wanted.source_columns(), ROWS):
+        events = to_events(select(chunk))
+        chosen = ak.to_numpy(events[KEY]) >> np.uint64(62) == TEST
+        if chosen.any():
+            yield events[chosen]

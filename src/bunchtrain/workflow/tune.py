@@ -1,0 +1,153 @@
+"""Hyperparameter search: trials are trainings of a study with other values of some keys."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from rich.console import Console, ConsoleOptions, RenderResult
+
+from bunchtrain.errors import StudyError, UserError, nearest
+from bunchtrain.files import write_text
+from bunchtrain.study import Study, model_configs, validate
+from bunchtrain.study.loading import read
+from bunchtrain.study.overrides import apply
+from bunchtrain.tables.predictions import Predictions
+from bunchtrain.trained_model import TrainedModel
+from bunchtrain.training.train import train
+from bunchtrain.training.tuning import Search, tune
+from bunchtrain.training.tuning_report import show, table
+from bunchtrain.workflow.evaluate import evaluation_parts, make_evaluation
+from bunchtrain.workflow.folder import RunFolder, dump
+from bunchtrain.workflow.predict import write_predictions
+from bunchtrain.workflow.preparation import event_cache, task
+from bunchtrain.workflow.run import Run
+
+#: Default search space.
+DEFAULT_SPACE: dict[str, dict[str, Any]] = {
+    "training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+    "training.batch_size": {"choices": [128, 256, 512]},
+}
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Trials of a search, the best first; displayed as a table on a terminal."""
+
+    search: Search
+    rows: list[dict[str, Any]]
+    plot: Path
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield table(self.rows, self.search)
+        yield f"Parallel coordinates: {self.plot}"
+
+
+def search(
+    study: Study,
+    space: Path | Mapping[str, Any] | None = None,
+    *,
+    metric: str = "auc",
+    trials: int = 20,
+    workers: int = 1,
+    engine: str = "ray",
+    folder: Path | None = None,
+) -> SearchResult:
+    """Search the keys of a study for the best metric of the validation set.
+
+    Args:
+        study: study of one model.
+        space: dotted key → {low, high, log} or {choices}, or a YAML file of it.
+        metric: metric of `metrics.json`, as `auc` or `rejection_50`; losses are minimised.
+        trials: number of trials in total.
+        workers: number of concurrent trials.
+        engine: `ray` or `local`.
+        folder: of the search; one that exists is resumed.
+
+    Raises StudyError for a space that does not fit the study, UserError for an unknown engine.
+    """
+    wanted = read(space) if isinstance(space, Path) else dict(space or DEFAULT_SPACE)
+    wanted.pop("name", None)
+    place = folder or Path("runs") / study.name / time.strftime("tune_%Y-%m-%d_%H-%M-%S")
+    _check(study, wanted, engine)
+    event_cache(study)
+    direction: Literal["maximize", "minimize"] = "minimize" if _is_loss(metric) else "maximize"
+    options = Search(str(place), wanted, metric, direction, trials, study.seed)
+    trial = Trial(dump(study), str(place), metric)
+    rows = tune(trial, options, engine="ray" if engine == "ray" else "local", parallel=workers)
+    best = {key: value for key, value in rows[0].items() if key in wanted} if rows else {}
+    write_text(place / "best.yaml", yaml.safe_dump(best))
+    return SearchResult(options, rows, show(rows, options, Console(quiet=True)))
+
+
+def _is_loss(metric: str) -> bool:
+    return any(word in metric for word in ("bias", "resolution", "width", "error", "loss"))
+
+
+def _check(study: Study, space: Mapping[str, Any], engine: str) -> None:
+    if engine not in ("ray", "local"):
+        raise UserError(f"a search runs on 'ray' or 'local', not on '{engine}'")
+    if len(model_configs(study)) > 1:
+        names = ", ".join(model_configs(study))
+        raise StudyError(f"a search tunes one model; choose one of {names} with --only")
+    content = yaml.safe_load(dump(study))
+    for key, values in space.items():
+        known = values.get("choices") if isinstance(values, dict) else None
+        value = known[0] if known else (values or {}).get("low")
+        try:
+            validate(apply(content, {key: value}))
+        except StudyError as problem:
+            raise StudyError(f"search space, key '{key}': {problem}") from None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training with overrides; plain data, so that it can be sent to workers."""
+
+    study: str
+    folder: str
+    metric: str
+
+    def __call__(self, overrides: dict[str, Any], report: Callable[[int, float], bool]) -> float:
+        """Return the metric of the validation set."""
+        study = validate(apply(yaml.safe_load(self.study), overrides))
+        (name, model), *_ = model_configs(study).items()
+        cache = event_cache(study)
+        place = Path(self.folder) / "trials" / _label(overrides)
+
+        def value(trained: TrainedModel) -> float:
+            path = place / "validation.parquet"
+            write_predictions(study, cache, {name: trained}, path, "validation")
+            run = Run(RunFolder(place))
+            run.study, run.models, run.predictions = study, {name: trained}, Predictions.read(path)
+            return _measure(run, name, self.metric)
+
+        def watch(epoch: int, trained: TrainedModel) -> bool:
+            return report(epoch, value(trained))
+
+        made = task(study, model, cache.folder, place)
+        return value(train(made, progress=False, watch=watch))
+
+
+def _measure(run: Run, model: str, metric: str) -> float:
+    """Return a metric of a model, from the first evaluation of the study that has it.
+
+    Raises StudyError, naming the nearest, if none has it.
+    """
+    known: list[str] = []
+    for name, options in evaluation_parts(run.study).values():
+        evaluation = make_evaluation(run.study, name, options)
+        found = {} if evaluation.after_export else evaluation.metrics(run).get(model, {})
+        if metric in found:
+            return float(found[metric]["value"] or 0.0)
+        known += found
+    raise StudyError(f"there is no metric '{metric}'{nearest(metric, known)}")
+
+
+def _label(overrides: Mapping[str, Any]) -> str:
+    text = "_".join(f"{k.rsplit('.', 1)[-1]}={v}" for k, v in sorted(overrides.items()))
+    return text.replace("/", "-")[:120]

@@ -1,0 +1,138 @@
+"""The report of a run: the saved results of its evaluations with study, data and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bunchtrain import parts
+from bunchtrain.files import write_text
+from bunchtrain.report import ModelSummary, Plot, Report, Section, Table, render
+from bunchtrain.report.costs import Cost, costs
+from bunchtrain.report.key_table import published_metrics
+from bunchtrain.statistics.metrics.measurement import Metrics
+from bunchtrain.study import ModelConfig, Study, combined, model_configs
+from bunchtrain.workflow.evaluate import saved_results
+from bunchtrain.workflow.folder import RunFolder
+
+#: How an ensemble combines the scores of its models.
+COMBINATIONS = {
+    "mean": "Mean of the scores of",
+    "trained": "Logistic regression on the logits of",
+    "ddt": "Score minus a straight line along the column, of",
+    "quantile": "Score minus its quantile along the column, of",
+}
+
+
+def write_report(folder: RunFolder) -> Path:
+    """Write `report.html` from the saved results in the folder and return its path."""
+    write_text(folder.report_file, render(make_report(folder)))
+    return folder.report_file
+
+
+def make_report(folder: RunFolder) -> Report:
+    """Return the content of the report of a run."""
+    study = folder.study()
+    results = saved_results(folder, study)
+    common = [one for one in results if not one.title]
+    plots = [plot for one in results for plot in one.plots]
+    return Report(
+        title=study.heading,
+        description=study.description.strip(),
+        note=study.note.strip(),
+        references=study.references,
+        models=list(_models(folder, study, plots)),
+        plots=[plot for one in common for plot in _for_all_models(one.plots)],
+        tables=[table for one in common for table in one.tables],
+        sections=[
+            Section(one.title, _for_all_models(one.plots), one.tables)
+            for one in results
+            if one.title
+        ],
+        data=data_tables(folder.json("data.json")),
+        data_facts=data_facts(folder, study),
+        inputs=[plot for plot in plots if plot.section == "inputs"],
+        study_yaml=folder.study_file.read_text(encoding="utf-8"),
+        environment=folder.json("environment.json"),
+        created=datetime.now().strftime("%Y-%m-%d %H:%M"),
+    )
+
+
+def _for_all_models(plots: Sequence[Plot]) -> list[Plot]:
+    return [plot for plot in plots if not plot.model and plot.section == "results"]
+
+
+def _models(folder: RunFolder, study: Study, plots: Sequence[Plot]) -> Iterator[ModelSummary]:
+    """Yield the models and the ensembles of a study."""
+    metrics: Mapping[str, Metrics] = folder.json("metrics.json")
+    spent, given = costs(study, folder.json), published_metrics(study)
+    for name, model in model_configs(study).items():
+        yield ModelSummary(
+            name=name,
+            model=model.model.name,
+            metrics=metrics.get(name, {}),
+            paper=parts.describe("model", model.model.name).paper,
+            options=all_options(model),
+            cost=spent[name],
+            trainings=model.seeds,
+            published=given.get(name),
+            plots=[plot for plot in plots if plot.model == name and plot.section == "results"],
+            remarks=model.note,
+        )
+    for name, ensemble in study.ensembles.items():
+        chosen = combined(ensemble, model_configs(study))
+        kind = f"{'mean' if ensemble.by == 'mean' else 'combination'} of {len(chosen)} models"
+        yield ModelSummary(
+            name=name,
+            model=f"{ensemble.by} in {ensemble.against}" if ensemble.flattens else kind,
+            metrics=metrics.get(name, {}),
+            options={COMBINATIONS[ensemble.by]: ", ".join(chosen)},
+            cost=Cost(parameters=spent[name].parameters, rate=spent[name].rate),
+            published=given.get(name),
+            plots=[plot for plot in plots if plot.model == name and plot.section == "results"],
+            remarks=ensemble.note,
+        )
+
+
+def all_options(model: ModelConfig) -> dict[str, Any]:
+    """Return the options of a model and its representation, defaults included."""
+    shown: dict[str, Any] = {}
+    for kind in ("model", "representation"):
+        part = getattr(model, kind)
+        values = parts.validate(kind, part.name, part.options, kind)
+        shown |= {key if kind == "model" else f"{part.name}: {key}": v for key, v in values.items()}
+    training = model.training.model_dump(mode="json", exclude_none=True)
+    return shown | {key: training[key] for key in ("epochs", "batch_size", "learning_rate")}
+
+
+def data_tables(data: Mapping[str, Any]) -> list[Table]:
+    """Return events by set and class, and the events that pass each condition."""
+    sets = list(data["rows"])
+    rows: list[list[object]] = [["all", *(data["rows"][name] for name in sets)]]
+    for target, classes in data["classes"].items():
+        counts = data["class_counts"][target]
+        rows += [
+            [f"{target}: {label}", *(counts[name][k] for name in sets)]
+            for k, label in enumerate(classes)
+        ]
+    cuts = [[name, count] for name, count in data["cutflow"].items()]
+    return [
+        Table("Events in each set.", ["Class", *sets], rows),
+        Table("Events after each condition.", ["Condition", "Events"], cuts),
+    ]
+
+
+def data_facts(folder: RunFolder, study: Study) -> dict[str, str]:
+    """Return source, selection, split, weights and cache of the events."""
+    facts = {
+        "Source": f"{study.source.name} {study.source.options}",
+        "Selection": study.select or "none",
+        "Split": f"{study.split.name} {study.split.options}",
+        "Weights": study.weights.model_dump_json(exclude_none=True),
+        "Invalid values": study.invalid,
+        "Seed": str(study.seed),
+        "Cache": folder.json("data.json").get("key", ""),
+    }
+    return {name: text for name, text in facts.items() if text}

@@ -1,0 +1,186 @@
+"""Finished runs of synthetic events with known answers, for the tests of evaluations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, softmax
+from scipy.stats import norm
+
+from bunchtrain.errors import DataError
+from bunchtrain.study import Study
+from bunchtrain.tables.predictions import PredictedColumn, Predictions, Schema
+from bunchtrain.targets import Quantity, Target
+from bunchtrain.targets.quantity import column_name
+
+#: Distance of the two classes in standard deviations of the score, by model.
+SEPARATION = {"first": 1.0, "second": 2.0}
+#: Bias and standard deviation of predicted − true energy, by model.
+BIAS, SIGMA = {"first": 2.0, "second": 0.0}, {"first": 5.0, "second": 10.0}
+TARGETS = {
+    "classes": Target("jet", classes=("qcd", "top"), expressions=("is_top == 0", "is_top == 1")),
+    "flavours": Target(
+        "flavour", ("light", "c", "b"), expressions=("label == 0", "label == 1", "label == 2")
+    ),
+    "values": Target("energy", values=("energy",), expressions=("true_energy",)),
+}
+SPECTATORS = ["jet_pt", "jet_mass", "mass_point"]
+
+
+def expected_auc(model: str) -> float:
+    """Return Φ(d/√2), the AUC of two normal distributions d standard deviations apart."""
+    return float(norm.cdf(SEPARATION[model] / np.sqrt(2)))
+
+
+@dataclass
+class SyntheticRun:
+    """A finished run as evaluations read it (`EvaluatedRun`)."""
+
+    study: Study
+    predictions: Predictions
+    folder: Path = Path()
+    models: Mapping[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    folds: int = 1
+    files: dict[str, Any] = field(default_factory=dict)
+    shifts: dict[tuple[str, float], Predictions] = field(default_factory=dict)
+
+    def events(self, rows, columns=None):
+        raise DataError("the cache of the events is gone")
+
+    def shifted(self, systematic, size, deviations):
+        return self.shifts[systematic, deviations]
+
+    def json(self, name):
+        return self.files.get(name, {})
+
+
+def study(targets, changes=None):
+    """Return a study of these targets with models `first` and `second` and their mean `both`."""
+    kinds = {
+        one.name: {
+            "classes" if one.classes else "values": dict(
+                zip(one.labels, one.expressions, strict=True)
+            )
+        }
+        for one in targets
+    }
+    given = {
+        "name": "synthetic",
+        "source": {"name": "files", "files": "jets.root"},
+        "targets": kinds,
+        "spectators": SPECTATORS,
+        "representation": {"name": "table", "features": ["jet_pt"]},
+        "model": "dense_network",
+        "models": {name: {} for name in SEPARATION},
+    }
+    if any(one.classes for one in targets):
+        given["ensembles"] = {"both": {"by": "mean"}}
+    return Study.model_validate(given | (changes or {}))
+
+
+def _jets(random, events):
+    """Truth and scores of two classes; `first` rises with the mass, `second` does not.
+
+    The scores are logits of normal distributions, so that their probabilities are calibrated.
+    """
+    truth = random.permutation(np.arange(events) % 2)
+    z = random.normal(size=events)
+    noise = {
+        "first": 0.6 * z + 0.8 * random.normal(size=events),
+        "second": random.normal(size=events),
+    }
+    found = {}
+    for name, d in SEPARATION.items():
+        p = expit(d * (d * (truth - 0.5) + noise[name]))
+        found[name] = np.stack([1 - p, p], 1)
+    return truth, found, 80 * np.exp(0.3 * z)
+
+
+def _flavours(random, events):
+    truth = random.permutation(np.arange(events) % 3)
+    found = {
+        name: softmax(d * np.eye(3)[truth] + random.normal(size=(events, 3)), axis=1)
+        for name, d in SEPARATION.items()
+    }
+    return truth, found
+
+
+def predictions(*kinds, events=4000, seed=1, seeds=1, conformal=False):
+    """Return the predictions of `first` (with `seeds` trainings), `second` and `both`.
+
+    Args:
+        kinds: `classes` (qcd, top), `flavours` (light, c, b) or `values` (energy in GeV).
+        conformal: whether sets of classes and intervals of values at 68 % are predicted.
+    """
+    random = np.random.default_rng(seed)
+    targets = [TARGETS[kind] for kind in kinds]
+    trainings = {"first": ["first", *(f"first_seed_{k}" for k in range(2, seeds + 1))]}
+    trainings["second"] = ["second"]
+    ensembles = ["both"] if any(one.classes for one in targets) else []
+    trainings |= {name: [name] for name in ensembles}
+    columns: dict[str, Any] = {
+        "entry": np.arange(events),
+        "weight": random.uniform(0.5, 1.5, events),
+        "jet_pt": random.uniform(500, 1000, events),
+        "jet_mass": random.exponential(80, events),
+        "mass_point": random.choice([500.0, 750.0], events),
+    }
+    filled = {}
+
+    def fill(training, target, quantity, values):
+        name = column_name(training, target.name, quantity, len(targets) > 1)
+        columns[name] = np.asarray(values, np.float32)
+        filled[name] = PredictedColumn(training, target.name, quantity)
+
+    for target in targets:
+        if target.values:
+            truth = random.uniform(50, 150, events)
+            columns[f"{target.name}_0"] = truth
+            found = {name: random.normal(truth + BIAS[name], SIGMA[name]) for name in BIAS}
+        elif target.name == "jet":
+            columns["jet"], found, columns["jet_mass"] = _jets(random, events)
+        else:
+            columns[target.name], found = _flavours(random, events)
+        if target.classes:
+            found["both"] = (found["first"] + found["second"]) / 2
+        for estimator, names in trainings.items():
+            for training in names:
+                if estimator not in found:  # ensembles combine classes alone
+                    continue
+                value = found[estimator]
+                if target.values:
+                    (label,), sigma = target.values, SIGMA[estimator]
+                    fill(training, target, Quantity(label), value)
+                    fill(training, target, Quantity(label, "sigma"), np.full(events, sigma))
+                    if conformal:
+                        fill(training, target, Quantity(label, "low", 0.68), value - sigma)
+                        fill(training, target, Quantity(label, "high", 0.68), value + sigma)
+                for k, label in enumerate(target.classes):
+                    fill(training, target, Quantity(label), value[:, k])
+                    if conformal:
+                        inside = value[:, k] > 0.3
+                        fill(training, target, Quantity(label, "in_set", 0.68), inside)
+    schema = Schema({one.name: one for one in targets}, trainings, ensembles, filled)
+    return Predictions(schema, columns)
+
+
+def run(*kinds, changes=None, **options):
+    """Return a run of `predictions(*kinds, **options)` and its study, with `changes` of keys."""
+    table = predictions(*kinds, **options)
+    return SyntheticRun(study([TARGETS[kind] for kind in kinds], changes), table)
+
+
+def copies(table, models):
+    """Return a table of models that predict what others do: model → model of `table`."""
+    columns, found = dict(table.columns), {}
+    for model, source in models.items():
+        for name, column in table.schema.columns.items():
+            if column.training == source:
+                copy = name.replace(source, model, 1)
+                columns[copy] = columns[name]
+                found[copy] = PredictedColumn(model, column.target, column.quantity)
+    schema = Schema(table.targets, {name: [name] for name in models}, [], found)
+    return Predictions(schema, columns)

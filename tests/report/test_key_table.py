@@ -1,0 +1,75 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from bunchtrain.errors import RunError
+from bunchtrain.report.compare import Compared, compare_roc, compare_table
+from bunchtrain.report.console import rich_table
+from bunchtrain.report.key_table import Entry, Published, key_table, published_points
+from bunchtrain.statistics.classification import measure_classification
+from bunchtrain.statistics.metrics import Measurement
+from bunchtrain.targets import Target
+
+SOURCE = Published(
+    "arXiv:1902.09914, Table 1",
+    {
+        "auc": Measurement(0.982),
+        "rejection_30": Measurement(888.0, 17.0),
+        "rejection_50": Measurement(200.0),
+    },
+)
+
+
+def test_missing_metrics_leave_gaps():
+    auc = {"auc": {"value": 0.98, "error": 0.001}}
+    bias = {"bias": {"value": 0.1, "error": 0.1}}
+    table = key_table([Entry("a", auc, SOURCE), Entry("b", auc | bias)])
+    assert table.columns == ["AUC", "Bias"]
+    assert table.rows[0].ours[1] is None
+    assert table.rows[0].published[0].value == 0.982
+
+
+def test_published_rejections_are_points_of_the_roc():
+    points = published_points({"pfn": SOURCE, "other": None})
+    assert [(p.name, p.efficiency, p.rejection.value) for p in points] == [
+        ("pfn", 0.3, 888.0),
+        ("pfn", 0.5, 200.0),
+    ]
+
+
+def test_the_terminal_shows_all_metrics_in_80_columns(jets):
+    metrics = measure_classification(*jets, None, Target("jet", ("qcd", "top")))
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(
+        rich_table(key_table([Entry("particle_net", metrics, SOURCE)]), "t", "Stand-ins.")
+    )
+    text = console.export_text()
+    auc = f"{metrics['auc']['value']:.3f}"
+    for part in ("particle_net", "888 ± 17", "Stand-ins.", "Table 1", auc):
+        assert part in text
+    assert "…" not in text
+
+
+def test_six_columns_fit_in_80_characters(jets):
+    metrics = measure_classification(
+        *jets, None, Target("jet", ("qcd", "top")), efficiencies=(0.3, 0.5, 0.7, 0.8)
+    )
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(rich_table(key_table([Entry("particle_net", metrics, SOURCE)])))
+    text = console.export_text()
+    assert "particle" in text
+    assert "± 17" in text
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_models_are_compared_in_one_table_and_one_roc(jets):
+    scores, truth = jets
+    metrics = measure_classification(scores, truth, None, Target("jet", ("qcd", "top")))
+    runs = [Compared(name, metrics, scores, truth) for name in ("first", "second")]
+    assert [row.name for row in compare_table(runs).rows] == ["first", "second"]
+    labels = compare_roc(runs).axes[0].get_legend_handles_labels()[1]
+    assert [label.split()[0] for label in labels] == ["first", "second"]
+    with pytest.raises(RunError, match="none of these runs has a classifier"):
+        compare_roc([Compared("regression", {})])

@@ -1,0 +1,103 @@
+"""The contract of representations, for every part of the kind."""
+
+import awkward as ak
+import numpy as np
+import pytest
+import torch
+from made_up_jets import as_events, plane_jets  # type: ignore[import-not-found]
+
+from bunchtrain import parts
+from bunchtrain.batch import POINTWISE, Batch
+from bunchtrain.errors import DataError
+from bunchtrain.representations.preprocessing.finite import INTEGERS, check_finite
+from bunchtrain.representations.preprocessing.normalisation import Normalisation
+
+#: Options that a part needs, or that make it small.
+OPTIONS = {
+    "table": {"features": ["jet_mass", "log(jet_mass)"]},
+    "energy_flow_polynomials": {"degree": 3},
+    "n_subjettiness_basis": {"bodies": 3},
+    "event_image": {"channels": {"energy": {"group": "constituent"}}, "pixels": 8},
+    "image": {"pixels": 8},
+}
+EVERY = sorted(parts.locate("representation"))
+
+
+@pytest.fixture(params=EVERY)
+def representation(request):
+    return parts.build("representation", request.param, OPTIONS.get(request.param, {}))
+
+
+def events(seed=0, jets=7):
+    pt, eta, phi, lengths = plane_jets(seed, jets)
+    mass = np.random.default_rng(seed).uniform(10, 200, jets)
+    return as_events(pt, eta, phi, lengths, jet_mass=mass)
+
+
+def read(representation, block):
+    return representation(block[representation.columns(block.fields)])
+
+
+def test_tensors_are_those_declared_with_their_sizes_and_names(representation):
+    block = events()
+    tensors, sizes = read(representation, block), representation.sizes
+    assert set(tensors) == set(sizes)
+    for name, tensor in tensors.items():
+        size = sizes[name] if isinstance(sizes[name], tuple) else (sizes[name],)
+        shape = tensor.shape[:1] + size if name != "edges" else (size[0], tensor.shape[1])
+        assert tuple(tensor.shape) == tuple(shape), name
+        assert name not in representation.names or len(representation.names[name]) == size[0]
+    assert set(representation.normalised) <= set(tensors)
+
+
+def test_rows_are_those_of_the_events_on_every_axis(representation):
+    block = events()
+    tensors = read(representation, block)
+    rows = int(tensors["lengths"].sum()) if "lengths" in tensors else None
+    for name, tensor in tensors.items():
+        if name != "edges":
+            assert len(tensor) == (rows if name in POINTWISE else len(block)), name
+    assert len(Batch(tensors)) == len(block)
+
+
+def test_an_event_gives_the_same_tensors_in_any_block(representation):
+    one, other = events(1, 5), events(2, 6)
+    together = Batch(read(representation, ak.concatenate([one, other])))
+    alone = read(representation, other)
+    again = together.take(torch.arange(5, 11)).inputs
+    for name, tensor in alone.items():
+        assert torch.allclose(tensor.float(), again[name].float(), atol=1e-5, equal_nan=True), name
+
+
+def test_a_block_without_events_gives_tensors_without_rows(representation):
+    tensors = read(representation, events()[:0])
+    assert all(0 in tensor.shape for tensor in tensors.values())
+
+
+def test_integers_are_not_normalised_and_the_rest_has_mean_zero(representation):
+    tensors = read(representation, events(3, 200))
+    normalised = Normalisation.fit([tensors], representation)(tensors)
+    for name in INTEGERS:
+        assert name not in tensors or torch.equal(normalised[name], tensors[name])
+    if representation.normalise == "standard":
+        for name in representation.normalised:
+            assert normalised[name].mean(0).abs().max() < 1e-3
+
+
+def test_nan_in_the_inputs_is_an_error_that_names_the_entry(representation):
+    block = events()
+    pt = ak.to_numpy(ak.flatten(block.constituent_pt)).copy()
+    pt[0] = np.nan
+    mass = ak.to_numpy(block.jet_mass).copy()
+    mass[0] = np.nan
+    block = ak.with_field(block, ak.unflatten(pt, ak.num(block.constituent_pt)), "constituent_pt")
+    tensors = read(representation, ak.with_field(block, mass, "jet_mass"))
+    with pytest.raises(DataError, match="in entry 100"):
+        check_finite(tensors, representation.names, range(100, 107), "raise")
+    kept = check_finite(tensors, representation.names, range(100, 107), "drop")
+    assert 0 not in kept
+
+
+def test_a_missing_column_is_named(representation):
+    with pytest.raises(DataError, match="constituent|jet_mass"):
+        representation.columns(["other_pt", "weight"])
