@@ -34,7 +34,7 @@ from bunchtrain.deployment.cpp import compilation
 from bunchtrain.deployment.cpp.conversion import convert
 from bunchtrain.deployment.scoring import batches
 from bunchtrain.deployment.targets.onnx import Onnx, open_session
-from bunchtrain.methods.build import empty_network
+from bunchtrain.methods.build import build_network
 from bunchtrain.methods.task import Task
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 from bunchtrain.trained_model import TrainedModel
@@ -46,7 +46,7 @@ FEATURES = [
     *("max(constituent_energy)", "sum(constituent_energy)", "sum(constituent_charge)"),
     *("max(constituent_px)", "min(constituent_px)", "sum(constituent_pz)"),
 ]
-CLOUD = ("cloud", {"group": "constituent"})
+CLOUD = ("point_cloud", {"group": "constituent"})
 NETWORKS = {
     "16-64-32-32-5": (
         ("dense_network", {"widths": [64, 32, 32]}),
@@ -65,7 +65,7 @@ def trained_model(model, represent, events: ak.Array) -> TrainedModel:
     task = Task("", "", represent, model, terms, {"jet": {"classes": classes}}, settings)
     made = parts.build("represent", *represent)
     task = replace(task, columns=made.columns(events.fields))
-    network = empty_network(task, made).eval()
+    network = build_network(task, made).eval()
     found = TrainedModel(task, made, network)
     fitted = Normalisation.fit([found.represent(events)[0].inputs], made)
     network.normalisation.load_state_dict(fitted.state_dict())

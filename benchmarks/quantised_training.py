@@ -1,10 +1,10 @@
-"""An epoch of quantised training beside one in real numbers: the 16-64-32-32-5 network.
+"""Time of an epoch of quantised training and of one in real numbers: the 16-64-32-32-5 network.
 
     python benchmarks/quantised_training.py [--events 8192] [--batch 1024] [--epochs 60]
 
-All train on the same made-up events with the toolkit's own loss and optimiser, one thread, in
-turns; the time is that of the processor. Epochs are short, so that what else the machine does
-falls upon all networks alike; the median of the epochs counts.
+All train in turns on the same synthetic events with one thread; the median of the processor time of
+the epochs is reported. Epochs are short, so that other load of the machine affects all networks
+equally.
 """
 
 from __future__ import annotations
@@ -19,14 +19,22 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from bunchtrain.networks.dense_network import DenseNetwork
-from bunchtrain.networks.quantised.quantised_dense_network import QuantisedDenseNetwork
+from bunchtrain.networks.quantised.quantised_dense_network import (
+    DenseQuantisationOptions,
+    QuantisedDenseNetwork,
+)
+
+
+def quantised(**options: Any) -> QuantisedDenseNetwork:
+    return QuantisedDenseNetwork(16, 5, quantisation=DenseQuantisationOptions(**options))
+
 
 NETWORKS: dict[str, Any] = {
     "real numbers": lambda: DenseNetwork(16, 5, widths=(64, 32, 32)),
-    "fixed 6 bits": lambda: QuantisedDenseNetwork(16, 5, weights="fixed", granularity="layer"),
-    "learned widths": lambda: QuantisedDenseNetwork(16, 5, weights="learned"),
-    "binary": lambda: QuantisedDenseNetwork(16, 5, weights="binary", granularity="layer"),
-    "ternary": lambda: QuantisedDenseNetwork(16, 5, weights="ternary", granularity="layer"),
+    "fixed 6 bits": lambda: quantised(weights="fixed", granularity="layer"),
+    "learned widths": lambda: quantised(weights="learned"),
+    "binary": lambda: quantised(weights="binary", granularity="layer"),
+    "ternary": lambda: quantised(weights="ternary", granularity="layer"),
 }
 
 

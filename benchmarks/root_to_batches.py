@@ -144,13 +144,13 @@ def ours(path: Path, folder: Path, memory: int) -> Iterator[tuple[int, Lap]]:
             }
         },
         split={"name": "fraction", "train": 0.9, "validation": 0.1, "test": 0.0},
-        columns=parts.build("representation", "cloud", options).columns(source.fields()),
+        columns=parts.build("representation", "point_cloud", options).columns(source.fields()),
     )
     cache = EventCache.build(recipe, folder, memory)
     task = Task(
         cache=str(cache.folder),
         folder=str(folder),
-        representation=("cloud", options),
+        representation=("point_cloud", options),
         model=("particle_net", {}),
         terms=[],
         targets={"jet": {"classes": ["qcd", "top"]}},

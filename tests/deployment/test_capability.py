@@ -14,7 +14,7 @@ from bunchtrain import parts
 from bunchtrain.batch import Batch
 from bunchtrain.cli.main import app
 from bunchtrain.deployment import capability_cache
-from bunchtrain.deployment.capability import capabilities, untrained
+from bunchtrain.deployment.capability import build_untrained, capabilities
 from bunchtrain.deployment.cpp import compilation
 from bunchtrain.deployment.cpp.conversion import convert
 from bunchtrain.deployment.examples import example_inputs
@@ -33,9 +33,9 @@ def test_cpp_supports_the_models_of_the_table(model, runtime, tmp_path):
     if not capability.is_supported:
         assert len(capability.reason) > 20
         with pytest.raises(ExportError, match=f"'{model}' cannot be exported to 'cpp'"):
-            export(untrained(model), make_target("cpp"), "cpp", ak.Array([]), tmp_path)
+            export(build_untrained(model), make_target("cpp"), "cpp", ak.Array([]), tmp_path)
         return
-    made = untrained(model)
+    made = build_untrained(model)
     inputs = example_inputs(made.representation.sizes, made.network.input_names, (3, 0, 5, 2) * 3)
     if not made.network.trains_by_gradient:
         inputs["table"].abs_()  # counts, which some models require
@@ -55,7 +55,7 @@ def test_onnx_supports_trees_before_they_are_grown(tmp_path):
     pytest.importorskip("onnxruntime")
     (capability,) = capabilities(["random_forest"], ["onnx"])
     assert capability.is_supported
-    made, given = untrained("random_forest"), events()
+    made, given = build_untrained("random_forest"), events()
     made.task.columns.extend(["mass", "width", "count"])
     grow(made, made.represent(given)[0], None, CLASSES)
     assert export(made, make_target("onnx"), "onnx", given, tmp_path).holds

@@ -7,6 +7,7 @@ import torch
 
 pytest.importorskip("alkaid")
 
+from bunchtrain import parts
 from bunchtrain.deployment.circuits.exact import QuantisedNetwork, Sample
 from bunchtrain.deployment.circuits.implementation import implement
 from bunchtrain.deployment.circuits.placement import TABLES, place_and_route
@@ -14,13 +15,13 @@ from bunchtrain.deployment.circuits.ports import Port
 from bunchtrain.deployment.circuits.synthesis import Synthesis
 from bunchtrain.deployment.circuits.tracing import Pipeline
 from bunchtrain.errors import ExportError
-from bunchtrain.networks.quantised.quantised_dense_network import QuantisedDenseNetwork
 
 
 @pytest.fixture
 def network():
     torch.manual_seed(1)
-    model = QuantisedDenseNetwork(2, 2, widths=(3,), weights="fixed", input_bits=6)
+    options = {"widths": (3,), "weights": "fixed", "input_bits": 6}
+    model = parts.build("model", "quantised_dense_network", options, 2, 2)
     x = torch.randn(200, 2).clamp(-1.9, 1.9)
     model.calibrate_ranges([{"table": x}])
     return QuantisedNetwork(model, {"table": ["mass", "width"]})

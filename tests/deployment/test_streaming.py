@@ -6,10 +6,10 @@ import pytest
 import torch
 from trained_models import IMAGE, events, trained_model
 
+from bunchtrain import parts
 from bunchtrain.deployment.export import check_supported, export, make_target
 from bunchtrain.deployment.tools import VERILATOR
 from bunchtrain.errors import ExportError
-from bunchtrain.networks.quantised.quantised_image_cnn import QuantisedImageCNN
 
 SMALL = {"filters": ((2,),), "widths": (3,), "weights": "fixed", "bits": 5, "input_bits": 6}
 
@@ -21,7 +21,7 @@ def calibrated(model, images):
 
 def network(image, **options):
     torch.manual_seed(1)
-    model = QuantisedImageCNN(image, 2, **SMALL | options)
+    model = parts.build("model", "quantised_image_cnn", SMALL | options, image, 2)
     with torch.no_grad():
         for name, value in model.named_parameters():
             if name.endswith("bias.value"):

@@ -15,7 +15,7 @@ from bunchtrain.targets import Target
 from bunchtrain.trained_model import TrainedModel
 
 TABLE = ("table", {"features": ["mass", "width", "count"]})
-CLOUD = ("cloud", {"group": "part", "max_points": 9})
+CLOUD = ("point_cloud", {"group": "part", "max_points": 9})
 IMAGE = ("image", {"group": "part", "pixels": 8})
 CLASSES = {"jet": Target("jet", ("qcd", "top"))}
 FIT = [("cross_entropy", {}, "jet", 1.0)]

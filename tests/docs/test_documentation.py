@@ -35,7 +35,7 @@ COMMANDS = get_command(app).commands
 BASE = {
     "source": {"name": "files", "files": "jets.root"},
     "targets": {"jet": {"classes": {"qcd": "is_top == 0", "top": "is_top == 1"}}},
-    "representation": {"name": "cloud", "group": "constituent"},
+    "representation": {"name": "point_cloud", "group": "constituent"},
     "model": "particle_net",
 }
 
@@ -84,9 +84,8 @@ def new_parts(monkeypatch):
     for _, source in blocks(page("how_to/new_part.md"), "python"):
         exec(compile(source, "new_part.md", "exec", dont_inherit=True), made.__dict__)
     monkeypatch.setitem(parts.locate("model"), "my_tagger", "my_package:MyTagger")
-    monkeypatch.setitem(parts.locate("objective"), "relative_error", "my_package:RelativeError")
+    monkeypatch.setitem(parts.locate("loss"), "relative_error", "my_package:RelativeError")
     yield made
-    parts.find.cache_clear()
 
 
 def test_reference_names_every_key_with_its_meaning(reference):
@@ -191,11 +190,11 @@ def test_the_part_of_the_page_is_found_built_and_run(new_parts):
     assert torch.allclose(given[0], given[1])
 
 
-def test_the_objective_of_the_page_is_relative(new_parts):
+def test_the_loss_of_the_page_is_relative(new_parts):
     from bunchtrain.batch import Batch
-    from bunchtrain.heads._loss import TargetShape
+    from bunchtrain.targets import Target
 
-    loss = parts.build("objective", "relative_error", {"floor": 1.0}, TargetShape("e", (), ("e",)))
+    loss = parts.build("loss", "relative_error", {"floor": 1.0}, Target("e", (), ("e",)))
     batch = Batch({}, {"e": torch.tensor([[1.0], [3.0]])})
     assert loss({"e": torch.tensor([[2.0], [3.0]])}, batch).tolist() == [0.25, 0.0]
 

@@ -26,6 +26,8 @@ TARGETS = {
     ),
     "values": Target("energy", values=("energy",), expressions=("true_energy",)),
 }
+#: The systematic effect of shifted runs.
+EFFECT = "jet_energy_scale"
 SPECTATORS = ["jet_pt", "jet_mass", "mass_point"]
 
 
@@ -46,6 +48,10 @@ class SyntheticRun:
     folds: int = 1
     files: dict[str, Any] = field(default_factory=dict)
     shifts: dict[tuple[str, float], Predictions] = field(default_factory=dict)
+
+    @property
+    def fold_sizes(self):
+        return [len(part) for part in np.array_split(np.arange(len(self.predictions)), self.folds)]
 
     def events(self, rows, columns=None):
         raise DataError("the cache of the events is gone")
@@ -167,10 +173,27 @@ def predictions(*kinds, events=4000, seed=1, seeds=1, conformal=False):
     return Predictions(schema, columns)
 
 
-def run(*kinds, changes=None, **options):
-    """Return a run of `predictions(*kinds, **options)` and its study, with `changes` of keys."""
+def run(*kinds, changes=None, shift=0.0, **options):
+    """Return a run of `predictions(*kinds, **options)` and its study, with `changes` of keys.
+
+    One standard deviation of EFFECT adds `shift` to the log-odds of all models.
+    """
     table = predictions(*kinds, **options)
-    return SyntheticRun(study([TARGETS[kind] for kind in kinds], changes), table)
+    shifts = {(EFFECT, sign): shifted(table, sign * shift) for sign in (1, -1)} if shift else {}
+    made = study([TARGETS[kind] for kind in kinds], changes)
+    return SyntheticRun(made, table, shifts=shifts)
+
+
+def shifted(table, amount):
+    """Return the predictions with an amount added to the log-odds of the signal of all models."""
+    columns = dict(table.columns)
+    for target in table.classifications.values():
+        for model in table.estimators:
+            names = [column_name(model, target.name, Quantity(k), False) for k in target.classes]
+            p = np.stack([table.columns[name] for name in names], 1)
+            p[:, target.signal_index] *= np.exp(amount)
+            columns |= dict(zip(names, (p / p.sum(1, keepdims=True)).T, strict=True))
+    return Predictions(table.schema, columns)
 
 
 def copies(table, models):

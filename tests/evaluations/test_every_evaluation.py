@@ -29,15 +29,32 @@ class Case:
 
 
 EDGES = [0, 50, 70, 90, 120, 300]
+EFFECT = {synthetic_runs.EFFECT: 0.02}
 CASES = {
     "classification": Case(run={"conformal": True, "seeds": 2}),
     "decorrelation": Case(options={"against": "jet_mass", "edges": EDGES}),
     "efficiency_profile": Case(("flavours",), {"against": ["jet_pt", "jet_mass"]}),
+    "ensemble_improvement": Case(),
+    "model_comparison": Case(),
     "parameter_scan": Case(options={"parameter": "mass_point"}),
+    "regression": Case(("values",), {"against": ["jet_pt"]}, {"conformal": True, "seeds": 2}),
+    "response_curve": Case(options={"by": EFFECT, "steps": 1}, run={"shift": 0.2}),
+    "systematic_shift": Case(options={"by": EFFECT}, run={"shift": 0.2, "events": 1000}),
     "working_points": Case(("flavours",), {"fractions": {"light": 0.9, "c": 0.1}}),
 }
 #: Evaluations of more than predictions, with the tests of their own files.
-ELSEWHERE: set[str] = set()
+ELSEWHERE = {
+    "capsules",
+    "expected_sensitivity",
+    "feature_importance",
+    "firmware_resources",
+    "fixed_point_range",
+    "input_distributions",
+    "mean_images",
+    "predicted_uncertainty",
+    "reweighting",
+    "training_curves",
+}
 #: Metrics that are settings and have no uncertainty.
 EXACT = ("_cut",)
 

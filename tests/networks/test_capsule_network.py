@@ -55,11 +55,11 @@ def test_an_empty_image_has_an_output_and_gradients_flow():
 def test_the_published_network_has_its_numbers_of_capsules_and_weights():
     """On 28 × 28 pixels and 10 classes: 1152 primary capsules, 6.8 million weights (no decoder)."""
     made = CapsuleNetwork((1, 28, 28), 10, filters=256, kinds=32)
-    assert made.number == 32 * 6 * 6
+    assert made.weight.shape[0] == 32 * 6 * 6
     assert made.weight.numel() == 1152 * 10 * 8 * 16
     assert abs(sum(p.numel() for p in made.parameters()) / 6.8e6 - 1) < 0.01
 
 
-def test_an_image_that_is_too_small_is_refused():
+def test_an_image_that_is_too_small_raises():
     with pytest.raises(StudyError, match="at least 17 pixels a side and got one of 40 × 12"):
         CapsuleNetwork((1, 40, 12), 2)

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from bunchtrain import parts
+from bunchtrain.errors import StudyError
 from bunchtrain.methods.supervised import input_names
 from bunchtrain.networks.dense_network import DenseNetwork
 from bunchtrain.networks.layers.dense import dense, linear
@@ -48,6 +49,6 @@ def test_initialisation_keeps_the_scale_through_many_layers(activation):
     assert not linear(3, 4, activation).bias.any()
 
 
-def test_an_unknown_activation_is_refused_by_its_key():
-    with pytest.raises(parts.StudyError, match=r"^net\.model\.activation: input should be 'relu'"):
+def test_an_unknown_activation_raises_with_its_key():
+    with pytest.raises(StudyError, match=r"^net\.model\.activation: input should be 'relu'"):
         parts.validate("model", "dense_network", {"activation": "rleu"}, "net.model")

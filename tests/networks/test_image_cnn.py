@@ -45,6 +45,6 @@ def test_an_empty_image_has_an_output_and_gradients_flow():
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
-def test_an_image_that_is_too_small_is_refused():
-    with pytest.raises(StudyError, match="halves the image 2 times and got one of 3 × 40 pixels"):
+def test_an_image_that_is_too_small_raises():
+    with pytest.raises(StudyError, match="halves the image 2 times, and it has 3 × 40 pixels"):
         ImageCNN((1, 3, 40), 2)

@@ -50,7 +50,7 @@ def test_all_pairs_are_those_of_a_loop(sizes, own):
     found = list(zip(pairs.receiver.tolist(), pairs.sender.tolist(), strict=True))
     assert found == expected
     assert [found[place] for place in pairs.mirror] == [(j, i) for i, j in found]
-    assert torch.equal(pairs.number, torch.bincount(pairs.receiver, minlength=sum(sizes)))
+    assert torch.equal(pairs.count, torch.bincount(pairs.receiver, minlength=sum(sizes)))
 
 
 def test_a_linear_layer_of_pairs_is_that_of_their_concatenation():

@@ -36,9 +36,9 @@ def convolved(layer, values, stride):
 def reference(made, features):
     values = convolved(made.first, features.T, 1).relu()
     for unit in made.units:
-        short = values[:, :: 2 if unit.halve else 1]
+        short = values[:, :: 2 if unit.strided else 1]
         short = short if unit.shortcut is None else unit.shortcut(short.T).T
-        inner = convolved(unit.one, values, 1).relu()[:, :: 2 if unit.halve else 1]
+        inner = convolved(unit.one, values, 1).relu()[:, :: 2 if unit.strided else 1]
         values = (convolved(unit.two, inner, 1) + short).relu()
     return made.head(values.mean(1))
 

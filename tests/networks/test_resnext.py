@@ -34,7 +34,7 @@ def test_an_empty_image_has_an_output_and_gradients_flow():
     assert all(p.grad is not None and p.grad.isfinite().all() for p in made.parameters())
 
 
-def test_groups_that_do_not_divide_the_channels_are_refused():
+def test_groups_that_do_not_divide_the_channels_raise():
     with pytest.raises(StudyError, match="32 groups do not divide the 16 channels of"):
         ResNeXt((1, 64, 64), 2, shrink=8, groups=32)
     with pytest.raises(StudyError, match="the 0 channels"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_up_jets import as_events, plane_jets
 
-from bunchtrain.representations.leading import Leading
+from bunchtrain.representations.leading_particles import LeadingParticles
 
 
 def flat_jets():
@@ -14,7 +14,7 @@ def flat_jets():
 
 def table(plane, pt, lengths, **options):
     """Return pT, Δη, Δφ and ΔR of jets around η = 0, φ = 0: (jets, 12, feature)."""
-    leading = Leading(features=["pt", "deta", "dphi", "dr"], n=12, **options)
+    leading = LeadingParticles(features=["pt", "deta", "dphi", "dr"], n=12, **options)
     events = as_events(pt, *plane, lengths)
     return leading(events)["table"].numpy().reshape(len(lengths), 12, 4)
 

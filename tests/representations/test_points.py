@@ -8,9 +8,9 @@ from made_up_jets import as_events, plane_jets
 
 from bunchtrain.batch import take_inputs
 from bunchtrain.errors import DataError, StudyError
-from bunchtrain.representations.cloud import Cloud
+from bunchtrain.representations.point_cloud import PointCloud
 from bunchtrain.representations.graph import Graph
-from bunchtrain.representations.leading import Leading
+from bunchtrain.representations.leading_particles import LeadingParticles
 from bunchtrain.representations.preprocessing.points import DERIVED, JET, Points
 from bunchtrain.representations.sequence import Sequence
 from bunchtrain.tables.expressions.expression import Expression
@@ -22,7 +22,7 @@ def sums(tensors):
     return torch.zeros(len(lengths), features.shape[1]).double().index_add(0, jet, features)
 
 
-@pytest.mark.parametrize("kind", [Cloud, Sequence, Graph])
+@pytest.mark.parametrize("kind", [PointCloud, Sequence, Graph])
 def test_packed_tensors_hold_the_points_that_are_there(kind):
     pt, eta, phi, lengths = plane_jets()
     tensors = kind()(as_events(pt, eta, phi, lengths))
@@ -45,7 +45,7 @@ def test_the_seven_features_of_particle_net():
     turn = (turn + np.pi) % (2 * np.pi) - np.pi
     relative = [np.log(pt / jet_pt), np.log(energy / energy.sum())]
     expected = [rise, turn, np.log(pt), np.log(energy), *relative, np.hypot(rise, turn)]
-    tensors = Cloud()(as_events(pt, eta, phi, lengths))
+    tensors = PointCloud()(as_events(pt, eta, phi, lengths))
     np.testing.assert_allclose(tensors["features"], np.stack(expected, 1), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(tensors["coordinates"], np.stack([rise, turn], 1), atol=1e-5)
     np.testing.assert_allclose(tensors["momenta"], np.vstack([energy, momenta]).T, rtol=1e-4)
@@ -74,14 +74,14 @@ def test_clouds_have_no_order(seed):
     starts = np.cumsum(lengths) - lengths
     random = np.random.default_rng(seed)
     shuffled = np.concatenate([starts[i] + random.permutation(n) for i, n in enumerate(lengths)])
-    one = Cloud(max_points=5)(as_events(pt, eta, phi, lengths))
-    other = Cloud(max_points=5)(as_events(pt[shuffled], eta[shuffled], phi[shuffled], lengths))
+    one = PointCloud(max_points=5)(as_events(pt, eta, phi, lengths))
+    other = PointCloud(max_points=5)(as_events(pt[shuffled], eta[shuffled], phi[shuffled], lengths))
     torch.testing.assert_close(sums(one), sums(other), rtol=1e-4, atol=1e-3)
 
 
 def test_clouds_keep_the_hardest_points_in_their_order():
     events = ak.Array({f"p_{k}": [[1.0, 5.0, 3.0], [], [2.0]] for k in ("pt", "eta", "phi")})
-    tensors = Cloud(group="p", features=["pt"], max_points=2)(events)
+    tensors = PointCloud(group="p", features=["pt"], max_points=2)(events)
     assert tensors["features"].flatten().tolist() == [5, 3, 2]
     assert tensors["lengths"].tolist() == [2, 0, 1]
 
@@ -102,7 +102,7 @@ def test_sequences_fall_in_their_order_and_end_at_their_length():
 
 def test_points_that_fail_a_condition_are_left_out():
     events = as_events(*plane_jets(seed=4))
-    tensors = Cloud(features=["pt"], where="pt > 15")(events)
+    tensors = PointCloud(features=["pt"], where="pt > 15")(events)
     kept = events.constituent_pt > 15
     assert tensors["lengths"].tolist() == ak.sum(kept, axis=1).tolist()
     np.testing.assert_allclose(
@@ -114,7 +114,7 @@ def test_the_jet_can_be_given_by_columns():
     jets = plane_jets()
     given = dict(zip(("fat_pt", "fat_eta", "fat_phi"), np.full((3, 7), 0.5), strict=True))
     events = as_events(*jets, **given)
-    cloud = Cloud(features=["pt / jet_pt", "deta", "rho"], jet="fat")
+    cloud = PointCloud(features=["pt / jet_pt", "deta", "rho"], jet="fat")
     events["rho"] = np.arange(7.0)
     assert {"fat_pt", "fat_eta", "fat_phi", "rho"} <= set(cloud.columns(events.fields))
     features = cloud(events)["features"]
@@ -124,7 +124,7 @@ def test_the_jet_can_be_given_by_columns():
 
 
 def test_globals_stand_beside_the_points():
-    cloud = Cloud(globals=["count(constituent_pt)", "rho"])
+    cloud = PointCloud(globals=["count(constituent_pt)", "rho"])
     events = as_events(*plane_jets(), rho=np.arange(7.0))
     tensors = cloud(events)
     assert tensors["globals"].tolist() == [
@@ -148,7 +148,7 @@ def test_packed_events_survive_being_taken_apart():
 
 def test_leading_points_are_one_row_with_zeros_where_there_are_none():
     events = ak.Array({f"p_{k}": [[1.0, 5.0, 3.0], [], [2.0]] for k in ("pt", "eta", "phi")})
-    leading = Leading(group="p", features=["pt", "2 * pt"], n=2)
+    leading = LeadingParticles(group="p", features=["pt", "2 * pt"], n=2)
     assert leading(events)["table"].tolist() == [[5, 10, 3, 6], [0, 0, 0, 0], [2, 4, 0, 0]]
     assert leading.names["table"] == ["pt [0]", "2 * pt [0]", "pt [1]", "2 * pt [1]"]
     assert leading.sizes["table"] == 4
@@ -171,11 +171,11 @@ def test_expressions_see_flat_points():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda e: Cloud(group="constituents").columns(e), "did you mean 'constituent'"),
-        (lambda e: Cloud(features=["jet_ptt"]).columns(e), "'jet_ptt' in 'jet_ptt'.*'jet_pt'"),
-        (lambda e: Cloud(jet="fatjet").columns(e), "no columns 'fatjet_…'"),
-        (lambda e: Cloud(globals=["rhoo"]).columns(e), "no column 'rhoo'.*'rho'"),
-        (lambda e: Cloud(group="hit").columns(e), "neither px, py, pz nor pt, eta, phi.*x"),
+        (lambda e: PointCloud(group="constituents").columns(e), "did you mean 'constituent'"),
+        (lambda e: PointCloud(features=["jet_ptt"]).columns(e), "'jet_ptt' in 'jet_ptt'.*'jet_pt'"),
+        (lambda e: PointCloud(jet="fatjet").columns(e), "no columns 'fatjet_…'"),
+        (lambda e: PointCloud(globals=["rhoo"]).columns(e), "no column 'rhoo'.*'rho'"),
+        (lambda e: PointCloud(group="hit").columns(e), "neither px, py, pz nor pt, eta, phi.*x"),
     ],
 )
 def test_missing_columns_are_named_with_the_nearest(make, message):
@@ -186,16 +186,16 @@ def test_missing_columns_are_named_with_the_nearest(make, message):
 def test_points_of_another_group_are_refused():
     events = as_events(*plane_jets(), track_pt=[[1.0]] * 7)
     with pytest.raises(DataError, match="'track_pt' has 7 values where the group 'constituent'"):
-        Cloud(features=["track_pt"])(events)
+        PointCloud(features=["track_pt"])(events)
 
 
 def test_a_group_of_single_numbers_is_refused():
     events = ak.Array({"jet_pt": [1.0], "jet_eta": [1.0], "jet_phi": [1.0]})
     with pytest.raises(DataError, match="one value per event and not a list"):
-        Cloud(group="jet")(events)
+        PointCloud(group="jet")(events)
 
 
 @pytest.mark.parametrize("options", [{"features": []}, {"max_points": 0}])
 def test_empty_clouds_are_refused(options):
     with pytest.raises(StudyError):
-        Cloud(**options)
+        PointCloud(**options)

@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
-from bunchtrain.statistics.closure import closure, closure_auc, reduced_chi2
-from bunchtrain.workflow.reweighting import ratio
+from bunchtrain.statistics.closure import (
+    closure,
+    closure_auc,
+    density_ratio_weights,
+    reduced_chi2,
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +30,7 @@ def test_chi2_of_equal_spectra_is_one_and_of_others_large(gaussians):
 def test_the_true_ratio_closes(gaussians):
     inputs, data, log_ratio = gaussians
     before = closure(inputs, data, np.ones(6000))
-    after = closure(inputs, data, ratio(log_ratio, data, np.ones(6000)))
+    after = closure(inputs, data, density_ratio_weights(log_ratio, data, np.ones(6000)))
     assert before.auc.value - 0.5 > 5 * before.auc.error
     assert abs(after.auc.value - 0.5) < 3 * after.auc.error
     assert after.chi2["x"] < 2 < before.chi2["x"]
@@ -36,14 +40,14 @@ def test_the_true_ratio_closes(gaussians):
 def test_weights_keep_the_sum_of_the_simulation_and_the_data(gaussians):
     _, data, log_ratio = gaussians
     weight = np.random.default_rng(2).random(6000)
-    found = ratio(log_ratio, data, weight)
+    found = density_ratio_weights(log_ratio, data, weight)
     assert (found[data] == 1).all()
     assert (found * weight)[~data].sum() == pytest.approx(weight[~data].sum())
     steps = np.log(found[~data]) - log_ratio[~data]
     assert np.ptp(steps) == pytest.approx(0, abs=1e-9)
 
 
-def test_the_classifier_does_not_see_the_events_that_it_is_tested_on():
+def test_the_classifier_is_not_trained_on_the_events_that_it_scores():
     random = np.random.default_rng(3)
     found = closure_auc(random.normal(size=(2000, 3)), np.arange(2000) % 2 == 0, np.ones(2000))
     assert abs(found.value - 0.5) < 3 * found.error

@@ -5,7 +5,11 @@ import pytest
 
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.statistics.likelihood.binning import optimal_binning
-from bunchtrain.statistics.likelihood.expected import expected_limit, expected_significance
+from bunchtrain.statistics.likelihood.expected import (
+    expected_limit,
+    expected_significance,
+    limit_std,
+)
 from bunchtrain.statistics.likelihood.workspace import Template, histogram, workspace
 from bunchtrain.statistics.metrics.significance import asimov
 
@@ -99,15 +103,26 @@ def test_a_shift_of_shape_costs_significance_and_limit():
     plain = workspace({"s": signal, "b": Template(b, none)}, "s", "score")
     shifted = workspace({"s": signal, "b": Template(b, none, shift)}, "s", "score")
     assert expected_significance(shifted) < 0.9 * expected_significance(plain)
-    median, low, high = expected_limit(shifted)
+    median, low, high = (expected_limit(shifted, index) for index in (2, 1, 3))
     assert low < median < high
-    assert median > expected_limit(plain)[0]
+    assert median > expected_limit(plain)
 
 
 def test_limit_over_many_events_is_that_of_a_gaussian():
     pytest.importorskip("pyhf")
-    median, low, high = expected_limit(workspace(counting(s=1.0, b=1e4), "signal", "score"))
+    spec = workspace(counting(s=1.0, b=1e4), "signal", "score")
+    median, low, high = (expected_limit(spec, index) for index in (2, 1, 3))
     # CL_s = 5 % at Φ(1 − α/2) standard deviations, √b = 100; the band as in arXiv:1007.1727.
     assert median == pytest.approx(196.0, rel=0.02)
     assert low == pytest.approx(100 * 1.41, rel=0.02)
     assert high == pytest.approx(100 * 2.72, rel=0.02)
+
+
+def test_the_error_of_the_limit_is_that_of_the_limits_of_all_replicas():
+    pytest.importorskip("pyhf")
+    random = np.random.default_rng(1)
+    spec = workspace(counting(), "signal", "score")
+    values = zip(random.normal(12, 0.6, 8), random.normal(50, 1.5, 8), strict=True)
+    replicas = [workspace(counting(s, b), "signal", "score") for s, b in values]
+    expected = np.std([expected_limit(one) for one in replicas], ddof=1)
+    assert limit_std(spec, expected_limit(spec), replicas) == pytest.approx(expected, rel=0.1)

@@ -99,7 +99,7 @@ def test_old_overrides_equal_new_ones(tmp_path, override, new):
         {"name": "disco", "target": "jet", "against": "pt"},
         {"name": "mean_squared_error", "target": "mass"},
     ]
-    path = written(tmp_path, models={"a": {}}, loss=loss)
+    path = written(tmp_path, models={"a": {"representation": STUDY["representation"]}}, loss=loss)
     old, notes = loaded(path, override)
     assert len(notes) == 1
     assert loaded(path, new) == (old, [])

@@ -1,4 +1,4 @@
-"""One member with a scan is several, under names that say the value."""
+"""A model with a scan becomes several models, named by the value."""
 
 import pytest
 import yaml
@@ -16,7 +16,7 @@ STUDY = {
         "plain": {},
         "disco": {
             "loss": ["cross_entropy", {"name": "disco", "against": "mass", "weight": 1}],
-            "scan": {"loss.1.weight": [1, 10.5]},
+            "scan": {"loss.disco.weight": [1, 10.5]},
         },
     },
 }
@@ -28,11 +28,11 @@ def loaded(tmp_path, *overrides, **changes):
     return load(path, *overrides)
 
 
-def test_a_scan_makes_a_member_of_each_value(tmp_path):
+def test_a_scan_makes_a_model_of_each_value(tmp_path):
     study = loaded(tmp_path)
     found = model_configs(study)
     assert list(found) == ["plain", "disco_1", "disco_10.5"]
-    assert [m.objective[-1].weight for m in found.values()] == [1.0, 1.0, 10.5]
+    assert [m.loss[-1].weight for m in found.values()] == [1.0, 1.0, 10.5]
     assert [(m.method, m.strength) for m in found.values()] == [
         ("plain", None),
         ("disco", 1.0),
@@ -54,16 +54,18 @@ def test_overrides_reach_the_scan_and_its_name_stands_for_all(tmp_path):
         ({"a": [1], "b": [2]}, "give one key and its values"),
         ({"loss.1.weight": "much"}, "give a list of numbers, got 'much'"),
         ({"loss.7.weight": [1]}, "the list has the items 0 to 1"),
+        ({"loss.disko.weight": [1]}, "the list has no 'disko'; did you mean 'disco'"),
     ],
 )
-def test_a_wrong_scan_is_told(tmp_path, scan, message):
+def test_a_wrong_scan_is_an_error(tmp_path, scan, message):
     disco = {**STUDY["models"]["disco"], "scan": scan}
     with pytest.raises(StudyError, match=message):
-        loaded(tmp_path, members={"disco": disco})
+        loaded(tmp_path, models={"disco": disco})
 
 
 def test_decorrelation_needs_a_spectator_and_rising_edges(tmp_path):
-    with pytest.raises(StudyError, match="'mas' is no spectator; did you mean 'mass'"):
-        loaded(tmp_path, evaluation={"decorrelation": {"against": "mas", "edges": [0, 1, 2]}})
-    with pytest.raises(StudyError, match="'edges' must rise"):
-        loaded(tmp_path, evaluation={"decorrelation": {"against": "mass", "edges": [0, 2, 1]}})
+    part = {"name": "decorrelation", "against": "mas", "edges": [0, 1, 2]}
+    with pytest.raises(StudyError, match="'mas' is not listed in 'spectators'; did you mean 'mas"):
+        loaded(tmp_path, evaluation=[part])
+    with pytest.raises(StudyError, match="edges must be three or more, and rise"):
+        loaded(tmp_path, evaluation=[part | {"against": "mass", "edges": [0, 2, 1]}])

@@ -91,7 +91,7 @@ def test_lists_give_features_and_groups(tmp_path):
         file.mktree("Runs", {"y": "i4"}).extend({"y": np.arange(2)})
     text = draft([path])
     assert "#   Jet: Jet_pt, Jet_eta" in text
-    assert '# representation: {name: cloud, group: "Jet"}' in text
+    assert '# representation: {name: point_cloud, group: "Jet"}' in text
     found = study(path)
     assert found.source.options["tree"] == "Events"
     assert "count(Jet_pt)" in found.representation.options["features"]

@@ -83,7 +83,7 @@ def make_task(cache: EventCache, tmp_path: Path) -> Callable[..., Task]:
             "representation": ("table", {"features": ["x", "y", "z"]}),
             "model": ("dense_network", {"widths": [16, 16], "dropout": 0.1}),
             "terms": [("cross_entropy", {}, "kind", 1.0)],
-            "targets": {"kind": {"classes": ["background", "signal"]}},
+            "targets": {"kind": Target("kind", ("background", "signal"))},
             "settings": SETTINGS | (settings or {}),
         }
         return Task(**(plain | fields))

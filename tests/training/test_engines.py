@@ -11,9 +11,13 @@ import pytest
 from bunchtrain.errors import DataError, MachineError, MissingDependency, StudyError
 from bunchtrain.training.engines.processes import Processes
 from bunchtrain.training.engines.ray import Ray
-from bunchtrain.training.failure import raise_failure, record_failure
-from bunchtrain.training.place import Place, environment, find_place
 from bunchtrain.training.train import train
+from bunchtrain.training.workers import (
+    WorkerInfo,
+    raise_failure,
+    record_failure,
+    worker_environment,
+)
 
 EXACT = {"model": ("dense_network", {"widths": [16, 16]})}
 CURVES = ["train_loss", "validation_loss"]
@@ -49,7 +53,7 @@ def test_a_killed_worker_ends_in_one_sentence(make_task) -> None:
             for child in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
                 for process in child.read_text().split():
                     words = Path(f"/proc/{process}/cmdline").read_text().split("\0")
-                    if "bunchtrain.training.worker" in words:
+                    if "bunchtrain.training.fit" in words:
                         os.kill(int(process), signal.SIGKILL)
                         return
             time.sleep(0.02)
@@ -73,15 +77,15 @@ def test_what_a_worker_recorded_is_raised_again(tmp_path) -> None:
 def test_places_are_read_from_torchrun_and_slurm(monkeypatch) -> None:
     for name in [n for n in os.environ if n.startswith(("SLURM_", "TORCHELASTIC_"))]:
         monkeypatch.delenv(name)
-    assert find_place() == Place()
+    assert WorkerInfo.from_environment() == WorkerInfo()
     slurm = {"SLURM_NTASKS": "6", "SLURM_PROCID": "4", "SLURM_NNODES": "2"}
     for name, value in slurm.items():
         monkeypatch.setenv(name, value)
-    assert find_place() == Place(4, 6, 3, "slurm")
-    assert find_place().nodes == 2
-    for name, value in environment(1, 2, "localhost", 1234).items():
+    assert WorkerInfo.from_environment() == WorkerInfo(4, 6, 3, "slurm")
+    assert WorkerInfo.from_environment().nodes == 2
+    for name, value in worker_environment(1, 2, "localhost", 1234).items():
         monkeypatch.setenv(name, value)
-    assert find_place() == Place(1, 2, 2, "torchrun")
+    assert WorkerInfo.from_environment() == WorkerInfo(1, 2, 2, "torchrun")
 
 
 @pytest.mark.parametrize("engine", [Processes, Ray])
@@ -93,7 +97,7 @@ def test_an_engine_needs_a_worker(engine) -> None:
 @pytest.mark.parametrize("engine", [Processes, Ray])
 def test_watching_needs_the_local_engine(engine, make_task) -> None:
     with pytest.raises(StudyError, match="'local'"):
-        engine().run(make_task(), watch=lambda epoch, trained_model: True)
+        engine().run(make_task(), on_epoch=lambda epoch, trained_model: True)
 
 
 def test_ray_that_is_not_installed_is_told(make_task, monkeypatch) -> None:

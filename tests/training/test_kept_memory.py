@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bunchtrain.training.kept_memory import kept_memory
+from bunchtrain.training.process import keep_freed_memory
 
 BIG = 2**24  # numbers of 4 bytes, 64 MB
 
@@ -32,12 +32,12 @@ def resident():
 
 
 def test_pages_are_cleared_once():
-    with kept_memory():
+    with keep_freed_memory():
         assert faults() < BIG * 4 / resource.getpagesize()  # those of one tensor
 
 
 def test_freed_memory_is_given_back_at_the_end():
-    with kept_memory():
+    with keep_freed_memory():
         torch.ones(BIG)
         inside = resident()
     assert resident() < inside - 2 * BIG

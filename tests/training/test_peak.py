@@ -1,6 +1,6 @@
 import numpy as np
 
-from bunchtrain.training.peak import peak_mb, reset_peak
+from bunchtrain.training.process import peak_mb, reset_peak
 
 
 def test_the_peak_contains_what_was_freed_again() -> None:

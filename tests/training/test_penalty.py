@@ -15,7 +15,7 @@ def test_a_penalty_on_the_weights_shrinks_them(make_task, monkeypatch) -> None:
         seen.add(events)
         return sum(p.square().sum() for p in model.parameters())
 
-    monkeypatch.setattr(DenseNetwork, "penalty", penalty, raising=False)
+    monkeypatch.setattr(DenseNetwork, "weight_penalty", penalty, raising=False)
     bound = train(make_task("bound")).network
     norms = [sum(float(p.detach().square().sum()) for p in n.parameters()) for n in (free, bound)]
     assert norms[1] < norms[0] / 2

@@ -1,4 +1,4 @@
-"""Columns that objectives look at: out of the cache, into the batch, on any number of workers."""
+"""Columns that losses read: from the cache into the batch, on any number of workers."""
 
 import json
 from dataclasses import replace
@@ -58,13 +58,15 @@ def test_nan_in_a_spectator_is_told(make_task, source, tmp_path) -> None:
     broken.events, broken.fingerprint = events, lambda: "broken"
     recipe = Recipe(
         broken,
-        targets=[Target("kind", ("background", "signal"), expressions=("label == 0", "label == 1"))],
+        targets=[
+            Target("kind", ("background", "signal"), expressions=("label == 0", "label == 1"))
+        ],
         columns=["x", "y"],
         spectators=["z"],
     )
     made = EventCache.build(recipe, tmp_path)
     task = replace(with_terms(make_task, DISCO), cache=str(made.folder))
-    with pytest.raises(DataError, match="objective: column 'z' is nan at entry"):
+    with pytest.raises(DataError, match="loss: column 'z' is nan at entry"):
         Data(task).load()
 
 
@@ -85,7 +87,7 @@ def test_disco_takes_the_column_out_of_the_score(make_task, source) -> None:
 
     def correlation(*terms) -> float:
         task = with_terms(make_task, *terms, folder=str(len(terms)), epochs=8, batch_size=256)
-        task = replace(task, represent=("table", {"features": ["x", "y", "z"]}))
+        task = replace(task, representation=("table", {"features": ["x", "y", "z"]}))
         score = train(task).predict(source.events)["signal"][label == 0]
         return abs(np.corrcoef(score, ak.to_numpy(source.events.z)[label == 0])[0, 1])
 
@@ -110,15 +112,15 @@ def test_the_adversary_is_trained_and_left_behind(make_task, monkeypatch) -> Non
 
     def module(*arguments, **named):
         modules.append(keep(*arguments, **named))
-        before.extend(p.detach().clone() for p in modules[-1].objectives.parameters())
+        before.extend(p.detach().clone() for p in modules[-1].losses.parameters())
         return modules[-1]
 
     before: list[torch.Tensor] = []
     monkeypatch.setattr(fitting, "Module", module)
     task = with_terms(make_task, ADVERSARY, epochs=1)
     trained_model = train(task)
-    after = list(modules[0].objectives.parameters())
+    after = list(modules[0].losses.parameters())
     assert len(before) == len(after) > 0
     assert all(not torch.equal(*pair) for pair in zip(before, after, strict=True))
-    assert not any("objectives" in name for name in trained_model.network.state_dict())
-    assert int(modules[0].objectives[1].steps) == len(Data(task).sizes("train"))
+    assert not any("losses" in name for name in trained_model.network.state_dict())
+    assert int(modules[0].losses[1].steps) == len(Data(task).sizes("train"))

@@ -16,9 +16,10 @@ from bunchtrain.errors import (
     StudyError,
     UserError,
 )
+from bunchtrain.targets import Target
 from bunchtrain.trained_model import load
 from bunchtrain.training import fit as fitting
-from bunchtrain.training import loggers
+from bunchtrain.training import trainer
 from bunchtrain.training.train import train
 from bunchtrain.training.trainer import precision
 
@@ -124,10 +125,30 @@ def test_saving_and_loading_gives_the_same_scores(make_task, source) -> None:
     assert set(again.predict(source.events[:0])) == {"background", "signal"}
 
 
+def test_a_checkpoint_of_release_0_1_is_resumed(make_task) -> None:
+    whole = train(make_task("whole", terms=[FIT, ADVERSARY]))
+    task = make_task("old", terms=[FIT, ADVERSARY])
+    train(task, on_epoch=lambda epoch, _: epoch == 2)
+    folder = Path(task.folder)
+    (folder / "network.json").unlink()  # as if it had been interrupted
+    state = torch.load(folder / "checkpoint.pt")
+    state["module"] = {k.replace("losses.", "objectives."): v for k, v in state["module"].items()}
+    for row in state["rows"]:
+        row["jets_per_second"] = row.pop("samples_per_second")
+    torch.save(state, folder / "checkpoint.pt")
+    resumed = train(task, resume=True).network.state_dict()
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(resumed[name], value)
+    assert len(curves(task.folder)) == 3
+
+
 def test_several_targets_are_trained_at_once_and_logged_by_term(make_task, source) -> None:
     task = make_task(
         terms=[("cross_entropy", {}, "kind", 1.0), ("mean_squared_error", {}, "sum", 0.1)],
-        targets={"kind": {"classes": ["background", "signal"]}, "sum": {"values": ["x + y"]}},
+        targets={
+            "kind": Target("kind", ("background", "signal")),
+            "sum": Target("sum", values=("x + y",)),
+        },
     )
     scores = train(task).predict(source.events)
     assert {"kind_background", "kind_signal"} < set(scores)
@@ -150,11 +171,11 @@ def test_trees_go_the_same_way(make_task, source) -> None:
 def test_a_watcher_sees_each_epoch_and_may_stop(make_task, source) -> None:
     seen = []
 
-    def watch(epoch, trained_model) -> bool:
+    def on_epoch(epoch, trained_model) -> bool:
         seen.append((epoch, float(trained_model.predict(source.events)["signal"].mean())))
         return epoch == 2
 
-    train(make_task(), watch=watch)
+    train(make_task(), on_epoch=on_epoch)
     assert [epoch for epoch, _ in seen] == [1, 2]
     assert seen[0][1] != seen[1][1]
 
@@ -169,8 +190,8 @@ def test_a_diverging_loss_stops_with_the_place(make_task) -> None:
 def test_invalid_inputs_follow_the_policy(make_task, source, policy) -> None:
     features = {"features": ["log(x)", "y", "z"]}
     with pytest.raises(DataError, match=r"log\(x\)"):
-        train(make_task(represent=("table", features), settings={"epochs": 1}))
-    task = make_task(represent=("table", features), settings={"epochs": 1}, invalid=policy)
+        train(make_task(representation=("table", features), settings={"epochs": 1}))
+    task = make_task(representation=("table", features), settings={"epochs": 1}, invalid=policy)
     scores = train(task).predict(source.events)["signal"]
     lost = ak.to_numpy(source.events["x"]) <= 0
     assert np.array_equal(np.isnan(scores), lost if policy == "drop" else np.zeros_like(lost))
@@ -183,7 +204,7 @@ def test_missing_columns_are_told(make_task, source) -> None:
 
 
 def test_a_folder_without_network_is_told(tmp_path) -> None:
-    with pytest.raises(RunError, match="holds no trained network"):
+    with pytest.raises(RunError, match="has no trained network"):
         load(tmp_path)
 
 
@@ -198,7 +219,7 @@ def test_tensorboard_is_written_where_asked_for(make_task, tmp_path) -> None:
 
 
 def test_missing_loggers_are_told(make_task, monkeypatch) -> None:
-    monkeypatch.setattr(loggers.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(trainer.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingDependency, match=r"bunchtrain\[mlflow\]"):
         train(make_task(settings={"logs": ["mlflow"]}))
 

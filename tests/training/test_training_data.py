@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bunchtrain.errors import DataError
-from bunchtrain.training.data import Data, cut
+from bunchtrain.training.data import Data, rechunk
 
 STREAMED = 4_000
 
@@ -52,7 +52,7 @@ def test_batches_are_of_equal_size(make_task) -> None:
 
 
 def test_inputs_never_include_what_the_cache_has_made(make_task) -> None:
-    task = make_task(represent=("table", {"features": ["x", "target_sum"]}))
+    task = make_task(representation=("table", {"features": ["x", "target_sum"]}))
     with pytest.raises(DataError, match="target_sum"):
         Data(task)
 
@@ -61,6 +61,6 @@ def test_inputs_never_include_what_the_cache_has_made(make_task) -> None:
 def test_cutting_keeps_events_and_order(sizes: list[int], length: int) -> None:
     total = sum(sizes)
     blocks = [ak.Array(list(range(total)))[i : i + length] for i in range(0, total, length)]
-    pieces = [piece.tolist() for piece in cut(blocks, sizes)]
+    pieces = [piece.tolist() for piece in rechunk(blocks, sizes)]
     assert [len(piece) for piece in pieces] == sizes
     assert list(chain(*pieces)) == list(range(total))

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from bunchtrain.errors import StudyError
+from bunchtrain.targets import Target
 from bunchtrain.trained_model import load
 from bunchtrain.training import fit
 from bunchtrain.training.data import Data
@@ -22,21 +23,21 @@ POSTERIORS = {
 }
 REGRESSION = {
     "terms": [("gaussian_nll", {}, "sum", 1.0)],
-    "targets": {"sum": {"values": ["energy"]}},
+    "targets": {"sum": Target("sum", values=("energy",))},
 }
 
 
 def separate(task, seed, monkeypatch):
     """Train one network alone: weights of a seed, batches in the order of the study's."""
-    whole = fit._fresh_network
+    original = fit._initial_network
 
     def seeded(data):
-        network = whole(Data(dataclasses.replace(data.task, seed=seed)))
+        network = original(Data(dataclasses.replace(data.task, seed=seed)))
         data.load()
         return network
 
     with monkeypatch.context() as patched:
-        patched.setattr(fit, "_fresh_network", seeded)
+        patched.setattr(fit, "_initial_network", seeded)
         return train(dataclasses.replace(task, folder=f"{task.folder}-{seed}"))
 
 
@@ -82,7 +83,7 @@ def test_a_posterior_of_mean_and_variance(make_task, source, posterior):
 
 
 def test_calibrations_are_fitted_on_the_validation_set_and_saved(make_task, source):
-    made = train(make_task(calibrate=[("temperature", {}), ("conformal", {"levels": [0.8]})]))
+    made = train(make_task(calibration=[("temperature", {}), ("conformal", {"levels": [0.8]})]))
     temperature, conformal = made.calibrations["kind"]
     assert 0.3 < temperature.numbers["temperature"][0] < 5
     loaded = load(made.task.folder)
@@ -95,14 +96,16 @@ def test_calibrations_are_fitted_on_the_validation_set_and_saved(make_task, sour
 
 
 def test_trees_are_calibrated_like_networks(make_task, source):
-    made = train(make_task(model=("boosted_trees", {"trees": 5}), calibrate=[("temperature", {})]))
+    made = train(
+        make_task(model=("boosted_trees", {"trees": 5}), calibration=[("temperature", {})])
+    )
     assert made.predict(source.events)["signal"].shape == (len(source.events),)
     assert made.calibrations["kind"][0].numbers["temperature"][0] > 0
 
 
 def test_a_mean_with_a_fitted_width_has_pulls_of_width_one(make_task, source):
     terms = [("mean_squared_error", {}, "sum", 1.0)]
-    made = train(make_task(calibrate=[("temperature", {})], **{**REGRESSION, "terms": terms}))
+    made = train(make_task(calibration=[("temperature", {})], **{**REGRESSION, "terms": terms}))
     found = made.predict(source.events)
     assert np.ptp(found["energy_sigma"]) == 0
     pulls = (found["energy"] - ak.to_numpy(source.events.x + source.events.y)) / found[
@@ -119,8 +122,8 @@ def test_no_events_give_no_scores_of_the_same_names(make_task, source):
 
 
 REFUSALS = [
-    ("deep_ensemble", {"settings": {"gradient_clip": 1.0}}, "trains its members apart"),
-    ("deep_ensemble", {"settings": {"schedule": "plateau"}}, "trains its members apart"),
+    ("deep_ensemble", {"settings": {"gradient_clip": 1.0}}, "trains its members independently"),
+    ("deep_ensemble", {"settings": {"schedule": "plateau"}}, "trains its members independently"),
     ("last_layer_laplace", {"terms": [("focal", {}, "kind", 1.0)]}, "logarithm of a likelihood"),
     ("mc_dropout", {"model": ("boosted_trees", {})}, "needs a network"),
 ]

@@ -15,7 +15,11 @@ from bunchtrain.networks.dense_network import DenseNetwork
 from bunchtrain.networks.energy_flow_network import EnergyFlowNetwork
 from bunchtrain.networks.particle_flow_network import ParticleFlowNetwork
 from bunchtrain.networks.particle_net import ParticleNet
-from bunchtrain.uncertainty.layers.bayesian_linear import NARROW, SPEED, BayesianLinear
+from bunchtrain.uncertainty.posteriors._random_layers import (
+    INITIAL_LOG_VARIANCE,
+    PARAMETER_SCALE,
+    BayesianLinear,
+)
 from bunchtrain.uncertainty.posteriors.bayes_by_backprop import BayesByBackprop
 from bunchtrain.uncertainty.posteriors.deep_ensemble import DeepEnsemble
 from bunchtrain.uncertainty.posteriors.last_layer_laplace import (
@@ -46,7 +50,7 @@ def fitted(kind, make):
 
 
 def widen(layer, log_variance):
-    layer.widening.data[:] = (log_variance - NARROW) / SPEED
+    layer.widening.data[:] = (log_variance - INITIAL_LOG_VARIANCE) / PARAMETER_SCALE
 
 
 def cloud(events=6):
@@ -74,7 +78,7 @@ def test_divergence_is_that_of_gaussians():
 def test_penalty_is_the_divergence_per_event():
     posterior = BayesByBackprop(DENSE, 1, temperature=0.2)
     total = sum(layer.divergence() for layer in posterior.layers)
-    torch.testing.assert_close(posterior.penalty(500), 0.2 * total / 500)
+    torch.testing.assert_close(posterior.weight_penalty(500), 0.2 * total / 500)
 
 
 def test_gaussians_of_fewer_events_are_wider():
@@ -174,7 +178,7 @@ class TestLaplace:
             partial(DenseNetwork, 3, 1, widths=()), 1, draws=4000, prior=self.prior
         ).eval()
         y = x @ torch.tensor([[1.0], [-2.0], [0.5]]) + self.width * torch.randn(200, 1)
-        posterior.learn([batch], lambda o, _: (o - y).square().sum(1) / (2 * self.width**2))
+        posterior.fit_posterior([batch], lambda o, _: (o - y).square().sum(1) / (2 * self.width**2))
         design = torch.cat([x, torch.ones(200, 1)], 1).double()
         exact = (design.T @ design / self.width**2 + torch.eye(4) / self.prior**2).inverse()
         return posterior, exact
@@ -200,7 +204,7 @@ class TestLaplace:
         torch.manual_seed(3)
         x = torch.randn(200, 3)
         batches = [Batch({"table": part}) for part in x.split(30)]
-        again.learn(batches, lambda o, _: o.square().sum(1) / (2 * self.width**2))
+        again.fit_posterior(batches, lambda o, _: o.square().sum(1) / (2 * self.width**2))
         torch.testing.assert_close(
             (again.root @ again.root.T).double(), exact, atol=1e-6, rtol=1e-4
         )

@@ -21,7 +21,7 @@ STUDY = {
     "targets": {"jet": {"classes": {"qcd": "is_top == 0", "top": "is_top == 1"}}},
     "split": {"name": "fraction", "train": 0.6, "validation": 0.2, "test": 0.2, "key": "event_id"},
     "spectators": ["jet_pt", "jet_mass"],
-    "representation": {"name": "cloud", "group": "constituent", "max_points": 12},
+    "representation": {"name": "point_cloud", "group": "constituent", "max_points": 12},
     "training": {"epochs": 3, "batch_size": 64},
     "models": {
         "trees": {
@@ -30,7 +30,8 @@ STUDY = {
         },
         "flow": {"model": {"name": "particle_flow_network", "phi": [16], "f": [16]}},
     },
-    "evaluation": {"against": ["jet_pt"], "note": "Pythia stand-ins."},
+    "evaluation": ["classification", {"name": "efficiency_profile", "against": ["jet_pt"]}],
+    "note": "Pythia stand-ins.",
 }
 
 

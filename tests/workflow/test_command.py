@@ -23,7 +23,7 @@ BAD = {
     "missing file": ({"source": {"name": "files", "files": "nowhere.root"}}, "nowhere.root"),
     "missing branch": ({"spectators": ["jet_pd"]}, "'jet_pd'; did you mean 'jet_pt'"),
     "missing group": (
-        {"representation": {"name": "cloud", "group": "constituents"}},
+        {"representation": {"name": "point_cloud", "group": "constituents"}},
         "constituents",
     ),
     "empty selection": ({"select": "jet_pt < 0"}, "jet_pt < 0"),

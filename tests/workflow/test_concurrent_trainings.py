@@ -71,8 +71,8 @@ def test_figures_of_two_seeds_are_the_mean_of_both(table):
     right = [((score > 0.5) == truth).mean() for score in (first, second)]
     figure = table.metrics["dense"]["accuracy"]
     assert figure["value"] == pytest.approx(np.mean(right))
-    assert figure["deviation"] == pytest.approx(np.std(right, ddof=1))
-    assert "deviation" not in table.metrics["trees"]["accuracy"]
+    assert figure["seed_std"] == pytest.approx(np.std(right, ddof=1))
+    assert "seed_std" not in table.metrics["trees"]["accuracy"]
 
 
 def test_the_ensemble_is_the_mean_of_the_first_trainings(table):
@@ -88,7 +88,7 @@ def test_the_gain_is_over_the_best_member(table):
     def area(name):
         return auc(roc(columns[f"{name}_top"].to_numpy().astype(float), truth)).value
 
-    gain = table.json("gains.json")["goat"]["auc"]
+    gain = table.json("evaluations/ensemble_improvement/results.json")["details"]["goat"]["auc"]
     best = max(("trees", "dense", "short"), key=area)
     assert gain["best"] == best
     assert gain["value"] == pytest.approx(area("goat") - area(best), abs=1e-5)
@@ -182,10 +182,10 @@ def test_ctrl_c_ends_all_members_and_resume_goes_on(tmp_path):
 @pytest.mark.parametrize(
     ("ensembles", "message"),
     [
-        ({"goat": {"of": ["tree", "dense"]}}, "no member 'tree'; did you mean 'trees'"),
-        ({"goat": {"of": ["trees"]}}, "two or more different members"),
-        ({"goat": {"of": ["trees", "trees"]}}, "two or more different members"),
-        ({"trees": {}}, "ensembles.trees: a member has this name, too"),
+        ({"goat": {"of": ["tree", "dense"]}}, "no model 'tree'; did you mean 'trees'"),
+        ({"goat": {"of": ["trees"]}}, "two or more different models"),
+        ({"goat": {"of": ["trees", "trees"]}}, "two or more different models"),
+        ({"trees": {}}, "ensembles.trees: a model has the same name"),
         ({"goat": {"by": "median"}}, "ensembles.goat.by"),
     ],
 )

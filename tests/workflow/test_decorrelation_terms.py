@@ -13,4 +13,4 @@ def test_columns_of_objectives_are_kept():
     study = validate({**STUDY, "models": {"flow": member}})
     assert loss_columns(study) == ["multiplicity"]
     made = recipe(study, make_source(study))
-    assert {"multiplicity", "jet_pt", "jet_mass"} <= set(made.kept)
+    assert {"multiplicity", "jet_pt", "jet_mass"} <= set(made.stored_columns)

@@ -24,9 +24,10 @@ CHANGES = {
         "flat": {"of": ["plain"], "by": "ddt", "against": "jet_mass"},
         "quantile": {"of": ["plain"], "by": "quantile", "against": "jet_mass"},
     },
-    "evaluation": {
-        "decorrelation": {"against": "jet_mass", "edges": [0, 40, 80, 120, 160, 200, 300]}
-    },
+    "evaluation": [
+        "classification",
+        {"name": "decorrelation", "against": "jet_mass", "edges": [0, 40, 80, 120, 160, 200, 300]},
+    ],
 }
 
 
@@ -67,8 +68,11 @@ def test_flat_scores_go_with_new_files(run, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"of": ["plain", "disco_1"]}, "changes the score of one member; name one"),
-        ({"against": "jet_mas"}, "'jet_mas' is no spectator; did you mean 'jet_mass'"),
+        ({"of": ["plain", "disco_1"]}, "changes the score of one model; name one"),
+        (
+            {"against": "jet_mas"},
+            "'jet_mas' is not listed in 'spectators'; did you mean 'jet_mass'",
+        ),
     ],
 )
 def test_what_cannot_be_flattened_is_told(tiny_study, tmp_path, change, message):

@@ -123,7 +123,7 @@ def test_a_run_and_its_report_show_themselves_in_a_notebook(finished):
 def test_only_some_members(tmp_path, study_file):
     run = bunchtrain.run(study_file, runs=tmp_path / "runs", only=["trees"])
     assert list(run.metrics) == ["trees"]
-    with pytest.raises(StudyError, match="no member 'tree'; did you mean 'trees'"):
+    with pytest.raises(StudyError, match="no model 'tree'; did you mean 'trees'"):
         bunchtrain.run(study_file, runs=tmp_path / "runs", only=["tree"])
 
 
@@ -139,6 +139,7 @@ REGRESSION = {
     "representation": {"name": "table", "features": ["jet_mass", "jet_pt"]},
     "model": {"name": "dense_network", "widths": [16]},
     "models": {},
+    "evaluation": None,
 }
 
 
@@ -167,7 +168,7 @@ def test_another_representation_costs_one_line(tmp_path, name):
             {"name": "image_cnn", "filters": [[4], [4]], "widths": [8]},
         ),
         "leading": (
-            {"name": "leading", "group": "constituent", "n": 5},
+            {"name": "leading_particles", "group": "constituent", "n": 5},
             {"name": "dense_network", "widths": [8]},
         ),
         "table": (

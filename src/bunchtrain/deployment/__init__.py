@@ -1,1 +1,1 @@
-"""From a trained network to where it must run: each export proves itself on the spot."""
+"""Export of trained models: ONNX, C++, lwtnn, firmware and HLS, each numerically verified."""

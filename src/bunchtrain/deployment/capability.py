@@ -34,7 +34,7 @@ SMALL: dict[tuple[str, str], Any] = {
 REPRESENTATIONS: dict[str, dict[str, Any]] = {
     "table": {"features": ["mass", "width", "count"]},
     "image": {"group": "part"},
-    "cloud": {"group": "part"},
+    "point_cloud": {"group": "part"},
     "graph": {"group": "part"},
     "clustering_tree": {"group": "part"},
 }
@@ -69,14 +69,14 @@ def capabilities(
 
 def _reason(model: str, target: str) -> str:
     try:
-        return make_target(target).unsupported_reason(untrained(model)) or ""
+        return make_target(target).unsupported_reason(build_untrained(model)) or ""
     except MissingDependency as problem:
         return f"unknown: {problem}"
     except BunchtrainError as problem:
         return str(problem)
 
 
-def untrained(model: str) -> TrainedModel:
+def build_untrained(model: str) -> TrainedModel:
     """Return a small network of a model for two classes, with random weights.
 
     Raises StudyError if no representation has the tensors that it needs.
@@ -103,4 +103,4 @@ def _matching_representation(tensors: Collection[str]) -> tuple[str, dict[str, A
         built: Representation = parts.build("representation", name, options)
         if set(tensors) <= set(built.sizes):
             return name, options
-    return "cloud", REPRESENTATIONS["cloud"]
+    return "point_cloud", REPRESENTATIONS["point_cloud"]

@@ -61,7 +61,7 @@ def _quantised_layers(model: QuantisedDenseNetwork) -> PlainLayers:
     """Return the layers with their quantised constants; a type covers all formats of its layer."""
     named: list[tuple[str, nn.Module]] = []
     precision = {"input_1": {"result": fixed(*model.input.kif)}}
-    for index, layer in enumerate(model.layers, 1):
+    for index, layer in enumerate(model.layers.layers(), 1):
         weight, bias = layer.constants()
         named.append((f"dense_{index}", _linear(weight, bias)))
         types = {"weight": fixed(*format_of(weight)), "bias": fixed(*format_of(bias))}

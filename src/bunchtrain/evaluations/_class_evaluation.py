@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from bunchtrain.errors import DataError, StudyError, nearest
-from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, average_trainings
+from bunchtrain.errors import DataError, StudyError
+from bunchtrain.evaluations._evaluation import (
+    EvaluatedRun,
+    Evaluation,
+    average_trainings,
+    spectator,
+)
 from bunchtrain.plots import MAX_LEGEND
 from bunchtrain.report.content import Plot, Table
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.classification import signal_roc
 from bunchtrain.statistics.metrics import Metrics, Roc, auc, discriminant
 from bunchtrain.study import Study
-from bunchtrain.tables.predictions import Values
+from bunchtrain.tables.predictions import Predictions, Values
 from bunchtrain.targets import Target
 
 
 @dataclass(frozen=True)
 class ClassPredictions:
-    """The predictions of a run for one target with classes."""
+    """Predictions for one target with classes.
+
+    run     the run of the models.
+    target  the target.
+    table   its test set, some of its events, or these events under a systematic effect.
+    """
 
     run: EvaluatedRun
     target: Target
+    table: Predictions
 
     @property
     def prefix(self) -> str:
@@ -35,7 +46,7 @@ class ClassPredictions:
     @property
     def truth(self) -> Values:
         """Index of the true class, (events,)."""
-        return self.run.predictions.truth(self.target.name)
+        return self.table.truth(self.target.name)
 
     @property
     def is_signal(self) -> Values:
@@ -45,7 +56,7 @@ class ClassPredictions:
     @property
     def weights(self) -> Values:
         """The event weights (events,)."""
-        return self.run.predictions.weights
+        return self.table.weights
 
     @property
     def signal(self) -> str:
@@ -62,20 +73,16 @@ class ClassPredictions:
 
         Raises DataError, naming the nearest, if the predictions were made without it.
         """
-        columns = self.run.predictions.columns
-        if name not in columns:
-            hint = nearest(name, columns) or "; run the study again"
-            raise DataError(f"the predictions have no column '{name}'{hint}")
-        return columns[name]
+        return spectator(self.table, name)
 
     def probabilities(self, training: str) -> Values | None:
         """Return class probabilities (events, classes), None if the model has none."""
-        return self.run.predictions.probabilities(training, self.target.name)
+        return self.table.probabilities(training, self.target.name)
 
     @property
     def all_probabilities(self) -> dict[str, Values]:
         """Model or ensemble → class probabilities (events, classes) of its first training."""
-        found = {name: self.probabilities(name) for name in self.run.predictions.estimators}
+        found = {name: self.probabilities(name) for name in self.table.estimators}
         return {name: values for name, values in found.items() if values is not None}
 
     def discriminant(
@@ -104,6 +111,9 @@ class ClassPredictions:
 class ClassEvaluation(Evaluation):
     """Measures and draws the class probabilities of each target in turn."""
 
+    #: Whether the first target with classes is evaluated alone, if the option `target` is None.
+    one_target: bool = False
+
     def __init__(self, target: str | None) -> None:
         self.target = target
 
@@ -113,7 +123,7 @@ class ClassEvaluation(Evaluation):
         Raises StudyError, naming the nearest, if there is none.
         """
         first = self.class_target(study, self.target)
-        if self.target is not None:
+        if self.target is not None or self.one_target:
             return [first]
         return [target for target in study.all_targets() if target.classes]
 
@@ -127,19 +137,30 @@ class ClassEvaluation(Evaluation):
         Raises DataError if a class has no events in the test set.
         """
         results = Results()
-        for target in self.targets(run.study):
-            events = ClassPredictions(run, target)
-            for k, name in enumerate(target.classes):
-                if not np.any(events.truth == k):
-                    raise DataError(
-                        f"evaluation '{self.name}': the test set has no events of class '{name}'"
-                    )
+        for events in self.predictions(run):
             found = average_trainings(run.predictions, partial(self._measure, events))
             for model, metrics in found.items():
                 results.metrics.setdefault(model, {}).update(metrics)
             results.plots += self.plots(events)
             results.tables += self.tables(events, found)
         return results
+
+    def predictions(self, run: EvaluatedRun) -> Iterator[ClassPredictions]:
+        """Yield the predictions for each target.
+
+        Raises DataError if a class has no events in the test set.
+        """
+        for target in self.targets(run.study):
+            yield self.check_classes(ClassPredictions(run, target, run.predictions))
+
+    def check_classes(self, events: ClassPredictions) -> ClassPredictions:
+        """Return the predictions; DataError if a class has no events."""
+        for k, name in enumerate(events.target.classes):
+            if not np.any(events.truth == k):
+                raise DataError(
+                    f"evaluation '{self.name}': the test set has no events of class '{name}'"
+                )
+        return events
 
     def _measure(self, events: ClassPredictions, training: str) -> Metrics:
         probabilities = events.probabilities(training)

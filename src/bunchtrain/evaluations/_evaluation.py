@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import awkward as ak
+import numpy as np
 
-from bunchtrain.errors import StudyError, nearest
+from bunchtrain import parts
+from bunchtrain.errors import DataError, StudyError, nearest
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.metrics import Metrics, average_seeds
-from bunchtrain.study import Study
-from bunchtrain.tables.predictions import Predictions
+from bunchtrain.study import Study, model_configs
+from bunchtrain.tables.predictions import Predictions, Values
 from bunchtrain.targets import Target
 from bunchtrain.trained_model import TrainedModel
 
@@ -44,6 +47,10 @@ class EvaluatedRun(Protocol):
     @property
     def folds(self) -> int:
         """Number of runs that are evaluated as one."""
+
+    @property
+    def fold_sizes(self) -> Sequence[int]:
+        """Number of events of the test set of each of these runs, in the order of their events."""
 
     def events(self, rows: int, columns: Collection[str] | None = None) -> Iterator[ak.Array]:
         """Yield the test set from the cache in blocks of at most `rows` events.
@@ -123,3 +130,43 @@ def average_trainings(
         for name in predictions.estimators
     }
     return {name: average_seeds(metrics) for name, metrics in found.items()}
+
+
+def spectator(predictions: Predictions, name: str) -> Values:
+    """Return a spectator, (events,).
+
+    Raises DataError, naming the nearest, if the predictions were made without it.
+    """
+    if name not in predictions.columns:
+        hint = nearest(name, predictions.columns) or "; run the study again"
+        raise DataError(f"the predictions have no column '{name}'{hint}")
+    return predictions.columns[name]
+
+
+def events_with_predictions(run: EvaluatedRun, rows: int) -> Iterator[tuple[ak.Array, Predictions]]:
+    """Yield the test set in blocks of at most `rows` events, each with its predictions.
+
+    Raises DataError if the events are no longer those of the predictions.
+    """
+    entries, start = run.predictions.columns["entry"], 0
+    for events in run.events(rows):
+        index = np.arange(start, start + len(events))
+        if index[-1] >= len(entries) or np.any(ak.to_numpy(events["entry"]) != entries[index]):
+            raise DataError(f"the events are no longer those of {run.folder}; run the study again")
+        yield events, run.predictions.take(index)
+        start += len(events)
+
+
+def models_by_representation(run: EvaluatedRun) -> list[dict[str, TrainedModel]]:
+    """Return the models in groups of the same representation and options."""
+    groups: dict[str, dict[str, TrainedModel]] = {}
+    for name, trained in run.models.items():
+        key = json.dumps(trained.task.representation, sort_keys=True, default=str)
+        groups.setdefault(key, {})[name] = trained
+    return list(groups.values())
+
+
+def has_model(study: Study, interface: type[Any]) -> bool:
+    """Return whether the class of a model of the study has an optional interface of models."""
+    found = (parts.find("model", one.model.name) for one in model_configs(study).values())
+    return any(issubclass(one, interface) for one in found)

@@ -1,4 +1,4 @@
-"""Adversarial training in one optimiser step: gradient reversal and inner steps of the adversary."""
+"""Adversarial training: gradient reversal, and inner steps of the adversary."""
 
 from __future__ import annotations
 

@@ -111,11 +111,13 @@ class ReweightingAdversary(BinaryCrossEntropy):
         descend(self.discriminator.parameters(), loss, self.inner - 1, self.inner_rate)
 
     def _normalise(self, log_weight: Tensor, data: Tensor, weight: Tensor) -> Tensor:
-        """Return e^f over its mean in the simulation of all workers, (batch,)."""
+        """Return e^f over its mean in the simulation of all workers, (batch,); unused for data."""
         given = weight.to(log_weight) if len(weight) else torch.ones_like(log_weight)
         rows = gather_rows(torch.stack([log_weight, given * ~data], 1))
         total = rows[:, 1].sum()
         if not total > 0:
             return torch.ones_like(log_weight)
         simulated = rows[rows[:, 1] > 0]
-        return (log_weight - (simulated[:, 0] + simulated[:, 1].log()).logsumexp(0)).exp() * total
+        log_mean = (simulated[:, 0] + simulated[:, 1].log()).logsumexp(0)
+        # Data have no weight; their outputs would overflow.
+        return torch.where(data, 0, log_weight - log_mean).exp() * total

@@ -1,1 +1,1 @@
-"""How trained models are built from networks, heads and penalties, and their losses summed."""
+"""Methods: construction of networks from their parts, their tasks and the sum of their losses."""

@@ -64,15 +64,20 @@ class CalibratesRanges(Protocol):
 
 
 @runtime_checkable
-class RecordsParetoFront(Protocol):
-    """A model whose resource use changes during one training, see `training.pareto_front`."""
+class CountsBitOperations(Protocol):
+    """A model that estimates its resource use in firmware."""
+
+    def bit_operations(self) -> Tensor:
+        """Return the effective bit operations (EBOPs) of one event, a scalar."""
+
+
+@runtime_checkable
+class RecordsParetoFront(CountsBitOperations, Protocol):
+    """A model whose resource use changes during one training (`training.pareto_front`)."""
 
     @property
     def records_pareto_front(self) -> bool:
         """Whether this training scans the resource use, rather than keeping it constant."""
-
-    def bit_operations(self) -> Tensor:
-        """Return the effective bit operations (EBOPs) of one event, a scalar."""
 
 
 @runtime_checkable
@@ -132,14 +137,6 @@ class HasCapsules(Protocol):
 
     def capsules(self, image: Tensor) -> Tensor:
         """Return the capsules, (batch, outputs, dimension)."""
-
-
-@runtime_checkable
-class CountsBitOperations(Protocol):
-    """A model that estimates its resource use in firmware."""
-
-    def bit_operations(self) -> Tensor:
-        """Return the effective bit operations (EBOPs) of one event, a scalar."""
 
 
 @runtime_checkable

@@ -17,8 +17,9 @@ Aggregate = Callable[[Tensor], Tensor]
 
 def input_names(model: type[nn.Module] | nn.Module) -> tuple[str, ...]:
     """Return the names of the tensors that a model's `forward` takes."""
-    if isinstance(model, NamesInputs):
-        return model.input_names
+    named: object = model
+    if isinstance(named, NamesInputs):
+        return named.input_names
     arguments = inspect.signature(model.forward).parameters
     return tuple(name for name in arguments if name != "self")
 
@@ -71,12 +72,11 @@ class Network(nn.Module):
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return head → (batch, outputs), of an ensemble those of the mixture."""
         outputs = self._split(self.model(**self.normalise(inputs)))
-        return {
-            head: values
-            if values.ndim == 2
-            else self.aggregates.get(head, lambda draws: draws.mean(0))(values)
-            for head, values in outputs.items()
-        }
+        for head, values in outputs.items():
+            if values.ndim == 3:
+                aggregate = self.aggregates.get(head)
+                outputs[head] = aggregate(values) if aggregate else values.mean(0)
+        return outputs
 
     def members(self, inputs: dict[str, Tensor]) -> list[dict[str, Tensor]]:
         """Return head → (batch, outputs) of each member of an ensemble, or of the one network."""

@@ -9,10 +9,11 @@ constructor; the toolkit supplies the positional ones. Parts from elsewhere are 
 from bunchtrain.parts.options import Option, Options, option_docs, option_model, options, positional
 from bunchtrain.parts.notebook import replace_classes
 from bunchtrain.parts.own import absolute_name, copy_files, map_names, relative_name
-from bunchtrain.parts.registry import KINDS, build, describe, find, locate, short_name, validate
+from bunchtrain.parts.registry import KINDS, RENAMED, build, describe, find, locate, short_name, validate
 
 __all__ = [
     "KINDS",
+    "RENAMED",
     "Option",
     "Options",
     "absolute_name",

@@ -97,7 +97,7 @@ def _import(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         del sys.modules[name]
         text = " ".join(f"{type(problem).__name__}: {problem}".split())
         raise StudyError(f"{path} cannot be imported: {text}") from None

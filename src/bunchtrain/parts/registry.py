@@ -57,6 +57,16 @@ KINDS: dict[str, Kind] = {
 }
 
 
+#: Kind → name of a part in release 0.1 → its name; trained models of that release have the old one.
+RENAMED: dict[str, dict[str, str]] = {
+    "representation": {
+        "cloud": "point_cloud",
+        "leading": "leading_particles",
+        "lund_words": "lund_plane_counts",
+    }
+}
+
+
 @dataclass(frozen=True)
 class Description:
     """First sentence of a part's documentation, and the arXiv number in it or ''."""
@@ -79,7 +89,6 @@ def locate(kind: str) -> dict[str, str]:
     return places
 
 
-@cache
 def find(kind: str, name: str) -> type[Any]:
     """Return the class of a part.
 
@@ -88,7 +97,7 @@ def find(kind: str, name: str) -> type[Any]:
     """
     if is_own(name):
         return _own_part(kind, name)
-    places = locate(kind)
+    places, name = locate(kind), RENAMED.get(kind, {}).get(name, name)
     if name not in places:
         known = nearest(name, places) or f"; there are {one_of(places)}"
         raise StudyError(f"there is no {kind} named '{name}'{known}")

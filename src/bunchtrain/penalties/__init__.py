@@ -1,1 +1,1 @@
-"""Penalties: terms of the loss without outputs of their own, such as decorrelation from a column."""
+"""Penalties: terms of the loss without outputs, such as decorrelation from a column."""

@@ -50,7 +50,9 @@ def distance_variance(x: Tensor, w: Tensor) -> Tensor:
 def mean_distances(x: Tensor, w: Tensor) -> Tensor:
     """Return a_i = Σ_j w_j |x_i − x_j|, (n,)."""
     ordered, order = x.sort()
-    below, above = (torch.searchsorted(ordered.detach(), x.detach(), right=r) for r in (False, True))
+    below, above = (
+        torch.searchsorted(ordered.detach(), x.detach(), right=r) for r in (False, True)
+    )
     sums = torch.stack([w[order], w[order] * ordered]).cumsum(1)  # (2, n)
     sums = torch.nn.functional.pad(sums, (1, 0))
     signed: Tensor = sums[:, below] + sums[:, above] - sums[:, -1:]  # Σ_j w_j sign(x_i − x_j) …

@@ -113,9 +113,7 @@ class Adversary(Decorrelation):
             self.steps += 1
         return terms
 
-    def _train_adversary(
-        self, score: Tensor, value: Tensor, index: Tensor, weight: Tensor
-    ) -> None:
+    def _train_adversary(self, score: Tensor, value: Tensor, index: Tensor, weight: Tensor) -> None:
         """Take all but the last of the inner steps, on the events of all workers."""
         weight = weight if len(weight) else torch.ones_like(score)
         columns = [score, *(v.to(score) for v in (value, index, weight))]

@@ -23,6 +23,10 @@ _NAMES = {
     "log_loss": "−log p of the truth",
     "pull_mean": "Pull mean",
     "pull_width": "Pull width",
+    "closure_auc": "AUC after reweighting",
+    "lut": "LUT",
+    "dsp": "DSP",
+    "cycles": "Latency, cycles",
 }
 
 #: Beginnings of metrics that are listed below the key table.
@@ -35,6 +39,7 @@ _BELOW = (
     "linearity",
     "pull_mean",
     "working_point_",
+    "expected_limit",
 )
 
 
@@ -61,6 +66,9 @@ def label(name: str) -> str:
         return f"{kind} at ε_S = {float(found[1]) / 100:g}{versus}"
     if found := re.fullmatch(r"efficiency_at_([\d.e-]+)", name):
         return f"ε_S at ε_B = {float(found[1]) / 100:g}{versus}"
+    if found := re.fullmatch(r"expected_(significance|limit)_(\w+)", name):
+        kind = "Expected significance" if found[1] == "significance" else "Expected limit on μ"
+        return f"{kind}, uncertainties: {found[2]}{versus}"
     return _NAMES.get(name, name.replace("_", " ")) + versus
 
 

@@ -43,3 +43,15 @@ class Representation(ABC):
     @abstractmethod
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
         """Return the tensors of a block of events, named as in `Batch.inputs`."""
+
+
+class ImageRepresentation(Representation):
+    """A representation whose tensor `image` is a regular grid (channel, row, column)."""
+
+    #: Axis labels of columns and rows.
+    axes: tuple[str, str]
+
+    @property
+    @abstractmethod
+    def extent(self) -> tuple[float, float, float, float]:
+        """Return the ends of the image along columns and rows: left, right, lower, upper."""

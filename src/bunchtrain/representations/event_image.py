@@ -13,7 +13,7 @@ from bunchtrain.errors import StudyError, nearest
 from bunchtrain.physics.kinematics import wrap_angle
 from bunchtrain.physics.packed import Floats, Ints, jet_index, positions, sum_by_jet
 from bunchtrain.representations._packed import Normalise
-from bunchtrain.representations._representation import Representation, Size
+from bunchtrain.representations._representation import ImageRepresentation, Size
 from bunchtrain.representations.preprocessing import image_steps as steps
 from bunchtrain.representations.preprocessing.group import find_group
 from bunchtrain.representations.preprocessing.points import Points, required_columns
@@ -22,7 +22,7 @@ from bunchtrain.tables.expressions.expression import Expression
 KEYS = ("group", "value", "where")
 
 
-class EventImage(Representation):
+class EventImage(ImageRepresentation):
     """Images of whole events over η and φ, with one channel per kind of object.
 
         I_c(row, column) = Σ_i value_c(i) over the objects i of channel c in that pixel;

@@ -12,13 +12,13 @@ from torch import Tensor
 from bunchtrain.errors import StudyError
 from bunchtrain.physics.packed import Flags, Floats, Ints, jet_index, sum_by_jet
 from bunchtrain.representations._packed import Normalise
-from bunchtrain.representations._representation import Representation, Size
+from bunchtrain.representations._representation import ImageRepresentation, Size
 from bunchtrain.representations.preprocessing import image_steps as steps
 from bunchtrain.representations.preprocessing.points import Points, required_columns
 from bunchtrain.tables.expressions.expression import Expression
 
 
-class Image(Representation):
+class Image(ImageRepresentation):
     """Jet images: centre, rotate, flip, pixelate, crop, normalise by the total intensity.
 
     The pixel at (r, s) is Σ pT_i over the points i in it, divided by Σ pT_i of all pixels.

@@ -39,8 +39,12 @@ class SampleOptions(Options):
 
     def recipe(self) -> dict[str, Any]:
         """Return the options that the events depend on."""
-        chosen = [f for f in fields(self) if f.name not in ("processes", "folder")]
-        return {f.name: type(f.default)(getattr(self, f.name)) for f in chosen}
+        found = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name not in ("processes", "folder"):
+                found[f.name] = float(value) if isinstance(f.default, float) else value
+        return found
 
 
 @dataclass(frozen=True)

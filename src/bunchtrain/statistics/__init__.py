@@ -1,1 +1,1 @@
-"""Metrics with errors, plots and the report."""
+"""Statistics: metrics with errors, bootstrap, combination, decorrelation, likelihood."""

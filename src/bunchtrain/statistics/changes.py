@@ -1,13 +1,13 @@
-"""How figures move when the events are shifted by a systematic effect.
+"""Changes of metrics when the events are shifted by a systematic effect.
 
-Nominal and shifted scores belong to the same events, so that their statistical fluctuations cancel
-for the most part. The error of a difference is its spread over bootstrap samples (Efron, Ann.
-Statist. 7, 1, 1979) in which each event has one Poisson weight on both sides.
+Nominal and shifted scores belong to the same events, so that their statistical fluctuations mostly
+cancel. The error of a difference is its standard deviation over bootstrap samples (Efron, Ann.
+Statist. 7, 1, 1979) in which each event has the same Poisson weight on both sides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,20 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import poisson
 
+from bunchtrain.statistics.likelihood.binning import optimal_binning
 from bunchtrain.statistics.likelihood.workspace import histogram
-from bunchtrain.statistics.metrics import Measurement, auc, roc
-from bunchtrain.statistics.metrics.significance import asimov
+from bunchtrain.statistics.metrics import Measurement, asimov, auc, roc
 from bunchtrain.tables.hashing import hash_ids, uniform
 
-#: Bootstrap samples.
+#: Number of bootstrap samples.
 SAMPLES = 50
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredEvents:
     """A score of a set of events.
 
-    entry   (events,) numbers of the events in their source.
+    entry   (events,) indices of the events in their source.
     score   (events,), large for signal.
     truth   (events,) bool, True for signal.
     weight  (events,).
@@ -41,8 +41,8 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Analysis:
-    """What is fixed on nominal events: the cuts, and the bins of the score.
+class CutsAndBins:
+    """Cuts on a score and bins of it, fixed on the nominal events.
 
     cuts   signal efficiency → cut, score ≥ cut.
     edges  (bins + 1,) of the binned significance.
@@ -53,40 +53,71 @@ class Analysis:
     edges: NDArray[Any]
     scale: float = 1.0
 
-    def measure(self, scored: Scored, weight: NDArray[Any]) -> dict[str, float]:
-        """Return the figures of a set of events with these weights (events,)."""
-        truth, curve = scored.truth, roc(scored.score, scored.truth, weight)
+    def measure(self, events: ScoredEvents, weight: NDArray[Any]) -> dict[str, float]:
+        """Return the metrics of a set of events with these weights (events,)."""
+        truth, curve = events.truth, roc(events.score, events.truth, weight)
         found = {"auc": auc(curve).value}
         totals = weight[truth].sum(), weight[~truth].sum()
         for efficiency, cut in self.cuts.items():
-            passed, name = scored.score >= cut, f"{100 * efficiency:g}"
+            passed, name = events.score >= cut, f"{100 * efficiency:g}"
             found[f"mistag_{name}"] = float(curve.background_at([efficiency])[0][0])
             found[f"signal_passing_{name}"] = float(weight[truth & passed].sum() / totals[0])
             found[f"background_passing_{name}"] = float(weight[~truth & passed].sum() / totals[1])
-        s, _ = histogram(scored.score[truth], self.edges, weight[truth], self.scale)
-        b, _ = histogram(scored.score[~truth], self.edges, weight[~truth], self.scale)
+        s, _ = histogram(events.score[truth], self.edges, weight[truth], self.scale)
+        b, _ = histogram(events.score[~truth], self.edges, weight[~truth], self.scale)
         filled = b > 0
         found["significance"] = float(np.sqrt((asimov(s[filled], b[filled]) ** 2).sum()))
         return found
 
 
-def changes(
-    analysis: Analysis, nominal: Scored, shifted: Scored, seed: int = 1
-) -> dict[str, tuple[float, Measurement]]:
-    """Return figure → its nominal value and its change, with the error of the change.
-
-    `mistag_50` is ε_B at a signal efficiency of 50 % on the events at hand;
-    `signal_passing_50` and `background_passing_50` are the efficiencies of the nominal cut, which
-    an analysis that does not know of the shift would have.
+def fix_cuts_and_bins(
+    nominal: ScoredEvents,
+    efficiencies: Iterable[float],
+    scale: float = 1.0,
+    bins: int = 10,
+    min_background: float = 10.0,
+) -> CutsAndBins:
+    """Return the cuts of some signal efficiencies and the bins of largest significance.
 
     Args:
-        analysis: Cuts and bins.
-        nominal: Scores of the events as they are.
-        shifted: Scores of the shifted events; events may have come in or gone.
-        seed: of the bootstrap.
+        nominal: Scores of the nominal events.
+        efficiencies: Signal efficiencies of the cuts.
+        scale: Factor on weights that makes s and b expected event counts.
+        bins: Largest number of bins.
+        min_background: Effective number of background events that every bin needs.
     """
-    before, after = (analysis.measure(side, side.weight) for side in (nominal, shifted))
-    replicas = [_replicas(analysis, side, seed) for side in (nominal, shifted)]
+    score, truth, weight = nominal.score, nominal.truth, nominal.weight
+    curve = roc(score, truth, weight)
+    cuts = {efficiency: curve.threshold_at(efficiency) for efficiency in efficiencies}
+    edges = optimal_binning(
+        score, truth, weight, bins=bins, min_background=min_background, scale=scale
+    )
+    return CutsAndBins(cuts, edges, scale)
+
+
+def measure_changes(
+    fixed: CutsAndBins, nominal: ScoredEvents, shifted: ScoredEvents, seed: int = 1
+) -> dict[str, tuple[float, Measurement]]:
+    """Return metric → its nominal value and its change, with the error of the change.
+
+    `mistag_50` is ε_B at a signal efficiency of 50 % on the given events; `signal_passing_50` and
+    `background_passing_50` are the efficiencies of the nominal cut, those of an analysis in which
+    the shift is not known.
+
+    Args:
+        fixed: Cuts and bins of the nominal events.
+        nominal: Scores of the nominal events.
+        shifted: Scores of the shifted events, some of which may be selected in only one of both.
+        seed: Seed of the bootstrap.
+    """
+    before, after = (fixed.measure(side, side.weight) for side in (nominal, shifted))
+    replicas = [
+        [
+            fixed.measure(side, side.weight * bootstrap_weights(side.entry, seed, index))
+            for index in range(SAMPLES)
+        ]
+        for side in (nominal, shifted)
+    ]
     found = {}
     for name, value in before.items():
         difference = [b[name] - a[name] for a, b in zip(*replicas, strict=True)]
@@ -95,18 +126,13 @@ def changes(
     return found
 
 
-def _replicas(analysis: Analysis, side: Scored, seed: int) -> list[dict[str, float]]:
-    weights = (side.weight * replica(side.entry, seed, number) for number in range(SAMPLES))
-    return [analysis.measure(side, weight) for weight in weights]
-
-
-def replica(entry: NDArray[Any], seed: int, number: int) -> NDArray[np.float64]:
+def bootstrap_weights(entry: NDArray[Any], seed: int, index: int) -> NDArray[np.float64]:
     """Return the Poisson weights of mean 1 of a bootstrap sample, (events,).
 
-    An event has the same wherever it appears, by its number `entry`.
+    The weight of an event depends on its `entry`, seed and sample alone.
     """
-    numbers = np.full(len(entry), number, np.int64)
-    random = uniform(hash_ids(seed, "boot", np.asarray(entry, np.int64), numbers))
+    indices = np.full(len(entry), index, np.int64)
+    random = uniform(hash_ids(seed, "boot", np.asarray(entry, np.int64), indices))
     return np.searchsorted(_CUMULATIVE, random, side="right").astype(np.float64)
 
 

@@ -1,8 +1,9 @@
-"""Whether weighted simulation looks like data: χ² of each input, and what a classifier finds.
+"""Reweighting of simulation to data by a classifier, and its closure.
 
-A reweighting closes if no input and no combination of inputs tells the two apart. The spectra are
-compared by χ² in bins of equal population of the data; the combinations by boosted trees that are
-trained on some folds and tested on another (arXiv:1907.08209), with AUC = 1/2 at closure.
+With p the probability of data, a simulated event gets the weight w = c p/(1 − p), the ratio of the
+densities (arXiv:1907.08209); c keeps the sum of the event weights. Closure means that no input and
+no combination of inputs separates data from weighted simulation: spectra are compared by χ² in bins
+of equal population of the data, combinations by boosted trees, with AUC = 1/2 at closure.
 """
 
 from __future__ import annotations
@@ -16,20 +17,39 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold
 
-from bunchtrain.statistics.metrics import Measurement, auc, roc
-from bunchtrain.statistics.metrics import Floats
+from bunchtrain.statistics.metrics import Floats, Measurement, auc, roc
 
-#: Folds of the classifier that looks for what is left.
+#: Folds of the classifier that separates data from weighted simulation.
 FOLDS = 4
+#: ln p/(1 − p), relative to its median, above which weights are constant, so that no single event
+#: dominates the sample.
+MAX_LOG_ODDS = 7.0
+
+
+def density_ratio_weights(
+    log_odds: NDArray[Any], data: NDArray[np.bool_], weight: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return w = c p/(1 − p) of simulation, with Σ w v = Σ v over its event weights v; 1 of data.
+
+    Args:
+        log_odds: (events,) ln p/(1 − p), clipped at 7 on both sides of the simulation's median.
+        data: (events,) True for data.
+        weight: (events,) event weights v.
+    """
+    centred = np.asarray(log_odds, np.float64) - np.median(log_odds[~data])
+    odds = np.exp(np.clip(centred, -MAX_LOG_ODDS, MAX_LOG_ODDS))
+    mean = np.average(odds[~data], weights=weight[~data])
+    return np.where(data, 1.0, odds / mean)
 
 
 @dataclass(frozen=True)
 class Closure:
-    """How well weighted simulation describes data.
+    """Agreement of weighted simulation with data.
 
-    chi2  input → χ² over degrees of freedom of its spectrum.
-    auc   of a classifier that tells the two apart.
-    share of the simulation's effective number of events, (Σw)²/Σw² over its value without weights.
+    chi2   input → χ² over degrees of freedom of its spectrum.
+    auc    of a classifier that separates the two.
+    share  effective number of events of the simulation, (Σw)²/Σw², over its value without the
+           reweighting.
     """
 
     chi2: dict[str, float]
@@ -47,13 +67,13 @@ def closure(
     weight: NDArray[Any],
     before: NDArray[Any] | None = None,
 ) -> Closure:
-    """Return how well simulation with weights describes data.
+    """Return the agreement of weighted simulation with data.
 
     Args:
         inputs: Name → (events,).
         data: (events,) True for data, False for simulation.
-        weight: (events,), those of the simulation made by the reweighting.
-        before: (events,) weights without it, for `share`; 1 if unset.
+        weight: (events,), of simulation with the reweighting.
+        before: (events,) weights without it, for `share`; 1 if None.
     """
     first = np.ones(len(data)) if before is None else before
     return Closure(
@@ -75,28 +95,28 @@ def reduced_chi2(
     Bins without events of either are left out; a column of one value gives 0.
     """
     edges = np.unique(np.quantile(values[data], np.linspace(0, 1, bins + 1)))
-    place = np.searchsorted(edges[1:-1], values, side="right")
+    index = np.searchsorted(edges[1:-1], values, side="right")
     count = max(len(edges) - 1, 1)
-    sides = [_spectrum(place[side], weight[side], count) for side in (data, ~data)]
+    sides = [_spectrum(index[side], weight[side], count) for side in (data, ~data)]
     (d, d_variance), (s, s_variance) = sides
     filled = d_variance + s_variance > 0
     chi2 = ((d - s)[filled] ** 2 / (d_variance + s_variance)[filled]).sum()
     return float(chi2 / max(np.count_nonzero(filled) - 1, 1))
 
 
-def _spectrum(place: NDArray[Any], weight: NDArray[Any], bins: int) -> tuple[Floats, Floats]:
+def _spectrum(index: NDArray[Any], weight: NDArray[Any], bins: int) -> tuple[Floats, Floats]:
     total = weight.sum()
-    squares = np.bincount(place, weight**2, bins) / total**2
-    return np.asarray(np.bincount(place, weight, bins) / total, np.float64), squares
+    squares = np.bincount(index, weight**2, bins) / total**2
+    return np.asarray(np.bincount(index, weight, bins) / total, np.float64), squares
 
 
 def closure_auc(
     table: NDArray[Any], data: NDArray[np.bool_], weight: NDArray[Any], folds: int = FOLDS
 ) -> Measurement:
-    """Return the AUC of trees that tell data from weighted simulation, with its error.
+    """Return the AUC, with its error, of trees trained to separate data from weighted simulation.
 
-    Each event is tested by trees that have not seen it; both sides have the same sum of weights.
-    The area is that of each fold, averaged, as scores of different trees are not to be mixed.
+    Each event is scored by trees that were not trained on it; both sides have the same sum of
+    weights. The AUC is the mean over the folds, as scores of different trees are not comparable.
     """
     balanced = np.where(data, weight / weight[data].sum(), weight / weight[~data].sum())
     balanced = balanced * len(data) / 2

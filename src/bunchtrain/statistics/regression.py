@@ -1,4 +1,4 @@
-"""All figures of one regressed value on the test set, under the stable names of `metrics.json`."""
+"""The metrics of one regressed value on the test set, under their names in `metrics.json`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics import (
+    LEVELS,
+    Metrics,
     bias,
     coverage,
     gaussian_interval,
@@ -21,10 +23,8 @@ from bunchtrain.statistics.metrics import (
     pull_width,
     standard_deviation,
 )
-from bunchtrain.statistics.metrics import LEVELS
-from bunchtrain.statistics.metrics import Metrics
 
-#: Low and high ends of an interval, (events,) each.
+#: Lower and upper ends of an interval, (events,) each.
 Interval = tuple[NDArray[Any], NDArray[Any]]
 
 
@@ -35,19 +35,21 @@ def measure_regression(
     sigma: NDArray[Any] | None = None,
     intervals: Mapping[float, Interval] | None = None,
 ) -> Metrics:
-    """Return every figure of one regressed value as `{name: {value, error}}`.
+    """Return every metric of one regressed value as `{name: {value, error}}`.
 
     `bias`, `resolution` (σ) and `half_width` are of predicted − true in its unit; `linearity` is
-    the slope; `response` and `response_width` are of predicted/true, if all truths are positive;
-    `pull_mean`, `pull_width` and the mean `log_likelihood` of a Gaussian are given if σ is
-    predicted; `coverage_68` and `coverage_95` are those of the intervals, else of the Gaussian.
+    the slope of predicted against true. `response` and `response_width` are mean and half 68 %
+    width of predicted/true, if all truths are positive. `pull_mean`, `pull_width` and
+    `log_likelihood`, per event, are those of (predicted − true)/σ, with a predicted σ.
+    `coverage_68`, … are the fractions of truths in the central intervals of that nominal coverage:
+    the given ones, or else those of a Gaussian of the predicted σ.
 
     Args:
         prediction: (events,).
         truth: (events,) in the same unit.
         weights: (events,) or None for equal weights.
         sigma: (events,) predicted standard deviations, or None.
-        intervals: Share of events that it shall hold → low and high ends (events,) of an interval.
+        intervals: Nominal coverage → lower and upper ends (events,) of an interval.
 
     Raises:
         DataError: shapes do not fit, a prediction is not finite, or σ is not positive.
@@ -58,18 +60,18 @@ def measure_regression(
         entry = int(np.argmin(np.isfinite(prediction)))
         raise DataError(f"the prediction of event {entry} is not finite: the training has diverged")
     prediction, truth = np.asarray(prediction, np.float64), np.asarray(truth, np.float64)
-    figures = {
+    found = {
         "bias": bias(prediction - truth, weights),
         "resolution": standard_deviation(prediction - truth, weights),
         "half_width": half_width(prediction - truth, weights),
         "linearity": linearity(prediction, truth, weights),
     }
     if (truth > 0).all():
-        figures["response"] = bias(prediction / truth, weights)
-        figures["response_width"] = half_width(prediction / truth, weights)
+        found["response"] = bias(prediction / truth, weights)
+        found["response_width"] = half_width(prediction / truth, weights)
     if sigma is not None:
         pulls = pull(prediction, truth, sigma)
-        figures |= {
+        found |= {
             "pull_mean": pull_mean(pulls, weights),
             "pull_width": pull_width(pulls, weights),
             "log_likelihood": log_likelihood(pulls, np.asarray(sigma, np.float64), weights),
@@ -78,5 +80,5 @@ def measure_regression(
     if sigma is not None:
         ends = {level: gaussian_interval(prediction, sigma, level) for level in LEVELS} | ends
     for level, (low, high) in sorted(ends.items()):
-        figures[f"coverage_{100 * level:g}"] = coverage(truth, low, high, weights)
-    return {name: figure.as_dict() for name, figure in figures.items()}
+        found[f"coverage_{100 * level:g}"] = coverage(truth, low, high, weights)
+    return {name: one.as_dict() for name, one in found.items()}

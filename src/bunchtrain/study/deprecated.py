@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from bunchtrain import parts
 from bunchtrain.errors import DeprecatedKey, StudyError, nearest
 from bunchtrain.study.overrides import default_evaluations
 
@@ -100,13 +101,23 @@ def _model(given: Any, notes: Notes) -> Any:
         if new != key and new in given:
             raise StudyError(f"'{key}' is the old name of '{new}', which is given as well; remove it")
         notes |= {str(key): new} if new != key else {}
-        found[new] = value
+        found[new] = _part(new, value, notes)
     if isinstance(found.get("scan"), Mapping):
         found["scan"] = {_rename(str(key), notes): one for key, one in found["scan"].items()}
     published = found.get("published")
     if isinstance(published, Mapping) and isinstance(published.get("rejection"), Mapping):
         found["published"] = _published(published, notes)
     return found
+
+
+def _part(kind: str, value: Any, notes: Notes) -> Any:
+    """Return the value of a key with the old name of a part replaced."""
+    name = value.get("name") if isinstance(value, Mapping) else value
+    new = parts.RENAMED.get(kind, {}).get(name) if isinstance(name, str) else None
+    if new is None:
+        return value
+    notes[f"{kind}: {name}"] = f"{kind}: {new}"
+    return {**value, "name": new} if isinstance(value, Mapping) else new
 
 
 def _published(given: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
@@ -143,7 +154,9 @@ def _overrides(given: Mapping[str, Any], study: Mapping[str, Any], notes: Notes)
         elif new.endswith(".scan") and isinstance(value, Mapping):
             found[new] = {_rename(str(k), notes): one for k, one in value.items()}
         else:
-            found[new] = value
+            words = new.split(".")
+            kind = words[-2] if words[-1] == "name" and len(words) > 1 else words[-1]
+            found[new] = _part(kind, value, notes)
     return found
 
 
@@ -181,6 +194,8 @@ def _evaluation_key(
 def _translate_evaluation(study: dict[str, Any], notes: Notes) -> None:
     """Replace, in place, the old mapping `evaluation` of a study by the new keys."""
     old = dict(study.pop("evaluation"))
+    if not old:
+        return
     for key in old:
         if key not in OLD_EVALUATION:
             hint = nearest(str(key), OLD_EVALUATION) or "; it is a list of evaluations"

@@ -1,4 +1,4 @@
-"""A Ray cluster for the time of a `with` block."""
+"""Connection to a Ray cluster within a context."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from contextlib import contextmanager
 from typing import Any
 
 from bunchtrain.errors import MachineError, missing
-from bunchtrain.training.quiet import quiet
+from bunchtrain.training.process import silence_libraries
 
 
 @contextmanager
-def connected(address: str | None, workers: int) -> Iterator[Any]:
-    """Give the `ray` module, connected to a running cluster or to one started here.
+def connect_to_ray(address: str | None, workers: int) -> Iterator[Any]:
+    """Yield the `ray` module, connected to a running cluster or to one started here.
 
-    Raises MissingDependency if Ray is not installed, MachineError if the cluster is not reached.
+    Raises MissingDependency if Ray is not installed, MachineError if the cluster cannot be reached.
     """
     try:
-        with quiet():
+        with silence_libraries():
             import ray
     except ImportError:
         raise missing("ray", "ray", "the engine 'ray'") from None
-    ours = not ray.is_initialized()
-    with quiet():
-        if ours:
+    is_new = not ray.is_initialized()
+    with silence_libraries():
+        if is_new:
             _connect(ray, address, workers)
         try:
             yield ray
         finally:
-            if ours:
+            if is_new:
                 ray.shutdown()
 
 
@@ -44,5 +44,5 @@ def _connect(ray: Any, address: str | None, workers: int) -> None:
         ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError) as problem:
         raise MachineError(
-            f"the Ray cluster at {address or 'this machine'} was not reached: {problem}"
+            f"the Ray cluster at {address or 'this machine'} could not be reached: {problem}"
         ) from None

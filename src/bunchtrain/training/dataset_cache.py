@@ -14,13 +14,13 @@ Dataset = tuple[dict[str, EventStore], int]
 
 
 class DatasetCache:
-    """The dataset of the last training, kept in memory within `enabled()`."""
+    """The dataset of the last training, kept in memory within `enable()`."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Dataset] | None = None
 
     @contextmanager
-    def enabled(self) -> Iterator[None]:
+    def enable(self) -> Iterator[None]:
         """Keep, within this context, the dataset of each training for the next one."""
         self._entries = {}
         try:

@@ -1,18 +1,21 @@
-"""Training of one task by one worker: build everything from the task, fit, write the results."""
+"""Training of one task by one worker: build everything from the task, fit, write the results.
+
+A worker process is started as `python -m bunchtrain.training.fit FOLDER [--resume] [--progress]`.
+"""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 
-from bunchtrain.errors import InterruptedRun, StudyError
+from bunchtrain.errors import BunchtrainError, InterruptedRun, StudyError
 from bunchtrain.files import write_csv, write_json
 from bunchtrain.heads._head import Head
 from bunchtrain.methods.build import build_normalised_network
@@ -29,10 +32,8 @@ from bunchtrain.training.post_hoc import calibrate_ranges, fit_post_hoc
 from bunchtrain.training.process import keep_freed_memory, peak_mb, reset_peak, silence_libraries
 from bunchtrain.training.progress import Progress
 from bunchtrain.training.trainer import make_trainer
-from bunchtrain.training.workers import WorkerInfo
+from bunchtrain.training.workers import EpochCallback, WorkerInfo, record_failure
 
-#: Called after each epoch with its number and the network; returning True stops the training.
-EpochCallback = Callable[[int, TrainedModel], bool]
 #: Measurements of a training, for `training.json`.
 Summary = dict[str, float]
 
@@ -137,15 +138,17 @@ def _fit_in_one_call(trained_model: TrainedModel, data: Data) -> Summary:
     assert isinstance(model, FitsInOneCall)  # as it does not train by gradient
     terms = sorted(task.losses(), key=lambda term: not isinstance(term[0], Head))
     (loss, factor), others = terms[0], terms[1:]
-    batches = [NormalisedBatches(data, network, split) for split in ("train", "validation")]
-    threads = task.settings["threads"] or torch.get_num_threads()
-    options = {"seed": task.seed, "threads": threads}
+    training = NormalisedBatches(data, network, "train")
+    validation = NormalisedBatches(data, network, "validation")
+    seed, threads = task.seed, task.settings["threads"] or torch.get_num_threads()
     began = time.perf_counter()
     if not others:
-        losses = model.fit(*batches, loss, **options)
+        losses = model.fit(training, validation, loss, seed=seed, threads=threads)
     elif isinstance(model, FitsPenalties) and model.fits_penalties:
         penalties = [(term, weight / factor) for term, weight in others]
-        losses = model.fit(*batches, loss, **options, penalties=penalties)
+        losses = model.fit(
+            training, validation, loss, seed=seed, threads=threads, penalties=penalties
+        )
     else:
         raise StudyError(f"model '{task.model[0]}' fits one loss; the study gives {len(terms)}")
     seconds = time.perf_counter() - began
@@ -197,3 +200,22 @@ class CallOnEpoch(Callback):
         """Call the function."""
         if self.on_epoch(trainer.current_epoch + 1, self.trained_model):
             trainer.should_stop = True
+
+
+def run_worker(folder: str, *flags: str) -> int:
+    """Train the task of a folder as the worker of this environment; return the exit code."""
+    try:
+        fit(
+            Task.load(folder),
+            WorkerInfo.from_environment(),
+            resume="--resume" in flags,
+            progress="--progress" in flags,
+        )
+    except BunchtrainError as failure:
+        record_failure(folder, failure)
+        return failure.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_worker(*sys.argv[1:]))

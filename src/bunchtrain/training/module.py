@@ -71,8 +71,9 @@ class Module(LightningModule):
         self._add("train", shared)
         factor = self.network.ensemble_size * self.trainer.world_size / shared.weight
         model, loss = self.network.model, sums.total * factor
-        is_penalised = isinstance(model, HasWeightPenalty)
-        return loss + (model.weight_penalty(self.events) if is_penalised else 0.0)
+        if isinstance(model, HasWeightPenalty):
+            loss = loss + model.weight_penalty(self.events)
+        return loss
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Add a batch to the loss of the validation set."""

@@ -1,4 +1,4 @@
-"""Reading ahead in a thread, so that the network does not wait for the disk."""
+"""Prefetching in a thread, so that training and reading overlap."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _END = object()
 
 
 def prefetch(items: Iterator[Item], ahead: int = 2) -> Iterator[Item]:
-    """Yield the items in their order while a thread makes up to `ahead` of the next ones.
+    """Yield the items in their order while a thread produces up to `ahead` of the next ones.
 
-    An error of the producer is raised at its place in the order; a consumer that stops early
-    stops the thread.
+    An error of the producer is raised at its position; a consumer that stops early stops the
+    thread.
     """
     ready: queue.Queue[object] = queue.Queue(ahead)
     stopped = threading.Event()
@@ -26,7 +26,7 @@ def prefetch(items: Iterator[Item], ahead: int = 2) -> Iterator[Item]:
         while (item := ready.get()) is not _END:
             if isinstance(item, _Failure):
                 raise item.error
-            yield item  # type: ignore[misc]  # a queue of items and of our two marks
+            yield item  # type: ignore[misc]  # a queue of items, errors and the end marker
     finally:
         stopped.set()
         thread.join()

@@ -1,4 +1,4 @@
-"""The progress bar: epoch, loss and events per second, where someone is looking."""
+"""Progress bar of a training in a terminal: epoch, loss and events per second."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from bunchtrain.training.history import History
 
 
 class Progress(Callback):
-    """A bar over the steps of all epochs; silent when standard error is not a terminal."""
+    """A bar over the steps of all epochs; disabled if standard error is not a terminal."""
 
-    def __init__(self, history: History, wanted: bool) -> None:
-        """Take the curves, whose last row is shown."""
+    def __init__(self, history: History, enabled: bool) -> None:
+        """Take the learning curves, whose last row is shown."""
         self.history = history
         self.console = Console(stderr=True)
-        self.wanted = wanted and (self.console.is_terminal or self.console.is_jupyter)
+        self.enabled = enabled and (self.console.is_terminal or self.console.is_jupyter)
         self.bar: Bar | None = None
         self._began, self._events = 0.0, 0
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Draw the bar."""
-        if not (self.wanted and trainer.is_global_zero):
+        """Start the bar."""
+        if not (self.enabled and trainer.is_global_zero):
             return
         columns = ("[progress.description]{task.description}", "{task.fields[text]}")
-        text, numbers = map(TextColumn, columns)
-        self.bar = Bar(text, BarColumn(), numbers, TimeRemainingColumn(), console=self.console)
+        epoch, losses = map(TextColumn, columns)
+        self.bar = Bar(epoch, BarColumn(), losses, TimeRemainingColumn(), console=self.console)
         total = int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
         done = int(trainer.num_training_batches) * trainer.current_epoch
         self.bar.add_task("", total=total, completed=done, text="")
         self.bar.start()
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Begin to count the events."""
+        """Reset the count of events."""
         self._began, self._events = time.perf_counter(), 0
 
     def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Batch, number: int
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Batch, index: int
     ) -> None:
-        """Move the bar."""
+        """Update the bar."""
         if self.bar is None:
             return
         self._events += len(batch) * trainer.world_size
@@ -62,13 +62,13 @@ class Progress(Callback):
         return f"  validation {rows[-1]['validation_loss']:.4f}" if rows else ""
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Leave the bar as it is."""
+        """Stop the bar."""
         self._stop()
 
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException
     ) -> None:
-        """Leave the terminal usable."""
+        """Stop the bar, which restores the terminal."""
         self._stop()
 
     def _stop(self) -> None:

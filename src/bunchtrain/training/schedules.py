@@ -1,4 +1,4 @@
-"""Learning rate against progress, as factors on the peak rate."""
+"""Learning rate schedules, as factors on the peak rate."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ ONE_CYCLE = (1 / 25, 1e-4 / 25, 0.3)
 
 
 def factor(schedule: str, progress: float, warmup: float = 0.0) -> float:
-    """Return the learning rate over its peak at a progress in [0, 1] of all steps.
+    """Return the learning rate relative to its peak, at a completed fraction in [0, 1].
 
-    With t = (progress − warmup) / (1 − warmup) after a linear rise: cosine (1 + cos πt)/2
+    With t = (progress − warmup) / (1 − warmup) after a linear warm-up: cosine (1 + cos πt)/2
     (arXiv:1608.03983), exponential 100^−t, one_cycle as arXiv:1708.07120; plateau and constant 1.
     """
     if progress < warmup:
@@ -44,7 +44,7 @@ class Plateau:
     waited: int = 0
 
     def update(self, loss: float, reduction: float = 0.5, patience: int = 3) -> None:
-        """Take the validation loss of an epoch into account."""
+        """Update the factor with the validation loss of an epoch."""
         self.waited = 0 if loss < self.best else self.waited + 1
         self.best = min(self.best, loss)
         if self.waited >= patience:

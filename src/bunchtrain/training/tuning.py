@@ -1,7 +1,7 @@
-"""Search over the fields of a study: TPE with successive halving (arXiv:1810.05934).
+"""Hyperparameter search over the keys of a study: TPE with successive halving (arXiv:1810.05934).
 
-The trials lie in a journal in the folder of the search, so that a search that was stopped goes on
-where it was, and so that workers on several nodes of a Ray cluster share them.
+The trials are stored in a journal in the folder of the search, so that an interrupted search can be
+resumed, and so that workers on several nodes of a Ray cluster share them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bunchtrain.errors import StudyError, UserError, missing
-from bunchtrain.training.cluster import connected
+from bunchtrain.training.cluster import connect_to_ray
 
 #: Dotted key → {low, high, log} or {choices}.
 Space = Mapping[str, Mapping[str, Any]]
-#: Told the epoch and the metric after it; True ends the trial early.
+#: Called with each epoch and the metric after it; True prunes the trial.
 Report = Callable[[int, float], bool]
 #: Trains with these overrides and returns the metric of the validation set; picklable.
 Evaluate = Callable[[dict[str, Any], Report], float]
@@ -27,12 +27,11 @@ Evaluate = Callable[[dict[str, Any], Report], float]
 
 @dataclass(frozen=True)
 class Search:
-    """A search: where, over what, for which metric.
+    """Definition of a search.
 
-    folder     holds the journal, the table and the plot.
-    space      dotted key → {"low", "high", "log"} or {"choices"}; bounds that are both whole
-               numbers give whole numbers.
-    metric     the name of the figure that `evaluate` returns, for titles.
+    folder     of the journal, the table and the plot.
+    space      dotted key → {"low", "high", "log"} or {"choices"}; two integer bounds give integers.
+    metric     name of the metric that `evaluate` returns, for titles.
     direction  "maximize" or "minimize".
     """
 
@@ -58,26 +57,26 @@ def tune(
     parallel: int = 1,
     address: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Run the search up to its number of trials, those of earlier calls included.
+    """Run the search up to its count of trials, including those of earlier calls.
 
-    Returns one mapping a trial: number, state, metric and the values of the keys; see
-    `tuning_report.show` for the table and the plot. With `ray`, `parallel` trials run at once.
+    Returns one mapping per trial: index, state, metric and the values of the keys, for
+    `tuning_report.show`. With `ray`, `parallel` trials run concurrently.
     Raises StudyError for a space that cannot be searched, MissingDependency without Optuna.
     """
     Path(search.folder).mkdir(parents=True, exist_ok=True)
     study = _open(search, seed=search.seed)
-    _forget_stopped(study)
-    missing_trials = range(len(finished(study)), search.trials)
+    _fail_interrupted(study)
+    missing_trials = range(len(find_finished(study)), search.trials)
     if engine == "local":
-        for number in missing_trials:
-            run_trial(evaluate, search, number)
+        for index in missing_trials:
+            run_trial(evaluate, search, index)
     else:
         _run_on_ray(evaluate, search, missing_trials, parallel, address)
     return as_rows(_open(search, seed=search.seed), search)
 
 
-def run_trial(evaluate: Evaluate, search: Search, number: int) -> None:
-    """Draw the values of one trial, train and record the outcome."""
+def run_trial(evaluate: Evaluate, search: Search, index: int) -> None:
+    """Sample the values of one trial, train and record the metric."""
     import optuna
 
     def objective(trial: Any) -> float:
@@ -85,26 +84,26 @@ def run_trial(evaluate: Evaluate, search: Search, number: int) -> None:
 
         def report(epoch: int, value: float) -> bool:
             trial.report(value, epoch)
-            if trial.should_prune():  # says so only once
+            if trial.should_prune():  # True only once
                 stopped.append(epoch)
             return bool(stopped)
 
-        drawn = {key: _draw(trial, key, values) for key, values in search.space.items()}
-        value = evaluate(drawn, report)
+        sampled = {key: _sample(trial, key, values) for key, values in search.space.items()}
+        value = evaluate(sampled, report)
         if stopped:
             raise optuna.TrialPruned
         return value
 
-    # A bad draw (a size that does not fit) is a failed trial, not the end of the search.
-    _open(search, search.seed + number).optimize(objective, n_trials=1, catch=(UserError,))
+    # Values that cannot be trained (a size that does not fit) fail the trial, not the search.
+    _open(search, search.seed + index).optimize(objective, n_trials=1, catch=(UserError,))
 
 
 def _run_on_ray(
-    evaluate: Evaluate, search: Search, numbers: range, parallel: int, address: str | None
+    evaluate: Evaluate, search: Search, indices: range, parallel: int, address: str | None
 ) -> None:
-    with connected(address, parallel) as ray:
+    with connect_to_ray(address, parallel) as ray:
         remote = ray.remote(num_cpus=1)(run_trial)
-        waiting, running = list(numbers), list[Any]()
+        waiting, running = list(indices), list[Any]()
         while waiting or running:
             while waiting and len(running) < parallel:
                 running.append(remote.remote(evaluate, search, waiting.pop(0)))
@@ -132,16 +131,16 @@ def _open(search: Search, seed: int) -> Any:
         )
 
 
-def _forget_stopped(study: Any) -> None:
-    """Mark the trials that an interruption left open as failed, so that they are drawn anew."""
+def _fail_interrupted(study: Any) -> None:
+    """Mark interrupted trials as failed, so that they are sampled again."""
     from optuna.trial import TrialState
 
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
 
 
-def finished(study: Any) -> list[Any]:
-    """Return the trials that reached their end or were stopped for being worse."""
+def find_finished(study: Any) -> list[Any]:
+    """Return the trials that were completed or pruned."""
     from optuna.trial import TrialState
 
     found: list[Any] = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
@@ -149,15 +148,15 @@ def finished(study: Any) -> list[Any]:
 
 
 def as_rows(study: Any, search: Search) -> list[dict[str, Any]]:
-    """Return one mapping a finished trial, the best first."""
+    """Return one mapping per finished trial, the best first."""
     rows = [
         {
             "trial": trial.number,
             "state": trial.state.name.lower(),
             search.metric: trial.value,
-            **{key: _value(search.space[key], drawn) for key, drawn in trial.params.items()},
+            **{key: _value(search.space[key], sampled) for key, sampled in trial.params.items()},
         }
-        for trial in finished(study)
+        for trial in find_finished(study)
     ]
     sign = -1 if search.direction == "maximize" else 1
     return sorted(rows, key=lambda row: (row["state"] != "complete", sign * row[search.metric]))
@@ -174,21 +173,21 @@ def _check(key: str, values: Mapping[str, Any]) -> None:
         )
 
 
-def _draw(trial: Any, key: str, values: Mapping[str, Any]) -> Any:
+def _sample(trial: Any, key: str, values: Mapping[str, Any]) -> Any:
     if "choices" in values:
         labels = [_label(choice) for choice in values["choices"]]
         return _value(values, trial.suggest_categorical(key, labels))
     low, high, log = values["low"], values["high"], bool(values.get("log", False))
-    whole = isinstance(low, int) and isinstance(high, int)
-    draw = trial.suggest_int if whole else trial.suggest_float
-    return draw(key, low, high, log=log)
+    is_integer = isinstance(low, int) and isinstance(high, int)
+    suggest = trial.suggest_int if is_integer else trial.suggest_float
+    return suggest(key, low, high, log=log)
 
 
 def _label(choice: Any) -> Any:
-    """Return a choice as the journal can hold it: lists and mappings as text."""
+    """Return a choice as the journal can store it: lists and mappings as text."""
     return json.dumps(choice) if isinstance(choice, list | tuple | dict) else choice
 
 
-def _value(values: Mapping[str, Any], drawn: Any) -> Any:
-    """Return what was drawn as the space gives it."""
-    return next((c for c in values.get("choices", ()) if _label(c) == drawn), drawn)
+def _value(values: Mapping[str, Any], sampled: Any) -> Any:
+    """Return a sampled value as it is written in the space."""
+    return next((c for c in values.get("choices", ()) if _label(c) == sampled), sampled)

@@ -1,13 +1,10 @@
-"""Worker processes: their rank, the file in which they report an error, and their entry point.
-
-A worker is started as `python -m bunchtrain.training.workers FOLDER [--resume] [--progress]`.
-"""
+"""Worker processes: their rank, their environment, and the file in which they report an error."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,8 +12,10 @@ from typing import Literal
 from bunchtrain import errors
 from bunchtrain.errors import BunchtrainError
 from bunchtrain.files import write_text
-from bunchtrain.methods.task import Task
+from bunchtrain.trained_model import TrainedModel
 
+#: Called after each epoch with its number and the network; returning True stops the training.
+EpochCallback = Callable[[int, TrainedModel], bool]
 _FAILURE = "failure.json"
 
 
@@ -81,24 +80,3 @@ def raise_failure(folder: str) -> None:
 def clear_failure(folder: str) -> None:
     """Remove the recorded error of an earlier training."""
     (Path(folder) / _FAILURE).unlink(missing_ok=True)
-
-
-def run_worker(folder: str, *flags: str) -> int:
-    """Train the task of a folder as the worker of this environment; return the exit code."""
-    from bunchtrain.training.fit import fit  # Lightning takes seconds to import
-
-    try:
-        fit(
-            Task.load(folder),
-            WorkerInfo.from_environment(),
-            resume="--resume" in flags,
-            progress="--progress" in flags,
-        )
-    except BunchtrainError as failure:
-        record_failure(folder, failure)
-        return failure.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(run_worker(*sys.argv[1:]))

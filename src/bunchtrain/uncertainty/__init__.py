@@ -1,1 +1,1 @@
-"""What a network does not know: distributions of weights, and calibration of what it says."""
+"""Uncertainty of predictions: distributions of the weights, and calibrations."""

@@ -15,7 +15,7 @@ import torch
 
 from bunchtrain.errors import BunchtrainError, InterruptedRun, MachineError
 from bunchtrain.study import Study, model_configs
-from bunchtrain.training.failure import forget_failure, raise_failure
+from bunchtrain.training.workers import clear_failure, raise_failure
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.live_progress import LiveProgress
 
@@ -88,7 +88,7 @@ def train_concurrently(
 def _start(folder: RunFolder, study: Study, name: str, jobs: int, resume: bool) -> Process:
     place = folder.model(name)
     place.mkdir(parents=True, exist_ok=True)
-    forget_failure(str(place))
+    clear_failure(str(place))
     flags = ["--resume"] if resume else []
     command = [
         sys.executable,

@@ -1,4 +1,4 @@
-"""The evaluations of a run: checked before any work, made in the study's order and saved."""
+"""The evaluations of a run, made in the order of the study and saved."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bunchtrain import parts
-from bunchtrain.errors import DataError, StudyError
+from bunchtrain.errors import DataError
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
 from bunchtrain.files import write_json
 from bunchtrain.report.results import FILE, Results
@@ -24,17 +24,12 @@ def evaluation_parts(study: Study) -> dict[str, Named]:
     """Return key → name and options of each evaluation of a study, in its order.
 
     The key, which names the folder of the results, is the short name; `<name>_2` the second time.
-
-    Raises StudyError if one is listed twice with the same options.
     """
     found, counts = dict[str, Named](), Counter[str]()
     for part in all_evaluations(study):
-        options = parts.validate("evaluation", part.name, part.options, "evaluation")
         key = parts.short_name(part.name)
-        if (part.name, options) in found.values():
-            raise StudyError(f"evaluation: '{key}' is listed twice with the same options; remove one")
         counts[key] += 1
-        found[f"{key}_{counts[key]}" if counts[key] > 1 else key] = part.name, options
+        found[f"{key}_{counts[key]}" if counts[key] > 1 else key] = part.name, part.options
     return found
 
 
@@ -46,12 +41,6 @@ def make_evaluation(study: Study, name: str, options: Mapping[str, Any]) -> Eval
     made: Evaluation = parts.build("evaluation", name, options, where="evaluation")
     made.check(study)
     return made
-
-
-def check_evaluations(study: Study) -> None:
-    """Raise StudyError, before any work, if an evaluation of the study cannot be made."""
-    for name, options in evaluation_parts(study).values():
-        make_evaluation(study, name, options)
 
 
 def evaluate_study(run: EvaluatedRun, *, after_export: bool) -> None:

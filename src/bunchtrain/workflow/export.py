@@ -16,11 +16,12 @@ from bunchtrain import parts
 from bunchtrain.deployment.export import check_supported, export, make_target
 from bunchtrain.deployment.verification import Verification
 from bunchtrain.errors import DataError, ExportError, RunError, nearest
-from bunchtrain.methods.build import empty_network
+from bunchtrain.methods.build import build_network
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
 from bunchtrain.trained_model import TrainedModel, load
+from bunchtrain.uncertainty.calibration import build_calibrations
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.predict import ROWS, columns_needed
 from bunchtrain.workflow.preparation import event_cache, source_for_file, task
@@ -68,8 +69,8 @@ def check_exports(study: Study) -> None:
         for name, model in model_configs(study).items():
             made = task(study, model, Path(), Path())
             representation = parts.build("representation", *made.representation)
-            network = empty_network(made, representation).eval()
-            untrained = TrainedModel(made, representation, network, made.calibrations())
+            network = build_network(made, representation).eval()
+            untrained = TrainedModel(made, representation, network, build_calibrations(made))
             try:
                 check_supported(untrained, target, part.name)
             except ExportError as problem:
@@ -103,11 +104,12 @@ def export_run(
     """
     study = folder.study()
     names = _chosen(study, model)
+    to = parts.absolute_name(to, None)
     target = make_target(to, options, _provenance(folder, study))
     verifications, folders = {}, {}
     for name in names:
         trained = load(folder.model(name))
-        place = folder.path / "exports" / name / to
+        place = folder.path / "exports" / name / parts.short_name(to)
         if output is not None:
             place = Path(output) / name if len(names) > 1 else Path(output)
         check_supported(trained, target, to)

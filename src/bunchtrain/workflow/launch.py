@@ -9,7 +9,7 @@ from pathlib import Path
 from bunchtrain.errors import MachineError, StudyError
 from bunchtrain.files import write_text
 from bunchtrain.study import Study, model_configs
-from bunchtrain.training.place import find_place
+from bunchtrain.training.workers import WorkerInfo
 from bunchtrain.workflow.folder import RunFolder
 
 #: Seconds that a worker waits for worker 0 to create the folder of the run.
@@ -19,23 +19,23 @@ _STARTED = time.time()
 
 def is_leader() -> bool:
     """Return whether this process does the run: the only one, or worker 0."""
-    return find_place().rank == 0
+    return WorkerInfo.from_environment().rank == 0
 
 
 def check_engines(study: Study) -> None:
     """Raise StudyError if several processes were started for another engine than `processes`."""
-    place = find_place()
+    worker = WorkerInfo.from_environment()
     for name, model in model_configs(study).items():
-        if place.workers > 1 and model.training.engine.name != "processes":
+        if worker.world_size > 1 and model.training.engine.name != "processes":
             raise StudyError(
-                f"{place.launcher} started {place.workers} processes, but '{name}' trains on the "
-                f"engine '{model.training.engine.name}': set training.engine=processes"
+                f"{worker.launcher} started {worker.world_size} processes, but '{name}' trains on "
+                f"the engine '{model.training.engine.name}': set training.engine=processes"
             )
 
 
 def announce(folder: RunFolder) -> None:
     """Write the folder of the run for the other workers, on the shared file system."""
-    if find_place().workers > 1:
+    if WorkerInfo.from_environment().world_size > 1:
         write_text(_notice(folder.path.parent), str(folder.path.resolve()))
 
 

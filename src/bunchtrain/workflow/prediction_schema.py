@@ -8,7 +8,6 @@ from itertools import product
 from pathlib import Path
 from typing import get_args
 
-import awkward as ak
 import pyarrow.parquet as pq
 
 from bunchtrain.study import ModelConfig, Study, model_configs
@@ -53,8 +52,12 @@ def make_schema(study: Study, columns: Mapping[str, PredictedColumn]) -> Schema:
 
 def schema_of_models(study: Study, models: Mapping[str, TrainedModel]) -> Schema:
     """Return the schema of the predictions of these models, training → model, and ensembles."""
-    names = [f"{name}_{short}" for name, m in models.items() for short in m.predict(ak.Array([]))]
-    return make_schema(study, columns_by_name(study, names))
+    columns = {
+        f"{training}_{column}": PredictedColumn(training, target, quantity)
+        for training, model in models.items()
+        for column, (target, quantity) in model.quantities.items()
+    }
+    return make_schema(study, columns)
 
 
 def read_predictions(path: Path, study: Study) -> Predictions:

@@ -47,7 +47,6 @@ def check_models(study: Study) -> None:
     for name, model in model_configs(study).items():
         try:
             made = task(study, model, Path(), Path())
-            made.heads()
             representation = parts.build("representation", *made.representation)
             made.build_model(representation)
         except StudyError as problem:
@@ -65,7 +64,7 @@ def task(
         representation=(model.representation.name, model.representation.options),
         model=(model.model.name, model.model.options),
         terms=[(t.name, t.options, str(t.target), t.weight) for t in model.loss],
-        targets=target_shapes(study),
+        targets={target.name: target for target in study.all_targets()},
         settings=model.training.model_dump(mode="json"),
         seed=study.seed if seed is None else seed,
         invalid=study.invalid,
@@ -73,16 +72,6 @@ def task(
         posterior=(model.posterior.name, model.posterior.options) if model.posterior else None,
         calibration=[(part.name, part.options) for part in model.calibration],
     )
-
-
-def target_shapes(study: Study) -> dict[str, dict[str, list[str]]]:
-    """Return target → the names of its classes or values."""
-    return {
-        name: {"classes": list(target.classes)}
-        if target.classes
-        else {"values": list(target.values or {})}
-        for name, target in study.targets.items()
-    }
 
 
 def representation_columns(study: Study, available: Collection[str]) -> list[str]:

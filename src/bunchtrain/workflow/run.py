@@ -16,6 +16,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 
 from bunchtrain import parts
 from bunchtrain.errors import DeprecatedKey, RunError
+from bunchtrain.evaluations._systematic_evaluation import make_systematic
 from bunchtrain.plots import svg
 from bunchtrain.report.compare import compare_roc
 from bunchtrain.report.console import rich_table
@@ -44,7 +45,7 @@ from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.predict import predict_file
 from bunchtrain.workflow.prediction_schema import read_predictions
 from bunchtrain.workflow.preparation import event_cache, source_for_file
-from bunchtrain.workflow.shifted_predictions import make_systematic, shifted_predictions
+from bunchtrain.workflow.shifted_predictions import shifted_predictions
 from bunchtrain.workflow.write_report import write_report
 
 
@@ -78,6 +79,11 @@ class Run:
     def predictions(self) -> Predictions:
         """Truth and predictions of the test set."""
         return read_predictions(self.files.predictions_file, self.study)
+
+    @property
+    def fold_sizes(self) -> Sequence[int]:
+        """Number of events of the test set of each run that is evaluated."""
+        return [len(self.predictions)]
 
     @cached_property
     def models(self) -> dict[str, TrainedModel]:
@@ -184,6 +190,11 @@ class FoldedRun(Run):
         """Truth and predictions of the test sets of all folds."""
         return concatenate([run.predictions for run in self.runs])
 
+    @property
+    def fold_sizes(self) -> Sequence[int]:
+        """Number of events of the test set of each fold."""
+        return [len(run.predictions) for run in self.runs]
+
     def events(self, rows: int, columns: Collection[str] | None = None) -> Iterator[ak.Array]:
         """Yield the test sets of all folds in blocks of at most `rows` events."""
         for run in self.runs:
@@ -208,14 +219,14 @@ class ReportFile:
         return f'<iframe srcdoc="{page}" style="width:100%;height:40rem;border:1px solid #ddd">'
 
 
-def evaluate(runs: Run | Sequence[Run], name: str, **options: Any) -> Results:
+def evaluate(runs: Run | Sequence[Run], name: str | type, **options: Any) -> Results:
     """Return the results of an evaluation of a run, or of runs of different folds as one.
 
     The results are saved in the folder of the first run, and its report is written again.
 
     Args:
         runs: finished runs.
-        name: of an evaluation, or key of one that the study lists.
+        name: of an evaluation, or its class, or the key of one that the study lists.
         options: of the evaluation, added to those in the study.
 
     Raises StudyError if it or an option is unknown or the study lacks what it evaluates, RunError
@@ -223,9 +234,10 @@ def evaluate(runs: Run | Sequence[Run], name: str, **options: Any) -> Results:
     """
     listed = [runs] if isinstance(runs, Run) else list(runs)
     run = listed[0] if len(listed) == 1 else FoldedRun(listed)
-    part, known = evaluation_parts(run.study).get(parts.short_name(name), (name, {}))
-    made = make_evaluation(run.study, part, {**known, **options})
-    results = evaluate_run(run, parts.short_name(name), made)
+    name = parts.absolute_name(parts.replace_classes(name), None)
+    key = parts.short_name(name)
+    part, known = evaluation_parts(run.study).get(key, (name, {}))
+    results = evaluate_run(run, key, make_evaluation(run.study, part, {**known, **options}))
     listed[0].report()
     return results
 

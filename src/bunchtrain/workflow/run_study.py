@@ -9,11 +9,11 @@ from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError
 from bunchtrain.files import write_json
 from bunchtrain.study import Study, load, model_configs, select_models
 from bunchtrain.tables.cache.event_cache import EventCache
-from bunchtrain.training.place import find_place
+from bunchtrain.training.workers import WorkerInfo
 from bunchtrain.workflow import launch
 from bunchtrain.workflow.concurrent_trainings import max_concurrent_trainings, train_concurrently
 from bunchtrain.workflow.environment import environment
-from bunchtrain.workflow.evaluate import check_evaluations, evaluate_study
+from bunchtrain.workflow.evaluate import evaluate_study
 from bunchtrain.workflow.export import check_exports, export_run
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.preparation import check_models, event_cache
@@ -47,7 +47,6 @@ def run(
     chosen = study if isinstance(study, Study) else load(study, *assignments, size=size)
     chosen = select_models(chosen, only)
     check_models(chosen)
-    check_evaluations(chosen)
     check_exports(chosen)
     launch.check_engines(chosen)
     if not launch.is_leader():
@@ -90,7 +89,11 @@ def open_run(path: Path | str) -> Run:
 
 
 def _steps(folder: RunFolder, study: Study, resume: bool, jobs: int | None) -> Run:
-    concurrent = 1 if find_place().workers > 1 else jobs or max_concurrent_trainings(study)
+    concurrent = (
+        1
+        if WorkerInfo.from_environment().world_size > 1
+        else jobs or max_concurrent_trainings(study)
+    )
     folder.set_state("running")
     try:
         with counting("events") as progress:
@@ -150,7 +153,7 @@ def _train_in_turn(
         except InterruptedRun:
             raise
         except BunchtrainError as problem:
-            if find_place().workers > 1:  # the other workers have stopped, too
+            if WorkerInfo.from_environment().world_size > 1:  # the other workers have stopped, too
                 raise
             failures[name] = problem
             if study.models:

@@ -9,8 +9,6 @@ from pathlib import Path
 import awkward as ak
 import numpy as np
 
-from bunchtrain import parts
-from bunchtrain.errors import StudyError, nearest, one_of
 from bunchtrain.files import write_json
 from bunchtrain.study import Study
 from bunchtrain.systematics._shifted_source import ShiftedSource
@@ -28,24 +26,6 @@ from bunchtrain.workflow.predict import ROWS, Columns, event_columns, predict_co
 from bunchtrain.workflow.prediction_schema import read_predictions, schema_of_models
 from bunchtrain.workflow.preparation import make_source, recipe
 from bunchtrain.workflow.progress import say
-
-
-def make_systematic(study: Study, name: str, size: float | None = None) -> Systematic:
-    """Return a systematic effect of a study, or the part of that name, of a given size.
-
-    Raises StudyError, naming the nearest, if there is none.
-    """
-    part, known = study.systematics.get(name), parts.locate("systematic")
-    if part is None and name not in known:
-        every = [*study.systematics, *known]
-        hint = nearest(name, every) or f"; there are {one_of(every)}"
-        raise StudyError(f"there is no systematic effect '{name}'{hint}")
-    options = dict(part.options) if part else {}
-    if size is not None:
-        options["size"] = size
-    where = f"systematics.{name}"
-    made: Systematic = parts.build("systematic", part.name if part else name, options, where=where)
-    return made
 
 
 def shifted_predictions(

@@ -6,17 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
 from bunchtrain.files import write_json
+from bunchtrain.methods.protocols import CountsOverflows
 from bunchtrain.study import ModelConfig, Study, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.predictions import Predictions
 from bunchtrain.trained_model import TrainedModel, load
-from bunchtrain.training.kept_memory import kept_memory
-from bunchtrain.training.sharing import shared_events
+from bunchtrain.training.dataset_cache import DATASET_CACHE
+from bunchtrain.training.process import keep_freed_memory
 from bunchtrain.training.train import train
 from bunchtrain.workflow.ensembles import ensemble_columns, fit_ensembles, save_ensembles
 from bunchtrain.workflow.folder import RunFolder
@@ -64,7 +65,7 @@ def train_model(
 ) -> None:
     """Train a model with all its seeds; with `resume`, finished trainings are skipped."""
     model = model_configs(study)[name]
-    with shared_events():
+    with DATASET_CACHE.enable():
         for one in trainings(folder, study, model):
             wanted = task(study, model, cache.folder, one.folder, one.seed)
             train(wanted, resume=resume, progress=progress)
@@ -75,7 +76,7 @@ def predict_model(folder: RunFolder, study: Study, cache: EventCache, name: str)
     model = model_configs(study)[name]
     if model.training.threads:
         torch.set_num_threads(model.training.threads)
-    with kept_memory():
+    with keep_freed_memory():
         for one in trainings(folder, study, model):
             for split in predicted_sets(study):
                 path = one.folder / f"{split}.parquet"
@@ -96,12 +97,12 @@ def count_overflows(
 
     None instead of the counts for a model that is not quantised.
     """
-    model: Any = trained.network.model
-    if not hasattr(model, "overflows"):
+    model = trained.network.model
+    if not isinstance(model, CountsOverflows):
         return predict(), None
-    found: list[Result] = []
-    counts: dict[str, int] = model.overflows(lambda: found.append(predict()))
-    return found[0], counts
+    with model.count_overflows() as counts:
+        result = predict()
+    return result, counts
 
 
 def predicted_sets(study: Study) -> list[str]:

@@ -126,11 +126,11 @@ class Trial:
             run.study, run.models, run.predictions = study, {name: trained}, Predictions.read(path)
             return _measure(run, name, self.metric)
 
-        def watch(epoch: int, trained: TrainedModel) -> bool:
+        def on_epoch(epoch: int, trained: TrainedModel) -> bool:
             return report(epoch, value(trained))
 
         made = task(study, model, cache.folder, place)
-        return value(train(made, progress=False, watch=watch))
+        return value(train(made, progress=False, on_epoch=on_epoch))
 
 
 def _measure(run: Run, model: str, metric: str) -> float:

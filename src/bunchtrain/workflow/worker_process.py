@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bunchtrain.errors import BunchtrainError, InterruptedRun
 from bunchtrain.tables.cache.event_cache import EventCache
-from bunchtrain.training.failure import record_failure
+from bunchtrain.training.workers import record_failure
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.trainings import predict_model, train_model
 

@@ -12,7 +12,7 @@ from bunchtrain.files import write_text
 from bunchtrain.report import ModelSummary, Plot, Report, Section, Table, render
 from bunchtrain.report.costs import Cost, costs
 from bunchtrain.report.key_table import published_metrics
-from bunchtrain.statistics.metrics.measurement import Metrics
+from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.study import ModelConfig, Study, combined, model_configs
 from bunchtrain.workflow.evaluate import saved_results
 from bunchtrain.workflow.folder import RunFolder
@@ -71,7 +71,7 @@ def _models(folder: RunFolder, study: Study, plots: Sequence[Plot]) -> Iterator[
     for name, model in model_configs(study).items():
         yield ModelSummary(
             name=name,
-            model=model.model.name,
+            model=parts.short_name(model.model.name),
             metrics=metrics.get(name, {}),
             paper=parts.describe("model", model.model.name).paper,
             options=all_options(model),
@@ -102,7 +102,10 @@ def all_options(model: ModelConfig) -> dict[str, Any]:
     for kind in ("model", "representation"):
         part = getattr(model, kind)
         values = parts.validate(kind, part.name, part.options, kind)
-        shown |= {key if kind == "model" else f"{part.name}: {key}": v for key, v in values.items()}
+        shown |= {
+            key if kind == "model" else f"{parts.short_name(part.name)}: {key}": v
+            for key, v in values.items()
+        }
     training = model.training.model_dump(mode="json", exclude_none=True)
     return shown | {key: training[key] for key in ("epochs", "batch_size", "learning_rate")}
 

@@ -16,30 +16,30 @@ BENCH = f"{TOP}_tb"
 _VERILOG = """`timescale 1 ns / 1 ps
 
 // Drives the words of inputs.hex, one at every edge of the clock, and writes the output after each
-// edge to outputs.hex. Counts the words that differ from expected.hex; the n-th of them is due
-// {latency} edges after the edge that reads the n-th event.
+// edge to outputs.hex. Counts the words that differ from expected.hex, the n-th of which is
+// due {latency} edges after the edge that reads the n-th event.
 module {bench};
     reg clk = 1'b0;
     reg [{inputs}:0] model_inp = 0;
     wire [{outputs}:0] model_out;
     reg [{outputs}:0] expected;
-    integer given, wanted, taken, more, due, cycle, events, mismatches;
+    integer input_file, expected_file, output_file, more, due, cycle, events, mismatches;
 
     {top} dut (.clk(clk), .model_inp(model_inp), .model_out(model_out));
 
     always #2.5 clk = ~clk;
 
     initial begin
-        given = $fopen("inputs.hex", "r");
-        wanted = $fopen("expected.hex", "r");
-        taken = $fopen("outputs.hex", "w");
+        input_file = $fopen("inputs.hex", "r");
+        expected_file = $fopen("expected.hex", "r");
+        output_file = $fopen("outputs.hex", "w");
         events = 0;
         mismatches = 0;
         cycle = 0;
         more = 1;
         while (more == 1) begin
             @(negedge clk);
-            more = $fscanf(given, "%h\\n", model_inp);
+            more = $fscanf(input_file, "%h\\n", model_inp);
             if (more == 1) events = events + 1;
             if (cycle > 0) check;
             cycle = cycle + 1;
@@ -50,16 +50,16 @@ module {bench};
             cycle = cycle + 1;
         end
         $display("%0d events, %0d mismatches at a latency of {latency} cycles", events, mismatches);
-        $fclose(taken);
+        $fclose(output_file);
         $finish;
     end
 
     // After `cycle` edges of the clock, the first of which read the first event.
     task check;
         begin
-            $fdisplay(taken, "%h", model_out);
+            $fdisplay(output_file, "%h", model_out);
             if (cycle > {latency}) begin
-                due = $fscanf(wanted, "%h\\n", expected);
+                due = $fscanf(expected_file, "%h\\n", expected);
                 if (due != 1 || model_out !== expected) mismatches = mismatches + 1;
             end
         end

@@ -14,8 +14,8 @@ use ieee.numeric_std.all;
 use std.textio.all;
 
 -- Drives the words of inputs.hex, one at every edge of the clock, and writes the output after each
--- edge to outputs.hex. Counts the words that differ from expected.hex; the n-th of them is due
--- {latency} edges after the edge that reads the n-th event.
+-- edge to outputs.hex. Counts the words that differ from expected.hex, the n-th of which is
+-- due {latency} edges after the edge that reads the n-th event.
 entity {bench} is end entity;
 
 architecture simulated of {bench} is
@@ -29,9 +29,9 @@ begin
     clk <= not clk after 2.5 ns when not done;
 
     process
-        file given: text open read_mode is "inputs.hex";
-        file wanted: text open read_mode is "expected.hex";
-        file taken: text open write_mode is "outputs.hex";
+        file input_file: text open read_mode is "inputs.hex";
+        file expected_file: text open read_mode is "expected.hex";
+        file output_file: text open write_mode is "outputs.hex";
         variable row: line;
         variable word: std_logic_vector({input_digits} downto 0);  -- hexadecimal, as in the files
         variable expected: std_logic_vector({output_digits} downto 0);
@@ -41,9 +41,9 @@ begin
         procedure check is
         begin
             hwrite(row, std_logic_vector(to_01(unsigned(model_out), '0')));
-            writeline(taken, row);
+            writeline(output_file, row);
             if cycle > {latency} then
-                readline(wanted, row);
+                readline(expected_file, row);
                 hread(row, expected);
                 if model_out /= expected({outputs} downto 0) then
                     mismatches := mismatches + 1;
@@ -51,12 +51,12 @@ begin
             end if;
         end procedure;
     begin
-        while not endfile(given) loop
+        while not endfile(input_file) loop
             wait until falling_edge(clk);
             if cycle > 0 then
                 check;
             end if;
-            readline(given, row);
+            readline(input_file, row);
             hread(row, word);
             model_inp <= word({inputs} downto 0);
             events := events + 1;

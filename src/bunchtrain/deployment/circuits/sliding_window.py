@@ -21,7 +21,7 @@ module {name} (
     input valid_in, input [{pixel}:0] pixel_in,
     output valid_out, output [{output}:0] pixel_out
 );
-    reg [{lag}:0] taken = 0;  // whether each of the last shifts had a pixel
+    reg [{lag}:0] had_pixel = 0;  // whether each of the last shifts had a pixel
 {shift}
     wire [{shown}:0] shown;
     window #(.BITS({bits}), .COLUMNS({columns}), .HEIGHT({height}), .WIDTH({width})) pixels (
@@ -31,17 +31,17 @@ module {name} (
     reg moved = 1'b0;
     reg [{row_bits}:0] row = 0;
     reg [{column_bits}:0] column = 0;
-    wire here = moved && taken[{lag}];
+    wire here = moved && had_pixel[{lag}];
     always @(posedge clk) begin
         moved <= shift;
-        if (shift) taken <= {{taken, valid_in}};
+        if (shift) had_pixel <= {{had_pixel, valid_in}};
         if (here) begin
             column <= (column == {last_column}) ? 0 : column + 1'b1;
             if (column == {last_column}) row <= (row == {last_row}) ? 0 : row + 1'b1;
         end
         if (reset) begin
             moved <= 1'b0;
-            taken <= 0;
+            had_pixel <= 0;
             row <= 0;
             column <= 0;
         end
@@ -67,7 +67,7 @@ _SHIFT_BY_PIXEL = "    wire shift = valid_in;"
 _SHIFT_BEYOND = """\
     // After an image the window is shifted without pixels until its last position.
     reg [{bits}:0] count = 0;  // pixels of this image so far
-    wire shift = valid_in || (count == 0 && |taken[{last}:0]);
+    wire shift = valid_in || (count == 0 && |had_pixel[{last}:0]);
     always @(posedge clk)
         if (reset) count <= 0;
         else if (valid_in) count <= (count == {most}) ? 0 : count + 1'b1;"""

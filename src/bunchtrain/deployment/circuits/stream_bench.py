@@ -30,7 +30,7 @@ module {bench};
     wire valid_out;
     wire [{outputs}:0] model_out;
     reg [{outputs}:0] expected;
-    integer given, wanted, taken, more, due, cycle, images, mismatches;
+    integer input_file, expected_file, output_file, more, due, cycle, images, mismatches;
 
     {top} dut (.clk(clk), .reset(reset), .valid_in(valid_in), .model_inp(model_inp),
         .valid_out(valid_out), .model_out(model_out));
@@ -38,9 +38,9 @@ module {bench};
     always #2.5 clk = ~clk;
 
     initial begin
-        given = $fopen("inputs.hex", "r");
-        wanted = $fopen("expected.hex", "r");
-        taken = $fopen("outputs.hex", "w");
+        input_file = $fopen("inputs.hex", "r");
+        expected_file = $fopen("expected.hex", "r");
+        output_file = $fopen("outputs.hex", "w");
         images = 0;
         mismatches = 0;
         cycle = 0;
@@ -53,13 +53,13 @@ module {bench};
         reset = 1'b1;
         @(negedge clk) reset = 1'b0;
         while (more == 2) begin
-            more = $fscanf(given, "%b %h\\n", valid_in, model_inp);
+            more = $fscanf(input_file, "%b %h\\n", valid_in, model_inp);
             if (more == 2) step;
         end
         valid_in = 1'b0;
         repeat ({drain}) step;
         $display("%0d images, %0d mismatches", images, mismatches);
-        $fclose(taken);
+        $fclose(output_file);
         $finish;
     end
 
@@ -68,8 +68,8 @@ module {bench};
             @(negedge clk);
             if (valid_out) begin
                 images = images + 1;
-                $fdisplay(taken, "%0d %h", cycle, model_out);
-                due = $fscanf(wanted, "%h\\n", expected);
+                $fdisplay(output_file, "%0d %h", cycle, model_out);
+                due = $fscanf(expected_file, "%h\\n", expected);
                 if (due != 1 || model_out !== expected) mismatches = mismatches + 1;
             end
             cycle = cycle + 1;

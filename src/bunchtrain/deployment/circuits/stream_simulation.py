@@ -39,10 +39,10 @@ def simulate_stream(
     program = build(hardware, write_stream_bench(hardware, folder), folder)
     write_stream_vectors(hardware, folder, images, expected)
     found = _run(hardware, program, folder, images, expected)
-    first, wanted = images[:GAPPED], expected[:GAPPED]
+    first, outputs = images[:GAPPED], expected[:GAPPED]
     waits = np.random.default_rng(SEED).geometric(1 - GAP, first.shape[:2]) - 1
-    write_stream_vectors(hardware, folder / "gaps", first, wanted, waits)
-    again = _run(hardware, program, folder / "gaps", first, wanted)
+    write_stream_vectors(hardware, folder / "gaps", first, outputs, waits)
+    again = _run(hardware, program, folder / "gaps", first, outputs)
     return replace(found, mismatches=found.mismatches + again.mismatches, gapped=len(first))
 
 

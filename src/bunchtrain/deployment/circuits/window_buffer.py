@@ -58,9 +58,9 @@ module window #(parameter BITS = 1, COLUMNS = 1, HEIGHT = 1, WIDTH = 1) (
             assign line[(WIDTH-1)*BITS +: BITS] = heads[row*BITS +: BITS];
             assign shown[row*WIDTH*BITS +: WIDTH*BITS] = line;
             if (WIDTH > 1) begin : older
-                reg [(WIDTH-1)*BITS-1:0] held;
-                always @(posedge clk) if (shift) held <= line[WIDTH*BITS-1:BITS];
-                assign line[(WIDTH-1)*BITS-1:0] = held;
+                reg [(WIDTH-1)*BITS-1:0] previous;
+                always @(posedge clk) if (shift) previous <= line[WIDTH*BITS-1:BITS];
+                assign line[(WIDTH-1)*BITS-1:0] = previous;
             end
         end
     endgenerate
@@ -79,16 +79,16 @@ module {name} (
     reg [{all}:0] shown;
     wire [{all} + {bits}:0] joined = {{pixel_in, shown}};
     reg [{count_bits}:0] count = 0;
-    reg whole = 1'b0;
+    reg complete = 1'b0;
     always @(posedge clk) begin
         if (valid_in) begin
             shown <= joined[{all} + {bits}:{bits}];
             count <= (count == {last}) ? 0 : count + 1'b1;
         end
-        whole <= valid_in && count == {last};
+        complete <= valid_in && count == {last};
         if (reset) begin
             count <= 0;
-            whole <= 1'b0;
+            complete <= 1'b0;
         end
     end
 
@@ -97,7 +97,7 @@ module {name} (
     {name}_kernel kernel (.clk(clk), .model_inp(seen), .model_out(pixel_out));
 
     reg [{latency}:0] due = 0;
-    always @(posedge clk) due <= reset ? 0 : {{due, whole}};
+    always @(posedge clk) due <= reset ? 0 : {{due, complete}};
     assign valid_out = due[{latency}];
 endmodule
 """

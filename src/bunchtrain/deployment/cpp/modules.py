@@ -19,7 +19,7 @@ def _linear(program: Program, layer: nn.Linear, value: Value, fuse: bool) -> Val
     return program.dense(value, layer.weight, layer.bias)
 
 
-def _masked(program: Program, layer: MaskedLinear, value: Value, fuse: bool) -> Value:
+def _masked_linear(program: Program, layer: MaskedLinear, value: Value, fuse: bool) -> Value:
     return program.dense(value, layer.weight(), layer.bias())
 
 
@@ -125,7 +125,7 @@ def flatten(program: Program, layer: Any, value: Value, fuse: bool) -> Value:
 
 MODULES: dict[type[nn.Module], Converter] = {
     nn.Linear: _linear,
-    MaskedLinear: _masked,
+    MaskedLinear: _masked_linear,
     nn.Identity: _identity,
     nn.Dropout: _identity,
     nn.BatchNorm1d: _batch_norm,

@@ -72,7 +72,7 @@ class PaddedBlock:
 
 def attend_in_blocks(projected: Tensor, blocks: list[PaddedBlock], dropout: float) -> Tensor:
     """Return the attention within each block: (points, channel) from (points, 3 channel)."""
-    parts = projected.split([block.slot.shape[0] for block in blocks])
+    parts = torch.split(projected, [block.slot.shape[0] for block in blocks])
     return torch.cat(
         [block.attend(part, dropout) for block, part in zip(blocks, parts, strict=True)]
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -24,7 +24,7 @@ def expected_significance(spec: Mapping[str, Any]) -> float:
     The profiled test statistic q_0 on the Asimov data of μ = 1; nuisance parameters as in the
     workspace. Raises MissingDependency without pyhf, MachineError if the fit fails.
     """
-    pyhf = _pyhf()
+    pyhf = import_pyhf()
     model = _run_fit(lambda: pyhf.Workspace(spec).model())
     parameters = np.array(model.config.suggested_init())
     parameters[model.config.poi_index] = 1.0
@@ -33,39 +33,22 @@ def expected_significance(spec: Mapping[str, Any]) -> float:
     return float(norm.isf(float(p)))
 
 
-def expected_limit(spec: Mapping[str, Any]) -> tuple[float, float, float]:
-    """Return the median upper limit on μ at 95 % CL_s and its band of one standard deviation.
+def expected_limit(spec: Mapping[str, Any], index: int = 2) -> float:
+    """Return the median, or another quantile, of the upper limits on μ at 95 % CL_s.
 
     For data without signal, those of the workspace. Raises MissingDependency without pyhf,
     MachineError if no limit is found.
-    """
-    median, low, high = (expected_quantile(spec, index) for index in (2, 1, 3))
-    return median, low, high
-
-
-def expected_quantile(spec: Mapping[str, Any], index: int = 2) -> float:
-    """Return a quantile of the expected upper limits on μ at 95 % CL_s.
 
     Args:
         spec: Workspace.
         index: 0 to 4 for −2 to +2 standard deviations; 2 is the median.
     """
-    pyhf = _pyhf()
-    space = _run_fit(lambda: pyhf.Workspace(spec))
-    model = _run_fit(lambda: space.model(poi_name="mu"))
-    data, config = space.data(model), model.config
+    confidence = _expected_confidence(spec)
 
     @cache
     def excess(mu: float) -> float:
         """Return the expected CL_s − 5 %."""
-        bounds = copy.copy(config.suggested_bounds())
-        bounds[config.poi_index] = (0.0, 10 * max(mu, 1.0))
-        _, band = _run_fit(
-            lambda: pyhf.infer.hypotest(
-                mu, data, model, par_bounds=bounds, return_expected_set=True
-            )
-        )
-        return float(band[index]) - 0.05
+        return confidence(mu)[index] - 0.05
 
     high = 1.0
     while excess(high) > 0:
@@ -80,6 +63,45 @@ def expected_quantile(spec: Mapping[str, Any], index: int = 2) -> float:
     return float(brentq(excess, low, high, rtol=1e-3))
 
 
+def limit_std(
+    spec: Mapping[str, Any], limit: float, replicas: Iterable[Mapping[str, Any]]
+) -> float:
+    """Return the standard deviation of the median upper limit over replicas of a workspace.
+
+    The limit μ of a replica r is that of its CL_s to first order,
+    δμ = −(ln CL_s,r(μ) − ln CL_s(μ)) / (d ln CL_s/dμ), from one fit each.
+
+    Args:
+        spec: Workspace.
+        limit: Its median limit.
+        replicas: Workspaces of bootstrap samples.
+    """
+    confidence, step = _expected_confidence(spec), 0.05 * limit
+    low, middle, high = (np.log(confidence(limit + k * step)[2]) for k in (-1, 0, 1))
+    shifts = [np.log(_expected_confidence(one)(limit)[2]) - middle for one in replicas]
+    return float(np.std(shifts, ddof=1) * 2 * step / abs(high - low))
+
+
+def _expected_confidence(spec: Mapping[str, Any]) -> Callable[[float], list[float]]:
+    """Return the function from μ to the expected CL_s at −2 to +2 standard deviations."""
+    pyhf = import_pyhf()
+    space = _run_fit(lambda: pyhf.Workspace(spec))
+    model = _run_fit(lambda: space.model(poi_name="mu"))
+    data, config = space.data(model), model.config
+
+    def confidence(mu: float) -> list[float]:
+        bounds = copy.copy(config.suggested_bounds())
+        bounds[config.poi_index] = (0.0, 10 * max(mu, 1.0))
+        _, band = _run_fit(
+            lambda: pyhf.infer.hypotest(
+                mu, data, model, par_bounds=bounds, return_expected_set=True
+            )
+        )
+        return [float(one) for one in band]
+
+    return confidence
+
+
 def _run_fit(fit: Any) -> Any:
     try:
         with warnings.catch_warnings():
@@ -90,7 +112,8 @@ def _run_fit(fit: Any) -> Any:
         raise MachineError(f"the fit of the workspace failed: {problem}") from problem
 
 
-def _pyhf() -> Any:
+def import_pyhf() -> Any:
+    """Return pyhf with its backend set; MissingDependency if it is not installed."""
     try:
         import pyhf
     except ImportError:

@@ -31,11 +31,11 @@ class Measurement:
         if not math.isfinite(self.value):
             return "–"
         if self.limit:
-            return f"> {_significant(self.value, 2)}"
+            return f"> {_format_digits(self.value, 2)}"
         if not (math.isfinite(self.error) and self.error > 0):
             return f"{self.value:.4g}"
         decimals = _decimals(self.error)
-        return f"{_rounded(self.value, decimals)} ± {_rounded(self.error, decimals)}"
+        return f"{_format(self.value, decimals)} ± {_format(self.error, decimals)}"
 
     @property
     def seed_text(self) -> str:
@@ -44,7 +44,7 @@ class Measurement:
             return ""
         if self.seed_std == 0:
             return "seeds ± 0"
-        return f"seeds ± {_rounded(self.seed_std, _decimals(self.seed_std))}"
+        return f"seeds ± {_format(self.seed_std, _decimals(self.seed_std))}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return `{value, error}` for JSON, None where a number is not finite."""
@@ -94,8 +94,8 @@ def _average(entries: Sequence[dict[str, object]]) -> dict[str, object]:
     return {**entries[0], **average.as_dict()}
 
 
-def _finite(number: float) -> float | None:
-    return float(number) if math.isfinite(number) else None
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def _decimals(error: float) -> int:
@@ -105,10 +105,10 @@ def _decimals(error: float) -> int:
     return int(two_digits) - exponent
 
 
-def _rounded(number: float, decimals: int) -> str:
-    return f"{round(number, decimals):.{max(decimals, 0)}f}"
+def _format(value: float, decimals: int) -> str:
+    return f"{round(value, decimals):.{max(decimals, 0)}f}"
 
 
-def _significant(number: float, digits: int) -> str:
-    decimals = digits - 1 - math.floor(math.log10(abs(number))) if number else 0
-    return _rounded(number, decimals)
+def _format_digits(value: float, digits: int) -> str:
+    decimals = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
+    return _format(value, decimals)

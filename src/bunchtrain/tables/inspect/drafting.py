@@ -171,7 +171,7 @@ def _inputs(roles: Roles) -> Iterator[str]:
     for prefix, columns in list(roles.groups.items())[:_MAX_LISTED]:
         names = ", ".join(column.name for column in columns[:8])
         yield f"#   {prefix}: {names}{', ...' if len(columns) > 8 else ''}"
-    yield f"# representation: {{name: cloud, group: {_json(next(iter(roles.groups)))}}}"
+    yield f"# representation: {{name: point_cloud, group: {_json(next(iter(roles.groups)))}}}"
     yield "# model: particle_flow_network"
     yield ""
 

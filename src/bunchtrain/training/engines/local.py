@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bunchtrain.methods.task import Task
-from bunchtrain.training.place import Place
-
-if TYPE_CHECKING:
-    from bunchtrain.training.fit import Watcher
+from bunchtrain.training.workers import EpochCallback, WorkerInfo
 
 
 class Local:
@@ -20,9 +15,9 @@ class Local:
         *,
         resume: bool = False,
         progress: bool = True,
-        watch: Watcher | None = None,
+        on_epoch: EpochCallback | None = None,
     ) -> None:
-        """Train the task; the outcome lies in its folder."""
+        """Train the task; the results are written into its folder."""
         from bunchtrain.training.fit import fit  # Lightning takes seconds to import
 
-        fit(task, Place(), resume=resume, progress=progress, watch=watch)
+        fit(task, WorkerInfo(), resume=resume, progress=progress, on_epoch=on_epoch)

@@ -1,7 +1,7 @@
 """Data-parallel training in several processes, with gloo on CPUs and nccl on GPUs.
 
 The workers of one machine are started here; under torchrun or Slurm's `srun`, on any number of
-nodes, every process that they started is a worker itself (arXiv:2006.15704).
+nodes, each of their processes is a worker itself (arXiv:2006.15704).
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bunchtrain.errors import InterruptedRun, MachineError, StudyError
 from bunchtrain.methods.task import Task
-from bunchtrain.training.failure import forget_failure, raise_failure
-from bunchtrain.training.place import environment, find_place
-
-if TYPE_CHECKING:
-    from bunchtrain.training.fit import Watcher
+from bunchtrain.training.workers import (
+    EpochCallback,
+    WorkerInfo,
+    clear_failure,
+    raise_failure,
+    worker_environment,
+)
 
 Workers = list["subprocess.Popen[bytes]"]
 
@@ -29,7 +30,7 @@ Workers = list["subprocess.Popen[bytes]"]
 class Processes:
     """Data-parallel training in several processes on one machine or many (arXiv:2006.15704).
 
-    workers  processes to start on this machine; torchrun and Slurm say it themselves.
+    workers  processes to start on this machine; under torchrun and Slurm theirs are used.
     """
 
     def __init__(self, *, workers: int = 2) -> None:
@@ -43,21 +44,21 @@ class Processes:
         *,
         resume: bool = False,
         progress: bool = True,
-        watch: Watcher | None = None,
+        on_epoch: EpochCallback | None = None,
     ) -> None:
-        """Train the task; the outcome lies in its folder.
+        """Train the task; the results are written into its folder.
 
         Raises what a worker raised, and MachineError if one was killed.
         """
-        place = find_place()
-        if place.launcher != "none":
+        worker = WorkerInfo.from_environment()
+        if worker.launcher != "none":
             from bunchtrain.training.fit import fit  # Lightning takes seconds to import
 
-            fit(task, place, resume=resume, progress=progress, watch=watch)
+            fit(task, worker, resume=resume, progress=progress, on_epoch=on_epoch)
             return
-        if watch is not None:
+        if on_epoch is not None:
             raise StudyError("a search runs its trials on the engine 'local' or 'ray'")
-        forget_failure(task.folder)
+        clear_failure(task.folder)
         flags = [flag for flag, on in (("--resume", resume), ("--progress", progress)) if on]
         with ExitStack() as stack:
             workers = self._start(task, flags, stack)
@@ -66,29 +67,29 @@ class Processes:
             except KeyboardInterrupt:
                 _stop(workers, patience=20)
                 raise InterruptedRun(
-                    "training was interrupted; it can be resumed from its last whole epoch"
+                    "training was interrupted; it can be resumed from its last complete epoch"
                 ) from None
             finally:
                 _stop(workers)
 
     def _start(self, task: Task, flags: list[str], stack: ExitStack) -> Workers:
-        command = [sys.executable, "-m", "bunchtrain.training.worker", task.folder, *flags]
+        command = [sys.executable, "-m", "bunchtrain.training.fit", task.folder, *flags]
         port, threads = _free_port(), max(1, (os.cpu_count() or 1) // self.workers)
         workers = []
         for rank in range(self.workers):
-            env = environment(rank, self.workers, "127.0.0.1", port)
+            env = worker_environment(rank, self.workers, "127.0.0.1", port)
             env = {"OMP_NUM_THREADS": str(threads)} | dict(os.environ) | env
-            # Worker 0 shows the progress bar; the others' words are kept for their post-mortem.
+            # Worker 0 shows the progress bar; the messages of the others are logged.
             log = stack.enter_context(_log(task, rank).open("wb")) if rank else None
             workers.append(subprocess.Popen(command, env=env, stdout=log, stderr=log))
         return workers
 
 
 def _wait(workers: Workers, task: Task) -> None:
-    """Return when all workers have ended well; raise for the first that has not."""
+    """Wait until all workers have succeeded; raise for the first that failed."""
     while any(worker.poll() is None for worker in workers):
         if any(worker.returncode for worker in workers):
-            time.sleep(0.5)  # the others now fail on its silence: let the cause be seen first
+            time.sleep(0.5)  # the others fail as a consequence: let the first one record the cause
             break
         time.sleep(0.05)
     codes = [worker.poll() or 0 for worker in workers]
@@ -98,7 +99,7 @@ def _wait(workers: Workers, task: Task) -> None:
     if codes[rank] >= 0:
         raise_failure(task.folder)
     cause = f"was killed by signal {-codes[rank]}" if codes[rank] < 0 else "failed"
-    log = f"; its last words are in {_log(task, rank)}" if rank else ""
+    log = f"; its messages are in {_log(task, rank)}" if rank else ""
     raise MachineError(
         f"worker {rank + 1} of {len(workers)} {cause}, often for lack of memory{log}; resume the "
         "run with fewer workers or a smaller 'storage.memory'"

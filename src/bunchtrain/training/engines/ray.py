@@ -1,30 +1,26 @@
 """Data-parallel training by Ray Train, on a running cluster or on one started here.
 
-The workers see the same files: cache and run folder lie where all nodes reach them
-(arXiv:1712.05889).
+Cache and run folder must be on a file system that all nodes share (arXiv:1712.05889).
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-from bunchtrain.errors import MachineError, StudyError
+from bunchtrain.errors import BunchtrainError, MachineError, StudyError
 from bunchtrain.methods.task import Task
-from bunchtrain.training.cluster import connected
-from bunchtrain.training.failure import forget_failure, raise_failure
-
-if TYPE_CHECKING:
-    from bunchtrain.training.fit import Watcher
+from bunchtrain.training.cluster import connect_to_ray
+from bunchtrain.training.workers import EpochCallback, clear_failure, raise_failure
 
 
 class Ray:
     """Data-parallel training on a Ray cluster (arXiv:1712.05889).
 
     address  of a running cluster, as `ray://host:10001` or `auto`; one is started here if unset.
-    workers  number of workers.
+    workers  count of workers.
     """
 
     def __init__(self, *, address: str | None = None, workers: int = 2) -> None:
@@ -38,16 +34,16 @@ class Ray:
         *,
         resume: bool = False,
         progress: bool = True,
-        watch: Watcher | None = None,
+        on_epoch: EpochCallback | None = None,
     ) -> None:
-        """Train the task; the outcome lies in its folder.
+        """Train the task; the results are written into its folder.
 
         Raises what a worker raised, and MachineError if one was lost.
         """
-        if watch is not None:
+        if on_epoch is not None:
             raise StudyError("a search trains each of its trials on the engine 'local'")
-        forget_failure(task.folder)
-        with connected(self.address, self.workers):
+        clear_failure(task.folder)
+        with connect_to_ray(self.address, self.workers):
             self._train(task, resume)
 
     def _train(self, task: Task, resume: bool) -> None:
@@ -70,10 +66,9 @@ class Ray:
 
 
 def _work(config: dict[str, Any]) -> None:
-    from bunchtrain.errors import BunchtrainError
-    from bunchtrain.training.worker import work
+    from bunchtrain.training.fit import run_worker  # Lightning takes seconds to import
 
-    # Ray has set rank and size; with this name they are read as torchrun's.
+    # Ray has set rank and size; with this variable they are read as torchrun's.
     os.environ["TORCHELASTIC_RUN_ID"] = "ray"
-    if work(config["folder"], *(["--resume"] if config["resume"] else [])):
-        raise BunchtrainError("a worker stopped; the reason is in its folder")
+    if run_worker(config["folder"], *(["--resume"] if config["resume"] else [])):
+        raise BunchtrainError("a worker failed; the error is in its folder")

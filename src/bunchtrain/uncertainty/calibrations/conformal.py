@@ -19,8 +19,8 @@ from bunchtrain.uncertainty.calibration import Calibration, Quantities, predicte
 class Conformal(Calibration):
     """Intervals of values, sets of classes, with guaranteed coverage (arXiv:1604.04173).
 
-    For each level adds the ends of an interval for each value, `<value>_low68` and `<value>_high68`,
-    or 1 for each class in the set, `<class>_in68`.
+    For each level adds the ends of the interval of each value, `<value>_low68` and
+    `<value>_high68`, or 1 for each class in the set, `<class>_in68`.
 
     levels  nominal coverages α, fractions of events with the truth inside.
     """

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 

@@ -94,7 +94,9 @@ class LastLayerLaplace(Posterior):
 
     def fit_posterior(self, batches: Iterable[Batch], likelihood: Likelihood) -> None:
         """Fit the covariance on the training set."""
-        curvature = sum(_curvature(*self._inputs_and_curvatures(batch, likelihood)) for batch in batches)
+        curvature = sum(
+            _curvature(*self._inputs_and_curvatures(batch, likelihood)) for batch in batches
+        )
         values, vectors = torch.linalg.eigh(torch.as_tensor(curvature))
         layer = self.last[0]
         weights = torch.cat([layer.weight, layer.bias[:, None]], 1).detach().double()
@@ -105,9 +107,7 @@ class LastLayerLaplace(Posterior):
             precision = 1 / self.prior**2
         self.root.copy_(vectors * (values + precision).rsqrt())
 
-    def _inputs_and_curvatures(
-        self, batch: Batch, likelihood: Likelihood
-    ) -> tuple[Tensor, Tensor]:
+    def _inputs_and_curvatures(self, batch: Batch, likelihood: Likelihood) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             inputs, outputs = self._inputs({name: batch.inputs[name] for name in self.input_names})
         outputs.requires_grad_()

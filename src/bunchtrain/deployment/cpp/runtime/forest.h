@@ -32,7 +32,7 @@ class Forest : public Layer {
   // An event with x ≤ threshold, or without x (NaN) where `missing_left`, goes left.
   struct Node {
     float threshold;
-    std::size_t feature, left, right;  // of a leaf, `left` is its own number
+    std::size_t feature, left, right;  // of a leaf, `left` is its own index
     bool missing_left;
   };
 

@@ -1,4 +1,4 @@
-// Convolution and max-pooling of images, kept as (row, column, channel) so that sums run in order.
+// Convolution and max-pooling of images, stored as (row, column, channel) for contiguous sums.
 #pragma once
 
 #include "layers.h"
@@ -21,7 +21,7 @@ class Reorder : public Layer {
 
   void check(const View& in, const View&, const View& out) const override {
     require(in.columns == shape_.size() && out.columns == in.columns, "an image of another size");
-    require(in.rows == 1 && out.rows == 1, "an image a point");
+    require(in.rows == 1 && out.rows == 1, "an image per point");
   }
 
   void run(const View& in, const View&, const View& out, float*) const override {
@@ -38,7 +38,7 @@ class Reorder : public Layer {
   bool back_;
 };
 
-// y = activation(Σ W x + b) over a window; what lies outside of the image counts as 0.
+// y = activation(Σ W x + b) over a window, with zero padding.
 class Convolution : public Layer {
  public:
   explicit Convolution(const Json& json)

@@ -1,6 +1,6 @@
-// A reader of JSON, as much of it as networks are written in.
+// A JSON parser for the subset of JSON in network files.
 //
-// Numbers are read without regard to the locale; "nan", "inf" and "-inf" stand for themselves.
+// Numbers are independent of the locale; "nan", "inf" and "-inf" are numbers.
 #pragma once
 
 #include <charconv>
@@ -13,10 +13,10 @@
 
 namespace bunchtrain {
 
-// One value: a number, a text, true or false, a list, or keys with values.
+// One value: a number, a string, true or false, a list, or an object.
 class Json {
  public:
-  // Returns the value in a text; std::runtime_error tells the place where it ends to be JSON.
+  // Returns the value in a text; throws std::runtime_error with the position of an error.
   static Json parse(const std::string& text) {
     Reader reader{text.data(), text.data(), text.data() + text.size()};
     Json value = reader.value(0);

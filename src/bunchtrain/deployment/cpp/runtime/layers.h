@@ -1,4 +1,4 @@
-// The layers of a network. Each reads one or two tensors and writes one; none allocates in `run`.
+// The layers of a network. Each reads one or two tensors and writes one; `run` does not allocate.
 #pragma once
 
 #include <cmath>
@@ -68,10 +68,10 @@ class Activation {
 class Layer {
  public:
   virtual ~Layer() = default;
-  // Checks the columns of what it is given against its weights.
+  // Checks the shapes of its tensors against its weights.
   virtual void check(const View& in, const View& second, const View& out) const = 0;
   virtual void run(const View& in, const View& second, const View& out, float* scratch) const = 0;
-  // Numbers of memory that it needs for so many rows.
+  // Floats of temporary memory for this number of rows.
   virtual std::size_t scratch(std::size_t) const { return 0; }
 
   std::size_t in = 0, second = 0, out = 0;
@@ -204,13 +204,13 @@ class Combine : public Layer {
   bool product_;
 };
 
-// Two tensors side by side.
+// Concatenation of the columns of two tensors.
 class Join : public Layer {
  public:
   void check(const View& in, const View& second, const View& out) const override {
     require(in.columns + second.columns == out.columns && in.rows == second.rows &&
                 in.rows == out.rows,
-            "tensors side by side that do not fit");
+            "a join of tensors that do not fit");
   }
 
   void run(const View& in, const View& second, const View& out, float*) const override {
@@ -240,7 +240,7 @@ class Slice : public Layer {
   std::size_t first_;
 };
 
-// log p of shares kept off 0 and 1 by `smallest`, or log p/(1 − p).
+// log p of fractions p clipped to [smallest, 1 − smallest], or log p/(1 − p).
 class Logarithm : public Layer {
  public:
   explicit Logarithm(const Json& json)

@@ -48,14 +48,14 @@ inline void store(float* to, const Vector& vector) { std::memcpy(to, &vector, si
 
 inline std::size_t padded(std::size_t columns) { return (columns + lanes - 1) / lanes * lanes; }
 
-// Rows of numbers, `stride` apart; the columns from `columns` to `stride` hold nothing of meaning.
+// Rows of floats, `stride` apart; the values from `columns` to `stride` are padding.
 struct View {
   float* data;
   std::size_t rows, columns, stride;
   float* row(std::size_t number) const { return data + number * stride; }
 };
 
-// Weights and bias of y = x W + b, kept as panels of columns that are read from end to end.
+// Weights and bias of y = x W + b, stored as panels of columns that are read in sequence.
 class Matrix {
  public:
   Matrix() = default;

@@ -6,8 +6,8 @@
 //   network.run(space, points);
 //   float top = space.output(0)[1];
 //
-// A Network is constant after it was read and can be used by many threads at once, each with a
-// Workspace of its own. `run` allocates nothing and takes no lock.
+// A Network is immutable and can be used by many threads, each with its own Workspace. `run` does
+// not allocate and takes no lock.
 #pragma once
 
 #include <cstddef>
@@ -17,14 +17,14 @@
 
 namespace bunchtrain {
 
-// What a network takes: one row of `variables` for an event, or for each of its points.
+// An input: one row of `variables` for an event, or for each of its points.
 struct Input {
   std::string name;
   bool per_point;
   std::vector<std::string> variables;
 };
 
-// What a network gives: one number for each of `scores`.
+// An output: one value for each of `scores`.
 struct Output {
   std::string name;
   std::vector<std::string> scores;
@@ -33,10 +33,10 @@ struct Output {
 class Layer;
 class Network;
 
-// The memory that one thread needs to run a network.
+// Memory of one thread for running a network.
 class Workspace {
  public:
-  // Returns where the raw values of an input belong: row by row, `variables` in their order.
+  // Returns the buffer of the raw values of an input: row by row, `variables` in their order.
   float* input(std::size_t number) { return inputs_[number].data(); }
 
   // Returns the scores of an output after `run`.
@@ -55,7 +55,7 @@ class Workspace {
 
 class Network {
  public:
-  // Reads `network.json`; std::runtime_error says what is wrong with it.
+  // Reads `network.json`; throws std::runtime_error if it is invalid.
   static Network from_file(const std::string& path);
   static Network from_text(const std::string& json);
 
@@ -66,11 +66,11 @@ class Network {
   const std::vector<Input>& inputs() const { return inputs_; }
   const std::vector<Output>& outputs() const { return outputs_; }
 
-  // Returns memory for events of at most so many points.
+  // Returns memory for events of at most `max_points` points.
   Workspace workspace(std::size_t max_points = 1) const;
 
-  // Computes the outputs of the event in the workspace, which has so many points.
-  // std::length_error if they are more than the workspace was made for.
+  // Computes the outputs of the event in the workspace, which has `points` points. Throws
+  // std::length_error if they are more than the workspace has memory for.
   void run(Workspace& space, std::size_t points = 0) const;
 
  private:

@@ -5,7 +5,7 @@
 
 namespace bunchtrain {
 
-// The states after each point, (points, directions · hidden); with `last`, those at the end, one row.
+// The states after each point, (points, directions · hidden); with `last` the final ones, one row.
 class Recurrent : public Layer {
  public:
   explicit Recurrent(const Json& json)

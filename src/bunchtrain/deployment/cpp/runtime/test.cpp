@@ -1,5 +1,5 @@
-// test network.json example.bin expected.bin [tolerance]: the example's scores are those expected,
-// also from several threads at once, and `run` allocates nothing.
+// test network.json example.bin expected.bin [tolerance]: checks that the example has the expected
+// scores, in several threads, and that `run` does not allocate.
 #include <atomic>
 #include <cmath>
 #include <cstdio>

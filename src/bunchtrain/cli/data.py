@@ -1,0 +1,62 @@
+"""The commands for data: `bunchtrain inspect`, `init` and `fetch`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bunchtrain.errors import UserError
+from bunchtrain.files import write_text
+
+out = Console()
+
+
+def inspect(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="`file.root:tree` names a tree.")],
+) -> None:
+    """Show the contents of a ROOT, HDF5, Parquet, CSV or NPZ file."""
+    from bunchtrain.tables.inspect.inspection import inspect as inspect_file
+
+    out.print(inspect_file(file))
+
+
+def init(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files of one layout.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Study file to write.")] = Path(
+        "study.yaml"
+    ),
+) -> None:
+    """Write a commented study file for data files."""
+    from bunchtrain.tables.inspect.drafting import draft
+
+    if output.exists():
+        raise UserError(f"{output} exists already; name another file with -o")
+    write_text(output, draft(files))
+    out.print(f"{output} written: edit it, then `bunchtrain run {output}`", soft_wrap=True)
+
+
+def fetch(
+    name: Annotated[
+        str | None, typer.Argument(help="Published sample; all are listed if unset.")
+    ] = None,
+    file: Annotated[
+        list[str] | None, typer.Option(help="Only matching files, as 'val*'; can be repeated.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Destination folder.")] = None,
+) -> None:
+    """Download a published sample by its DOI, verified by its checksum."""
+    from bunchtrain.tables.published.samples import SAMPLES
+    from bunchtrain.tables.published.samples import fetch as fetch_sample
+
+    if name is None:
+        table = Table("sample", "contents", "DOI", "licence", title="Published samples")
+        for key, sample in sorted(SAMPLES.items()):
+            table.add_row(key, sample.title, sample.doi, sample.licence)
+        out.print(table)
+        return
+    for path in fetch_sample(name, folder, tuple(file or ())):
+        out.print(str(path), soft_wrap=True)

@@ -1,0 +1,112 @@
+"""The commands for finished runs: `bunchtrain predict`, `evaluate`, `compare`, `report`, `export`."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bunchtrain.errors import DeprecatedKey, UserError
+
+out = Console()
+
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
+
+
+def predict(
+    run: RunPath,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Events, in the study's layout.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="out.root or out.parquet.")],
+) -> None:
+    """Write the predictions for a file: one row per event, in the order of the file."""
+    import bunchtrain as api
+
+    rows = api.open_run(run).predict(file, output)
+    out.print(f"{output}: {rows} events", soft_wrap=True)
+
+
+def evaluate(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="`bunchtrain parts evaluation` lists evaluations."),
+    ],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN... [KEY=VALUE]...",
+            help="A run, or runs of different folds, and options of the evaluation.",
+        ),
+    ],
+) -> None:
+    """Evaluate finished runs and add the results to the report."""
+    import bunchtrain as api
+    from bunchtrain.study.overrides import parse
+
+    folders = [word for word in words if "=" not in word or Path(word).is_dir()]
+    if not folders:
+        raise UserError("name the folder of a RUN")
+    options = parse([word for word in words if word not in folders])
+    runs = [api.open_run(folder) for folder in folders]
+    out.print(api.evaluate(runs, name, **options))
+    out.print(f"Report: {runs[0].files.report_file}", soft_wrap=True)
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File of the ROC.")] = Path(
+        "compare.svg"
+    ),
+) -> None:
+    """Compare runs in one table and one ROC."""
+    import bunchtrain as api
+
+    comparison = api.compare([api.open_run(path) for path in runs])
+    out.print(comparison)
+    comparison.save(output)
+    out.print(f"ROC: {output}", soft_wrap=True)
+
+
+def report(run: RunPath) -> None:
+    """Regenerate the report of a run."""
+    import bunchtrain as api
+
+    out.print(f"Report: {api.open_run(run).report()}", soft_wrap=True)
+
+
+def export(
+    run: RunPath,
+    to: Annotated[str, typer.Option(help="Target; `bunchtrain parts export` lists them.")],
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Options of the target.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="One model; all if unset.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Output folder.")] = None,
+    file: Annotated[
+        str | None, typer.Option(help="Events of the verification; the test set if unset.")
+    ] = None,
+    events: Annotated[
+        int, typer.Option(min=1, help="Maximum number of events of the verification.")
+    ] = 100_000,
+    member: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Export models of a run and verify that they give the same predictions there."""
+    import bunchtrain as api
+    from bunchtrain.study.overrides import parse
+    from bunchtrain.workflow.export import export_run
+
+    if member is not None:
+        text = "--member is now --model; the next release will not accept it"
+        warnings.warn(text, DeprecatedKey, stacklevel=2)
+    found = export_run(
+        api.open_run(run).files,
+        to,
+        parse(options or []),
+        model=model or member,
+        output=output,
+        file=file,
+        events=events,
+    )
+    out.print(found)

@@ -1,0 +1,91 @@
+"""The commands `bunchtrain run` and `bunchtrain tune`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bunchtrain.errors import StudyError
+
+out = Console()
+
+
+class Size(StrEnum):
+    """How much data and time a study takes."""
+
+    demo = "demo"
+    small = "small"
+    full = "full"
+
+
+StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name, file or folder of a study.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Overrides, as training.epochs=5."),
+]
+SizeOption = Annotated[
+    Size | None, typer.Option("--size", help="Use the overrides of this size in the study.")
+]
+
+
+def run(
+    study: Annotated[
+        str | None, typer.Argument(metavar="STUDY", help="Name, file or folder of a study.")
+    ] = None,
+    overrides: Overrides = None,
+    size: SizeOption = None,
+    resume: Annotated[Path | None, typer.Option(help="Resume an interrupted run.")] = None,
+    runs: Annotated[Path, typer.Option(help="Parent folder of runs.")] = Path("runs"),
+    only: Annotated[str, typer.Option(help="Train only these models: NAME,NAME.")] = "",
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Maximum concurrent trainings; as many as fit if unset."),
+    ] = None,
+) -> None:
+    """Run a study: data, training, evaluations, report and exports."""
+    import bunchtrain as api
+    from bunchtrain.study import load
+    from bunchtrain.workflow.launch import is_leader
+
+    if resume is not None:
+        if study is not None or size is not None:
+            raise StudyError("--resume takes the study from its run; give no STUDY and no --size")
+        done = api.resume(resume, jobs=jobs)
+    elif study is None:
+        raise StudyError("name a STUDY, or a run with --resume; `bunchtrain studies` lists them")
+    else:
+        chosen = load(study, *(overrides or []), size=size)
+        names = [name for name in only.split(",") if name]
+        done = api.run(chosen, runs=runs, only=names, jobs=jobs)
+    if is_leader():
+        out.print(done)
+        out.print(f"Report: {done.files.report_file}", soft_wrap=True)
+
+
+def tune(
+    study: StudyName,
+    overrides: Overrides = None,
+    size: SizeOption = None,
+    space: Annotated[
+        Path | None, typer.Option(help="YAML file: key → {low, high, log} or {choices}.")
+    ] = None,
+    metric: Annotated[str, typer.Option(help="Validation metric to optimise.")] = "auc",
+    trials: Annotated[int, typer.Option(min=1, help="Total number of trials.")] = 20,
+    workers: Annotated[int, typer.Option(min=1, help="Maximum concurrent trials.")] = 1,
+    engine: Annotated[str, typer.Option(help="`ray` or `local`.")] = "ray",
+    only: Annotated[str, typer.Option(help="Model to tune, if the study has several.")] = "",
+    folder: Annotated[Path | None, typer.Option(help="Folder of a new or resumed search.")] = None,
+) -> None:
+    """Optimise hyperparameters: any keys of a study."""
+    from bunchtrain.study import load, select_models
+    from bunchtrain.workflow.tune import search
+
+    chosen = select_models(load(study, *(overrides or []), size=size), [only] if only else [])
+    found = search(
+        chosen, space, metric=metric, trials=trials, workers=workers, engine=engine, folder=folder
+    )
+    out.print(found)

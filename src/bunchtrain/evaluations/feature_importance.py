@@ -1,0 +1,36 @@
+"""Importance of the input features of trees and linear models."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bunchtrain.errors import StudyError
+from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, has_model
+from bunchtrain.methods.protocols import HasFeatureImportance
+from bunchtrain.plots import plot_importance
+from bunchtrain.report.content import Plot
+from bunchtrain.report.results import Results
+from bunchtrain.study import Study
+
+
+class FeatureImportance(Evaluation):
+    """Importance of each input feature, of the models that have one, as the split gain of trees."""
+
+    def check(self, study: Study) -> None:
+        """Raise StudyError if no model has an importance of its features."""
+        if not has_model(study, HasFeatureImportance):
+            raise StudyError(
+                f"evaluation '{self.name}' needs a model with feature importance, as "
+                "'boosted_trees'"
+            )
+
+    def evaluate(self, run: EvaluatedRun) -> Results:
+        """Return the plot of each model."""
+        results = Results()
+        for name, trained in run.models.items():
+            model = trained.network.model
+            if isinstance(model, HasFeatureImportance):
+                names, values = trained.representation.names["table"], model.feature_importance()
+                drawn = plot_importance(names, np.asarray(values))
+                results.plots.append(Plot("Importance of each input.", drawn, model=name))
+        return results

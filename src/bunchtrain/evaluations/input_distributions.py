@@ -1,0 +1,67 @@
+"""Distributions of the inputs of models by class, before normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bunchtrain import parts
+from bunchtrain.errors import StudyError
+from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
+from bunchtrain.evaluations._evaluation import events_with_predictions, models_by_representation
+from bunchtrain.plots import plot_inputs
+from bunchtrain.report.content import Plot
+from bunchtrain.study import Study, model_configs
+
+#: Number of events of the test set that are drawn.
+SAMPLE = 20_000
+#: Largest number of inputs that are drawn.
+MAX_INPUTS = 24
+#: Tensors whose columns are drawn: a row per event, and a row per point.
+TENSORS = ("table", "features")
+
+
+class InputDistributions(ClassEvaluation):
+    """Distribution of each input in each class, a plot for each representation of the models."""
+
+    one_target = True
+
+    def __init__(self, *, target: str | None = None) -> None:
+        """Choose the target.
+
+        Args:
+            target: Target with classes; the first one if None.
+        """
+        super().__init__(target)
+
+    def check(self, study: Study) -> None:
+        """Raise StudyError for an unknown target, or if no representation has named features."""
+        super().check(study)
+        for config in model_configs(study).values():
+            part = config.representation
+            names = parts.build("representation", part.name, part.options).names
+            if any(tensor in names for tensor in TENSORS):
+                return
+        raise StudyError(f"evaluation '{self.name}' needs a representation such as 'table'")
+
+    def plots(self, events: ClassPredictions) -> Iterator[Plot]:
+        """Yield the plot of each representation with a table or features of points."""
+        sample, predictions = next(events_with_predictions(events.run, SAMPLE))
+        for models in models_by_representation(events.run):
+            trained = next(iter(models.values()))
+            batch, kept = trained.represent(sample)
+            truth, names = predictions.truth(events.target.name), trained.representation.names
+            tensor = next((t for t in TENSORS if t in batch.inputs and t in names), None)
+            if tensor is None:
+                continue
+            truth, values = truth[kept.numpy()], batch.inputs[tensor].numpy()
+            if "lengths" in batch.inputs and tensor == "features":
+                truth = np.repeat(truth, batch.inputs["lengths"].numpy())
+            inputs: dict[str, NDArray[np.float32]] = {
+                name: values[:, k] for k, name in enumerate(names[tensor][:MAX_INPUTS])
+            }
+            drawn = plot_inputs(inputs, truth, events.target.classes)
+            caption = f"Inputs of {trained.task.representation[0]}."
+            yield Plot(caption, drawn, wide=True, section="inputs")

@@ -1,0 +1,154 @@
+"""Regression: response, resolution, linearity, and pulls and coverage of predicted σ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from bunchtrain.errors import DataError, StudyError, nearest
+from bunchtrain.evaluations._evaluation import (
+    EvaluatedRun,
+    Evaluation,
+    average_trainings,
+    spectator,
+)
+from bunchtrain.plots import (
+    Measure,
+    axis_label,
+    plot_coverage,
+    plot_linearity,
+    plot_metric_profile,
+    plot_pull,
+    plot_resolution,
+    plot_response,
+)
+from bunchtrain.report.content import Plot
+from bunchtrain.report.results import Results
+from bunchtrain.statistics.metrics import Metrics, bias, half_width, pull, pull_width
+from bunchtrain.statistics.regression import measure_regression
+from bunchtrain.study import Study
+from bunchtrain.tables.predictions import Predictions, Values
+from bunchtrain.targets import Quantity, Target
+
+
+class Regression(Evaluation):
+    """Metrics, residuals and predicted uncertainties of regressed values, linearity of each."""
+
+    def __init__(self, *, target: str | None = None, against: tuple[str, ...] = ()) -> None:
+        """Choose the target and the profiles.
+
+        Args:
+            target: Target with values; all that have values if None.
+            against: Spectators against which bias, resolution and pull width are drawn.
+        """
+        self.target, self.against = target, against
+
+    def targets(self, study: Study) -> list[Target]:
+        """Return the target of the option, or all that have values.
+
+        Raises StudyError, naming the nearest, if there is none.
+        """
+        known = {one.name: one for one in study.all_targets() if one.values}
+        if self.target is None and known:
+            return list(known.values())
+        if self.target is None or self.target not in known:
+            named = f"target '{self.target}'" if self.target else "a target"
+            hint = nearest(self.target or "", known)
+            raise StudyError(f"evaluation '{self.name}' needs {named} with values{hint}")
+        return [known[self.target]]
+
+    def check(self, study: Study) -> None:
+        """Raise StudyError for an unknown target or spectator."""
+        self.targets(study)
+        for column in self.against:
+            self.need_spectator(study, column, "against")
+
+    def evaluate(self, run: EvaluatedRun) -> Results:
+        """Return metrics and plots of every value of each target.
+
+        Raises DataError for an empty test set, or predictions that are not finite.
+        """
+        if not len(run.predictions):
+            raise DataError(f"evaluation '{self.name}': the test set has no events")
+        targets, results = self.targets(run.study), Results()
+        several = len(run.study.targets) > 1
+        measure = partial(_measure, run.predictions, targets, several)
+        results.metrics = average_trainings(run.predictions, measure)
+        for target in targets:
+            for value in target.values:
+                results.plots += self._plots(run.predictions, target.name, value)
+        return results
+
+    def _plots(self, table: Predictions, target: str, name: str) -> Iterator[Plot]:
+        """Yield the plots of all models, then the linearity of each."""
+        truth, weights = table.truth(target, name), table.weights
+        values: dict[str, Values] = {}
+        for model in table.models:
+            if (found := table.column(model, target, Quantity(name))) is not None:
+                values[model] = found
+        if not values:
+            return
+        residuals = {model: value - truth for model, value in values.items()}
+        label = f"predicted − true {name}"
+        yield Plot(f"Predicted − true {name}.", plot_response(residuals, label))
+        drawn = plot_resolution(residuals, truth, f"true {name}", weights)
+        yield Plot(f"Resolution against true {name}.", drawn)
+        predicted = {
+            model: (value, sigma, truth)
+            for model, value in values.items()
+            if (sigma := table.sigma(model, target, name)) is not None
+        }
+        pulls = {model: pull(v, truth, sigma) for model, (v, sigma, _) in predicted.items()}
+        if pulls:
+            yield Plot(f"Pull of {name}: residual over predicted σ.", plot_pull(pulls, weights))
+            drawn = plot_coverage(predicted, weights)
+            yield Plot(f"Coverage of Gaussian intervals of {name}.", drawn)
+        yield from self._profiles(table, residuals, pulls, name)
+        for model, value in values.items():
+            drawn = plot_linearity(value, truth, name)
+            yield Plot(f"Predicted against true {name}.", drawn, model=model)
+
+    def _profiles(
+        self,
+        table: Predictions,
+        residuals: Mapping[str, Values],
+        pulls: Mapping[str, Values],
+        name: str,
+    ) -> Iterator[Plot]:
+        shown: list[tuple[str, Mapping[str, Values], Measure]] = [
+            (f"Mean of predicted − true {name}", residuals, bias),
+            (f"Half 68 % width of predicted − true {name}", residuals, half_width),
+        ]
+        shown += [("Width of the pull", pulls, pull_width)] if pulls else []
+        for column in self.against:
+            for label, values, measure in shown:
+                labels = axis_label(column), label
+                x = spectator(table, column)
+                drawn = plot_metric_profile(values, x, measure, labels, table.weights)
+                yield Plot(f"{label} against {column}.", drawn)
+
+
+def _measure(
+    table: Predictions, targets: list[Target], several_targets: bool, training: str
+) -> Metrics:
+    """Return the metrics of one training: `<target>:<metric>/<value>`.
+
+    The target is in the name if the study has several, the value if its target has several.
+    """
+    found: Metrics = {}
+    for target in targets:
+        prefix = f"{target.name}:" if several_targets else ""
+        for value in target.values:
+            predicted = table.column(training, target.name, Quantity(value))
+            if predicted is None:
+                continue
+            metrics = measure_regression(
+                predicted,
+                table.truth(target.name, value),
+                table.weights,
+                table.sigma(training, target.name, value),
+                table.intervals(training, target.name, value),
+            )
+            suffix = f"/{value}" if len(target.values) > 1 else ""
+            found |= {prefix + key + suffix: entry for key, entry in metrics.items()}
+    return found

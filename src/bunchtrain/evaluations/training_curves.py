@@ -1,0 +1,45 @@
+"""Training curves: loss against epoch, from `history.csv` of each model."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
+from bunchtrain.plots import plot_training
+from bunchtrain.report.content import Plot
+from bunchtrain.report.results import Results
+from bunchtrain.study import model_configs
+
+
+class TrainingCurves(Evaluation):
+    """Training and validation loss against epoch, with the best epoch, of each model."""
+
+    def evaluate(self, run: EvaluatedRun) -> Results:
+        """Return the plot of the first training of each model that has a history."""
+        results = Results()
+        for name in model_configs(run.study):
+            if history := read_history(run, name):
+                results.plots.append(
+                    Plot("Loss against epoch.", plot_training(history), model=name)
+                )
+        return results
+
+
+def read_history(run: EvaluatedRun, model: str) -> dict[str, NDArray[np.float64]]:
+    """Return the columns (epochs,) of a model's `history.csv`, {} if there is none.
+
+    Runs of release 0.1 have it below `members/`.
+    """
+    places = (run.folder / name / model / "history.csv" for name in ("models", "members"))
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        return {}
+    with path.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        column: np.array([float(row[column] or "nan") for row in rows])
+        for column in (rows[0] if rows else ())
+    }

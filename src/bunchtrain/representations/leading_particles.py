@@ -1,0 +1,90 @@
+"""Leading particles of an event as one table row, for dense networks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import awkward as ak
+import torch
+from torch import Tensor
+
+from bunchtrain.representations._packed import Normalise, PackedPoints
+from bunchtrain.representations._representation import Representation, Size
+from bunchtrain.representations.preprocessing.image_steps import align_to_leading
+from bunchtrain.representations.preprocessing.points import Points
+
+
+class LeadingParticles(Representation):
+    """Features of the first n points in falling order, concatenated; 0 where absent.
+
+    With `align` and the features pt, deta and dphi they are the inputs of TopoDNN.
+
+    arXiv:1704.02124
+
+    Args:
+        group: Prefix of the columns of the points.
+        features: Expressions over the points; their names are those of `preprocessing.points`.
+        n: Number of points.
+        order: Expression that the points are sorted by, in falling order.
+        jet: Prefix of the columns of the jet's momentum; it is the sum of the points if unset.
+        where: Condition that a point must fulfil, as `pt > 0.1`.
+        align: Whether `deta` and `dphi` are relative to the hardest point, rotated so that the
+            second is along −`dphi`, and mirrored so that the side of positive `deta` has more pT.
+        normalise: How the features are scaled.
+    """
+
+    normalised = ("table",)
+
+    def __init__(
+        self,
+        *,
+        group: str = "constituent",
+        features: list[str] = ["pt / jet_pt", "deta", "dphi"],  # noqa: B006 - never changed
+        n: int = 30,
+        order: str = "pt",
+        jet: str | None = None,
+        where: str | None = None,
+        align: bool = False,
+        normalise: Normalise = "standard",
+    ) -> None:
+        self.points = _Ordered(group, features, n, order, jet, where)
+        self.points.align = align
+        self.normalise = normalise
+
+    def columns(self, available: Collection[str]) -> list[str]:
+        """Return the columns that it reads; DataError names the nearest to a missing one."""
+        return self.points.columns(available)
+
+    @property
+    def sizes(self) -> dict[str, Size]:
+        """Return n times the number of features."""
+        return {"table": self.points.limit * len(self.points.features)}
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """Return the features with the index of the point, as `pt [0]`."""
+        features = self.points.names["features"]
+        indices = range(self.points.limit)
+        return {"table": [f"{feature} [{index}]" for index in indices for feature in features]}
+
+    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+        """Return `table` (batch, n × features)."""
+        packed = self.points(events)
+        lengths, features = packed["lengths"], packed["features"]
+        present = torch.arange(self.points.limit) < lengths[:, None]
+        table = features.new_zeros(*present.shape, features.shape[1])
+        table[present] = features
+        return {"table": table.flatten(1)}
+
+
+class _Ordered(PackedPoints):
+    is_ordered = True
+    align = False
+
+    def points(self, events: ak.Array) -> Points:
+        points = super().points(events)
+        if self.align:
+            plane = align_to_leading(points["deta"], points["dphi"], points["pt"], points.lengths)
+            for name, values in zip(("deta", "dphi"), plane, strict=True):
+                points.replace(name, values)
+        return points

@@ -1,0 +1,32 @@
+"""Point clouds: unordered particles of an event."""
+
+from __future__ import annotations
+
+from bunchtrain.representations._packed import PARTICLE_NET, Normalise, PackedPoints
+
+
+class PointCloud(PackedPoints):
+    """Unordered points, by default with the features of ParticleNet.
+
+    features    expressions over the points; their names are those of `preprocessing.points`.
+    max_points  largest number of points; those of highest `order` are kept.
+    jet         prefix of the columns of the jet; the sum of all points if unset.
+    where       condition that a point must fulfil.
+    globals     expressions over events, for the tensor `globals`.
+
+    arXiv:1902.08570
+    """
+
+    def __init__(
+        self,
+        *,
+        group: str = "constituent",
+        features: list[str] = list(PARTICLE_NET),  # noqa: B006 - never changed
+        max_points: int = 128,
+        order: str = "pt",
+        jet: str | None = None,
+        where: str | None = None,
+        globals: list[str] | None = None,
+        normalise: Normalise = "standard",
+    ) -> None:
+        super().__init__(group, features, max_points, order, jet, where, globals, normalise)
