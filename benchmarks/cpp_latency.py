@@ -37,6 +37,7 @@ from bunchtrain.deployment.targets.onnx import Onnx, open_session
 from bunchtrain.methods.build import build_network
 from bunchtrain.methods.task import Task
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
+from bunchtrain.targets import Target
 from bunchtrain.trained_model import TrainedModel
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "boosted_jets.parquet"
@@ -62,8 +63,8 @@ def trained_model(model, represent, events: ak.Array) -> TrainedModel:
     classes = ["g", "q", "w", "z", "t"]
     settings = {"batch_size": 256, "engine": {"name": "local"}}
     terms = [("cross_entropy", {}, "jet", 1.0)]
-    task = Task("", "", represent, model, terms, {"jet": {"classes": classes}}, settings)
-    made = parts.build("represent", *represent)
+    task = Task("", "", represent, model, terms, {"jet": Target("jet", tuple(classes))}, settings)
+    made = parts.build("representation", *represent)
     task = replace(task, columns=made.columns(events.fields))
     network = build_network(task, made).eval()
     found = TrainedModel(task, made, network)

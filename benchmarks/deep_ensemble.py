@@ -66,7 +66,7 @@ def make_task(folder: Path, options: argparse.Namespace) -> Task:
         representation=("table", {"features": INPUTS}),
         model=("dense_network", {"widths": [100, 100, 50, 50]}),
         terms=[("cross_entropy", {}, "kind", 1.0)],
-        targets={"kind": {"classes": list(target.classes)}},
+        targets={"kind": target},
         settings=settings.model_dump(mode="json"),
     )
 

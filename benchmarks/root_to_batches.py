@@ -153,7 +153,7 @@ def ours(path: Path, folder: Path, memory: int) -> Iterator[tuple[int, Lap]]:
         representation=("point_cloud", options),
         model=("particle_net", {}),
         terms=[],
-        targets={"jet": {"classes": ["qcd", "top"]}},
+        targets={"jet": Target("jet", ("qcd", "top"))},
         settings={"batch_size": BATCH},
         memory=memory,
     )

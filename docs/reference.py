@@ -21,32 +21,31 @@ from bunchtrain.study import schema
 
 FOLDER = Path(__file__).parent / "reference"
 NOTICE = "Written from the code by `docs/reference.py`."
-#: Where a mapping of a study stands → the model of its keys.
+#: Place of a mapping in a study → the model of its keys.
 SECTIONS: dict[str, type[BaseModel]] = {
     "The study": schema.Study,
-    "targets.NAME": schema.Target,
+    "targets.NAME": schema.TargetConfig,
     "weights": schema.Weights,
     "weights.reweight": schema.Reweight,
-    "objective": schema.Term,
+    "loss": schema.Term,
     "training": schema.Training,
-    "members.NAME": schema.MemberOverrides,
-    "members.NAME.published": schema.Published,
+    "models.NAME": schema.ModelOverrides,
+    "models.NAME.published": schema.Published,
     "ensembles.NAME": schema.Ensemble,
-    "evaluation": schema.Evaluation,
-    "evaluation.decorrelation": schema.Decorrelation,
     "storage": schema.Storage,
 }
 PLACES = {model.__name__: place for place, model in SECTIONS.items()}
 HEADINGS = {
     "source": "Sources (`source`)",
     "split": "Splits (`split`)",
-    "represent": "Representations (`represent`)",
+    "representation": "Representations (`representation`)",
     "model": "Models (`model`)",
-    "objective": "Objectives (`objective`)",
+    "loss": "Losses (`loss`)",
     "engine": "Engines (`training.engine`)",
     "posterior": "Posteriors (`posterior`)",
-    "calibrate": "Calibrations (`calibrate`)",
+    "calibration": "Calibrations (`calibration`)",
     "systematic": "Systematic effects (`systematics`)",
+    "evaluation": "Evaluations (`evaluation`)",
     "export": "Export targets (`export`)",
 }
 #: Key of a study → the kind of its parts, where it has another name.
@@ -60,53 +59,6 @@ TYPES = {
     "array": "list",
 }
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-
-#: What an option means that many parts have, where a part does not say it itself.
-COMMON = {
-    "source": {
-        "files": "path, glob or address, or a list of them.",
-        "tree": "tree, data set or key in the file, where there are several.",
-        "key": "key of the table in the file.",
-        "format": "`root`, `hdf5`, `parquet`, `csv` or `npz`, where the name does not say it.",
-        "names": "names of the columns.",
-        "header": "whether the first line holds names; found out if unset.",
-        "add": "new column → pattern of file names → value.",
-        "fill": "column → its value in files that lack it.",
-        "minimum_pt": "constituents below are left out, in GeV.",
-    },
-    "split": {
-        "key": "column or columns that tell events apart.",
-        "column": "the column that says it.",
-        "folds": "number of folds.",
-        "fold": "the fold that is tested.",
-        "modulo": "the divisor n.",
-        "train": "share or values of the training set.",
-        "validation": "share, values or remainders of the validation set.",
-        "test": "share, values or remainders of the test set.",
-    },
-    "represent": {
-        "group": "prefix of the columns of the points.",
-        "features": "expressions that become the inputs.",
-        "max_points": "where a jet has more, those of highest `order` are kept.",
-        "order": "expression by which the points fall.",
-        "n": "number of points.",
-        "k": "nearest neighbours.",
-        "jet": "prefix of the columns of the jet; the sum of all points if unset.",
-        "where": "condition that a point must fulfil.",
-        "globals": "expressions over events, for the tensor `globals`.",
-        "normalise": "`standard`: mean and deviation; `robust`: median and quartiles.",
-    },
-    "model": {
-        "widths": "widths of the dense layers.",
-        "phi": "widths of Φ.",
-        "f": "widths of F.",
-        "activation": "function between the layers.",
-        "dropout": "share of the units dropped in training.",
-        "batch_norm": "whether each layer is followed by batch normalisation.",
-        "kernel": "side of the convolutions, in pixels.",
-        "cell": "LSTM or GRU.",
-    },
-}
 
 Json = Mapping[str, Any]
 
@@ -188,71 +140,42 @@ def keys(place: str, model: type[BaseModel]) -> Iterator[str]:
     yield from table(["key", "value", "default", "meaning"], rows)
 
 
-def paragraphs(text: str) -> list[str]:
-    return [block for block in re.split(r"\n\s*\n", inspect.cleandoc(text)) if block.strip()]
+def prose(part: type[Any]) -> list[str]:
+    """Return the paragraphs about a part, without descriptions of options and exceptions."""
+    blocks = parts.paragraphs(part.__doc__ or "")
+    blocks = [b for b in blocks if not b.startswith("Raises") and not parts.descriptions(b)]
+    return blocks + parts.paragraphs(sys.modules[part.__module__].__doc__ or "")[1:]
 
 
-def told(block: str) -> dict[str, str]:
-    """Return option → meaning of `name  meaning` lines or of an `Args:` section, else {}."""
-    pattern = r"^(\w+(?:, \w+)*) {2,}(\S.*)$"
-    if block.startswith("Args:"):
-        block, pattern = inspect.cleandoc(block.removeprefix("Args:")), r"^(\w+): (.*)$"
-    meanings: dict[str, str] = {}
-    names: list[str] = []
-    for line in block.splitlines():
-        if start := re.match(pattern, line):
-            names = start[1].split(", ")
-            meanings |= dict.fromkeys(names, start[2])
-        elif names and line.startswith(" "):
-            meanings |= {name: f"{meanings[name]} {line.strip()}" for name in names}
-        else:
-            return {}
-    return meanings
-
-
-def documentation(part: type[Any]) -> tuple[list[str], dict[str, str]]:
-    """Return the prose of a part and the meanings of its options, those of its parents included."""
-    prose: list[str] = []
-    meanings: dict[str, str] = {}
-    for block in paragraphs(part.__doc__ or ""):
-        meanings |= (found := told(block))
-        if not found and not block.startswith("Raises"):
-            prose.append(block)
-    for parent in part.__mro__[1:]:
-        for block in paragraphs(parent.__doc__ or "") if "bunchtrain" in parent.__module__ else ():
-            meanings = told(block) | meanings
-    module = sys.modules[part.__module__]
-    return prose + paragraphs(module.__doc__ or "")[1:], meanings
-
-
-def option_rows(kind: str, part: type[Any], said: Mapping[str, str]) -> list[tuple[str, ...]]:
-    meanings = {**COMMON.get(kind, {}), **said}
+def option_rows(part: type[Any]) -> list[tuple[str, ...]]:
+    meanings = parts.option_docs(part)
     found = parts.option_model(part).model_json_schema()
     return [
         (
             f"`{name}`",
             type_of(value),
             default_of(value, name in found.get("required", [])),
-            linked(meanings.get(name, "")),
+            linked(meanings[name]),
         )
         for name, value in found.get("properties", {}).items()
     ]
 
 
 def part(kind: str, name: str) -> Iterator[str]:
-    found = parts.find(kind, name)
-    prose, meanings = documentation(found)
-    number = parts.paper(found)
-    if number and not any(f"arXiv:{number}" in block for block in prose):
-        prose.append(f"arXiv:{number}")
+    found, number = parts.find(kind, name), parts.describe(kind, name).paper
+    blocks = prose(found)
+    if number and not any(f"arXiv:{number}" in block for block in blocks):
+        blocks.append(f"arXiv:{number}")
     yield from (f"### `{name}`", "")
-    for block in prose:
+    for block in blocks:
         yield from (linked(block), "")
-    yield from table(["option", "value", "default", "meaning"], option_rows(kind, found, meanings))
+    yield from table(["option", "value", "default", "meaning"], option_rows(found))
 
 
 def commands() -> Iterator[str]:
     for name, sub in get_command(app).commands.items():  # type: ignore[attr-defined]
+        if sub.hidden:
+            continue
         hints = typing.get_type_hints(inspect.unwrap(sub.callback))
         arguments = [p for p in sub.params if p.param_type_name == "argument"]
         words = [spelling(p) if p.required else f"[{spelling(p)}]" for p in arguments]
@@ -262,7 +185,7 @@ def commands() -> Iterator[str]:
         rows = [
             (f"`{spelling(p)}`", default_of_argument(p), choices(hints[p.name]) + (p.help or ""))
             for p in sub.params
-            if p.name != "help"
+            if p.name != "help" and not getattr(p, "hidden", False)
         ]
         yield from table(["argument", "default", "meaning"], rows)
 
@@ -293,7 +216,7 @@ def write(name: str, title: str, lines: Iterator[str]) -> None:
 
 
 def all_parts() -> Iterator[str]:
-    for kind in parts.PACKAGES:
+    for kind in parts.KINDS:
         yield from (f"## {HEADINGS[kind]}", "")
         for name in sorted(parts.locate(kind)):
             yield from part(kind, name)

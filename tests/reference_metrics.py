@@ -3,10 +3,12 @@
     python tests/reference_metrics.py [STUDY...]            # all studies with reference values
     python tests/reference_metrics.py --write STUDY...      # measure and write reference values
 
-`tests/data/reference/STUDY.json` holds the metrics of a study at demo size with few epochs, its seed,
-overrides, and the release, processor and versions that they were measured with. On the same processor
-and versions the metrics must agree to 1e-6; elsewhere floating-point sums differ, and training
-amplifies the differences, so that they are compared with a fraction of the statistical uncertainty.
+`tests/data/reference/STUDY.json` holds the metrics of a study at demo size with few epochs, its
+seed, overrides, and the release, processor and versions that they were measured with. Each study
+runs in a separate process with one thread, so that the order of floating-point sums is fixed. On
+the same processor and versions the metrics must agree to 1e-6; elsewhere floating-point sums
+differ, and training amplifies the differences, so that they are compared with the statistical
+uncertainty.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import json
 import math
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -40,17 +43,32 @@ def conditions():
     import xgboost
 
     found = {"processor": processor(), "torch": torch.__version__, "numpy": numpy.__version__}
-    return found | {"xgboost": xgboost.__version__, "threads": str(torch.get_num_threads())}
+    return found | {"xgboost": xgboost.__version__}
 
 
-def measure(reference):
+def measure(study):
     """Return model → metric → {value, error} of a run with the reference's size and overrides."""
+    script = "import sys, reference_metrics; reference_metrics.run(sys.argv[1], sys.argv[2])"
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", script, study, folder]
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(Path(__file__).parent),
+        }
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        return json.loads((Path(folder) / "metrics.json").read_text(encoding="utf-8"))
+
+
+def run(study, folder):
+    """Run a study with the reference's size and overrides and write its metrics."""
     import bunchtrain
 
+    reference = load(study)
     given = [f"{key}={json.dumps(value)}" for key, value in reference["overrides"].items()]
-    study = bunchtrain.load(reference["study"], *given, size=reference["size"])
-    with tempfile.TemporaryDirectory() as folder:
-        return bunchtrain.run(study, runs=Path(folder), jobs=1).metrics
+    chosen = bunchtrain.load(study, *given, size=reference["size"])
+    metrics = bunchtrain.run(chosen, runs=Path(folder) / "runs", jobs=1).metrics
+    (Path(folder) / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
 
 
 def differences(reference, metrics):
@@ -83,7 +101,7 @@ def load(study):
 def write(study):
     """Measure a study again and replace its reference metrics."""
     reference = load(study)
-    reference |= {"metrics": measure(reference), "conditions": conditions()}
+    reference |= {"metrics": measure(study), "conditions": conditions()}
     path = FOLDER / f"{study}.json"
     path.write_text(json.dumps(reference, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -97,7 +115,7 @@ def main(arguments):
     failed = 0
     for name in names or sorted(path.stem for path in FOLDER.glob("*.json")):
         reference = load(name)
-        found = differences(reference, measure(reference))
+        found = differences(reference, measure(name))
         count = sum(map(len, reference["metrics"].values()))
         print(f"{name}: {count - len(found)} of {count} metrics agree", flush=True)
         for model, metric, expected, value in found[:20]:

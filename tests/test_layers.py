@@ -1,4 +1,4 @@
-"""Imports between packages go downwards (docs/design.md), without circles; no file is a fragment."""
+"""Imports go from upper to lower packages (docs/design.md), without circles."""
 
 import ast
 from pathlib import Path

@@ -45,7 +45,7 @@ class Model:
         count: how many.
     """
 
-    def __init__(self, outputs, *, count: int, options: More = More(size=3.0)) -> None:  # noqa: B008
+    def __init__(self, outputs, *, count: int, options: More = More(size=3.0)) -> None:
         self.outputs, self.count, self.options = outputs, count, options
 
 
@@ -81,8 +81,8 @@ def test_a_group_of_options_stands_for_its_fields(model):
     ("options", "message"),
     [
         ({}, "model: model 'derived' needs 'count'"),
-        ({"count": 1, "seed": -1}, "model.seed: input should be greater than or equal to 0, got -1"),
-        ({"count": 1, "sise": 1}, "model: model 'derived' has no option 'sise'; did you mean 'size"),
+        ({"count": 1, "seed": -1}, "model.seed: .* greater than or equal to 0, got -1"),
+        ({"count": 1, "sise": 1}, "model 'derived' has no option 'sise'; did you mean 'size"),
     ],
 )
 def test_wrong_options_are_one_sentence(model, options, message):

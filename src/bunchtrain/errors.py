@@ -1,8 +1,8 @@
-"""The exception tree: everything that a user can do wrong, or that a machine can do to a user.
+"""Exceptions: errors of the user and of the machine.
 
-Every message is one sentence that says what is wrong, where (file, key, column, entry) and what
-to do. The command prints it on standard error and exits with `exit_code`; a traceback is for our
-own mistakes only.
+Every message is one sentence: what is wrong, where (file, key, column, entry) and what to do. The
+command prints it on standard error and exits with `exit_code`; only an error in the toolkit itself
+gives a traceback.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Iterable
 
 
 class BunchtrainError(Exception):
-    """Anything that the toolkit tells a user in one sentence."""
+    """Base of all errors whose message is for the user."""
 
     exit_code = 1
 
 
 class UserError(BunchtrainError):
-    """A mistake in what the user gave; the command exits with 2."""
+    """Invalid input; the command exits with 2."""
 
     exit_code = 2
 
@@ -36,15 +36,15 @@ class DataError(UserError):
 
 
 class MissingDependency(UserError):
-    """An optional library is needed; the message names the `pip install` that brings it."""
+    """An optional library is not installed; the message has the `pip install` command."""
 
 
 class RunError(UserError):
-    """A run folder is missing, unfinished or does not fit what is asked of it."""
+    """A run folder is missing, unfinished, changed, or of another kind than needed."""
 
 
 class ExportError(UserError):
-    """A network cannot be exported to the target that was asked for."""
+    """A model cannot be exported to the target."""
 
 
 class VerificationError(BunchtrainError):

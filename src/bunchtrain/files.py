@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, written aside, then renamed; and where caches lie."""
+"""Atomic writing of files, to a temporary name and then renamed, and the cache folder."""
 
 from __future__ import annotations
 
@@ -14,17 +14,14 @@ from bunchtrain.errors import MachineError
 
 
 def cache_folder(chosen: str | None = None) -> Path:
-    """Return where all that is kept between runs lies: `chosen`, or what is set for all of them.
-
-    That is $BUNCHTRAIN_CACHE, or ~/.cache/bunchtrain if it is unset.
-    """
+    """Return the folder of all caches: `chosen`, $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain."""
     place = chosen or os.environ.get("BUNCHTRAIN_CACHE") or "~/.cache/bunchtrain"
     return Path(place).expanduser()
 
 
 @contextmanager
-def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a path beside `path` to write to, which takes its place at the end without error.
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path in the same folder, which is renamed to `path` if no error occurs.
 
     Raises MachineError if the disk is full or the folder cannot be written to.
     """
@@ -43,18 +40,18 @@ def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, aside and renamed."""
-    with aside(path) as part:
+    """Write a text file atomically."""
+    with atomic_path(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write a JSON file, aside and renamed."""
+    """Write a JSON file atomically."""
     write_text(path, json.dumps(content, indent=1, default=str) + "\n")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows as CSV with the keys of the first one as columns, numbers in full precision."""
+    """Write rows as CSV atomically; columns are the keys of the first row."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()

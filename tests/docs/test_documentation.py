@@ -5,21 +5,22 @@ import shlex
 import shutil
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import awkward as ak
+import numpy as np
 import pytest
 import torch
 import yaml
 from typer.main import get_command
 
+import bunchtrain
 from bunchtrain import parts
 from bunchtrain.cli.main import app
-from bunchtrain.errors import UserError
+from bunchtrain.errors import DeprecatedKey, UserError
 from bunchtrain.study import load, validate
 from bunchtrain.study.loading import read
-from bunchtrain.study.overrides import apply
+from bunchtrain.study.overrides import apply, parse
 from bunchtrain.study.schema import Study
 from bunchtrain.tables.expressions.expression import Expression, evaluate
 
@@ -46,18 +47,17 @@ def page(name):
 
 def blocks(text, language):
     """Return (title, content) of the fenced blocks of a language."""
-    found = re.findall(rf"^```{language}(?: title=\"(.*?)\")?\n(.*?)^```$", text, re.M | re.S)
-    return [(title, content) for title, content in found]
+    return re.findall(rf"^```{language}(?: title=\"(.*?)\")?\n(.*?)^```$", text, re.M | re.S)
 
 
 def fragments():
     for path in PAGES:
-        for number, (title, content) in enumerate(blocks(path.read_text(encoding="utf-8"), "yaml")):
-            yield pytest.param(title, content, id=f"{path.parent.name}/{path.name}-{number}")
+        for index, (title, content) in enumerate(blocks(path.read_text(encoding="utf-8"), "yaml")):
+            yield pytest.param(title, content, id=f"{path.parent.name}/{path.name}-{index}")
 
 
-def lines(path):
-    """Return the command lines of a page: those of its bash blocks, and those in its sentences."""
+def command_lines(path):
+    """Return the commands of a page: those of its bash blocks, and those in its sentences."""
     text = path.read_text(encoding="utf-8")
     shell = "\n".join(content for _, content in blocks(text, "bash")).replace("\\\n", " ")
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
@@ -75,17 +75,28 @@ def reference(tmp_path_factory):
     return made
 
 
+@pytest.fixture(scope="session")
+def example_parts(tmp_path_factory):
+    """Folder of the files of parts that a page shows."""
+    folder = tmp_path_factory.mktemp("parts")
+    for title, source in blocks(page("how_to/new_part.md"), "python"):
+        if title:
+            (folder / title).write_text(source, encoding="utf-8")
+    return folder
+
+
 @pytest.fixture
-def new_parts(monkeypatch):
-    """The two parts that a page of the documentation shows, added as a package adds its own."""
-    made = types.ModuleType("my_package")
-    made.__dict__["__file__"] = "my_package.py"
-    monkeypatch.setitem(sys.modules, "my_package", made)
-    for _, source in blocks(page("how_to/new_part.md"), "python"):
-        exec(compile(source, "new_part.md", "exec", dont_inherit=True), made.__dict__)
+def new_parts(example_parts, monkeypatch, tmp_path):
+    """The files of the page in the working directory, and the model by its entry point, too."""
+    for path in example_parts.glob("*.py"):
+        shutil.copy(path, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    spec = importlib.util.spec_from_file_location("my_package", tmp_path / "my_tagger.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "my_package", module)
+    spec.loader.exec_module(module)
     monkeypatch.setitem(parts.locate("model"), "my_tagger", "my_package:MyTagger")
-    monkeypatch.setitem(parts.locate("loss"), "relative_error", "my_package:RelativeError")
-    yield made
+    return tmp_path
 
 
 def test_reference_names_every_key_with_its_meaning(reference):
@@ -93,7 +104,7 @@ def test_reference_names_every_key_with_its_meaning(reference):
     for model in reference.SECTIONS.values():
         for key, field in model.model_fields.items():
             assert re.search(rf"^\| `{key}` \|.*\| {re.escape(field.description)} \|$", text, re.M)
-    assert "| `negative` | `refuse`, `keep`, `absolute`, `drop` | `refuse` |" in text
+    assert "| `negative` | `raise`, `keep`, `absolute`, `drop` | `raise` |" in text
 
 
 def test_reference_names_every_part_with_its_options_and_paper(reference):
@@ -102,12 +113,12 @@ def test_reference_names_every_part_with_its_options_and_paper(reference):
         for name in parts.locate(kind):
             part = parts.find(kind, name)
             (section,) = re.findall(rf"^### `{name}`$(.*?)(?=^##|\Z)", text, re.M | re.S)
-            assert parts.paper(part) in section
+            assert parts.describe(kind, name).paper in section
             for option in parts.options(part):
                 assert f"| `{option}` |" in section
 
 
-def test_reference_tells_what_every_option_means(reference):
+def test_reference_describes_every_option(reference):
     text = (reference.FOLDER / "parts.md").read_text(encoding="utf-8")
     assert not re.findall(r"^\| `\w+` \|.*\|  \|$", text, re.M)
 
@@ -115,43 +126,79 @@ def test_reference_tells_what_every_option_means(reference):
 def test_reference_names_every_command_and_argument(reference):
     text = (reference.FOLDER / "command.md").read_text(encoding="utf-8")
     for name, command in COMMANDS.items():
-        assert f"## `{name}`" in text
-        for parameter in command.params:
-            assert parameter.name == "help" or reference.spelling(parameter) in text
+        assert (f"## `{name}`" in text) != command.hidden
+        for parameter in [] if command.hidden else command.params:
+            hidden = parameter.name == "help" or getattr(parameter, "hidden", False)
+            assert hidden or reference.spelling(parameter) in text
     assert "`demo`, `small`, `full`" in text
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: f"{p.parent.name}/{p.name}")
-def test_commands_of_the_pages_exist(path):
-    for line in lines(path):
+def test_commands_of_the_pages_exist(path, new_parts):
+    hidden = {name for name, command in COMMANDS.items() if command.hidden}
+    for line in command_lines(path):
         words = shlex.split(line[line.index("bunchtrain ") :], comments=True)
-        if words[1] == "--help":
+        while words[1:] and words[1] in ("--help", "--trust-code"):
+            words.pop(1)
+        if len(words) == 1:
             continue
         assert words[1] in COMMANDS, line
+        assert words[1] not in hidden or path.name == "upgrade.md", line
         known = {option for p in COMMANDS[words[1]].params for option in p.opts}
         assert {word for word in words[2:] if re.match(r"--?[a-z]", word)} <= known, line
+        if words[1] in ("evaluate", "parts") and not {"NAME", "--targets"} & set(words):
+            check_part(words[1:], line)
+
+
+def check_part(words, line):
+    """Check kind, name and options of the part in a command `evaluate` or `parts`."""
+    kind, *rest = ["evaluation", *words[1:]] if words[0] == "evaluate" else words[1:] or [""]
+    assert kind in (*parts.KINDS, ""), line
+    if rest:
+        part = parts.find(kind, parts.absolute_name(rest[0], Path()))
+        given = apply({}, parse(word for word in rest[1:] if "=" in word and "…" not in word))
+        assert set(given) <= set(parts.options(part)), line
 
 
 @pytest.mark.parametrize(("title", "content"), list(fragments()))
-def test_yaml_of_the_pages_is_a_study_or_a_part_of_one(title, content, tmp_path, new_parts):
-    path = tmp_path / "page.yaml"
+def test_yaml_of_the_pages_is_a_study_or_a_part_of_one(title, content, new_parts):
+    path = new_parts / "page.yaml"
     path.write_text(content, encoding="utf-8")
-    keys = read(path)
-    keys.pop("name")
+    if title == "release 0.1":
+        return
+    content = read(path)
+    content.pop("name")
     if title == "space.yaml":
-        for key, space in keys.items():
+        for key, space in content.items():
             validate(apply(BASE, {key: space.get("low", space.get("choices", [""])[0])}))
         return
     if title == "events":
         return
-    assert set(keys) <= set(Study.model_fields), keys
-    whole = {"source", "targets"} <= set(keys) and keys.keys() & {"model", "members"}
-    study = validate(keys if whole else {**BASE, **keys})
+    assert set(content) <= set(Study.model_fields), content
+    is_complete = {"source", "targets"} <= set(content) and content.keys() & {"model", "models"}
+    base = {} if is_complete else BASE
+    if "evaluation" in content and "spectators" not in content:
+        base = base | {"spectators": ["jet_pt", "jet_mass"]}
+    study = validate({**base, **content}, folder=path.parent)
     texts = [*study.define.values(), study.select, study.weights.event]
     for target in study.targets.values():
         texts += [*(target.classes or {}).values(), *(target.values or {}).values()]
     for text in filter(None, texts):
         assert Expression(text).columns
+
+
+def test_study_of_release_0_1_is_translated_as_the_page_shows(tmp_path):
+    titled = dict(blocks(page("how_to/upgrade.md"), "yaml"))
+    studies = []
+    for title in ("release 0.1", "translated"):
+        path = tmp_path / "study.yaml"
+        path.write_text(titled[title], encoding="utf-8")
+        if title == "release 0.1":
+            with pytest.warns(DeprecatedKey, match="'represent' is now 'representation'"):
+                studies.append(load(path))
+        else:
+            studies.append(load(path))
+    assert studies[0] == studies[1]
 
 
 def examples(mark):
@@ -168,45 +215,88 @@ def events():
 
 
 @pytest.mark.parametrize(("text", "value"), examples("→"))
-def test_examples_of_expressions_give_what_the_page_says(text, value, events):
-    found, told = evaluate(text, events), ak.Array(json.loads(value))
-    assert found.ndim == told.ndim
-    if told.ndim > 1:
-        assert ak.to_list(ak.num(found)) == ak.to_list(ak.num(told))
-    flat = [ak.to_list(ak.flatten(one, axis=None)) for one in (found, told)]
+def test_examples_of_expressions_have_the_values_on_the_page(text, value, events):
+    found, shown = evaluate(text, events), ak.Array(json.loads(value))
+    assert found.ndim == shown.ndim
+    if shown.ndim > 1:
+        assert ak.to_list(ak.num(found)) == ak.to_list(ak.num(shown))
+    flat = [ak.to_list(ak.flatten(one, axis=None)) for one in (found, shown)]
     assert flat[0] == pytest.approx(flat[1], rel=2e-5, nan_ok=True)
 
 
 @pytest.mark.parametrize(("text", "reason"), examples("✗"))
-def test_examples_of_expressions_are_refused_as_the_page_says(text, reason, events):
+def test_examples_of_expressions_raise_the_errors_on_the_page(text, reason, events):
     with pytest.raises(UserError, match=re.escape(reason)):
         evaluate(text, events)
 
 
-def test_the_part_of_the_page_is_found_built_and_run(new_parts):
+def test_model_of_the_page_is_built_and_run(new_parts):
     tagger = parts.build("model", "my_tagger", {"width": 4}, 3, 2)
-    given = tagger(torch.ones(5, 3), torch.tensor([3, 2]))
-    assert given.shape == (2, 2)
-    assert torch.allclose(given[0], given[1])
+    output = tagger(torch.ones(5, 3), torch.tensor([3, 2]))
+    assert output.shape == (2, 2)
+    assert torch.allclose(output[0], output[1])
 
 
-def test_the_loss_of_the_page_is_relative(new_parts):
+def test_head_of_the_page_is_cross_entropy_without_smoothing(new_parts):
     from bunchtrain.batch import Batch
-    from bunchtrain.targets import Target
+    from bunchtrain.targets import Quantity, Target
 
-    loss = parts.build("loss", "relative_error", {"floor": 1.0}, Target("e", (), ("e",)))
-    batch = Batch({}, {"e": torch.tensor([[1.0], [3.0]])})
-    assert loss({"e": torch.tensor([[2.0], [3.0]])}, batch).tolist() == [0.25, 0.0]
+    target, batch = Target("jet", ("qcd", "top")), Batch({}, {"jet": torch.tensor([0, 1])})
+    name = parts.absolute_name("./smoothed_cross_entropy.py:SmoothedCrossEntropy", new_parts)
+    outputs = {"jet": torch.tensor([[1.0, 0.0], [0.5, 2.0]])}
+    plain = parts.build("loss", "cross_entropy", {}, target)
+    own = parts.build("loss", name, {"smoothing": 0.0}, target)
+    assert torch.allclose(own(outputs, batch), plain(outputs, batch))
+    smoothed = parts.build("loss", name, {"smoothing": 0.2}, target)
+    assert torch.all(smoothed(outputs, batch) > own(outputs, batch))
+    top = own.predictions(outputs["jet"])[Quantity("top")]
+    assert top[0].item() == pytest.approx(0.2689, abs=1e-4)
+
+
+@pytest.fixture(scope="session")
+def own_run(example_parts, tmp_path_factory):
+    """A run with the model, the head and the evaluation of the page, as files."""
+    folder = tmp_path_factory.mktemp("own")
+    for path in example_parts.glob("*.py"):
+        shutil.copy(path, folder)
+    text = (content for _, content in blocks(page("how_to/new_part.md"), "yaml"))
+    study = yaml.safe_load(next(text)) | {
+        "source": {"name": "files", "files": str(ROOT / "samples" / "boosted_jets.parquet")},
+        "targets": {"jet": {"classes": {"qcd": "not is_top", "top": "is_top"}}},
+        "representation": {"name": "point_cloud", "group": "constituent", "max_points": 10},
+        "training": {"epochs": 1, "threads": 1},
+        "storage": {"folder": str(folder / "cache")},
+    }
+    (folder / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    return bunchtrain.run(bunchtrain.load(folder / "study.yaml"), runs=folder / "runs")
+
+
+def test_study_with_the_parts_of_the_page_runs(own_run):
+    found = own_run.metrics["my_tagger"]
+    assert found["mean_score/top"]["value"] > found["mean_score/qcd"]["value"]
+    assert {path.name for path in (own_run.folder / "parts").glob("*.py")} == {
+        "my_tagger.py",
+        "smoothed_cross_entropy.py",
+        "mean_score.py",
+    }
+
+
+def test_evaluate_takes_options_with_dots(own_run, capsys):
+    words = ["systematic_shift", str(own_run.folder), "by.jet_energy_scale=0.02"]
+    app(["evaluate", *words, "efficiencies=[0.5]"], standalone_mode=False)
+    assert "Changes under systematic effects" in capsys.readouterr().out
+    found = own_run.metrics["my_tagger"]["auc_shift_up/jet_energy_scale"]
+    assert np.isfinite([found["value"], found["error"]]).all()
 
 
 def test_every_shipped_study_has_a_page():
     for path in (ROOT / "studies").glob("*/study.yaml"):
         text = (path.parent / "README.md").read_text(encoding="utf-8")
         assert f"bunchtrain run {path.parent.name}" in text
-        assert all((one.method or name) in text for name, one in load(path).members.items())
+        assert all((one.method or name) in text for name, one in load(path).models.items())
 
 
-def test_notebook_is_kept_without_outputs():
+def test_notebook_has_no_outputs():
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     assert not any(cell["outputs"] or cell["execution_count"] for cell in code)

@@ -31,6 +31,14 @@ def loaded(*arguments, **options):
     return study, [str(one.message) for one in caught if one.category is DeprecatedKey]
 
 
+def without_texts(study):
+    """The keys that determine what is computed; `sizes` have been applied."""
+    if not isinstance(study, dict):
+        return study
+    texts = ("title", "description", "references", "note", "sizes")
+    return {key: without_texts(value) for key, value in study.items() if key not in texts}
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in OLD.glob("*.yaml")))
 def test_an_old_study_equals_the_new_one_at_every_size(name):
     sizes = yaml.safe_load((OLD / f"{name}.yaml").read_text()).get("sizes", {})
@@ -40,8 +48,8 @@ def test_an_old_study_equals_the_new_one_at_every_size(name):
         assert "'evaluation' is now 'evaluation: [" in notes[0]
         new, notes = loaded(known()[name], size=size)
         assert notes == []
-        assert old.model_copy(update={"sizes": {}}) == new.model_copy(update={"sizes": {}})
-        assert model_configs(old) == model_configs(new)
+        assert without_texts(old.model_dump()) == without_texts(new.model_dump())
+        assert list(model_configs(old)) == list(model_configs(new))
 
 
 def written(folder, **changes):
@@ -116,7 +124,7 @@ def test_an_unknown_key_of_the_old_mapping_names_the_nearest(tmp_path):
 
 
 def test_published_rejections_get_the_names_of_their_metrics(tmp_path):
-    given = {"source": "x", "auc": 0.9, "rejection": {0.3: [891, 18], 0.5: 200}}
+    given = {"source": "x", "auc": 0.9, "rejection": {"0.3": [891, 18], 0.5: 200}}
     study, _ = loaded(written(tmp_path, models={"a": {"published": given}}))
     published = model_configs(study)["a"].published
     assert published.metrics["rejection_30"] == (891, 18)

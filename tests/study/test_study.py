@@ -183,9 +183,7 @@ OTHERS = ["training", "models", "ensembles", "weights", "sizes", "seed", "evalua
 
 
 @settings(max_examples=150, deadline=None)
-@given(
-    key=st.sampled_from([*MINIMAL, *OTHERS]), value=JUNK
-)
+@given(key=st.sampled_from([*MINIMAL, *OTHERS]), value=JUNK)
 def test_any_value_at_any_key_is_accepted_or_refused_in_a_sentence(key, value):
     assert outcome(lambda: validate(changed(**{key: value})))
 

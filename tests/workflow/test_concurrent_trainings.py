@@ -56,7 +56,7 @@ def table(folder, tmp_path_factory):
 def test_all_rows_are_in_figures_report_and_file(table):
     assert list(table.metrics) == ["trees", "dense", "short", "goat", "trained"]
     page = table.files.report_file.read_text()
-    for text in ("On 200 jets.", "seeds ±", "Gain of ensembles", "Rank correlation", "goat"):
+    for text in ("On 200 jets.", "seeds ±", "Improvement of ensembles", "Rank correlation", "goat"):
         assert text in page
     assert table.json("models/short/training.json")["events"] == 200
     assert [row.name for row in table.table.rows] == list(table.metrics)
@@ -81,18 +81,18 @@ def test_the_ensemble_is_the_mean_of_the_first_trainings(table):
     np.testing.assert_allclose(columns["goat_top"].to_numpy(), np.mean(scores, axis=0), atol=1e-6)
 
 
-def test_the_gain_is_over_the_best_member(table):
+def test_the_improvement_is_over_the_best_model(table):
     columns = pq.read_table(table.files.predictions_file)
     truth = columns["jet"].to_numpy() == 1
 
     def area(name):
         return auc(roc(columns[f"{name}_top"].to_numpy().astype(float), truth)).value
 
-    gain = table.json("evaluations/ensemble_improvement/results.json")["details"]["goat"]["auc"]
+    found = table.json("evaluations/ensemble_improvement/results.json")["details"]["goat"]["auc"]
     best = max(("trees", "dense", "short"), key=area)
-    assert gain["best"] == best
-    assert gain["value"] == pytest.approx(area("goat") - area(best), abs=1e-5)
-    assert 0 < gain["error"] < 0.05
+    assert found["best"] == best
+    assert found["value"] == pytest.approx(area("goat") - area(best), abs=1e-5)
+    assert 0 < found["error"] < 0.05
 
 
 def test_a_trained_ensemble_saw_the_validation_set_alone_and_scores_files(table, tmp_path):

@@ -3,7 +3,7 @@
 from conftest import STUDY  # type: ignore[import-not-found]
 
 from bunchtrain.study.loading import validate
-from bunchtrain.workflow.preparation import make_source, loss_columns, recipe
+from bunchtrain.workflow.preparation import loss_columns, make_source, recipe
 
 TERMS = ["cross_entropy", {"name": "disco", "against": "multiplicity", "weight": 10}]
 

@@ -59,7 +59,9 @@ def third_party(monkeypatch):
     """`count_events`, an evaluation that another package adds by an entry point."""
     group = "bunchtrain.evaluation"
     entry = EntryPoint("count_events", f"{__name__}:CountEvents", group)
-    monkeypatch.setattr(parts.registry, "entry_points", lambda group: [entry] if "eval" in group else [])
+    monkeypatch.setattr(
+        parts.registry, "entry_points", lambda group: [entry] if "eval" in group else []
+    )
     parts.locate.cache_clear()
     yield
     monkeypatch.undo()

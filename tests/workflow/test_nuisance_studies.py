@@ -12,8 +12,6 @@ import bunchtrain
 from bunchtrain.errors import RunError, UserError
 from bunchtrain.study import load
 from bunchtrain.tables.expressions.expression import Expression
-from bunchtrain.workflow.reweighting import reweight
-from bunchtrain.workflow.shifting import shift
 
 DATA = Path(os.environ.get("BUNCHTRAIN_DATA", Path(__file__).parents[3] / "shared" / "data"))
 SMALL = {"training.epochs": 2, "training.batch_size": 128, "training.threads": 1}
@@ -52,32 +50,33 @@ def skewed(tmp_path_factory):
 def test_detector_skew_is_found_and_reweighted_away(skewed, tmp_path, monkeypatch):
     assert skewed.metrics["boosted_trees"]["auc"]["value"] > 0.65
     output = tmp_path / "weights.parquet"
-    found = reweight([skewed], output).found
+    found = bunchtrain.evaluate(skewed, "reweighting", output=str(output)).details
     assert list(found) == ["none", "boosted_trees", "dense_network", "adversary"]
     before, after = found["none"], found["dense_network"]
-    assert after.chi2["log_tau_pt"] < 0.6 * before.chi2["log_tau_pt"]
-    assert after.auc.value < before.auc.value
+    assert after["chi2"]["log_tau_pt"] < 0.6 * before["chi2"]["log_tau_pt"]
+    assert after["auc"]["value"] < before["auc"]["value"]
     table = pq.read_table(output).to_pandas()
     tested = skewed.predictions.columns["entry"]
     assert len(table) == 1500
     assert table["dense_network_weight"].notna().sum() == len(tested)
     nominal = [entry for entry in tested if entry % 2 == 0]
     assert table["adversary_weight"][nominal].mean() == pytest.approx(1, abs=1e-4)
-    assert (skewed.folder / "closure.svg").is_file()
+    assert "Reweighting of simulation to data" in skewed.files.report_file.read_text()
 
 
-def test_what_cannot_be_reweighted_is_told(skewed):
+def test_unsuitable_runs_and_outputs_of_a_reweighting_are_errors(skewed):
     with pytest.raises(RunError, match="two of the runs test the same events"):
-        reweight([skewed, skewed])
-    with pytest.raises(UserError, match=r"weights are written as \.root or \.parquet"):
-        reweight([skewed], "weights.csv")
+        bunchtrain.evaluate([skewed, skewed], "reweighting")
+    with pytest.raises(UserError, match=r"'weights.csv' must end in \.root or \.parquet"):
+        bunchtrain.evaluate(skewed, "reweighting", output="weights.csv")
 
 
 @pytest.mark.skipif(not (DATA / "higgs").is_dir(), reason="the shared data are not here")
 def test_higgs_uncertainty_runs_and_shifts(tmp_path):
     study = load("higgs_uncertainty", **{**SMALL, "training.events": 600, "training.epochs": 1})
     run = bunchtrain.run(study, runs=tmp_path, only=["aware", "pivot"], jobs=1)
-    moved = shift(run, {"tau_scale": None}).table["aware"]["tau_scale"]
-    assert moved["signal_passing_50"][1].error > 0
+    results = bunchtrain.evaluate(run, "systematic_shift", by="tau_scale")
+    changes = results.details["changes"]["aware"]["tau_scale"]
+    assert changes["signal_passing_50"]["up"]["error"] > 0
     table = run.predictions.columns
     assert 110 < (table["event"] == 1).sum() < 176

@@ -21,7 +21,7 @@ TINY = {
 
 def test_the_parameter_must_be_a_spectator():
     with pytest.raises(StudyError, match="did you mean 'resonance_mass'"):
-        load("parameterised_resonance", "evaluation.parameter=resonance_mas")
+        load("parameterised_resonance", "evaluation.parameter_scan.parameter=resonance_mas")
 
 
 def test_parameterised_resonance_runs_from_end_to_end(tmp_path):

@@ -6,8 +6,8 @@ import pytest
 from conftest import SAMPLE  # type: ignore[import-not-found]
 
 import bunchtrain
-from bunchtrain.study import load, model_configs
 from bunchtrain.report.key_table import published_metrics
+from bunchtrain.study import load, model_configs
 from bunchtrain.workflow.preparation import check_models
 
 #: Rows of Table 1 of arXiv:1902.09914 and their 1/ε_B at ε_S = 0.3, from the best down.

@@ -19,8 +19,8 @@ def run(tmp_path, study, only, *changes):
 
 def test_bayesian_top_tagging_gives_a_deviation_for_every_jet(tmp_path):
     names = ["dense_network_calibrated", "bayesian"]
-    conformal = "models.dense_network_calibrated.calibrate=[temperature, conformal]"
-    changes = ["evaluation.against=[]", "model.widths=[8]", conformal]
+    conformal = "models.dense_network_calibrated.calibration=[temperature, conformal]"
+    changes = ["evaluation.efficiency_profile=null", "model.widths=[8]", conformal]
     changes += ["models.bayesian.posterior={name: bayes_by_backprop, draws: 5}"]
     changes += ["models.bayesian.training.epochs=2"]
     done, table = run(tmp_path, "bayesian_top_tagging", names, *changes)
@@ -31,7 +31,7 @@ def test_bayesian_top_tagging_gives_a_deviation_for_every_jet(tmp_path):
     assert figures["set_coverage_95"]["value"] == pytest.approx(0.95, abs=0.1)
     assert 0 < figures["set_size_68"]["value"] < figures["set_size_95"]["value"] <= 2
     page = done.files.report_file.read_text(encoding="utf-8")
-    assert "Deviation of the probability" in page
+    assert "Standard deviation of the probability" in page
 
 
 def test_jet_energy_calibration_covers_and_compares_likelihoods(tmp_path):
@@ -40,7 +40,7 @@ def test_jet_energy_calibration_covers_and_compares_likelihoods(tmp_path):
         "select=event_id < 1200 and truth_pt > 0",
         "targets.jet.values={log_response: log(truth_pt / jet_pt)}",
         "spectators=[jet_pt, jet_eta]",
-        "evaluation.against=[jet_pt]",
+        "evaluation.regression.against=[jet_pt]",
         "model.widths=[8]",
         "models.binned.model.bins=3",
         "split.validation=0.3",

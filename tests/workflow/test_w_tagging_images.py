@@ -22,4 +22,4 @@ def test_the_report_shows_the_difference_image_and_what_the_network_learned(tmp_
     assert run.metrics["mass_and_tau21"]["auc"]["value"] > 0.6
     page = run.files.report_file.read_text(encoding="utf-8")
     assert "Mean images of both classes and their difference, image_cnn." in page
-    assert "What the networks learned" in page
+    assert "Correlation of each pixel with the probability of w" in page

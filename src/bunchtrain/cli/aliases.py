@@ -28,7 +28,7 @@ def shift(
     steps: Annotated[int, typer.Option(min=0, help="Number of shift sizes.")] = 0,
 ) -> None:
     """Propagate ±1σ systematic variations to scores, cuts and significance."""
-    sizes = _sizes(by or [])
+    sizes = parse_sizes(by or [])
     _evaluate("shift", "systematic_shift", runs, by=sizes)
     if steps:
         _evaluate("shift --steps", "response_curve", runs, by=sizes, steps=steps)
@@ -53,8 +53,8 @@ def workspace(
         "workspace",
         "expected_sensitivity",
         runs,
-        by=_sizes(by or []),
-        rates={name: size for name, size in _sizes(rate or []).items() if size is not None},
+        by=parse_sizes(by or []),
+        rates={name: size for name, size in parse_sizes(rate or []).items() if size is not None},
         bins=bins,
         min_background=min_background,
     )
@@ -73,7 +73,7 @@ def capsules(runs: RunPaths, output: Output = None) -> None:
 def _evaluate(old: str, name: str, runs: list[Path], **options: Any) -> None:
     """Print a note with the new command, and run it; empty options are left out."""
     words = [f"{key}={_flow(value)}" for key, value in options.items() if value]
-    command = " ".join(["bunchtrain evaluate", name, *map(str, runs), *map(_quoted, words)])
+    command = " ".join(["bunchtrain evaluate", name, *map(str, runs), *map(_quote, words)])
     warnings.warn(
         f"'bunchtrain {old}' will not exist in the next release; it is now: {command}",
         DeprecatedKey,
@@ -87,11 +87,11 @@ def _flow(value: Any) -> str:
     return text.removesuffix("\n").removesuffix("\n...")
 
 
-def _quoted(word: str) -> str:
+def _quote(word: str) -> str:
     return f"'{word}'" if " " in word or "{" in word else word
 
 
-def _sizes(words: list[str]) -> dict[str, float | None]:
+def parse_sizes(words: list[str]) -> dict[str, float | None]:
     """Return name → size from `name=size`, None from `name`.
 
     Raises UserError if a size is not a positive number.

@@ -70,9 +70,10 @@ def part_table(kinds: list[str]) -> Table:
 
 def option_table(kind: str, name: str) -> Table:
     """Return the options of one part with types, defaults and descriptions."""
+    name = registry.absolute_name(name, None)
     part = registry.find(kind, name)
     text = registry.option_docs(part)
-    title = f"{kind} {name}: {registry.describe(kind, name).summary}"
+    title = f"{kind} {registry.short_name(name)}: {registry.describe(kind, name).summary}"
     table = Table("option", "type", "default", "description", title=title)
     for option in registry.options(part).values():
         default = "required" if option.required else repr(option.default)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from typing import Annotated, Any, NoReturn
+from collections.abc import Callable
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 from rich.console import Console
@@ -32,22 +33,30 @@ def options(
         os.environ["BUNCHTRAIN_TRUST_CODE"] = "1"
 
 
-for verb in (run, data.inspect, data.init, results.predict, results.evaluate, results.compare):
-    app.command()(verb)
-for verb in (results.report, results.export, tune, catalogue.parts, catalogue.studies):
-    app.command()(verb)
-for verb in (catalogue.schema, data.fetch):
-    app.command()(verb)
-for verb in (aliases.shift, aliases.workspace, aliases.reweight, aliases.capsules):
-    app.command(hidden=True)(verb)
+#: In the order of the help text.
+VERBS: list[Callable[..., None]] = [run, data.inspect, data.init, results.predict]
+VERBS += [results.evaluate, results.compare, results.report, results.export, tune]
+VERBS += [catalogue.parts, catalogue.studies, catalogue.schema, data.fetch]
+DEPRECATED: list[Callable[..., None]] = [aliases.shift, aliases.workspace, aliases.reweight]
+DEPRECATED += [aliases.capsules]
+for verb in VERBS + DEPRECATED:
+    app.command(hidden=verb in DEPRECATED)(verb)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *place: Any) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """Print a deprecation note as one line, other warnings as Python does."""
     if issubclass(category, DeprecatedKey):
         err.print(f"bunchtrain: {message}", markup=False, highlight=False)
     else:
-        err.print(warnings.formatwarning(message, category, *place[:2]), markup=False, end="")
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+        print(text, file=file or sys.stderr, end="")
 
 
 def main() -> NoReturn:

@@ -1,4 +1,4 @@
-"""The commands for finished runs: `bunchtrain predict`, `evaluate`, `compare`, `report`, `export`."""
+"""The commands for finished runs: `predict`, `evaluate`, `compare`, `report` and `export`."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def evaluate(
 ) -> None:
     """Evaluate finished runs and add the results to the report."""
     import bunchtrain as api
-    from bunchtrain.study.overrides import parse
+    from bunchtrain.study.overrides import apply, parse
 
     folders = [word for word in words if "=" not in word or Path(word).is_dir()]
     if not folders:
         raise UserError("name the folder of a RUN")
-    options = parse([word for word in words if word not in folders])
+    options = apply({}, parse([word for word in words if word not in folders]))
     runs = [api.open_run(folder) for folder in folders]
     out.print(api.evaluate(runs, name, **options))
     out.print(f"Report: {runs[0].files.report_file}", soft_wrap=True)

@@ -136,14 +136,20 @@ class ClassEvaluation(Evaluation):
 
         Raises DataError if a class has no events in the test set.
         """
-        results = Results()
+        results = Results(self.metrics(run))
         for events in self.predictions(run):
-            found = average_trainings(run.predictions, partial(self._measure, events))
-            for model, metrics in found.items():
-                results.metrics.setdefault(model, {}).update(metrics)
             results.plots += self.plots(events)
-            results.tables += self.tables(events, found)
+            results.tables += self.tables(events, results.metrics)
         return results
+
+    def metrics(self, run: EvaluatedRun) -> dict[str, Metrics]:
+        """Return the metrics of all targets, without plots and tables."""
+        found: dict[str, Metrics] = {}
+        for events in self.predictions(run):
+            of_target = average_trainings(run.predictions, partial(self._measure, events))
+            for model, metrics in of_target.items():
+                found.setdefault(model, {}).update(metrics)
+        return found
 
     def predictions(self, run: EvaluatedRun) -> Iterator[ClassPredictions]:
         """Yield the predictions for each target.

@@ -166,7 +166,7 @@ def models_by_representation(run: EvaluatedRun) -> list[dict[str, TrainedModel]]
     return list(groups.values())
 
 
-def has_model(study: Study, interface: type[Any]) -> bool:
+def any_model_implements(study: Study, interface: type[Any]) -> bool:
     """Return whether the class of a model of the study has an optional interface of models."""
     found = (parts.find("model", one.model.name) for one in model_configs(study).values())
     return any(issubclass(one, interface) for one in found)

@@ -55,7 +55,7 @@ class SystematicEvaluation(ClassEvaluation):
         except StudyError as problem:
             raise StudyError(f"evaluation '{self.name}': {problem}") from None
 
-    def shifted(self, events: ClassPredictions, name: str, deviations: float) -> ClassPredictions:
+    def shift(self, events: ClassPredictions, name: str, deviations: float) -> ClassPredictions:
         """Return the predictions under an effect shifted by so many standard deviations.
 
         Raises DataError if a class has no events then.
@@ -82,13 +82,13 @@ def make_systematic(study: Study, name: str, size: float | None = None) -> Syste
     return made
 
 
-def scored_models(events: ClassPredictions) -> list[str]:
+def models_with_score(events: ClassPredictions) -> list[str]:
     """Return the models and ensembles that have a score."""
     return list(events.all_probabilities)
 
 
-def scored_events(events: ClassPredictions, model: str) -> ScoredEvents:
-    """Return the score ln p_S / Σ_k p_k of a model of `scored_models`."""
+def score_events(events: ClassPredictions, model: str) -> ScoredEvents:
+    """Return the score ln p_S / Σ_k p_k of a model of `models_with_score`."""
     probabilities = events.probabilities(model)
     assert probabilities is not None
     score, entry = events.discriminant(probabilities), events.table.columns["entry"]

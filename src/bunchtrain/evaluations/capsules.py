@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import awkward as ak
 import numpy as np
@@ -11,7 +12,11 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import StudyError
 from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
-from bunchtrain.evaluations._evaluation import EvaluatedRun, events_with_predictions, has_model
+from bunchtrain.evaluations._evaluation import (
+    EvaluatedRun,
+    any_model_implements,
+    events_with_predictions,
+)
 from bunchtrain.methods.protocols import HasCapsules
 from bunchtrain.plots import plot_dimension_correlation
 from bunchtrain.report.content import Plot, Table
@@ -31,31 +36,39 @@ class Capsules(ClassEvaluation):
     """Output capsules of capsule networks, as Parquet, and their correlation with spectators.
 
     Each class has a vector whose length is the score, and whose direction describes the event
-    (arXiv:1906.11265). `capsules.parquet` in the folder of the evaluation has its components,
-    `<model>_<class>_capsule_0`, …, with entry, weight, truth and spectators of the test set.
+    (arXiv:1906.11265). The table has its components, `<model>_<class>_capsule_0`, …, with entry,
+    weight, truth and spectators of the test set.
     """
 
     one_target = True
 
-    def __init__(self, *, target: str | None = None) -> None:
-        """Choose the target.
+    def __init__(self, *, output: str | None = None, target: str | None = None) -> None:
+        """Choose output and target.
 
         Args:
+            output: Parquet file of the table; `capsules.parquet` in the folder of the evaluation
+                if None.
             target: Target with classes; the first one if None.
         """
         super().__init__(target)
+        self.output = output
 
     def check(self, study: Study) -> None:
-        """Raise StudyError for an unknown target, or if no model has capsules."""
+        """Raise StudyError for an unknown target or output, or if no model has capsules."""
         super().check(study)
-        if not has_model(study, HasCapsules):
+        if self.output is not None and Path(self.output).suffix != ".parquet":
+            raise StudyError(
+                f"evaluation '{self.name}': output '{self.output}' must end in .parquet"
+            )
+        if not any_model_implements(study, HasCapsules):
             raise StudyError(
                 f"evaluation '{self.name}' needs a model with capsules, as 'capsule_network'"
             )
 
     def evaluate(self, run: EvaluatedRun) -> Results:
         """Write the table and return its place, with the rank correlations of each model."""
-        results, file = Results(), run.folder / "evaluations" / self.name / "capsules.parquet"
+        results, default = Results(), run.folder / "evaluations" / self.name / "capsules.parquet"
+        file = Path(self.output or default)
         file.parent.mkdir(parents=True, exist_ok=True)
         for events in self.predictions(run):
             first: dict[str, Vectors] = {}

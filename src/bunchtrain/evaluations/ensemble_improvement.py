@@ -15,7 +15,7 @@ from bunchtrain.report.labels import label
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.bootstrap import RocMetric, paired_bootstrap
 from bunchtrain.statistics.metrics import Measurement, auc, background_rejection, roc
-from bunchtrain.study import Ensemble, Study, combined, evaluation_options, model_configs
+from bunchtrain.study import Ensemble, Study, ensemble_models, evaluation_options, model_configs
 
 
 class EnsembleImprovement(ClassEvaluation):
@@ -71,7 +71,9 @@ class EnsembleImprovement(ClassEvaluation):
         metrics, ensembles = self._metrics(study), _combinations(study)
         scores = {name: events.discriminant(p) for name, p in events.all_probabilities.items()}
         curves = {name: roc(score, truth, weights) for name, score in scores.items()}
-        models = {name: combined(one, model_configs(study)) for name, one in ensembles.items()}
+        models = {
+            name: ensemble_models(one, model_configs(study)) for name, one in ensembles.items()
+        }
         best = {
             (name, metric): max(models[name], key=lambda model: measure(curves[model]))
             for name in ensembles

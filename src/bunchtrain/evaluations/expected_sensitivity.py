@@ -18,8 +18,8 @@ from bunchtrain.evaluations._systematic_evaluation import (
     By,
     SystematicEvaluation,
     fix_on_nominal,
-    scored_events,
-    scored_models,
+    models_with_score,
+    score_events,
 )
 from bunchtrain.files import write_json
 from bunchtrain.report.content import Table
@@ -107,11 +107,11 @@ class ExpectedSensitivity(SystematicEvaluation):
         effects = list(self.effects(run.study))
         for events in self.predictions(run):
             shifted = {
-                name: [self.shifted(events, name, sign) for sign in (1, -1)] for name in effects
+                name: [self.shift(events, name, sign) for sign in (1, -1)] for name in effects
             }
             found = {}
-            for model in scored_models(events):
-                nominal = scored_events(events, model)
+            for model in models_with_score(events):
+                nominal = score_events(events, model)
                 fixed = fix_on_nominal(events, nominal, (), self.bins, self.min_background)
                 both = {
                     name: [_with_classes(one, model) for one in pair]
@@ -173,7 +173,7 @@ _ClassScores = tuple[ScoredEvents, NDArray[Any]]
 
 
 def _with_classes(events: ClassPredictions, model: str) -> _ClassScores:
-    return scored_events(events, model), events.truth
+    return score_events(events, model), events.truth
 
 
 @dataclass(frozen=True)

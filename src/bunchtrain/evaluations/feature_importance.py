@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bunchtrain.errors import StudyError
-from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, has_model
+from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, any_model_implements
 from bunchtrain.methods.protocols import HasFeatureImportance
 from bunchtrain.plots import plot_importance
 from bunchtrain.report.content import Plot
@@ -18,7 +18,7 @@ class FeatureImportance(Evaluation):
 
     def check(self, study: Study) -> None:
         """Raise StudyError if no model has an importance of its features."""
-        if not has_model(study, HasFeatureImportance):
+        if not any_model_implements(study, HasFeatureImportance):
             raise StudyError(
                 f"evaluation '{self.name}' needs a model with feature importance, as "
                 "'boosted_trees'"

@@ -8,7 +8,7 @@ from typing import Any
 from bunchtrain.deployment.verification import read_properties
 from bunchtrain.errors import StudyError
 from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
-from bunchtrain.evaluations._evaluation import EvaluatedRun, has_model
+from bunchtrain.evaluations._evaluation import EvaluatedRun, any_model_implements
 from bunchtrain.methods.protocols import CountsBitOperations, HasFeatureImportance
 from bunchtrain.plots import Resources, dominated_by, plot_resources
 from bunchtrain.report.content import Plot, Table
@@ -49,7 +49,9 @@ class FirmwareResources(ClassEvaluation):
         """Raise StudyError for an unknown target, or if no model can be a circuit."""
         super().check(study)
         exported = any(part.name == "circuit" for part in study.export)
-        can_be = has_model(study, CountsBitOperations) or has_model(study, HasFeatureImportance)
+        can_be = any_model_implements(study, CountsBitOperations) or any_model_implements(
+            study, HasFeatureImportance
+        )
         if not exported and not can_be:
             raise StudyError(
                 f"evaluation '{self.name}' needs a model that can be exported to 'circuit', as "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bunchtrain.errors import StudyError
-from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, has_model
+from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, any_model_implements
 from bunchtrain.methods.protocols import CountsOverflows
 from bunchtrain.report.content import Table
 from bunchtrain.report.results import Results
@@ -15,7 +15,7 @@ class FixedPointRange(Evaluation):
 
     def check(self, study: Study) -> None:
         """Raise StudyError if no model is quantised."""
-        if not has_model(study, CountsOverflows):
+        if not any_model_implements(study, CountsOverflows):
             raise StudyError(
                 f"evaluation '{self.name}' needs a quantised model, as 'quantised_dense_network'"
             )

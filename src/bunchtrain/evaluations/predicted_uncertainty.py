@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bunchtrain.errors import StudyError
 from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
-from bunchtrain.evaluations._evaluation import has_model
+from bunchtrain.evaluations._evaluation import any_model_implements
 from bunchtrain.methods.protocols import HasPosterior
 from bunchtrain.plots import plot_uncertainty
 from bunchtrain.report.content import Plot
@@ -29,7 +29,7 @@ class PredictedUncertainty(ClassEvaluation):
         """Raise StudyError for an unknown target, or if no model has a posterior."""
         super().check(study)
         posteriors = [config.posterior for config in model_configs(study).values()]
-        if not any(posteriors) and not has_model(study, HasPosterior):
+        if not any(posteriors) and not any_model_implements(study, HasPosterior):
             raise StudyError(f"evaluation '{self.name}' needs a model with a 'posterior'")
 
     def plots(self, events: ClassPredictions) -> Iterator[Plot]:

@@ -68,16 +68,19 @@ class Regression(Evaluation):
 
         Raises DataError for an empty test set, or predictions that are not finite.
         """
-        if not len(run.predictions):
-            raise DataError(f"evaluation '{self.name}': the test set has no events")
-        targets, results = self.targets(run.study), Results()
-        several = len(run.study.targets) > 1
-        measure = partial(_measure, run.predictions, targets, several)
-        results.metrics = average_trainings(run.predictions, measure)
-        for target in targets:
+        results = Results(self.metrics(run))
+        for target in self.targets(run.study):
             for value in target.values:
                 results.plots += self._plots(run.predictions, target.name, value)
         return results
+
+    def metrics(self, run: EvaluatedRun) -> dict[str, Metrics]:
+        """Return the metrics of every value of each target, without plots."""
+        if not len(run.predictions):
+            raise DataError(f"evaluation '{self.name}': the test set has no events")
+        several = len(run.study.targets) > 1
+        measure = partial(_measure, run.predictions, self.targets(run.study), several)
+        return average_trainings(run.predictions, measure)
 
     def _plots(self, table: Predictions, target: str, name: str) -> Iterator[Plot]:
         """Yield the plots of all models, then the linearity of each."""

@@ -55,7 +55,7 @@ class ResponseCurve(SystematicEvaluation):
                 mean: Curves = {}
                 sigma: Curves = {}
                 for factor in factors:
-                    shifted = self.shifted(events, name, factor) if factor else events
+                    shifted = self.shift(events, name, factor) if factor else events
                     _append_means(shifted, mean, sigma)
                 caption = f"Mean probability of {events.signal}, and its σ, against {name}."
                 drawn = _draw(events, amounts, mean, sigma, name)

@@ -11,8 +11,8 @@ from bunchtrain.evaluations._systematic_evaluation import (
     By,
     SystematicEvaluation,
     fix_on_nominal,
-    scored_events,
-    scored_models,
+    models_with_score,
+    score_events,
 )
 from bunchtrain.report.content import Table
 from bunchtrain.report.results import Results
@@ -70,7 +70,9 @@ class SystematicShift(SystematicEvaluation):
         sizes = {name: one.size for name, one in self.effects(run.study).items()}
         for events in self.predictions(run):
             found = {name: self._changes(events, name) for name in sizes}
-            by_model = {m: {n: one[m] for n, one in found.items()} for m in scored_models(events)}
+            by_model = {
+                m: {n: one[m] for n, one in found.items()} for m in models_with_score(events)
+            }
             for model, effects in by_model.items():
                 results.metrics[model] = {
                     f"{events.prefix}{metric}_shift_{direction}/{name}": change.as_dict()
@@ -86,12 +88,12 @@ class SystematicShift(SystematicEvaluation):
 
     def _changes(self, events: ClassPredictions, effect: str) -> dict[str, Changes]:
         """Return model → changes under an effect."""
-        shifted, found = [self.shifted(events, effect, sign) for sign in (1, -1)], {}
-        for model in scored_models(events):
-            nominal = scored_events(events, model)
+        shifted, found = [self.shift(events, effect, sign) for sign in (1, -1)], {}
+        for model in models_with_score(events):
+            nominal = score_events(events, model)
             fixed = fix_on_nominal(events, nominal, self.efficiencies)
             up, down = (
-                measure_changes(fixed, nominal, scored_events(one, model)) for one in shifted
+                measure_changes(fixed, nominal, score_events(one, model)) for one in shifted
             )
             found[model] = {
                 metric: (value, change, down[metric][1]) for metric, (value, change) in up.items()
@@ -106,7 +108,13 @@ def _rows(
         for effect, changes in effects.items():
             first = [model, f"{effect} ± {sizes[effect]:g}"]
             for metric, (value, up, down) in changes.items():
-                yield [*first, _label(metric), f"{value:.4g}", _signed(up), _signed(down)]
+                yield [
+                    *first,
+                    _label(metric),
+                    f"{value:.4g}",
+                    _format_change(up),
+                    _format_change(down),
+                ]
                 first = ["", ""]
 
 
@@ -130,5 +138,5 @@ def _label(metric: str) -> str:
     return {"auc": "AUC"}.get(metric, metric)
 
 
-def _signed(change: Measurement) -> str:
+def _format_change(change: Measurement) -> str:
     return f"{'+' if change.value > 0 else ''}{change}".replace("-", "−")

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from bunchtrain.files import aside
+from bunchtrain.files import atomic_path
 
 
 def write_tensors(path: Path, tensors: dict[str, Any]) -> None:
     """Write a dictionary of tensors and plain values, atomically."""
-    with aside(path) as part:
+    with atomic_path(path) as part:
         torch.save(tensors, part)
 
 

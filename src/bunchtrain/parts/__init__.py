@@ -1,15 +1,33 @@
 """Parts of a study: classes that are found by kind and name, with options from their signatures.
 
 A part is one class in one file of its kind's package: `networks/particle_net.py` holds
-`ParticleNet`, and a study names it `particle_net`. Its options are the keyword-only arguments of its
-constructor; the toolkit supplies the positional ones. Parts from elsewhere are given by a file,
+`ParticleNet`, and a study names it `particle_net`. Its options are the keyword-only arguments of
+its constructor; the toolkit supplies the positional ones. Other parts are given by a file,
 `./my_network.py:MyNetwork`, or by an entry point `bunchtrain.model`, `bunchtrain.loss`, ...
 """
 
-from bunchtrain.parts.options import Option, Options, option_docs, option_model, options, positional
 from bunchtrain.parts.notebook import replace_classes
+from bunchtrain.parts.options import (
+    Option,
+    Options,
+    descriptions,
+    option_docs,
+    option_model,
+    options,
+    paragraphs,
+    positional,
+)
 from bunchtrain.parts.own import absolute_name, copy_files, map_names, relative_name
-from bunchtrain.parts.registry import KINDS, RENAMED, build, describe, find, locate, short_name, validate
+from bunchtrain.parts.registry import (
+    KINDS,
+    RENAMED,
+    build,
+    describe,
+    find,
+    locate,
+    short_name,
+    validate,
+)
 
 __all__ = [
     "KINDS",
@@ -20,12 +38,14 @@ __all__ = [
     "build",
     "copy_files",
     "describe",
+    "descriptions",
     "find",
     "locate",
     "map_names",
     "option_docs",
     "option_model",
     "options",
+    "paragraphs",
     "positional",
     "relative_name",
     "replace_classes",

@@ -1,4 +1,4 @@
-"""Options of a part: the keyword-only arguments of its constructor, their types and descriptions."""
+"""Options of parts: keyword-only arguments of constructors, their types and descriptions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import types
 import typing
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, fields
-from functools import cache
 from typing import Any
 
 import pydantic
@@ -155,7 +154,6 @@ def _groups(part: type[Any]) -> dict[str, type[Options]]:
     }
 
 
-@cache
 def _hints(owner: Any) -> dict[str, Any]:
     return typing.get_type_hints(owner, include_extras=True)
 
@@ -164,6 +162,7 @@ def _type_text(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Annotated:
         hint = typing.get_args(hint)[0]
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return " | ".join("None" if a is type(None) else _type_text(a) for a in typing.get_args(hint))
+        choices = typing.get_args(hint)
+        return " | ".join("None" if one is type(None) else _type_text(one) for one in choices)
     text = hint.__name__ if inspect.isclass(hint) and not typing.get_args(hint) else str(hint)
     return re.sub(r"\b(typing|collections\.abc|pathlib)\.", "", text)

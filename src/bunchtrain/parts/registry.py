@@ -45,9 +45,7 @@ KINDS: dict[str, Kind] = {
     "model": Kind(
         ("networks", "networks.fitted", "networks.quantised"), "torch.nn:Module", "forward"
     ),
-    "loss": Kind(
-        ("heads", "penalties"), "heads._loss:Loss", reserved=("name", "target", "weight")
-    ),
+    "loss": Kind(("heads", "penalties"), "heads._loss:Loss", reserved=("name", "target", "weight")),
     "engine": Kind(("training.engines",), "builtins:object", "run"),
     "systematic": Kind(("systematics",), "systematics._systematic:Systematic"),
     "posterior": Kind(("uncertainty.posteriors",), "uncertainty.posterior:Posterior"),

@@ -141,7 +141,8 @@ def plot_scores(
 def plot_confusion(matrix: Floats, errors: Floats, class_names: Sequence[str]) -> Figure:
     """Return the matrix (true class, predicted class), whose rows sum to 1, with its errors."""
     count = len(class_names)
-    figure, axes = canvas(2.6 + 0.85 * count, 2.0 + 0.8 * count)
+    margin = 0.09 * max(map(len, class_names))  # of the tick labels, in inches
+    figure, axes = canvas(2.4 + 0.85 * count + margin, 2.0 + 0.8 * count)
     axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(matrix):
         cell = Measurement(float(value), float(errors[row, column]))
@@ -153,7 +154,8 @@ def plot_confusion(matrix: Floats, errors: Floats, class_names: Sequence[str]) -
     slant = 0 if count <= 4 else 45
     axes.set_xticks(range(count), class_names, rotation=slant, ha="right" if slant else "center")
     axes.set_yticks(range(count), class_names)
-    axes.set(xlabel="Predicted class", ylabel="True class")
+    axes.set_xlabel("Predicted class", loc="center")
+    axes.set_ylabel("True class", loc="center")
     return figure
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bunchtrain.study import Study, combined, model_configs
+from bunchtrain.study import Study, ensemble_models, model_configs
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ def costs(study: Study, read_json: Callable[[str], Any]) -> dict[str, Cost]:
     """
     found = {name: _cost(name, read_json) for name in model_configs(study)}
     for name, ensemble in study.ensembles.items():
-        found[name] = _sum([found[part] for part in combined(ensemble, model_configs(study))])
+        found[name] = _sum(
+            [found[part] for part in ensemble_models(ensemble, model_configs(study))]
+        )
     return found
 
 

@@ -13,7 +13,7 @@ from rich import box
 from rich import table as rich_table
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from bunchtrain.files import aside, write_json, write_text
+from bunchtrain.files import atomic_path, write_json, write_text
 from bunchtrain.plots import png, svg
 from bunchtrain.plots.style import MAX_SVG_BYTES
 from bunchtrain.report.content import Plot, Table
@@ -75,7 +75,7 @@ class Results:
             file = f"plot_{index}.svg"
             if not isinstance(plot.figure, str) and len(text) > MAX_SVG_BYTES:
                 file = f"plot_{index}.png"
-                with aside(folder / file) as part:
+                with atomic_path(folder / file) as part:
                     part.write_bytes(png(plot.figure))
             else:
                 write_text(folder / file, text)

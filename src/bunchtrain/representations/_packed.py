@@ -33,7 +33,14 @@ Normalise = Literal["standard", "robust", "none"]
 
 
 class PackedPoints(Representation):
-    """Points of one group: `features`, `coordinates`, `momenta`, `lengths`, perhaps `globals`."""
+    """Points of one group: `features`, `coordinates`, `momenta`, `lengths`, perhaps `globals`.
+
+    max_points  largest number of points; those of highest `order` are kept.
+    order       expression by which the points are sorted in falling order.
+    jet         prefix of the columns of the jet; the sum of all points if unset.
+    where       condition that a point must fulfil.
+    globals     expressions over events, for the tensor `globals`.
+    """
 
     def __init__(
         self,

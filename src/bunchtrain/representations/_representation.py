@@ -13,7 +13,12 @@ Size = int | tuple[int, ...]
 
 
 class Representation(ABC):
-    """Map from blocks of events to tensors, without fitted parameters."""
+    """Map from blocks of events to tensors, without fitted parameters.
+
+    group      prefix of the columns of the points.
+    features   expressions that are the inputs.
+    normalise  `standard`: mean and standard deviation; `robust`: median and quartiles.
+    """
 
     #: "standard" (mean, standard deviation), "robust" (median, quartiles) or "none".
     normalise: str = "standard"

@@ -14,7 +14,9 @@ class Graph(PackedPoints):
     """A point cloud and `edges` (2, edges) from the k nearest neighbours of each point to it.
 
     Neighbours are nearest in (Δη, Δφ); row 0 holds the neighbours, row 1 the points whose
-    neighbours they are. The other options are those of `point_cloud`.
+    neighbours they are.
+
+    k  number of nearest neighbours.
 
     arXiv:1801.07829
     """

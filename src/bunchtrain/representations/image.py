@@ -26,6 +26,7 @@ class Image(ImageRepresentation):
     pixels     pixels along each side; rows are φ upwards, columns η.
     width      of the image in η and in φ.
     channels   one expression per channel, summed in each pixel.
+    jet        prefix of the columns of the jet; the sum of all points if unset.
     centre     move the pT centroid, not the jet axis, to the centre.
     rotate     rotate the principal axis to the vertical.
     flip       mirror so that the quadrant of largest pT is the upper right.

@@ -9,10 +9,6 @@ class PointCloud(PackedPoints):
     """Unordered points, by default with the features of ParticleNet.
 
     features    expressions over the points; their names are those of `preprocessing.points`.
-    max_points  largest number of points; those of highest `order` are kept.
-    jet         prefix of the columns of the jet; the sum of all points if unset.
-    where       condition that a point must fulfil.
-    globals     expressions over events, for the tensor `globals`.
 
     arXiv:1902.08570
     """

@@ -11,7 +11,6 @@ class Sequence(PackedPoints):
     features  expressions over the points; their names are those of `preprocessing.points`.
     order     expression that the points are sorted by, as `pt` or `abs(d0 / d0_error)`.
     length    largest number of points.
-    jet, where, globals  as for `point_cloud`.
 
     arXiv:1607.08633
     """

@@ -2,7 +2,7 @@
 
 from bunchtrain.study.evaluations import all_evaluations, evaluation_options
 from bunchtrain.study.loading import find, known, load, validate
-from bunchtrain.study.models import ModelConfig, combined, model_configs, select_models
+from bunchtrain.study.models import ModelConfig, ensemble_models, model_configs, select_models
 from bunchtrain.study.reference import json_schema
 from bunchtrain.study.schema import Ensemble, Part, PublishedValue, Study, TargetConfig
 
@@ -14,7 +14,7 @@ __all__ = [
     "Study",
     "TargetConfig",
     "all_evaluations",
-    "combined",
+    "ensemble_models",
     "evaluation_options",
     "find",
     "json_schema",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.study.evaluations import check_evaluations
-from bunchtrain.study.models import ModelConfig, combined, model_configs
+from bunchtrain.study.models import ModelConfig, ensemble_models, model_configs
 from bunchtrain.study.schema import Ensemble, Study
 
 
@@ -58,11 +58,11 @@ def _check_ensembles(study: Study, models: Mapping[str, ModelConfig]) -> None:
                 raise StudyError(f"{where}.of: there is no model '{part}'{hint}")
         if ensemble.flattens:
             _check_flattened(study, ensemble, where)
-        elif len(set(combined(ensemble, models))) < max(2, len(ensemble.of)):
+        elif len(set(ensemble_models(ensemble, models))) < max(2, len(ensemble.of)):
             raise StudyError(f"{where}.of: an ensemble needs two or more different models")
         if not classified:
             raise StudyError(f"{where}: an ensemble needs a target with classes")
-        for part in combined(ensemble, models):
+        for part in ensemble_models(ensemble, models):
             targets = {term.target for term in models[part].loss}
             if lacking := [target for target in classified if target not in targets]:
                 raise StudyError(f"{where}.of: '{part}' has no term on target '{lacking[0]}'")

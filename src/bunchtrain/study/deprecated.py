@@ -49,7 +49,7 @@ def translate(study: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
 
     Raises StudyError if an old key and its new name are both given.
     """
-    found = _model(study, notes)
+    found: dict[str, Any] = _model(study, notes)
     models = found.get("models")
     if isinstance(models, Mapping):
         found["models"] = {name: _model(given, notes) for name, given in models.items()}
@@ -99,14 +99,14 @@ def _model(given: Any, notes: Notes) -> Any:
     for key, value in given.items():
         new = RENAMED.get(str(key), str(key))
         if new != key and new in given:
-            raise StudyError(f"'{key}' is the old name of '{new}', which is given as well; remove it")
+            raise StudyError(f"'{key}' is the old name of '{new}', which is given, too; remove it")
         notes |= {str(key): new} if new != key else {}
         found[new] = _part(new, value, notes)
     if isinstance(found.get("scan"), Mapping):
         found["scan"] = {_rename(str(key), notes): one for key, one in found["scan"].items()}
     published = found.get("published")
     if isinstance(published, Mapping) and isinstance(published.get("rejection"), Mapping):
-        found["published"] = _published(published, notes)
+        found["published"] = _rejections(published, notes)
     return found
 
 
@@ -120,12 +120,14 @@ def _part(kind: str, value: Any, notes: Notes) -> Any:
     return {**value, "name": new} if isinstance(value, Mapping) else new
 
 
-def _published(given: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
+def _rejections(given: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
     found = {key: value for key, value in given.items() if key != "rejection"}
     for efficiency, value in given["rejection"].items():
-        if not isinstance(efficiency, int | float):
-            raise StudyError(f"published.rejection: {efficiency!r} is not a signal efficiency")
-        found[f"rejection_{100 * efficiency:g}"] = value
+        try:  # a text in study.yaml of a run
+            found[f"rejection_{100 * float(efficiency):g}"] = value
+        except (TypeError, ValueError):
+            text = f"published.rejection: {efficiency!r} is not a signal efficiency"
+            raise StudyError(text) from None
         notes["published.rejection"] = "published.rejection_30"
     return found
 
@@ -160,11 +162,9 @@ def _overrides(given: Mapping[str, Any], study: Mapping[str, Any], notes: Notes)
     return found
 
 
-def _evaluation_key(
-    key: str, value: Any, study: Mapping[str, Any], notes: Notes
-) -> dict[str, Any]:
+def _evaluation_key(key: str, value: Any, study: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
     """Return the overrides that an old `evaluation.<key>` stands for."""
-    if key not in OLD_EVALUATION or isinstance(value, Mapping) and key != "fractions":
+    if key not in OLD_EVALUATION or (isinstance(value, Mapping) and key != "fractions"):
         return {f"evaluation.{key}": value}  # a part of that name, as `decorrelation`
     listed = study.get("evaluation")
     names = {one.get("name") if isinstance(one, Mapping) else one for one in listed or ()}

@@ -14,18 +14,19 @@ DESCRIPTIVE = (
     "predicted_uncertainty",
     "model_comparison",
     "ensemble_improvement",
-    "mean_images",
-    "fixed_point_range",
-    "firmware_resources",
     "training_curves",
     "feature_importance",
     "input_distributions",
+    "mean_images",
+    "capsules",
+    "fixed_point_range",
+    "firmware_resources",
 )
 
 
 def all_evaluations(study: Study) -> list[Part]:
     """Return the listed or default evaluations of a study, then the descriptive ones."""
-    listed = _listed(study)
+    listed = _evaluations(study)
     names = {part.name for part in listed}
     described = [Part(name=name) for name in DESCRIPTIVE if name not in names]
     return [*listed, *(part for part in described if _is_defined(study, part))]
@@ -33,14 +34,14 @@ def all_evaluations(study: Study) -> list[Part]:
 
 def evaluation_options(study: Study, name: str) -> dict[str, Any]:
     """Return all options of the first evaluation of this name, the part's defaults if none is."""
-    given = next((part.options for part in _listed(study) if part.name == name), {})
+    given = next((part.options for part in _evaluations(study) if part.name == name), {})
     return parts.validate("evaluation", name, given, "evaluation")
 
 
 def check_evaluations(study: Study) -> None:
     """Raise StudyError if an evaluation of the study cannot be made or is listed twice."""
     seen: list[tuple[str, dict[str, Any]]] = []
-    for part in _listed(study):
+    for part in _evaluations(study):
         options = parts.validate("evaluation", part.name, part.options, "evaluation")
         if (part.name, options) in seen:
             raise StudyError(
@@ -50,7 +51,7 @@ def check_evaluations(study: Study) -> None:
         parts.build("evaluation", part.name, part.options, where="evaluation").check(study)
 
 
-def _listed(study: Study) -> list[Part]:
+def _evaluations(study: Study) -> list[Part]:
     if study.evaluation is not None:
         return study.evaluation
     targets = study.model_dump(include={"targets"}, exclude_none=True)["targets"]

@@ -96,7 +96,7 @@ def load(study: str | Path, *assignments: str, size: str | None = None, **change
     Raises StudyError for all errors that can be found without opening the data.
     """
     path = find(str(study))
-    content = _translated(read(path), str(path))
+    content = _translate(read(path), str(path))
     if size is not None:
         content = overrides.apply(content, overrides.sizes(content, size))
     given = overrides.parse(assignments) | parts.replace_classes(changes)
@@ -117,7 +117,7 @@ def validate(
     Raises StudyError for all errors that can be found without opening the data.
     """
     try:
-        found = _translated(content, origin)
+        found = _translate(content, origin)
         study = Study.model_validate(found, context={"folder": folder})
     except pydantic.ValidationError as problem:
         raise StudyError(f"{origin}: {describe(problem)}") from None
@@ -128,7 +128,7 @@ def validate(
     return study
 
 
-def _translated(content: Mapping[str, Any], origin: str) -> dict[str, Any]:
+def _translate(content: Mapping[str, Any], origin: str) -> dict[str, Any]:
     """Return a study's mapping with new keys only; a warning names those that were translated."""
     notes: dict[str, str] = {}
     try:

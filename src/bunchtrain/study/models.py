@@ -49,7 +49,7 @@ def model_configs(study: Study) -> dict[str, ModelConfig]:
     return {name: _model_config(study, name, given) for name, given in chosen.items()}
 
 
-def combined(ensemble: Ensemble, models: Collection[str]) -> list[str]:
+def ensemble_models(ensemble: Ensemble, models: Collection[str]) -> list[str]:
     """Return the names of the models that an ensemble combines, all of the study's by default."""
     return list(ensemble.of or models)
 
@@ -71,7 +71,7 @@ def select_models(study: Study, names: Sequence[str]) -> Study:
     chosen = {name: study.models[name] for name in dict.fromkeys(wanted)}
     ensembles = {}
     for name, ensemble in study.ensembles.items():
-        kept = [model for model in combined(ensemble, chosen) if model in chosen]
+        kept = [model for model in ensemble_models(ensemble, chosen) if model in chosen]
         if len(kept) > (0 if ensemble.flattens else 1):
             ensembles[name] = ensemble.model_copy(update={"of": kept if ensemble.of else []})
     return study.model_copy(update={"models": chosen, "ensembles": ensembles})
@@ -81,10 +81,8 @@ def _model_config(study: Study, name: str, given: ModelOverrides) -> ModelConfig
     where = f"models.{name}." if study.models else ""
     return ModelConfig(
         name=name,
-        representation=_merged(
-            study.representation, given.representation, f"{where}representation"
-        ),
-        model=_merged(study.model, given.model, f"{where}model"),
+        representation=_merge(study.representation, given.representation, f"{where}representation"),
+        model=_merge(study.model, given.model, f"{where}model"),
         loss=_loss(study, given.loss or study.loss, f"{where}loss"),
         posterior=_optional(study.posterior, given.posterior, f"{where}posterior"),
         calibration=study.calibration if given.calibration is None else given.calibration,
@@ -97,7 +95,7 @@ def _model_config(study: Study, name: str, given: ModelOverrides) -> ModelConfig
     )
 
 
-def _merged(base: Part | None, change: Part | None, where: str) -> Part:
+def _merge(base: Part | None, change: Part | None, where: str) -> Part:
     """Return the part of a model, with the study's other options if it is the same part."""
     if change is None or base is None or change.name != base.name:
         chosen = change or base
@@ -110,7 +108,7 @@ def _merged(base: Part | None, change: Part | None, where: str) -> Part:
 
 
 def _optional(base: Part | None, change: Part | None, where: str) -> Part | None:
-    return _merged(base, change, where) if base or change else None
+    return _merge(base, change, where) if base or change else None
 
 
 def _loss(study: Study, terms: list[Term] | None, where: str) -> list[Term]:

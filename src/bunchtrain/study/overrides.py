@@ -96,7 +96,10 @@ def _index(items: list[Any], word: str, key: str) -> int:
         raise StudyError(f"override '{key}': there are several '{word}'; give an index from 0")
     if word not in names:
         if key.split(".")[0] != "evaluation":
-            hint = nearest(word, names) or f"; there are {', '.join(map(str, names)) or 'none'}"
+            hint = (
+                nearest(word, map(str, names))
+                or f"; there are {', '.join(map(str, names)) or 'none'}"
+            )
             raise StudyError(f"override '{key}': the list has no '{word}'{hint}")
         items.append({"name": word})
         return len(items) - 1
@@ -125,11 +128,11 @@ def expand_scans(study: object) -> object:
     models: dict[str, Any] = {}
     for name, given in study["models"].items():
         scan = given.get("scan") if isinstance(given, dict) else None
-        models |= _scanned(name, given, scan) if scan is not None else {name: given}
+        models |= _expand_scan(name, given, scan) if scan is not None else {name: given}
     return study | {"models": models}
 
 
-def _scanned(name: str, given: dict[str, Any], scan: object) -> dict[str, Any]:
+def _expand_scan(name: str, given: dict[str, Any], scan: object) -> dict[str, Any]:
     where = f"models.{name}.scan"
     if not (isinstance(scan, dict) and len(scan) == 1):
         raise StudyError(f"{where}: give one key and its values, as {{loss.disco.weight: [1, 10]}}")

@@ -257,7 +257,7 @@ class ModelOverrides(Strict):
     @model_validator(mode="before")
     @classmethod
     def _single_parts(cls, value: object) -> object:
-        return _listed(value)
+        return _wrap_single(value)
 
 
 class Ensemble(Strict):
@@ -392,10 +392,10 @@ class Study(Strict):
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, value: object) -> object:
-        return expand_scans(_without_empty(_listed(value), "models", "ensembles"))
+        return expand_scans(_without_empty(_wrap_single(value), "models", "ensembles"))
 
 
-def _listed(value: object) -> object:
+def _wrap_single(value: object) -> object:
     """Put a single part, where several may be given, into a list."""
     if not isinstance(value, dict):
         return value

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import uproot
 
 from bunchtrain.errors import DataError
-from bunchtrain.files import aside
+from bunchtrain.files import atomic_path
 from bunchtrain.tables.column_types import kind, simplify
 
 Columns: TypeAlias = "Mapping[str, Any] | ak.Array"
@@ -26,7 +26,7 @@ def write_root(path: str | os.PathLike[str], chunks: Iterable[Columns], tree: st
     lengths are written to a branch `n<column>`. Raises DataError for other types or without blocks.
     """
     entries, types = 0, dict[str, Any]()
-    with aside(path) as part, uproot.recreate(part) as file:
+    with atomic_path(path) as part, uproot.recreate(part) as file:
         for chunk in chunks:
             columns = _columns(chunk)
             if not types:
@@ -73,7 +73,7 @@ def write_parquet(
     Raises DataError without blocks.
     """
     rows, writer = 0, None
-    with aside(path) as part:
+    with atomic_path(path) as part:
         try:
             for chunk in chunks:
                 columns = _columns(chunk)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bunchtrain.errors import RunError
-from bunchtrain.files import aside, write_csv
+from bunchtrain.files import atomic_path, write_csv
 from bunchtrain.training.tuning import Search
 
 Rows = Sequence[dict[str, Any]]
@@ -32,7 +32,7 @@ def show(rows: Rows, search: Search, console: Console | None = None) -> Path:
     folder = Path(search.folder)
     write_csv(folder / "trials.csv", rows)
     figure = parallel_coordinates(complete, search)
-    with aside(folder / "trials.png") as part:
+    with atomic_path(folder / "trials.png") as part:
         figure.savefig(part, format="png", dpi=150)
     return folder / "trials.png"
 

@@ -12,7 +12,7 @@ from bunchtrain.errors import RunError
 from bunchtrain.files import write_json
 from bunchtrain.statistics.combination import Combination, fit_combination, mean_probability
 from bunchtrain.statistics.decorrelation import CutProfile, fit_cut_profile
-from bunchtrain.study import Ensemble, Study, combined, model_configs
+from bunchtrain.study import Ensemble, Study, ensemble_models, model_configs
 from bunchtrain.tables.predictions import Predictions
 from bunchtrain.targets import Quantity
 from bunchtrain.targets.quantity import column_name
@@ -75,7 +75,7 @@ def _scores(
     study: Study, predictions: Predictions, ensemble: Ensemble, target: str
 ) -> list[NDArray[Any]]:
     """Return the probabilities of the models of an ensemble, (events, classes) each."""
-    names = combined(ensemble, model_configs(study))
+    names = ensemble_models(ensemble, model_configs(study))
     found = [predictions.probabilities(name, target) for name in names]
     return [scores for scores in found if scores is not None]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from pydantic import BaseModel
 
 from bunchtrain import parts
 from bunchtrain.errors import MachineError, RunError
@@ -110,7 +111,20 @@ class RunFolder:
 
 def dump(study: Study, run: Path | None = None) -> str:
     """Return a study as YAML, all defaults included; files of its parts are copied into a run."""
-    content = study.model_dump(mode="json", exclude_none=True)
+    content = _without_unset(study, study.model_dump(mode="json"))
     if run is not None:
         content = parts.copy_files(content, run)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _without_unset(value: Any, dumped: Any) -> Any:
+    """Return a dumped value without the keys that are None; options of parts may be null."""
+    if isinstance(value, BaseModel):
+        declared = {name: getattr(value, name) for name in type(value).model_fields}
+        set_keys = {k: _without_unset(v, dumped[k]) for k, v in declared.items() if v is not None}
+        return set_keys | {k: dumped[k] for k in value.model_extra or {}}
+    if isinstance(value, dict):
+        return {k: _without_unset(value[k], dumped[k]) for k in value}
+    if isinstance(value, list):
+        return [_without_unset(*both) for both in zip(value, dumped, strict=True)]
+    return dumped

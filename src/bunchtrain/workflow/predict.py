@@ -121,7 +121,9 @@ def _prediction_chunks(
         if select is not None:
             kept = as_mask(select(events), study.select or "")
         columns = predict_columns(models, events[kept])
-        spectators = {name: ak.to_numpy(events[kept][name]) for name in _decorrelated(study)}
+        spectators = {
+            name: ak.to_numpy(events[kept][name]) for name in _decorrelation_columns(study)
+        }
         columns |= ensemble_columns(study, Predictions(schema, columns | spectators), fitted)
         filled = {name: np.full(len(kept), np.nan, np.float32) for name in columns}
         for name, values in columns.items():
@@ -135,7 +137,9 @@ def columns_needed(study: Study, source: Source, models: Mapping[str, TrainedMod
     Raises DataError, with the nearest names, if the source lacks one.
     """
     available = source.fields()
-    used = {name for model in models.values() for name in model.columns} | _decorrelated(study)
+    used = {name for model in models.values() for name in model.columns} | _decorrelation_columns(
+        study
+    )
     texts = [study.select] if study.select else []
     texts += [text for name, text in study.define.items() if name in used]
     needed = {name for name in used if name not in study.define}
@@ -146,6 +150,6 @@ def columns_needed(study: Study, source: Source, models: Mapping[str, TrainedMod
     return sorted(needed)
 
 
-def _decorrelated(study: Study) -> set[str]:
+def _decorrelation_columns(study: Study) -> set[str]:
     """Return the columns from which ensembles decorrelate a score."""
     return {one.against for one in study.ensembles.values() if one.against and one.flattens}

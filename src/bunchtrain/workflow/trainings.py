@@ -14,7 +14,7 @@ from bunchtrain.files import write_json
 from bunchtrain.methods.protocols import CountsOverflows
 from bunchtrain.study import ModelConfig, Study, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
-from bunchtrain.tables.predictions import Predictions
+from bunchtrain.tables.predictions import PredictedColumn, Predictions, Values
 from bunchtrain.trained_model import TrainedModel, load
 from bunchtrain.training.dataset_cache import DATASET_CACHE
 from bunchtrain.training.process import keep_freed_memory
@@ -124,7 +124,8 @@ def merge_predictions(folder: RunFolder, study: Study) -> None:
 
 def _read_trainings(folder: RunFolder, study: Study, split: str) -> Predictions:
     """Return the predictions of all trainings for a set, whose events have the same order."""
-    schema, columns = {}, {}
+    schema: dict[str, PredictedColumn] = {}
+    columns: dict[str, Values] = {}
     for model in model_configs(study).values():
         for one in trainings(folder, study, model):
             found = read_predictions(one.folder / f"{split}.parquet", study)

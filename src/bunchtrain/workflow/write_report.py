@@ -13,7 +13,7 @@ from bunchtrain.report import ModelSummary, Plot, Report, Section, Table, render
 from bunchtrain.report.costs import Cost, costs
 from bunchtrain.report.key_table import published_metrics
 from bunchtrain.statistics.metrics import Metrics
-from bunchtrain.study import ModelConfig, Study, combined, model_configs
+from bunchtrain.study import ModelConfig, Study, ensemble_models, model_configs
 from bunchtrain.workflow.evaluate import saved_results
 from bunchtrain.workflow.folder import RunFolder
 
@@ -82,7 +82,7 @@ def _models(folder: RunFolder, study: Study, plots: Sequence[Plot]) -> Iterator[
             remarks=model.note,
         )
     for name, ensemble in study.ensembles.items():
-        chosen = combined(ensemble, model_configs(study))
+        chosen = ensemble_models(ensemble, model_configs(study))
         kind = f"{'mean' if ensemble.by == 'mean' else 'combination'} of {len(chosen)} models"
         yield ModelSummary(
             name=name,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.deployment.circuits.bench import BENCH
 from bunchtrain.deployment.circuits.hardware import TOP, Hardware
-from bunchtrain.files import aside, write_text
+from bunchtrain.files import atomic_path, write_text
 
 #: Pixels of the unfinished image before the reset.
 UNFINISHED = 5
@@ -108,7 +108,7 @@ def write_stream_vectors(
     gaps      (images, pixel) cycles without a pixel before each pixel; none if unset.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with aside(folder / "inputs.hex") as part, part.open("w", encoding="ascii") as file:
+    with atomic_path(folder / "inputs.hex") as part, part.open("w", encoding="ascii") as file:
         for start in range(0, len(images), CHUNK):
             chunk = slice(start, start + CHUNK)
             words = hardware.inputs.words(images[chunk].reshape(-1, images.shape[-1]))

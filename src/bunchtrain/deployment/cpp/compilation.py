@@ -18,7 +18,7 @@ from bunchtrain.deployment.cpp.program import Program
 from bunchtrain.deployment.scoring import batches
 from bunchtrain.deployment.verification import Scores
 from bunchtrain.errors import ExportError, MachineError, MissingDependency
-from bunchtrain.files import aside, write_text
+from bunchtrain.files import atomic_path, write_text
 from bunchtrain.trained_model import TrainedModel
 
 RUNTIME = Path(__file__).parent / "runtime"
@@ -52,7 +52,7 @@ def write_sources(program: Program, folder: Path) -> list[str]:
     write_text(folder / "network.json", json.dumps(program.json()) + "\n")
     names = sorted(path.name for path in RUNTIME.iterdir() if path.is_file())
     for name in names:
-        with aside(folder / name) as part:
+        with atomic_path(folder / name) as part:
             shutil.copyfile(RUNTIME / name, part)
     return ["network.json", *names]
 
@@ -125,7 +125,7 @@ def write_tensors(tensors: Mapping[str, NDArray[Any]], path: Path) -> None:
     lengths = tensors.get("lengths")
     first = next(iter(tensors.values()), np.zeros(0))
     count = len(first) if lengths is None else len(lengths)
-    with aside(path) as part, part.open("wb") as file:
+    with atomic_path(path) as part, part.open("wb") as file:
         file.write(np.int64(count).tobytes())
         if lengths is not None:
             file.write(lengths.astype(np.int64).tobytes())

@@ -19,7 +19,7 @@ from bunchtrain.deployment.export import ExportTarget, silence_logs
 from bunchtrain.deployment.scoring import Arrays, ScoredNetwork, dynamic_dimensions, run
 from bunchtrain.deployment.verification import Verification, compare_scores
 from bunchtrain.errors import ExportError, missing
-from bunchtrain.files import aside
+from bunchtrain.files import atomic_path
 from bunchtrain.trained_model import TrainedModel
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Onnx(ExportTarget):
         files = ["model.onnx"] if size < MAX_BYTES else ["model.onnx", "model.onnx.data"]
         self._describe(trained, program.model.metadata_props)
         if len(files) == 1:
-            with aside(folder / "model.onnx") as part:
+            with atomic_path(folder / "model.onnx") as part:
                 program.save(part, external_data=False)
         else:  # the file refers to the file of its weights by name
             program.save(folder / "model.onnx", external_data=True)

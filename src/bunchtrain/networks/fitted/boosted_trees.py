@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, StudyError
+from bunchtrain.heads._head import Head
 from bunchtrain.networks.layers.boosting_loss import Penalties
 from bunchtrain.networks.layers.fit_models import (
     History,
@@ -35,9 +36,6 @@ from bunchtrain.networks.layers.xgboost_adapter import (
     custom_loss,
     trees_from_json,
 )
-
-if TYPE_CHECKING:
-    from bunchtrain.heads._head import Head
 
 #: XGBoost's name of a loss → its name of the metric, the mean loss.
 METRICS = {
@@ -157,7 +155,7 @@ class BoostedTrees(TreeModel):
                 "model 'boosted_trees' supports penalties with a target of classes only"
             )
         for penalty, _ in penalties:
-            if hasattr(penalty, "outputs") or any(True for _ in penalty.parameters()):
+            if isinstance(penalty, Head) or any(True for _ in penalty.parameters()):
                 raise StudyError(
                     f"model 'boosted_trees' cannot fit loss '{penalty.name}' in addition to "
                     f"'{loss.name}'; it supports penalties without outputs and trained "

@@ -99,7 +99,7 @@ class LatentDirichletAllocation(LinearFitModel):
         if jets.table.min() < 0:
             raise DataError(
                 f"model '{part_name(self)}' needs counts, and a feature is negative; use a "
-                "representation of counts, as 'lund_words', without normalisation"
+                "representation of counts, as 'lund_plane_counts', without normalisation"
             )
         self._set_discriminant(self._log_ratio(jets, seed), jets)
         return [self.mean_losses(loss, training, validation)]

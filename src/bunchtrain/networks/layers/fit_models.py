@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, RunError, StudyError, one_of
-
-if TYPE_CHECKING:
-    from bunchtrain.heads._head import Head
+from bunchtrain.heads._head import Head
+from bunchtrain.heads.cross_entropy import CrossEntropy
 
 #: Callback after each round: its number, the maximum number of rounds, and the losses.
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -59,7 +58,7 @@ class FitModel(nn.Module):
             raise StudyError(
                 f"model '{model}' cannot fit loss '{name}'; it fits {one_of(self.supported_losses)}"
             )
-        if getattr(loss, "label_smoothing", 0) > 0:
+        if isinstance(loss, CrossEntropy) and loss.label_smoothing > 0:
             raise StudyError(
                 f"model '{model}' cannot fit loss '{name}' with 'label_smoothing'; set it to 0"
             )
@@ -152,9 +151,8 @@ def _to_sample(batch: Batch, loss: Head) -> Sample:
             "a model that is not trained by gradient supports no negative weights; set "
             "'weights.negative' to 'absolute' or 'drop'"
         )
-    factors = getattr(loss, "factors", None)
-    if factors is not None:
-        weight = weight * factors.to(weight.device)[target]
+    if isinstance(loss, CrossEntropy):
+        weight = weight * loss.factors.to(weight.device)[target]
     flat = target.squeeze(1) if target.ndim == 2 and target.shape[1] == 1 else target
     table = batch.inputs["table"].float()
     return Sample(table.numpy(force=True), flat.numpy(force=True), weight.numpy(force=True))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import MachineError
-from bunchtrain.files import aside, cache_folder
+from bunchtrain.files import atomic_path, cache_folder
 from bunchtrain.physics.packed import Floats, Ints
 
 #: Smallest number of jets in a cached block.
@@ -60,5 +60,5 @@ def _hash(recipe: str, *arrays: NDArray[np.generic]) -> str:
 
 def _store(table: NDArray[np.float32], path: Path) -> None:
     # A full or read-only disk must not stop the run.
-    with suppress(MachineError), aside(path) as part, open(part, "wb") as file:
+    with suppress(MachineError), atomic_path(path) as part, open(part, "wb") as file:
         np.save(file, table)

@@ -24,7 +24,7 @@ from rich.progress import (
 from rich.text import Text
 
 from bunchtrain.errors import MachineError
-from bunchtrain.files import aside
+from bunchtrain.files import atomic_path
 
 MakePart = Callable[[int], pa.Table]
 
@@ -86,7 +86,7 @@ def _reset_interrupt_handler() -> None:
 def write_part(make: MakePart, index: int, path: Path) -> None:
     """Write one part to a temporary file, then rename it."""
     table = make(index)
-    with aside(path) as temporary:
+    with atomic_path(path) as temporary:
         write_table(table, temporary)
 
 

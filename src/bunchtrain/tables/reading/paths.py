@@ -12,7 +12,6 @@ from typing import Any
 
 import fsspec
 
-import bunchtrain
 from bunchtrain.errors import DataError, missing, nearest
 
 _ENDS = 65536
@@ -30,7 +29,7 @@ def expand_variables(path: str) -> str:
     Without `$BUNCHTRAIN_DATA` it is the folder `../shared/data` next to the repository.
     Raises DataError if a variable is not set.
     """
-    default = Path(bunchtrain.__file__).parents[3] / "shared" / "data"
+    default = Path(__file__).parents[5] / "shared" / "data"
     if "BUNCHTRAIN_DATA" not in os.environ and default.is_dir():
         path = re.sub(r"\$(BUNCHTRAIN_DATA\b|\{BUNCHTRAIN_DATA\})", str(default), path)
     path = os.path.expanduser(os.path.expandvars(path))

@@ -29,7 +29,11 @@ class Layout:
 
 
 class Padded(Source):
-    """A pandas data frame with a column for each slot and quantity, converted to lists."""
+    """A pandas data frame with a column for each slot and quantity, converted to lists.
+
+    files  path or glob, or a list of them.
+    key    key of the table in the file.
+    """
 
     #: Maximum number of rows of the wide frame per chunk.
     max_rows = 10_000

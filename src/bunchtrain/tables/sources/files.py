@@ -23,10 +23,15 @@ Value = int | float | str
 class Files(Source):
     """Events of one or more files in order, with a column `file_number`, the index of the file.
 
-    `files` are paths, globs, `file.root:tree` or addresses such as `https://…`, with `~` and
-    `$NAME` replaced. `add` defines columns by file name: `{label: {"ttbar*.root": 1, "*": 0}}`;
-    the first matching pattern is used. `fill` sets the value of columns that some files lack:
-    `{genweight: 1.0}`. `names` and `header` are for CSV without a header.
+    files   paths, globs, `file.root:tree` or addresses such as `https://…`, with `~` and `$NAME`
+            replaced.
+    tree    tree, data set or key in the file, if there are several.
+    format  `root`, `hdf5`, `parquet`, `csv` or `npz`, if the file name does not have it.
+    names   names of the columns of a CSV file without a header.
+    header  whether the first line of a CSV file has names; detected if unset.
+    add     columns by file name, `{label: {"ttbar*.root": 1, "*": 0}}`; the first matching pattern
+            is used.
+    fill    column → its value in files that lack it, `{genweight: 1.0}`.
     """
 
     def __init__(

@@ -19,6 +19,9 @@ class JetArchive(Source):
 
     Columns: `constituent_pt` (GeV), `constituent_eta`, `constituent_phi` (rad) of the constituents
     above `minimum_pt` (GeV), `is_tau` and `event_id`.
+
+    files       path or glob, or a list of them.
+    minimum_pt  constituents below are left out, in GeV.
     """
 
     def __init__(self, *, files: str | list[str], minimum_pt: float = 0.1) -> None:

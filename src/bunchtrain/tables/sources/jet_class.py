@@ -18,6 +18,9 @@ class JetClass(Source):
 
     Columns: the branches `jet_…`, `part_…`, `aux_…`, `label_…`, and `label`: the index of the class
     in (QCD, Hbb, Hcc, Hgg, H4q, Hqql, Zqq, Wqq, Tbqq, Tbl).
+
+    files  path or glob, or a list of them.
+    tree   name of the tree.
     """
 
     def __init__(self, *, files: str | list[str], tree: str = "tree") -> None:

@@ -15,7 +15,13 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 
 
 class Split(ABC):
-    """Assigns each event to the training, validation or test set."""
+    """Assigns each event to the training, validation or test set.
+
+    key         column or columns that identify an event.
+    train       fraction or values of the training set.
+    validation  fraction, values or remainders of the validation set.
+    test        fraction, values or remainders of the test set.
+    """
 
     @abstractmethod
     def columns(self) -> list[str]:

@@ -15,7 +15,10 @@ Value = int | str
 
 
 class Column(Split):
-    """Assign events by the value of a column, such as `ttv` or `is_test`."""
+    """Assign events by the value of a column, such as `ttv` or `is_test`.
+
+    column  name of the column.
+    """
 
     def __init__(
         self,

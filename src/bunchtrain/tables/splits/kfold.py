@@ -17,6 +17,9 @@ class Kfold(Split):
     """Use one of k random folds as test set, the next one for validation, all others for training.
 
     Each event is in the test set of exactly one of the folds 0 … folds − 1 with the same seed.
+
+    folds  number of folds.
+    fold   index of the fold that is the test set.
     """
 
     def __init__(

@@ -16,6 +16,8 @@ class Modulo(Split):
     """Assign events by their event number modulo n, as the experiments do.
 
     Remainders that are neither in `validation` nor in `test` are used for training.
+
+    modulo  divisor n.
     """
 
     def __init__(
