@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bunchtrain.simulation.pythia.collisions import Collisions, hard_window
-from bunchtrain.simulation.pythia.detector import respond
+from bunchtrain.simulation.pythia.detector import simulate_detector
 from bunchtrain.simulation.pythia.jets import leading_jets, matched_parton
 from bunchtrain.simulation.pythia.processes import QCD, TOP, Process
 from bunchtrain.simulation.pythia.veto import LeadingJetVeto
@@ -33,7 +33,7 @@ def measure(process: Process, wanted: int) -> tuple[int, list[float]]:
         marks = [time.process_time()]
         events, particles, truth = collisions.batch(COLLISIONS)
         marks.append(time.process_time())
-        objects = respond(particles, rng)
+        objects = simulate_detector(particles, rng)
         marks.append(time.process_time())
         jets = leading_jets(objects, events, radius=0.8, pt_min=550.0, constituents=200)
         chosen = (jets.jet_pt < 650.0) & (np.abs(jets.jet_eta) < 2.0)

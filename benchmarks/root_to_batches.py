@@ -134,9 +134,7 @@ def ours(path: Path, folder: Path, memory: int) -> Iterator[tuple[int, Lap]]:
     recipe = Recipe(
         source=source,
         select="jet_pt > 500 and jet_pt < 1000 and abs(jet_eta) < 2",
-        targets=[
-            Target("jet", ("qcd", "top"), expressions=("label_qcd == 1", "label_top == 1"))
-        ],
+        targets=[Target("jet", ("qcd", "top"), expressions=("label_qcd == 1", "label_top == 1"))],
         weights={
             "reweight": {
                 "variables": {"jet_pt": PT_EDGES, "jet_eta": ETA_EDGES},

@@ -180,7 +180,8 @@ def _earlier(systems: Sequence[Mapping[str, Any]]) -> str:
     ]
     if not lines:
         return ""
-    head = "\n## Other recorded results\n\n| id | release | date | size | value |\n|---|---|---|---|---|"
+    head = "\n## Other recorded results\n\n| id | release | date | size | value |\n"
+    head += "|---|---|---|---|---|"
     return "\n".join([head, *lines]) + "\n"
 
 

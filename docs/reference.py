@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from bunchtrain import parts
 from bunchtrain.cli.main import app
-from bunchtrain.study import schema
+from bunchtrain.study import published, schema
 
 FOLDER = Path(__file__).parent / "reference"
 NOTICE = "Written from the code by `docs/reference.py`."
@@ -30,7 +30,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "loss": schema.Term,
     "training": schema.Training,
     "models.NAME": schema.ModelOverrides,
-    "models.NAME.published": schema.Published,
+    "models.NAME.published": published.Published,
     "ensembles.NAME": schema.Ensemble,
     "storage": schema.Storage,
 }

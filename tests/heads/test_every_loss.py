@@ -10,7 +10,7 @@ from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
-from bunchtrain.methods.weighted_sum import total_loss
+from bunchtrain.methods.weighted_sum import weighted_sums
 from bunchtrain.penalties._penalty import Penalty
 from bunchtrain.targets import Target
 
@@ -83,7 +83,7 @@ def test_the_gradient_reaches_every_output(name):
     loss = build(name)
     output, batch = example(loss)
     output.requires_grad_()
-    total_loss([(loss, 1.0)], {"jet": output}, batch)[0].backward()
+    weighted_sums([(loss, 1.0)], {"jet": output}, batch).mean()[0].backward()
     assert (output.grad != 0).any(0).all()
 
 
@@ -92,8 +92,8 @@ def test_events_of_weight_zero_do_not_contribute(name):
     loss = build(name)
     output, batch = example(loss)
     batch.weight[30:] = 0
-    complete = total_loss([(loss, 1.0)], {"jet": output}, batch)[0]
-    part = total_loss([(loss, 1.0)], *take(output, batch, torch.arange(30)))[0]
+    complete = weighted_sums([(loss, 1.0)], {"jet": output}, batch).mean()[0]
+    part = weighted_sums([(loss, 1.0)], *take(output, batch, torch.arange(30))).mean()[0]
     torch.testing.assert_close(complete, part)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bunchtrain.batch import Batch
 from bunchtrain.heads.cross_entropy import CrossEntropy
 from bunchtrain.heads.mean_squared_error import MeanSquaredError
-from bunchtrain.methods.weighted_sum import total_loss, weighted_sums
+from bunchtrain.methods.weighted_sum import weighted_sums
 from bunchtrain.penalties._penalty import Penalty
 from bunchtrain.targets import Target
 
@@ -38,7 +38,7 @@ def take(outputs, batch, rows):
 def test_the_equation():
     """Σ_t λ_t Σ w ℓ_t / Σ w."""
     outputs, batch = events()
-    loss, named = total_loss(TERMS, outputs, batch)
+    loss, named = weighted_sums(TERMS, outputs, batch).mean()
     means = [(batch.weight * o(outputs, batch)).sum() / batch.weight.sum() for o, _ in TERMS]
     torch.testing.assert_close(loss, means[0] + 0.25 * means[1])
     assert list(named) == ["label/cross_entropy", "mass/mean_squared_error"]
@@ -52,7 +52,7 @@ def test_sums_of_workers_add_up_to_those_of_the_batch(seed, cut):
     order = torch.randperm(20)
     one, two = (weighted_sums(TERMS, *take(outputs, batch, r)) for r in (order[:cut], order[cut:]))
     loss, named = (one + two).mean()
-    expected, expected_named = total_loss(TERMS, outputs, batch)
+    expected, expected_named = weighted_sums(TERMS, outputs, batch).mean()
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(named, expected_named)
 
@@ -64,16 +64,17 @@ def test_an_event_of_weight_two_is_two_events():
     twice_outputs, twice = take(outputs, batch, rows)
     twice.weight = torch.ones(21)
     torch.testing.assert_close(
-        total_loss(TERMS, outputs, batch)[0], total_loss(TERMS, twice_outputs, twice)[0]
+        weighted_sums(TERMS, outputs, batch).mean()[0],
+        weighted_sums(TERMS, twice_outputs, twice).mean()[0],
     )
 
 
 def test_no_weights_are_weights_of_one():
     outputs, batch = events()
     batch.weight = torch.ones(20)
-    expected, _ = total_loss(TERMS, outputs, batch)
+    expected, _ = weighted_sums(TERMS, outputs, batch).mean()
     batch.weight = torch.ones(0)
-    torch.testing.assert_close(total_loss(TERMS, outputs, batch)[0], expected)
+    torch.testing.assert_close(weighted_sums(TERMS, outputs, batch).mean()[0], expected)
 
 
 @pytest.mark.parametrize("rows", [[], [1, 2]])
@@ -81,7 +82,7 @@ def test_no_weight_at_all_gives_no_loss_and_no_gradient(rows):
     outputs, batch = take(*events(), torch.tensor(rows, dtype=torch.int64))
     batch.weight = torch.zeros(len(rows))
     outputs["label"].requires_grad_()
-    loss, _ = total_loss(TERMS, outputs, batch)
+    loss, _ = weighted_sums(TERMS, outputs, batch).mean()
     loss.backward()
     assert loss == 0
     assert not outputs["label"].grad.any()
@@ -96,13 +97,13 @@ class MeanSquare(Penalty):
 
 def test_a_scalar_term_is_added_once():
     outputs, batch = events()
-    plain, _ = total_loss(TERMS, outputs, batch)
-    loss, _ = total_loss([*TERMS, (MeanSquare(MASS), 0.5)], outputs, batch)
+    plain, _ = weighted_sums(TERMS, outputs, batch).mean()
+    loss, _ = weighted_sums([*TERMS, (MeanSquare(MASS), 0.5)], outputs, batch).mean()
     torch.testing.assert_close(loss, plain + 0.5 * outputs["mass"].square().mean())
 
 
 def test_two_terms_of_one_name_are_one_line():
     outputs, batch = events()
-    _, named = total_loss([TERMS[0], TERMS[0]], outputs, batch)
-    _, once = total_loss(TERMS[:1], outputs, batch)
+    _, named = weighted_sums([TERMS[0], TERMS[0]], outputs, batch).mean()
+    _, once = weighted_sums(TERMS[:1], outputs, batch).mean()
     torch.testing.assert_close(named["label/cross_entropy"], 2 * once["label/cross_entropy"])

@@ -9,6 +9,7 @@ from bunchtrain.heads.cross_entropy import CrossEntropy
 from bunchtrain.heads.mean_squared_error import MeanSquaredError
 from bunchtrain.networks.fitted.boosted_trees import BoostedTrees
 from bunchtrain.networks.layers.boosting_loss import BoostingLoss
+from bunchtrain.networks.layers.trees import BoostingOptions
 from bunchtrain.penalties.adversary import Adversary
 from bunchtrain.penalties.disco import Disco
 from bunchtrain.penalties.mode import Mode
@@ -30,7 +31,8 @@ def events(count=3000, seed=0, classes=2):
 
 def trees(penalties, target=LABEL, **options):
     objective = CrossEntropy(target)
-    model = BoostedTrees(2, objective.outputs, trees=25, depth=3, **options)
+    boosting = BoostingOptions(trees=25, **options)
+    model = BoostedTrees(2, objective.outputs, depth=3, boosting=boosting)
     classes = len(target.classes)
     sets = events(classes=classes), events(1000, seed=1, classes=classes)
     history = model.fit(*sets, objective, seed=1, threads=1, penalties=penalties)

@@ -17,11 +17,11 @@ from bunchtrain.heads.mean_absolute_error import MeanAbsoluteError
 from bunchtrain.heads.mean_squared_error import MeanSquaredError
 from bunchtrain.heads.quantile import Quantile
 from bunchtrain.methods.supervised import Network, input_names
-from bunchtrain.methods.weighted_sum import total_loss
+from bunchtrain.methods.weighted_sum import weighted_sums
 from bunchtrain.networks.fitted.boosted_trees import BoostedTrees
 from bunchtrain.networks.fitted.histogram_trees import HistogramTrees
 from bunchtrain.networks.fitted.random_forest import RandomForest
-from bunchtrain.networks.layers.trees import DecisionTrees, Tree, round_down
+from bunchtrain.networks.layers.trees import BoostingOptions, DecisionTrees, Tree, round_down
 from bunchtrain.targets import Target
 
 LABEL = Target("label", classes=("qcd", "top"))
@@ -59,8 +59,13 @@ class Batches:
         return Batch({"table": self.x}, {self.name: self.target}, self.weight)
 
 
+def build(kind, outputs, **options):
+    names = {BoostedTrees: "boosted_trees", HistogramTrees: "histogram_trees"}
+    return parts.build("model", names.get(kind, "random_forest"), options, FEATURES, outputs)
+
+
 def fitted(kind, objective, trees=12, seed=1, **options):
-    model = kind(FEATURES, objective.outputs, trees=trees, **options)
+    model = build(kind, objective.outputs, trees=trees, **options)
     training, validation = Batches(objective.target), Batches(objective.target, 300, seed=1)
     history = model.fit(training, validation, objective, seed=seed, threads=1)
     return model, history
@@ -68,7 +73,7 @@ def fitted(kind, objective, trees=12, seed=1, **options):
 
 def loss_of(model, objective, batch):
     outputs = {objective.target.name: model(batch.inputs["table"])}
-    return float(total_loss([(objective, 1.0)], outputs, batch)[0])
+    return float(weighted_sums([(objective, 1.0)], outputs, batch).mean()[0])
 
 
 CASES = [
@@ -183,7 +188,7 @@ def test_weights_count_as_so_many_events(kind):
             self.weight[300:] = 0
 
     objective = CrossEntropy(LABEL)
-    model = kind(FEATURES, 2, trees=30)
+    model = build(kind, 2, trees=30)
     model.fit(Half(LABEL), Batches(LABEL, 300, 1), objective, seed=1, threads=1)
     right = Batches(LABEL, 1000, seed=2)
     assert (model(right.x).argmax(1) == right.target).float().mean() > 0.75
@@ -208,7 +213,7 @@ def test_importance_is_shared_among_the_features_that_matter(kind):
 @pytest.mark.parametrize("kind", BOOSTED)
 def test_early_stopping_keeps_the_best_round(kind):
     objective = CrossEntropy(LABEL)
-    model = kind(FEATURES, 2, trees=400, learning_rate=0.5, patience=5)
+    model = build(kind, 2, trees=400, learning_rate=0.5, patience=5)
     history = model.fit(Batches(LABEL), Batches(LABEL, 300, 1), objective, seed=1, threads=1)
     losses = [row["validation_loss"] for row in history]
     assert len(losses) < 100
@@ -222,7 +227,7 @@ def test_early_stopping_keeps_the_best_round(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_progress_is_reported(kind):
     calls = []
-    model = kind(FEATURES, 2, trees=35)
+    model = build(kind, 2, trees=35)
     history = model.fit(
         Batches(LABEL), [], CrossEntropy(LABEL), seed=1, threads=1,
         progress=lambda *call: calls.append(call),
@@ -235,7 +240,7 @@ def test_progress_is_reported(kind):
 def test_boosted_trees_do_not_depend_on_the_size_of_the_batches():
     models = []
     for size in [50, 600]:
-        model = BoostedTrees(FEATURES, 2, trees=10)
+        model = BoostedTrees(FEATURES, 2, boosting=BoostingOptions(trees=10))
         model.fit(Batches(LABEL, size=size), [], CrossEntropy(LABEL), seed=1, threads=1)
         models.append(model)
     x = Batches(LABEL).x

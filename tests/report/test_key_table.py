@@ -21,12 +21,14 @@ SOURCE = Published(
 )
 
 
-def test_missing_metrics_leave_gaps():
+def test_missing_metrics_leave_gaps_and_published_ones_are_shown_alone():
     auc = {"auc": {"value": 0.98, "error": 0.001}}
     bias = {"bias": {"value": 0.1, "error": 0.1}}
     table = key_table([Entry("a", auc, SOURCE), Entry("b", auc | bias)])
-    assert table.columns == ["AUC", "Bias"]
-    assert table.rows[0].ours[1] is None
+    rejections = ["1/ε_B at ε_S = 0.3", "1/ε_B at ε_S = 0.5"]
+    assert table.columns == ["AUC", "Bias", *rejections]
+    assert table.rows[0].ours[1:] == [None, None, None]
+    assert table.rows[0].published[2].value == 888.0
     assert table.rows[0].published[0].value == 0.982
 
 

@@ -67,5 +67,5 @@ def test_nan_stays_in_its_jet_and_is_named():
 def test_no_jets_and_unknown_names():
     nothing = ClusteringTree()(as_events(*plane_jets())[:0])
     assert nothing["features"].shape == (0, 7)
-    with pytest.raises(StudyError, match="'charge' in 'charge' cannot be computed from the momentum"):
+    with pytest.raises(StudyError, match="'charge' in 'charge' cannot be computed"):
         ClusteringTree(features=["charge"])

@@ -99,5 +99,5 @@ def test_nan_in_the_inputs_is_an_error_that_names_the_entry(representation):
 
 
 def test_a_missing_column_is_named(representation):
-    with pytest.raises(DataError, match="constituent|jet_mass"):
+    with pytest.raises(DataError, match=r"constituent|jet_mass"):
         representation.columns(["other_pt", "weight"])

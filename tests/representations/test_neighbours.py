@@ -2,7 +2,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunchtrain.representations.preprocessing.neighbours import nearest_neighbours
+from bunchtrain.representations.graph import nearest_neighbours
 
 
 def by_brute_force(coordinates, lengths, k):

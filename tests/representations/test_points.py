@@ -8,9 +8,9 @@ from made_up_jets import as_events, plane_jets
 
 from bunchtrain.batch import take_inputs
 from bunchtrain.errors import DataError, StudyError
-from bunchtrain.representations.point_cloud import PointCloud
 from bunchtrain.representations.graph import Graph
 from bunchtrain.representations.leading_particles import LeadingParticles
+from bunchtrain.representations.point_cloud import PointCloud
 from bunchtrain.representations.preprocessing.points import DERIVED, JET, Points
 from bunchtrain.representations.sequence import Sequence
 from bunchtrain.tables.expressions.expression import Expression

@@ -14,7 +14,6 @@ import pytest
 from bunchtrain import parts
 from bunchtrain.errors import DataError, MachineError, MissingDependency, StudyError
 from bunchtrain.simulation import _sample
-from bunchtrain.simulation.boosted_jets import BoostedJets
 from bunchtrain.simulation.pythia import production
 from bunchtrain.simulation.pythia.layout import BOOSTED_JETS as FIELDS
 from bunchtrain.simulation.pythia.production import produce_parts

@@ -21,7 +21,10 @@ def write(folder, **changes):
 
 BAD = {
     "missing file": ({"source": {"name": "files", "files": "nowhere.root"}}, "nowhere.root"),
-    "missing branch": ({"spectators": ["jet_pd"]}, "'jet_pd'; did you mean 'jet_pt'"),
+    "missing branch": (
+        {"spectators": ["jet_pt", "jet_mass", "jet_pd"]},
+        "'jet_pd'; did you mean 'jet_pt'",
+    ),
     "missing group": (
         {"representation": {"name": "point_cloud", "group": "constituents"}},
         "constituents",
@@ -148,7 +151,7 @@ def test_inspect_init_run_predict_compare(tmp_path):
     assert command("init", SAMPLE, "-o", "mine.yaml", cwd=tmp_path).returncode == 0
     refused = command("init", SAMPLE, "-o", "mine.yaml", cwd=tmp_path)
     assert refused.returncode == 2
-    assert "is there already" in refused.stderr
+    assert "exists already" in refused.stderr
     done = command("run", "mine.yaml", "training.epochs=1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "AUC" in done.stdout

@@ -73,7 +73,8 @@ def capsules(runs: RunPaths, output: Output = None) -> None:
 def _evaluate(old: str, name: str, runs: list[Path], **options: Any) -> None:
     """Print a note with the new command, and run it; empty options are left out."""
     words = [f"{key}={_flow(value)}" for key, value in options.items() if value]
-    command = " ".join(["bunchtrain evaluate", name, *map(str, runs), *map(_quote, words)])
+    quoted = (f"'{word}'" if " " in word or "{" in word else word for word in words)
+    command = " ".join(["bunchtrain evaluate", name, *map(str, runs), *quoted])
     warnings.warn(
         f"'bunchtrain {old}' will not exist in the next release; it is now: {command}",
         DeprecatedKey,
@@ -85,10 +86,6 @@ def _evaluate(old: str, name: str, runs: list[Path], **options: Any) -> None:
 def _flow(value: Any) -> str:
     text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
     return text.removesuffix("\n").removesuffix("\n...")
-
-
-def _quote(word: str) -> str:
-    return f"'{word}'" if " " in word or "{" in word else word
 
 
 def parse_sizes(words: list[str]) -> dict[str, float | None]:

@@ -30,8 +30,7 @@ def predict(
 
 def evaluate(
     name: Annotated[
-        str,
-        typer.Argument(metavar="NAME", help="`bunchtrain parts evaluation` lists evaluations."),
+        str, typer.Argument(metavar="NAME", help="`bunchtrain parts evaluation` lists evaluations.")
     ],
     words: Annotated[
         list[str],

@@ -48,11 +48,6 @@ class Capability:
     target: str
     reason: str
 
-    @property
-    def is_supported(self) -> bool:
-        """Whether the target supports the model."""
-        return not self.reason
-
 
 def capabilities(
     models: Collection[str] = (), targets: Collection[str] = ()

@@ -85,7 +85,6 @@ def _use_one_thread() -> None:
 
 
 def _file(model: str, targets: Sequence[str]) -> Path:
-    """Return the cache file of a model."""
     digest = hashlib.sha256(_environment_digest())
     digest.update("\n".join([model, *targets]).encode())
     module = parts.locate("model")[model].partition(":")[0]

@@ -53,11 +53,7 @@ def write(program: Program) -> dict[str, Any]:
 def _input(variable: Mapping[str, Any]) -> Layer:
     if set(variable) & {"nan", "positive", "negative"}:
         raise Unsupported(f"lwtnn's layout cannot replace NaN or infinity in '{variable['name']}'")
-    return {
-        "name": variable["name"],
-        "offset": variable["offset"],
-        "scale": 1 / variable["scale"],
-    }
+    return {"name": variable["name"], "offset": variable["offset"], "scale": 1 / variable["scale"]}
 
 
 def _write_layer(layer: Layer) -> list[Layer]:

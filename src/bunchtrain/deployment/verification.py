@@ -126,10 +126,7 @@ def compare_scores(
 
 
 def _count_flips(
-    a: NDArray[np.float64],
-    b: NDArray[np.float64],
-    names: list[str],
-    targets: Mapping[str, Target],
+    a: NDArray[np.float64], b: NDArray[np.float64], names: list[str], targets: Mapping[str, Target]
 ) -> int:
     differs = np.zeros(len(a), bool)
     for name, target in targets.items():

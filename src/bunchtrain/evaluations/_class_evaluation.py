@@ -109,12 +109,12 @@ class ClassPredictions:
 
 
 class ClassEvaluation(Evaluation):
-    """Measures and draws the class probabilities of each target in turn."""
+    """Measures and draws the class probabilities of each target in turn.
 
-    #: Whether the first target with classes is evaluated alone, if the option `target` is None.
-    one_target: bool = False
+    target  Target with classes; all that have classes if None.
+    """
 
-    def __init__(self, target: str | None) -> None:
+    def __init__(self, *, target: str | None = None) -> None:
         self.target = target
 
     def targets(self, study: Study) -> list[Target]:
@@ -123,7 +123,7 @@ class ClassEvaluation(Evaluation):
         Raises StudyError, naming the nearest, if there is none.
         """
         first = self.class_target(study, self.target)
-        if self.target is not None or self.one_target:
+        if self.target is not None:
             return [first]
         return [target for target in study.all_targets() if target.classes]
 
@@ -206,6 +206,17 @@ class ClassEvaluation(Evaluation):
                     f"evaluation '{self.name}': fractions needs one for each of "
                     f"{', '.join(others)}, which add up to 1"
                 )
+
+
+class FirstTargetEvaluation(ClassEvaluation):
+    """Measures and draws the class probabilities of one target.
+
+    target  Target with classes; the first one if None.
+    """
+
+    def targets(self, study: Study) -> list[Target]:
+        """Return the target of the option, or the first that has classes, alone."""
+        return [self.class_target(study, self.target)]
 
 
 def class_fractions(target: Target, fractions: Mapping[str, float] | None) -> list[float]:

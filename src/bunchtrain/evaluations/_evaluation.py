@@ -61,10 +61,9 @@ class EvaluatedRun(Protocol):
     def shifted(self, systematic: str, size: float | None, deviations: float) -> Predictions:
         """Return the predictions of the test set under a systematic effect.
 
-        Args:
-            systematic: name of an effect of the study, or of a part.
-            size: one standard deviation of it; the study's or the part's own if None.
-            deviations: shift in standard deviations, as +1 or −1.
+        systematic  name of an effect of the study, or of a part.
+        size        one standard deviation of it; the study's or the part's own if None.
+        deviations  shift in standard deviations, as +1 or −1.
         """
 
     def json(self, name: str) -> Any:
@@ -121,9 +120,8 @@ def average_trainings(
 ) -> dict[str, Metrics]:
     """Return model or ensemble → its metrics, means over its trainings; {} where it has none.
 
-    Args:
-        predictions: Table of a run.
-        measure: Name of a training → its metrics.
+    predictions  Table of a run.
+    measure      Name of a training → its metrics.
     """
     found = {
         name: [metrics for one in predictions.trainings(name) if (metrics := measure(one))]

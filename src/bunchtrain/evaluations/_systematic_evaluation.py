@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest, one_of
-from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
+from bunchtrain.evaluations._class_evaluation import ClassPredictions, FirstTargetEvaluation
 from bunchtrain.statistics.changes import CutsAndBins, ScoredEvents, fix_cuts_and_bins
 from bunchtrain.study import Study, evaluation_options
 from bunchtrain.systematics._systematic import Systematic
@@ -16,15 +16,14 @@ from bunchtrain.systematics._systematic import Systematic
 By = dict[str, float | None] | list[str] | str
 
 
-class SystematicEvaluation(ClassEvaluation):
+class SystematicEvaluation(FirstTargetEvaluation):
     """Evaluates the scores of one target on shifted events."""
 
-    one_target = True
     #: Whether at least one effect must be given.
     needs_effects: bool = True
 
-    def __init__(self, target: str | None, by: By) -> None:
-        super().__init__(target)
+    def __init__(self, *, target: str | None, by: By) -> None:
+        super().__init__(target=target)
         self.by: dict[str, float | None] = (
             by if isinstance(by, dict) else dict.fromkeys([by] if isinstance(by, str) else by)
         )

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from bunchtrain.errors import StudyError
-from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
+from bunchtrain.evaluations._class_evaluation import ClassPredictions, FirstTargetEvaluation
 from bunchtrain.evaluations._evaluation import (
     EvaluatedRun,
     any_model_implements,
@@ -32,25 +32,18 @@ ROWS = 16384
 Vectors = NDArray[np.float32]
 
 
-class Capsules(ClassEvaluation):
+class Capsules(FirstTargetEvaluation):
     """Output capsules of capsule networks, as Parquet, and their correlation with spectators.
 
     Each class has a vector whose length is the score, and whose direction describes the event
     (arXiv:1906.11265). The table has its components, `<model>_<class>_capsule_0`, …, with entry,
     weight, truth and spectators of the test set.
+
+    output  Parquet file of the table; `capsules.parquet` in the folder of the evaluation if None.
     """
 
-    one_target = True
-
     def __init__(self, *, output: str | None = None, target: str | None = None) -> None:
-        """Choose output and target.
-
-        Args:
-            output: Parquet file of the table; `capsules.parquet` in the folder of the evaluation
-                if None.
-            target: Target with classes; the first one if None.
-        """
-        super().__init__(target)
+        super().__init__(target=target)
         self.output = output
 
     def check(self, study: Study) -> None:

@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
-from bunchtrain.plots import (
-    MAX_LEGEND,
-    plot_calibration,
-    plot_confusion,
-    plot_roc,
-    plot_scores,
-)
+from bunchtrain.plots import MAX_LEGEND, plot_calibration, plot_confusion, plot_roc, plot_scores
 from bunchtrain.report.content import Plot
 from bunchtrain.report.key_table import published_metrics, published_points
 from bunchtrain.statistics.classification import measure_classification, measure_sets
@@ -21,7 +15,11 @@ from bunchtrain.tables.predictions import Values
 
 
 class Classification(ClassEvaluation):
-    """Metrics, ROC and reliability diagram of classifiers, scores and confusion matrix of each."""
+    """Metrics, ROC and reliability diagram of classifiers, scores and confusion matrix of each.
+
+    efficiencies  Signal efficiencies at which 1/ε_B is quoted.
+    mistags       Background efficiencies at which ε_S is quoted.
+    """
 
     def __init__(
         self,
@@ -30,14 +28,7 @@ class Classification(ClassEvaluation):
         efficiencies: tuple[float, ...] = (0.3, 0.5),
         mistags: tuple[float, ...] = (0.01,),
     ) -> None:
-        """Choose the target and working points.
-
-        Args:
-            target: Target with classes; all that have classes if None.
-            efficiencies: Signal efficiencies at which 1/ε_B is quoted.
-            mistags: Background efficiencies at which ε_S is quoted.
-        """
-        super().__init__(target)
+        super().__init__(target=target)
         self.efficiencies, self.mistags = efficiencies, mistags
 
     def check(self, study: Study) -> None:
@@ -52,13 +43,7 @@ class Classification(ClassEvaluation):
         sets = run.predictions.sets(training, events.target.name)
         scale = run.study.weights.luminosity_scale / run.folds
         return measure_sets(sets, truth, weights) | measure_classification(
-            probabilities,
-            truth,
-            weights,
-            events.target,
-            self.efficiencies,
-            self.mistags,
-            scale,
+            probabilities, truth, weights, events.target, self.efficiencies, self.mistags, scale
         )
 
     def plots(self, events: ClassPredictions) -> Iterator[Plot]:

@@ -39,7 +39,12 @@ CUTS = (0.8, 0.5, 0.3)
 
 
 class Decorrelation(ClassEvaluation):
-    """1/JSD of the background's spectrum in a column, with rejection, spectra and profiles."""
+    """1/JSD of the background's spectrum in a column, with rejection, spectra and profiles.
+
+    against       Spectator on which scores should not depend.
+    edges         Bin edges of its spectra, rising, in its unit.
+    efficiencies  Signal efficiencies of the cuts.
+    """
 
     def __init__(
         self,
@@ -49,15 +54,7 @@ class Decorrelation(ClassEvaluation):
         efficiencies: tuple[float, ...] = (0.5,),
         target: str | None = None,
     ) -> None:
-        """Choose column, bins and cuts.
-
-        Args:
-            against: Spectator on which scores should not depend.
-            edges: Bin edges of its spectra, rising, in its unit.
-            efficiencies: Signal efficiencies of the cuts.
-            target: Target with classes; all that have classes if None.
-        """
-        super().__init__(target)
+        super().__init__(target=target)
         self.against, self.edges, self.efficiencies = against, np.asarray(edges), efficiencies
 
     def check(self, study: Study) -> None:

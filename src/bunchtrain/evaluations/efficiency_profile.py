@@ -18,7 +18,12 @@ BINS = 12
 
 
 class EfficiencyProfile(ClassEvaluation):
-    """Efficiency of signal and of each background against spectators, at one overall ε_S."""
+    """Efficiency of signal and of each background against spectators, at one overall ε_S.
+
+    against     Spectators.
+    efficiency  Signal efficiency of the cut on ln p_S / Σ_k f_k p_k.
+    fractions   f_k of each other class, which add up to 1; equal if None.
+    """
 
     def __init__(
         self,
@@ -28,15 +33,7 @@ class EfficiencyProfile(ClassEvaluation):
         fractions: dict[str, float] | None = None,
         target: str | None = None,
     ) -> None:
-        """Choose columns and cut.
-
-        Args:
-            against: Spectators.
-            efficiency: Signal efficiency of the cut on ln p_S / Σ_k f_k p_k.
-            fractions: f_k of each other class, which add up to 1; equal if None.
-            target: Target with classes; all that have classes if None.
-        """
-        super().__init__(target)
+        super().__init__(target=target)
         self.against, self.efficiency, self.fractions = against, efficiency, fractions
 
     def check(self, study: Study) -> None:

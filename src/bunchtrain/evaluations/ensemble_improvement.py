@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bunchtrain.errors import StudyError
-from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
+from bunchtrain.evaluations._class_evaluation import ClassPredictions, FirstTargetEvaluation
 from bunchtrain.evaluations._evaluation import EvaluatedRun
 from bunchtrain.report.content import Table
 from bunchtrain.report.labels import label
@@ -18,25 +18,19 @@ from bunchtrain.statistics.metrics import Measurement, auc, background_rejection
 from bunchtrain.study import Ensemble, Study, ensemble_models, evaluation_options, model_configs
 
 
-class EnsembleImprovement(ClassEvaluation):
+class EnsembleImprovement(FirstTargetEvaluation):
     """Difference of AUC and rejections between each ensemble and the best model in it.
 
     Ensemble and models are compared by their first trainings, which the ensemble combines; the best
     model is chosen for each metric. The errors include the correlation of the scores.
-    """
 
-    one_target = True
+    efficiencies  Signal efficiencies of the rejections; those of `classification` if None.
+    """
 
     def __init__(
         self, *, target: str | None = None, efficiencies: tuple[float, ...] | None = None
     ) -> None:
-        """Choose target and metrics.
-
-        Args:
-            target: Target with classes; the first one if None.
-            efficiencies: Signal efficiencies of the rejections; those of `classification` if None.
-        """
-        super().__init__(target)
+        super().__init__(target=target)
         self.efficiencies = efficiencies
 
     def check(self, study: Study) -> None:

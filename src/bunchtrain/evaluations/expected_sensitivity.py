@@ -50,6 +50,12 @@ class ExpectedSensitivity(SystematicEvaluation):
     95 % CL_s), with the uncertainties `counts` (only the data fluctuate), `effects` (also effects
     and rates) and `all` (also the finite simulation); their errors are those of a bootstrap of the
     simulation. The workspaces are written to `<model>.json` in the folder of the evaluation.
+
+    by              Effect → size of one standard deviation, the study's or the part's own if null;
+                    or a list of effects; all of the study if empty.
+    rates           Class → relative uncertainty of its rate.
+    bins            Largest number of bins.
+    min_background  Effective background events, (Σw)²/Σw², that every bin needs.
     """
 
     needs_effects = False
@@ -63,17 +69,7 @@ class ExpectedSensitivity(SystematicEvaluation):
         min_background: Annotated[float, Field(ge=1)] = 10.0,
         target: str | None = None,
     ) -> None:
-        """Choose effects, rates and bins.
-
-        Args:
-            by: Effect → size of one standard deviation, the study's or the part's own if null; or
-                a list of effects; all of the study if empty.
-            rates: Class → relative uncertainty of its rate.
-            bins: Largest number of bins.
-            min_background: Effective background events, (Σw)²/Σw², that every bin needs.
-            target: Target with classes; the first one if None.
-        """
-        super().__init__(target, by)
+        super().__init__(target=target, by=by)
         self.rates, self.bins, self.min_background = rates, bins, min_background
 
     def check(self, study: Study) -> None:
@@ -114,7 +110,7 @@ class ExpectedSensitivity(SystematicEvaluation):
                 nominal = score_events(events, model)
                 fixed = fix_on_nominal(events, nominal, (), self.bins, self.min_background)
                 both = {
-                    name: [_with_classes(one, model) for one in pair]
+                    name: [(score_events(one, model), one.truth) for one in pair]
                     for name, pair in shifted.items()
                 }
                 binned = _BinnedEvents((nominal, events.truth), both, events, fixed, self.rates)
@@ -170,10 +166,6 @@ class Sensitivity:
 
 #: Scores of events, and the index of the class of each.
 _ClassScores = tuple[ScoredEvents, NDArray[Any]]
-
-
-def _with_classes(events: ClassPredictions, model: str) -> _ClassScores:
-    return score_events(events, model), events.truth
 
 
 @dataclass(frozen=True)

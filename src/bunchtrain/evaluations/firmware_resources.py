@@ -7,7 +7,7 @@ from typing import Any
 
 from bunchtrain.deployment.verification import read_properties
 from bunchtrain.errors import StudyError
-from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
+from bunchtrain.evaluations._class_evaluation import ClassPredictions, FirstTargetEvaluation
 from bunchtrain.evaluations._evaluation import EvaluatedRun, any_model_implements
 from bunchtrain.methods.protocols import CountsBitOperations, HasFeatureImportance
 from bunchtrain.plots import Resources, dominated_by, plot_resources
@@ -27,7 +27,7 @@ COLUMNS = {
 }
 
 
-class FirmwareResources(ClassEvaluation):
+class FirmwareResources(FirstTargetEvaluation):
     """Accuracy against look-up tables, multipliers, bit operations and latency of the circuits.
 
     Its metrics `lut`, `dsp` (of a large FPGA after synthesis) and `cycles` are those of the exports
@@ -35,15 +35,6 @@ class FirmwareResources(ClassEvaluation):
     """
 
     after_export = True
-    one_target = True
-
-    def __init__(self, *, target: str | None = None) -> None:
-        """Choose the target.
-
-        Args:
-            target: Target with classes; the first one if None.
-        """
-        super().__init__(target)
 
     def check(self, study: Study) -> None:
         """Raise StudyError for an unknown target, or if no model can be a circuit."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError
-from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
+from bunchtrain.evaluations._class_evaluation import ClassPredictions, FirstTargetEvaluation
 from bunchtrain.evaluations._evaluation import events_with_predictions, models_by_representation
 from bunchtrain.plots import plot_inputs
 from bunchtrain.report.content import Plot
@@ -23,18 +23,8 @@ MAX_INPUTS = 24
 TENSORS = ("table", "features")
 
 
-class InputDistributions(ClassEvaluation):
+class InputDistributions(FirstTargetEvaluation):
     """Distribution of each input in each class, a plot for each representation of the models."""
-
-    one_target = True
-
-    def __init__(self, *, target: str | None = None) -> None:
-        """Choose the target.
-
-        Args:
-            target: Target with classes; the first one if None.
-        """
-        super().__init__(target)
 
     def check(self, study: Study) -> None:
         """Raise StudyError for an unknown target, or if no representation has named features."""

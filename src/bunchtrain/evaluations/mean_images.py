@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError
-from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
+from bunchtrain.evaluations._class_evaluation import ClassPredictions, FirstTargetEvaluation
 from bunchtrain.evaluations._evaluation import events_with_predictions, models_by_representation
 from bunchtrain.plots import plot_images
 from bunchtrain.report.content import Plot
@@ -23,18 +23,8 @@ from bunchtrain.trained_model import TrainedModel
 SAMPLE = 10_000
 
 
-class MeanImages(ClassEvaluation):
+class MeanImages(FirstTargetEvaluation):
     """Mean images of both classes, their difference, and correlation of each pixel with scores."""
-
-    one_target = True
-
-    def __init__(self, *, target: str | None = None) -> None:
-        """Choose the target.
-
-        Args:
-            target: Target with classes; the first one if None.
-        """
-        super().__init__(target)
 
     def check(self, study: Study) -> None:
         """Raise StudyError for an unknown target, or if no representation is an image."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from bunchtrain.errors import DataError, StudyError, nearest
-from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
+from bunchtrain.evaluations._class_evaluation import ClassPredictions, FirstTargetEvaluation
 from bunchtrain.plots import plot_rank_correlation, plot_ranking, plot_trade_off
 from bunchtrain.report.content import Plot
 from bunchtrain.report.costs import costs
@@ -25,20 +25,15 @@ WIDE = 12
 MIN_RATIO = 2.0
 
 
-class ModelComparison(ClassEvaluation):
-    """Ranking of three or more models, a metric against their costs, rank correlation of scores."""
+class ModelComparison(FirstTargetEvaluation):
+    """Ranking of three or more models, a metric against their costs, rank correlation of scores.
 
-    one_target = True
+    metric  Metric of an earlier evaluation; the rejection at the first efficiency of
+            `classification` if None.
+    """
 
     def __init__(self, *, target: str | None = None, metric: str | None = None) -> None:
-        """Choose target and metric.
-
-        Args:
-            target: Target with classes; the first one if None.
-            metric: Metric of an earlier evaluation; the rejection at the first efficiency of
-                `classification` if None.
-        """
-        super().__init__(target)
+        super().__init__(target=target)
         self.metric = metric
 
     def check(self, study: Study) -> None:

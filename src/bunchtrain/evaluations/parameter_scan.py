@@ -18,16 +18,13 @@ MAX_VALUES = 50
 
 
 class ParameterScan(ClassEvaluation):
-    """AUC of the events of each value of a parameter, as the mass of a resonance."""
+    """AUC of the events of each value of a parameter, as the mass of a resonance.
+
+    parameter  Spectator of few values.
+    """
 
     def __init__(self, *, parameter: str, target: str | None = None) -> None:
-        """Choose the parameter.
-
-        Args:
-            parameter: Spectator of few values.
-            target: Target with classes; all that have classes if None.
-        """
-        super().__init__(target)
+        super().__init__(target=target)
         self.parameter = parameter
 
     def check(self, study: Study) -> None:

@@ -17,14 +17,6 @@ from bunchtrain.tables.predictions import Values
 class PredictedUncertainty(ClassEvaluation):
     """Standard deviation of the signal's probability against its mean (arXiv:1904.10004)."""
 
-    def __init__(self, *, target: str | None = None) -> None:
-        """Choose the target.
-
-        Args:
-            target: Target with classes; all that have classes if None.
-        """
-        super().__init__(target)
-
     def check(self, study: Study) -> None:
         """Raise StudyError for an unknown target, or if no model has a posterior."""
         super().check(study)

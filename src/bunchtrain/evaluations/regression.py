@@ -32,15 +32,13 @@ from bunchtrain.targets import Quantity, Target
 
 
 class Regression(Evaluation):
-    """Metrics, residuals and predicted uncertainties of regressed values, linearity of each."""
+    """Metrics, residuals and predicted uncertainties of regressed values, linearity of each.
+
+    target   Target with values; all that have values if None.
+    against  Spectators against which bias, resolution and pull width are drawn.
+    """
 
     def __init__(self, *, target: str | None = None, against: tuple[str, ...] = ()) -> None:
-        """Choose the target and the profiles.
-
-        Args:
-            target: Target with values; all that have values if None.
-            against: Spectators against which bias, resolution and pull width are drawn.
-        """
         self.target, self.against = target, against
 
     def targets(self, study: Study) -> list[Target]:

@@ -22,7 +22,12 @@ Curves = dict[str, dict[str, list[Measurement]]]
 
 
 class ResponseCurve(SystematicEvaluation):
-    """Mean probability of the signal, and its predicted σ, against a shift (arXiv:1904.10004)."""
+    """Mean probability of the signal, and its predicted σ, against a shift (arXiv:1904.10004).
+
+    by     Effect → its largest shift, the study's or the part's own size if null; or a list of
+           effects; all of the study if empty.
+    steps  Number of shifts on either side of 0.
+    """
 
     def __init__(
         self,
@@ -31,15 +36,7 @@ class ResponseCurve(SystematicEvaluation):
         steps: Annotated[int, Field(ge=1)] = 5,
         target: str | None = None,
     ) -> None:
-        """Choose effects and shifts.
-
-        Args:
-            by: Effect → its largest shift, the study's or the part's own size if null; or a list
-                of effects; all of the study if empty.
-            steps: Number of shifts on either side of 0.
-            target: Target with classes; the first one if None.
-        """
-        super().__init__(target, by)
+        super().__init__(target=target, by=by)
         self.steps = steps
 
     def evaluate(self, run: EvaluatedRun) -> Results:

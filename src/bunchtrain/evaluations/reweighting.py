@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
-from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
+from bunchtrain.evaluations._class_evaluation import ClassPredictions, FirstTargetEvaluation
 from bunchtrain.evaluations._evaluation import EvaluatedRun, events_with_predictions
 from bunchtrain.plots import plot_closure
 from bunchtrain.report.content import Plot, Table
@@ -27,26 +27,21 @@ TREE = "scores"
 Weights = dict[str, NDArray[np.float64]]
 
 
-class Reweighting(ClassEvaluation):
+class Reweighting(FirstTargetEvaluation):
     """Weights that make the other class, simulation, look like the signal class, data.
 
     They are written as friend columns `<model>_weight`, a row per event of the source: 1 for data,
     NaN for events that are not tested. `closure_auc` is the AUC of trees trained to separate data
     from weighted simulation on the inputs of the models, 1/2 at closure. Events are weighted by a
     model that was not trained on them: runs of all folds weight all events.
+
+    output  File of the weights, `.root` or `.parquet`; `weights.parquet` in the folder of the
+            evaluation if None.
+    target  Target with two classes; the first one with classes if None.
     """
 
-    one_target = True
-
     def __init__(self, *, output: str | None = None, target: str | None = None) -> None:
-        """Choose output and target.
-
-        Args:
-            output: File of the weights, `.root` or `.parquet`; `weights.parquet` in the folder of
-                the evaluation if None.
-            target: Target with two classes; the first one with classes if None.
-        """
-        super().__init__(target)
+        super().__init__(target=target)
         self.output = output
 
     def check(self, study: Study) -> None:

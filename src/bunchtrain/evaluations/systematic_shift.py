@@ -36,6 +36,10 @@ class SystematicShift(SystematicEvaluation):
     Cuts and bins are fixed on the nominal events. `auc_shift_up/jet_energy_scale` is the change of
     the AUC under this effect, `signal_passing_50_shift_down/…` that of ε_S of the nominal cut. The
     errors are those of a paired bootstrap.
+
+    by            Effect → size of one standard deviation, the study's or the part's own if null; or
+                  a list of effects; all of the study if empty.
+    efficiencies  Signal efficiencies of the cuts; those of `classification` if None.
     """
 
     def __init__(
@@ -45,15 +49,7 @@ class SystematicShift(SystematicEvaluation):
         efficiencies: tuple[float, ...] | None = None,
         target: str | None = None,
     ) -> None:
-        """Choose effects and cuts.
-
-        Args:
-            by: Effect → size of one standard deviation, the study's or the part's own if null; or
-                a list of effects; all of the study if empty.
-            efficiencies: Signal efficiencies of the cuts; those of `classification` if None.
-            target: Target with classes; the first one if None.
-        """
-        super().__init__(target, by)
+        super().__init__(target=target, by=by)
         self.efficiencies = efficiencies
 
     def check(self, study: Study) -> None:

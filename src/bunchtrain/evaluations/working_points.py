@@ -25,7 +25,11 @@ from bunchtrain.tables.predictions import Values
 
 
 class WorkingPoints(ClassEvaluation):
-    """Cut on ln p_S / Σ f_k p_k and rejection of each other class at given signal efficiencies."""
+    """Cut on ln p_S / Σ f_k p_k and rejection of each other class at given signal efficiencies.
+
+    efficiencies  Signal efficiencies.
+    fractions     f_k of each other class, which add up to 1; equal if None.
+    """
 
     def __init__(
         self,
@@ -34,14 +38,7 @@ class WorkingPoints(ClassEvaluation):
         fractions: dict[str, float] | None = None,
         target: str | None = None,
     ) -> None:
-        """Choose efficiencies and score.
-
-        Args:
-            efficiencies: Signal efficiencies.
-            fractions: f_k of each other class, which add up to 1; equal if None.
-            target: Target with classes; all that have classes if None.
-        """
-        super().__init__(target)
+        super().__init__(target=target)
         self.efficiencies, self.fractions = efficiencies, fractions
 
     def check(self, study: Study) -> None:

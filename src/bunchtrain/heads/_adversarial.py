@@ -18,11 +18,10 @@ def descend(
 ) -> None:
     """Take steps of plain gradient descent, without the optimiser of the training.
 
-    Args:
-        parameters: to update.
-        loss: evaluated again at each step.
-        steps: count of steps.
-        rate: learning rate.
+    parameters  to update.
+    loss        evaluated again at each step.
+    steps       count of steps.
+    rate        learning rate.
     """
     updated = list(parameters)
     for _ in range(steps):

@@ -29,17 +29,15 @@ class Head(Loss):
 
         With them a network learns log(E) and E in GeV equally well.
 
-        Args:
-            mean: (value,) mean of each value over the training set.
-            std: (value,) standard deviation.
+        mean  (value,) mean of each value over the training set.
+        std   (value,) standard deviation.
         """
         return mean.new_zeros(self.outputs), mean.new_ones(self.outputs)
 
     def aggregate(self, draws: Tensor) -> Tensor:
         """Return the outputs (batch, outputs) that describe an equal mixture of predictions.
 
-        Args:
-            draws: (draw, batch, outputs).
+        draws  (draw, batch, outputs).
         """
         return draws.mean(0)
 

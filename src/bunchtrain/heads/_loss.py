@@ -45,9 +45,8 @@ class Loss(nn.Module):
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Return the losses (batch,), to be averaged with the weights, or one scalar term.
 
-        Args:
-            outputs: target → (batch, outputs).
-            batch: targets, weights and spectators.
+        outputs  target → (batch, outputs).
+        batch    targets, weights and spectators.
         """
 
     def class_index(self, batch: Batch) -> Tensor:

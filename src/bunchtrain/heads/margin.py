@@ -24,12 +24,7 @@ class Margin(Head):
     """
 
     def __init__(
-        self,
-        target: Target,
-        *,
-        present: float = 0.9,
-        absent: float = 0.1,
-        down: float = 0.5,
+        self, target: Target, *, present: float = 0.9, absent: float = 0.1, down: float = 0.5
     ) -> None:
         super().__init__(target)
         self.require_classes()

@@ -34,13 +34,12 @@ class ReweightingAdversary(BinaryCrossEntropy):
     The first class of the target is simulation, the second data. The predictions are probabilities
     as of a classifier: `bunchtrain reweight` turns either into weights.
 
-    Args:
-        against: columns that are the inputs of the discriminator.
-        widths: of its hidden layers.
-        strength: factor on the gradient for the weights, relative to the discriminator's.
-        inner: steps of the discriminator per step of the weights; all but the last are plain
-            gradient descent. More of them damp oscillations of the two.
-        inner_rate: learning rate of these.
+    against     columns that are the inputs of the discriminator.
+    widths      of its hidden layers.
+    strength    factor on the gradient for the weights, relative to the discriminator's.
+    inner       steps of the discriminator per step of the weights; all but the last are plain
+                gradient descent. More of them damp oscillations of the two.
+    inner_rate  learning rate of these.
     """
 
     is_batch_statistic: ClassVar[bool] = True

@@ -14,7 +14,6 @@ class EventStore:
     """Many events as one packed batch, with the offsets of each event's points and edges."""
 
     def __init__(self, blocks: Sequence[Batch]) -> None:
-        """Concatenate blocks of events in their order."""
         blocks = [local_edges(block) for block in blocks]
         self.events = _concatenate(blocks)
         self._starts = {

@@ -57,16 +57,6 @@ def weighted_sums(
     return WeightedSums(losses, total, weight.sum())
 
 
-def total_loss(
-    terms: Sequence[Term], outputs: Mapping[str, Tensor], batch: Batch
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the loss L, a scalar, and the weighted mean of each term by name.
-
-    L = Σ_t λ_t Σ_i w_i ℓ_ti / Σ_i w_i over the events i of the batch and the terms t.
-    """
-    return weighted_sums(terms, outputs, batch).mean()
-
-
 def average_members(members: Sequence[WeightedSums]) -> WeightedSums:
     """Return the mean over an ensemble's members, with the sum of member k as `member_k`."""
     if len(members) == 1:

@@ -26,14 +26,13 @@ class BoostLSTM(nn.Module):
     that of the recurrent top tagger. Needs ordered particles, as from the representation
     `sequence`.
 
-    Args:
-        momenta: 4, for (E, px, py, pz) in GeV.
-        outputs: number of outputs.
-        particles: N, leading particles in the sums.
-        frames: M, rest frames.
-        hidden: size of the state of the LSTM.
-        widths: widths of the dense layers.
-        dropout: fraction of the units of the dense layers dropped in training.
+    momenta    4, for (E, px, py, pz) in GeV.
+    outputs    number of outputs.
+    particles  N, leading particles in the sums.
+    frames     M, rest frames.
+    hidden     size of the state of the LSTM.
+    widths     widths of the dense layers.
+    dropout    fraction of the units of the dense layers dropped in training.
     """
 
     def __init__(
@@ -57,9 +56,8 @@ class BoostLSTM(nn.Module):
     def forward(self, momenta: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs).
 
-        Args:
-            momenta: (points, 4) as (E, px, py, pz) in GeV, packed, in order.
-            lengths: (batch,), points of each event.
+        momenta  (points, 4) as (E, px, py, pz) in GeV, packed, in order.
+        lengths  (batch,), points of each event.
         """
         inputs = normalise(self.boosted_kinematics(momenta, lengths), self.norm)
         outputs: Tensor = self.dense(last_states(self.cells, inputs, lengths))

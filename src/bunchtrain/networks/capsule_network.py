@@ -23,9 +23,8 @@ def route(predictions: Tensor, iterations: int) -> Tensor:
     Starts from b_ij = 0 and iterates c_ij = softmax_j(b_ij), v_j = squash(Σ_i c_ij û_j|i),
     b_ij ← b_ij + û_j|i · v_j.
 
-    Args:
-        predictions: (batch, i, j, dimension).
-        iterations: number of iterations, at least 1.
+    predictions  (batch, i, j, dimension).
+    iterations   number of iterations, at least 1.
 
     Returns:
         (batch, j, dimension).
@@ -52,18 +51,16 @@ class CapsuleNetwork(nn.Module):
     The network of the first paper has 256 filters and 32 kinds of primary capsules; the other
     defaults are those of the paper, whose decoder of images is left out.
 
-    Args:
-        image: (channels, rows, columns) of an image.
-        outputs: number of outputs, one per class.
-        filters: filters of the first convolution.
-        kernel: pixels along each side of both convolutions.
-        kinds: kinds of primary capsules, each at every position.
-        primary: dimension of a primary capsule.
-        dimension: dimension of a class capsule.
-        iterations: iterations of the routing.
+    image       (channels, rows, columns) of an image.
+    outputs     number of outputs, one per class.
+    filters     filters of the first convolution.
+    kernel      pixels along each side of both convolutions.
+    kinds       kinds of primary capsules, each at every position.
+    primary     dimension of a primary capsule.
+    dimension   dimension of a class capsule.
+    iterations  iterations of the routing.
 
-    Raises:
-        StudyError: the image is too small for the convolutions, or there is no iteration.
+    Raises StudyError if the image is too small for the convolutions, or there is no iteration.
     """
 
     def __init__(

@@ -16,15 +16,14 @@ from bunchtrain.networks.layers.pruning import Pruning, make_pruner
 class DenseNetwork(nn.Module):
     """Dense network on high-level features (arXiv:1402.4735).
 
-    Args:
-        table: number of features.
-        outputs: number of outputs.
-        widths: units of the hidden layers.
-        activation: activation function.
-        dropout: fraction of the hidden units dropped in training.
-        batch_norm: batch normalisation before each activation.
-        pruning: pruning during the training: `sparsity`, `structure` (weights, neurons), `start`,
-            `end`, `rounds` and `rewind`; see `layers/pruning.py`.
+    table       number of features.
+    outputs     number of outputs.
+    widths      units of the hidden layers.
+    activation  activation function.
+    dropout     fraction of the hidden units dropped in training.
+    batch_norm  batch normalisation before each activation.
+    pruning     pruning during the training: `sparsity`, `structure` (weights, neurons), `start`,
+                `end`, `rounds` and `rewind`; see `layers/pruning.py`.
     """
 
     def __init__(

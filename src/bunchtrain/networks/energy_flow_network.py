@@ -28,13 +28,12 @@ def momentum_fractions(momenta: Tensor, lengths: Tensor) -> Tensor:
 class EnergyFlowNetwork(nn.Module):
     """Energy flow network (EFN): an IRC-safe deep set (arXiv:1810.05165).
 
-    Args:
-        momenta: size of a momentum, 4: (E, px, py, pz) in GeV.
-        coordinates: number of coordinates of a particle's direction.
-        outputs: number of outputs.
-        phi: widths of Φ.
-        f: hidden widths of F.
-        dropout: fraction of the units of F dropped in training.
+    momenta      size of a momentum, 4: (E, px, py, pz) in GeV.
+    coordinates  number of coordinates of a particle's direction.
+    outputs      number of outputs.
+    phi          widths of Φ.
+    f            hidden widths of F.
+    dropout      fraction of the units of F dropped in training.
     """
 
     def __init__(

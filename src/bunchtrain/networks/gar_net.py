@@ -23,12 +23,11 @@ from bunchtrain.networks.layers.packing import segment_ids, segment_sum
 class GarNetLayer(nn.Module):
     """Message passing from points to aggregators and back to points.
 
-    Args:
-        size: input features of a point.
-        aggregators: number of aggregators.
-        propagate: features that a point sends to the aggregators.
-        filters: output features of a point.
-        points: points V of a full event, by which the sums are divided.
+    size         input features of a point.
+    aggregators  number of aggregators.
+    propagate    features that a point sends to the aggregators.
+    filters      output features of a point.
+    points       points V of a full event, by which the sums are divided.
     """
 
     def __init__(
@@ -55,14 +54,13 @@ class GarNet(nn.Module):
 
     The defaults are the three layers of the published calorimeter network.
 
-    Args:
-        features: input features of a point.
-        outputs: number of outputs.
-        points: points of a full event, by which sums are divided; events may have more.
-        aggregators: aggregators of each layer.
-        propagate: features that a point sends to the aggregators in each layer.
-        filters: output features of each layer.
-        widths: units of the dense layers.
+    features     input features of a point.
+    outputs      number of outputs.
+    points       points of a full event, by which sums are divided; events may have more.
+    aggregators  aggregators of each layer.
+    propagate    features that a point sends to the aggregators in each layer.
+    filters      output features of each layer.
+    widths       units of the dense layers.
     """
 
     def __init__(

@@ -29,16 +29,14 @@ def convolution(channels: int, filters: int, kernel: int) -> list[nn.Module]:
 class ImageCNN(nn.Module):
     """Convolutional network on jet images (arXiv:1803.00107).
 
-    Args:
-        image: (channels, rows, columns) of an image.
-        outputs: number of outputs.
-        filters: for each block, the filters of its convolutions; each block ends with max-pooling.
-        kernel: pixels along each side of a filter.
-        widths: units of the dense layers.
-        dropout: fraction of the units of the dense layers dropped in training.
+    image    (channels, rows, columns) of an image.
+    outputs  number of outputs.
+    filters  for each block, the filters of its convolutions; each block ends with max-pooling.
+    kernel   pixels along each side of a filter.
+    widths   units of the dense layers.
+    dropout  fraction of the units of the dense layers dropped in training.
 
-    Raises:
-        StudyError: the image is too small to be halved in each block.
+    Raises StudyError if the image is too small to be halved in each block.
     """
 
     def __init__(

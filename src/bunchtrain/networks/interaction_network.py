@@ -20,14 +20,13 @@ class InteractionNetwork(nn.Module):
     n̄ the typical number of particles of a jet, the initial outputs are of order 1. Invariant under
     permutations of the particles. Memory grows with the number of pairs in a batch.
 
-    Args:
-        features: features of a particle.
-        outputs: number of outputs.
-        relation: widths of φ_R.
-        objects: widths of φ_O.
-        classifier: hidden widths of φ_C.
-        typical: n̄, typical number of particles of a jet.
-        activation: activation function.
+    features    features of a particle.
+    outputs     number of outputs.
+    relation    widths of φ_R.
+    objects     widths of φ_O.
+    classifier  hidden widths of φ_C.
+    typical     n̄, typical number of particles of a jet.
+    activation  activation function.
     """
 
     def __init__(

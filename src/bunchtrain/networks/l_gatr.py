@@ -36,21 +36,19 @@ class LGATr(nn.Module):
     The paper's tagger has 12 blocks of 16 multivectors and 32 scalars, 8 heads, `widen` 2 and both
     reference tokens; the default is smaller.
 
-    Args:
-        momenta: 4, for (E, px, py, pz) in GeV.
-        outputs: number of outputs.
-        multivectors: multivectors of a token.
-        scalars: scalars of a token.
-        blocks: number of blocks.
-        heads: attention heads.
-        widen: ratio of the widths of queries, keys, values and hidden layers to that of tokens.
-        beam: add the beam token.
-        time: add the time token.
-        unit: unit of the momenta in GeV.
-        spread: maximum ratio of the longest to the shortest jet in a padded block.
+    momenta       4, for (E, px, py, pz) in GeV.
+    outputs       number of outputs.
+    multivectors  multivectors of a token.
+    scalars       scalars of a token.
+    blocks        number of blocks.
+    heads         attention heads.
+    widen         ratio of the widths of queries, keys, values and hidden layers to that of tokens.
+    beam          add the beam token.
+    time          add the time token.
+    unit          unit of the momenta in GeV.
+    spread        maximum ratio of the longest to the shortest jet in a padded block.
 
-    Raises:
-        StudyError: heads do not divide the widened multivectors and scalars.
+    Raises StudyError if heads do not divide the widened multivectors and scalars.
     """
 
     references: Tensor  # (16, tokens, 1), the global token and the reference tokens
@@ -90,9 +88,8 @@ class LGATr(nn.Module):
     def forward(self, momenta: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs).
 
-        Args:
-            momenta: (points, 4) as (E, px, py, pz) in GeV, packed.
-            lengths: (batch,), points of each jet.
+        momenta  (points, 4) as (E, px, py, pz) in GeV, packed.
+        lengths  (batch,), points of each jet.
         """
         tokens, source = prepend_tokens(lengths, momenta.shape[0], self.references.shape[1])
         points, kinds = self._embed_tokens(momenta, lengths, source)

@@ -29,13 +29,12 @@ class LBN(nn.Module):
     705 thousand parameters of arXiv:1902.09914. Needs ordered particles, as from the
     representation `sequence`.
 
-    Args:
-        momenta: 4, for (E, px, py, pz) in GeV.
-        outputs: number of outputs.
-        particles: N, leading particles.
-        combinations: M, composite particles and rest frames.
-        widths: widths of the dense layers.
-        activation: activation function.
+    momenta       4, for (E, px, py, pz) in GeV.
+    outputs       number of outputs.
+    particles     N, leading particles.
+    combinations  M, composite particles and rest frames.
+    widths        widths of the dense layers.
+    activation    activation function.
     """
 
     one: Tensor  # (pairs,), the first of each pair of composite particles
@@ -64,9 +63,8 @@ class LBN(nn.Module):
     def forward(self, momenta: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs).
 
-        Args:
-            momenta: (points, 4) as (E, px, py, pz) in GeV, packed, in order.
-            lengths: (batch,), points of each jet.
+        momenta  (points, 4) as (E, px, py, pz) in GeV, packed, in order.
+        lengths  (batch,), points of each jet.
         """
         leading = leading_momenta(momenta.double(), lengths, self.particles)
         combined = self.weights.abs()[:, None].double() @ leading

@@ -25,12 +25,11 @@ class Lola(nn.Module):
     the 127 thousand parameters of arXiv:1902.09914. Needs ordered particles, as from the
     representation `sequence`.
 
-    Args:
-        momenta: 4, for (E, px, py, pz) in GeV.
-        outputs: number of outputs.
-        particles: N, leading particles.
-        combinations: M, trained sums.
-        widths: widths of the dense layers.
+    momenta       4, for (E, px, py, pz) in GeV.
+    outputs       number of outputs.
+    particles     N, leading particles.
+    combinations  M, trained sums.
+    widths        widths of the dense layers.
     """
 
     def __init__(
@@ -54,9 +53,8 @@ class Lola(nn.Module):
     def forward(self, momenta: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs).
 
-        Args:
-            momenta: (points, 4) as (E, px, py, pz) in GeV, packed, in order.
-            lengths: (batch,), points of each jet.
+        momenta  (points, 4) as (E, px, py, pz) in GeV, packed, in order.
+        lengths  (batch,), points of each jet.
         """
         vectors = self.combination_layer(leading_momenta(momenta, lengths, self.particles))
         features = normalise(self.lorentz_layer(vectors).flatten(1), self.norm)

@@ -35,14 +35,13 @@ class LorentzNet(nn.Module):
     trains with batches of 32 jets, with beams. The vectors are updated as in the paper's equation;
     its published code updates them by the mean over j of φ_x(m_ij) (x_i − x_j).
 
-    Args:
-        momenta: 4, for (E, px, py, pz) in GeV.
-        outputs: number of outputs.
-        width: scalars of a particle, and of a message.
-        blocks: number of message-passing blocks.
-        step: the factor c.
-        beams: add the two beams to each jet.
-        dropout: fraction dropped before the last layer in training.
+    momenta  4, for (E, px, py, pz) in GeV.
+    outputs  number of outputs.
+    width    scalars of a particle, and of a message.
+    blocks   number of message-passing blocks.
+    step     the factor c.
+    beams    add the two beams to each jet.
+    dropout  fraction dropped before the last layer in training.
     """
 
     def __init__(
@@ -69,9 +68,8 @@ class LorentzNet(nn.Module):
     def forward(self, momenta: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs).
 
-        Args:
-            momenta: (points, 4) as (E, px, py, pz) in GeV, packed.
-            lengths: (batch,), points of each jet.
+        momenta  (points, 4) as (E, px, py, pz) in GeV, packed.
+        lengths  (batch,), points of each jet.
         """
         inputs = []
         if self.beams:

@@ -61,13 +61,12 @@ class PCNN(nn.Module):
     parameters; here there are 344. Needs ordered particles, as from the representation
     `sequence`.
 
-    Args:
-        features: features of a particle.
-        outputs: number of outputs.
-        first: width of the first convolution.
-        stages: widths of the residual units, stage by stage.
-        dense: width of the dense layer.
-        dropout: fraction of its units dropped in training.
+    features  features of a particle.
+    outputs   number of outputs.
+    first     width of the first convolution.
+    stages    widths of the residual units, stage by stage.
+    dense     width of the dense layer.
+    dropout   fraction of its units dropped in training.
     """
 
     def __init__(

@@ -15,12 +15,11 @@ from bunchtrain.networks.layers.packing import segment_sum
 class ParticleFlowNetwork(nn.Module):
     """Particle flow network (PFN): a deep set of particles (arXiv:1810.05165).
 
-    Args:
-        features: number of features of a particle.
-        outputs: number of outputs.
-        phi: widths of Φ.
-        f: hidden widths of F.
-        dropout: fraction of the units of F dropped in training.
+    features  number of features of a particle.
+    outputs   number of outputs.
+    phi       widths of Φ.
+    f         hidden widths of F.
+    dropout   fraction of the units of F dropped in training.
     """
 
     def __init__(

@@ -23,14 +23,13 @@ class ParticleNet(nn.Module):
     this formula. A particle is no neighbour of itself; in a jet of n ≤ k particles each has n − 1
     neighbours, and means are over existing neighbours.
 
-    Args:
-        features: features of a particle.
-        coordinates: coordinates of a particle, (Δη, Δφ) in the paper.
-        outputs: number of outputs.
-        k: number of nearest neighbours.
-        channels: widths of the three linear layers of each edge convolution.
-        dense: width of the dense layer.
-        dropout: fraction of its units dropped in training.
+    features     features of a particle.
+    coordinates  coordinates of a particle, (Δη, Δφ) in the paper.
+    outputs      number of outputs.
+    k            number of nearest neighbours.
+    channels     widths of the three linear layers of each edge convolution.
+    dense        width of the dense layer.
+    dropout      fraction of its units dropped in training.
     """
 
     def __init__(
@@ -52,19 +51,15 @@ class ParticleNet(nn.Module):
             EdgeConvolution(width, layers) for width, layers in zip(widths, channels, strict=False)
         )
         self.head = nn.Sequential(
-            nn.Linear(widths[-1], dense),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(dense, outputs),
+            nn.Linear(widths[-1], dense), nn.ReLU(), nn.Dropout(dropout), nn.Linear(dense, outputs)
         )
 
     def forward(self, features: Tensor, coordinates: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs).
 
-        Args:
-            features: (points, feature), packed.
-            coordinates: (points, 2), packed.
-            lengths: (batch,), points of each jet.
+        features     (points, feature), packed.
+        coordinates  (points, 2), packed.
+        lengths      (batch,), points of each jet.
         """
         points = normalise(features, self.input_norm)
         for convolution in self.convolutions:

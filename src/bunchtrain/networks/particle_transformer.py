@@ -34,20 +34,18 @@ class ParticleTransformer(nn.Module):
     and values; a linear layer maps the token to the outputs. Jets are computed in padded blocks of
     similar length, with masks: a jet's outputs depend on no other jet.
 
-    Args:
-        features: features of a particle.
-        momenta: 4, for (E, px, py, pz) in GeV.
-        outputs: number of outputs.
-        embed: widths of the particle embedding; the last is that of the blocks.
-        pair_embed: widths of the pair embedding.
-        heads: attention heads.
-        blocks: particle blocks.
-        class_blocks: class-attention blocks.
-        dropout: fraction dropped in the particle blocks in training.
-        spread: maximum ratio of the longest to the shortest jet in a padded block.
+    features      features of a particle.
+    momenta       4, for (E, px, py, pz) in GeV.
+    outputs       number of outputs.
+    embed         widths of the particle embedding; the last is that of the blocks.
+    pair_embed    widths of the pair embedding.
+    heads         attention heads.
+    blocks        particle blocks.
+    class_blocks  class-attention blocks.
+    dropout       fraction dropped in the particle blocks in training.
+    spread        maximum ratio of the longest to the shortest jet in a padded block.
 
-    Raises:
-        StudyError: the width of the blocks is not a multiple of the heads.
+    Raises StudyError if the width of the blocks is not a multiple of the heads.
     """
 
     def __init__(
@@ -85,10 +83,9 @@ class ParticleTransformer(nn.Module):
     def forward(self, features: Tensor, momenta: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs).
 
-        Args:
-            features: (points, feature), packed.
-            momenta: (points, 4) as (E, px, py, pz) in GeV, packed.
-            lengths: (batch,), points of each jet.
+        features  (points, feature), packed.
+        momenta   (points, 4) as (E, px, py, pz) in GeV, packed.
+        lengths   (batch,), points of each jet.
         """
         points = self.embed(normalise(features, self.input_norm))
         if torch.compiler.is_exporting():

@@ -27,15 +27,14 @@ class Pelican(nn.Module):
     particles; with `beams`, two beams (1, 0, 0, ±1) are added to each jet, and the outputs are
     invariant under rotations around them only. Memory grows with the number of pairs in a batch.
 
-    Args:
-        momenta: 4, for (E, px, py, pz) in GeV.
-        outputs: number of outputs.
-        width: channels of the matrices.
-        messages: channels of the messages, inputs of the 15 maps.
-        blocks: number of blocks.
-        typical: n̄, typical number of particles of a jet.
-        beams: add the two beams to each jet.
-        dropout: fraction dropped before each block and before the dense layers in training.
+    momenta   4, for (E, px, py, pz) in GeV.
+    outputs   number of outputs.
+    width     channels of the matrices.
+    messages  channels of the messages, inputs of the 15 maps.
+    blocks    number of blocks.
+    typical   n̄, typical number of particles of a jet.
+    beams     add the two beams to each jet.
+    dropout   fraction dropped before each block and before the dense layers in training.
     """
 
     def __init__(
@@ -63,9 +62,8 @@ class Pelican(nn.Module):
     def forward(self, momenta: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs).
 
-        Args:
-            momenta: (points, 4) as (E, px, py, pz) in GeV, packed.
-            lengths: (batch,), points of each jet.
+        momenta  (points, 4) as (E, px, py, pz) in GeV, packed.
+        lengths  (batch,), points of each jet.
         """
         if self.beams:
             momenta, lengths, _ = add_beams(momenta, lengths)

@@ -30,15 +30,14 @@ class RecurrentNetwork(nn.Module):
 
     Needs ordered particles, as from the representation `sequence`.
 
-    Args:
-        features: number of features of a particle.
-        outputs: number of outputs.
-        cell: lstm (doi:10.1162/neco.1997.9.8.1735) or gru (arXiv:1406.1078).
-        hidden: size of the state of the cell.
-        layers: number of stacked cells.
-        widths: dense layers after the last state.
-        bidirectional: process the sequence in reverse order, too.
-        dropout: fraction of the units dropped between the cells and in the dense layers.
+    features       number of features of a particle.
+    outputs        number of outputs.
+    cell           lstm (doi:10.1162/neco.1997.9.8.1735) or gru (arXiv:1406.1078).
+    hidden         size of the state of the cell.
+    layers         number of stacked cells.
+    widths         dense layers after the last state.
+    bidirectional  process the sequence in reverse order, too.
+    dropout        fraction of the units dropped between the cells and in the dense layers.
     """
 
     def __init__(

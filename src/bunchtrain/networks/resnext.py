@@ -21,16 +21,14 @@ class ResNeXt(nn.Module):
     top-tagging comparison uses images of 64 × 64 pixels and, in all layers but the first, a quarter
     of the channels; `shrink=1` is the network of the first paper.
 
-    Args:
-        image: (channels, rows, columns) of an image.
-        outputs: number of outputs.
-        units: residual units of each stage.
-        groups: groups of W₂.
-        shrink: factor by which the stages have fewer channels than in the first paper.
-        dropout: fraction dropped before the outputs in training.
+    image    (channels, rows, columns) of an image.
+    outputs  number of outputs.
+    units    residual units of each stage.
+    groups   groups of W₂.
+    shrink   factor by which the stages have fewer channels than in the first paper.
+    dropout  fraction dropped before the outputs in training.
 
-    Raises:
-        StudyError: the groups do not divide the channels of a stage.
+    Raises StudyError if the groups do not divide the channels of a stage.
     """
 
     def __init__(

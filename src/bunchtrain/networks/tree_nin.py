@@ -30,13 +30,12 @@ from bunchtrain.networks.layers.packing import segment_ids, starts
 class TreeNiN(nn.Module):
     """Recursive network on the clustering tree with network-in-network layers (arXiv:1902.09914).
 
-    Args:
-        features: Number of features of a node.
-        outputs: Number of outputs.
-        width: Size of the embedding of a node.
-        nin: Number of network-in-network layers; 0 is the recursive network of arXiv:1702.00748
-            with different weights for points and sums.
-        widths: Dense layers after the root.
+    features  Number of features of a node.
+    outputs   Number of outputs.
+    width     Size of the embedding of a node.
+    nin       Number of network-in-network layers; 0 is the recursive network of arXiv:1702.00748
+              with different weights for points and sums.
+    widths    Dense layers after the root.
     """
 
     def __init__(
@@ -61,11 +60,10 @@ class TreeNiN(nn.Module):
     ) -> Tensor:
         """Return (batch, outputs); a jet without nodes has an embedding of zeros.
 
-        Args:
-            features: (nodes, feature).
-            children: (nodes, 2) indices relative to the first node of the jet, −1 for a point.
-            levels: (nodes,) depth below the root, which is the last node of each jet.
-            lengths: (batch,) nodes of each jet.
+        features  (nodes, feature).
+        children  (nodes, 2) indices relative to the first node of the jet, −1 for a point.
+        levels    (nodes,) depth below the root, which is the last node of each jet.
+        lengths   (batch,) nodes of each jet.
         """
         jet = segment_ids(lengths, len(features))
         is_point = children[:, 0] < 0

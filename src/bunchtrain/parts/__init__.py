@@ -30,25 +30,7 @@ from bunchtrain.parts.registry import (
 )
 
 __all__ = [
-    "KINDS",
-    "RENAMED",
-    "Option",
-    "Options",
-    "absolute_name",
-    "build",
-    "copy_files",
-    "describe",
-    "descriptions",
-    "find",
-    "locate",
-    "map_names",
-    "option_docs",
-    "option_model",
-    "options",
-    "paragraphs",
-    "positional",
-    "relative_name",
-    "replace_classes",
-    "short_name",
-    "validate",
-]
+    "KINDS", "RENAMED", "Option", "Options", "absolute_name", "build", "copy_files", "describe",
+    "descriptions", "find", "locate", "map_names", "option_docs", "option_model", "options",
+    "paragraphs", "positional", "relative_name", "replace_classes", "short_name", "validate",
+]  # fmt: skip

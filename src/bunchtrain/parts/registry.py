@@ -98,6 +98,8 @@ def find(kind: str, name: str) -> type[Any]:
     places, name = locate(kind), RENAMED.get(kind, {}).get(name, name)
     if name not in places:
         known = nearest(name, places) or f"; there are {one_of(places)}"
+        if "/" in name or ".py" in name:
+            known = "; name a class in a file as './my_file.py:MyClass'"
         raise StudyError(f"there is no {kind} named '{name}'{known}")
     path, _, attribute = places[name].partition(":")
     module = importlib.import_module(path)
@@ -123,7 +125,11 @@ def _own_part(kind: str, name: str) -> type[Any]:
     if own is None or own is getattr(base, wanted.method or "", None) or inspect.isabstract(part):
         missing = sorted(getattr(part, "__abstractmethods__", ())) or [wanted.method]
         raise StudyError(f"{name} is no {kind}: it lacks the method {', '.join(missing)}")
-    for option in options(part):
+    try:
+        own_options = options(part)
+    except NameError as problem:
+        raise StudyError(f"{name}: an annotation of __init__ is not known: {problem}") from None
+    for option in own_options:
         if option in wanted.reserved:
             raise StudyError(
                 f"{name}: the option '{option}' of {kind} '{label}' has the name of a key of the "

@@ -73,7 +73,6 @@ def _descendants(tree: Trees, node: Ints) -> Flags:
 
 
 def _groom(tree: Trees, z_cut: float, beta: float, radius: float) -> Ints:
-    """Return the node of each jet at which soft drop stops."""
     node = 2 * tree.lengths - 2  # the root
     jets = np.flatnonzero(node >= tree.lengths)
     while len(jets):

@@ -22,21 +22,9 @@ from bunchtrain.plots.decorrelation import (
     plot_spectra,
 )
 from bunchtrain.plots.inputs import plot_closure, plot_images, plot_importance, plot_inputs
-from bunchtrain.plots.regression import (
-    plot_linearity,
-    plot_pull,
-    plot_resolution,
-    plot_response,
-)
+from bunchtrain.plots.regression import plot_linearity, plot_pull, plot_resolution, plot_response
 from bunchtrain.plots.resources import Resources, dominated_by, plot_resources
-from bunchtrain.plots.style import (
-    MAX_LEGEND,
-    MAX_SVG_BYTES,
-    axis_label,
-    bin_edges,
-    png,
-    svg,
-)
+from bunchtrain.plots.style import MAX_LEGEND, MAX_SVG_BYTES, axis_label, bin_edges, png, svg
 from bunchtrain.plots.training import plot_training
 from bunchtrain.plots.uncertainty import (
     Measure,
@@ -47,42 +35,12 @@ from bunchtrain.plots.uncertainty import (
 )
 
 __all__ = [
-    "MAX_LEGEND",
-    "MAX_SVG_BYTES",
-    "DecorrelationPoint",
-    "Measure",
-    "PublishedPoint",
-    "Resources",
-    "axis_label",
-    "bin_edges",
-    "dominated_by",
-    "plot_calibration",
-    "plot_closure",
-    "plot_confusion",
-    "plot_coverage",
-    "plot_decorrelation",
-    "plot_dimension_correlation",
-    "plot_efficiency",
-    "plot_images",
-    "plot_importance",
-    "plot_inputs",
-    "plot_linearity",
-    "plot_metric_profile",
-    "plot_parameter",
-    "plot_pull",
-    "plot_rank_correlation",
-    "plot_ranking",
-    "plot_resolution",
-    "plot_resources",
-    "plot_response",
-    "plot_response_curves",
-    "plot_roc",
-    "plot_score_profile",
-    "plot_scores",
-    "plot_spectra",
-    "plot_trade_off",
-    "plot_training",
-    "plot_uncertainty",
-    "png",
+    "MAX_LEGEND", "MAX_SVG_BYTES", "DecorrelationPoint", "Measure", "PublishedPoint", "Resources",
+    "axis_label", "bin_edges", "dominated_by", "plot_calibration", "plot_closure", "plot_confusion",
+    "plot_coverage", "plot_decorrelation", "plot_dimension_correlation", "plot_efficiency",
+    "plot_images", "plot_importance", "plot_inputs", "plot_linearity", "plot_metric_profile",
+    "plot_parameter", "plot_pull", "plot_rank_correlation", "plot_ranking", "plot_resolution",
+    "plot_resources", "plot_response", "plot_response_curves", "plot_roc", "plot_score_profile",
+    "plot_scores", "plot_spectra", "plot_trade_off", "plot_training", "plot_uncertainty", "png",
     "svg",
-]
+]  # fmt: skip

@@ -54,11 +54,10 @@ def plot_roc(
 
     With more than `MAX_LEGEND` networks the bands and the published points are left out.
 
-    Args:
-        curves: Name of the network → its ROC. Published points of the same name share its colour.
-        published: Published rejections, drawn as open markers.
-        signal: Name of the signal class.
-        background: Name of the background.
+    curves      Name of the network → its ROC. Published points of the same name share its colour.
+    published   Published rejections, drawn as open markers.
+    signal      Name of the signal class.
+    background  Name of the background.
     """
     crowded = len(curves) > MAX_LEGEND
     figure, axes = canvas(8.4, legend_height(len(curves))) if crowded else canvas()
@@ -105,14 +104,13 @@ def plot_scores(
 ) -> Figure:
     """Return the score's density per class: the test set filled, the training set as points.
 
-    Args:
-        scores: (events,) of the test set, between 0 and 1.
-        truth: (events,) index of the true class.
-        class_names: (classes,).
-        weights: (events,) or None for equal weights.
-        training: Scores, truth and weights of the training set, or None.
-        label: Label of the x axis.
-        bins: Number of bins between 0 and 1.
+    scores       (events,) of the test set, between 0 and 1.
+    truth        (events,) index of the true class.
+    class_names  (classes,).
+    weights      (events,) or None for equal weights.
+    training     Scores, truth and weights of the training set, or None.
+    label        Label of the x axis.
+    bins         Number of bins between 0 and 1.
     """
     figure, axes = canvas()
     edges = np.linspace(0, 1, bins + 1)
@@ -183,11 +181,10 @@ def plot_efficiency(
 ) -> Figure:
     """Return efficiencies of a fixed cut in bins of a variable, with 68 % intervals.
 
-    Args:
-        curves: Name of the class or network → its binned efficiency.
-        label: Axis label of the variable with its unit, as `pT [GeV]`.
-        title: The cut, as `ε_S = 0.5`.
-        log: Whether the y axis is logarithmic, for mistag rates.
+    curves  Name of the class or network → its binned efficiency.
+    label   Axis label of the variable with its unit, as `pT [GeV]`.
+    title   The cut, as `ε_S = 0.5`.
+    log     Whether the y axis is logarithmic, for mistag rates.
     """
     figure, axes = canvas()
     for k, (name, curve) in enumerate(curves.items()):

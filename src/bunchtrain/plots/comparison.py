@@ -39,10 +39,9 @@ def plot_ranking(
 
     The thick bar is the standard deviation over seeds, the thin one the statistical error.
 
-    Args:
-        ours: Name → metric.
-        published: Name → published metric, where there is one, drawn as an open marker.
-        label: Axis label of the metric.
+    ours       Name → metric.
+    published  Name → published metric, where there is one, drawn as an open marker.
+    label      Axis label of the metric.
     """
     names = sorted(ours, key=lambda name: ours[name].value)
     figure, axes = canvas(7.2, 1.4 + 0.29 * len(names))
@@ -78,10 +77,9 @@ def plot_trade_off(
 ) -> Figure:
     """Return a metric against a cost, with its error over seeds or statistics; names on the right.
 
-    Args:
-        points: Network → (cost, metric).
-        cost: Axis label of the cost, as "Parameters".
-        metric: Axis label of the metric.
+    points  Network → (cost, metric).
+    cost    Axis label of the cost, as "Parameters".
+    metric  Axis label of the metric.
     """
     figure, axes = canvas(7.6, max(4.8, 0.27 * len(points)))
     order = sorted(points, key=lambda name: points[name][1].value)
@@ -122,9 +120,8 @@ def plot_parameter(curves: Mapping[str, Mapping[float, Measurement]], label: str
 
     The axis is logarithmic in 1 − AUC, so that good networks are distinguishable.
 
-    Args:
-        curves: Network → value of the parameter → AUC.
-        label: Axis label of the parameter with its unit.
+    curves  Network → value of the parameter → AUC.
+    label   Axis label of the parameter with its unit.
     """
     figure, axes = canvas(8.4)
     for k, (name, points) in enumerate(curves.items()):
@@ -168,11 +165,10 @@ def plot_rank_correlation(
 ) -> Figure:
     """Return the rank correlations of networks' scores as one matrix of two triangles.
 
-    Args:
-        signal: Over the signal (names, names), above the diagonal.
-        background: Over the background, below the diagonal.
-        names: Of the networks.
-        classes: Names of signal and background.
+    signal      Over the signal (names, names), above the diagonal.
+    background  Over the background, below the diagonal.
+    names       Of the networks.
+    classes     Names of signal and background.
     """
     count = len(names)
     matrix = np.where(np.triu(np.ones((count, count), bool)), signal, background)
@@ -201,9 +197,8 @@ def plot_dimension_correlation(
 ) -> Figure:
     """Return the correlations of a vector's dimensions with observables, one panel a vector.
 
-    Args:
-        matrices: Title → correlations (observable, dimension), from −1 to 1.
-        observables: Names of the rows.
+    matrices     Title → correlations (observable, dimension), from −1 to 1.
+    observables  Names of the rows.
     """
     dimensions = next(iter(matrices.values())).shape[1]
     size = 1.6 + 0.34 * dimensions, 1.0 + 0.32 * len(observables)

@@ -50,12 +50,11 @@ def plot_decorrelation(
 ) -> Figure:
     """Return 1/ε_B against 1/JSD at a signal efficiency, with errors (ATL-PHYS-PUB-2018-014).
 
-    Args:
-        points: Of all methods and strengths.
-        efficiency: Signal efficiency of the cuts.
-        column: Name of the column with its unit, for the axis.
-        independent: Mean 1/JSD of independent scores with these events; larger values are not
-            significantly different.
+    points       Of all methods and strengths.
+    efficiency   Signal efficiency of the cuts.
+    column       Name of the column with its unit, for the axis.
+    independent  Mean 1/JSD of independent scores with these events; larger values are not
+                 significantly different.
     """
     figure, axes = canvas(7.0, 5.2)
     methods = list(dict.fromkeys(point.method for point in points))
@@ -102,12 +101,11 @@ def plot_spectra(
 ) -> Figure:
     """Return a panel for each network: normalised spectra of all events, and of those that pass.
 
-    Args:
-        values: (events,) of the column, of background.
-        passed: Network → name of the working point → (events,) bool.
-        edges: (bins + 1,) in the unit of the column.
-        label: Axis label of the column with its unit.
-        weights: (events,) or None for equal weights.
+    values   (events,) of the column, of background.
+    passed   Network → name of the working point → (events,) bool.
+    edges    (bins + 1,) in the unit of the column.
+    label    Axis label of the column with its unit.
+    weights  (events,) or None for equal weights.
     """
     w = as_weights(weights, len(values))
     figure, panels = grid(len(passed), 3)
@@ -158,12 +156,11 @@ def plot_score_profile(
 ) -> Figure:
     """Return the mean rank of a score in bins of a column, flat for an independent score.
 
-    Args:
-        scores: Network → rank of its score, (events,), of one class of events.
-        values: (events,) of the column.
-        edges: (bins + 1,) in the unit of the column.
-        label: Axis label of the column with its unit.
-        weights: (events,) or None for equal weights.
+    scores   Network → rank of its score, (events,), of one class of events.
+    values   (events,) of the column.
+    edges    (bins + 1,) in the unit of the column.
+    label    Axis label of the column with its unit.
+    weights  (events,) or None for equal weights.
     """
     w = as_weights(weights, len(values))
     figure, axes = canvas()

@@ -38,12 +38,11 @@ def plot_inputs(
 ) -> Figure:
     """Return the distribution of each input in each class, a small panel an input.
 
-    Args:
-        inputs: Axis label, with its unit, → values (events,); NaN are left out.
-        truth: (events,) index of the true class.
-        class_names: (classes,).
-        weights: (events,) or None for equal weights.
-        columns: Panels in a row.
+    inputs       Axis label, with its unit, → values (events,); NaN are left out.
+    truth        (events,) index of the true class.
+    class_names  (classes,).
+    weights      (events,) or None for equal weights.
+    columns      Panels in a row.
     """
     figure, panels = grid(len(inputs), columns)
     for axes, (label, values) in zip(panels, inputs.items(), strict=True):
@@ -70,12 +69,11 @@ def plot_importance(
 ) -> Figure:
     """Return the `most` important inputs as horizontal bars, the largest at the top.
 
-    Args:
-        names: (inputs,); the middle of long ones is left out.
-        values: (inputs,) importance, in the unit of `label`.
-        errors: (inputs,) or None.
-        label: Label of the x axis.
-        most: Largest number of inputs.
+    names   (inputs,); the middle of long ones is left out.
+    values  (inputs,) importance, in the unit of `label`.
+    errors  (inputs,) or None.
+    label   Label of the x axis.
+    most    Largest number of inputs.
     """
     order = np.argsort(values)[-most:]
     figure, axes = canvas(6.0, 1.2 + 0.28 * len(order))
@@ -105,8 +103,7 @@ def shorten(name: str) -> str:
 def plot_closure(chi2: Mapping[str, Mapping[str, float]]) -> Figure:
     """Return χ²/n of each input between data and simulation, before and after reweightings.
 
-    Args:
-        chi2: Weights, as `none` or a network → input → χ² over degrees of freedom.
+    chi2  Weights, as `none` or a network → input → χ² over degrees of freedom.
     """
     inputs = list(next(iter(chi2.values())))
     figure, axes = canvas(7.0, 1.6 + 0.32 * len(inputs))
@@ -133,13 +130,12 @@ def plot_images(
 ) -> Figure:
     """Return one panel an image; with negative values white is 0, red positive, blue negative.
 
-    Args:
-        images: Title → (row, column), the first row at the bottom.
-        extent: Left, right, lower and upper end.
-        labels: Of the two axes.
-        columns: Panels in a row.
-        log: Whether colours are logarithmic, in an image with negative values where their size is
-            above `LINEAR` of the largest.
+    images   Title → (row, column), the first row at the bottom.
+    extent   Left, right, lower and upper end.
+    labels   Of the two axes.
+    columns  Panels in a row.
+    log      Whether colours are logarithmic, in an image with negative values where their size is
+             above `LINEAR` of the largest.
     """
     figure, axes = grid(len(images), columns)
     for panel, (title, image) in zip(axes, images.items(), strict=True):

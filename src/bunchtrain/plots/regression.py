@@ -24,16 +24,13 @@ from bunchtrain.statistics.metrics import half_width, profile, pull_mean, pull_w
 
 @apply_style
 def plot_response(
-    residuals: Mapping[str, NDArray[Any]],
-    label: str,
-    weights: NDArray[Any] | None = None,
+    residuals: Mapping[str, NDArray[Any]], label: str, weights: NDArray[Any] | None = None
 ) -> Figure:
     """Return the density of predicted − true (or predicted/true) of each network.
 
-    Args:
-        residuals: Name of the network → (events,) in the unit of the label.
-        label: Axis label, as `predicted − true [GeV]`.
-        weights: (events,) or None for equal weights.
+    residuals  Name of the network → (events,) in the unit of the label.
+    label      Axis label, as `predicted − true [GeV]`.
+    weights    (events,) or None for equal weights.
     """
     figure, axes = canvas()
     edges = bin_edges(np.concatenate(list(residuals.values())), 60)
@@ -106,12 +103,11 @@ def plot_linearity(
 ) -> Figure:
     """Return events in (true, predicted), with the mean prediction in bins of the truth.
 
-    Args:
-        prediction: (events,).
-        truth: (events,) in the same unit.
-        label: Name of the value.
-        unit: Its unit, as `GeV`.
-        weights: (events,) or None for equal weights.
+    prediction  (events,).
+    truth       (events,) in the same unit.
+    label       Name of the value.
+    unit        Its unit, as `GeV`.
+    weights     (events,) or None for equal weights.
     """
     figure, axes = canvas()
     edges = bin_edges(np.concatenate([truth, prediction]), 60)

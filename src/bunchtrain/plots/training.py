@@ -17,8 +17,7 @@ from bunchtrain.plots.style import COLOURS, apply_style, canvas
 def plot_training(history: Mapping[str, NDArray[Any]]) -> Figure:
     """Return the curves of `history.csv`; the best epoch of the validation loss is marked.
 
-    Args:
-        history: `epoch` (epochs,) and columns that end in `loss`, such as `train_loss`.
+    history  `epoch` (epochs,) and columns that end in `loss`, such as `train_loss`.
     """
     figure, axes = canvas()
     epoch = np.asarray(history["epoch"])

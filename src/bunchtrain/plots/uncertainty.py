@@ -42,9 +42,8 @@ def plot_coverage(
 ) -> Figure:
     """Return observed − nominal coverage of Gaussian intervals, a curve a network.
 
-    Args:
-        predicted: Network → prediction, σ and truth, (events,) each.
-        weights: (events,) or None for equal weights.
+    predicted  Network → prediction, σ and truth, (events,) each.
+    weights    (events,) or None for equal weights.
     """
     figure, axes = canvas()
     levels = np.linspace(0.05, 0.95, 19)
@@ -76,11 +75,10 @@ def plot_uncertainty(
     A network whose σ came from the position on the sigmoid alone, σ_l p(1 − p) for a standard
     deviation σ_l of the logit, would be a parabola.
 
-    Args:
-        predicted: Network → mean and standard deviation of the probability, (events,) each.
-        label: Axis label of the mean.
-        weights: (events,) or None for equal weights.
-        bins: Number of bins between 0 and 1.
+    predicted  Network → mean and standard deviation of the probability, (events,) each.
+    label      Axis label of the mean.
+    weights    (events,) or None for equal weights.
+    bins       Number of bins between 0 and 1.
     """
     figure, axes = canvas()
     edges = np.linspace(0, 1, bins + 1)
@@ -111,13 +109,12 @@ def plot_metric_profile(
     The points of the networks are side by side within the bins, whose edges are thin lines. A
     positive column that spans a factor above 20 has a logarithmic axis.
 
-    Args:
-        values: Network → (events,), as pulls or residuals.
-        column: (events,).
-        measure: Metric of the values in a bin.
-        labels: Axis labels of the column and of the metric.
-        weights: (events,).
-        bins: Number of bins.
+    values   Network → (events,), as pulls or residuals.
+    column   (events,).
+    measure  Metric of the values in a bin.
+    labels   Axis labels of the column and of the metric.
+    weights  (events,).
+    bins     Number of bins.
     """
     figure, axes = canvas()
     edges = np.unique(quantile(column, np.linspace(0, 1, bins + 1), weights))
@@ -155,10 +152,9 @@ def plot_response_curves(
 
     One curve a network and class: full for the signal, dashed for the others.
 
-    Args:
-        amounts: (shifts,) signed sizes.
-        panels: Axis label → network → curves, the last class being the signal.
-        label: Axis label of the shift.
+    amounts  (shifts,) signed sizes.
+    panels   Axis label → network → curves, the last class being the signal.
+    label    Axis label of the shift.
     """
     figure, axes = grid(len(panels), 2, 5.2, 4.4)
     order = list(dict.fromkeys(network for networks in panels.values() for network in networks))

@@ -34,9 +34,8 @@ class Cost:
 def costs(study: Study, read_json: Callable[[str], Any]) -> dict[str, Cost]:
     """Return the cost of each model, and of each ensemble that of all its models.
 
-    Args:
-        study: study of the run.
-        read_json: returns the content of a JSON file of the run, {} if it is missing.
+    study      study of the run.
+    read_json  returns the content of a JSON file of the run, {} if it is missing.
     """
     found = {name: _cost(name, read_json) for name in model_configs(study)}
     for name, ensemble in study.ensembles.items():

@@ -103,9 +103,14 @@ class KeyTable:
 
 
 def key_table(entries: Sequence[Entry]) -> KeyTable:
-    """Return the key table of models: AUC, accuracy, then the other metrics in their order."""
+    """Return the key table of models: AUC, accuracy, then the other metrics in their order.
+
+    Published metrics that no evaluation has measured come last.
+    """
     measured = [measurements(entry.metrics) for entry in entries]
-    names = list(dict.fromkeys(name for row in measured for name in row if in_key_table(name)))
+    published = [entry.published.metrics for entry in entries if entry.published]
+    found = [name for row in [*measured, *published] for name in row if in_key_table(name)]
+    names = list(dict.fromkeys(found))
     names.sort(key=lambda name: {"auc": 0, "accuracy": 1}.get(name, 2))
     rows = [_row(entry, ours, names) for entry, ours in zip(entries, measured, strict=True)]
     return KeyTable([label(name) for name in names], rows)

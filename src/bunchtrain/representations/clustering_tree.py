@@ -41,17 +41,16 @@ class ClusteringTree(Representation):
 
     arXiv:1702.00748, arXiv:1902.09914
 
-    Args:
-        group: Prefix of the columns of the points.
-        algorithm: Clustering algorithm, in the E-scheme.
-        features: Expressions over the momenta of the nodes; their names are those of
-            `preprocessing.points` that follow from a momentum and from that of the jet, the sum of
-            the points.
-        max_points: Largest number of points of a jet, the first in falling order.
-        order: Expression that the points are truncated by.
-        where: Condition that a point must fulfil, as `pt > 0.1`.
-        memory: Bound in bytes on the memory of the clustering.
-        normalise: How the features are scaled.
+    group       Prefix of the columns of the points.
+    algorithm   Clustering algorithm, in the E-scheme.
+    features    Expressions over the momenta of the nodes; their names are those of
+                `preprocessing.points` that follow from a momentum and from that of the jet, the sum
+                of the points.
+    max_points  Largest number of points of a jet, the first in falling order.
+    order       Expression that the points are truncated by.
+    where       Condition that a point must fulfil, as `pt > 0.1`.
+    memory      Bound in bytes on the memory of the clustering.
+    normalise   How the features are scaled.
     """
 
     normalised = ("features",)

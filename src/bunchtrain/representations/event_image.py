@@ -30,18 +30,15 @@ class EventImage(ImageRepresentation):
     rows are φ over the full azimuth, columns η. φ is relative to the hardest object of the group
     `centre`, which is then in the middle row (arXiv:1906.11265).
 
-    Args:
-        channels: Name → `group`, the prefix of columns with one value or a list per event; `value`,
-            an expression over its objects, `pt` if unset; and `where`, a condition on them.
-        pixels: Pixels along each side.
-        width: Width of the image in η; objects outside are dropped.
-        centre: Prefix of the columns whose hardest object is at φ = 0; no shift if unset.
-        flip: Mirror events in η so that Σ value η of the first channel is positive.
-        normalise: "standard" for (image − mean) / standard deviation over the
-            training set.
+    channels   Name → `group`, the prefix of columns with one value or a list per event; `value`, an
+               expression over its objects, `pt` if unset; and `where`, a condition on them.
+    pixels     Pixels along each side.
+    width      Width of the image in η; objects outside are dropped.
+    centre     Prefix of the columns whose hardest object is at φ = 0; no shift if unset.
+    flip       Mirror events in η so that Σ value η of the first channel is positive.
+    normalise  "standard" for (image − mean) / standard deviation over the training set.
 
-    Raises:
-        StudyError: a channel lacks its group or has an unknown key, or a size is out of range.
+    Raises StudyError if a channel lacks its group or has an unknown key, or a size is out of range.
     """
 
     normalised = ("image",)

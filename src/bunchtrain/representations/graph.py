@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import awkward as ak
+import numpy as np
+import torch
 from torch import Tensor
 
+from bunchtrain.physics.packed import MEMORY, equal_multiplicity
 from bunchtrain.representations._packed import PARTICLE_NET, Normalise, PackedPoints
 from bunchtrain.representations._representation import Size
-from bunchtrain.representations.preprocessing.neighbours import nearest_neighbours
 
 
 class Graph(PackedPoints):
@@ -47,3 +49,35 @@ class Graph(PackedPoints):
         tensors = super().__call__(events)
         edges = nearest_neighbours(tensors["coordinates"], tensors["lengths"], self.k)
         return {**tensors, "edges": edges}
+
+
+def nearest_neighbours(
+    coordinates: Tensor, lengths: Tensor, k: int, memory: float = MEMORY
+) -> Tensor:
+    """Return the edges (2, edges) from the k nearest neighbours (row 0) to each point (row 1).
+
+    `coordinates` are (points, dimension) and `lengths` (jets,). Neighbours are points of the same
+    jet, never the point itself; a jet of k points or fewer has all of its pairs. The edges are
+    sorted by target point, the nearest neighbour first.
+    """
+    sources, targets = [], []
+    for _, points in equal_multiplicity(lengths.numpy(), lambda n: 24 * n * n, memory, least=2):
+        places = torch.from_numpy(points)  # (jets, particle)
+        count = min(k, places.shape[1] - 1)
+        distance = _squared_distances(coordinates[places])
+        distance.diagonal(dim1=1, dim2=2).fill_(torch.inf)
+        near = distance.topk(count, largest=False).indices  # (jets, particle, neighbour)
+        sources.append((near + places[:, :1, None]).flatten())
+        targets.append(places[..., None].expand_as(near).flatten())
+    if not sources:
+        return torch.zeros(2, 0, dtype=torch.int64)
+    edges = torch.stack([torch.cat(sources), torch.cat(targets)])
+    return edges[:, torch.from_numpy(np.argsort(edges[1].numpy(), kind="stable"))]
+
+
+def _squared_distances(x: Tensor) -> Tensor:
+    # not |a|² + |b|² − 2ab, which loses precision for close points
+    total = torch.zeros(x.shape[0], x.shape[1], x.shape[1], dtype=x.dtype)
+    for axis in x.unbind(-1):
+        total += (axis[:, :, None] - axis[:, None, :]).square_()
+    return total

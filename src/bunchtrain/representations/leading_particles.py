@@ -21,16 +21,16 @@ class LeadingParticles(Representation):
 
     arXiv:1704.02124
 
-    Args:
-        group: Prefix of the columns of the points.
-        features: Expressions over the points; their names are those of `preprocessing.points`.
-        n: Number of points.
-        order: Expression that the points are sorted by, in falling order.
-        jet: Prefix of the columns of the jet's momentum; it is the sum of the points if unset.
-        where: Condition that a point must fulfil, as `pt > 0.1`.
-        align: Whether `deta` and `dphi` are relative to the hardest point, rotated so that the
-            second is along −`dphi`, and mirrored so that the side of positive `deta` has more pT.
-        normalise: How the features are scaled.
+    group      Prefix of the columns of the points.
+    features   Expressions over the points; their names are those of `preprocessing.points`.
+    n          Number of points.
+    order      Expression that the points are sorted by, in falling order.
+    jet        Prefix of the columns of the jet's momentum; it is the sum of the points if unset.
+    where      Condition that a point must fulfil, as `pt > 0.1`.
+    align      Whether `deta` and `dphi` are relative to the hardest point, rotated so that the
+               second is along −`dphi`, and mirrored so that the side of positive `deta` has more
+               pT.
+    normalise  How the features are scaled.
     """
 
     normalised = ("table",)

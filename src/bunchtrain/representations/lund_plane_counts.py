@@ -22,14 +22,13 @@ class LundPlaneCounts(JetTable):
 
     arXiv:1807.04758, arXiv:1904.04200, arXiv:2005.12319
 
-    Args:
-        group: Prefix of the columns of the points.
-        min_mass: Smallest mass m₀ of a subjet whose splitting counts, in GeV.
-        bins: Number of bins in ln kT and in ln ΔR.
-        kt: Range of kT in GeV.
-        angle: Range of ΔR.
-        where: Condition that a point must fulfil, as `pt > 0.1`.
-        memory: Bound in bytes on the memory of the clustering.
+    group     Prefix of the columns of the points.
+    min_mass  Smallest mass m₀ of a subjet whose splitting counts, in GeV.
+    bins      Number of bins in ln kT and in ln ΔR.
+    kt        Range of kT in GeV.
+    angle     Range of ΔR.
+    where     Condition that a point must fulfil, as `pt > 0.1`.
+    memory    Bound in bytes on the memory of the clustering.
     """
 
     def __init__(
@@ -71,8 +70,8 @@ def _edges(name: str, given: tuple[float, float], count: int) -> Floats:
     low, high = given
     if not 0 < low < high or count < 1:
         raise StudyError(
-            f"lund_plane_counts: {count} bins of '{name}' from {low:g} to {high:g} are impossible; give "
-            "1 or more and a range that rises from above 0"
+            f"lund_plane_counts: {count} bins of '{name}' from {low:g} to {high:g} are impossible; "
+            "give 1 or more and a range that rises from above 0"
         )
     return np.geomspace(low, high, count + 1)
 

@@ -22,10 +22,7 @@ class Table(Representation):
     normalised = ("table",)
 
     def __init__(
-        self,
-        *,
-        features: list[str],
-        normalise: Literal["standard", "robust", "none"] = "standard",
+        self, *, features: list[str], normalise: Literal["standard", "robust", "none"] = "standard"
     ) -> None:
         if not features:
             raise StudyError("a table needs at least one of 'features'")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from abc import abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from bunchtrain.errors import DataError, StudyError, missing, nearest, one_of
 from bunchtrain.files import cache_folder
 from bunchtrain.parts import Options
-from bunchtrain.simulation.pythia.production import MakePart, produce_parts
+from bunchtrain.simulation.pythia.production import produce_parts
 from bunchtrain.tables.source import Source
 
 
@@ -75,6 +75,8 @@ class Sample(Source):
     name: ClassVar[str]
     #: Column → awkward type as text.
     layout: ClassVar[dict[str, str]]
+    #: `module:Class` in `simulation.pythia`, whose instances make a part from its index.
+    maker: ClassVar[str]
     #: Incremented when a change of the code changes the events.
     version: ClassVar[int] = 1
 
@@ -88,19 +90,16 @@ class Sample(Source):
         self.recipe = {**recipe, **options.recipe()}
         self.base = cache_folder(options.folder) / "samples"
 
-    @abstractmethod
-    def maker(self) -> MakePart:
-        """Return the function from the index of a part to its events; imports the simulation."""
-
     def prepare(self) -> None:
         """Produce the missing parts."""
         if all(path.exists() for path in self.parts()):
             return
         try:
-            make = self.maker()
+            module, _, name = self.maker.partition(":")
+            make = getattr(import_module(f"bunchtrain.simulation.pythia.{module}"), name)
         except ModuleNotFoundError as absent:
             raise missing(str(absent.name), "generators", f"source '{self.name}'") from None
-        produce_parts(make, self.parts(), int(self.recipe["part"]), self.processes)
+        produce_parts(make(**self.recipe), self.parts(), int(self.recipe["part"]), self.processes)
 
     def key(self) -> str:
         """Return a hash of everything but the length of the sample: recipe and versions."""

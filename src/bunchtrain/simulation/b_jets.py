@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from bunchtrain.simulation._sample import Sample, SampleOptions
 from bunchtrain.simulation.pythia.layout import B_JETS
-from bunchtrain.simulation.pythia.production import MakePart
 
 DEFAULTS = SampleOptions(part=1200)
 
@@ -33,20 +32,19 @@ class BJets(Sample):
     are `track`: pt, eta, phi, charge; d0 and z0 (times sin θ) in mm, positive towards the jet, with
     their significances; pt_fraction of the jet's pT; dr to its axis. Tracks are not ordered.
 
-    Args:
-        jets: Number of jets, a third of each flavour.
-        pt_min: Smallest jet pT in GeV.
-        pt_max: Largest jet pT in GeV.
-        radius: Radius R of the jets, within which their tracks lie.
-        options: Seed, processes, part (a multiple of 6), folder.
+    jets     Number of jets, a third of each flavour.
+    pt_min   Smallest jet pT in GeV.
+    pt_max   Largest jet pT in GeV.
+    radius   Radius R of the jets, within which their tracks lie.
+    options  Seed, processes, part (a multiple of 6), folder.
 
-    Raises:
-        StudyError: An option is out of range.
-        MissingDependency: The jets do not exist yet and pythia8mc or fastjet is not installed.
+    Raises StudyError if an option is out of range, and MissingDependency if the jets do not exist
+    yet and pythia8mc or fastjet is not installed.
     """
 
     name = "b_jets"
     layout = B_JETS
+    maker = "flavour_jets:FlavourJets"
 
     def __init__(
         self,
@@ -61,9 +59,3 @@ class BJets(Sample):
         super().__init__(jets, options, **window)
         self.check_window(least=20.0)
         self.check_jets(classes=6)
-
-    def maker(self) -> MakePart:
-        """Return the function from the index of a part to its events; imports the simulation."""
-        from bunchtrain.simulation.pythia.flavour_jets import FlavourJets
-
-        return FlavourJets(**self.recipe)

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from bunchtrain.simulation._sample import JetOptions, Sample
 from bunchtrain.simulation.pythia.layout import BOOSTED_JETS
-from bunchtrain.simulation.pythia.production import MakePart
 
 DEFAULTS = JetOptions()
 
@@ -29,20 +28,19 @@ class BoostedJets(Sample):
     index in the sample alone: a larger sample begins with the jets of a smaller one, and any
     number of processes produces the same jets.
 
-    Args:
-        jets: Number of jets, half of them tops.
-        detector: Whether constituents are energy-flow objects of a detector, else the visible
-            particles that leave the collision.
-        options: Window in pT, radius (also of the match to the top and its quarks), constituents;
-            seed, processes, part (an even number), folder.
+    jets      Number of jets, half of them tops.
+    detector  Whether constituents are energy-flow objects of a detector, else the visible particles
+              that leave the collision.
+    options   Window in pT, radius (also of the match to the top and its quarks), constituents;
+              seed, processes, part (an even number), folder.
 
-    Raises:
-        StudyError: An option is out of range.
-        MissingDependency: The jets do not exist yet and pythia8mc or fastjet is not installed.
+    Raises StudyError if an option is out of range, and MissingDependency if the jets do not exist
+    yet and pythia8mc or fastjet is not installed.
     """
 
     name = "boosted_jets"
     layout = BOOSTED_JETS
+    maker = "leading_jets:TopJets"
 
     def __init__(
         self, *, jets: int = 10_000, detector: bool = True, options: JetOptions = DEFAULTS
@@ -50,9 +48,3 @@ class BoostedJets(Sample):
         super().__init__(jets, options, detector=detector)
         self.check_window()
         self.check_jets(classes=2)
-
-    def maker(self) -> MakePart:
-        """Return the function from the index of a part to its events; imports the simulation."""
-        from bunchtrain.simulation.pythia.leading_jets import TopJets
-
-        return TopJets(**self.recipe)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from bunchtrain.simulation._sample import JetOptions, Sample
 from bunchtrain.simulation.pythia.layout import CALIBRATION_JETS
-from bunchtrain.simulation.pythia.production import MakePart
 
 DEFAULTS = JetOptions(pt_min=30.0, pt_max=1000.0, radius=0.4, constituents=100)
 
@@ -28,27 +27,20 @@ class CalibrationJets(Sample):
     particles; `jet_pt` ... and the constituents are measured. The jets depend on the seed and on
     their index in the sample alone.
 
-    Args:
-        jets: Number of jets.
-        options: Window in true pT, radius, constituents; seed, processes, part, folder.
+    jets     Number of jets.
+    options  Window in true pT, radius, constituents; seed, processes, part, folder.
 
-    Raises:
-        StudyError: An option is out of range.
-        MissingDependency: The jets do not exist yet and pythia8mc or fastjet is not installed.
+    Raises StudyError if an option is out of range, and MissingDependency if the jets do not exist
+    yet and pythia8mc or fastjet is not installed.
 
     The bias of the hard process is Pythia's (arXiv:2203.11601).
     """
 
     name = "calibration_jets"
     layout = CALIBRATION_JETS
+    maker = "calibration:CalibrationJets"
 
     def __init__(self, *, jets: int = 10_000, options: JetOptions = DEFAULTS) -> None:
         super().__init__(jets, options)
         self.check_window(least=20.0)
         self.check_jets()
-
-    def maker(self) -> MakePart:
-        """Return the function from the index of a part to its events; imports the simulation."""
-        from bunchtrain.simulation.pythia import calibration
-
-        return calibration.CalibrationJets(**self.recipe)

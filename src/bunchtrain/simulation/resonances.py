@@ -14,7 +14,6 @@ from __future__ import annotations
 from bunchtrain.errors import StudyError
 from bunchtrain.simulation._sample import Sample, SampleOptions
 from bunchtrain.simulation.pythia.layout import RESONANCES
-from bunchtrain.simulation.pythia.production import MakePart
 
 DEFAULTS = SampleOptions(part=2000)
 
@@ -25,18 +24,17 @@ class Resonances(Sample):
     They come in turn, event 0 signal, event 1 background; `is_signal` is the label and `mass`
     is that of the resonance in GeV, 0 for background. Each part holds one mass.
 
-    Args:
-        events: Number of events, half of them signal.
-        masses: Masses of the resonance in GeV; the parts have them in turn.
-        options: Seed, processes, part (an even number), folder.
+    events   Number of events, half of them signal.
+    masses   Masses of the resonance in GeV; the parts have them in turn.
+    options  Seed, processes, part (an even number), folder.
 
-    Raises:
-        StudyError: An option is out of range.
-        MissingDependency: The events do not exist yet and pythia8mc is not installed.
+    Raises StudyError if an option is out of range, and MissingDependency if the events do not exist
+    yet and pythia8mc is not installed.
     """
 
     name = "resonances"
     layout = RESONANCES
+    maker = "resonance:Resonances"
 
     def __init__(
         self,
@@ -51,9 +49,3 @@ class Resonances(Sample):
             raise StudyError(f"resonances: part must be even, got {options.part}")
         if not chosen or min(chosen) < 400:
             raise StudyError("resonances: masses must be at least 400 GeV, to decay to tt̄")
-
-    def maker(self) -> MakePart:
-        """Return the function from the index of a part to its events; imports the simulation."""
-        from bunchtrain.simulation.pythia import resonance
-
-        return resonance.Resonances(**self.recipe)

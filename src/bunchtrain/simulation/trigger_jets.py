@@ -16,7 +16,6 @@ from __future__ import annotations
 from bunchtrain.errors import StudyError
 from bunchtrain.simulation._sample import Sample, SampleOptions
 from bunchtrain.simulation.pythia.layout import TRIGGER_JETS
-from bunchtrain.simulation.pythia.production import MakePart
 
 DEFAULTS = SampleOptions()
 
@@ -27,23 +26,22 @@ class TriggerJets(Sample):
     They come in turn, with `label` 0 for g, 1 for q, 2 for W, 3 for Z and 4 for t. The jets depend
     on the seed and on their index in the sample alone.
 
-    Args:
-        jets: Number of jets, a fifth of each class.
-        detector: Whether constituents are energy-flow objects of a detector, else the visible
-            particles that leave the collision, as in the published sample.
-        pt: Transverse momentum of the hard partons in GeV; jets lie in 0.8 … 1.6 of it.
-        spread: Half of the relative width of the window around it.
-        radius: Radius R of the jets and of the match to the parton.
-        constituents: Largest number of constituents kept, the hardest.
-        options: Seed, processes, part (a multiple of 5), folder.
+    jets          Number of jets, a fifth of each class.
+    detector      Whether constituents are energy-flow objects of a detector, else the visible
+                  particles that leave the collision, as in the published sample.
+    pt            Transverse momentum of the hard partons in GeV; jets lie in 0.8 … 1.6 of it.
+    spread        Half of the relative width of the window around it.
+    radius        Radius R of the jets and of the match to the parton.
+    constituents  Largest number of constituents kept, the hardest.
+    options       Seed, processes, part (a multiple of 5), folder.
 
-    Raises:
-        StudyError: An option is out of range.
-        MissingDependency: The jets do not exist yet and pythia8mc or fastjet is not installed.
+    Raises StudyError if an option is out of range, and MissingDependency if the jets do not exist
+    yet and pythia8mc or fastjet is not installed.
     """
 
     name = "trigger_jets"
     layout = TRIGGER_JETS
+    maker = "leading_jets:FiveClassJets"
 
     def __init__(
         self,
@@ -71,9 +69,3 @@ class TriggerJets(Sample):
                 f"0.5, got {pt:g} and {spread:g}"
             )
         self.check_jets(classes=5)
-
-    def maker(self) -> MakePart:
-        """Return the function from the index of a part to its events; imports the simulation."""
-        from bunchtrain.simulation.pythia.leading_jets import FiveClassJets
-
-        return FiveClassJets(**self.recipe)

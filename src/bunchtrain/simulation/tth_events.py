@@ -18,7 +18,6 @@ from __future__ import annotations
 from bunchtrain.errors import StudyError
 from bunchtrain.simulation._sample import Sample, SampleOptions
 from bunchtrain.simulation.pythia.layout import TTH_EVENTS
-from bunchtrain.simulation.pythia.production import MakePart
 
 DEFAULTS = SampleOptions(part=200)
 
@@ -30,20 +29,19 @@ class TthEvents(Sample):
     columns are `jet` (pt, eta, phi, mass, tag, flavour) and `particle` (px, py, pz, energy, charge,
     kind: 0 neutral hadron, 1 charged hadron, 2 photon, 3 electron, 4 muon), both ordered in pT.
 
-    Args:
-        events: Number of events, half of them signal.
-        jets: Smallest number of jets.
-        tags: Smallest number of b-tagged jets.
-        particles: Largest number of energy-flow objects kept, the hardest above 0.5 GeV.
-        options: Seed, processes, part (a multiple of 4), folder.
+    events     Number of events, half of them signal.
+    jets       Smallest number of jets.
+    tags       Smallest number of b-tagged jets.
+    particles  Largest number of energy-flow objects kept, the hardest above 0.5 GeV.
+    options    Seed, processes, part (a multiple of 4), folder.
 
-    Raises:
-        StudyError: An option is out of range.
-        MissingDependency: The events do not exist yet and pythia8mc or fastjet is not installed.
+    Raises StudyError if an option is out of range, and MissingDependency if the events do not exist
+    yet and pythia8mc or fastjet is not installed.
     """
 
     name = "tth_events"
     layout = TTH_EVENTS
+    maker = "top_higgs:TopHiggs"
 
     def __init__(
         self,
@@ -62,9 +60,3 @@ class TthEvents(Sample):
                 "tth_events: tags must not exceed jets, nor jets 8, and particles must be at "
                 f"least 1; got {tags}, {jets} and {particles}"
             )
-
-    def maker(self) -> MakePart:
-        """Return the function from the index of a part to its events; imports the simulation."""
-        from bunchtrain.simulation.pythia.top_higgs import TopHiggs
-
-        return TopHiggs(**self.recipe)

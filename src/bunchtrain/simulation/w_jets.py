@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from bunchtrain.simulation._sample import JetOptions, Sample
 from bunchtrain.simulation.pythia.layout import W_JETS
-from bunchtrain.simulation.pythia.production import MakePart
 
 DEFAULTS = JetOptions(pt_min=300.0, pt_max=400.0, radius=1.0)
 
@@ -29,20 +28,19 @@ class WJets(Sample):
     They come in turn, event 0 a W, event 1 a QCD jet; `is_w` is the label. The jets depend on
     the seed and on their index in the sample alone.
 
-    Args:
-        jets: Number of jets, half of them W.
-        detector: Whether constituents are energy-flow objects of a detector, else the visible
-            particles that leave the collision.
-        options: Window in pT, radius (also of the match to the W and its quarks), constituents;
-            seed, processes, part (an even number), folder.
+    jets      Number of jets, half of them W.
+    detector  Whether constituents are energy-flow objects of a detector, else the visible particles
+              that leave the collision.
+    options   Window in pT, radius (also of the match to the W and its quarks), constituents; seed,
+              processes, part (an even number), folder.
 
-    Raises:
-        StudyError: An option is out of range.
-        MissingDependency: The jets do not exist yet and pythia8mc or fastjet is not installed.
+    Raises StudyError if an option is out of range, and MissingDependency if the jets do not exist
+    yet and pythia8mc or fastjet is not installed.
     """
 
     name = "w_jets"
     layout = W_JETS
+    maker = "leading_jets:BosonJets"
 
     def __init__(
         self, *, jets: int = 10_000, detector: bool = True, options: JetOptions = DEFAULTS
@@ -50,9 +48,3 @@ class WJets(Sample):
         super().__init__(jets, options, detector=detector)
         self.check_window()
         self.check_jets(classes=2)
-
-    def maker(self) -> MakePart:
-        """Return the function from the index of a part to its events; imports the simulation."""
-        from bunchtrain.simulation.pythia.leading_jets import BosonJets
-
-        return BosonJets(**self.recipe)

@@ -28,13 +28,12 @@ def paired_bootstrap(
     all scores: the standard deviation of a difference over replicas is its error, correlations
     included (Efron 1979).
 
-    Args:
-        scores: Name → (events,) discriminant, large for signal.
-        truth: (events,) bool, True for signal.
-        weights: (events,) weights of the events.
-        metrics: Name of the metric → its function of a ROC.
-        replicas: Number of replicas.
-        seed: Seed of the counts.
+    scores    Name → (events,) discriminant, large for signal.
+    truth     (events,) bool, True for signal.
+    weights   (events,) weights of the events.
+    metrics   Name of the metric → its function of a ROC.
+    replicas  Number of replicas.
+    seed      Seed of the counts.
     """
     random = np.random.default_rng(seed)
     found = {metric: {name: np.empty(replicas) for name in scores} for metric in metrics}

@@ -79,12 +79,11 @@ def fix_cuts_and_bins(
 ) -> CutsAndBins:
     """Return the cuts of some signal efficiencies and the bins of largest significance.
 
-    Args:
-        nominal: Scores of the nominal events.
-        efficiencies: Signal efficiencies of the cuts.
-        scale: Factor on weights that makes s and b expected event counts.
-        bins: Largest number of bins.
-        min_background: Effective number of background events that every bin needs.
+    nominal         Scores of the nominal events.
+    efficiencies    Signal efficiencies of the cuts.
+    scale           Factor on weights that makes s and b expected event counts.
+    bins            Largest number of bins.
+    min_background  Effective number of background events that every bin needs.
     """
     score, truth, weight = nominal.score, nominal.truth, nominal.weight
     curve = roc(score, truth, weight)
@@ -104,11 +103,10 @@ def measure_changes(
     `background_passing_50` are the efficiencies of the nominal cut, those of an analysis in which
     the shift is not known.
 
-    Args:
-        fixed: Cuts and bins of the nominal events.
-        nominal: Scores of the nominal events.
-        shifted: Scores of the shifted events, some of which may be selected in only one of both.
-        seed: Seed of the bootstrap.
+    fixed    Cuts and bins of the nominal events.
+    nominal  Scores of the nominal events.
+    shifted  Scores of the shifted events, some of which may be selected in only one of both.
+    seed     Seed of the bootstrap.
     """
     before, after = (fixed.measure(side, side.weight) for side in (nominal, shifted))
     replicas = [

@@ -44,14 +44,13 @@ def signal_roc(
 ) -> Roc:
     """Return the ROC of a class against others, all of them if `against` is None.
 
-    Args:
-        scores: (events, classes) probabilities.
-        truth: (events,) index of the true class.
-        weights: (events,) or None for equal weights.
-        signal: Index of the signal class.
-        against: Indices of the background classes; events of others are left out.
-        fractions: Of all classes but the signal, for the score ln p_S / Σ_k f_k p_k of all of them;
-            if None, the score is ln p_S / Σ p_k of the classes `against`.
+    scores     (events, classes) probabilities.
+    truth      (events,) index of the true class.
+    weights    (events,) or None for equal weights.
+    signal     Index of the signal class.
+    against    Indices of the background classes; events of others are left out.
+    fractions  Of all classes but the signal, for the score ln p_S / Σ_k f_k p_k of all of them; if
+               None, the score is ln p_S / Σ p_k of the classes `against`.
     """
     every = [k for k in range(scores.shape[1]) if k != signal]
     others = every if against is None else against
@@ -74,18 +73,16 @@ def measure_classification(
 ) -> Metrics:
     """Return every metric of a classifier as `{name: {value, error}}`.
 
-    Args:
-        scores: (events, classes) probabilities.
-        truth: (events,) index of the true class.
-        weights: (events,) or None for equal weights.
-        target: Classes and signal.
-        efficiencies: Signal efficiencies at which 1/ε_B is quoted.
-        mistags: Background efficiencies at which ε_S is quoted.
-        scale: Factor on weights that makes s and b expected event counts.
+    scores        (events, classes) probabilities.
+    truth         (events,) index of the true class.
+    weights       (events,) or None for equal weights.
+    target        Classes and signal.
+    efficiencies  Signal efficiencies at which 1/ε_B is quoted.
+    mistags       Background efficiencies at which ε_S is quoted.
+    scale         Factor on weights that makes s and b expected event counts.
 
-    Raises:
-        StudyError: there is no such signal class.
-        DataError: shapes do not fit, a score is not finite, or a class has no events.
+    Raises StudyError if there is no such signal class, and DataError if shapes do not fit, a score
+    is not finite, or a class has no events.
     """
     _check(scores, truth, target)
     signal = target.signal_index
@@ -137,10 +134,9 @@ def measure_sets(
     A set may be empty: if two classes are well separated, fewer than one class an event suffices
     for a coverage of 68 %, and only the size shows it (arXiv:2107.07511).
 
-    Args:
-        sets: Nominal coverage → (events, classes) whether a class is in the set.
-        truth: (events,) index of the true class.
-        weights: (events,) or None for equal weights.
+    sets     Nominal coverage → (events, classes) whether a class is in the set.
+    truth    (events,) index of the true class.
+    weights  (events,) or None for equal weights.
     """
     found: Metrics = {}
     for level, inside in sorted(sets.items()):

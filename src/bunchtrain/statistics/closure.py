@@ -31,10 +31,9 @@ def density_ratio_weights(
 ) -> NDArray[np.float64]:
     """Return w = c p/(1 − p) of simulation, with Σ w v = Σ v over its event weights v; 1 of data.
 
-    Args:
-        log_odds: (events,) ln p/(1 − p), clipped at 7 on both sides of the simulation's median.
-        data: (events,) True for data.
-        weight: (events,) event weights v.
+    log_odds  (events,) ln p/(1 − p), clipped at 7 on both sides of the simulation's median.
+    data      (events,) True for data.
+    weight    (events,) event weights v.
     """
     centred = np.asarray(log_odds, np.float64) - np.median(log_odds[~data])
     odds = np.exp(np.clip(centred, -MAX_LOG_ODDS, MAX_LOG_ODDS))
@@ -69,11 +68,10 @@ def closure(
 ) -> Closure:
     """Return the agreement of weighted simulation with data.
 
-    Args:
-        inputs: Name → (events,).
-        data: (events,) True for data, False for simulation.
-        weight: (events,), of simulation with the reweighting.
-        before: (events,) weights without it, for `share`; 1 if None.
+    inputs  Name → (events,).
+    data    (events,) True for data, False for simulation.
+    weight  (events,), of simulation with the reweighting.
+    before  (events,) weights without it, for `share`; 1 if None.
     """
     first = np.ones(len(data)) if before is None else before
     return Closure(

@@ -63,10 +63,9 @@ def fit_combination(
 ) -> Combination:
     """Return the combination of least cross-entropy, with a weak L2 penalty.
 
-    Args:
-        scores: Of each model, (events, classes) probabilities of events that none was fitted on.
-        truth: (events,) index of the true class.
-        weights: (events,) or None for equal weights.
+    scores   Of each model, (events, classes) probabilities of events that none was fitted on.
+    truth    (events,) index of the true class.
+    weights  (events,) or None for equal weights.
     """
     inputs = logits(scores)
     shift, scale = inputs.mean(0), inputs.std(0)

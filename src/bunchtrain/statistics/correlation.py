@@ -27,10 +27,9 @@ def output_correlation(
 ) -> Floats:
     """Return r of each pixel, (channel, row, column); 0 where the intensity is constant.
 
-    Args:
-        images: (events, channel, row, column).
-        output: (events,), as the probability of the signal.
-        weights: (events,) or None for equal weights.
+    images   (events, channel, row, column).
+    output   (events,), as the probability of the signal.
+    weights  (events,) or None for equal weights.
     """
     w = as_weights(weights, len(images))
     w = w / w.sum()

@@ -56,15 +56,13 @@ class Ddt:
     ) -> Ddt:
         """Return the transformation at a working point.
 
-        Args:
-            scores: (events,) of background, large for signal.
-            values: (events,) of the column.
-            mistag: Background efficiency ε_B of the working point.
-            edges: (bins + 1,) in which the cut is found, in the column's unit.
-            weights: (events,) or None for equal weights.
+        scores   (events,) of background, large for signal.
+        values   (events,) of the column.
+        mistag   Background efficiency ε_B of the working point.
+        edges    (bins + 1,) in which the cut is found, in the column's unit.
+        weights  (events,) or None for equal weights.
 
-        Raises:
-            DataError: fewer than two bins have enough events.
+        Raises DataError if fewer than two bins have enough events.
         """
         w = as_weights(weights, len(scores))
         index = np.digitize(values, edges) - 1
@@ -110,13 +108,12 @@ class QuantileRegression:
     ) -> QuantileRegression:
         """Return the transformation at a working point.
 
-        Args:
-            scores: (events,) of background, large for signal.
-            values: (events,) of a column or (events, columns).
-            mistag: Background efficiency ε_B of the working point.
-            weights: (events,) or None for equal weights.
-            leaves: Of each tree.
-            seed: Of the trees.
+        scores   (events,) of background, large for signal.
+        values   (events,) of a column or (events, columns).
+        mistag   Background efficiency ε_B of the working point.
+        weights  (events,) or None for equal weights.
+        leaves   Of each tree.
+        seed     Of the trees.
         """
         trees = HistGradientBoostingRegressor(
             loss="quantile",
@@ -166,11 +163,7 @@ class CutProfile:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the profile for JSON."""
-        return {
-            "values": self.values.tolist(),
-            "cuts": self.cuts.tolist(),
-            "signal": self.signal,
-        }
+        return {"values": self.values.tolist(), "cuts": self.cuts.tolist(), "signal": self.signal}
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> CutProfile:
@@ -195,14 +188,13 @@ def fit_cut_profile(
 ) -> CutProfile:
     """Return the profile of the cut with a given mean signal efficiency.
 
-    Args:
-        by: `ddt` for a straight line, `quantile` for trees.
-        scores: (events, classes) probabilities of events that the network was not fitted on.
-        truth: (events,) index of the true class; all but the signal are background.
-        column: (events,) that the score should not depend on.
-        signal: Index of the signal class.
-        efficiency: Signal efficiency of the working point.
-        weights: (events,) or None for equal weights.
+    by          `ddt` for a straight line, `quantile` for trees.
+    scores      (events, classes) probabilities of events that the network was not fitted on.
+    truth       (events,) index of the true class; all but the signal are background.
+    column      (events,) that the score should not depend on.
+    signal      Index of the signal class.
+    efficiency  Signal efficiency of the working point.
+    weights     (events,) or None for equal weights.
     """
     odds, is_signal = log_odds(scores, signal), np.asarray(truth) == signal
     mistag = float(roc(odds, is_signal, weights).background_at([efficiency])[0][0])

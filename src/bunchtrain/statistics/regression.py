@@ -44,15 +44,13 @@ def measure_regression(
     `coverage_68`, … are the fractions of truths in the central intervals of that nominal coverage:
     the given ones, or else those of a Gaussian of the predicted σ.
 
-    Args:
-        prediction: (events,).
-        truth: (events,) in the same unit.
-        weights: (events,) or None for equal weights.
-        sigma: (events,) predicted standard deviations, or None.
-        intervals: Nominal coverage → lower and upper ends (events,) of an interval.
+    prediction  (events,).
+    truth       (events,) in the same unit.
+    weights     (events,) or None for equal weights.
+    sigma       (events,) predicted standard deviations, or None.
+    intervals   Nominal coverage → lower and upper ends (events,) of an interval.
 
-    Raises:
-        DataError: shapes do not fit, a prediction is not finite, or σ is not positive.
+    Raises DataError if shapes do not fit, a prediction is not finite, or σ is not positive.
     """
     if prediction.shape != truth.shape:
         raise DataError(f"{prediction.shape} predictions do not fit {truth.shape} truths")

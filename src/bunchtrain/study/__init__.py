@@ -3,24 +3,12 @@
 from bunchtrain.study.evaluations import all_evaluations, evaluation_options
 from bunchtrain.study.loading import find, known, load, validate
 from bunchtrain.study.models import ModelConfig, ensemble_models, model_configs, select_models
+from bunchtrain.study.published import PublishedValue
 from bunchtrain.study.reference import json_schema
-from bunchtrain.study.schema import Ensemble, Part, PublishedValue, Study, TargetConfig
+from bunchtrain.study.schema import Ensemble, Part, Study, TargetConfig
 
 __all__ = [
-    "Ensemble",
-    "ModelConfig",
-    "Part",
-    "PublishedValue",
-    "Study",
-    "TargetConfig",
-    "all_evaluations",
-    "ensemble_models",
-    "evaluation_options",
-    "find",
-    "json_schema",
-    "known",
-    "load",
-    "model_configs",
-    "select_models",
-    "validate",
-]
+    "Ensemble", "ModelConfig", "Part", "PublishedValue", "Study", "TargetConfig", "all_evaluations",
+    "ensemble_models", "evaluation_options", "find", "json_schema", "known", "load",
+    "model_configs", "select_models", "validate",
+]  # fmt: skip

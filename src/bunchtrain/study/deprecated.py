@@ -31,6 +31,12 @@ OLD_EVALUATION: dict[str, Any] = {
     "luminosity_scale": 1.0,
     "note": "",
 }
+#: Words for the types of their values in messages; without an entry it is a text.
+OLD_TYPES: dict[str, tuple[str, Any]] = {
+    **dict.fromkeys(("efficiencies", "mistags", "working_points", "against"), ("a list", list)),
+    **dict.fromkeys(("fractions", "decorrelation"), ("a mapping", Mapping)),
+    "luminosity_scale": ("a number", int | float),
+}
 #: Of these the new key, where there is one.
 OF_EVALUATION = {
     "efficiencies": "classification.efficiencies",
@@ -124,10 +130,14 @@ def _rejections(given: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
     found = {key: value for key, value in given.items() if key != "rejection"}
     for efficiency, value in given["rejection"].items():
         try:  # a text in study.yaml of a run
-            found[f"rejection_{100 * float(efficiency):g}"] = value
+            percent = 100 * float(efficiency)
         except (TypeError, ValueError):
-            text = f"published.rejection: {efficiency!r} is not a signal efficiency"
-            raise StudyError(text) from None
+            percent = 0.0
+        if not 0 < percent < 100:
+            raise StudyError(f"published.rejection: {efficiency!r} is not a signal efficiency")
+        if (name := f"rejection_{percent:g}") in found:
+            raise StudyError(f"published.rejection: {efficiency} and '{name}' are both given")
+        found[name] = value
         notes["published.rejection"] = "published.rejection_30"
     return found
 
@@ -147,7 +157,8 @@ def _overrides(given: Mapping[str, Any], study: Mapping[str, Any], notes: Notes)
             found[new], notes[f"{new}: refuse"] = "raise", f"{new}: raise"
         elif new == "evaluation" and isinstance(value, Mapping) and "name" not in value:
             changed = {k: study[k] for k in ("targets", "weights") if k in study}
-            _translate_evaluation(changed := {**changed, "evaluation": value}, notes)
+            changed["evaluation"] = value
+            _translate_evaluation(changed, notes, override=True)
             found |= {"evaluation": changed.pop("evaluation", None)} | changed
         elif new.startswith("evaluation.") and new.count(".") == 1:
             found |= _evaluation_key(new.partition(".")[2], value, study, notes)
@@ -166,6 +177,7 @@ def _evaluation_key(key: str, value: Any, study: Mapping[str, Any], notes: Notes
     """Return the overrides that an old `evaluation.<key>` stands for."""
     if key not in OLD_EVALUATION or (isinstance(value, Mapping) and key != "fractions"):
         return {f"evaluation.{key}": value}  # a part of that name, as `decorrelation`
+    _check_type(key, value)
     listed = study.get("evaluation")
     names = {one.get("name") if isinstance(one, Mapping) else one for one in listed or ()}
     if key in ("note", "luminosity_scale"):
@@ -184,41 +196,65 @@ def _evaluation_key(key: str, value: Any, study: Mapping[str, Any], notes: Notes
     if key == "efficiencies" and profile and value:
         found["evaluation.efficiency_profile.efficiency"] = value[-1]
     if key == "fractions" and profile:
+        found = found if "working_points" in names else {}
         found["evaluation.efficiency_profile.fractions"] = value
     if not value and key in ("working_points", "against", "parameter"):  # not to be evaluated
         found = {new.rpartition(".")[0]: None for new in found}
-    notes[f"evaluation.{key}"] = " and ".join(found)
+    notes[f"evaluation.{key}"] = " and ".join(
+        f"{new}: null" if one is None else new for new, one in found.items()
+    )
     return found
 
 
-def _translate_evaluation(study: dict[str, Any], notes: Notes) -> None:
-    """Replace, in place, the old mapping `evaluation` of a study by the new keys."""
+def _check_type(key: str, value: Any) -> None:
+    """Raise StudyError if the value of an old key of `evaluation` is of another type."""
+    words, wanted = OLD_TYPES.get(key, ("a text", str))
+    if value is not None and not isinstance(value, wanted):
+        raise StudyError(f"evaluation.{key}: give {words}, got {value!r}")
+
+
+def _translate_evaluation(study: dict[str, Any], notes: Notes, override: bool = False) -> None:
+    """Replace, in place, the old mapping `evaluation` of a study by the new keys.
+
+    Raises StudyError if an old key and, unless it is an override, its new one are both given.
+    """
     old = dict(study.pop("evaluation"))
     if not old:
         return
     for key in old:
         if key not in OLD_EVALUATION:
+            if key in parts.locate("evaluation"):
+                raise StudyError(f"evaluation: give a list, as [{{name: {key}}}]")
             hint = nearest(str(key), OLD_EVALUATION) or "; it is a list of evaluations"
             raise StudyError(f"evaluation: unknown key '{key}'{hint}")
+        _check_type(key, old[key])
     given = {key: old[key] for key in old if old[key] not in (OLD_EVALUATION[key], None)}
-    targets = study.get("targets")
+    targets, weights = study.get("targets"), study.get("weights") or {}
+    for key, place in (("note", study), ("luminosity_scale", weights)):
+        if key in given and key in place and not override:
+            raise _both(key, key if place is study else f"weights.{key}")
     if "signal" in given and isinstance(targets, Mapping):
         name = _signal_target(study, given["signal"], given.get("target"))
         target = targets.get(name)
         if isinstance(target, Mapping):
+            if "signal" in target and not override:
+                raise _both("signal", f"targets.{name}.signal")
             study["targets"] = {**targets, name: {**target, "signal": given["signal"]}}
             notes["evaluation.signal"] = f"targets.{name}.signal"
     if "note" in given:
         study["note"], notes["evaluation.note"] = given["note"], "note"
-    if "luminosity_scale" in given:
-        scale = {"luminosity_scale": given["luminosity_scale"]}
-        study["weights"] = {**(study.get("weights") or {}), **scale}
+    if "luminosity_scale" in given and isinstance(weights, Mapping):
+        study["weights"] = {**weights, "luminosity_scale": given["luminosity_scale"]}
         notes["evaluation.luminosity_scale"] = "weights.luminosity_scale"
     defaults = default_evaluations(targets)
     listed = _evaluation_parts(given, study, defaults)
     if listed != [{"name": name} for name in defaults]:
         study["evaluation"] = listed
     notes["evaluation"] = f"evaluation: [{', '.join(part['name'] for part in listed)}]"
+
+
+def _both(old: str, new: str) -> StudyError:
+    return StudyError(f"'evaluation.{old}' is the old name of '{new}', which is given, too")
 
 
 def _evaluation_parts(

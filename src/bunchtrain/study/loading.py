@@ -86,12 +86,11 @@ def read(path: Path) -> dict[str, Any]:
 def load(study: str | Path, *assignments: str, size: str | None = None, **changes: Any) -> Study:
     """Return a validated study.
 
-    Args:
-        study: name under `studies/`, file, or folder with a `study.yaml`.
-        assignments: dotted overrides, `"training.epochs=5"`.
-        size: `demo`, `small` or `full`: the overrides that the study lists under `sizes`.
-        changes: overrides of keys without a dot; a part may be given as a class:
-            `model=MyNetwork` or `model={"name": MyNetwork, "widths": [64]}`.
+    study        name under `studies/`, file, or folder with a `study.yaml`.
+    assignments  dotted overrides, `"training.epochs=5"`.
+    size         `demo`, `small` or `full`: the overrides that the study lists under `sizes`.
+    changes      overrides of keys without a dot; a part may be given as a class: `model=MyNetwork`
+                 or `model={"name": MyNetwork, "widths": [64]}`.
 
     Raises StudyError for all errors that can be found without opening the data.
     """
@@ -109,10 +108,9 @@ def validate(
 ) -> Study:
     """Return the study of a mapping.
 
-    Args:
-        content: keys and values.
-        origin: start of error messages.
-        folder: to which the files of parts are relative; the working directory if None.
+    content  keys and values.
+    origin   start of error messages.
+    folder   to which the files of parts are relative; the working directory if None.
 
     Raises StudyError for all errors that can be found without opening the data.
     """

@@ -10,11 +10,11 @@ from pydantic import BaseModel
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest
+from bunchtrain.study.published import Published
 from bunchtrain.study.schema import (
     Ensemble,
     ModelOverrides,
     Part,
-    Published,
     Study,
     TargetConfig,
     Term,

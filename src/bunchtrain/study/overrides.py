@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest
 
 
@@ -66,7 +67,8 @@ def _set(study: dict[str, Any], key: str, value: Any) -> None:
         index = _index(place, last, key)
         if not isinstance(value, Mapping | None):
             raise StudyError(f"override '{key}': give the options of the part, got {value!r}")
-        place[index : index + 1] = [] if value is None else [{**value, "name": last}]
+        named = place[index]["name"] if isinstance(place[index], dict) else place[index]
+        place[index : index + 1] = [] if value is None else [{**value, "name": named}]
 
 
 def _step(place: Any, word: str, key: str) -> Any:
@@ -92,6 +94,7 @@ def _index(items: list[Any], word: str, key: str) -> int:
             f"override '{key}': the list has the items 0 to {len(items) - 1}, not {word}"
         )
     names = [item.get("name") if isinstance(item, dict) else item for item in items]
+    names = [parts.short_name(name) if isinstance(name, str) else name for name in names]
     if names.count(word) > 1:
         raise StudyError(f"override '{key}': there are several '{word}'; give an index from 0")
     if word not in names:
@@ -112,9 +115,13 @@ def sizes(study: Mapping[str, Any], size: str) -> Mapping[str, Any]:
     Raises StudyError if the study has no such size.
     """
     known = study.get("sizes") or {}
+    if not isinstance(known, Mapping):
+        raise StudyError(f"sizes: give a mapping of sizes to dotted overrides, got {known!r}")
     if size not in known:
         hint = nearest(size, known) or f"; it has {', '.join(known) or 'none'}"
         raise StudyError(f"study '{study.get('name', '')}' has no size '{size}'{hint}")
+    if not isinstance(known[size] or {}, Mapping):
+        raise StudyError(f"sizes.{size}: give dotted overrides, got {known[size]!r}")
     return known[size] or {}
 
 

@@ -15,10 +15,9 @@ from bunchtrain.tables.source import Source
 class ShiftedSource(Source):
     """Events of a source, shifted before definitions, selection and representation.
 
-    Args:
-        source: of the events.
-        systematic: effect.
-        amount: signed size of the shift.
+    source      of the events.
+    systematic  effect.
+    amount      signed size of the shift.
     """
 
     def __init__(self, source: Source, systematic: Systematic, amount: float) -> None:

@@ -32,10 +32,9 @@ class Systematic(ABC):
     ) -> dict[str, ak.Array]:
         """Return the shifted columns, (events,) or (events, items).
 
-        Args:
-            events: records of the columns.
-            entries: (events,) indices of the events in their source, for random effects.
-            amount: signed size of the shift, in the unit of the option `size`.
+        events   records of the columns.
+        entries  (events,) indices of the events in their source, for random effects.
+        amount   signed size of the shift, in the unit of the option `size`.
         """
 
 

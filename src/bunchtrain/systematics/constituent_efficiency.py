@@ -15,10 +15,9 @@ class ConstituentEfficiency(Systematic):
 
     The columns of the jet are unchanged.
 
-    Args:
-        size: x of one standard deviation, 0.03 for 3 %.
-        groups: prefixes of the lists that lose items, such as `constituent`; all lists if unset.
-        seed: of the random losses.
+    size    x of one standard deviation, 0.03 for 3 %.
+    groups  prefixes of the lists that lose items, such as `constituent`; all lists if unset.
+    seed    of the random losses.
     """
 
     def __init__(

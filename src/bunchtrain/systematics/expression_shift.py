@@ -18,9 +18,8 @@ class ExpressionShift(Systematic):
 
     All expressions use the unshifted columns.
 
-    Args:
-        columns: column → expression.
-        size: `shift` of one standard deviation.
+    columns  column → expression.
+    size     `shift` of one standard deviation.
     """
 
     def __init__(self, *, columns: dict[str, str], size: float = 1.0) -> None:

@@ -16,10 +16,9 @@ class JetEnergyResolution(Systematic):
 
     z is a hash of the event, so that the shift is reproducible and up and down are opposite.
 
-    Args:
-        size: x of one standard deviation, 0.05 for 5 %.
-        columns: to smear; all energies, momenta and masses except generator-level ones if unset.
-        seed: of z.
+    size     x of one standard deviation, 0.05 for 5 %.
+    columns  to smear; all energies, momenta and masses except generator-level ones if unset.
+    seed     of z.
     """
 
     def __init__(

@@ -14,9 +14,8 @@ class JetEnergyScale(Systematic):
 
     Angles and energy fractions are unchanged. Columns that `define` computes from these shift, too.
 
-    Args:
-        size: x of one standard deviation, 0.02 for 2 %.
-        columns: to scale; all energies, momenta and masses except generator-level ones if unset.
+    size     x of one standard deviation, 0.02 for 2 %.
+    columns  to scale; all energies, momenta and masses except generator-level ones if unset.
     """
 
     def __init__(self, *, size: float = 0.02, columns: list[str] | None = None) -> None:

@@ -19,9 +19,8 @@ class LeadingConstituentScale(Systematic):
 
     arXiv:1904.10004
 
-    Args:
-        size: x of one standard deviation, 0.1 for 10 %.
-        group: prefix of the list of particles, of which the one of largest pT is scaled.
+    size   x of one standard deviation, 0.1 for 10 %.
+    group  prefix of the list of particles, of which the one of largest pT is scaled.
     """
 
     def __init__(self, *, size: float = 0.1, group: str = "constituent") -> None:

@@ -92,9 +92,8 @@ class Predictions:
     def read(cls, path: Path, schema: Schema | None = None) -> Predictions:
         """Return the table in a file such as `predictions.parquet`.
 
-        Args:
-            path: Parquet file.
-            schema: of a file without one, such as those of earlier releases.
+        path    Parquet file.
+        schema  of a file without one, such as those of earlier releases.
 
         Raises RunError if the file is missing, DataError if it has no schema and none is given.
         """
@@ -129,11 +128,6 @@ class Predictions:
     def classifications(self) -> dict[str, Target]:
         """The targets with classes."""
         return {name: target for name, target in self.targets.items() if target.classes}
-
-    @property
-    def regressions(self) -> dict[str, Target]:
-        """The targets with values."""
-        return {name: target for name, target in self.targets.items() if target.values}
 
     @property
     def models(self) -> list[str]:

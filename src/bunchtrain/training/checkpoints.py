@@ -27,7 +27,6 @@ class BestEpoch(Callback):
     """
 
     def __init__(self, history: History, patience: int | None) -> None:
-        """Take the learning curves and the epochs to wait, None for no early stopping."""
         self.history, self.patience = history, patience
         self.losses: list[float] = []
         self.epochs: list[int] = []
@@ -94,7 +93,6 @@ class Checkpoint(Callback):
     """Write `checkpoint.pt` after each epoch; a training resumed from it has the same result."""
 
     def __init__(self, folder: Path, history: History, best: BestEpoch, resume: bool) -> None:
-        """Take the folder of the training and the callbacks whose state is saved."""
         self.path, self.history, self.best = folder / "checkpoint.pt", history, best
         self.resume = resume and self.path.is_file()
 

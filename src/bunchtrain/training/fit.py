@@ -193,7 +193,6 @@ class CallOnEpoch(Callback):
     """Call a function after each epoch, which may stop the training."""
 
     def __init__(self, on_epoch: EpochCallback, trained_model: TrainedModel) -> None:
-        """Take the function, and the network that is trained."""
         self.on_epoch, self.trained_model = on_epoch, trained_model
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:

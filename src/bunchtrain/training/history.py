@@ -18,7 +18,6 @@ class History(Callback):
     """One row per epoch, in `history.csv` and in the loggers of the study."""
 
     def __init__(self, folder: Path, events: int) -> None:
-        """Take the folder of the training and the count of training events."""
         self.path, self.events = folder / "history.csv", events
         self.rows: list[dict[str, float]] = []
         self._began = self._trained = 0.0

@@ -37,14 +37,8 @@ class Module(LightningModule):
     """
 
     def __init__(
-        self,
-        task: Task,
-        network: Network,
-        terms: list[tuple[Loss, float]],
-        steps: int,
-        events: int,
+        self, task: Task, network: Network, terms: list[tuple[Loss, float]], steps: int, events: int
     ) -> None:
-        """Take the network, the terms of the loss, and the counts of steps and events per epoch."""
         super().__init__()
         self.settings, self.seed, self.steps, self.events = task.settings, task.seed, steps, events
         self.network = network

@@ -20,7 +20,6 @@ class ParetoFront(Callback):
     """
 
     def __init__(self, folder: Path, history: History, resume: bool) -> None:
-        """Take the folder of the training, its curves, and whether earlier rows are restored."""
         self.path, self.history = folder, history
         self.rows: list[dict[str, float]] = []
         if resume and (folder / "front.pt").is_file():

@@ -18,7 +18,6 @@ class Progress(Callback):
     """A bar over the steps of all epochs; disabled if standard error is not a terminal."""
 
     def __init__(self, history: History, enabled: bool) -> None:
-        """Take the learning curves, whose last row is shown."""
         self.history = history
         self.console = Console(stderr=True)
         self.enabled = enabled and (self.console.is_terminal or self.console.is_jupyter)
@@ -49,17 +48,14 @@ class Progress(Callback):
             return
         self._events += len(batch) * trainer.world_size
         rate = self._events / (time.perf_counter() - self._began)
-        loss = float(outputs["loss"])
+        loss, rows = float(outputs["loss"]), self.history.rows
+        validation = f"  validation {rows[-1]['validation_loss']:.4f}" if rows else ""
         self.bar.update(
             self.bar.task_ids[0],
             advance=1,
             description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
-            text=f"loss {loss:.4f}{self._validation()}  {rate:,.0f} events/s",
+            text=f"loss {loss:.4f}{validation}  {rate:,.0f} events/s",
         )
-
-    def _validation(self) -> str:
-        rows = self.history.rows
-        return f"  validation {rows[-1]['validation_loss']:.4f}" if rows else ""
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Stop the bar."""

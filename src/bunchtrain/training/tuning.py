@@ -17,8 +17,6 @@ from typing import Any, Literal
 from bunchtrain.errors import StudyError, UserError, missing
 from bunchtrain.training.cluster import connect_to_ray
 
-#: Dotted key → {low, high, log} or {choices}.
-Space = Mapping[str, Mapping[str, Any]]
 #: Called with each epoch and the metric after it; True prunes the trial.
 Report = Callable[[int, float], bool]
 #: Trains with these overrides and returns the metric of the validation set; picklable.

@@ -29,10 +29,9 @@ class Calibration(ABC):
     def fit(self, predictions: Quantities, truth: Tensor, weight: Tensor) -> None:
         """Fit on the validation set.
 
-        Args:
-            predictions: of the validation set, (events,) each.
-            truth: (events,) class indices, or (events, value).
-            weight: (events,).
+        predictions  of the validation set, (events,) each.
+        truth        (events,) class indices, or (events, value).
+        weight       (events,).
         """
 
     @abstractmethod

@@ -60,9 +60,8 @@ class Posterior(nn.Module):
     def fit_posterior(self, batches: Iterable[Batch], likelihood: Likelihood) -> None:
         """Fit the distribution on the training set, after the training by gradient.
 
-        Args:
-            batches: normalised batches, which can be iterated repeatedly.
-            likelihood: −log likelihood of each event, (batch,), from outputs and batch.
+        batches     normalised batches, which can be iterated repeatedly.
+        likelihood  −log likelihood of each event, (batch,), from outputs and batch.
         """
 
     def weight_penalty(self, events: int) -> Tensor | float:
@@ -94,9 +93,8 @@ def predict_mixture(head: Head, draws: Tensor) -> dict[Quantity, Tensor]:
     The standard deviation over the draws is the `sigma` of a quantity; where the head predicts a
     `sigma` itself, that is the total one of the mixture, and the one over the draws `sigma_model`.
 
-    Args:
-        head: of the outputs.
-        draws: (draw, batch, outputs); one draw has no standard deviation.
+    head   of the outputs.
+    draws  (draw, batch, outputs); one draw has no standard deviation.
     """
     if len(draws) == 1:
         return head.predictions(draws[0])

@@ -90,14 +90,13 @@ def export_run(
 ) -> Exported:
     """Export the models of a run and verify each on the test set, or on the events of a file.
 
-    Args:
-        folder: folder of a finished run.
-        to: name of the export target.
-        options: of the target.
-        model: name of the model; all of the run if None.
-        output: folder of the files, `<run>/exports/<model>/<target>` if None.
-        file: events of the verification; the test set if None.
-        events: largest number of events of the verification.
+    folder   folder of a finished run.
+    to       name of the export target.
+    options  of the target.
+    model    name of the model; all of the run if None.
+    output   folder of the files, `<run>/exports/<model>/<target>` if None.
+    file     events of the verification; the test set if None.
+    events   largest number of events of the verification.
 
     Raises StudyError for an unknown target or option, RunError for an unknown model,
     ExportError for what the target does not support, VerificationError if the predictions differ.

@@ -37,12 +37,11 @@ def write_predictions(
 
     Returns training → events per second, from columns to predictions.
 
-    Args:
-        study: the study of the models.
-        cache: its events.
-        models: training → model.
-        path: file to write, with the schema of its columns.
-        split: `train`, `validation` or `test`.
+    study   the study of the models.
+    cache   its events.
+    models  training → model.
+    path    file to write, with the schema of its columns.
+    split   `train`, `validation` or `test`.
     """
     seconds = dict.fromkeys(models, 0.0)
 
@@ -93,12 +92,11 @@ def predict_file(
     Events that the study does not select get NaN, so that the rows stay those of the input and
     the columns can be used as friends. Returns the number of events.
 
-    Args:
-        study: the study of the models.
-        source: events.
-        models: training → model; the study's ensembles of them follow.
-        output: `.root` or `.parquet`.
-        fitted: what is fitted for the ensembles.
+    study   the study of the models.
+    source  events.
+    models  training → model; the study's ensembles of them follow.
+    output  `.root` or `.parquet`.
+    fitted  what is fitted for the ensembles.
 
     Raises UserError for another kind of output, DataError for a missing column.
     """

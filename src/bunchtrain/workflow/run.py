@@ -28,11 +28,7 @@ from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.predictions import Predictions, concatenate
 from bunchtrain.tables.source import Source
 from bunchtrain.trained_model import TrainedModel, load
-from bunchtrain.workflow.compare import (
-    compared_models,
-    console_html,
-    first_classification,
-)
+from bunchtrain.workflow.compare import compared_models, console_html, first_classification
 from bunchtrain.workflow.ensembles import load_ensembles
 from bunchtrain.workflow.evaluate import (
     evaluate_missing,
@@ -103,10 +99,9 @@ class Run:
     def shifted(self, systematic: str, size: float | None, deviations: float) -> Predictions:
         """Return the predictions of the test set under a systematic effect.
 
-        Args:
-            systematic: name of an effect of the study, or of a part.
-            size: one standard deviation of it; the study's or the part's own if None.
-            deviations: shift in standard deviations, as +1 or −1.
+        systematic  name of an effect of the study, or of a part.
+        size        one standard deviation of it; the study's or the part's own if None.
+        deviations  shift in standard deviations, as +1 or −1.
         """
         effect = make_systematic(self.study, systematic, size)
         return shifted_predictions(
@@ -224,10 +219,9 @@ def evaluate(runs: Run | Sequence[Run], name: str | type, **options: Any) -> Res
 
     The results are saved in the folder of the first run, and its report is written again.
 
-    Args:
-        runs: finished runs.
-        name: of an evaluation, or its class, or the key of one that the study lists.
-        options: of the evaluation, added to those in the study.
+    runs     finished runs.
+    name     of an evaluation, or its class, or the key of one that the study lists.
+    options  of the evaluation, added to those in the study.
 
     Raises StudyError if it or an option is unknown or the study lacks what it evaluates, RunError
     if two runs test the same event.

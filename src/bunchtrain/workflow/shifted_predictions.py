@@ -38,13 +38,12 @@ def shifted_predictions(
 ) -> Predictions:
     """Return the predictions of the test set under an effect; the second time from the cache.
 
-    Args:
-        folder: folder of the run.
-        study: study of the run.
-        models: first training of each model.
-        name: of the effect, for the file.
-        systematic: the effect.
-        deviations: shift in standard deviations, as +1 or −1.
+    folder      folder of the run.
+    study       study of the run.
+    models      first training of each model.
+    name        of the effect, for the file.
+    systematic  the effect.
+    deviations  shift in standard deviations, as +1 or −1.
     """
     amount = round(deviations * systematic.size, 12)
     path = folder.path / "shifts" / f"{name}_{amount:+g}.parquet"
@@ -60,11 +59,7 @@ def shifted_predictions(
 
 
 def _write(
-    folder: RunFolder,
-    study: Study,
-    models: Mapping[str, TrainedModel],
-    source: Source,
-    path: Path,
+    folder: RunFolder, study: Study, models: Mapping[str, TrainedModel], source: Source, path: Path
 ) -> None:
     fitted, schema = load_ensembles(folder, study), schema_of_models(study, models)
 

@@ -59,14 +59,13 @@ def search(
 ) -> SearchResult:
     """Search the keys of a study for the best metric of the validation set.
 
-    Args:
-        study: study of one model.
-        space: dotted key → {low, high, log} or {choices}, or a YAML file of it.
-        metric: metric of `metrics.json`, as `auc` or `rejection_50`; losses are minimised.
-        trials: number of trials in total.
-        workers: number of concurrent trials.
-        engine: `ray` or `local`.
-        folder: of the search; one that exists is resumed.
+    study    study of one model.
+    space    dotted key → {low, high, log} or {choices}, or a YAML file of it.
+    metric   metric of `metrics.json`, as `auc` or `rejection_50`; losses are minimised.
+    trials   number of trials in total.
+    workers  number of concurrent trials.
+    engine   `ray` or `local`.
+    folder   of the search; one that exists is resumed.
 
     Raises StudyError for a space that does not fit the study, UserError for an unknown engine.
     """

@@ -85,10 +85,7 @@ def write_bench(hardware: Hardware, folder: Path) -> Path:
 
 
 def write_vectors(
-    hardware: Hardware,
-    folder: Path,
-    inputs: NDArray[np.float64],
-    expected: NDArray[np.float64],
+    hardware: Hardware, folder: Path, inputs: NDArray[np.float64], expected: NDArray[np.float64]
 ) -> None:
     """Write `inputs.hex` and `expected.hex`, a word a line.
 

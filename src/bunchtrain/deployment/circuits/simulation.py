@@ -39,10 +39,7 @@ class Simulation:
 
 
 def simulate(
-    hardware: Hardware,
-    folder: Path,
-    inputs: NDArray[np.float64],
-    expected: NDArray[np.float64],
+    hardware: Hardware, folder: Path, inputs: NDArray[np.float64], expected: NDArray[np.float64]
 ) -> Simulation:
     """Simulate the Verilog for events and compare with the outputs of the network.
 
@@ -61,10 +58,7 @@ def simulate(
 
 
 def simulate_vhdl(
-    hardware: Hardware,
-    folder: Path,
-    inputs: NDArray[np.float64],
-    expected: NDArray[np.float64],
+    hardware: Hardware, folder: Path, inputs: NDArray[np.float64], expected: NDArray[np.float64]
 ) -> Simulation:
     """Simulate the VHDL for events, as `simulate` the Verilog.
 

@@ -20,10 +20,7 @@ GAPPED, GAP, SEED = 200, 0.3, 1
 
 
 def simulate_stream(
-    hardware: Hardware,
-    folder: Path,
-    images: NDArray[np.float64],
-    expected: NDArray[np.float64],
+    hardware: Hardware, folder: Path, images: NDArray[np.float64], expected: NDArray[np.float64]
 ) -> Simulation:
     """Simulate the Verilog for images and compare with the outputs of the network.
 
@@ -38,20 +35,16 @@ def simulate_stream(
     folder.mkdir(parents=True, exist_ok=True)
     program = build(hardware, write_stream_bench(hardware, folder), folder)
     write_stream_vectors(hardware, folder, images, expected)
-    found = _run(hardware, program, folder, images, expected)
+    found = _run(hardware, program, folder, images)
     first, outputs = images[:GAPPED], expected[:GAPPED]
     waits = np.random.default_rng(SEED).geometric(1 - GAP, first.shape[:2]) - 1
     write_stream_vectors(hardware, folder / "gaps", first, outputs, waits)
-    again = _run(hardware, program, folder / "gaps", first, outputs)
+    again = _run(hardware, program, folder / "gaps", first)
     return replace(found, mismatches=found.mismatches + again.mismatches, gapped=len(first))
 
 
 def _run(
-    hardware: Hardware,
-    program: Path,
-    folder: Path,
-    images: NDArray[np.float64],
-    expected: NDArray[np.float64],
+    hardware: Hardware, program: Path, folder: Path, images: NDArray[np.float64]
 ) -> Simulation:
     output = call([str(program)], folder, VERILATOR.environment()).stdout
     counts = re.search(r"(\d+) images, (\d+) mismatches", output)

@@ -111,7 +111,6 @@ def pixel_port(model: QuantisedImageCNN, channels: Sequence[str]) -> Port:
 def _write_sliding(
     layer: Sliding, index: int, pixel: Port, pipeline: Pipeline, folder: Path
 ) -> StreamLayer:
-    """Write a convolution or a max-pooling."""
     windows, filters = layer.windows, len(pixel.names)
     if isinstance(layer, QuantisedConvolution):
         filters = len(layer.layer.bias.value)
@@ -125,8 +124,6 @@ def _write_sliding(
 def _write_dense(
     model: QuantisedImageCNN, outputs: Sequence[str], pixel: Port, pipeline: Pipeline, folder: Path
 ) -> StreamLayer:
-    """Write the dense layers."""
-
     def exact(pixels: Any, arithmetic: Arithmetic) -> Any:
         return model.dense.exact(pixels.reshape(-1), arithmetic)
 

@@ -41,19 +41,19 @@ class Circuit(ExportTarget):
     here. Its inputs are the normalised features in fixed point; normalisation and rounding are
     done before the circuit. The gates must give the quantised network's outputs exactly.
 
-    Args:
-        stages: Pipeline stages, each a clock cycle; 2 if neither this nor `cutoff` is set.
-        cutoff: Longest delay of a stage in ns, as the tracer estimates it for a large FPGA.
-        ternary: Whether to use ternary adders, for FPGAs with six-input look-up tables.
-        synthesise: Whether to count the cells of a large FPGA with Yosys.
-        place: Whether to place and route on an ECP5-85 with nextpnr.
-        clock: Target clock of place and route in MHz.
-        seeds: Seeds of the placement; the fastest result is used.
-        input_bits: Bits of a feature, of trees.
-        leaf_fraction: Fractional bits of the value of a leaf, of trees.
-        vhdl_events: Events simulated in VHDL by GHDL; if unset, 1000 where it is installed.
-        streaming: Whether an image is read pixel by pixel, one a clock cycle, by one instance of
-            each layer, with its own `stages`; Verilog only. If not, pixels are read in parallel.
+    stages         Pipeline stages, each a clock cycle; 2 if neither this nor `cutoff` is set.
+    cutoff         Longest delay of a stage in ns, as the tracer estimates it for a large FPGA.
+    ternary        Whether to use ternary adders, for FPGAs with six-input look-up tables.
+    synthesise     Whether to count the cells of a large FPGA with Yosys.
+    place          Whether to place and route on an ECP5-85 with nextpnr.
+    clock          Target clock of place and route in MHz.
+    seeds          Seeds of the placement; the fastest result is used.
+    input_bits     Bits of a feature, of trees.
+    leaf_fraction  Fractional bits of the value of a leaf, of trees.
+    vhdl_events    Events simulated in VHDL by GHDL; if unset, 1000 where it is installed.
+    streaming      Whether an image is read pixel by pixel, one a clock cycle, by one instance of
+                   each layer, with its own `stages`; Verilog only. If not, pixels are read in
+                   parallel.
     """
 
     def __init__(

@@ -30,11 +30,7 @@ class Cpp(ExportTarget):
     """
 
     def __init__(
-        self,
-        *,
-        tolerance: float = 1e-5,
-        compiler: str | None = None,
-        arch: str = "-march=native",
+        self, *, tolerance: float = 1e-5, compiler: str | None = None, arch: str = "-march=native"
     ) -> None:
         self.tolerance, self.compiler, self.arch = tolerance, compiler, arch
 

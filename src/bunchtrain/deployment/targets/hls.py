@@ -33,14 +33,13 @@ class Hls(ExportTarget):
     in C++ is compiled and compared; `vitis_hls -f build_prj.tcl` synthesises the firmware where
     the vendor's tool is installed.
 
-    Args:
-        reuse: Reuse factor, the number of products that one multiplier computes in sequence.
-        precision: Default fixed-point type, fixed<bits, integer bits>.
-        layers: Layer → fixed-point type of its result, as {relu_1: "ufixed<8,3>"}.
-        backend: The vendor's tool.
-        part: FPGA.
-        clock: Clock period in ns.
-        tolerance: Largest allowed difference of a score.
+    reuse      Reuse factor, the number of products that one multiplier computes in sequence.
+    precision  Default fixed-point type, fixed<bits, integer bits>.
+    layers     Layer → fixed-point type of its result, as {relu_1: "ufixed<8,3>"}.
+    backend    The vendor's tool.
+    part       FPGA.
+    clock      Clock period in ns.
+    tolerance  Largest allowed difference of a score.
     """
 
     def __init__(

@@ -7,18 +7,15 @@ event's cell, and the overall mean in an empty cell.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
-from bunchtrain.networks.layers.fit_models import FitModel, History
-
-if TYPE_CHECKING:
-    from bunchtrain.heads._head import Head
+from bunchtrain.heads._head import Head
+from bunchtrain.networks.layers.fit_models import Batches, FitModel, History
 
 
 class BinnedCorrection(FitModel):
@@ -61,12 +58,7 @@ class BinnedCorrection(FitModel):
         return (bins * factors).sum(1)
 
     def fit(
-        self,
-        training: Iterable[Batch],
-        validation: Iterable[Batch],
-        loss: Head,
-        seed: int,
-        threads: int,
+        self, training: Batches, validation: Batches, loss: Head, seed: int, threads: int
     ) -> History:
         """Fit edges and means; return the losses.
 

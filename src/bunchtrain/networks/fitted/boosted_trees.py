@@ -29,7 +29,7 @@ from bunchtrain.networks.layers.fit_models import (
     check_all_classes,
     iterate_samples,
 )
-from bunchtrain.networks.layers.trees import TreeModel
+from bunchtrain.networks.layers.trees import BoostingOptions, TreeModel
 from bunchtrain.networks.layers.xgboost_adapter import (
     BatchIterator,
     LossHistory,
@@ -46,20 +46,16 @@ METRICS = {
     "reg:quantileerror": "quantile",
 }
 
+DEFAULTS = BoostingOptions()
+
 
 class BoostedTrees(TreeModel):
     """Gradient-boosted trees by XGBoost (arXiv:1603.02754).
 
-    trees             maximum number of rounds of boosting, each with one tree per output.
-    depth             maximum number of cuts from root to leaf.
-    learning_rate     factor η on each tree.
-    min_weight        minimum sum of the second derivatives in a leaf.
-    min_gain          minimum split gain γ of a cut.
-    l2                penalty λ on the values of the leaves.
-    event_fraction    fraction of the events used for a tree.
-    feature_fraction  fraction of the features used for a tree.
-    bins              number of bins of a feature, at whose edges cuts are made.
-    patience          early stopping after so many rounds without a better validation loss.
+    depth           maximum number of cuts from root to leaf.
+    min_weight      minimum sum of the second derivatives in a leaf.
+    min_gain        minimum split gain γ of a cut.
+    event_fraction  fraction of the events used for a tree.
     """
 
     fits_penalties = True
@@ -76,28 +72,23 @@ class BoostedTrees(TreeModel):
         table: int,
         outputs: int,
         *,
-        trees: int = 500,
         depth: int = 6,
-        learning_rate: float = 0.1,
         min_weight: float = 1.0,
         min_gain: float = 0.0,
-        l2: float = 1.0,
         event_fraction: float = 1.0,
-        feature_fraction: float = 1.0,
-        bins: int = 256,
-        patience: int | None = 20,
+        boosting: BoostingOptions = DEFAULTS,
     ) -> None:
         super().__init__(table, outputs)
-        self.rounds, self.bins, self.patience = trees, bins, patience
+        self.rounds, self.bins, self.patience = boosting.trees, boosting.bins, boosting.patience
         self.growth = {
             "max_depth": depth,
-            "learning_rate": learning_rate,
+            "learning_rate": boosting.learning_rate,
             "min_child_weight": min_weight,
             "gamma": min_gain,
-            "reg_lambda": l2,
+            "reg_lambda": boosting.l2,
             "subsample": event_fraction,
-            "colsample_bytree": feature_fraction,
-            "max_bin": bins,
+            "colsample_bytree": boosting.feature_fraction,
+            "max_bin": boosting.bins,
             "tree_method": "hist",
             "verbosity": 0,
         }

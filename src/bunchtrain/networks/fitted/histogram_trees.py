@@ -25,24 +25,22 @@ from bunchtrain.networks.layers.fit_models import (
     load_sample,
     load_training_sample,
 )
-from bunchtrain.networks.layers.trees import Tree, TreeModel
+from bunchtrain.networks.layers.trees import BoostingOptions, Tree, TreeModel
 
 if TYPE_CHECKING:
     from bunchtrain.heads._head import Head
+
+DEFAULTS = BoostingOptions(l2=0.0, bins=255)
 
 
 class HistogramTrees(TreeModel):
     """Histogram-based gradient-boosted trees by scikit-learn (arXiv:1201.0490).
 
-    trees             maximum number of rounds of boosting, each with one tree per class.
-    leaves            maximum number of leaves of a tree.
-    depth             maximum number of cuts from root to leaf; unlimited if unset.
-    learning_rate     factor η on each tree.
-    min_events        minimum number of events in a leaf.
-    l2                penalty on the values of the leaves.
-    feature_fraction  fraction of the features tried for a cut.
-    bins              number of bins of a feature, at most 255, at whose edges cuts are made.
-    patience          early stopping after so many rounds without a better validation loss.
+    leaves      maximum number of leaves of a tree.
+    depth       maximum number of cuts from root to leaf; unlimited if unset.
+    min_events  minimum number of events in a leaf.
+
+    A feature has at most 255 bins; a fraction of the features is drawn for each cut.
     """
 
     supported_losses: ClassVar[Mapping[str, str]] = {
@@ -58,26 +56,21 @@ class HistogramTrees(TreeModel):
         table: int,
         outputs: int,
         *,
-        trees: int = 500,
         leaves: int = 31,
         depth: int | None = None,
-        learning_rate: float = 0.1,
         min_events: int = 20,
-        l2: float = 0.0,
-        feature_fraction: float = 1.0,
-        bins: int = 255,
-        patience: int | None = 20,
+        boosting: BoostingOptions = DEFAULTS,
     ) -> None:
         super().__init__(table, outputs)
-        self.rounds, self.patience = trees, patience
+        self.rounds, self.patience = boosting.trees, boosting.patience
         self.growth = {
             "max_leaf_nodes": leaves,
             "max_depth": depth,
-            "learning_rate": learning_rate,
+            "learning_rate": boosting.learning_rate,
             "min_samples_leaf": min_events,
-            "l2_regularization": l2,
-            "max_features": feature_fraction,
-            "max_bins": bins,
+            "l2_regularization": boosting.l2,
+            "max_features": boosting.feature_fraction,
+            "max_bins": boosting.bins,
         }
 
     def fit(

@@ -19,8 +19,8 @@ that softmax of the outputs does not saturate; the scores are not probabilities.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -28,9 +28,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.decomposition import LatentDirichletAllocation as Inference
 
-from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, StudyError
+from bunchtrain.heads._head import Head
 from bunchtrain.networks.layers.fit_models import (
+    Batches,
     History,
     LinearFitModel,
     Sample,
@@ -38,22 +39,18 @@ from bunchtrain.networks.layers.fit_models import (
     part_name,
 )
 
-if TYPE_CHECKING:
-    from bunchtrain.heads._head import Head
-
 
 class LatentDirichletAllocation(LinearFitModel):
     """Latent Dirichlet allocation of two topics, without labels (arXiv:1904.04200).
 
     Needs all training events in memory. Weights affect the sign and the standardisation only.
 
-    Args:
-        table: Number of words.
-        outputs: Number of outputs, of two classes.
-        alpha: Concentration of the topic proportions of a jet.
-        eta: Concentration of the word proportions of a topic.
-        iterations: Passes over the training set.
-        updates: Maximum number of inference steps of a jet in each pass.
+    table       Number of words.
+    outputs     Number of outputs, of two classes.
+    alpha       Concentration of the topic proportions of a jet.
+    eta         Concentration of the word proportions of a topic.
+    iterations  Passes over the training set.
+    updates     Maximum number of inference steps of a jet in each pass.
     """
 
     supported_losses: ClassVar[Mapping[str, str]] = {
@@ -76,13 +73,7 @@ class LatentDirichletAllocation(LinearFitModel):
         self.iterations, self.updates = iterations, updates
 
     def fit(
-        self,
-        training: Iterable[Batch],
-        validation: Iterable[Batch],
-        loss: Head,
-        *,
-        seed: int,
-        threads: int,
+        self, training: Batches, validation: Batches, loss: Head, *, seed: int, threads: int
     ) -> History:
         """Infer the topics; return the losses.
 

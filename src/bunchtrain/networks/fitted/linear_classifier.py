@@ -18,17 +18,18 @@ them is an interpretable tagger (arXiv:1712.07124).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError
+from bunchtrain.heads._head import Head
 from bunchtrain.networks.layers.fit_models import (
+    Batches,
     History,
     LinearFitModel,
     check_all_classes,
@@ -36,23 +37,19 @@ from bunchtrain.networks.layers.fit_models import (
     load_training_sample,
 )
 
-if TYPE_CHECKING:
-    from bunchtrain.heads._head import Head
-
 Array = NDArray[Any]
 
 
 class LinearClassifier(LinearFitModel):
     """Fisher's discriminant or logistic regression, as on polynomials (arXiv:1712.07124).
 
-    Args:
-        table: Number of features.
-        outputs: Number of outputs.
-        method: Fisher's discriminant (fisher) or logistic regression (logistic).
-        tolerance: Fisher's: minimum standard deviation of a principal direction of the standardised
-            features.
-        l2: Logistic: penalty ½ λ |w|² added to the sum of the losses.
-        iterations: Logistic: maximum number of steps of the minimisation.
+    table       Number of features.
+    outputs     Number of outputs.
+    method      Fisher's discriminant (fisher) or logistic regression (logistic).
+    tolerance   Fisher's: minimum standard deviation of a principal direction of the standardised
+                features.
+    l2          Logistic: penalty ½ λ |w|² added to the sum of the losses.
+    iterations  Logistic: maximum number of steps of the minimisation.
     """
 
     supported_losses: ClassVar[Mapping[str, str]] = {
@@ -75,13 +72,7 @@ class LinearClassifier(LinearFitModel):
         self.l2, self.iterations = l2, iterations
 
     def fit(
-        self,
-        training: Iterable[Batch],
-        validation: Iterable[Batch],
-        loss: Head,
-        *,
-        seed: int,
-        threads: int,
+        self, training: Batches, validation: Batches, loss: Head, *, seed: int, threads: int
     ) -> History:
         """Fit the map; return the losses.
 
@@ -96,7 +87,7 @@ class LinearClassifier(LinearFitModel):
         self.set_parameters(torch.from_numpy(weight), torch.from_numpy(bias))
         return [self.mean_losses(loss, training, validation)]
 
-    def _fit_fisher(self, training: Iterable[Batch], loss: Head) -> tuple[Array, Array]:
+    def _fit_fisher(self, training: Batches, loss: Head) -> tuple[Array, Array]:
         total, mean, within = _moments(training, loss, self.features)
         std = np.sqrt(np.diag(within))
         std[std == 0] = 1
@@ -106,7 +97,7 @@ class LinearClassifier(LinearFitModel):
         weight = mean @ whitening @ whitening.T  # (class, feature)
         return weight, -0.5 * (weight * mean).sum(1) + np.log(total / total.sum())
 
-    def _fit_logistic(self, training: Iterable[Batch], loss: Head) -> tuple[Array, Array]:
+    def _fit_logistic(self, training: Batches, loss: Head) -> tuple[Array, Array]:
         events = load_training_sample(training, loss)
         fit = LogisticRegression(C=1 / self.l2, max_iter=self.iterations)
         fit.fit(events.table.astype(np.float64), events.target, events.weight)
@@ -116,7 +107,7 @@ class LinearClassifier(LinearFitModel):
         return halves * fit.coef_, halves[:, 0] * fit.intercept_
 
 
-def _moments(training: Iterable[Batch], loss: Head, features: int) -> tuple[Array, Array, Array]:
+def _moments(training: Batches, loss: Head, features: int) -> tuple[Array, Array, Array]:
     """Return sums of weights (class,), means (class, feature), within-class covariance.
 
     Raises DataError if a class has no events.

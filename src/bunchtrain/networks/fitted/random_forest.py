@@ -10,7 +10,7 @@ pickle.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from torch import Tensor
 
 from bunchtrain.batch import Batch
+from bunchtrain.heads._head import Head
 from bunchtrain.networks.layers.fit_models import (
     History,
     Progress,
@@ -26,9 +27,6 @@ from bunchtrain.networks.layers.fit_models import (
     load_training_sample,
 )
 from bunchtrain.networks.layers.trees import Tree, TreeModel
-
-if TYPE_CHECKING:
-    from bunchtrain.heads._head import Head
 
 #: Trees grown between two rows of the history.
 STRIDE = 20

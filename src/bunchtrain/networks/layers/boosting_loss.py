@@ -9,7 +9,7 @@ for uniform efficiency (arXiv:1410.4140, arXiv:1305.7248).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -17,10 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from bunchtrain.batch import Batch
-
-if TYPE_CHECKING:
-    from bunchtrain.heads._head import Head
-    from bunchtrain.heads._loss import Loss
+from bunchtrain.heads._head import Head
+from bunchtrain.heads._loss import Loss
 
 #: Penalties with their factors λ.
 Penalties = Sequence[tuple["Loss", float]]
@@ -31,10 +29,9 @@ SMALLEST = 1e-6  # lower bound of the curvature p (1 − p)
 class BoostingLoss:
     """The loss of a sample and its derivatives with respect to the margins.
 
-    Args:
-        batches: events of a sample, of which targets, weights and columns are stored.
-        loss: classification loss.
-        penalties: further terms with their factors.
+    batches    events of a sample, of which targets, weights and columns are stored.
+    loss       classification loss.
+    penalties  further terms with their factors.
     """
 
     def __init__(self, batches: Iterable[Batch], loss: Head, penalties: Penalties) -> None:

@@ -24,9 +24,8 @@ class EdgeConvolution(nn.Module):
     On a CPU the layers run in chunks that fit in its cache (`edge_layers`); on other devices, for
     export and with `fused` False they run as the plain operations.
 
-    Args:
-        features: features of a point.
-        channels: widths of the layers of h.
+    features  features of a point.
+    channels  widths of the layers of h.
     """
 
     def __init__(self, features: int, channels: tuple[int, ...]) -> None:

@@ -96,10 +96,9 @@ def nearest_neighbours(coordinates: Tensor, lengths: Tensor, k: int) -> Edges:
     The distance is Euclidean; a point is no neighbour of itself. In a jet of n ≤ k points each has
     n − 1 neighbours.
 
-    Args:
-        coordinates: (points, dimension), packed.
-        lengths: (batch,), points of each jet.
-        k: maximum number of neighbours.
+    coordinates  (points, dimension), packed.
+    lengths      (batch,), points of each jet.
+    k            maximum number of neighbours.
     """
     coordinates = coordinates.detach()
     if torch.compiler.is_exporting():

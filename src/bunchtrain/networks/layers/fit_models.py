@@ -16,6 +16,7 @@ from bunchtrain.errors import DataError, RunError, StudyError, one_of
 from bunchtrain.heads._head import Head
 from bunchtrain.heads.cross_entropy import CrossEntropy
 
+Batches = Iterable[Batch]
 #: Callback after each round: its number, the maximum number of rounds, and the losses.
 Progress = Callable[[int, int, dict[str, float]], None]
 #: One row per round: `training_loss` and, with validation events, `validation_loss`.

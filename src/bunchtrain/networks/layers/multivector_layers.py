@@ -21,9 +21,8 @@ class EquivariantLinear(nn.Module):
     y_c = Σ_c' Σ_k (v_kcc' ⟨x_c'⟩_k + w_kcc' ⟨γ₀₁₂₃ x_c'⟩_k), where ⟨x⟩_k is the part of grade k,
     and a linear map of the scalars s; the scalar parts ⟨x⟩₀ and s are also mapped to one another.
 
-    Args:
-        channels: numbers of multivectors and of scalars of a point in the input.
-        widths: numbers of multivectors and of scalars of a point in the output.
+    channels  numbers of multivectors and of scalars of a point in the input.
+    widths    numbers of multivectors and of scalars of a point in the output.
     """
 
     grades: Tensor  # (16,), grade of each component

@@ -46,26 +46,9 @@ def segment_max(values: Tensor, lengths: Tensor) -> Tensor:
     return largest.scatter_reduce(0, jet, values, "amax", include_self=False)
 
 
-def segment_softmax(scores: Tensor, lengths: Tensor) -> Tensor:
-    """Return the softmax over each jet's points, (points, ...) from (points, ...).
-
-    exp(s_i − max s) / Σ_j exp(s_j − max s), where j runs over the points of the jet of i.
-    """
-    jet = segment_ids(lengths, scores.shape[0])
-    exponential = (scores - segment_max(scores.detach(), lengths)[jet]).exp()
-    return exponential / segment_sum(exponential, lengths)[jet]
-
-
 def point_mask(lengths: Tensor, slots: int) -> Tensor:
     """Return the mask of slots that hold a point: (batch, slots) bool."""
     return torch.arange(slots, device=lengths.device) < lengths[:, None]
-
-
-def to_padded(values: Tensor, lengths: Tensor, fill: float = 0.0) -> Tensor:
-    """Return packed values padded to the longest jet: (batch, slots, ...) from (points, ...)."""
-    mask = point_mask(lengths, int(lengths.max()) if len(lengths) else 0)
-    padded = values.new_full((*mask.shape, *values.shape[1:]), fill)
-    return padded.masked_scatter(mask.view(*mask.shape, *[1] * (values.ndim - 1)), values)
 
 
 def to_packed(padded: Tensor, lengths: Tensor) -> Tensor:

@@ -38,7 +38,6 @@ class Pruning:
     rewind: float = 0.05
 
     def __post_init__(self) -> None:
-        """Raise StudyError for values outside of their range."""
         if not 0 < self.sparsity < 1:
             raise StudyError(
                 f"pruning.sparsity is {self.sparsity:g}; give a fraction between 0 and 1"
@@ -102,10 +101,9 @@ class MaskedWeights(nn.Module):
 class Pruner(nn.Module):
     """Prunes layers during the training; its state is saved with the network.
 
-    Args:
-        pruning: options.
-        weights: weights of the layers in their order, (outputs, inputs).
-        biases: biases of the layers, (outputs,), pruned together with their neuron.
+    pruning  options.
+    weights  weights of the layers in their order, (outputs, inputs).
+    biases   biases of the layers, (outputs,), pruned together with their neuron.
     """
 
     kept: Tensor  # (), whether the early weights are stored

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bunchtrain.networks.layers.fit_models import FitModel
+from bunchtrain.parts import Options
 
 #: Maximum number of pairs (event, tree) evaluated together, which bounds the memory.
 MAX_PAIRS = 1 << 17
@@ -134,6 +135,26 @@ class DecisionTrees(nn.Module):
             left = left | (missing.gather(1, feature) & self.missing_left[node])
             node = self.branches[2 * node + left]
         return self.base + self.value[node].sum(1)
+
+
+@dataclass(frozen=True)
+class BoostingOptions(Options):
+    """Options of boosted trees.
+
+    trees             maximum number of rounds of boosting, each with one tree per output.
+    learning_rate     factor η on each tree.
+    l2                penalty λ on the values of the leaves.
+    feature_fraction  fraction of the features used for a tree.
+    bins              number of bins of a feature, at whose edges cuts are made.
+    patience          early stopping after so many rounds without a better validation loss.
+    """
+
+    trees: int = 500
+    learning_rate: float = 0.1
+    l2: float = 1.0
+    feature_fraction: float = 1.0
+    bins: int = 256
+    patience: int | None = 20
 
 
 class TreeModel(FitModel):

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
 from bunchtrain.batch import Batch
+from bunchtrain.heads._head import Head
 from bunchtrain.networks.layers.boosting_loss import BoostingLoss, Penalties
 from bunchtrain.networks.layers.fit_models import History, Progress, iterate_samples
 from bunchtrain.networks.layers.trees import Tree
-
-if TYPE_CHECKING:
-    from bunchtrain.heads._head import Head
 
 
 class BatchIterator(xgboost.DataIter):

@@ -42,13 +42,12 @@ DEFAULTS = DenseQuantisationOptions()
 class QuantisedDenseNetwork(QuantisedModel):
     """Dense network in fixed-point numbers (arXiv:2405.00645).
 
-    Args:
-        table: number of features.
-        outputs: number of outputs.
-        widths: units of the hidden layers.
-        quantisation: number formats and the cost of bits.
-        pruning: pruning during the training: `sparsity`, `structure` (weights, neurons), `start`,
-            `end`, `rounds` and `rewind`; see `layers/pruning.py`.
+    table         number of features.
+    outputs       number of outputs.
+    widths        units of the hidden layers.
+    quantisation  number formats and the cost of bits.
+    pruning       pruning during the training: `sparsity`, `structure` (weights, neurons), `start`,
+                  `end`, `rounds` and `rewind`; see `layers/pruning.py`.
     """
 
     def __init__(

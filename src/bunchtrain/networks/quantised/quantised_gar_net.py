@@ -28,15 +28,14 @@ from bunchtrain.networks.layers.quantised.options import DEFAULTS, QuantisationO
 class QuantisedGarNet(QuantisedParticles):
     """GarNet in fixed-point numbers (arXiv:2008.03601, 2405.00645).
 
-    Args:
-        features: Features of a point.
-        outputs: Number of outputs.
-        particles: Maximum number of points, the first of each event.
-        aggregators: Number of aggregators.
-        propagate: Features that a point sends to the aggregators.
-        filters: Output features.
-        widths: Units of the dense layers.
-        quantisation: Number formats and the cost of bits.
+    features      Features of a point.
+    outputs       Number of outputs.
+    particles     Maximum number of points, the first of each event.
+    aggregators   Number of aggregators.
+    propagate     Features that a point sends to the aggregators.
+    filters       Output features.
+    widths        Units of the dense layers.
+    quantisation  Number formats and the cost of bits.
     """
 
     def __init__(

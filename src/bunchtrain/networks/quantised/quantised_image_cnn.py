@@ -31,15 +31,14 @@ from bunchtrain.networks.layers.quantised.options import DEFAULTS, QuantisationO
 class QuantisedImageCNN(QuantisedModel):
     """Convolutional network on images in fixed-point numbers (arXiv:2101.05108, 2405.00645).
 
-    Args:
-        image: (channels, rows, columns) of an image.
-        outputs: Number of outputs.
-        filters: For each block, the filters of its convolutions; each block ends with max-pooling.
-        kernel: Rows and columns of a convolution.
-        padding: "valid", without padding; "same", zero padding that keeps the image size.
-        pool: Rows and columns of a max-pooling.
-        widths: Units of the dense layers.
-        quantisation: Number formats and the cost of bits.
+    image         (channels, rows, columns) of an image.
+    outputs       Number of outputs.
+    filters       For each block, the filters of its convolutions; each block ends with max-pooling.
+    kernel        Rows and columns of a convolution.
+    padding       "valid", without padding; "same", zero padding that keeps the image size.
+    pool          Rows and columns of a max-pooling.
+    widths        Units of the dense layers.
+    quantisation  Number formats and the cost of bits.
     """
 
     def __init__(

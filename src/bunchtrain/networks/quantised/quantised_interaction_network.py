@@ -34,14 +34,13 @@ class QuantisedInteractionNetwork(QuantisedParticles):
 
         e_i = Σ_{j ≠ i} φ_R(x_i, x_j),   o_i = φ_O(x_i, e_i),   output = φ_C(Σ_i o_i)
 
-    Args:
-        features: Features of a particle.
-        outputs: Number of outputs.
-        particles: Maximum number of particles, the first of each event.
-        relation: Units of φ_R.
-        objects: Units of φ_O.
-        classifier: Units of the hidden layers of φ_C.
-        quantisation: Number formats and the cost of bits.
+    features      Features of a particle.
+    outputs       Number of outputs.
+    particles     Maximum number of particles, the first of each event.
+    relation      Units of φ_R.
+    objects       Units of φ_O.
+    classifier    Units of the hidden layers of φ_C.
+    quantisation  Number formats and the cost of bits.
     """
 
     def __init__(

@@ -24,13 +24,12 @@ from bunchtrain.networks.layers.quantised.options import DEFAULTS, QuantisationO
 class QuantisedParticleFlowNetwork(QuantisedParticles):
     """Particle flow network in fixed-point numbers (arXiv:1810.05165, 2405.00645).
 
-    Args:
-        features: Features of a particle.
-        outputs: Number of outputs.
-        particles: Maximum number of particles, the first of each event.
-        phi: Units of Φ.
-        f: Units of the hidden layers of F.
-        quantisation: Number formats and the cost of bits.
+    features      Features of a particle.
+    outputs       Number of outputs.
+    particles     Maximum number of particles, the first of each event.
+    phi           Units of Φ.
+    f             Units of the hidden layers of F.
+    quantisation  Number formats and the cost of bits.
     """
 
     def __init__(

@@ -28,18 +28,14 @@ def folder() -> Path:
 
 
 def cached_observable(
-    recipe: str,
-    momenta: Floats,
-    lengths: Ints,
-    compute: Callable[[Floats, Ints], Floats],
+    recipe: str, momenta: Floats, lengths: Ints, compute: Callable[[Floats, Ints], Floats]
 ) -> NDArray[np.float32]:
     """Return `compute(momenta, lengths)` as float32, from the cache if it is there.
 
-    Args:
-        recipe: description of the observables, with all options and the version of the code.
-        momenta: (points, 4) in GeV, packed.
-        lengths: (jets,) points of each jet.
-        compute: function that returns (jets, observable).
+    recipe   description of the observables, with all options and the version of the code.
+    momenta  (points, 4) in GeV, packed.
+    lengths  (jets,) points of each jet.
+    compute  function that returns (jets, observable).
     """
     if len(lengths) < MIN_JETS:
         return compute(momenta, lengths).astype(np.float32)

@@ -84,11 +84,7 @@ class Collisions:
     """Collisions of one process, with more settings and perhaps a veto."""
 
     def __init__(
-        self,
-        process: Process,
-        seed: int,
-        *settings: str,
-        veto: pythia8mc.UserHooks | None = None,
+        self, process: Process, seed: int, *settings: str, veto: pythia8mc.UserHooks | None = None
     ) -> None:
         self.process, self.veto = process, veto
         self.pythia = pythia8mc.Pythia("", False)

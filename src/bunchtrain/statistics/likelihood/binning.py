@@ -30,17 +30,15 @@ def optimal_binning(
     among the candidates are found exactly by dynamic programming: the best k bins below an edge
     are the best k − 1 below another one and the bin between.
 
-    Args:
-        scores: (events,), large for signal.
-        truth: (events,) bool, True for signal.
-        weights: (events,) or None for equal weights.
-        bins: Largest number of bins.
-        min_background: Effective number of background events (Σw)²/Σw² that every bin needs.
-        scale: Factor on weights that makes s and b expected event counts.
+    scores          (events,), large for signal.
+    truth           (events,) bool, True for signal.
+    weights         (events,) or None for equal weights.
+    bins            Largest number of bins.
+    min_background  Effective number of background events (Σw)²/Σw² that every bin needs.
+    scale           Factor on weights that makes s and b expected event counts.
 
-    Raises:
-        StudyError: bins is below 1.
-        DataError: the background has too few events for one bin.
+    Raises StudyError if bins is below 1, and DataError if the background has too few events for one
+    bin.
     """
     if bins < 1:
         raise StudyError(f"a binning needs at least one bin, got {bins}")

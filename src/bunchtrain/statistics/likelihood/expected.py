@@ -39,15 +39,13 @@ def expected_limit(spec: Mapping[str, Any], index: int = 2) -> float:
     For data without signal, those of the workspace. Raises MissingDependency without pyhf,
     MachineError if no limit is found.
 
-    Args:
-        spec: Workspace.
-        index: 0 to 4 for −2 to +2 standard deviations; 2 is the median.
+    spec   Workspace.
+    index  0 to 4 for −2 to +2 standard deviations; 2 is the median.
     """
     confidence = _expected_confidence(spec)
 
     @cache
     def excess(mu: float) -> float:
-        """Return the expected CL_s − 5 %."""
         return confidence(mu)[index] - 0.05
 
     high = 1.0
@@ -71,10 +69,9 @@ def limit_std(
     The limit μ of a replica r is that of its CL_s to first order,
     δμ = −(ln CL_s,r(μ) − ln CL_s(μ)) / (d ln CL_s/dμ), from one fit each.
 
-    Args:
-        spec: Workspace.
-        limit: Its median limit.
-        replicas: Workspaces of bootstrap samples.
+    spec      Workspace.
+    limit     Its median limit.
+    replicas  Workspaces of bootstrap samples.
     """
     confidence, step = _expected_confidence(spec), 0.05 * limit
     low, middle, high = (np.log(confidence(limit + k * step)[2]) for k in (-1, 0, 1))

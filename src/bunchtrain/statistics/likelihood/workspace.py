@@ -46,11 +46,10 @@ def histogram(
 ) -> tuple[Floats, Floats]:
     """Return expected events and their error in bins, (bins,) each; the outer bins are open.
 
-    Args:
-        scores: (events,).
-        edges: (bins + 1,).
-        weights: (events,) or None for equal weights.
-        scale: Factor on weights that makes their sum an expected event count.
+    scores   (events,).
+    edges    (bins + 1,).
+    weights  (events,) or None for equal weights.
+    scale    Factor on weights that makes their sum an expected event count.
     """
     w = as_weights(weights, len(scores))
     index = np.searchsorted(np.asarray(edges)[1:-1], scores, side="right")
@@ -62,10 +61,9 @@ def histogram(
 def workspace(templates: Mapping[str, Template], signal: str, channel: str) -> dict[str, Any]:
     """Return the workspace of one channel with the expected background as data.
 
-    Args:
-        templates: Class → its template.
-        signal: Class whose rate μ is measured.
-        channel: Name of the channel.
+    templates  Class → its template.
+    signal     Class whose rate μ is measured.
+    channel    Name of the channel.
     """
     background = [t.nominal for name, t in templates.items() if name != signal]
     return {

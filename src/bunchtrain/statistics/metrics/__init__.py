@@ -7,11 +7,7 @@ from bunchtrain.statistics.metrics.classification import (
     confusion_matrix,
     log_loss,
 )
-from bunchtrain.statistics.metrics.efficiency import (
-    BinnedEfficiency,
-    binned_efficiency,
-    efficiency,
-)
+from bunchtrain.statistics.metrics.efficiency import BinnedEfficiency, binned_efficiency, efficiency
 from bunchtrain.statistics.metrics.jensen_shannon import inverse_jensen_shannon, jensen_shannon
 from bunchtrain.statistics.metrics.measurement import (
     Measurement,
@@ -53,47 +49,11 @@ from bunchtrain.statistics.metrics.sample import (
 from bunchtrain.statistics.metrics.significance import MEASURES, BestCut, asimov, best_cut
 
 __all__ = [
-    "LEVELS",
-    "MEASURES",
-    "BestCut",
-    "BinnedEfficiency",
-    "Calibration",
-    "Floats",
-    "Measurement",
-    "Metrics",
-    "Profile",
-    "Roc",
-    "accuracy",
-    "as_weights",
-    "asimov",
-    "auc",
-    "average_seeds",
-    "background_rejection",
-    "best_cut",
-    "bias",
-    "binned_efficiency",
-    "binned_mean",
-    "calibration",
-    "confusion_matrix",
-    "coverage",
-    "discriminant",
-    "effective_count",
-    "efficiency",
-    "gaussian_interval",
-    "half_width",
-    "inverse_jensen_shannon",
-    "jensen_shannon",
-    "linearity",
-    "log_likelihood",
-    "log_loss",
-    "mean",
-    "measurements",
-    "profile",
-    "pull",
-    "pull_mean",
-    "pull_width",
-    "quantile",
-    "roc",
-    "signal_efficiency",
-    "standard_deviation",
-]
+    "LEVELS", "MEASURES", "BestCut", "BinnedEfficiency", "Calibration", "Floats", "Measurement",
+    "Metrics", "Profile", "Roc", "accuracy", "as_weights", "asimov", "auc", "average_seeds",
+    "background_rejection", "best_cut", "bias", "binned_efficiency", "binned_mean", "calibration",
+    "confusion_matrix", "coverage", "discriminant", "effective_count", "efficiency",
+    "gaussian_interval", "half_width", "inverse_jensen_shannon", "jensen_shannon", "linearity",
+    "log_likelihood", "log_loss", "mean", "measurements", "profile", "pull", "pull_mean",
+    "pull_width", "quantile", "roc", "signal_efficiency", "standard_deviation",
+]  # fmt: skip

@@ -36,10 +36,9 @@ def confusion_matrix(
 ) -> tuple[Floats, Floats]:
     """Return the fractions (true class, predicted class), whose rows sum to 1, and their errors.
 
-    Args:
-        scores: (events, classes).
-        truth: (events,) index of the true class.
-        weights: (events,) or None for equal weights.
+    scores   (events, classes).
+    truth    (events,) index of the true class.
+    weights  (events,) or None for equal weights.
 
     Rows of classes without events are NaN.
     """
@@ -77,11 +76,10 @@ def calibration(
 ) -> Calibration:
     """Return the calibration curve in bins of equal width.
 
-    Args:
-        probability: (events,) predicted probability of signal.
-        truth: (events,) bool, True for signal.
-        weights: (events,) or None for equal weights.
-        bins: Number of bins between 0 and 1; those without weight are left out.
+    probability  (events,) predicted probability of signal.
+    truth        (events,) bool, True for signal.
+    weights      (events,) or None for equal weights.
+    bins         Number of bins between 0 and 1; those without weight are left out.
     """
     p, w = np.asarray(probability, np.float64), as_weights(weights, len(probability))
     index = np.clip((p * bins).astype(int), 0, bins - 1)

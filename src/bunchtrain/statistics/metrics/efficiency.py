@@ -32,12 +32,10 @@ def efficiency_error(passed: Any, passed_squares: Any, total: Any, total_squares
 def efficiency(passed: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
     """Return the fraction of events that pass.
 
-    Args:
-        passed: (events,) bool.
-        weights: (events,) or None for equal weights.
+    passed   (events,) bool.
+    weights  (events,) or None for equal weights.
 
-    Raises:
-        DataError: there is no event, or the weights sum to zero.
+    Raises DataError if there is no event, or the weights sum to zero.
     """
     w = as_weights(weights, len(passed))
     total = w.sum()

@@ -32,14 +32,12 @@ def jensen_shannon(
     contribution of fluctuations (JSD is a non-central χ² for small differences), and at least that
     standard deviation.
 
-    Args:
-        values: (events,) of the column; those outside the edges are left out.
-        passed: (events,) bool.
-        edges: (bins + 1,) in the unit of the column.
-        weights: (events,) or None for equal weights.
+    values   (events,) of the column; those outside the edges are left out.
+    passed   (events,) bool.
+    edges    (bins + 1,) in the unit of the column.
+    weights  (events,) or None for equal weights.
 
-    Raises:
-        DataError: no event passes, or none fails, inside the edges.
+    Raises DataError if no event passes, or none fails, inside the edges.
     """
     w, passed = as_weights(weights, len(values)), np.asarray(passed, bool)
     sums, squares = np.zeros((2, 2, len(edges) - 1))
@@ -81,16 +79,14 @@ def inverse_jensen_shannon(
 ) -> Measurement:
     """Return 1/JSD of the background that passes and fails at a signal efficiency.
 
-    Args:
-        scores: (events,), large for signal.
-        truth: (events,) bool, True for signal.
-        values: (events,) of the column.
-        edges: (bins + 1,) in the unit of the column.
-        efficiency: Signal efficiency of the cut; 0.5 gives 1/JSD50.
-        weights: (events,) or None for equal weights.
+    scores      (events,), large for signal.
+    truth       (events,) bool, True for signal.
+    values      (events,) of the column.
+    edges       (bins + 1,) in the unit of the column.
+    efficiency  Signal efficiency of the cut; 0.5 gives 1/JSD50.
+    weights     (events,) or None for equal weights.
 
-    Raises:
-        DataError: a score is NaN, a class or one side of the cut has no events, or JSD is 0.
+    Raises DataError if a score is NaN, a class or one side of the cut has no events, or JSD is 0.
     """
     scores, truth = np.asarray(scores), np.asarray(truth, bool)
     w = as_weights(weights, len(scores))

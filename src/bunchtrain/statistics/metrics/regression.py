@@ -102,10 +102,7 @@ def pull_width(pulls: NDArray[Any], weights: NDArray[Any] | None = None) -> Meas
 
 
 def coverage(
-    truth: NDArray[Any],
-    low: NDArray[Any],
-    high: NDArray[Any],
-    weights: NDArray[Any] | None = None,
+    truth: NDArray[Any], low: NDArray[Any], high: NDArray[Any], weights: NDArray[Any] | None = None
 ) -> Measurement:
     """Return the fraction of truths (events,) in their intervals, with its binomial error."""
     return efficiency((truth >= low) & (truth <= high), weights)

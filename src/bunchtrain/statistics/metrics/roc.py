@@ -101,13 +101,11 @@ def _interpolate(
 def roc(scores: NDArray[Any], truth: NDArray[Any], weights: NDArray[Any] | None = None) -> Roc:
     """Return the ROC of a score that is large for signal.
 
-    Args:
-        scores: (events,), any monotone function of the discriminant.
-        truth: (events,) bool, True for signal.
-        weights: (events,) or None for equal weights.
+    scores   (events,), any monotone function of the discriminant.
+    truth    (events,) bool, True for signal.
+    weights  (events,) or None for equal weights.
 
-    Raises:
-        DataError: a score is NaN, or a class has no events or no weight.
+    Raises DataError if a score is NaN, or a class has no events or no weight.
     """
     scores, is_signal = np.asarray(scores), np.asarray(truth, bool)
     w = as_weights(weights, len(scores))
@@ -139,11 +137,10 @@ def discriminant(
     It orders events as p_S/(p_S + p_B) does (arXiv:2202.03772), but also separates those whose
     p_S is 1 within single precision.
 
-    Args:
-        scores: (events, classes) probabilities.
-        signal: Index of the signal class.
-        against: Indices of the background classes, k.
-        shares: f_k of these classes; 1 each if None.
+    scores   (events, classes) probabilities.
+    signal   Index of the signal class.
+    against  Indices of the background classes, k.
+    shares   f_k of these classes; 1 each if None.
     """
     probabilities = np.asarray(scores, np.float64)
     tiny = np.finfo(np.float64).tiny

@@ -79,16 +79,14 @@ def best_cut(
 ) -> BestCut:
     """Return the cut of the largest significance on this sample.
 
-    Args:
-        curve: ROC of the score.
-        measure: `s_over_sqrt_b`, `s_over_sqrt_sb`, `asimov` or `ams`.
-        uncertainty: Relative uncertainty of the background, for `asimov`.
-        scale: Factor on weights that makes s and b expected event counts.
-        min_background: Cuts that leave fewer effective background events are left out, since
-            their maximum would be a fluctuation.
+    curve           ROC of the score.
+    measure         `s_over_sqrt_b`, `s_over_sqrt_sb`, `asimov` or `ams`.
+    uncertainty     Relative uncertainty of the background, for `asimov`.
+    scale           Factor on weights that makes s and b expected event counts.
+    min_background  Cuts that leave fewer effective background events are left out, since their
+                    maximum would be a fluctuation.
 
-    Raises:
-        StudyError: there is no such measure.
+    Raises StudyError if there is no such measure.
     """
     if measure not in MEASURES:
         raise StudyError(f"there is no significance '{measure}'{nearest(measure, MEASURES)}")

@@ -54,12 +54,11 @@ def fetch(
     An interrupted download is resumed; a file is renamed to its name after its checksum has been
     verified.
 
-    Args:
-        name: Short name of the sample.
-        folder: Folder of the files; `samples/<name>` under $BUNCHTRAIN_CACHE or
-            ~/.cache/bunchtrain if unset.
-        patterns: Names or globs of the files to download, such as `val*`; all if empty.
-        known: Samples to choose from.
+    name      Short name of the sample.
+    folder    Folder of the files; `samples/<name>` under $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain
+              if unset.
+    patterns  Names or globs of the files to download, such as `val*`; all if empty.
+    known     Samples to choose from.
 
     Raises:
         DataError: No such sample or file, or a wrong checksum.

@@ -92,10 +92,7 @@ class CsvTable(Table):
         return pc.open_csv(
             pa.PythonFile(file, "r"),
             pc.ReadOptions(
-                use_threads=False,
-                block_size=_BLOCK,
-                skip_rows=self._skip,
-                column_names=self._names,
+                use_threads=False, block_size=_BLOCK, skip_rows=self._skip, column_names=self._names
             ),
             pc.ParseOptions(delimiter=self._separator),
             pc.ConvertOptions(column_types=self._types, include_columns=columns or None),

@@ -94,7 +94,7 @@ class ArrayTable(Table):
     def __init__(self, path: str, name: str, item: Any) -> None:
         is_array = isinstance(item, h5py.Dataset)
         self._arrays = {"": item} if is_array else {k: v for k, v in item.items() if _is_column(v)}
-        entries = _common_length(self._arrays)
+        entries = Counter(len(array) for array in self._arrays.values()).most_common(1)[0][0]
         super().__init__(path, name, entries)
         for key in [key for key, array in self._arrays.items() if len(array) != entries]:
             array = self._arrays.pop(key)
@@ -137,10 +137,6 @@ class ArrayTable(Table):
             high = min(low + rows, last or 0)
             slabs = {key: self._slab(key, parts, low, high) for key, parts in parts_of.items()}
             yield {f: _column(slabs[self._parts[f][0]], self._parts[f][1]) for f in fields}
-
-
-def _common_length(arrays: Mapping[str, Any]) -> int:
-    return Counter(len(array) for array in arrays.values()).most_common(1)[0][0]
 
 
 def _column(slab: Any, part: str | None) -> ak.Array:

@@ -29,8 +29,7 @@ class Hls4mlLhcJetsHlf(Source):
 
     Columns: the 16 features with their published names, and `label`: 0 g, 1 q, 2 W, 3 Z, 4 t.
 
-    Args:
-        files: the file of OpenML, `.arff` or `.parquet`.
+    files  the file of OpenML, `.arff` or `.parquet`.
     """
 
     def __init__(self, *, files: str) -> None:

@@ -10,12 +10,7 @@ class Local:
     """Training in this process, on its accelerator if it has one."""
 
     def run(
-        self,
-        task: Task,
-        *,
-        resume: bool = False,
-        progress: bool = True,
-        on_epoch: EpochCallback | None = None,
+        self, task: Task, *, resume: bool, progress: bool, on_epoch: EpochCallback | None
     ) -> None:
         """Train the task; the results are written into its folder."""
         from bunchtrain.training.fit import fit  # Lightning takes seconds to import

@@ -29,12 +29,7 @@ class Ray:
         self.address, self.workers = address, workers
 
     def run(
-        self,
-        task: Task,
-        *,
-        resume: bool = False,
-        progress: bool = True,
-        on_epoch: EpochCallback | None = None,
+        self, task: Task, *, resume: bool, progress: bool, on_epoch: EpochCallback | None
     ) -> None:
         """Train the task; the results are written into its folder.
 

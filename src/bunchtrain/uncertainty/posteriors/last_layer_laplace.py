@@ -140,10 +140,9 @@ def _curvature(inputs: Tensor, curvature: Tensor) -> Tensor:
 def evidence_precision(values: Tensor, squares: float, steps: int = 100) -> float:
     """Return δ = γ/|θ|², γ = Σ λ/(λ + δ), by iteration from δ = 1.
 
-    Args:
-        values: (weights,) eigenvalues λ of the curvature.
-        squares: |θ|².
-        steps: count of iterations.
+    values   (weights,) eigenvalues λ of the curvature.
+    squares  |θ|².
+    steps    count of iterations.
     """
     precision = 1.0
     for _ in range(steps):

@@ -85,8 +85,7 @@ class Windows:
 class Sliding(nn.Module):
     """A layer that applies the same function to each window.
 
-    Args:
-        windows: windows over the input pixels.
+    windows  windows over the input pixels.
     """
 
     index: Tensor
@@ -120,11 +119,10 @@ class Sliding(nn.Module):
 class QuantisedConvolution(Sliding):
     """y_p = Q(max(W x_p + b, 0)) of the pixels x_p of each window p.
 
-    Args:
-        windows: positions of the kernel.
-        channels: input channels.
-        filters: output channels.
-        options: number formats; a filter has the same formats in all windows.
+    windows   positions of the kernel.
+    channels  input channels.
+    filters   output channels.
+    options   number formats; a filter has the same formats in all windows.
     """
 
     def __init__(

@@ -38,13 +38,12 @@ def fixed_point(
 ) -> Tensor:
     """Return x as fixed-point numbers, with gradients for x and f.
 
-    Args:
-        x: Values of any shape.
-        k: Sign bits, 0 or 1, of a shape that broadcasts to that of x, as i and f.
-        i: Integer bits without the sign.
-        f: Fractional bits, integers.
-        rounding: Half up (RND) or down (TRN).
-        overflow: Overflow mode beyond the range; NONE if the range holds x.
+    x         Values of any shape.
+    k         Sign bits, 0 or 1, of a shape that broadcasts to that of x, as i and f.
+    i         Integer bits without the sign.
+    f         Fractional bits, integers.
+    rounding  Half up (RND) or down (TRN).
+    overflow  Overflow mode beyond the range; NONE if the range holds x.
     """
     if torch.is_grad_enabled():
         result: Tensor = _FixedPoint.apply(x, k, i, f, rounding, overflow)  # type: ignore[no-untyped-call]
@@ -112,13 +111,7 @@ class _FixedPoint(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        k: Tensor,
-        i: Tensor,
-        f: Tensor,
-        rounding: Rounding,
-        overflow: Overflow,
+        ctx: Any, x: Tensor, k: Tensor, i: Tensor, f: Tensor, rounding: Rounding, overflow: Overflow
     ) -> Tensor:
         value, inside = _value(x, k, i, f, rounding, overflow)
         learned = ctx.needs_input_grad[3]
@@ -148,9 +141,8 @@ def straight_through(value: Tensor, like: Tensor) -> Tensor:
 class Fraction(nn.Module):
     """Fractional bits f of each element, trained as f / PACE if they are learned.
 
-    Args:
-        start: initial number of bits, real, of any shape.
-        learned: whether f is trained; otherwise it is set by `set`.
+    start    initial number of bits, real, of any shape.
+    learned  whether f is trained; otherwise it is set by `set`.
     """
 
     def __init__(self, start: Tensor, learned: bool) -> None:

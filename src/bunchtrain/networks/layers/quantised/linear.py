@@ -17,11 +17,7 @@ from bunchtrain.networks.layers.dense import linear as initialised
 from bunchtrain.networks.layers.quantised.arithmetic import Arithmetic, rounding_offset
 from bunchtrain.networks.layers.quantised.options import QuantisationOptions
 from bunchtrain.networks.layers.quantised.quantiser import Quantiser
-from bunchtrain.networks.layers.quantised.weights import (
-    Weights,
-    fused_forward,
-    fused_weight_widths,
-)
+from bunchtrain.networks.layers.quantised.weights import Weights, fused_forward, fused_weight_widths
 
 
 class QuantisedLinear(nn.Module):
@@ -30,12 +26,11 @@ class QuantisedLinear(nn.Module):
     `exact` computes the same on arrays: it adds half a step of Q's grid to the bias and rounds
     down, which is rounding half up.
 
-    Args:
-        size: inputs.
-        width: outputs.
-        options: number formats of weights and biases.
-        output: quantiser of the outputs; None for exact sums.
-        rectify: whether σ is max(·, 0).
+    size     inputs.
+    width    outputs.
+    options  number formats of weights and biases.
+    output   quantiser of the outputs; None for exact sums.
+    rectify  whether σ is max(·, 0).
     """
 
     def __init__(

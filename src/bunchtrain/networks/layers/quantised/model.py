@@ -30,9 +30,8 @@ class QuantisedModel(nn.Module):
     quantised; at 1 the network is quantised after its training, with the ranges of the training
     set.
 
-    Args:
-        options: number formats and the cost of bits.
-        shape: shape of the elements of the input with a format of their own, as (features,).
+    options  number formats and the cost of bits.
+    shape    shape of the elements of the input with a format of their own, as (features,).
     """
 
     #: Prunes the layers, if the model has pruning.
@@ -156,10 +155,9 @@ class QuantisedParticles(QuantisedModel):
     Later particles are ignored; an empty slot of the circuit has the bit `present` 0 and must not
     contribute.
 
-    Args:
-        particles: slots of the circuit.
-        features: features of a particle.
-        options: number formats and the cost of bits.
+    particles  slots of the circuit.
+    features   features of a particle.
+    options    number formats and the cost of bits.
     """
 
     def __init__(self, particles: int, features: int, options: QuantisationOptions) -> None:

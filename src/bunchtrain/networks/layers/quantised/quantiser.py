@@ -31,15 +31,14 @@ class Quantiser(nn.Module):
     entire training set when `observing`. i is the smallest that holds it. Either f is learned, or
     the width k + i + f is fixed and determines f.
 
-    Args:
-        shape: shape of the widths, broadcast to the last axes of the input: (features,), (1,) for
-            one width for all, (channels, 1, 1) for an image.
-        signed: whether there are negative values.
-        bits: width with the sign; with `learned`, its initial value.
-        learned: whether f is learned.
-        max_integer: maximum number of integer bits; values beyond are clipped.
-        overflow: overflow mode beyond the range.
-        frozen: constant i and f.
+    shape        shape of the widths, broadcast to the last axes of the input: (features,), (1,) for
+                 one width for all, (channels, 1, 1) for an image.
+    signed       whether there are negative values.
+    bits         width with the sign; with `learned`, its initial value.
+    learned      whether f is learned.
+    max_integer  maximum number of integer bits; values beyond are clipped.
+    overflow     overflow mode beyond the range.
+    frozen       constant i and f.
     """
 
     low: Tensor  # (shape)
