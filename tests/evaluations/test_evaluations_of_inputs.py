@@ -141,7 +141,7 @@ def test_capsules_are_written_and_correlated_with_the_spectators(run):
 
 
 def test_capsules_need_a_capsule_network():
-    with pytest.raises(StudyError, match="needs a model with capsules, as 'capsule_network'"):
+    with pytest.raises(StudyError, match=r"needs a model with capsules, e\.g\. 'capsule_network'"):
         Capsules().check(synthetic_runs.run("classes").study)
 
 

@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bunchtrain.errors import StudyError
-from bunchtrain.study import json_schema, load, model_configs, validate
+from bunchtrain.study import (
+    all_evaluations,
+    evaluation_options,
+    json_schema,
+    load,
+    model_configs,
+    validate,
+)
 from bunchtrain.study.loading import known
 from bunchtrain.study.overrides import apply, parse
 
@@ -205,3 +212,34 @@ def test_schema_knows_parts_and_their_options():
     options = {k for c in named for k in c.get("properties", {})}
     assert "widths" in options
     json.dumps(schema, default=str)
+
+
+def test_overrides_address_parts_of_a_list_by_name():
+    terms = ["cross_entropy", {"name": "disco", "against": "x"}]
+    study = apply(changed(loss=terms), parse(["loss.disco.weight=3", "loss.0.label_smoothing=0.1"]))
+    assert study["loss"][1] == {"name": "disco", "against": "x", "weight": 3}
+    assert study["loss"][0] == {"name": "cross_entropy", "label_smoothing": 0.1}
+    study = apply(MINIMAL, {"evaluation.classification.efficiencies": [0.3]})
+    assert study["evaluation"] == [{"name": "classification", "efficiencies": [0.3]}]
+    study = apply(study, {"evaluation.working_points.efficiencies": [0.7]})
+    assert [part["name"] for part in study["evaluation"]] == ["classification", "working_points"]
+    study = apply(study, {"evaluation.working_points": None})
+    assert [part["name"] for part in study["evaluation"]] == ["classification"]
+    with pytest.raises(StudyError, match="the list has no 'disko'; did you mean 'disco'"):
+        apply(changed(loss=terms), {"loss.disko.weight": 3})
+    with pytest.raises(StudyError, match="there are several 'disco'; give an index"):
+        apply(changed(loss=[*terms, terms[1]]), {"loss.disco.weight": 3})
+
+
+def test_default_evaluations_are_those_of_the_targets():
+    def names(**changes):
+        return [part.name for part in all_evaluations(validate(changed(**changes)))]
+
+    assert names()[0] == "classification"
+    assert names(targets={"e": {"values": {"x": "x"}}})[0] == "regression"
+    assert "training_curves" in names(evaluation=[])
+    assert "classification" not in names(evaluation=[])
+    options = {"name": "classification", "efficiencies": [0.2]}
+    study = validate(changed(evaluation=options))
+    assert evaluation_options(study, "classification")["efficiencies"] == (0.2,)
+    assert evaluation_options(study, "working_points")["fractions"] is None

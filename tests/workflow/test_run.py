@@ -184,6 +184,8 @@ def test_another_representation_costs_one_line(tmp_path, name):
     run = bunchtrain.run(path, runs=tmp_path / "runs")
     (figures,) = run.metrics.values()
     assert 0.5 < figures["auc"]["value"] <= 1
+    # `multiplicity`, which this model does not use, need not be computed for a file.
+    assert run.predict(str(SAMPLE), tmp_path / "scores.parquet") == 4000
 
 
 def test_a_model_without_its_tensors_is_refused_before_anything_is_read(study_file, monkeypatch):

@@ -1,4 +1,4 @@
-"""Commands of release 0.1 that are evaluations now: they print the new command and run it."""
+"""Commands of release 0.1 that are now evaluations: they print the new command and run it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RunPaths = Annotated[
 ]
 By = Annotated[
     list[str] | None,
-    typer.Option(help="NAME or NAME=SIZE, as jet_energy_scale=0.02; can be repeated."),
+    typer.Option(help="NAME or NAME=SIZE, e.g. jet_energy_scale=0.02; can be repeated."),
 ]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Output file.")]
 
@@ -38,7 +38,7 @@ def workspace(
     runs: RunPaths,
     by: By = None,
     rate: Annotated[
-        list[str] | None, typer.Option(help="CLASS=UNCERTAINTY of its rate, as qcd=0.1.")
+        list[str] | None, typer.Option(help="CLASS=UNCERTAINTY of its rate, e.g. qcd=0.1.")
     ] = None,
     bins: Annotated[int, typer.Option(min=1, help="Maximum number of bins.")] = 10,
     min_background: Annotated[

@@ -7,30 +7,32 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from bunchtrain import parts as registry
+from bunchtrain.cli.output import make_console
 from bunchtrain.errors import StudyError, nearest, one_of
 
-out = Console()
+out = make_console()
 
 
 def parts(
     kind: Annotated[
-        str | None, typer.Argument(help="One kind, as model or representation.")
+        str | None, typer.Argument(help="One kind, e.g. model or representation.")
     ] = None,
-    name: Annotated[str | None, typer.Argument(help="One part, with its options.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One part, to list its options.")] = None,
     targets: Annotated[
         bool,
-        typer.Option("--targets", help="Which model can be exported to which target, and why not."),
+        typer.Option(
+            "--targets", help="List which models can be exported to which targets, with reasons."
+        ),
     ] = False,
 ) -> None:
-    """List the parts of studies, or the options of one."""
+    """List the available parts, or the options of one part."""
     if kind is not None and kind not in registry.KINDS:
         hint = nearest(kind, registry.KINDS) or f"; the kinds are {one_of(registry.KINDS)}"
-        raise StudyError(f"there is no kind of part '{kind}'{hint}")
+        raise StudyError(f"unknown kind of part '{kind}'{hint}")
     if targets:
         out.print(target_table())
     elif kind and name:
@@ -59,7 +61,10 @@ def schema() -> None:
 
 def part_table(kinds: list[str]) -> Table:
     """Return the parts of some kinds with their papers."""
-    table = Table("kind", "name", "description", "paper", title="Parts of a study")
+    table = Table("kind", title="Parts of a study")
+    table.add_column("name", no_wrap=True)  # names can be copied also from 80 columns
+    table.add_column("description")
+    table.add_column("paper")
     for kind in kinds:
         for name in sorted(registry.locate(kind)):
             found = registry.describe(kind, name)

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from bunchtrain.cli.output import make_console
 from bunchtrain.errors import UserError
 from bunchtrain.files import write_text
 
-out = Console()
+out = make_console()
 
 
 def inspect(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="`file.root:tree` names a tree.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Data file; `file.root:tree` selects a tree.")
+    ],
 ) -> None:
     """Show the contents of a ROOT, HDF5, Parquet, CSV or NPZ file."""
     from bunchtrain.tables.inspect.inspection import inspect as inspect_file
@@ -25,16 +27,18 @@ def inspect(
 
 
 def init(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files of one layout.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Data files with the same columns.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Study file to write.")] = Path(
         "study.yaml"
     ),
 ) -> None:
-    """Write a commented study file for data files."""
+    """Write a commented starting study for data files."""
     from bunchtrain.tables.inspect.drafting import draft
 
     if output.exists():
-        raise UserError(f"{output} exists already; name another file with -o")
+        raise UserError(f"{output} already exists; choose another file with -o")
     write_text(output, draft(files))
     out.print(f"{output} written: edit it, then `bunchtrain run {output}`", soft_wrap=True)
 
@@ -44,7 +48,7 @@ def fetch(
         str | None, typer.Argument(help="Published sample; all are listed if unset.")
     ] = None,
     file: Annotated[
-        list[str] | None, typer.Option(help="Only matching files, as 'val*'; can be repeated.")
+        list[str] | None, typer.Option(help="Only matching files, e.g. 'val*'; can be repeated.")
     ] = None,
     folder: Annotated[Path | None, typer.Option(help="Destination folder.")] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The command `bunchtrain`; each verb is a short function over the Python interface."""
+"""The command `bunchtrain`; each subcommand is a short function that calls the Python interface."""
 
 from __future__ import annotations
 

@@ -7,25 +7,27 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from bunchtrain.cli.output import make_console
 from bunchtrain.errors import DeprecatedKey, UserError
 
-out = Console()
+out = make_console()
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 
 
 def predict(
     run: RunPath,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Events, in the study's layout.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="out.root or out.parquet.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="File of events with the columns of the study.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Output file, .root or .parquet.")],
 ) -> None:
     """Write the predictions for a file: one row per event, in the order of the file."""
     import bunchtrain as api
 
     rows = api.open_run(run).predict(file, output)
-    out.print(f"{output}: {rows} events", soft_wrap=True)
+    out.print(f"{output}: {rows:,} events", soft_wrap=True)
 
 
 def evaluate(
@@ -36,7 +38,7 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="RUN... [KEY=VALUE]...",
-            help="A run, or runs of different folds, and options of the evaluation.",
+            help="Folder of a run, or of one run for each fold, and options of the evaluation.",
         ),
     ],
 ) -> None:
@@ -46,7 +48,7 @@ def evaluate(
 
     folders = [word for word in words if "=" not in word or Path(word).is_dir()]
     if not folders:
-        raise UserError("name the folder of a RUN")
+        raise UserError("give the folder of at least one RUN")
     options = apply({}, parse([word for word in words if word not in folders]))
     runs = [api.open_run(folder) for folder in folders]
     out.print(api.evaluate(runs, name, **options))
@@ -55,11 +57,11 @@ def evaluate(
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="File of the ROC.")] = Path(
+    output: Annotated[Path, typer.Option("-o", "--output", help="File for the ROC plot.")] = Path(
         "compare.svg"
     ),
 ) -> None:
-    """Compare runs in one table and one ROC."""
+    """Compare runs in one table and one ROC plot."""
     import bunchtrain as api
 
     comparison = api.compare([api.open_run(path) for path in runs])
@@ -77,21 +79,23 @@ def report(run: RunPath) -> None:
 
 def export(
     run: RunPath,
-    to: Annotated[str, typer.Option(help="Target; `bunchtrain parts export` lists them.")],
+    to: Annotated[
+        str, typer.Option(help="Export target; `bunchtrain parts export` lists the targets.")
+    ],
     options: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Options of the target.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="One model; all if unset.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Output folder.")] = None,
     file: Annotated[
-        str | None, typer.Option(help="Events of the verification; the test set if unset.")
+        str | None, typer.Option(help="File of events for the verification; the test set if unset.")
     ] = None,
     events: Annotated[
-        int, typer.Option(min=1, help="Maximum number of events of the verification.")
+        int, typer.Option(min=1, help="Maximum number of events for the verification.")
     ] = 100_000,
     member: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Export models of a run and verify that they give the same predictions there."""
+    """Export models of a run and verify that the exports give the same predictions."""
     import bunchtrain as api
     from bunchtrain.study.overrides import parse
     from bunchtrain.workflow.export import export_run

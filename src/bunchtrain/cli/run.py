@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from bunchtrain.cli.output import make_console
 from bunchtrain.errors import StudyError
 
-out = Console()
+out = make_console()
 
 
 class Size(StrEnum):
@@ -25,10 +25,13 @@ class Size(StrEnum):
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name, file or folder of a study.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Overrides, as training.epochs=5."),
+    typer.Argument(metavar="[KEY=VALUE]...", help="Overrides, e.g. training.epochs=5."),
 ]
 SizeOption = Annotated[
-    Size | None, typer.Option("--size", help="Use the overrides of this size in the study.")
+    Size | None,
+    typer.Option(
+        "--size", help="Size of data and training, as defined under `sizes` in the study."
+    ),
 ]
 
 
@@ -53,10 +56,12 @@ def run(
 
     if resume is not None:
         if study is not None or size is not None:
-            raise StudyError("--resume takes the study from its run; give no STUDY and no --size")
+            raise StudyError("--resume reads the study from the run; give neither STUDY nor --size")
         done = api.resume(resume, jobs=jobs)
     elif study is None:
-        raise StudyError("name a STUDY, or a run with --resume; `bunchtrain studies` lists them")
+        raise StudyError(
+            "give a STUDY, or a run with --resume; `bunchtrain studies` lists the studies"
+        )
     else:
         chosen = load(study, *(overrides or []), size=size)
         names = [name for name in only.split(",") if name]
@@ -80,7 +85,7 @@ def tune(
     only: Annotated[str, typer.Option(help="Model to tune, if the study has several.")] = "",
     folder: Annotated[Path | None, typer.Option(help="Folder of a new or resumed search.")] = None,
 ) -> None:
-    """Optimise hyperparameters: any keys of a study."""
+    """Optimise hyperparameters: the values of any keys of a study."""
     from bunchtrain.study import load, select_models
     from bunchtrain.workflow.tune import search
 

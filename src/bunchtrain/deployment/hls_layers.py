@@ -23,7 +23,7 @@ class PlainLayers:
     """Layers by name, and their precision where the network determines it.
 
     network    the layers in sequence.
-    precision  layer → quantity → fixed-point type, as "fixed<8,3,RND,WRAP>".
+    precision  layer → quantity → fixed-point type, e.g. "fixed<8,3,RND,WRAP>".
     """
 
     network: nn.Sequential

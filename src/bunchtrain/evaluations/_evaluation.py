@@ -55,7 +55,7 @@ class EvaluatedRun(Protocol):
     def events(self, rows: int, columns: Collection[str] | None = None) -> Iterator[ak.Array]:
         """Yield the test set from the cache in blocks of at most `rows` events.
 
-        Raises DataError if the cache is gone and cannot be made again.
+        Raises DataError if the cache was deleted and cannot be recreated.
         """
 
     def shifted(self, systematic: str, size: float | None, deviations: float) -> Predictions:
@@ -84,7 +84,7 @@ class Evaluation(ABC):
         """Return metrics, plots and tables of a finished run."""
 
     def metrics(self, run: EvaluatedRun) -> dict[str, Metrics]:
-        """Return the metrics alone, without plots where they are costly, as for a search."""
+        """Return the metrics alone, without plots where they are costly, e.g. for a search."""
         return self.evaluate(run).metrics
 
     @property

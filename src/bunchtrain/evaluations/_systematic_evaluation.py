@@ -46,7 +46,7 @@ class SystematicEvaluation(FirstTargetEvaluation):
         by = self.by or dict.fromkeys(study.systematics)
         if self.needs_effects and not by:
             raise StudyError(
-                f"evaluation '{self.name}' needs an effect in 'systematics' or 'by', as "
+                f"evaluation '{self.name}' needs an effect in 'systematics' or 'by', e.g. "
                 "{jet_energy_scale: 0.02}"
             )
         try:
@@ -55,7 +55,7 @@ class SystematicEvaluation(FirstTargetEvaluation):
             raise StudyError(f"evaluation '{self.name}': {problem}") from None
 
     def shift(self, events: ClassPredictions, name: str, deviations: float) -> ClassPredictions:
-        """Return the predictions under an effect shifted by so many standard deviations.
+        """Return the predictions under an effect shifted by a number of standard deviations.
 
         Raises DataError if a class has no events then.
         """
@@ -81,13 +81,8 @@ def make_systematic(study: Study, name: str, size: float | None = None) -> Syste
     return made
 
 
-def models_with_score(events: ClassPredictions) -> list[str]:
-    """Return the models and ensembles that have a score."""
-    return list(events.all_probabilities)
-
-
 def score_events(events: ClassPredictions, model: str) -> ScoredEvents:
-    """Return the score ln p_S / Σ_k p_k of a model of `models_with_score`."""
+    """Return the score ln p_S / Σ_k p_k of a model with probabilities."""
     probabilities = events.probabilities(model)
     assert probabilities is not None
     score, entry = events.discriminant(probabilities), events.table.columns["entry"]

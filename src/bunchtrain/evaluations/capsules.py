@@ -55,7 +55,7 @@ class Capsules(FirstTargetEvaluation):
             )
         if not any_model_implements(study, HasCapsules):
             raise StudyError(
-                f"evaluation '{self.name}' needs a model with capsules, as 'capsule_network'"
+                f"evaluation '{self.name}' needs a model with capsules, e.g. 'capsule_network'"
             )
 
     def evaluate(self, run: EvaluatedRun) -> Results:

@@ -15,7 +15,7 @@ from bunchtrain.tables.predictions import Values
 
 
 class Classification(ClassEvaluation):
-    """Metrics, ROC and reliability diagram of classifiers, scores and confusion matrix of each.
+    """Metrics, ROC, reliability diagram, score distributions and confusion matrices.
 
     efficiencies  Signal efficiencies at which 1/ε_B is quoted.
     mistags       Background efficiencies at which ε_S is quoted.

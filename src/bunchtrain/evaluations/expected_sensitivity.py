@@ -18,7 +18,6 @@ from bunchtrain.evaluations._systematic_evaluation import (
     By,
     SystematicEvaluation,
     fix_on_nominal,
-    models_with_score,
     score_events,
 )
 from bunchtrain.files import write_json
@@ -106,7 +105,7 @@ class ExpectedSensitivity(SystematicEvaluation):
                 name: [self.shift(events, name, sign) for sign in (1, -1)] for name in effects
             }
             found = {}
-            for model in models_with_score(events):
+            for model in events.all_probabilities:
                 nominal = score_events(events, model)
                 fixed = fix_on_nominal(events, nominal, (), self.bins, self.min_background)
                 both = {

@@ -14,13 +14,13 @@ from bunchtrain.study import Study
 
 
 class FeatureImportance(Evaluation):
-    """Importance of each input feature, of the models that have one, as the split gain of trees."""
+    """Importance of each input feature, e.g. the split gain, of trees and linear models."""
 
     def check(self, study: Study) -> None:
         """Raise StudyError if no model has an importance of its features."""
         if not any_model_implements(study, HasFeatureImportance):
             raise StudyError(
-                f"evaluation '{self.name}' needs a model with feature importance, as "
+                f"evaluation '{self.name}' needs a model with feature importance, e.g. "
                 "'boosted_trees'"
             )
 

@@ -45,7 +45,7 @@ class FirmwareResources(FirstTargetEvaluation):
         )
         if not exported and not can_be:
             raise StudyError(
-                f"evaluation '{self.name}' needs a model that can be exported to 'circuit', as "
+                f"evaluation '{self.name}' needs a model that can be exported to 'circuit', e.g. "
                 "'quantised_dense_network'"
             )
 

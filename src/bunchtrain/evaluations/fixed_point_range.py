@@ -17,7 +17,7 @@ class FixedPointRange(Evaluation):
         """Raise StudyError if no model is quantised."""
         if not any_model_implements(study, CountsOverflows):
             raise StudyError(
-                f"evaluation '{self.name}' needs a quantised model, as 'quantised_dense_network'"
+                f"evaluation '{self.name}' needs a quantised model, e.g. 'quantised_dense_network'"
             )
 
     def evaluate(self, run: EvaluatedRun) -> Results:

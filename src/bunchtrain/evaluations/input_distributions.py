@@ -24,7 +24,7 @@ TENSORS = ("table", "features")
 
 
 class InputDistributions(FirstTargetEvaluation):
-    """Distribution of each input in each class, a plot for each representation of the models."""
+    """Distribution of each input in each class, one plot for each representation."""
 
     def check(self, study: Study) -> None:
         """Raise StudyError for an unknown target, or if no representation has named features."""

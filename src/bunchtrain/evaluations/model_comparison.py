@@ -26,7 +26,7 @@ MIN_RATIO = 2.0
 
 
 class ModelComparison(FirstTargetEvaluation):
-    """Ranking of three or more models, a metric against their costs, rank correlation of scores.
+    """Ranking of three or more models, metric against cost, and rank correlation of the scores.
 
     metric  Metric of an earlier evaluation; the rejection at the first efficiency of
             `classification` if None.

@@ -18,9 +18,9 @@ MAX_VALUES = 50
 
 
 class ParameterScan(ClassEvaluation):
-    """AUC of the events of each value of a parameter, as the mass of a resonance.
+    """AUC at each value of a parameter, e.g. the mass of a resonance.
 
-    parameter  Spectator of few values.
+    parameter  Spectator with few distinct values.
     """
 
     def __init__(self, *, parameter: str, target: str | None = None) -> None:

@@ -32,7 +32,7 @@ from bunchtrain.targets import Quantity, Target
 
 
 class Regression(Evaluation):
-    """Metrics, residuals and predicted uncertainties of regressed values, linearity of each.
+    """Metrics, residuals, predicted uncertainties and linearity of regressed values.
 
     target   Target with values; all that have values if None.
     against  Spectators against which bias, resolution and pull width are drawn.

@@ -22,7 +22,7 @@ Curves = dict[str, dict[str, list[Measurement]]]
 
 
 class ResponseCurve(SystematicEvaluation):
-    """Mean probability of the signal, and its predicted σ, against a shift (arXiv:1904.10004).
+    """Mean signal probability and its predicted σ against the size of a shift (arXiv:1904.10004).
 
     by     Effect → its largest shift, the study's or the part's own size if null; or a list of
            effects; all of the study if empty.

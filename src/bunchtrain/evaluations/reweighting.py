@@ -28,7 +28,7 @@ Weights = dict[str, NDArray[np.float64]]
 
 
 class Reweighting(FirstTargetEvaluation):
-    """Weights that make the other class, simulation, look like the signal class, data.
+    """Weights that reweight simulation (the other class) to data (the signal class).
 
     They are written as friend columns `<model>_weight`, a row per event of the source: 1 for data,
     NaN for events that are not tested. `closure_auc` is the AUC of trees trained to separate data

@@ -11,7 +11,6 @@ from bunchtrain.evaluations._systematic_evaluation import (
     By,
     SystematicEvaluation,
     fix_on_nominal,
-    models_with_score,
     score_events,
 )
 from bunchtrain.report.content import Table
@@ -25,8 +24,8 @@ Changes = dict[str, tuple[float, Measurement, Measurement]]
 #: Beginning of the name of a metric → its label, with the signal efficiency.
 LABELS = {
     "mistag": "ε_B at ε_S = {}",
-    "signal_passing": "ε_S, cut of {}",
-    "background_passing": "ε_B, cut of {}",
+    "signal_passing": "ε_S, nominal cut {}",
+    "background_passing": "ε_B, nominal cut {}",
 }
 
 
@@ -67,7 +66,7 @@ class SystematicShift(SystematicEvaluation):
         for events in self.predictions(run):
             found = {name: self._changes(events, name) for name in sizes}
             by_model = {
-                m: {n: one[m] for n, one in found.items()} for m in models_with_score(events)
+                m: {n: one[m] for n, one in found.items()} for m in events.all_probabilities
             }
             for model, effects in by_model.items():
                 results.metrics[model] = {
@@ -85,7 +84,7 @@ class SystematicShift(SystematicEvaluation):
     def _changes(self, events: ClassPredictions, effect: str) -> dict[str, Changes]:
         """Return model → changes under an effect."""
         shifted, found = [self.shift(events, effect, sign) for sign in (1, -1)], {}
-        for model in models_with_score(events):
+        for model in events.all_probabilities:
             nominal = score_events(events, model)
             fixed = fix_on_nominal(events, nominal, self.efficiencies)
             up, down = (

@@ -23,7 +23,7 @@ class TrainingCurves(Evaluation):
         for name in model_configs(run.study):
             if history := read_history(run, name):
                 results.plots.append(
-                    Plot("Loss against epoch.", plot_training(history), model=name)
+                    Plot("Loss in training and validation.", plot_training(history), model=name)
                 )
         return results
 

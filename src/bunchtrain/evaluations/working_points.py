@@ -1,11 +1,11 @@
-"""Working points: one cut on one score for each signal efficiency, and what else passes it.
+"""Working points: the cut on the score and the background rejections for each signal efficiency.
 
 The score of a tagger of several classes, as in flavour tagging (ATL-PHYS-PUB-2017-003), is
 
     D_S = ln [p_S / Σ_k f_k p_k],    Σ_k f_k = 1,
 
-k running over the other classes; with few charm jets in it, f_c small, D_b lets more of them pass
-and fewer light jets.
+where k runs over the other classes. A smaller f_c of a b tagger gives a lower rejection of charm
+jets and a higher rejection of light jets.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class WorkingPoints(ClassEvaluation):
         """Return cut and rejections at each signal efficiency.
 
         `working_point_77_cut` is the smallest D_S of those that pass, `working_point_77/light` the
-        rejection 1/ε of the class `light` at this very cut.
+        rejection 1/ε of the class `light` at this cut.
         """
         target, fractions = events.target, class_fractions(events.target, self.fractions)
         all_backgrounds = events.roc(probabilities, fractions)
@@ -79,8 +79,8 @@ class WorkingPoints(ClassEvaluation):
                     cut = f"{found[f'{key}_cut']['value']:.2f}"
                     rows.append([f"{100 * efficiency:g} %", model, cut, *shown])
         caption = (
-            f"Working points: rejection 1/ε of each other class by the cut on ln p/Σ f p that "
-            f"keeps this fraction of {events.signal}."
+            f"Working points: rejection 1/ε of each other class for the cut on ln(p/Σ f p) with "
+            f"this efficiency for {events.signal}."
         )
         columns = [f"ε of {events.signal}", "Model", "Cut", *(f"1/ε, {name}" for name in others)]
         yield Table(caption, columns, rows)

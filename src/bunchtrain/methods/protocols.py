@@ -28,7 +28,7 @@ class HasWeightPenalty(Protocol):
     """A model that adds a term to the loss that depends on its weights alone."""
 
     def weight_penalty(self, events: int) -> Tensor | float:
-        """Return the term, a scalar, for a training set of so many events."""
+        """Return the term, a scalar, for a training set of this number of events."""
 
 
 @runtime_checkable

@@ -32,7 +32,7 @@ def check_inputs(
     if lacking:
         raise StudyError(
             f"model '{name}' needs {', '.join(map(repr, lacking))}, which representation "
-            f"'{representation}' does not give (it gives {', '.join(tensors)}); choose another "
+            f"'{representation}' does not provide (only {', '.join(tensors)}); choose another "
             "representation"
         )
 

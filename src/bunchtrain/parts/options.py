@@ -54,7 +54,7 @@ def options(part: type[Any]) -> dict[str, Option]:
 def option_model(part: type[Any]) -> type[pydantic.BaseModel]:
     """Return the pydantic model of a part's options, with the types and defaults of its signature.
 
-    Bounds are given by the annotation, as `Annotated[int, Field(ge=1)]`.
+    Bounds are given by the annotation, e.g. `Annotated[int, Field(ge=1)]`.
     """
     arguments: dict[str, Any] = {
         name: (found.hint, ... if found.default is MISSING else found.default)

@@ -149,7 +149,7 @@ def short_name(name: str) -> str:
 def validate(kind: str, name: str, values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return the options of a part in their declared types.
 
-    `where` is the key of the study for messages, as `models.pfn.model`.
+    `where` is the key of the study for messages, e.g. `models.pfn.model`.
     Raises StudyError for an unknown part, an unknown option or a value of the wrong type.
     """
     try:

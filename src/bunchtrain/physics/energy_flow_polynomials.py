@@ -102,5 +102,5 @@ def with_composites(values: Floats, degree: int = DEGREE) -> Floats:
 
 
 def graph_name(graph: Graph) -> str:
-    """Return the edges of a graph by its vertices, as `01_12_12`."""
+    """Return the edges of a graph by its vertices, e.g. `01_12_12`."""
     return "_".join(f"{low}{high}" for low, high in edge_list(graph))

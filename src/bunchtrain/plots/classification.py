@@ -182,8 +182,8 @@ def plot_efficiency(
     """Return efficiencies of a fixed cut in bins of a variable, with 68 % intervals.
 
     curves  Name of the class or network → its binned efficiency.
-    label   Axis label of the variable with its unit, as `pT [GeV]`.
-    title   The cut, as `ε_S = 0.5`.
+    label   Axis label of the variable with its unit, e.g. `pT [GeV]`.
+    title   The cut, e.g. `ε_S = 0.5`.
     log     Whether the y axis is logarithmic, for mistag rates.
     """
     figure, axes = canvas()

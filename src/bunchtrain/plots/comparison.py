@@ -78,7 +78,7 @@ def plot_trade_off(
     """Return a metric against a cost, with its error over seeds or statistics; names on the right.
 
     points  Network → (cost, metric).
-    cost    Axis label of the cost, as "Parameters".
+    cost    Axis label of the cost, e.g. "Parameters".
     metric  Axis label of the metric.
     """
     figure, axes = canvas(7.6, max(4.8, 0.27 * len(points)))

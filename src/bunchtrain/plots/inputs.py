@@ -103,7 +103,7 @@ def shorten(name: str) -> str:
 def plot_closure(chi2: Mapping[str, Mapping[str, float]]) -> Figure:
     """Return χ²/n of each input between data and simulation, before and after reweightings.
 
-    chi2  Weights, as `none` or a network → input → χ² over degrees of freedom.
+    chi2  Weights, e.g. `none` or a network → input → χ² over degrees of freedom.
     """
     inputs = list(next(iter(chi2.values())))
     figure, axes = canvas(7.0, 1.6 + 0.32 * len(inputs))

@@ -29,7 +29,7 @@ def plot_response(
     """Return the density of predicted − true (or predicted/true) of each network.
 
     residuals  Name of the network → (events,) in the unit of the label.
-    label      Axis label, as `predicted − true [GeV]`.
+    label      Axis label, e.g. `predicted − true [GeV]`.
     weights    (events,) or None for equal weights.
     """
     figure, axes = canvas()
@@ -106,7 +106,7 @@ def plot_linearity(
     prediction  (events,).
     truth       (events,) in the same unit.
     label       Name of the value.
-    unit        Its unit, as `GeV`.
+    unit        Its unit, e.g. `GeV`.
     weights     (events,) or None for equal weights.
     """
     figure, axes = canvas()

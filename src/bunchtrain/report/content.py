@@ -65,7 +65,7 @@ class ModelSummary:
 
 @dataclass(frozen=True)
 class Section:
-    """Plots and tables under a heading, as of one evaluation."""
+    """Plots and tables under a heading, e.g. of one evaluation."""
 
     title: str
     plots: Sequence[Plot] = ()
@@ -76,7 +76,7 @@ class Section:
 class Report:
     """Everything in a report, in the order in which it is read.
 
-    note        printed with the metrics, as on samples that stand in for published ones.
+    note        printed with the metrics, e.g. that the sample replaces the published one.
     plots       of all models, with `tables` below them.
     sections    of evaluations that have a title.
     data        tables of the events, with `data_facts`: selection, split, cache.

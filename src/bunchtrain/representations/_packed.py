@@ -36,7 +36,7 @@ class PackedPoints(Representation):
     """Points of one group: `features`, `coordinates`, `momenta`, `lengths`, perhaps `globals`.
 
     max_points  largest number of points; those of highest `order` are kept.
-    order       expression by which the points are sorted in falling order.
+    order       expression by which the points are sorted in decreasing order.
     jet         prefix of the columns of the jet; the sum of all points if unset.
     where       condition that a point must fulfil.
     globals     expressions over events, for the tensor `globals`.
@@ -54,7 +54,7 @@ class PackedPoints(Representation):
         normalise: Normalise = "standard",
     ) -> None:
         if not features:
-            raise StudyError("at least one feature is needed, as 'pt'")
+            raise StudyError("at least one feature is needed, e.g. 'pt'")
         if limit < 1:
             raise StudyError(f"the limit of points must be at least 1, got {limit}")
         self.group, self.jet, self.limit, self.normalise = group, jet, limit, normalise
@@ -119,5 +119,5 @@ class PackedPoints(Representation):
         ranked = ranked[positions(lengths) < self.limit]
         return chosen[ranked if self.is_ordered else np.sort(ranked)]
 
-    #: Whether points are sorted in falling order, or only truncated in it.
+    #: Whether points are sorted in decreasing order, or only truncated in it.
     is_ordered = False

@@ -32,7 +32,7 @@ TREE_NIN = (
 
 
 class ClusteringTree(Representation):
-    """The kT or Cambridge/Aachen tree of each jet: packed nodes, not points.
+    """The kT or Cambridge/Aachen clustering tree of each jet, for recursive networks.
 
     `features` (nodes, feature), `children` (nodes, 2), `levels` (nodes,) and `lengths` (batch,),
     the 2 n − 1 nodes of a jet of n points, whose last is the root. `children` are indices
@@ -46,9 +46,9 @@ class ClusteringTree(Representation):
     features    Expressions over the momenta of the nodes; their names are those of
                 `preprocessing.points` that follow from a momentum and from that of the jet, the sum
                 of the points.
-    max_points  Largest number of points of a jet, the first in falling order.
+    max_points  Largest number of points of a jet, the first in decreasing order.
     order       Expression that the points are truncated by.
-    where       Condition that a point must fulfil, as `pt > 0.1`.
+    where       Condition that a point must fulfil, e.g. `pt > 0.1`.
     memory      Bound in bytes on the memory of the clustering.
     normalise   How the features are scaled.
     """

@@ -16,7 +16,7 @@ from bunchtrain.representations._packed import Normalise
 
 
 class EnergyFlowPolynomials(JetTable):
-    """Energy Flow Polynomials of each jet: the linear basis of what is infrared-collinear safe.
+    """Energy Flow Polynomials of each jet: a linear basis of IRC-safe observables.
 
     Of a multigraph G of N vertices, every vertex being summed over all points, one number a jet:
 
@@ -27,10 +27,10 @@ class EnergyFlowPolynomials(JetTable):
     measure     hadronic (fractions of pT, ΔR) or e+e- (fractions of E, four-products).
     products    whether those of unconnected graphs are given too: 999 of degree 7 instead of 489.
     fractions   whether energies are fractions of that of the jet, or in GeV.
-    where       condition that a point must fulfil, as `pt > 0.1`.
+    where       condition that a point must fulfil, e.g. `pt > 0.1`.
     memory      bound in bytes on the memory of the computation.
 
-    A column is named by the edges of its graph, as `01_12`, with `*` between unconnected parts.
+    A column is named by the edges of its graph, e.g. `01_12`, with `*` between unconnected parts.
 
     arXiv:1712.07124
     """

@@ -13,7 +13,7 @@ from bunchtrain.representations._representation import Size
 
 
 class Graph(PackedPoints):
-    """A point cloud and `edges` (2, edges) from the k nearest neighbours of each point to it.
+    """A point cloud with `edges` (2, edges) from the k nearest neighbours to each point.
 
     Neighbours are nearest in (Δη, Δφ); row 0 holds the neighbours, row 1 the points whose
     neighbours they are.

@@ -119,7 +119,7 @@ class JetFeatures(JetTable):
               of W tagging: sqrt_d12 (in GeV) and kt_delta_r of the last kT splitting, z_cut =
               d12 / (d12 + mass²), fox_wolfram_r2 and aplanarity in the rest frame, a3.
     radius    of the jets, the scale of angles.
-    where     condition that a point must fulfil, as `pt > 0.1`.
+    where     condition that a point must fulfil, e.g. `pt > 0.1`.
     memory    bound in bytes on the memory of the computation.
 
     arXiv:1011.2268, arXiv:1402.2657, arXiv:1409.6298, arXiv:1609.07483

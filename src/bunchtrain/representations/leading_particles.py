@@ -15,7 +15,7 @@ from bunchtrain.representations.preprocessing.points import Points
 
 
 class LeadingParticles(Representation):
-    """Features of the first n points in falling order, concatenated; 0 where absent.
+    """Features of the first n points in decreasing order, concatenated; 0 where absent.
 
     With `align` and the features pt, deta and dphi they are the inputs of TopoDNN.
 
@@ -24,9 +24,9 @@ class LeadingParticles(Representation):
     group      Prefix of the columns of the points.
     features   Expressions over the points; their names are those of `preprocessing.points`.
     n          Number of points.
-    order      Expression that the points are sorted by, in falling order.
+    order      Expression that the points are sorted by, in decreasing order.
     jet        Prefix of the columns of the jet's momentum; it is the sum of the points if unset.
-    where      Condition that a point must fulfil, as `pt > 0.1`.
+    where      Condition that a point must fulfil, e.g. `pt > 0.1`.
     align      Whether `deta` and `dphi` are relative to the hardest point, rotated so that the
                second is along −`dphi`, and mirrored so that the side of positive `deta` has more
                pT.
@@ -62,7 +62,7 @@ class LeadingParticles(Representation):
 
     @property
     def names(self) -> dict[str, list[str]]:
-        """Return the features with the index of the point, as `pt [0]`."""
+        """Return the features with the index of the point, e.g. `pt [0]`."""
         features = self.points.names["features"]
         indices = range(self.points.limit)
         return {"table": [f"{feature} [{index}]" for index in indices for feature in features]}

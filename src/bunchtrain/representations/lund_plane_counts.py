@@ -27,7 +27,7 @@ class LundPlaneCounts(JetTable):
     bins      Number of bins in ln kT and in ln ΔR.
     kt        Range of kT in GeV.
     angle     Range of ΔR.
-    where     Condition that a point must fulfil, as `pt > 0.1`.
+    where     Condition that a point must fulfil, e.g. `pt > 0.1`.
     memory    Bound in bytes on the memory of the clustering.
     """
 
@@ -51,7 +51,7 @@ class LundPlaneCounts(JetTable):
 
     @property
     def observables(self) -> list[str]:
-        """Return the lower edges of the bins, as `kt 1.2 angle 0.4`."""
+        """Return the lower edges of the bins, e.g. `kt 1.2 angle 0.4`."""
         kt, angle = (edges[:-1] for edges in self.edges)
         return [f"kt {low:.3g} angle {near:.3g}" for low in kt for near in angle]
 

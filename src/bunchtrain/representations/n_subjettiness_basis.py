@@ -22,7 +22,7 @@ class NSubjettinessBasis(JetTable):
     bodies  M, 2 or more; the published multi-body taggers have 6 and 8.
     axes    of the exclusive kT jets, kept (kt) or moved to a local minimum (one_pass_kt).
     radius  of the jets, the scale of angles.
-    where   condition that a point must fulfil, as `pt > 0.1`.
+    where   condition that a point must fulfil, e.g. `pt > 0.1`.
     memory  bound in bytes on the memory of the computation.
 
     The columns are pt and mass in GeV, tau1_0.5, tau1_1, tau1_2 and so on to τ_{M−1}, which has

@@ -1,4 +1,4 @@
-"""Sequences: particles of an event in falling order of an expression."""
+"""Sequences: particles of an event in decreasing order of an expression."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from bunchtrain.representations._packed import PARTICLE_NET, Normalise, PackedPo
 
 
 class Sequence(PackedPoints):
-    """Points in falling order of an expression, cut to a length.
+    """Points in decreasing order of an expression, truncated to a maximum length.
 
     features  expressions over the points; their names are those of `preprocessing.points`.
-    order     expression that the points are sorted by, as `pt` or `abs(d0 / d0_error)`.
+    order     expression that the points are sorted by, e.g. `pt` or `abs(d0 / d0_error)`.
     length    largest number of points.
 
     arXiv:1607.08633

@@ -32,7 +32,7 @@ class TriggerFeatures(JetTable):
 
     z_cut     of the modified mass-drop tagger (soft drop with β = 0).
     radius    of the jets, the scale of angles.
-    where     condition that a point must fulfil, as `pt > 0.1`.
+    where     condition that a point must fulfil, e.g. `pt > 0.1`.
     memory    bound in bytes on the memory of the computation.
 
     All but zlogz = Σ z ln z with z = pT_i / Σ pT, and the multiplicity, are those of the groomed

@@ -176,7 +176,7 @@ def _overrides(given: Mapping[str, Any], study: Mapping[str, Any], notes: Notes)
 def _evaluation_key(key: str, value: Any, study: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
     """Return the overrides that an old `evaluation.<key>` stands for."""
     if key not in OLD_EVALUATION or (isinstance(value, Mapping) and key != "fractions"):
-        return {f"evaluation.{key}": value}  # a part of that name, as `decorrelation`
+        return {f"evaluation.{key}": value}  # a part of that name, e.g. `decorrelation`
     _check_type(key, value)
     listed = study.get("evaluation")
     names = {one.get("name") if isinstance(one, Mapping) else one for one in listed or ()}
@@ -230,6 +230,9 @@ def _translate_evaluation(study: dict[str, Any], notes: Notes, override: bool = 
         _check_type(key, old[key])
     given = {key: old[key] for key in old if old[key] not in (OLD_EVALUATION[key], None)}
     targets, weights = study.get("targets"), study.get("weights") or {}
+    if isinstance(targets, Mapping) and given.get("target", "") not in (*targets, ""):
+        hint = nearest(given["target"], map(str, targets))
+        raise StudyError(f"evaluation.target: there is no target '{given['target']}'{hint}")
     for key, place in (("note", study), ("luminosity_scale", weights)):
         if key in given and key in place and not override:
             raise _both(key, key if place is study else f"weights.{key}")

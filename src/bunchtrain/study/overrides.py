@@ -142,7 +142,9 @@ def expand_scans(study: object) -> object:
 def _expand_scan(name: str, given: dict[str, Any], scan: object) -> dict[str, Any]:
     where = f"models.{name}.scan"
     if not (isinstance(scan, dict) and len(scan) == 1):
-        raise StudyError(f"{where}: give one key and its values, as {{loss.disco.weight: [1, 10]}}")
+        raise StudyError(
+            f"{where}: give one key and its values, e.g. {{loss.disco.weight: [1, 10]}}"
+        )
     ((key, values),) = scan.items()
     numbers = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
     if not numbers or not values:

@@ -30,14 +30,15 @@ class Published(BaseModel):
     """
 
     model_config = ConfigDict(extra="allow")
-    source: str = Field(description="Paper or table, as 'arXiv:1902.09914, Table 1'.")
+    source: str = Field(description="Paper or table, e.g. 'arXiv:1902.09914, Table 1'.")
 
     @model_validator(mode="after")
     def _metrics(self) -> Published:
         given = self.model_extra or {}
         for name, value in given.items():
             pair = value if isinstance(value, list | tuple) else [value]
-            if not 1 <= len(pair) <= 2 or not all(_is_numeric(one) for one in pair):
+            numeric = 1 <= len(pair) <= 2 and all(_is_numeric(one) for one in pair)
+            if not numeric or not math.isfinite(pair[0]):
                 raise ValueError(f"{name}: give a value or [value, uncertainty], got {value!r}")
             if hint := _misspelt(name):
                 raise ValueError(f"no evaluation has a metric '{name}'{hint}")
@@ -58,7 +59,7 @@ def _is_numeric(value: object) -> bool:
 
 
 def _misspelt(name: str) -> str:
-    """Return a hint if a metric has nearly the name of a common one, as `acuracy`."""
+    """Return a hint if a metric has nearly the name of a common one, e.g. `acuracy`."""
     word = re.split(r"_?[\d/]", name.rpartition(":")[2])[0]
     close = difflib.get_close_matches(word, COMMON_METRICS, 1, cutoff=0.8)
-    return f"; did you mean '{close[0]}'" if close and word not in COMMON_METRICS else ""
+    return f"; did you mean '{close[0]}'?" if close and word not in COMMON_METRICS else ""

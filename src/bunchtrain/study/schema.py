@@ -120,16 +120,16 @@ class Reweight(Strict):
         description="Column → bin edges; several columns make a many-dimensional histogram.",
         min_length=1,
     )
-    reference: str = Field(description="Class whose spectrum the others are given.")
-    limit: float = Field(10.0, description="Largest factor that an event can get.", gt=0)
+    reference: str = Field(description="Class to whose spectrum the other classes are reweighted.")
+    limit: float = Field(10.0, description="Maximum factor on the weight of an event.", gt=0)
 
 
 class Weights(Strict):
     """Event weights in training; metrics use `event` alone."""
 
-    event: Expression | None = Field(None, description="Expression of the event weight.")
+    event: Expression | None = Field(None, description="Expression for the event weight.")
     balance: bool = Field(False, description="Scale every class to the same sum of weights.")
-    reweight: Reweight | None = Field(None, description="Flatten spectra, as in (pT, η).")
+    reweight: Reweight | None = Field(None, description="Flatten spectra, e.g. in (pT, η).")
     negative: Literal["raise", "keep", "absolute", "drop"] = Field(
         "raise",
         description="What to do with events of negative weight: raise an error, keep them, use "
@@ -146,14 +146,14 @@ class Weights(Strict):
 class Training(Strict):
     """How a network is trained."""
 
-    epochs: int = Field(20, ge=1, description="Passes over the training set at most.")
+    epochs: int = Field(20, ge=1, description="Maximum number of passes over the training set.")
     events: int | None = Field(
-        None, ge=1, description="Use only so many events of the training set; all if unset."
+        None, ge=1, description="Maximum number of training events; all if unset."
     )
     select: Expression | None = Field(
         None,
         description="Train and validate only on those of these events that fulfil this "
-        "condition, in which true and false are 1 and 0; the test set stays whole.",
+        "condition, in which true and false are 1 and 0; the test set is unchanged.",
     )
     batch_size: int = Field(256, ge=1, description="Events in a global batch, of all workers.")
     learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
@@ -164,13 +164,13 @@ class Training(Strict):
     )
     warmup: float = Field(0.0, ge=0, lt=1, description="Fraction of steps of linear warm-up.")
     patience: int | None = Field(
-        None, ge=1, description="Stop after so many epochs without a better validation loss."
+        None, ge=1, description="Stop after this number of epochs without a better validation loss."
     )
     gradient_clip: float | None = Field(None, gt=0, description="Largest norm of the gradient.")
     precision: Literal["auto", "32", "bf16", "16"] = Field(
         "auto", description="Number format; auto: mixed bf16 on an accelerator, else 32."
     )
-    engine: Part = Field(Part(name="local"), description="Where it runs.")
+    engine: Part = Field(Part(name="local"), description="Where the training runs.")
     threads: int | None = Field(None, ge=1, description="CPU threads of a worker; all if unset.")
     logs: list[Literal["csv", "tensorboard", "mlflow"]] = Field(
         ["csv"], description="Where the curves are written."
@@ -187,11 +187,11 @@ class ModelOverrides(Strict):
     calibration: list[Part] | None = Field(None, description="Replaces the study's.")
     training: dict[str, Any] = Field({}, description="Keys of `training` that differ.")
     seeds: int | None = Field(None, ge=1, description="Trainings; the study's if unset.")
-    note: str = Field("", description="Printed next to its metrics, as on a shorter training.")
+    note: str = Field("", description="Printed next to its metrics, e.g. about a shorter training.")
     scan: dict[str, list[float]] | None = Field(
         None,
         description="One dotted key of this model → values: makes a model `<name>_<value>` for "
-        "each value, as {loss.disco.weight: [1, 10, 100]}.",
+        "each value, e.g. {loss.disco.weight: [1, 10, 100]}.",
     )
     method: str | None = Field(
         None, description="Models of one method share a curve in plots; a scan sets it."
@@ -235,7 +235,7 @@ class Storage(Strict):
     folder: str | None = Field(
         None, description="Cache folder; $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain if unset."
     )
-    memory: Bytes = Field(2 * 10**9, description="Bound on the memory for events, as '2 GB'.")
+    memory: Bytes = Field(2 * 10**9, description="Bound on the memory for events, e.g. '2 GB'.")
 
 
 class Study(Strict):
@@ -245,7 +245,7 @@ class Study(Strict):
     title: str = Field("", description="One line for the report; the name if unset.")
     description: str = Field("", description="A few sentences for the report.")
     references: list[str] = Field([], description="Papers and data sets.")
-    note: str = Field("", description="Sentence printed next to the metrics, as on the sample.")
+    note: str = Field("", description="Sentence printed next to the metrics.")
     seed: int = Field(1, ge=0, description="Seed of all random numbers.")
     source: Part = Field(description="Where the events come from.")
     define: dict[str, Expression] = Field({}, description="New columns as expressions, in order.")
@@ -285,7 +285,7 @@ class Study(Strict):
     models: dict[str, ModelOverrides] = Field(
         {},
         description="Several models on the same events; one, from the keys above, if unset. "
-        "A model set to null, as under `sizes`, is left out.",
+        "A model set to null, e.g. under `sizes`, is left out.",
     )
     seeds: int = Field(
         1,
@@ -299,8 +299,8 @@ class Study(Strict):
     evaluation: list[Part] | None = Field(
         None,
         description="What is measured on the test set, in this order; if unset `classification` "
-        "and `regression`, for the targets that there are. Evaluations that describe a run and "
-        "need no options, as `training_curves`, `input_distributions` and `model_comparison`, "
+        "and `regression`, according to the targets. Evaluations that describe a run and "
+        "need no options, such as `training_curves`, `input_distributions` and `model_comparison`, "
         "are made in every run for which they are defined.",
     )
     systematics: dict[str, Part] = Field(

@@ -14,7 +14,7 @@ from bunchtrain.tables.expressions.expression import Expression
 
 
 class ExpressionShift(Systematic):
-    """Shifted columns from expressions in which `shift` is the amount, as `tau_pt * (1 + shift)`.
+    """Shifted columns from expressions in which `shift` is the amount, e.g. `tau_pt * (1 + shift)`.
 
     All expressions use the unshifted columns.
 

@@ -52,9 +52,9 @@ def evaluate_study(run: EvaluatedRun, *, after_export: bool) -> None:
 
 
 def evaluate_missing(run: EvaluatedRun) -> None:
-    """Make the evaluations without saved results, as of an older run, and those of exports.
+    """Make the evaluations without saved results, e.g. of an older run, and those of exports.
 
-    One whose data are gone is skipped with a message.
+    An evaluation whose data no longer exist is skipped with a message.
     """
     folder = RunFolder(run.folder)
     for key, (name, options) in evaluation_parts(run.study).items():
@@ -84,7 +84,7 @@ def _write_metrics(
     previous: Mapping[str, Metrics],
     found: Mapping[str, Metrics],
 ) -> None:
-    """Replace the metrics that an evaluation had by those that it has now."""
+    """Replace the previous metrics of an evaluation by the new ones."""
     known: dict[str, Metrics] = folder.json("metrics.json")
     merged = {}
     for name in dict.fromkeys([*estimators, *known, *found]):

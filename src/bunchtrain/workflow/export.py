@@ -23,10 +23,10 @@ from bunchtrain.tables.expressions.expression import Expression, as_mask, define
 from bunchtrain.trained_model import TrainedModel, load
 from bunchtrain.uncertainty.calibration import build_calibrations
 from bunchtrain.workflow.folder import RunFolder
-from bunchtrain.workflow.predict import ROWS, columns_needed
+from bunchtrain.workflow.predict import ROWS, columns_needed, used_columns
 from bunchtrain.workflow.preparation import event_cache, source_for_file, task
 
-#: Default of the largest number of events of the verification.
+#: Default of the maximum number of events for the verification.
 MAX_EVENTS = 100_000
 
 
@@ -95,8 +95,8 @@ def export_run(
     options  of the target.
     model    name of the model; all of the run if None.
     output   folder of the files, `<run>/exports/<model>/<target>` if None.
-    file     events of the verification; the test set if None.
-    events   largest number of events of the verification.
+    file     file of events for the verification; the test set if None.
+    events   maximum number of events for the verification.
 
     Raises StudyError for an unknown target or option, RunError for an unknown model,
     ExportError for what the target does not support, VerificationError if the predictions differ.
@@ -158,7 +158,7 @@ def _file_events(
 
     def chunks() -> Iterator[ak.Array]:
         for chunk in source.chunks(columns_needed(study, source, {"": trained}), ROWS):
-            events = define(chunk, study.define)
+            events = define(chunk, study.define, used_columns(study, {"": trained}))
             kept = events if select is None else events[as_mask(select(events), study.select or "")]
             yield kept[trained.columns]
 

@@ -114,7 +114,7 @@ def _prediction_chunks(
     select = Expression(study.select) if study.select else None
     schema = schema_of_models(study, models)
     for chunk in source.chunks(columns_needed(study, source, models), ROWS):
-        events = define(chunk, study.define)
+        events = define(chunk, study.define, used_columns(study, models))
         kept = np.ones(len(events), bool)
         if select is not None:
             kept = as_mask(select(events), study.select or "")
@@ -135,9 +135,7 @@ def columns_needed(study: Study, source: Source, models: Mapping[str, TrainedMod
     Raises DataError, with the nearest names, if the source lacks one.
     """
     available = source.fields()
-    used = {name for model in models.values() for name in model.columns} | _decorrelation_columns(
-        study
-    )
+    used = used_columns(study, models, selection=False)
     texts = [study.select] if study.select else []
     texts += [text for name, text in study.define.items() if name in used]
     needed = {name for name in used if name not in study.define}
@@ -146,6 +144,15 @@ def columns_needed(study: Study, source: Source, models: Mapping[str, TrainedMod
         if name not in available:
             raise DataError(f"the file has no column '{name}'{nearest(name, available)}")
     return sorted(needed)
+
+
+def used_columns(
+    study: Study, models: Mapping[str, TrainedModel], *, selection: bool = True
+) -> set[str]:
+    """Return the columns, defined ones too, of the models' inputs, ensembles and selection."""
+    used = {name for model in models.values() for name in model.columns}
+    selected = Expression(study.select).columns if selection and study.select else set()
+    return used | selected | _decorrelation_columns(study)
 
 
 def _decorrelation_columns(study: Study) -> set[str]:

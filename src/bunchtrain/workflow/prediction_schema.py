@@ -16,7 +16,7 @@ from bunchtrain.targets import Quantity
 from bunchtrain.targets.quantity import Kind, column_name
 from bunchtrain.trained_model import TrainedModel
 
-#: Quantities whose column name ends in a level in per cent, as `mass_low68`.
+#: Quantities whose column name ends in a level in per cent, e.g. `mass_low68`.
 WITH_LEVEL = ("low", "high", "in_set", "quantile")
 
 

@@ -17,12 +17,6 @@ from bunchtrain.tables.expressions.expression import Expression
 from bunchtrain.tables.source import Source
 
 
-def events_folder(study: Study) -> Path:
-    """Return the node-local folder of the event caches."""
-    chosen = os.path.expandvars(cache_folder(study.storage.folder))
-    return Path(chosen).expanduser() / "events"
-
-
 def make_source(study: Study) -> Source:
     """Return the source of a study's events."""
     made: Source = parts.build("source", study.source.name, study.source.options)
@@ -121,7 +115,8 @@ def event_cache(study: Study, progress: Callable[[int], None] | None = None) -> 
     source = make_source(study)
     source.prepare()
     wanted = recipe(study, source)
-    made = EventCache.build(wanted, events_folder(study), study.storage.memory, progress)
+    folder = Path(os.path.expandvars(cache_folder(study.storage.folder))).expanduser() / "events"
+    made = EventCache.build(wanted, folder, study.storage.memory, progress)
     for name in ("train", "validation", "test"):
         if not made.rows[name]:
             raise DataError(

@@ -89,7 +89,7 @@ class Run:
     def events(self, rows: int, columns: Collection[str] | None = None) -> Iterator[ak.Array]:
         """Yield the test set from the cache in blocks of at most `rows` events.
 
-        Raises DataError if the cache is gone and cannot be made again.
+        Raises DataError if the cache was deleted and cannot be recreated.
         """
         place = self.json("data.json").get("folder")
         there = place is not None and (Path(place) / "manifest.json").is_file()
@@ -217,7 +217,7 @@ class ReportFile:
 def evaluate(runs: Run | Sequence[Run], name: str | type, **options: Any) -> Results:
     """Return the results of an evaluation of a run, or of runs of different folds as one.
 
-    The results are saved in the folder of the first run, and its report is written again.
+    The results are saved in the folder of the first run, and its report is regenerated.
 
     runs     finished runs.
     name     of an evaluation, or its class, or the key of one that the study lists.

@@ -33,12 +33,12 @@ def run(
 ) -> Run:
     """Run a study: data, training, predictions, evaluations, report, exports.
 
-    study        a loaded study, or what `load` takes.
+    study        a loaded study, or the first argument of `load`.
     assignments  dotted overrides, `"training.epochs=5"`, where the study is not loaded yet.
     size         `demo`, `small` or `full`.
     runs         folder in which `<study>/<time>/` is created.
     only         names of the models to train; all if empty.
-    jobs         largest number of concurrent trainings; as many as fit if None.
+    jobs         maximum number of concurrent trainings; as many as fit if None.
 
     Raises StudyError and DataError for the user's mistakes, before long work where possible;
     InterruptedRun if it was stopped and can be resumed.

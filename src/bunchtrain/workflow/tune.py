@@ -61,7 +61,7 @@ def search(
 
     study    study of one model.
     space    dotted key → {low, high, log} or {choices}, or a YAML file of it.
-    metric   metric of `metrics.json`, as `auc` or `rejection_50`; losses are minimised.
+    metric   metric of `metrics.json`, e.g. `auc` or `rejection_50`; losses are minimised.
     trials   number of trials in total.
     workers  number of concurrent trials.
     engine   `ray` or `local`.

@@ -21,8 +21,8 @@ from bunchtrain.workflow.folder import RunFolder
 COMBINATIONS = {
     "mean": "Mean of the scores of",
     "trained": "Logistic regression on the logits of",
-    "ddt": "Score minus a straight line along the column, of",
-    "quantile": "Score minus its quantile along the column, of",
+    "ddt": "Score minus a straight line in the column, of",
+    "quantile": "Score minus its quantile as a function of the column, of",
 }
 
 
@@ -130,12 +130,21 @@ def data_tables(data: Mapping[str, Any]) -> list[Table]:
 def data_facts(folder: RunFolder, study: Study) -> dict[str, str]:
     """Return source, selection, split, weights and cache of the events."""
     facts = {
-        "Source": f"{study.source.name} {study.source.options}",
+        "Source": _one_line(study.source.name, study.source.options),
         "Selection": study.select or "none",
-        "Split": f"{study.split.name} {study.split.options}",
-        "Weights": study.weights.model_dump_json(exclude_none=True),
-        "Invalid values": study.invalid,
+        "Split": _one_line(study.split.name, study.split.options),
+        "Weights": _one_line("", study.weights.model_dump(mode="json", exclude_none=True)),
+        "NaN, infinity": study.invalid,
         "Seed": str(study.seed),
-        "Cache": folder.json("data.json").get("key", ""),
+        "Cache key": folder.json("data.json").get("key", ""),
     }
     return {name: text for name, text in facts.items() if text}
+
+
+def _one_line(name: str, options: Mapping[str, Any]) -> str:
+    """Return a part or a mapping as text: `fraction, train: 0.7, key: event_id`."""
+    shown = [
+        f"{key}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for key, value in options.items()
+    ]
+    return ", ".join([name, *shown] if name else shown)

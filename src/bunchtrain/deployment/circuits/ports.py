@@ -35,7 +35,7 @@ class Port:
 
     @property
     def slices(self) -> list[str]:
-        """Bits of each value in the word, as "[13:6]"; "none" if it has no bits."""
+        """Bits of each value in the word, e.g. "[13:6]"; "none" if it has no bits."""
         ends = np.cumsum(self.widths)
         pairs = zip(ends, self.widths, strict=True)
         return [f"[{end - 1}:{end - width}]" if width else "none" for end, width in pairs]

@@ -29,7 +29,7 @@ _MEMORIES = {r"RAM\d+[MX]\w+": 8, "TRELLIS_DPR16X4": 6}
 class Synthesis:
     """Cells of an FPGA that a circuit uses, before its placement.
 
-    family  FPGA family, as "Xilinx UltraScale+".
+    family  FPGA family, e.g. "Xilinx UltraScale+".
     counts  LUT, FF, DSP, BRAM and carry → number of cells. A carry of Xilinx uses LUTs that are
             also counted; a CCU2C of ECP5 replaces two LUTs that are not counted.
     tool    name and version.

@@ -93,7 +93,7 @@ class Circuit(ExportTarget):
     def export(self, trained: TrainedModel, events: ak.Array, folder: Path) -> Verification:
         """Write the circuit, simulate its gates for the events and compare.
 
-        Accuracy and AUC are measured if the events have the class indices, as `target_<name>`.
+        Accuracy and AUC are measured if the events have the class indices in `target_<name>`.
         """
         function = self._exact_function(trained)
         indices, sample = _sample_events(trained, function, events)

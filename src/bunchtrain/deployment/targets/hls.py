@@ -35,7 +35,7 @@ class Hls(ExportTarget):
 
     reuse      Reuse factor, the number of products that one multiplier computes in sequence.
     precision  Default fixed-point type, fixed<bits, integer bits>.
-    layers     Layer → fixed-point type of its result, as {relu_1: "ufixed<8,3>"}.
+    layers     Layer → fixed-point type of its result, e.g. {relu_1: "ufixed<8,3>"}.
     backend    The vendor's tool.
     part       FPGA.
     clock      Clock period in ns.

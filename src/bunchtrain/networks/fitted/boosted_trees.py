@@ -150,7 +150,7 @@ class BoostedTrees(TreeModel):
                 raise StudyError(
                     f"model 'boosted_trees' cannot fit loss '{penalty.name}' in addition to "
                     f"'{loss.name}'; it supports penalties without outputs and trained "
-                    "parameters, as 'mode' and 'disco'"
+                    "parameters, e.g. 'mode' and 'disco'"
                 )
 
     def _growth(self, loss: Head) -> dict[str, Any]:

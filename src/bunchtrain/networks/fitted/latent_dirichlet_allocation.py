@@ -19,9 +19,6 @@ that softmax of the outputs does not saturate; the scores are not probabilities.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -52,11 +49,6 @@ class LatentDirichletAllocation(LinearFitModel):
     iterations  Passes over the training set.
     updates     Maximum number of inference steps of a jet in each pass.
     """
-
-    supported_losses: ClassVar[Mapping[str, str]] = {
-        "cross_entropy": "log_loss",
-        "binary_cross_entropy": "log_loss",
-    }
 
     def __init__(
         self,
@@ -90,7 +82,7 @@ class LatentDirichletAllocation(LinearFitModel):
         if jets.table.min() < 0:
             raise DataError(
                 f"model '{part_name(self)}' needs counts, and a feature is negative; use a "
-                "representation of counts, as 'lund_plane_counts', without normalisation"
+                "representation of counts, e.g. 'lund_plane_counts', without normalisation"
             )
         self._set_discriminant(self._log_ratio(jets, seed), jets)
         return [self.mean_losses(loss, training, validation)]

@@ -18,8 +18,7 @@ them is an interpretable tagger (arXiv:1712.07124).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -41,7 +40,7 @@ Array = NDArray[Any]
 
 
 class LinearClassifier(LinearFitModel):
-    """Fisher's discriminant or logistic regression, as on polynomials (arXiv:1712.07124).
+    """Fisher's discriminant or logistic regression, e.g. on polynomials (arXiv:1712.07124).
 
     table       Number of features.
     outputs     Number of outputs.
@@ -51,11 +50,6 @@ class LinearClassifier(LinearFitModel):
     l2          Logistic: penalty ½ λ |w|² added to the sum of the losses.
     iterations  Logistic: maximum number of steps of the minimisation.
     """
-
-    supported_losses: ClassVar[Mapping[str, str]] = {
-        "cross_entropy": "log_loss",
-        "binary_cross_entropy": "log_loss",
-    }
 
     def __init__(
         self,

@@ -90,7 +90,12 @@ class FitModel(nn.Module):
 
 
 class LinearFitModel(FitModel):
-    """A linear map W x + b fit in one call; W and b are NaN before."""
+    """A linear classifier W x + b fit in one call; W and b are NaN before."""
+
+    supported_losses: ClassVar[Mapping[str, str]] = {
+        "cross_entropy": "log_loss",
+        "binary_cross_entropy": "log_loss",
+    }
 
     def __init__(self, table: int, outputs: int) -> None:
         super().__init__(table, outputs)

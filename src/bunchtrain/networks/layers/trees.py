@@ -146,7 +146,7 @@ class BoostingOptions(Options):
     l2                penalty λ on the values of the leaves.
     feature_fraction  fraction of the features used for a tree.
     bins              number of bins of a feature, at whose edges cuts are made.
-    patience          early stopping after so many rounds without a better validation loss.
+    patience          early stopping after this number of rounds without a better validation loss.
     """
 
     trees: int = 500

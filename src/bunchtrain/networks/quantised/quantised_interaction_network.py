@@ -108,5 +108,5 @@ class QuantisedInteractionNetwork(QuantisedParticles):
 
 
 def _sum_bits(terms: int) -> int:
-    """Return the additional bits of a sum of so many terms."""
+    """Return the additional bits of a sum of this number of terms."""
     return math.ceil(math.log2(max(terms, 1)))

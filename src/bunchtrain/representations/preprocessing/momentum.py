@@ -13,7 +13,7 @@ COMPONENTS = ("energy", "px", "py", "pz")
 
 
 class Momentum:
-    """Momenta of particles by component, as `momentum["pt"]` in GeV.
+    """Momenta of particles by component, e.g. `momentum["pt"]` in GeV.
 
     Made from px, py, pz or pt, eta, phi, and energy or mass; without these two the particles are
     massless. Other components are computed at first access.

@@ -39,7 +39,7 @@ class Measurement:
 
     @property
     def seed_text(self) -> str:
-        """The standard deviation between trainings, as "seeds ± 0.02"; '' of a single one."""
+        """The standard deviation between trainings, e.g. "seeds ± 0.02"; '' of a single one."""
         if self.seeds < 2 or not math.isfinite(self.seed_std):
             return ""
         if self.seed_std == 0:

@@ -82,7 +82,7 @@ class EventCache:
 
     @property
     def fields(self) -> dict[str, str]:
-        """Column → type, as `float32` or `var * float32`."""
+        """Column → type, e.g. `float32` or `var * float32`."""
         return dict(self.manifest["fields"])
 
     @property

@@ -89,7 +89,7 @@ def check(path: str) -> None:
         return _check_remote(path)
     file = Path(path)
     if file.is_dir():
-        raise DataError(f"'{path}' is a folder; name files, as '{path}/*.root'")
+        raise DataError(f"'{path}' is a folder; name files, e.g. '{path}/*.root'")
     if not file.exists():
         others = file.parent.iterdir() if file.parent.is_dir() else ()
         hint = nearest(file.name, (other.name for other in others))

@@ -19,7 +19,7 @@ from bunchtrain.training.workers import EpochCallback, clear_failure, raise_fail
 class Ray:
     """Data-parallel training on a Ray cluster (arXiv:1712.05889).
 
-    address  of a running cluster, as `ray://host:10001` or `auto`; one is started here if unset.
+    address  of a running cluster, e.g. `ray://host:10001` or `auto`; one is started here if unset.
     workers  count of workers.
     """
 

@@ -112,7 +112,8 @@ class QuantisedModel(nn.Module):
     @torch.no_grad()
     def _observe_ranges(self, inputs: Iterable[Mapping[str, Tensor]]) -> None:
         for quantiser in self.quantisers():
-            quantiser.reset_range()
+            quantiser.low.zero_()
+            quantiser.high.zero_()
             quantiser.observing = True
         for batch in inputs:
             self(**batch)

@@ -88,11 +88,6 @@ class Quantiser(nn.Module):
         low, high = limits(self.sign, self.integer, self.fraction(), "SAT")
         return x.clamp(low, high.relu())
 
-    def reset_range(self) -> None:
-        """Reset the range to zero."""
-        self.low.zero_()
-        self.high.zero_()
-
     def observe(self, x: Tensor) -> None:
         """Extend the range to these values."""
         shape = (1,) * (x.ndim - self.low.ndim) + tuple(self.low.shape)
