@@ -13,6 +13,7 @@ from pydantic import Field
 from bunchtrain import parts
 from bunchtrain.errors import RunError, StudyError
 from bunchtrain.study import load, model_configs
+from bunchtrain.workflow.preparation import check_models
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,14 @@ class Clash(MyBackbone):
     def __init__(self, table, outputs, *, name: str = ""):
         super().__init__(table, outputs)
 
+class Unknown(MyBackbone):
+    def __init__(self, table, outputs, *, k: "Nowhere" = 2):
+        super().__init__(table, outputs)
+
+class OtherArgument(MyBackbone):
+    def __init__(self, inputs, outputs):
+        super().__init__(inputs, outputs)
+
 class Formless(nn.Module):
     pass
 
@@ -170,6 +179,8 @@ def test_a_part_in_a_file_is_relative_to_the_study(study, tmp_path, monkeypatch)
         ("./own.py:Nothing", "is no model: derive the class from torch.nn.Module"),
         ("./own.py:Formless", "is no model: it lacks the method forward"),
         ("./own.py:Clash", "option 'name' of model 'clash' has the name of a key of the study"),
+        ("./own.py:Unknown", "an annotation of __init__ is not known: name 'Nowhere'"),
+        ("./own.py", "name a class in a file as './my_file.py:MyClass'"),
         ("./broken.py:X", "broken.py cannot be imported: ZeroDivisionError: division by zero"),
     ],
 )
@@ -177,6 +188,11 @@ def test_a_wrong_file_is_one_sentence(study, name, message):
     with pytest.raises(StudyError, match=message) as caught:
         load(study, f"model={name}")
     assert "\n" not in str(caught.value)
+
+
+def test_a_constructor_with_an_argument_that_is_no_tensor_is_one_sentence(study):
+    with pytest.raises(StudyError, match=r"argument 'inputs' is neither 'outputs' nor a .*table"):
+        check_models(load(study, "model=./own.py:OtherArgument"))
 
 
 def test_options_of_a_part_in_a_file_are_checked(study):

@@ -121,10 +121,10 @@ def test_options_of_a_part_in_a_file_are_shown(command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["parts", "modell"], "no kind of part 'modell'; did you mean 'model'"),
+        (["parts", "modell"], "unknown kind of part 'modell'; did you mean 'model'"),
         (["parts", "model", "particle_nett"], "did you mean 'particle_net'"),
-        (["evaluate", "classification", "target=jet"], "name the folder of a RUN"),
-        (["run"], "name a STUDY, or a run with --resume"),
+        (["evaluate", "classification", "target=jet"], "give the folder of at least one RUN"),
+        (["run"], "give a STUDY, or a run with --resume"),
     ],
 )
 def test_mistakes_are_one_sentence(command, arguments, message):

@@ -163,7 +163,7 @@ def test_importance_is_that_of_the_models_that_have_one(run):
     (plot,) = FeatureImportance().evaluate(run).plots
     assert plot.model == "first"
     assert [bar.get_width() for bar in plot.figure.axes[0].patches] == pytest.approx([0.2, 0.8])
-    with pytest.raises(StudyError, match="as 'boosted_trees'"):
+    with pytest.raises(StudyError, match=r"e\.g\. 'boosted_trees'"):
         FeatureImportance().check(run.study)
 
 

@@ -32,7 +32,7 @@ def test_a_shift_of_all_scores_changes_the_passing_events_and_not_the_order():
     (table,) = results.tables
     assert table.rows[0][:3] == ["first", f"{EFFECT} ± 0.02", "AUC"]
     assert [row[2] for row in table.rows[:5]] == [
-        "AUC", "ε_B at ε_S = 0.5", "ε_S, cut of 0.5", "ε_B, cut of 0.5", "significance",
+        "AUC", "ε_B at ε_S = 0.5", "ε_S, nominal cut 0.5", "ε_B, nominal cut 0.5", "significance",
     ]  # fmt: skip
     assert set(results.metrics) == {"first", "second", "both"}
 

@@ -130,3 +130,45 @@ def test_published_rejections_get_the_names_of_their_metrics(tmp_path):
     assert published.metrics["rejection_30"] == (891, 18)
     assert published.metrics["rejection_50"].value == 200
     assert published.metrics["auc"].value == 0.9
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"evaluation": {"efficiencies": 0.4, "against": ["pt"]}}, r"efficiencies: give a list"),
+        ({"evaluation": {"signal": ["w"]}}, r"evaluation.signal: give a text, got \['w'\]"),
+        ({"evaluation": {"decorrelation": "pt"}}, "evaluation.decorrelation: give a mapping"),
+        ({"evaluation": {"target": "jett"}}, "there is no target 'jett'; did you mean 'jet'"),
+        ({"evaluation": {"classification": {}}}, "give a list, as .{name: classification}"),
+        ({"evaluation": {"note": "a"}, "note": "b"}, "'evaluation.note' is the old name of 'note'"),
+        (
+            {"evaluation": {"luminosity_scale": 2.0}, "weights": {"luminosity_scale": 3.0}},
+            "old name of 'weights.luminosity_scale', which is given, too",
+        ),
+        (
+            {"evaluation": {"signal": "qcd"}, "targets": {"jet": {"signal": "w"}}},
+            "old name of 'targets.jet.signal', which is given, too",
+        ),
+        ({"sizes": {"demo": {"evaluation.efficiencies": 0.4}}}, "efficiencies: give a list"),
+        ({"published": {"source": "x", "rejection": {30: 9.0}}}, "30 is not a signal efficiency"),
+        (
+            {"published": {"source": "x", "rejection": {0.3: 9.0}, "rejection_30": 8.0}},
+            "0.3 and 'rejection_30' are both given",
+        ),
+    ],
+)
+def test_wrong_values_of_old_keys_are_named(changes, message):
+    classes = STUDY["targets"]["jet"]
+    if "targets" in changes:
+        changes = changes | {"targets": {"jet": classes | changes["targets"]["jet"]}}
+    if "published" in changes:
+        changes = {"models": {"a": {"published": changes["published"]}}}
+    with pytest.raises(StudyError, match=message):
+        validate(STUDY | changes)
+
+
+def test_an_override_by_an_old_key_replaces_the_new_one(tmp_path):
+    targets = {"jet": STUDY["targets"]["jet"] | {"signal": "w"}}
+    with pytest.warns(DeprecatedKey):
+        study = load(written(tmp_path, targets=targets), "evaluation={signal: qcd}")
+    assert study.targets["jet"].signal == "qcd"

@@ -16,6 +16,7 @@ from bunchtrain.study import (
 )
 from bunchtrain.study.loading import known
 from bunchtrain.study.overrides import apply, parse
+from bunchtrain.study.published import Published
 
 MINIMAL = {
     "source": {"name": "files", "files": "a.root"},
@@ -243,3 +244,25 @@ def test_default_evaluations_are_those_of_the_targets():
     study = validate(changed(evaluation=options))
     assert evaluation_options(study, "classification")["efficiencies"] == (0.2,)
     assert evaluation_options(study, "working_points")["fractions"] is None
+
+
+@pytest.mark.parametrize("sizes", ["demo", ["demo"], {"demo": "x"}, {"demo": ["x"]}])
+def test_sizes_that_are_no_mappings_are_named(tmp_path, sizes):
+    path = tmp_path / "s.yaml"
+    path.write_text(yaml.safe_dump({"name": "s", "sizes": sizes}))
+    with pytest.raises(StudyError, match=r"^sizes"):
+        load(path, size="demo")
+
+
+@pytest.mark.parametrize("value", [float("nan"), [float("inf"), 0.1]])
+def test_a_published_metric_must_be_finite(value):
+    with pytest.raises(ValueError, match="auc: give a value"):
+        Published(source="x", auc=value)
+
+
+def test_an_own_part_is_overridden_by_its_short_name():
+    listed = {"evaluation": ["classification", "./mine.py:MyCut"]}
+    changed = apply(listed, {"evaluation.my_cut.cut": 0.4})
+    assert changed["evaluation"] == ["classification", {"name": "./mine.py:MyCut", "cut": 0.4}]
+    changed = apply(changed, {"evaluation.my_cut": {"cut": 0.5}})
+    assert changed["evaluation"][1] == {"name": "./mine.py:MyCut", "cut": 0.5}

@@ -64,7 +64,7 @@ def test_each_mistake_ends_in_one_sentence_and_exit_code_2(tmp_path, what):
         (["run", "nothing_of_this_name"], "there is no study"),
         (["run", "s.yaml", "training.epocs=1"], "did you mean 'epochs'"),
         (["run", "--resume", "runs/none"], "is not the folder of a run"),
-        (["run", "s.yaml", "--resume", "x"], "--resume takes the study from its run"),
+        (["run", "s.yaml", "--resume", "x"], "--resume reads the study from the run"),
         (["parts", "modell"], "did you mean 'model'"),
         (["predict", "runs/none", "f.root", "-o", "x.root"], "is not the folder of a run"),
         (["inspect", "none.root"], "none.root"),
@@ -78,6 +78,13 @@ def test_mistakes_on_the_command_line(tmp_path, arguments, message):
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_folder_of_a_study_is_not_a_run(tmp_path):
+    write(tmp_path).rename(tmp_path / "study.yaml")
+    done = command("run", "--resume", ".", cwd=tmp_path)
+    assert done.returncode == 2
+    assert ". is the folder of a study, not of a run: bunchtrain run ." in done.stderr
 
 
 def test_ctrl_c_leaves_a_run_that_resume_continues(tmp_path):
@@ -151,14 +158,14 @@ def test_inspect_init_run_predict_compare(tmp_path):
     assert command("init", SAMPLE, "-o", "mine.yaml", cwd=tmp_path).returncode == 0
     refused = command("init", SAMPLE, "-o", "mine.yaml", cwd=tmp_path)
     assert refused.returncode == 2
-    assert "exists already" in refused.stderr
+    assert "already exists" in refused.stderr
     done = command("run", "mine.yaml", "training.epochs=1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "AUC" in done.stdout
     (run,) = tmp_path.glob("runs/mine/*")
     done = command("predict", run, SAMPLE, "-o", "scores.root", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "4000 events" in done.stdout
+    assert "4,000 events" in done.stdout
     done = command("compare", run, run, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "compare.svg").is_file()

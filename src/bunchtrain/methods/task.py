@@ -131,7 +131,13 @@ class Task:
         kind, tensors = parts.find("model", name), representation.sizes
         check_inputs(kind, name, tensors, self.representation[0])
         outputs = sum(self.head_sizes().values())
-        sizes = [outputs if size == "outputs" else tensors[size] for size in parts.positional(kind)]
+        known: dict[str, Any] = {**tensors, "outputs": outputs}
+        if unknown := [size for size in parts.positional(kind) if size not in known]:
+            raise StudyError(
+                f"model '{name}': the constructor's argument '{unknown[0]}' is neither 'outputs' "
+                f"nor a tensor of representation '{self.representation[0]}' ({', '.join(tensors)})"
+            )
+        sizes = [known[size] for size in parts.positional(kind)]
 
         def make() -> nn.Module:
             model: nn.Module = parts.build("model", name, options, *sizes)

@@ -52,8 +52,8 @@ def run(
         folder = launch.join(Path(runs) / chosen.name)
         return _follow(folder, folder.study(), resume=False)
     folder = RunFolder.create(chosen, Path(runs))
-    launch.announce(folder)
     write_json(folder.path / "environment.json", environment())
+    launch.announce(folder)
     return _steps(folder, folder.study(), resume=False, jobs=jobs)
 
 
