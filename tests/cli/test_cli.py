@@ -104,7 +104,7 @@ def test_options_of_a_part_have_types_defaults_and_descriptions(command):
     code, out, _ = command("parts", "evaluation", "working_points")
     assert code == 0
     (row,) = [line for line in out.splitlines() if "fractions" in line]
-    assert "dict[str, float] | None" in row
+    assert "dict[str, float]" in row
     assert "of each other class" in row
 
 

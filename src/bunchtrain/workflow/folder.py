@@ -52,7 +52,8 @@ class RunFolder:
             nearby = sorted(folder.path.glob("*/study.yaml"))
             hint = f"; did you mean {nearby[-1].parent}?" if nearby else ""
             raise RunError(f"{path} is not the folder of a run: it has no study.yaml{hint}")
-        if not any((folder.path / one).is_file() for one in ("status.json", "environment.json")):
+        written = ("environment.json", "status.json", "data.json")
+        if not any((folder.path / one).is_file() for one in written):
             raise RunError(f"{path} is the folder of a study, not of a run: bunchtrain run {path}")
         return folder
 
