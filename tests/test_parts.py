@@ -13,6 +13,7 @@ from pydantic import Field
 from bunchtrain import parts
 from bunchtrain.errors import RunError, StudyError
 from bunchtrain.study import load, model_configs
+from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.preparation import check_models
 
 
@@ -205,6 +206,26 @@ def test_an_edited_file_is_loaded_again(study, tmp_path):
     (tmp_path / "own.py").write_text(OWN.replace("k: int", "depth: int"))
     with pytest.raises(StudyError, match="no option 'k'"):
         load(study, "model={name: ./own.py:MyBackbone, k: 8}")
+
+
+def test_code_without_a_recorded_hash_is_not_trusted(study, tmp_path, monkeypatch):
+    content = load(study, "model=./own.py:MyBackbone").model_dump(mode="json", exclude_none=True)
+    run = RunFolder(tmp_path / "run")
+    changed = parts.copy_files(content, run.path)
+    run.study_file.write_text(yaml.safe_dump(changed))
+    assert run.study().model.name == f"{run.path}/parts/own.py:MyBackbone"
+    (run.path / "evil.py").write_text(OWN)
+    network = run.path / "models" / "a" / "network.json"
+    network.parent.mkdir(parents=True)
+    network.write_text(json.dumps({"task": {"model": ["../../evil.py:MyBackbone", {}]}}))
+    with pytest.raises(RunError, match=r"run/evil.py holds Python code .*--trust-code"):
+        run.study()
+    network.unlink()
+    (run.path / "parts" / "hashes.json").unlink()
+    with pytest.raises(RunError, match=r"own.py holds Python code .*--trust-code"):
+        run.study()
+    monkeypatch.setenv("BUNCHTRAIN_TRUST_CODE", "1")
+    assert run.study().model.name == f"{run.path}/parts/own.py:MyBackbone"
 
 
 def test_code_in_a_run_folder_is_executed_only_if_it_is_trusted(study, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from bunchtrain.parts.options import (
     paragraphs,
     positional,
 )
-from bunchtrain.parts.own import absolute_name, copy_files, map_names, relative_name
+from bunchtrain.parts.own import absolute_name, check_recorded, copy_files, map_names, relative_name
 from bunchtrain.parts.registry import (
     KINDS,
     RENAMED,
@@ -30,7 +30,8 @@ from bunchtrain.parts.registry import (
 )
 
 __all__ = [
-    "KINDS", "RENAMED", "Option", "Options", "absolute_name", "build", "copy_files", "describe",
-    "descriptions", "find", "locate", "map_names", "option_docs", "option_model", "options",
-    "paragraphs", "positional", "relative_name", "replace_classes", "short_name", "validate",
+    "KINDS", "RENAMED", "Option", "Options", "absolute_name", "build", "check_recorded",
+    "copy_files", "describe", "descriptions", "find", "locate", "map_names", "option_docs",
+    "option_model", "options", "paragraphs", "positional", "relative_name", "replace_classes",
+    "short_name", "validate",
 ]  # fmt: skip

@@ -122,7 +122,29 @@ def _check_trust(path: Path) -> None:
         raise RunError(
             f"{path} was changed after the run was made: restore it, or run the study again"
         )
-    if not _trust_file(found).is_file() and os.environ.get("BUNCHTRAIN_TRUST_CODE") != "1":
+    if not _trust_file(found).is_file():
+        _raise_unless_trusted(path)
+
+
+def check_recorded(content: Any, folder: Path | str) -> None:
+    """Raise RunError if data of a run name a part in a file whose hash the run has not recorded.
+
+    Args:
+        content: plain data, as of a study.
+        folder: to which the files are relative.
+    """
+
+    def check(name: str) -> str:
+        path = Path(absolute_name(name, folder).rpartition(":")[0])
+        if not (path.parent / HASHES).is_file():
+            _raise_unless_trusted(path)
+        return name
+
+    map_names(content, check)
+
+
+def _raise_unless_trusted(path: Path) -> None:
+    if os.environ.get("BUNCHTRAIN_TRUST_CODE") != "1":
         raise RunError(
             f"{path} holds Python code of a run that was not made with this user's cache: read it, "
             "then use `bunchtrain --trust-code ...` or BUNCHTRAIN_TRUST_CODE=1"

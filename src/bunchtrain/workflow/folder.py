@@ -91,8 +91,15 @@ class RunFolder:
         return self.path / "evaluations" / key
 
     def study(self) -> Study:
-        """Return the study of the run."""
+        """Return the study of the run.
+
+        Raises RunError if it or a model names code that is not trusted.
+        """
         content = yaml.safe_load(self.study_file.read_text(encoding="utf-8"))
+        parts.check_recorded(content, self.path)
+        for name in ("task.json", "network.json"):
+            for file in self.path.rglob(name):
+                parts.check_recorded(json.loads(file.read_text(encoding="utf-8")), file.parent)
         return validate(content, str(self.study_file), self.path)
 
     def json(self, name: str) -> Any:
