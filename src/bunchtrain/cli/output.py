@@ -12,6 +12,9 @@ _WIDTH = 120
 
 
 def make_console() -> Console:
-    """Return a console; without a terminal its width is $COLUMNS, or 120 columns."""
-    known = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(width=None if known else _WIDTH)
+    """Return a console: its width is $COLUMNS, or the terminal's, or 120 columns."""
+    # rich takes 80 columns where TERM is dumb, also where COLUMNS is set.
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit() and int(given):
+        return Console(width=int(given))
+    return Console(width=None if sys.stdout.isatty() else _WIDTH)
