@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 EXTRAS := generators,hdf5,onnx,ray,statistics,tensorboard,notebook,test,lint,docs
 
-.PHONY: setup demo test circuits lint types bench docs clean
+.PHONY: setup demo test nightly circuits lint types bench docs clean
 
 setup: $(VENV)/.complete
 
@@ -19,6 +19,10 @@ demo: setup
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
+
+# Property tests with many examples, coverage with many toys, kills, malformed inputs: hours.
+nightly: setup
+	BUNCHTRAIN_EXAMPLES=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 -m 'property or nightly'
 
 # One tiny network through gates: traced, simulated, synthesised, placed and routed.
 circuits: $(VENV)/.circuits
