@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ POINTWISE = frozenset({"features", "coordinates", "momenta", "children", "levels
 
 @dataclass
 class Batch:
-    """Events as tensors.
+    """Events as tensors, each with one row per event, point or edge.
 
     inputs      named tensors that the representation made. `table` (batch, feature), `image`
                 (batch, channel, row, column), `globals` (batch, feature); packed point clouds have
@@ -22,15 +23,17 @@ class Batch:
                 and `lengths` (batch,), the count of points of each event. The points of a tree
                 are its nodes, the root last, with `children` (points, 2), counted from the event's
                 first point and −1 for none, and `levels` (points,), steps down from the root.
-    targets     for each head: class indices (batch,) int64, or values (batch, value).
+    targets     for each head: class indices (rows,) int64, or values (rows, value).
     weight      (batch,), 1 where the study defines none.
     spectators  columns that losses read and models do not: (batch,) each.
+    axes        target → `event`, `point` or `edge`, to which its rows belong; `event` if not given.
     """
 
     inputs: dict[str, Tensor]
     targets: dict[str, Tensor] = field(default_factory=dict)
     weight: Tensor = field(default_factory=lambda: torch.ones(0))
     spectators: dict[str, Tensor] = field(default_factory=dict)
+    axes: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         key = "lengths" if "lengths" in self.inputs else next(iter(self.inputs))
@@ -39,20 +42,39 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch on another device."""
         moved = [{k: v.to(device) for k, v in part.items()} for part in self._parts()]
-        return Batch(moved[0], moved[1], self.weight.to(device), moved[2])
+        return Batch(moved[0], moved[1], self.weight.to(device), moved[2], self.axes)
 
     def _parts(self) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
         return self.inputs, self.targets, self.spectators
 
+    def event_index(self, axis: str) -> Tensor:
+        """Return the index of the event of each row of an axis, (rows,)."""
+        index = torch.arange(len(self), device=next(iter(self.inputs.values())).device)
+        if axis == "event":
+            return index
+        points = index.repeat_interleave(self.inputs["lengths"])
+        return points if axis == "point" else points[self.inputs["edges"][1]]
+
     def take(self, rows: Tensor) -> Batch:
         """Return the events with these indices (rows,), in this order; points stay packed."""
-        inputs, targets, spectators = self._parts()
-        return Batch(
-            take_inputs(inputs, rows),
-            {k: v[rows] for k, v in targets.items()},
-            self.weight[rows] if len(self.weight) else self.weight,
-            {k: v[rows] for k, v in spectators.items()},
+        targets = {}
+        for name, value in self.targets.items():
+            axis = self.axes.get(name, "event")
+            targets[name] = value[rows if axis == "event" else self._kept(axis, rows)]
+        return replace(
+            self,
+            inputs=take_inputs(self.inputs, rows),
+            targets=targets,
+            weight=self.weight[rows] if len(self.weight) else self.weight,
+            spectators={k: v[rows] for k, v in self.spectators.items()},
         )
+
+    def _kept(self, axis: str, rows: Tensor) -> Tensor:
+        """Return the indices of the points, or a mask of the edges, of these events."""
+        points = point_index(self.inputs["lengths"], rows)
+        if axis == "point":
+            return points
+        return _moved_edges(self.inputs["edges"], points, int(self.inputs["lengths"].sum()))[1]
 
 
 def starts(lengths: Tensor) -> Tensor:
@@ -67,19 +89,21 @@ def point_index(lengths: Tensor, rows: Tensor) -> Tensor:
     return torch.arange(int(taken.sum()), device=rows.device) + shift.repeat_interleave(taken)
 
 
-def take_inputs(inputs: dict[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
+def take_inputs(inputs: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
     """Return the inputs of some events; points stay packed and edges refer to their new indices."""
     if "lengths" not in inputs:
         return {name: value[rows] for name, value in inputs.items()}
     points = point_index(inputs["lengths"], rows)
     taken = {k: v[points if k in POINTWISE else rows] for k, v in inputs.items() if k != "edges"}
     if "edges" in inputs:
-        taken["edges"] = _take_edges(inputs["edges"], points, int(inputs["lengths"].sum()))
+        edges, kept = _moved_edges(inputs["edges"], points, int(inputs["lengths"].sum()))
+        taken["edges"] = edges[:, kept]
     return taken
 
 
-def _take_edges(edges: Tensor, points: Tensor, total: int) -> Tensor:
+def _moved_edges(edges: Tensor, points: Tensor, total: int) -> tuple[Tensor, Tensor]:
+    """Return edges (2, edges) with the new indices of their points, and which are kept (edges,)."""
     index = edges.new_full((total,), -1)
     index[points] = torch.arange(len(points), device=edges.device)
     moved = index[edges]
-    return moved[:, (moved >= 0).all(0)]
+    return moved, (moved >= 0).all(0)

@@ -35,6 +35,10 @@ class DataError(UserError):
     """A file, tree, column or value in the data is missing or unusable."""
 
 
+class NotInvertible(UserError):
+    """A representation cannot be decoded to columns of events."""
+
+
 class MissingDependency(UserError):
     """An optional library is not installed; the message has the `pip install` command."""
 

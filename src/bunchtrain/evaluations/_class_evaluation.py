@@ -157,7 +157,8 @@ class ClassEvaluation(Evaluation):
         Raises DataError if a class has no events in the test set.
         """
         for target in self.targets(run.study):
-            yield self.check_classes(ClassPredictions(run, target, run.predictions))
+            rows = run.predictions.rows(target.name)
+            yield self.check_classes(ClassPredictions(run, target, rows))
 
     def check_classes(self, events: ClassPredictions) -> ClassPredictions:
         """Return the predictions; DataError if a class has no events."""

@@ -106,6 +106,19 @@ class Evaluation(ABC):
             raise StudyError(f"evaluation '{self.name}' needs {named} with classes{hint}")
         return found[target]
 
+    def find_class(self, target: Target, label: str, option: str) -> int:
+        """Return the index of a class.
+
+        Raises StudyError, naming the nearest, if the target has none of this name.
+        """
+        if label not in target.classes:
+            hint = nearest(label, target.classes) or f"; there are {', '.join(target.classes)}"
+            raise StudyError(
+                f"evaluation '{self.name}': {option}: target '{target.name}' has no class "
+                f"'{label}'{hint}"
+            )
+        return target.classes.index(label)
+
     def need_spectator(self, study: Study, column: str, option: str) -> None:
         """Raise StudyError, naming the nearest, if a column is not among the spectators."""
         if column not in study.spectators:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -28,20 +29,23 @@ class EventStore:
     def take(self, rows: Tensor) -> Batch:
         """Return the events with these indices (rows,), in this order, as a packed batch."""
         events, inputs = self.events, self.events.inputs
-        points = self._item_indices("lengths", rows)
+        points, edges = self._item_indices("lengths", rows), self._item_indices("edge_counts", rows)
         taken = {
             name: value[points if points is not None and name in POINTWISE else rows]
             for name, value in inputs.items()
             if name not in ("edges", "edge_counts")
         }
         if "edges" in inputs:
-            counts = inputs["edge_counts"][rows]
-            shift = starts(taken["lengths"]).repeat_interleave(counts)
-            taken["edges"] = inputs["edges"][:, self._item_indices("edge_counts", rows)] + shift
-        targets = {name: value[rows] for name, value in events.targets.items()}
+            shift = starts(taken["lengths"]).repeat_interleave(inputs["edge_counts"][rows])
+            taken["edges"] = inputs["edges"][:, edges] + shift
+        index = {"event": rows, "point": points, "edge": edges}
+        targets = {
+            name: value[index[events.axes.get(name, "event")]]
+            for name, value in events.targets.items()
+        }
         spectators = {name: value[rows] for name, value in events.spectators.items()}
         weight = events.weight[rows] if len(events.weight) else events.weight
-        return Batch(taken, targets, weight, spectators)
+        return Batch(taken, targets, weight, spectators, events.axes)
 
     def _item_indices(self, counter: str, rows: Tensor) -> Tensor | None:
         """Return the indices of all points (or edges) of these events, concatenated."""
@@ -65,7 +69,11 @@ def local_edges(block: Batch) -> Batch:
     local = (edges - starts(lengths)[event])[:, order]
     counts = torch.bincount(event, minlength=len(lengths))
     inputs = {**block.inputs, "edges": local, "edge_counts": counts}
-    return Batch(inputs, block.targets, block.weight, block.spectators)
+    targets = {
+        name: value[order] if block.axes.get(name) == "edge" else value
+        for name, value in block.targets.items()
+    }
+    return replace(block, inputs=inputs, targets=targets)
 
 
 def size_in_bytes(block: Batch) -> int:
@@ -86,4 +94,5 @@ def _concatenate(blocks: Sequence[Batch]) -> Batch:
         join([block.targets for block in blocks]),
         torch.cat([block.weight for block in blocks]),
         join([block.spectators for block in blocks]),
+        blocks[0].axes,
     )

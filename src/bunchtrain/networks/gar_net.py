@@ -80,15 +80,26 @@ class GarNet(nn.Module):
                 "model 'gar_net' needs one value per layer in 'aggregators', 'propagate' and "
                 f"'filters', and got {len(aggregators)}, {len(propagate)} and {len(filters)}"
             )
-        self.points = points
+        self.points, self.point_width = points, filters[-1]
         sizes = zip([features, *filters], aggregators, propagate, filters, strict=False)
         self.layers = nn.ModuleList(GarNetLayer(*each, points) for each in sizes)
         self.dense = perceptron(filters[-1], widths, outputs)
 
+    #: Modules of the outputs of events alone.
+    event_modules = ("dense",)
+
+    def embed_points(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Return the points after the last layer, (points, width)."""
+        points = features
+        for layer in self.layers:
+            points = layer(points, lengths)
+        return points
+
+    def read_out(self, points: Tensor, lengths: Tensor) -> Tensor:
+        """Return (batch, outputs) from embedded points."""
+        outputs: Tensor = self.dense(segment_sum(points, lengths) / self.points)
+        return outputs
+
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs) from `features` (points, feature) and `lengths` (batch,)."""
-        x = features
-        for layer in self.layers:
-            x = layer(x, lengths)
-        outputs: Tensor = self.dense(segment_sum(x, lengths) / self.points)
-        return outputs
+        return self.read_out(self.embed_points(features, lengths), lengths)

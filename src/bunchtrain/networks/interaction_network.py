@@ -41,7 +41,7 @@ class InteractionNetwork(nn.Module):
         activation: Activation = "relu",
     ) -> None:
         super().__init__()
-        self.typical = typical
+        self.typical, self.point_width = typical, objects[-1]
         self.pair = linear(2 * features, relation[0], activation)
         self.relation = nn.Sequential(
             activate(activation), dense(relation[0], relation[1:], activation)
@@ -49,10 +49,21 @@ class InteractionNetwork(nn.Module):
         self.objects = dense(features + relation[-1], objects, activation)
         self.classifier = perceptron(objects[-1], classifier, outputs, activation)
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Return (batch, outputs) from `features` (points, feature) and `lengths` (batch,)."""
+    #: Modules of the outputs of events alone.
+    event_modules = ("classifier",)
+
+    def embed_points(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Return the objects o_i, (points, width)."""
         pairs = ordered_pairs(lengths, features.shape[0], include_self=False)
         effects = self.relation(linear_on_pairs(self.pair, features, pairs))  # (pairs, width)
-        objects = self.objects(torch.cat([features, pairs.sum(effects) / self.typical], 1))
-        outputs: Tensor = self.classifier(segment_sum(objects, lengths) / self.typical)
+        objects: Tensor = self.objects(torch.cat([features, pairs.sum(effects) / self.typical], 1))
+        return objects
+
+    def read_out(self, points: Tensor, lengths: Tensor) -> Tensor:
+        """Return (batch, outputs) from embedded points."""
+        outputs: Tensor = self.classifier(segment_sum(points, lengths) / self.typical)
         return outputs
+
+    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Return (batch, outputs) from `features` (points, feature) and `lengths` (batch,)."""
+        return self.read_out(self.embed_points(features, lengths), lengths)

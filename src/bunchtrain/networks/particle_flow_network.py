@@ -33,9 +33,22 @@ class ParticleFlowNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.phi = dense(features, phi)
-        self.f = perceptron([features, *phi][-1], f, outputs, dropout=dropout)
+        self.point_width = [features, *phi][-1]
+        self.f = perceptron(self.point_width, f, outputs, dropout=dropout)
+
+    #: Modules of the outputs of events alone.
+    event_modules = ("f",)
+
+    def embed_points(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Return Φ of each point, (points, width)."""
+        output: Tensor = self.phi(features)
+        return output
+
+    def read_out(self, points: Tensor, lengths: Tensor) -> Tensor:
+        """Return (batch, outputs) from embedded points."""
+        output: Tensor = self.f(segment_sum(points, lengths))
+        return output
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs) from `features` (points, feature) and `lengths` (batch,)."""
-        output: Tensor = self.f(segment_sum(self.phi(features), lengths))
-        return output
+        return self.read_out(self.embed_points(features, lengths), lengths)

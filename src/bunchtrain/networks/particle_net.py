@@ -44,7 +44,7 @@ class ParticleNet(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.k = k
+        self.k, self.point_width = k, channels[-1][-1]
         self.input_norm = nn.BatchNorm1d(features)
         widths = [features, *[layers[-1] for layers in channels]]
         self.convolutions = nn.ModuleList(
@@ -54,6 +54,22 @@ class ParticleNet(nn.Module):
             nn.Linear(widths[-1], dense), nn.ReLU(), nn.Dropout(dropout), nn.Linear(dense, outputs)
         )
 
+    #: Modules of the outputs of events alone.
+    event_modules = ("head",)
+
+    def embed_points(self, features: Tensor, coordinates: Tensor, lengths: Tensor) -> Tensor:
+        """Return the points after the last edge convolution, (points, width)."""
+        points = normalise(features, self.input_norm)
+        for convolution in self.convolutions:
+            points = convolution(points, nearest_neighbours(coordinates, lengths, self.k))
+            coordinates = points
+        return points
+
+    def read_out(self, points: Tensor, lengths: Tensor) -> Tensor:
+        """Return (batch, outputs) from embedded points."""
+        outputs: Tensor = self.head(segment_mean(points, lengths))
+        return outputs
+
     def forward(self, features: Tensor, coordinates: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs).
 
@@ -61,9 +77,4 @@ class ParticleNet(nn.Module):
         coordinates  (points, 2), packed.
         lengths      (batch,), points of each jet.
         """
-        points = normalise(features, self.input_norm)
-        for convolution in self.convolutions:
-            points = convolution(points, nearest_neighbours(coordinates, lengths, self.k))
-            coordinates = points
-        outputs: Tensor = self.head(segment_mean(points, lengths))
-        return outputs
+        return self.read_out(self.embed_points(features, coordinates, lengths), lengths)

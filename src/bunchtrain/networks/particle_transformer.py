@@ -69,7 +69,7 @@ class ParticleTransformer(nn.Module):
                 f"particle_transformer: the last width of embed, {width}, is not a multiple of "
                 f"{heads} heads; choose one that is"
             )
-        self.heads, self.spread = heads, spread
+        self.heads, self.spread, self.point_width = heads, spread, width
         self.input_norm = nn.BatchNorm1d(features)
         self.embed = nn.Sequential(*_embedding((features, *embed)))
         self.pair_norm = nn.BatchNorm1d(momenta)
@@ -80,14 +80,12 @@ class ParticleTransformer(nn.Module):
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, outputs))
         nn.init.trunc_normal_(self.token, std=0.02)
 
-    def forward(self, features: Tensor, momenta: Tensor, lengths: Tensor) -> Tensor:
-        """Return (batch, outputs).
+    #: Modules and parameters of the outputs of events alone.
+    event_modules = ("token", "class_blocks", "head")
 
-        features  (points, feature), packed.
-        momenta   (points, 4) as (E, px, py, pz) in GeV, packed.
-        lengths   (batch,), points of each jet.
-        """
-        points = self.embed(normalise(features, self.input_norm))
+    def embed_points(self, features: Tensor, momenta: Tensor, lengths: Tensor) -> Tensor:
+        """Return the particles after the last particle block, (points, width)."""
+        points: Tensor = self.embed(normalise(features, self.input_norm))
         if torch.compiler.is_exporting():
             padded = [self._batch_block(momenta, lengths)]
         else:
@@ -99,11 +97,24 @@ class ParticleTransformer(nn.Module):
             points = block(points, padded)
         if not torch.compiler.is_exporting():
             points = torch.zeros_like(points).index_copy(0, order, points)
+        return points
+
+    def read_out(self, points: Tensor, lengths: Tensor) -> Tensor:
+        """Return (batch, outputs) from embedded particles."""
         token = self.token.expand(lengths.shape[0], -1)
         for block in self.class_blocks:
             token = block(token, points, lengths)
         outputs: Tensor = self.head(token)
         return outputs
+
+    def forward(self, features: Tensor, momenta: Tensor, lengths: Tensor) -> Tensor:
+        """Return (batch, outputs).
+
+        features  (points, feature), packed.
+        momenta   (points, 4) as (E, px, py, pz) in GeV, packed.
+        lengths   (batch,), points of each jet.
+        """
+        return self.read_out(self.embed_points(features, momenta, lengths), lengths)
 
     def _padded_blocks(self, momenta: Tensor, found: list[Bucket]) -> list[PaddedBlock]:
         if not found:

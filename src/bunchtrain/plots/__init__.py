@@ -24,6 +24,7 @@ from bunchtrain.plots.decorrelation import (
 from bunchtrain.plots.inputs import plot_closure, plot_images, plot_importance, plot_inputs
 from bunchtrain.plots.regression import plot_linearity, plot_pull, plot_resolution, plot_response
 from bunchtrain.plots.resources import Resources, dominated_by, plot_resources
+from bunchtrain.plots.samples import plot_samples
 from bunchtrain.plots.style import MAX_LEGEND, MAX_SVG_BYTES, axis_label, bin_edges, png, svg
 from bunchtrain.plots.training import plot_training
 from bunchtrain.plots.uncertainty import (
@@ -41,6 +42,6 @@ __all__ = [
     "plot_images", "plot_importance", "plot_inputs", "plot_linearity", "plot_metric_profile",
     "plot_parameter", "plot_pull", "plot_rank_correlation", "plot_ranking", "plot_resolution",
     "plot_resources", "plot_response", "plot_response_curves", "plot_roc", "plot_score_profile",
-    "plot_scores", "plot_spectra", "plot_trade_off", "plot_training", "plot_uncertainty", "png",
+    "plot_samples", "plot_scores", "plot_spectra", "plot_trade_off", "plot_training", "plot_uncertainty", "png",
     "svg",
 ]  # fmt: skip

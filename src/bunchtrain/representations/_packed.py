@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bunchtrain.errors import StudyError
 from bunchtrain.physics.packed import Ints, jet_index, positions
-from bunchtrain.representations._representation import Representation, Size
+from bunchtrain.representations._representation import PointRepresentation, Size
 from bunchtrain.representations.preprocessing.points import Points, required_columns
 from bunchtrain.representations.table import columns_of, evaluate_table
 from bunchtrain.tables.expressions.expression import Expression
@@ -32,7 +32,7 @@ MOMENTA = ["energy", "px", "py", "pz"]
 Normalise = Literal["standard", "robust", "none"]
 
 
-class PackedPoints(Representation):
+class PackedPoints(PointRepresentation):
     """Points of one group: `features`, `coordinates`, `momenta`, `lengths`, perhaps `globals`.
 
     max_points  largest number of points; those of highest `order` are kept.
@@ -100,6 +100,11 @@ class PackedPoints(Representation):
         if self.globals:
             tensors["globals"] = evaluate_table(self.globals, events)
         return {name: torch.from_numpy(value) for name, value in tensors.items()}
+
+    def point_index(self, events: ak.Array) -> tuple[Ints, Ints]:
+        """Return which items of the group the points are, and the count of items of each event."""
+        points = self.points(events)
+        return self.select_points(points), points.lengths
 
     def points(self, events: ak.Array) -> Points:
         """Return all points of a block of events."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
+
+from bunchtrain.errors import NotInvertible
 
 #: Size of one row of a tensor: the number of features, or the shape of an image.
 Size = int | tuple[int, ...]
@@ -48,6 +52,31 @@ class Representation(ABC):
     @abstractmethod
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
         """Return the tensors of a block of events, named as in `Batch.inputs`."""
+
+    def decode(self, tensors: Mapping[str, Tensor]) -> ak.Array:
+        """Return the columns of events from their tensors, the inverse of `__call__`.
+
+        Raises NotInvertible if the representation has no inverse.
+        """
+        name = type(self).__module__.rpartition(".")[2]
+        raise NotInvertible(
+            f"representation '{name}' has no inverse, so that events cannot be generated with it; "
+            "use 'table'"
+        )
+
+
+class PointRepresentation(Representation):
+    """A representation with points, each of which is one item of a group of columns."""
+
+    group: str
+
+    @abstractmethod
+    def point_index(self, events: ak.Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return which items of the group the points are, and the count of items of each event.
+
+        The first, (points,), indexes the items of all events of the block, concatenated, and is in
+        the order of the tensors; the second is (events,).
+        """
 
 
 class ImageRepresentation(Representation):

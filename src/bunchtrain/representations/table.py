@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
 import awkward as ak
@@ -17,35 +17,59 @@ from bunchtrain.tables.expressions.expression import Expression
 
 
 class Table(Representation):
-    """One row of features per event, each an expression over its columns."""
+    """One row of features per event, each an expression over its columns.
 
-    normalised = ("table",)
+    features   expressions; generated events have columns of these names.
+    condition  expressions that a density or a generator is conditional on.
+    """
 
     def __init__(
-        self, *, features: list[str], normalise: Literal["standard", "robust", "none"] = "standard"
+        self,
+        *,
+        features: list[str],
+        condition: list[str] | None = None,
+        normalise: Literal["standard", "robust", "none"] = "standard",
     ) -> None:
         if not features:
             raise StudyError("a table needs at least one of 'features'")
         self.features = [Expression(text) for text in features]
+        self.condition = [Expression(text) for text in condition or []]
         self.normalise = normalise
+        self.normalised = ("table", "condition") if condition else ("table",)
 
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns that the expressions read."""
-        return columns_of(self.features, available)
+        return columns_of([*self.features, *self.condition], available)
 
     @property
     def sizes(self) -> dict[str, Size]:
-        """Return the number of features."""
-        return {"table": len(self.features)}
+        """Return the number of features, and of the conditions."""
+        return {name: len(columns) for name, columns in self.names.items()}
 
     @property
     def names(self) -> dict[str, list[str]]:
         """Return the expressions."""
-        return {"table": [each.text for each in self.features]}
+        names = {"table": [each.text for each in self.features]}
+        return names | {"condition": [e.text for e in self.condition]} if self.condition else names
 
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
-        """Return `table` (batch, feature)."""
-        return {"table": torch.from_numpy(evaluate_table(self.features, events))}
+        """Return `table` (batch, feature), and `condition` (batch, condition) if there is one."""
+        tensors = {"table": torch.from_numpy(evaluate_table(self.features, events))}
+        if self.condition:
+            tensors["condition"] = torch.from_numpy(evaluate_table(self.condition, events))
+        return tensors
+
+    def decode(self, tensors: Mapping[str, Tensor]) -> ak.Array:
+        """Return the features, and the conditions if they are given, as columns."""
+        names = self.names
+        return ak.Array(
+            {
+                column: tensors[name][:, k].numpy()
+                for name in names
+                if name in tensors
+                for k, column in enumerate(names[name])
+            }
+        )
 
 
 def columns_of(expressions: Iterable[Expression], available: Collection[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Evaluation of targets: class indices or regressed values of events."""
+"""Evaluation of targets: class indices or values of events and points, identifiers of points."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ from bunchtrain.targets import Target
 NO_CLASS = -1
 
 
-def label_events(target: Target, events: ak.Array, entries: NDArray[np.int64]) -> NDArray[Any]:
+def label_events(target: Target, events: ak.Array, entries: NDArray[np.int64]) -> NDArray[Any] | ak.Array:
     """Return the class indices (events,) int64 of a target, or its values (events, value) float32.
 
-    Raises DataError, naming the entry, if an event belongs to two classes or a value is not finite.
+    Those of points and edges are lists, one of each event: class indices, or the identifier of each
+    point, int64, or values (events, points, value) float32.
+
+    Raises DataError, naming the entry, if an event or point belongs to two classes, a point to
+    none, or a value is not finite.
     """
+    if target.axis != "event":
+        return _label_points(target, events, entries)
     if target.is_classification:
         return _class_indices(target, events, entries)
     where = f"targets.{target.name}"
@@ -40,6 +46,54 @@ def _class_indices(
             f"{' and '.join(map(repr, names.tolist()))}; make the conditions exclude each other"
         )
     return np.where(in_class.any(1), in_class.argmax(1), NO_CLASS)
+
+
+def _label_points(target: Target, events: ak.Array, entries: NDArray[np.int64]) -> ak.Array:
+    """Return the labels of points, a list for each event."""
+    where = f"targets.{target.name}"
+    texts = [target.same] if target.same else list(target.expressions)
+    lists = [_lists(Expression(text)(events), text, where) for text in texts]
+    counts = ak.to_numpy(ak.num(lists[0]))
+    for text, values in zip(texts, lists, strict=True):
+        if np.any(ak.to_numpy(ak.num(values)) != counts):
+            raise DataError(f"{where}: '{text}' has lists of other lengths than '{texts[0]}'")
+    entry = np.repeat(entries, counts)
+    flat = [ak.to_numpy(ak.flatten(values)) for values in lists]
+    if target.same:
+        if flat[0].dtype.kind not in "iu":
+            raise DataError(f"{where}.same: '{target.same}' must be an integer for each point")
+        return ak.unflatten(flat[0].astype(np.int64), counts)
+    if not target.classes:
+        for text, values in zip(texts, flat, strict=True):
+            _require_finite_points(values, f"{where}: '{text}'", entry)
+        return ak.unflatten(np.stack(flat, axis=1).astype(np.float32), counts)
+    if any(values.dtype.kind != "b" for values in flat):
+        raise DataError(f"{where}: a class of points needs a condition on each point, as in 'x > 0'")
+    in_class = np.stack(flat, axis=1)  # (points, class)
+    if (wrong := np.flatnonzero(in_class.sum(1) != 1)).size:
+        names = np.array(target.classes)[in_class[wrong[0]]].tolist()
+        found = f"in the classes {' and '.join(map(repr, names))}" if names else "in no class"
+        raise DataError(
+            f"{where}, entry {entry[wrong[0]]}: a point is {found}; each point needs one, change "
+            "the conditions or add a class for the others"
+        )
+    return ak.unflatten(in_class.argmax(1), counts)
+
+
+def _lists(values: ak.Array, text: str, where: str) -> ak.Array:
+    if values.ndim != 2:
+        raise DataError(f"{where}: '{text}' must give a list for each event, one item per point")
+    return values
+
+
+def _require_finite_points(
+    values: NDArray[Any], where: str, entry: NDArray[np.int64]
+) -> None:
+    if (bad := np.flatnonzero(~np.isfinite(values))).size:
+        raise DataError(
+            f"{where} is {values[bad[0]]} in entry {entry[bad[0]]}; exclude such events with "
+            "'select'"
+        )
 
 
 def finite_values(

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, RunError
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.targets import Quantity, Target
+from bunchtrain.targets.quantity import Kind
 
 Values = NDArray[Any]
 #: Key of the schema in the metadata of a Parquet file.
@@ -82,9 +85,13 @@ class Schema:
 
 
 class Predictions:
-    """Truth, weights, spectators and predictions of a set of events, (events,) each."""
+    """Truth, weights, spectators and predictions of a set of events, (events,) each.
 
-    def __init__(self, schema: Schema, columns: Mapping[str, Values]) -> None:
+    Columns of a target on points or edges are lists, one of each event, as awkward arrays; `rows`
+    gives them flat.
+    """
+
+    def __init__(self, schema: Schema, columns: Mapping[str, Any]) -> None:
         self.schema, self.columns = schema, dict(columns)
         self._of = {column: name for name, column in schema.columns.items() if name in columns}
 
@@ -105,7 +112,7 @@ class Predictions:
             raise DataError(f"{path} contains no schema of predictions")
         found = Schema.from_json(text.decode()) if text is not None else schema
         assert found is not None
-        return cls(found, {name: table[name].to_numpy() for name in table.column_names})
+        return cls(found, {name: _column(table[name]) for name in table.column_names})
 
     def write(self, path: Path) -> None:
         """Write the table as Parquet, in a temporary file that is renamed."""
@@ -123,6 +130,47 @@ class Predictions:
     def targets(self) -> dict[str, Target]:
         """The targets by name."""
         return self.schema.targets
+
+    def rows(self, target: str) -> Predictions:
+        """Return the table with one row per point or edge of a target, its columns flat.
+
+        The columns of the events are repeated. Points that a model did not use are left out, so
+        that all models are compared on the same ones. Raises DataError if the models predict
+        different edges.
+        """
+        axis = self.targets[target].axis
+        if axis == "event":
+            return self
+        of_target = {name for name, one in self._of.items() if one.target == target}
+        index = [name for name in of_target if self._of[name].quantity.kind in ("first", "second")]
+        labels = target if self.targets[target].classes else f"{target}_0"
+        truth = self._edge_truth(target, index) if axis == "edge" else self.columns[labels]
+        counts = ak.to_numpy(ak.num(truth))
+        flat: dict[str, Any] = {labels: ak.to_numpy(ak.flatten(truth))}
+        for name, values in self.columns.items():
+            if isinstance(values, np.ndarray):
+                flat[name] = np.repeat(values, counts)
+            elif name not in flat and np.array_equal(ak.to_numpy(ak.num(values)), counts):
+                flat[name] = ak.to_numpy(ak.flatten(values))
+        predicted = [flat[name] for name in of_target if name in flat]
+        known = np.all([np.isfinite(values) for values in predicted], axis=0)
+        return Predictions(self.schema, {name: values[known] for name, values in flat.items()})
+
+    def _edge_truth(self, target: str, index: Sequence[str]) -> ak.Array:
+        """Return the class index of each edge, from the identifiers of its points."""
+        ends = {}
+        for name in index:
+            column = self._of[name]
+            ends.setdefault(column.quantity.kind, []).append(self.columns[name])
+        for first, *others in ends.values():
+            if any(not ak.array_equal(first, other) for other in others):
+                raise DataError(
+                    f"target '{target}': the models predict different edges, which cannot be "
+                    "compared row by row; give them the same representation"
+                )
+        identifier = self.columns[target]
+        first, second = (identifier[ends[kind][0]] for kind in ("first", "second"))
+        return ak.values_astype((first == second) & (first >= 0), np.int64)
 
     @property
     def classifications(self) -> dict[str, Target]:
@@ -161,6 +209,14 @@ class Predictions:
         ]
         kept = [column for column in found if column is not None]
         return np.stack(kept, axis=1) if kept and len(kept) == len(found) else None
+
+    def scores(self, training: str, kind: Kind = "score") -> dict[str, Values]:
+        """Return label → quantity without a target, (events,), such as an anomaly score."""
+        return {
+            one.quantity.label: self.columns[name]
+            for name, one in self._of.items()
+            if one.training == training and one.quantity.kind == kind
+        }
 
     def sigma(self, training: str, target: str, label: str) -> Values | None:
         """Return the predicted standard deviation of a probability or value, None without one."""
@@ -215,8 +271,21 @@ def concatenate(tables: Sequence[Predictions]) -> Predictions:
             raise RunError("the runs have different models; give runs of folds of one study")
     check_disjoint([one.columns["entry"] for one in tables])
     names = first.columns
-    columns = {name: np.concatenate([one.columns[name] for one in tables]) for name in names}
+    columns = {name: _concatenate([one.columns[name] for one in tables]) for name in names}
     return Predictions(first.schema, columns)
+
+
+def _column(column: pa.ChunkedArray) -> Any:
+    """Return a column of a file as numpy, or as awkward if it holds lists."""
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        return ak.from_arrow(column)
+    return column.to_numpy()
+
+
+def _concatenate(columns: Sequence[Any]) -> Any:
+    if isinstance(columns[0], ak.Array):
+        return ak.concatenate(columns)
+    return np.concatenate(columns)
 
 
 def check_disjoint(entries: Iterable[Values]) -> None:

@@ -9,9 +9,21 @@ from typing import Any, Literal
 #: `prediction` is the probability of a class or a regressed value, `sigma` its standard deviation,
 #: `sigma_model` the part of it from the posterior of the weights, `low` and `high` the ends of an
 #: interval, `in_set` 1 for a class in a conformal set, `quantile` a predicted quantile of a value
-#: and `quantile_sigma` its standard deviation.
+#: and `quantile_sigma` its standard deviation. `first` and `second` are the points of an edge,
+#: counted within the event. `score` and `log_likelihood` belong to no target.
 Kind = Literal[
-    "prediction", "sigma", "sigma_model", "low", "high", "in_set", "quantile", "quantile_sigma"
+    "prediction",
+    "sigma",
+    "sigma_model",
+    "low",
+    "high",
+    "in_set",
+    "quantile",
+    "quantile_sigma",
+    "first",
+    "second",
+    "score",
+    "log_likelihood",
 ]
 
 _NAMES: dict[Kind, str] = {
@@ -23,6 +35,10 @@ _NAMES: dict[Kind, str] = {
     "in_set": "{label}_in{level}",
     "quantile": "{label}_q{level}",
     "quantile_sigma": "{label}_q{level}_sigma",
+    "first": "{label}_first",
+    "second": "{label}_second",
+    "score": "{label}",
+    "log_likelihood": "{label}",
 }
 
 

@@ -1,17 +1,22 @@
-"""A target: the classes of an event, or values to regress. The one type from study to export."""
+"""A target: classes or values of events, points or edges. The one type from study to export."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from bunchtrain.errors import StudyError, nearest, one_of
+
+#: What a row of a target, a tensor or a prediction belongs to.
+Axis = Literal["event", "point", "edge"]
+#: Classes of an edge by whether its two points have the same identifier.
+PAIR_CLASSES = ("different", "same")
 
 
 @dataclass(frozen=True)
 class Target:
-    """Classes of an event with their conditions, or values with their expressions.
+    """Classes with their conditions, or values with their expressions, for each row of an axis.
 
     name         of the target in the study.
     classes      names of the classes in the order of their indices; () for a regression.
@@ -19,6 +24,9 @@ class Target:
     expressions  condition of each class, or expression of each value; () where only the shape
                  matters, as in a trained model.
     signal       signal class; the last one if None.
+    axis         `event`, `point` for each point of the representation, or `edge` for each edge.
+    same         expression of an identifier of points: an edge is in the class `same` if both of
+                 its points have the same one, and it is not negative; else in `different`.
     """
 
     name: str
@@ -26,6 +34,8 @@ class Target:
     values: tuple[str, ...] = ()
     expressions: tuple[str, ...] = field(default=(), compare=False)
     signal: str | None = None
+    axis: Axis = "event"
+    same: str | None = field(default=None, compare=False)
 
     @property
     def is_classification(self) -> bool:
@@ -59,10 +69,12 @@ class Target:
         """Return the shape for JSON, without the expressions."""
         shape: dict[str, Any] = {"classes": list(self.classes)} if self.classes else {}
         shape |= {"values": list(self.values)} if self.values else {}
+        shape |= {"axis": self.axis} if self.axis != "event" else {}
         return shape | ({"signal": self.signal} if self.signal else {})
 
     @classmethod
     def from_dict(cls, name: str, entry: Mapping[str, Any]) -> Target:
         """Return the target that `as_dict` wrote."""
         classes, values = entry.get("classes") or (), entry.get("values") or ()
-        return cls(name, tuple(classes), tuple(values), signal=entry.get("signal"))
+        axis: Axis = entry.get("axis", "event")
+        return cls(name, tuple(classes), tuple(values), signal=entry.get("signal"), axis=axis)

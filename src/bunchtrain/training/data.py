@@ -18,6 +18,7 @@ from bunchtrain.errors import DataError
 from bunchtrain.methods.event_store import EventStore, size_in_bytes
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task, derive_seed
+from bunchtrain.representations.labels import represent_targets
 from bunchtrain.representations.preprocessing.finite import check_finite
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.expressions.expression import as_real
@@ -102,13 +103,12 @@ class Data(LightningDataModule):
 
         Raises DataError, naming column and entry, for an invalid value, by the policy.
         """
-        targets = {
-            name: torch.from_numpy(ak.to_numpy(events[f"target_{name}"]).copy())
-            for name in self.task.targets
-        }
+        inputs = self.representation(events)
+        targets = represent_targets(self.representation, self.task.targets, events, inputs)
         weight = torch.from_numpy(ak.to_numpy(events["weight"]).astype(np.float32))
         spectators = {name: _spectator(events, name) for name in self.spectators}
-        batch = Batch(self.representation(events), targets, weight, spectators)
+        axes = {name: str(target.axis) for name, target in self.task.targets.items()}
+        batch = Batch(inputs, targets, weight, spectators, axes)
         entries = ak.to_numpy(events["entry"]).tolist()
         keep = check_finite(batch.inputs, self.representation.names, entries, self.task.invalid)
         return batch if len(keep) == len(batch) else batch.take(keep)

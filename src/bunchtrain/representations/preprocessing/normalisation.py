@@ -74,6 +74,13 @@ class Normalisation(nn.Module):
             name: self._one(name, x) if name in self.tensors else x for name, x in inputs.items()
         }
 
+    def inverse(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return normalised tensors in the units of the inputs, x · scale + shift."""
+        return {
+            name: x * self.get_buffer(f"{name}_scale") + self.get_buffer(f"{name}_shift")
+            for name, x in inputs.items()
+        }
+
     def _one(self, name: str, x: Tensor) -> Tensor:
         shift, scale, nan, positive, negative = (
             self.get_buffer(f"{name}_{part}") for part in PARTS

@@ -180,7 +180,9 @@ def _write_manifest(folder: Path, selection: Selection, shards: ShardEntries, si
         "version": VERSION,
         "key": recipe.key(),
         "rows": rows,
-        "classes": {t.name: list(t.classes) for t in recipe.targets if t.classes},
+        "classes": {
+            t.name: list(t.classes) for t in recipe.targets if t.name in selection.class_counts
+        },
         "class_counts": {
             name: dict(zip(SETS, counts.tolist(), strict=True))
             for name, counts in selection.class_counts.items()

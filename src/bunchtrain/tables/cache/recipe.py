@@ -83,13 +83,14 @@ class Recipe:
 
     def make_spectra(self) -> Spectra:
         """Return empty spectra for the classes of the first classification target."""
-        classes = next((target.classes for target in self.targets if target.classes), ())
+        classes = next((t.classes for t in self.targets if t.classes and t.axis == "event"), ())
         weights = self.weights
         return Spectra(classes, weights.get("reweight"), bool(weights.get("balance", False)))
 
     def used_columns(self) -> set[str]:
         """Return all columns that the recipe uses, of the source or defined."""
         texts = [text for target in self.targets for text in target.expressions]
+        texts += [target.same for target in self.targets if target.same]
         texts += [text for text in (self.select, self.weights.get("event")) if text is not None]
         names = {*self.stored_columns, *self.make_split().columns(), *self.make_spectra().variables}
         return names.union(*(Expression(text).columns for text in texts))
@@ -116,8 +117,14 @@ class Recipe:
 
 
 def _expressions(target: Target) -> dict[str, Any]:
+    if target.axis != "event":
+        return {"axis": target.axis, "same": target.same} | _labels(target)
+    return _labels(target)
+
+
+def _labels(target: Target) -> dict[str, Any]:
     if target.is_classification:
-        return {"classes": dict(zip(target.classes, target.expressions, strict=True))}
+        return {"classes": dict(zip(target.classes, target.expressions, strict=False))}
     return {"values": list(target.expressions)}
 
 

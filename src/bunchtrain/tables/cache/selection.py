@@ -29,12 +29,12 @@ class Selection:
         self.recipe = recipe
         self.split = recipe.make_split()
         self.spectra = recipe.make_spectra()
-        self.cutflow = dict.fromkeys(["read", *self._conditions()], 0)
         self.class_counts = {
             target.name: np.zeros((3, len(target.classes)), dtype=np.int64)
             for target in recipe.targets
-            if target.classes
+            if target.classes and target.axis == "event"
         }
+        self.cutflow = dict.fromkeys(["read", *self._conditions()], 0)
         self._used = recipe.used_columns()
 
     def __call__(self, chunk: ak.Array) -> pa.Table:
@@ -46,7 +46,7 @@ class Selection:
         if (text := self.recipe.select) is not None:
             self._apply("select", as_mask(Expression(text)(self._events), text))
         for target in self.recipe.targets:
-            if target.classes:
+            if target.name in self.class_counts:
                 labels = label_events(target, self._events, self._entries)
                 self._apply(f"targets.{target.name}", labels != NO_CLASS)
         weights = self._weights()
@@ -70,7 +70,7 @@ class Selection:
         recipe = self.recipe
         described = {} if recipe.select is None else {"select": f"'{recipe.select}' selects"}
         for target in recipe.targets:
-            if target.classes:
+            if target.name in self.class_counts:
                 described[f"targets.{target.name}"] = f"the classes of '{target.name}' contain"
         if recipe.weights.get("negative") == "drop":
             described["weights.negative"] = "weights.negative: drop selects"

@@ -1,0 +1,124 @@
+"""Anomaly detection: how well a score that was learnt without labels separates known classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from bunchtrain.errors import DataError
+from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, average_trainings
+from bunchtrain.parts.ranges import InnerFraction
+from bunchtrain.plots import plot_roc, plot_scores
+from bunchtrain.report.content import Plot
+from bunchtrain.report.results import Results
+from bunchtrain.statistics.metrics import Metrics, auc, background_rejection, roc
+from bunchtrain.study import Study
+from bunchtrain.tables.predictions import Predictions, Values
+from bunchtrain.targets import Target
+
+
+class AnomalyDetection(Evaluation):
+    """AUC and rejection of normal events of the anomaly score, for each other class of the truth.
+
+    target        Target of `truth` or `targets` with classes; the first one if None.
+    normal        Class of the normal events; the first one if None.
+    efficiencies  Efficiencies for the anomaly at which 1/ε_normal is given.
+    """
+
+    def __init__(
+        self,
+        *,
+        target: str | None = None,
+        normal: str | None = None,
+        efficiencies: tuple[InnerFraction, ...] = (0.3, 0.5),
+    ) -> None:
+        self.target, self.normal, self.efficiencies = target, normal, efficiencies
+
+    def check(self, study: Study) -> None:
+        """Raise StudyError for an unknown target or class."""
+        self._normal(self.class_target(study, self.target))
+
+    def _normal(self, target: Target) -> int:
+        """Return the index of the normal class."""
+        if self.normal is None:
+            return 0
+        return self.find_class(target, self.normal, "normal")
+
+    def evaluate(self, run: EvaluatedRun) -> Results:
+        """Return metrics, ROC curves and distributions of the scores."""
+        return Results(self.metrics(run), list(self._plots(run)))
+
+    def metrics(self, run: EvaluatedRun) -> dict[str, Metrics]:
+        """Return AUC and rejections of each model and class.
+
+        Raises DataError if no model has an anomaly score, or the test set has no normal events.
+        """
+        target = self.class_target(run.study, self.target)
+        table, normal = run.predictions, self._normal(target)
+        truth = table.truth(target.name)
+        if not np.any(truth == normal):
+            raise DataError(
+                f"evaluation '{self.name}': the test set has no events of class "
+                f"'{target.classes[normal]}'"
+            )
+        found = average_trainings(table, partial(self._measure, table, target, normal))
+        if not any(found.values()):
+            raise DataError(
+                f"evaluation '{self.name}': no model has an anomaly score; choose a method such as "
+                "'autoencoder' or 'normalizing_flow'"
+            )
+        return found
+
+    def _measure(
+        self, table: Predictions, target: Target, normal: int, training: str
+    ) -> Metrics:
+        found: Metrics = {}
+        for score in table.scores(training).values():
+            for label, (values, is_anomaly, weights) in _samples(table, target, normal, score):
+                curve = roc(values, is_anomaly, weights)
+                found[f"anomaly_auc/{label}"] = auc(curve).as_dict()
+                for efficiency in self.efficiencies:
+                    entry = background_rejection(curve, efficiency).as_dict()
+                    found[f"anomaly_rejection_{100 * efficiency:g}/{label}"] = entry
+        return found
+
+    def _plots(self, run: EvaluatedRun) -> Iterator[Plot]:
+        target, table = self.class_target(run.study, self.target), run.predictions
+        normal = self._normal(target)
+        scores = {
+            model: next(iter(found.values()))
+            for model in table.estimators
+            if (found := table.scores(model))
+        }
+        for label in target.classes[:normal] + target.classes[normal + 1 :]:
+            curves = {}
+            for model, score in scores.items():
+                sample = dict(_samples(table, target, normal, score)).get(label)
+                if sample is not None:
+                    curves[model] = roc(*sample)
+            if curves:
+                drawn = plot_roc(curves, signal=label, background=target.classes[normal])
+                yield Plot(f"Anomaly scores: {label} against {target.classes[normal]}.", drawn)
+        for model, score in scores.items():
+            ranked = np.argsort(np.argsort(score)) / max(1, len(score) - 1)
+            drawn = plot_scores(
+                ranked,
+                table.truth(target.name),
+                target.classes,
+                table.weights,
+                label="Quantile of the anomaly score",
+            )
+            yield Plot("Anomaly score of each class, as its quantile.", drawn, model=model)
+
+
+def _samples(
+    table: Predictions, target: Target, normal: int, score: Values
+) -> Iterator[tuple[str, tuple[Values, Values, Values]]]:
+    """Yield each other class with scores, whether it is the anomaly, and weights, (events,)."""
+    truth, weights = table.truth(target.name), table.weights
+    for k, label in enumerate(target.classes):
+        chosen = (truth == normal) | (truth == k)
+        if k != normal and np.any(truth == k):
+            yield label, (score[chosen], truth[chosen] == k, weights[chosen])

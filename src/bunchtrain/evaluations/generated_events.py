@@ -1,0 +1,99 @@
+"""Generated events: comparison with the test set, by a classifier and in each variable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from bunchtrain.errors import DataError, StudyError
+from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
+from bunchtrain.plots import plot_samples
+from bunchtrain.report.content import Plot, Table
+from bunchtrain.report.results import Results
+from bunchtrain.statistics.metrics import Metrics
+from bunchtrain.statistics.two_sample import classifier_auc, wasserstein
+from bunchtrain.study import Study, model_configs
+from bunchtrain.trained_model import TrainedModel
+
+#: Rows of a block of the test set.
+ROWS = 16384
+
+
+class GeneratedEvents(Evaluation):
+    """Two-sample AUC of generated events against the test set, and W₁ of each variable.
+
+    An AUC of 0.5 means that boosted trees cannot tell them apart. Conditions are those of the test
+    set; the weights of events are not used.
+
+    events  Maximum number of events of each sample.
+    seed    Of the generated events and the folds.
+    """
+
+    def __init__(
+        self,
+        *,
+        events: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000,
+        seed: Annotated[int, Field(ge=0, lt=2**32)] = 1,
+    ) -> None:
+        self.events, self.seed = events, seed
+
+    def check(self, study: Study) -> None:
+        """Raise StudyError if no model of the study has a method of its own."""
+        if not any(model.method is not None for model in model_configs(study).values()):
+            raise StudyError(
+                f"evaluation '{self.name}' needs a method that generates, such as "
+                "'normalizing_flow' or 'flow_matching'"
+            )
+
+    def evaluate(self, run: EvaluatedRun) -> Results:
+        """Return metrics, distributions and a table of distances.
+
+        Raises DataError if no model generates events.
+        """
+        results, rows = Results(), list[list[object]]()
+        for name, model in run.models.items():
+            if not model.generates:
+                continue
+            true, generated = self._samples(run, model)
+            metrics: Metrics = {}
+            matrix = [np.stack(list(one.values()), 1) for one in (true, generated)]
+            found = classifier_auc(*matrix, seed=self.seed)
+            metrics["two_sample_auc"] = found.as_dict()
+            for column in true:
+                distance = wasserstein(true[column], generated[column])
+                metrics[f"wasserstein/{column}"] = distance.as_dict()
+                rows.append([name, column, str(distance)])
+            results.metrics[name] = metrics
+            for column in true:
+                drawn = plot_samples({"test set": true[column], name: generated[column]}, column)
+                results.plots.append(Plot(f"{column} of the test set and generated.", drawn, model=name))
+        if not results.metrics:
+            raise DataError(f"evaluation '{self.name}': no model generates events")
+        caption = "W₁ between test set and generated events, in standard deviations of the test set."
+        results.tables.append(Table(caption, ["Model", "Variable", "W₁/σ"], rows))
+        return results
+
+    def _samples(
+        self, run: EvaluatedRun, model: TrainedModel
+    ) -> tuple[Mapping[str, NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]:
+        """Return column → values of the test set, and of as many generated events."""
+        blocks, count = [], 0
+        for block in run.events(ROWS):
+            blocks.append(block[: self.events - count])
+            count += len(blocks[-1])
+            if count >= self.events:
+                break
+        events = ak.concatenate(blocks)
+        true = model.decoded(events)
+        generated = model.generate(len(events), events, seed=self.seed)
+        columns = [name for name in true.fields if name in generated.fields]
+        return _arrays(true, columns), _arrays(generated, columns)
+
+
+def _arrays(table: ak.Array, columns: list[str]) -> Mapping[str, NDArray[np.float64]]:
+    return {name: np.asarray(ak.to_numpy(table[name]), np.float64) for name in columns}

@@ -1,0 +1,84 @@
+"""Base of the methods that own their loss: networks that are trained without targets."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from math import prod
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from bunchtrain.errors import StudyError
+from bunchtrain.representations._representation import Size
+from bunchtrain.targets import Quantity
+
+#: Tensors with one row per event that a method can learn, in this order of preference.
+LEARNT = ("table", "window", "image")
+#: Tensor of the values that a density or a generator is conditional on.
+CONDITION = "condition"
+
+ANOMALY_SCORE = Quantity("anomaly_score", "score")
+LOG_LIKELIHOOD = Quantity("log_likelihood", "log_likelihood")
+
+
+class Method(nn.Module, ABC):
+    """A network with its own loss on the normalised tensors of a representation.
+
+    sizes  tensor → size of one row, of the representation.
+
+    Raises StudyError if the representation has no tensor that the method can learn.
+    """
+
+    #: The quantities of an event that it predicts.
+    quantities: tuple[Quantity, ...] = ()
+
+    def __init__(self, sizes: Mapping[str, Size]) -> None:
+        super().__init__()
+        found = [name for name in LEARNT if name in sizes]
+        if not found:
+            raise StudyError(
+                f"method '{self.name}' learns one of the tensors {', '.join(LEARNT)}, and the "
+                f"representation has {', '.join(sizes)}; choose the representation 'table' or "
+                "'image'"
+            )
+        self.tensor = found[0]
+        size = sizes[self.tensor]
+        self.shape = (size,) if isinstance(size, int) else tuple(size)
+        condition = sizes.get(CONDITION, 0)
+        self.condition = condition if isinstance(condition, int) else prod(condition)
+        self.input_names = (self.tensor, CONDITION) if self.condition else (self.tensor,)
+
+    @property
+    def name(self) -> str:
+        """Name in a study: that of the file."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @property
+    def features(self) -> int:
+        """Count of values of one event."""
+        return prod(self.shape)
+
+    @abstractmethod
+    def losses(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return term → loss of each event, (batch,), of normalised tensors; L is their sum."""
+
+    @abstractmethod
+    def predict(self, inputs: Mapping[str, Tensor]) -> dict[Quantity, Tensor]:
+        """Return the predicted quantities, (batch,) each, of normalised tensors."""
+
+    def forward(self, **inputs: Tensor) -> dict[Quantity, Tensor]:
+        """Return the predicted quantities, (batch,) each."""
+        return self.predict(inputs)
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """A method that generates events."""
+
+    def generate(self, count: int, condition: Tensor | None) -> Tensor:
+        """Return normalised events, (count, *shape).
+
+        count      number of events.
+        condition  (count, condition), normalised, None for a method without.
+        """

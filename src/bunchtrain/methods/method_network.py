@@ -1,0 +1,86 @@
+"""A method with its own loss and the normalisation of its inputs, as one module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bunchtrain.batch import Batch
+from bunchtrain.errors import StudyError
+from bunchtrain.heads._loss import Loss
+from bunchtrain.methods._method import CONDITION, LOG_LIKELIHOOD, Generates, Method
+from bunchtrain.methods.weighted_sum import WeightedSums
+from bunchtrain.representations.preprocessing.normalisation import Normalisation
+from bunchtrain.targets import Quantity
+
+
+class MethodNetwork(nn.Module):
+    """Normalisation and method as one module, which is trained without targets.
+
+    normalisation  maps input tensors to input tensors, fitted on the training set.
+    method         network with its own loss.
+    """
+
+    #: It has no heads, is no ensemble and has no distribution of its weights.
+    ensemble_size = 1
+    has_posterior = False
+    trains_by_gradient = True
+
+    def __init__(self, normalisation: Normalisation, method: Method) -> None:
+        super().__init__()
+        self.normalisation = normalisation
+        self.model = method
+        self.heads: dict[str, int] = {}
+        self.input_names = method.input_names
+
+    def normalise(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the normalised tensors of the method."""
+        tensors = {name: inputs[name] for name in self.input_names}
+        normalised: dict[str, Tensor] = self.normalisation(tensors)
+        return normalised
+
+    def forward(self, inputs: dict[str, Tensor]) -> dict[Quantity, Tensor]:
+        """Return the predicted quantities, (batch,) each; log likelihoods in units of the data."""
+        found = self.model.predict(self.normalise(inputs))
+        if LOG_LIKELIHOOD in found:
+            found[LOG_LIKELIHOOD] = found[LOG_LIKELIHOOD] - self._log_scale()
+        return found
+
+    def _log_scale(self) -> Tensor:
+        """Return Σ ln scale, by which a density in units of the data is smaller."""
+        scale = self.normalisation.get_buffer(f"{self.model.tensor}_scale")
+        return scale.log().sum()
+
+    def loss_sums(self, terms: Sequence[tuple[Loss, float]], batch: Batch) -> WeightedSums:
+        """Return Σ w ℓ and Σ w over a batch; `terms` is empty."""
+        losses = self.model.losses(self.normalise(batch.inputs))
+        weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
+        weight = weight.to(next(iter(losses.values()))).float()
+        sums = {f"{self.model.name}/{term}": (weight * loss).sum() for term, loss in losses.items()}
+        return WeightedSums(sums, torch.stack(list(sums.values())).sum(), weight.sum())
+
+    @torch.inference_mode()
+    def generate(self, count: int, condition: Tensor | None) -> dict[str, Tensor]:
+        """Return generated events as tensors in the units of the data.
+
+        count      number of events.
+        condition  (count, condition) in the units of the data, None for a method without.
+
+        Raises StudyError if the method does not generate, or if the condition is missing.
+        """
+        method: Any = self.model
+        if not isinstance(method, Generates):
+            raise StudyError(
+                f"method '{method.name}' does not generate events; choose 'normalizing_flow' or "
+                "'flow_matching'"
+            )
+        if (condition is None) == bool(method.condition):
+            needs = "needs" if method.condition else "takes no"
+            raise StudyError(f"method '{method.name}' {needs} condition to generate events")
+        given = None
+        if condition is not None:
+            given = self.normalisation({CONDITION: condition})[CONDITION]
+        return self.normalisation.inverse({method.tensor: method.generate(count, given)})

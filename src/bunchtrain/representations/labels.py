@@ -1,0 +1,65 @@
+"""Targets of a block of events as tensors, points and edges in the order of the representation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import awkward as ak
+import numpy as np
+import torch
+from torch import Tensor
+
+from bunchtrain.errors import DataError
+from bunchtrain.representations._representation import PointRepresentation, Representation
+from bunchtrain.targets import Target
+
+
+def represent_targets(
+    representation: Representation,
+    targets: Mapping[str, Target],
+    events: ak.Array,
+    inputs: Mapping[str, Tensor],
+) -> dict[str, Tensor]:
+    """Return target → class indices (rows,) int64 or values (rows, value) float32 of its axis.
+
+    representation  that made `inputs` from `events`.
+    targets         by name; the cache stored their labels as `target_NAME`.
+    events          block of the event cache.
+    inputs          tensors of the block.
+
+    Raises DataError if the labels do not belong to the points of the representation.
+    """
+    found: dict[str, Tensor] = {}
+    for name, target in targets.items():
+        labels = events[f"target_{name}"]
+        if target.axis == "event":
+            found[name] = torch.from_numpy(ak.to_numpy(labels).copy())
+            continue
+        assert isinstance(representation, PointRepresentation)  # checked with the study
+        points = _of_points(representation, labels, events, name)
+        found[name] = points if target.axis == "point" else same_point(points, inputs["edges"])
+    return found
+
+
+def _of_points(
+    representation: PointRepresentation, labels: ak.Array, events: ak.Array, name: str
+) -> Tensor:
+    """Return the labels of the points that the representation selects, in its order."""
+    index, lengths = representation.point_index(events)
+    if np.any(ak.to_numpy(ak.num(labels)) != lengths):
+        raise DataError(
+            f"targets.{name}: the labels are lists of other lengths than the group "
+            f"'{representation.group}'; use columns of that group"
+        )
+    flat = ak.flatten(labels, axis=1)
+    return torch.from_numpy(ak.to_numpy(flat)[index])
+
+
+def same_point(identifier: Tensor, edges: Tensor) -> Tensor:
+    """Return 1 for edges whose points have the same identifier ≥ 0, else 0, (edges,) int64.
+
+    identifier  (points,) int64, negative for points without one.
+    edges       (2, edges).
+    """
+    first, second = identifier[edges]
+    return ((first == second) & (first >= 0)).long()

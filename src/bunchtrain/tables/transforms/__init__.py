@@ -1,0 +1,1 @@
+"""Transforms of tables without fitted parameters: rows of an object, windows of a series."""

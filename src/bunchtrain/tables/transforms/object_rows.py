@@ -1,0 +1,134 @@
+"""Rows of an object: one row for each jet, lepton or hit of an event, with the event's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+import awkward as ak
+import numpy as np
+
+from bunchtrain.errors import DataError, nearest, one_of
+from bunchtrain.tables.source import Source
+from bunchtrain.tables.transforms._transform import Transform
+
+#: Columns of every row: the entry of its event in the source, and its index in the event.
+EVENT, INDEX = "source_entry", "object_index"
+
+
+class ObjectRows(Transform):
+    """One row per object: `Jet` of lists `Jet_pt`, or `[jet1, jet2]` of columns `jet1_pt`.
+
+    The columns of the objects keep their names, with the common prefix `jet` for a list of
+    objects; lists of other groups and the columns of events are repeated in each row. Two columns
+    are added: `source_entry`, the entry of the event, and `object_index`, the index in it.
+
+    source   of events.
+    objects  prefix of a group of lists, or the prefixes of several objects of an event.
+
+    Raises DataError, naming the nearest, if there are no such columns.
+    """
+
+    def __init__(self, source: Source, objects: str | Sequence[str]) -> None:
+        super().__init__(source)
+        self.objects = objects
+        available = source.fields()
+        for added in (EVENT, INDEX):
+            if added in available:
+                raise DataError(f"rows: the column name '{added}' is reserved; rename it")
+        prefixes = [objects] if isinstance(objects, str) else list(objects)
+        self._members = [_members(prefix, available) for prefix in prefixes]
+        if isinstance(objects, str):
+            self.prefix = objects
+            kept = {k: v for k, v in self._members[0].items() if available[v].startswith("var")}
+            if not kept:
+                raise DataError(
+                    f"rows: the columns '{objects}_…' have one value per event; give the prefixes "
+                    "of several objects, such as [jet1, jet2]"
+                )
+            self._members = [kept]
+        else:
+            self.prefix = _common_prefix(prefixes)
+            lacking = set.intersection(*(set(one) for one in self._members))
+            self._members = [{k: one[k] for k in one if k in lacking} for one in self._members]
+
+    def describe(self) -> str:
+        """Return the transform with its options as text."""
+        return f"rows {self.objects}"
+
+    def _names(self) -> dict[str, list[str]]:
+        """Return column of a row → its column of each object in the source."""
+        return {
+            f"{self.prefix}_{suffix}": [one[suffix] for one in self._members]
+            for suffix in self._members[0]
+        }
+
+    def fields(self) -> dict[str, str]:
+        """Return column → awkward type as text."""
+        available, own = self.source.fields(), self._names()
+        used = {column for columns in own.values() for column in columns}
+        found = {name: text for name, text in available.items() if name not in used}
+        found |= {name: available[columns[0]].removeprefix("var * ") for name, columns in own.items()}
+        if not isinstance(self.objects, str):
+            found |= {name: available[columns[0]] for name, columns in own.items()}
+        return found | {EVENT: "int64", INDEX: "int64"}
+
+    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+        """Yield the rows in the order of the events, as records of these columns."""
+        own, first = self._names(), 0
+        needed = [c for name in columns if name in own for c in own[name]]
+        needed += [name for name in columns if name not in own and name not in (EVENT, INDEX)]
+        if isinstance(self.objects, str):
+            needed.append(next(iter(self._members[0].values())))
+        needed = list(dict.fromkeys(needed)) or list(self.source.fields())[:1]
+        for events in self.source.chunks(needed, rows):
+            counts = self._counts(events)
+            event = np.repeat(np.arange(len(events)), counts)
+            made = {EVENT: first + event, INDEX: ak.flatten(ak.local_index(_lists(counts)))}
+            for name in columns:
+                if name in own:
+                    made[name] = self._column(events, own[name])
+                elif name not in made:
+                    made[name] = events[name][event]
+            first += len(events)
+            table = ak.zip({name: made[name] for name in columns}, depth_limit=1)
+            for start in range(0, max(1, len(table)), rows):
+                yield table[start : start + rows]
+
+    def _counts(self, events: ak.Array) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Return the number of objects of each event, (events,)."""
+        if not isinstance(self.objects, str):
+            return np.full(len(events), len(self._members), np.int64)
+        column = next(iter(self._members[0].values()))
+        return np.asarray(ak.to_numpy(ak.num(events[column])), dtype=np.int64)
+
+    def _column(self, events: ak.Array, columns: Sequence[str]) -> ak.Array:
+        if isinstance(self.objects, str):
+            return ak.flatten(events[columns[0]], axis=1)
+        together = ak.concatenate([events[name][:, None] for name in columns], axis=1)
+        return ak.flatten(together, axis=1)
+
+
+def _members(prefix: str, available: Collection[str]) -> dict[str, str]:
+    """Return suffix → column of the columns `prefix_…` or `prefix.…`."""
+    found = {
+        name[len(prefix) + 1 :]: name
+        for name in available
+        if name.startswith((f"{prefix}_", f"{prefix}.")) and len(name) > len(prefix) + 1
+    }
+    if not found:
+        prefixes = {name.partition("_")[0] for name in available if "_" in name}
+        hint = nearest(prefix, prefixes) or f"; there are {one_of(sorted(prefixes))}"
+        raise DataError(f"rows: the data have no columns '{prefix}_…'{hint}")
+    return found
+
+
+def _common_prefix(prefixes: Sequence[str]) -> str:
+    common = prefixes[0]
+    for prefix in prefixes[1:]:
+        while not prefix.startswith(common):
+            common = common[:-1]
+    return common.rstrip("_0123456789.") or "object"
+
+
+def _lists(counts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> ak.Array:
+    return ak.unflatten(np.zeros(int(counts.sum()), np.int8), counts)
