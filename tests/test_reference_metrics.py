@@ -26,6 +26,8 @@ def test_values_are_compared_exactly_or_with_their_uncertainty():
     assert not reference.agree(entry, 0.92, exact=False)
     assert not reference.agree(entry, None, exact=False)
     assert reference.agree({"value": None, "error": None}, None, exact=True)
+    assert reference.agree({"value": 1.3, "error": None}, 1.4, exact=False)
+    assert not reference.agree({"value": 1.3, "error": None}, 2.0, exact=False)
 
 
 def test_a_study_gives_its_reference_metrics(monkeypatch, tmp_path):

@@ -1,5 +1,5 @@
 """`python -m bunchtrain` is the command."""
 
-from bunchtrain.cli.main import main
+from bunchtrain.cli import main
 
 main()

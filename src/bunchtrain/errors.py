@@ -8,13 +8,21 @@ gives a traceback.
 from __future__ import annotations
 
 import difflib
+import re
+import reprlib
 from collections.abc import Iterable
+
+#: Maximum length of a message.
+LONGEST = 400
 
 
 class BunchtrainError(Exception):
-    """Base of all errors whose message is for the user."""
+    """Base of all errors whose message is for the user: one line of at most 400 characters."""
 
     exit_code = 1
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(_one_line(str(message)))
 
 
 class UserError(BunchtrainError):
@@ -72,9 +80,11 @@ class DeprecatedKey(FutureWarning):
 def nearest(word: str, known: Iterable[str], count: int = 3) -> str:
     """Return "; did you mean 'a' or 'b'?" for the known words nearest to `word`, or ''."""
     names = [str(name) for name in known]
+    word = str(word)[:LONGEST].lower()
     lowered = {name.lower(): name for name in names}
-    found = difflib.get_close_matches(word.lower(), lowered, count, cutoff=0.5)
-    found += [name.lower() for name in names if word.lower() in name.lower()]
+    found = difflib.get_close_matches(word, lowered, count, cutoff=0.6)
+    if len(word) > 2:
+        found += [name.lower() for name in names if word in name.lower()]
     unique = list(dict.fromkeys(lowered[name] for name in found))[:count]
     return f"; did you mean {' or '.join(repr(name) for name in unique)}?" if unique else ""
 
@@ -84,6 +94,37 @@ def one_of(known: Iterable[str], limit: int = 20) -> str:
     names = sorted(str(name) for name in known)
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
+
+
+def shorten(value: object, limit: int = 60, *, plain: bool = False) -> str:
+    """Return a value as text for a message, with the middle of a long one left out.
+
+    A text is quoted unless it is `plain`.
+    """
+    if plain:
+        return _cut(str(value), limit)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    brief = reprlib.Repr()
+    brief.maxstring = brief.maxother = brief.maxlong = limit
+    brief.maxlevel, brief.maxlist, brief.maxtuple, brief.maxdict = 3, 4, 4, 3
+    return _cut(brief.repr(value), 2 * limit)
+
+
+def _cut(text: str, limit: int) -> str:
+    half = (limit - 1) // 2
+    return text if len(text) <= limit else f"{text[: limit - 1 - half]}…{text[-half:]}"
+
+
+def _one_line(text: str) -> str:
+    """Return a message in one line of printable characters, cut where it is too long."""
+    text = re.sub(r"\s*[\n\r\t]\s*", " ", text).strip()
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    if len(text) > LONGEST:
+        text = re.sub(r"\S{80,}", lambda found: _cut(found[0], 80), text)
+    if len(text) > LONGEST:
+        text = re.sub(r"'[^']{80,}'", lambda found: _cut(found[0], 80), text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 103]} … {text[-100:]}"
 
 
 def missing(package: str, extra: str, purpose: str) -> MissingDependency:

@@ -1,16 +1,20 @@
-"""Atomic writing of files, to a temporary name and then renamed, and the cache folder."""
+"""Atomic writing of files, to a temporary name and then renamed; checked reading of JSON."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from bunchtrain.errors import MachineError
+from pydantic import TypeAdapter, ValidationError
+
+from bunchtrain.errors import MachineError, RunError
 
 
 def cache_folder(chosen: str | None = None) -> Path:
@@ -47,7 +51,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: object) -> None:
     """Write a JSON file atomically."""
-    write_text(path, json.dumps(content, indent=1, default=str) + "\n")
+    write_text(path, as_json(content))
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
@@ -57,3 +61,43 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
+
+
+def as_json(content: object) -> str:
+    """Return the text of a JSON file."""
+    return json.dumps(content, indent=1, default=str) + "\n"
+
+
+def read_json(path: Path, kind: Any = dict[str, Any]) -> Any:
+    """Return the content of a JSON file of a run.
+
+    path  file.
+    kind  type of the content, which it is checked against.
+
+    Raises RunError if it cannot be read, is not JSON or has another type.
+    """
+    try:
+        text = path.read_bytes()
+        TypeAdapter(kind).validate_json(text, strict=True)
+        return json.loads(text)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False, include_input=False)[0]
+        key = ".".join(map(str, first["loc"]))[:80]
+        reason = f"{key}: {first['msg']}" if key else first["msg"]
+    except (OSError, ValueError, RecursionError) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem)
+    raise damaged(path, reason)
+
+
+def damaged(path: Path, reason: object) -> RunError:
+    """Return the error of a file of a run that cannot be read."""
+    text = " ".join(str(reason).split())[:160]
+    return RunError(
+        f"{path} is damaged or not a file of this run ({text}): restore it, or run the study again"
+    )
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,37 +1,51 @@
 """A trained model: network, task, representation and calibrations, as files and for prediction.
 
-`weights.pt` contains tensors, `network.json` the task that they belong to; neither contains code.
+`weights.safetensors` contains tensors, `network.json` the task that they belong to and their hash;
+neither contains code.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel
 from torch import Tensor
 
+from bunchtrain import parts
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, RunError, nearest
-from bunchtrain.files import write_json
+from bunchtrain.files import damaged, hash_file, read_json, write_json
 from bunchtrain.heads._head import Head
 from bunchtrain.methods.build import build_network
 from bunchtrain.methods.event_store import EventStore
 from bunchtrain.methods.supervised import Network
-from bunchtrain.methods.task import Task
-from bunchtrain.methods.tensor_files import read_tensors, write_tensors
+from bunchtrain.methods.task import Task, TaskFile
+from bunchtrain.methods.tensor_files import load_state, read_tensors, write_tensors
 from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.finite import check_finite
 from bunchtrain.targets import Quantity
 from bunchtrain.uncertainty.calibration import Calibration, Quantities, build_calibrations
 from bunchtrain.uncertainty.posterior import predict_mixture
 
-#: Version of the layout of `network.json`.
-FORMAT = 1
+#: Version of the layout of `network.json` → the file of its weights; 1 is that of release 0.1.
+FORMATS = {1: "weights.pt", 2: "weights.safetensors"}
+FORMAT = 2
+
+
+class NetworkFile(BaseModel):
+    """Content of `network.json`; `sha256` is that of the weights."""
+
+    format: int
+    heads: dict[str, int]
+    task: TaskFile
+    calibrations: dict[str, list[Any]] = {}
+    sha256: str | None = None
 
 
 @dataclass
@@ -128,38 +142,68 @@ class TrainedModel:
         return found
 
     def save(self, folder: str | Path) -> None:
-        """Write `weights.pt` and `network.json`, atomically."""
+        """Write the weights and, with their hash, `network.json`, atomically."""
         folder = Path(folder)
-        write_tensors(folder / "weights.pt", self.network.state_dict())
+        weights = folder / FORMATS[FORMAT]
+        write_tensors(weights, self.network.state_dict())
         task = {k: v for k, v in self.task.as_dict().items() if k not in ("cache", "folder")}
         content = {"format": FORMAT, "heads": self.network.heads, "task": task}
         content["calibrations"] = {
             target: [calibration.numbers for calibration in fitted]
             for target, fitted in self.calibrations.items()
         }
+        content["sha256"] = hash_file(weights)
         write_json(folder / "network.json", content)
 
 
-def load(folder: str | Path) -> TrainedModel:
+def load(folder: str | Path, *, is_own: bool = False) -> TrainedModel:
     """Return the trained model in the folder of a training.
 
-    Raises RunError if there is none or if its format is unknown.
+    folder  with `network.json` and the weights.
+    is_own  whether this process trained it, so that its code is trusted.
+
+    Raises RunError, naming the file, if there is none, if it is damaged, edited or of another
+    model, or if it names code that is not trusted.
     """
-    folder = Path(folder)
+    description = Path(folder) / "network.json"
+    if not description.is_file():
+        raise RunError(f"{folder} has no trained network: finish the training with --resume")
+    content = read_json(description, NetworkFile)
+    if not is_own:
+        parts.check_recorded(content, folder)
+    if content["format"] not in FORMATS:
+        known = " or ".join(map(str, FORMATS))
+        raise RunError(f"{description} has format {content['format']}, not {known}")
+    weights = _read_weights(Path(folder) / FORMATS[content["format"]], content.get("sha256"))
     try:
-        content = json.loads((folder / "network.json").read_text(encoding="utf-8"))
-        weights = read_tensors(folder / "weights.pt")
-    except FileNotFoundError as problem:
-        raise RunError(
-            f"{folder} has no trained network: {problem.filename} is missing; finish the training "
-            "with --resume"
-        ) from None
-    if content["format"] != FORMAT:
-        raise RunError(f"{folder}/network.json has format {content['format']}, not {FORMAT}")
+        trained = _build(folder, content)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as problem:
+        raise damaged(description, f"{type(problem).__name__}: {problem}") from None
+    load_state(trained.network, weights, Path(folder) / FORMATS[content["format"]])
+    return trained
+
+
+def _read_weights(path: Path, sha256: str | None) -> dict[str, Tensor]:
+    """Return the weights in a file.
+
+    Raises RunError if the file is missing or was changed, or if a weight is NaN.
+    """
+    if not path.is_file():
+        raise RunError(f"{path} is missing: restore it, or run the study again")
+    if sha256 is not None and hash_file(path) != sha256:
+        raise RunError(f"{path} was changed after the training: restore it, or run the study again")
+    weights = read_tensors(path)
+    for name, value in weights.items():  # replacements of NaN in inputs may be NaN themselves
+        if name.startswith("model.") and value.is_floating_point() and value.isnan().any():
+            raise RunError(f"{path}: '{name}' contains NaN: run the study again")
+    return weights
+
+
+def _build(folder: str | Path, content: dict[str, Any]) -> TrainedModel:
+    """Return the model that `network.json` describes, with initial weights."""
     task = Task.from_dict({**content["task"], "cache": "", "folder": str(folder)})
     representation, _ = task.build_representation(task.columns)
     network = build_network(task, representation)
-    network.load_state_dict(weights)
     calibrations = build_calibrations(task)
     for target, fitted in content.get("calibrations", {}).items():
         for calibration, numbers in zip(calibrations[target], fitted, strict=True):

@@ -1,6 +1,7 @@
 import awkward as ak
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
 import uproot
@@ -10,7 +11,7 @@ from bunchtrain.errors import DataError
 from bunchtrain.study.schema import Study
 from bunchtrain.tables.expressions.expression import Expression
 from bunchtrain.tables.inspect.column_roles import as_expression
-from bunchtrain.tables.inspect.drafting import draft
+from bunchtrain.tables.inspect.drafting import draft, sketch
 
 
 def written(tmp_path, name="events", **columns):
@@ -67,13 +68,71 @@ def test_without_a_label_files_are_the_classes(tmp_path):
     assert found.source.options["add"] == {"label": {"qcd.parquet": 0, "ttbar.parquet": 1}}
 
 
-def test_without_a_target_it_is_left_to_be_filled_in(tmp_path):
-    path = written(tmp_path, x=X, y=X)
-    assert "TO BE FILLED IN" in draft([path])
-    with pytest.raises(ValueError, match="a target has either 'classes' or 'values'"):
-        study(path)
-    filled = yaml.safe_load(draft([path])) | {"targets": {"label": {"values": {"y": "y"}}}}
-    assert Study(**filled).targets["label"].values == {"y": "y"}
+def test_without_a_label_one_column_is_predicted_from_the_others(tmp_path):
+    found = sketch([written(tmp_path, pt=X, jet_mass=X**2, eventNumber=np.arange(20))])
+    made = Study(**yaml.safe_load(found.text))
+    assert made.targets["label"].values == {"jet_mass": "jet_mass"}
+    assert "pt" in made.representation.options["features"]
+    assert "jet_mass" not in made.representation.options["features"]
+    assert [one.name for one in made.evaluation] == ["regression"]
+    assert "No column is a label" in found.note
+    assert "edit `targets`" in found.note
+
+
+def test_true_quantities_and_identifiers_are_no_inputs(tmp_path):
+    draws = np.random.default_rng(1)
+    numbers = {
+        **{name: draws.normal(size=100) for name in ("pt", "iso_track", "vertex_y", "gen_pt")},
+        **{name: draws.permutation(10**6)[:100] for name in ("event", "detid", "channel_number")},
+        "pdgId": draws.choice([11, 13, 22, 211], 100),
+        "nTrueInt": draws.integers(0, 50, 100),
+        "run": draws.integers(1, 5, 100),
+        "HLT_mu": draws.integers(0, 2, 100),
+        "puId": draws.integers(0, 8, 100),
+        "serial": np.arange(100) * 3,
+        "is_signal": draws.integers(0, 2, 100),
+    }
+    path = written(tmp_path, **numbers)
+    found = study(path)
+    assert found.representation.options["features"] == ["pt", "iso_track", "vertex_y", "puId"]
+    assert found.split.options["key"] == ["run", "event"]
+    text = draft([path])
+    for reason in ("true quantity", "identifier", "trigger or quality flag", "all values are"):
+        assert f"# No inputs ({reason}" in text
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "root"])
+def test_a_label_sorted_by_class_is_found_with_all_classes(tmp_path, ending):
+    rows = 40_000
+    kinds = ["w jets", "z jets", "ttbar", "qcd", "single", "rare"]
+    names = np.repeat(kinds, [9_000, 9_000, 9_000, 12_700, 295, 5])
+    numbers = np.arange(rows, dtype=float) ** 0.5
+    table, path = pa.table({"x": numbers, "process": names}), tmp_path / f"sorted.{ending}"
+    if ending == "csv":
+        pc.write_csv(table, path)
+    elif ending == "parquet":
+        pq.write_table(table, path)
+    else:
+        with uproot.recreate(path) as file:
+            file["t"] = {
+                "x": numbers,
+                "label": np.repeat(np.arange(6), [9000] * 3 + [12700, 295, 5]),
+            }
+    found = sketch([str(path)])
+    classes = Study(**yaml.safe_load(found.text)).targets["label"].classes
+    assert len(classes) == 5  # five rows of the rare one are too few
+    if ending != "root":
+        assert classes["single"] == 'process == "single"'
+        assert "single: 295" in found.note
+        assert "1 values with fewer than 10 rows are left out" in found.note
+
+
+def test_a_label_that_is_constant_in_each_file_is_found(tmp_path):
+    paths = [written(tmp_path, name, x=X, label=np.full(20, k)) for k, name in enumerate("ab")]
+    assert study(*paths).targets["label"].classes == {
+        "background": "label == 0",
+        "signal": "label == 1",
+    }
 
 
 def test_missing_values_are_imputed(tmp_path):
@@ -103,5 +162,7 @@ def test_any_column_can_be_named_in_an_expression(name):
 
 
 def test_a_file_without_inputs(tmp_path):
-    with pytest.raises(DataError, match="no numeric column varies"):
+    with pytest.raises(DataError, match="fewer than two columns of numbers"):
         draft([written(tmp_path, kind=["a", "b"])])
+    with pytest.raises(DataError, match="fewer than two columns of numbers"):
+        draft([written(tmp_path, x=X)])

@@ -46,11 +46,18 @@ def test_a_large_file_is_sampled_from_all_of_it(tmp_path):
     assert table.rows == "10,000 rows, statistics from a sample of 50"
 
 
-def test_only_the_first_rows_of_a_text_table_are_read(tmp_path):
+def test_the_sample_of_a_text_table_is_from_all_of_it(tmp_path):
     path = tmp_path / "long.csv"
-    path.write_text("x\n" + "1\n" * 100)
-    assert inspect(str(path), rows=10).tables[0].rows == "statistics from the first 10 rows"
-    assert inspect(str(path), rows=1000).tables[0].rows == "100 rows"
+    path.write_text("x,kind\n" + "".join(f"{n},{'abcde'[n // 2000]}\n" for n in range(10_000)))
+    (table,) = inspect(str(path), rows=100).tables
+    assert table.entries == 10_000
+    assert 50 <= table.sampled <= 100
+    assert table.rows.startswith("10,000 rows, statistics from a sample of ")
+    found = {column.name: column for column in table.columns}
+    assert found["kind"].values == ("a", "b", "c", "d", "e")
+    assert found["x"].range[0] == 0
+    assert found["x"].range[1] > 9800
+    assert inspect(str(path), rows=10_000).tables[0].rows == "10,000 rows"
 
 
 def test_all_trees_are_shown_or_the_selected_one(tmp_path):

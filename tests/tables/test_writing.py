@@ -4,8 +4,9 @@ import pyarrow.parquet as pq
 import pytest
 import uproot
 
-from bunchtrain.errors import DataError, MachineError
-from bunchtrain.tables.writing import write_parquet, write_root
+from bunchtrain.errors import DataError, MachineError, UserError
+from bunchtrain.tables.reading import open_table
+from bunchtrain.tables.writing import output_format, write_parquet, write_root, write_table
 
 BLOCKS = [
     {"score": np.float32([0.1, 0.2]), "id": np.array([1, 2]), "pt": ak.Array([[1.0, 2.0], []])},
@@ -66,3 +67,39 @@ def test_unsupported_types_raise(tmp_path, name):
 def test_text_is_no_branch(tmp_path):
     with pytest.raises(DataError, match=r"column 'kind' of type .* cannot be a branch"):
         write_root(tmp_path / "x.root", [{"kind": ak.Array(["a", "b"])}], "t")
+
+
+FORMATS = [".csv", ".csv.gz", ".h5", ".parquet", ".pq", ".root"]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("rows", [0, 1, 7])
+def test_every_format_is_read_back(tmp_path, ending, rows):
+    columns = {
+        "score": np.linspace(0, 1, rows, dtype=np.float32),
+        "id": np.arange(rows),
+        "selected": np.arange(rows) % 2 == 0,
+    }
+    path = tmp_path / f"scores{ending}"
+    blocks = [{k: v[:0] for k, v in columns.items()}]
+    blocks += [{k: v[start : start + 3] for k, v in columns.items()} for start in range(0, rows, 3)]
+    assert write_table(path, blocks, "scores") == rows
+    table = open_table(str(path))
+    assert set(table.fields) == set(columns)
+    found = list(table.chunks(list(columns), 5))
+    assert sum(map(len, found)) == rows
+    for name, values in columns.items():
+        read = np.concatenate([ak.to_numpy(one[name]) for one in found]) if found else []
+        assert np.array_equal(np.asarray(read, values.dtype), values)  # CSV has no float32
+
+
+@pytest.mark.parametrize("name", ["scores", "scores.txt", "scores.json", "scores.gz"])
+def test_other_endings_are_refused_with_those_that_exist(name):
+    with pytest.raises(UserError, match=r"must end in \.csv, \.csv\.gz, \.h5, .*\.root"):
+        output_format(name)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".h5"])
+def test_lists_need_another_format(tmp_path, ending):
+    with pytest.raises(DataError, match=r"column 'pt' .* write a \.parquet file"):
+        write_table(tmp_path / f"x{ending}", BLOCKS, "t")

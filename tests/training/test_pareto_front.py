@@ -6,6 +6,7 @@ import awkward as ak
 import pytest
 import torch
 
+from bunchtrain.methods.tensor_files import read_tensors
 from bunchtrain.trained_model import load
 from bunchtrain.training.train import train
 
@@ -28,7 +29,8 @@ def test_a_training_traces_a_front(make_task, tmp_path):
             and other["bit_operations"] <= one["bit_operations"]
             for other in others
         )
-        state = torch.load(tmp_path / "front" / "front" / f"{int(one['epoch']):04d}.pt")
+        file = tmp_path / "front" / "front" / f"{int(one['epoch']):04d}.safetensors"
+        state = read_tensors(file)
         network = load(tmp_path / "front").network
         network.load_state_dict(state)
         assert float(network.model.bit_operations().detach()) == one["bit_operations"]

@@ -16,6 +16,7 @@ from bunchtrain.errors import (
     StudyError,
     UserError,
 )
+from bunchtrain.methods.tensor_files import read_tensors
 from bunchtrain.targets import Target
 from bunchtrain.trained_model import load
 from bunchtrain.training import fit as fitting
@@ -131,7 +132,8 @@ def test_a_checkpoint_of_release_0_1_is_resumed(make_task) -> None:
     train(task, on_epoch=lambda epoch, _: epoch == 2)
     folder = Path(task.folder)
     (folder / "network.json").unlink()  # as if it had been interrupted
-    state = torch.load(folder / "checkpoint.pt")
+    state = read_tensors(folder / "checkpoint.safetensors")
+    (folder / "checkpoint.safetensors").unlink()
     state["module"] = {k.replace("losses.", "objectives."): v for k, v in state["module"].items()}
     for row in state["rows"]:
         row["jets_per_second"] = row.pop("samples_per_second")

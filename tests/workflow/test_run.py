@@ -94,7 +94,7 @@ def test_scores_of_a_file_stay_in_its_order_and_can_be_used_as_a_friend(finished
 
 
 def test_scores_are_refused_as_text(finished, tmp_path):
-    with pytest.raises(UserError, match=r"written as \.root or \.parquet"):
+    with pytest.raises(UserError, match=r"must end in \.csv"):
         finished.predict(str(SAMPLE), tmp_path / "scores.txt")
 
 

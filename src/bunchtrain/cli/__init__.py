@@ -1,5 +1,16 @@
 """The command `bunchtrain`."""
 
-from bunchtrain.cli.main import main
+from typing import NoReturn
+
+from bunchtrain.cli.interruption import interruptible
+
+
+def main() -> NoReturn:
+    """Run the command; the imports, which take time, can be interrupted, too."""
+    with interruptible():
+        from bunchtrain.cli.main import main
+
+        main()
+
 
 __all__ = ["main"]

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from bunchtrain import parts as registry
@@ -83,7 +82,7 @@ def option_table(kind: str, name: str) -> Table:
     for option in registry.options(part).values():
         default = "required" if option.required else repr(option.default)
         row = [option.name, option.type, default, text[option.name]]
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     return table
 
 

@@ -34,13 +34,15 @@ def init(
         "study.yaml"
     ),
 ) -> None:
-    """Write a commented starting study for data files."""
-    from bunchtrain.tables.inspect.drafting import draft
+    """Write a commented starting study for data files, which runs without an edit."""
+    from bunchtrain.tables.inspect.drafting import sketch
 
     if output.exists():
         raise UserError(f"{output} already exists; choose another file with -o")
-    write_text(output, draft(files))
-    out.print(f"{output} written: edit it, then `bunchtrain run {output}`", soft_wrap=True)
+    found = sketch(files)
+    write_text(output, found.text)
+    out.print(f"{output} written. {found.note}", soft_wrap=True, markup=False, highlight=False)
+    out.print(f"Next: bunchtrain run {output}", soft_wrap=True, markup=False, highlight=False)
 
 
 def fetch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -12,15 +13,19 @@ import typer
 from rich.console import Console
 
 from bunchtrain.cli import aliases, catalogue, data, results
+from bunchtrain.cli.failures import as_error
+from bunchtrain.cli.interruption import exit_code
 from bunchtrain.cli.run import run, tune
-from bunchtrain.errors import BunchtrainError, DeprecatedKey
+from bunchtrain.errors import DeprecatedKey, InterruptedRun
+from bunchtrain.parts import report_own_errors
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-err = Console(stderr=True, soft_wrap=True)
+app = typer.Typer(invoke_without_command=True, add_completion=False, pretty_exceptions_enable=False)
+err = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 
 @app.callback()
 def options(
+    context: typer.Context,
     trust_code: Annotated[
         bool,
         typer.Option(
@@ -29,6 +34,8 @@ def options(
     ] = False,
 ) -> None:
     """Train, evaluate and export models on particle-physics data."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
     if trust_code:
         os.environ["BUNCHTRAIN_TRUST_CODE"] = "1"
 
@@ -53,7 +60,7 @@ def _show_warning(
 ) -> None:
     """Print a deprecation note as one line, other warnings as Python does."""
     if issubclass(category, DeprecatedKey):
-        err.print(f"bunchtrain: {message}", markup=False, highlight=False)
+        err.print(f"bunchtrain: {message}")
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
         print(text, file=file or sys.stderr, end="")
@@ -64,11 +71,13 @@ def main() -> NoReturn:
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", DeprecatedKey)
     try:
-        app()
-    except BunchtrainError as problem:
-        err.print(f"bunchtrain: {problem}", markup=False, highlight=False)
-        sys.exit(problem.exit_code)
-    except KeyboardInterrupt:
-        err.print("bunchtrain: interrupted", markup=False, highlight=False)
-        sys.exit(130)
-    sys.exit(0)
+        with report_own_errors():
+            code = app(standalone_mode=False)
+    except Exception as problem:
+        if (error := as_error(problem)) is None:
+            raise
+        err.print(f"bunchtrain: {error}")
+        sys.exit(exit_code() if isinstance(error, InterruptedRun) else error.exit_code)
+    if code == 128 + signal.SIGINT:  # typer's for KeyboardInterrupt
+        raise KeyboardInterrupt
+    sys.exit(code or 0)

@@ -18,16 +18,38 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")
 
 def predict(
     run: RunPath,
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="File of events with the columns of the study.")
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="Files of events, or globs; labels need not be there."
+        ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Output file, .root or .parquet.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Output file: .csv, .h5, .parquet or .root.")
+    ],
+    all_events: Annotated[
+        bool, typer.Option("--all-events", help="Predict also events that `select` excludes.")
+    ] = False,
 ) -> None:
-    """Write the predictions for a file: one row per event, in the order of the file."""
+    """Write the predictions for files: one row per event, in the order of the files."""
+    from bunchtrain.tables.reading.paths import check, resolve
+    from bunchtrain.tables.writing import output_format
+
+    output_format(output)
+    for path, _ in resolve(files):
+        check(path)
     import bunchtrain as api
 
-    rows = api.open_run(run).predict(file, output)
-    out.print(f"{output}: {rows:,} events", soft_wrap=True)
+    found = api.open_run(run).write_predictions(files, output, not all_events)
+    out.print(f"{output}: {_counted(found.events, found.selected)}", soft_wrap=True)
+
+
+def _counted(events: int, selected: int) -> str:
+    text = f"{events:,} events"
+    if selected == events:
+        return text
+    none = "none" if not selected else f"{selected:,}"
+    return f"{text}, of which 'select' selects {none}; the predictions of the others are NaN"
 
 
 def evaluate(

@@ -43,7 +43,10 @@ def run(
     size: SizeOption = None,
     resume: Annotated[Path | None, typer.Option(help="Resume an interrupted run.")] = None,
     runs: Annotated[Path, typer.Option(help="Parent folder of runs.")] = Path("runs"),
-    only: Annotated[str, typer.Option(help="Train only these models: NAME,NAME.")] = "",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Train only these models: NAME,NAME; can be repeated."),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(min=1, help="Maximum concurrent trainings; as many as fit if unset."),
@@ -64,7 +67,7 @@ def run(
         )
     else:
         chosen = load(study, *(overrides or []), size=size)
-        names = [name for name in only.split(",") if name]
+        names = [name for text in only or () for name in text.split(",") if name]
         done = api.run(chosen, runs=runs, only=names, jobs=jobs)
     if is_leader():
         out.print(done)

@@ -18,6 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from bunchtrain import parts
+from bunchtrain.child_processes import end_with_parent
 from bunchtrain.files import cache_folder, write_json
 
 #: Packages whose versions the capabilities depend on.
@@ -74,13 +75,16 @@ def _check_all(models: Sequence[str], targets: Sequence[str]) -> Iterator[Reason
     if workers < 2:
         yield from (check_model(model, targets) for model in models)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _use_one_thread) as pool:
+    arguments = (workers, get_context("spawn"), _begin, (os.getpid(),))
+    with ProcessPoolExecutor(*arguments) as pool:
         yield from pool.map(check_model, models, [targets] * len(models))
 
 
-def _use_one_thread() -> None:
+def _begin(parent: int) -> None:
+    """Prepare a worker: one thread, and its end with the parent process."""
     import torch
 
+    end_with_parent(parent)
     torch.set_num_threads(1)
 
 

@@ -12,13 +12,17 @@ from bunchtrain.representations._representation import Size
 
 
 def example_inputs(
-    sizes: Mapping[str, Size], needs: Sequence[str], lengths: Sequence[int] = (3, 0, 5, 2)
+    sizes: Mapping[str, Size],
+    needs: Sequence[str],
+    lengths: Sequence[int] = (3, 0, 5, 2),
+    step: float | None = None,
 ) -> dict[str, Tensor]:
     """Return random tensors of `len(lengths)` events, with a fixed seed.
 
     sizes    tensor → size of one row, as `Representation.sizes`.
     needs    names of the tensors.
     lengths  points of each event, or leaves of each tree.
+    step     values are multiples of it, so that points are at equal distances.
 
     Momenta (E, px, py, pz) are those of particles of mass 0.14 GeV.
     """
@@ -34,7 +38,8 @@ def example_inputs(
             size = sizes[name]
             row = (size,) if isinstance(size, int) else tuple(size)
             rows = int(counts.sum()) if name in POINTWISE else len(counts)
-            tensors[name] = torch.randn((rows, *row), generator=random)
+            values = torch.randn((rows, *row), generator=random)
+            tensors[name] = values if step is None else (values / step).round() * step
     if "momenta" in tensors:
         momentum = 10 * tensors["momenta"][:, 1:4]
         energy = (momentum.square().sum(1, keepdim=True) + 0.14**2).sqrt()

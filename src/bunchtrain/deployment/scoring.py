@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bunchtrain.batch import POINTWISE
 from bunchtrain.deployment.verification import Scores
 from bunchtrain.heads._head import Head
 from bunchtrain.methods.event_store import EventStore
@@ -67,14 +66,6 @@ def scores_of_outputs(
     heads = zip(network.heads, torch.split(scaled, list(network.heads.values()), 1), strict=True)
     found = [value.numpy() for head, x in heads for value in scored.scores_of(head, x).values()]
     return dict(zip(trained.quantities, found, strict=True))
-
-
-def dynamic_dimensions(inputs: Mapping[str, Tensor]) -> dict[str, dict[int, str]]:
-    """Return tensor → dimension → name of each dimension of variable size."""
-    special = {"edges": {1: "edges"}}
-    return {
-        name: special.get(name, {0: "points" if name in POINTWISE else "batch"}) for name in inputs
-    }
 
 
 def batches(trained: TrainedModel, events: ak.Array, rows: int) -> Iterator[tuple[Tensor, Arrays]]:

@@ -14,6 +14,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from bunchtrain.child_processes import run_program
 from bunchtrain.errors import ExportError, MissingDependency
 
 #: The oldest version of Verilator that compiles the generated code correctly.
@@ -79,16 +80,7 @@ def call(
     command: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, both streams together."""
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=dict(environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    return run_program(command, folder, environment=environment, errors=subprocess.STDOUT)
 
 
 def find_error(output: str) -> str:

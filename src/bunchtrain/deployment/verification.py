@@ -1,18 +1,20 @@
-"""Numerical verification of an export: its scores compared with the network's, event by event."""
+"""Numerical verification of an export: its scores compared with the trained model's."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.errors import VerificationError
+from bunchtrain.errors import DataError, VerificationError
 from bunchtrain.targets import Target
+from bunchtrain.trained_model import TrainedModel
 
 #: Name of the file of a verification; `parity.json` in runs of earlier versions.
 FILE, OLD_FILE = "verification.json", "parity.json"
@@ -20,17 +22,29 @@ FILE, OLD_FILE = "verification.json", "parity.json"
 Scores = Mapping[str, NDArray[np.float32]]
 
 
+#: Class scores from this value on are compared relative to themselves.
+SMALLEST = 1e-11
+#: Relative difference of two scores in float32 that can be due to rounding alone.
+ROUNDING = 1e-5
+#: Events that are also evaluated one at a time, and events of each kind of `edge_events`.
+SINGLE, EDGES = 100, 20
+
+
 @dataclass(frozen=True)
 class Agreement:
     """The comparison of two sets of scores of the same events.
 
-    what           the two sets, e.g. "ONNX Runtime with PyTorch".
-    events         number of events.
-    difference     largest difference of a score, relative to scores above 1 (values in GeV are
-                   not probabilities); NaN if only one of the two is NaN.
-    flipped        events whose decision (the class of the largest score) differs.
-    tolerance      largest allowed difference; None if there is no limit.
-    allowed_flips  allowed number of flipped decisions; None if there is no limit.
+    what                the two sets, e.g. "ONNX Runtime with the trained model".
+    events              number of events.
+    difference          largest difference of a score, relative to scores above 1 (values in GeV
+                        are not probabilities); NaN if only one of the two is NaN.
+    flipped             events whose decision (the class of the largest score) differs.
+    tolerance           largest allowed difference; None if there is no limit.
+    allowed_flips       allowed number of flipped decisions; None if there is no limit.
+    relative            largest difference of a class score from 1e-11 on, relative to the score.
+    misordered          steps down of the export's class scores, by more than rounding, where the
+                        events are sorted by the score that it is compared with.
+    relative_tolerance  largest allowed `relative`; None if there is no limit.
     """
 
     what: str
@@ -39,23 +53,30 @@ class Agreement:
     flipped: int
     tolerance: float | None = None
     allowed_flips: int | None = None
+    relative: float = 0.0
+    misordered: int = 0
+    relative_tolerance: float | None = None
 
     @property
     def holds(self) -> bool:
-        """Whether difference and flips are within their limits."""
-        close = self.tolerance is None or self.difference <= self.tolerance
-        return close and (self.allowed_flips is None or self.flipped <= self.allowed_flips)
+        """Whether differences and flips are within their limits."""
+        limits = (
+            (self.difference, self.tolerance),
+            (self.relative, self.relative_tolerance),
+            (self.flipped, self.allowed_flips),
+        )
+        return all(limit is None or found <= limit for found, limit in limits)
 
     def __str__(self) -> str:
         return (
             f"{self.what}, {self.events} events: largest difference {self.difference:.2g}, "
-            f"{self.flipped} decisions flipped"
+            f"relative {self.relative:.2g}, {self.flipped} decisions flipped"
         )
 
 
 @dataclass(frozen=True)
 class Verification:
-    """The files of an export and its comparison with the network.
+    """The files of an export and its comparison with the trained model.
 
     agreements  each comparison.
     files       names of the files, relative to the folder of the export.
@@ -82,11 +103,13 @@ class Verification:
         for one in self.agreements:
             if not one.holds:
                 allowed = [] if one.tolerance is None else [f"a difference of {one.tolerance:g}"]
+                if one.relative_tolerance is not None:
+                    allowed.append(f"a relative one of {one.relative_tolerance:g}")
                 if one.allowed_flips is not None:
                     allowed.append(f"{one.allowed_flips} flipped decisions")
                 raise VerificationError(
-                    f"the export to '{name}' does not give the network's numbers: {one}, where "
-                    f"{' and '.join(allowed)} at most is allowed; do not deploy it"
+                    f"the export to '{name}' does not give the trained model's numbers: {one}, "
+                    f"where {' and '.join(allowed)} at most is allowed"
                 )
 
 
@@ -99,6 +122,65 @@ def read_properties(folder: Path) -> dict[str, Any]:
     return {}
 
 
+def verify(
+    what: str,
+    trained: TrainedModel,
+    events: ak.Array,
+    predict: Callable[[ak.Array, int | None], Scores],
+    tolerance: float,
+) -> list[Agreement]:
+    """Return the comparisons of an export in floating point with the trained model.
+
+    Compared are all events, in batches; the first ones, one at a time; and events with the first
+    point only or without points, where the model has points.
+
+    what       the export, e.g. "ONNX Runtime".
+    predict    (events, events of a batch or None for the training's batch size) → scores.
+    tolerance  largest difference of a score, relative to scores above 1; relative to small class
+               scores 10 times it, at least 1e-3, are allowed.
+    """
+    relative, targets = max(10 * tolerance, 1e-3), trained.task.targets
+    expected = trained.predict(events)
+    first = {name: scores[:SINGLE] for name, scores in expected.items()}
+    pairs = {
+        "": (expected, predict(events, None)),
+        ", one event at a time": (first, predict(events[:SINGLE], 1)),
+    }
+    for kind, given in edge_events(trained, events):
+        pairs[f", {kind}"] = (trained.predict(given), predict(given, None))
+        pairs[f", {kind}, one event at a time"] = (trained.predict(given), predict(given, 1))
+    return [
+        compare_scores(f"{what} with the trained model{kind}", a, b, targets, tolerance, None,
+                       relative)
+        for kind, (a, b) in pairs.items()
+    ]  # fmt: skip
+
+
+def edge_events(trained: TrainedModel, events: ak.Array) -> Iterator[tuple[str, ak.Array]]:
+    """Yield events without points and events of one point, each with its description.
+
+    They are the first events with shortened lists; none are yielded if the model has no points or
+    its representation rejects such events.
+    """
+    if "lengths" not in trained.network.input_names:
+        return
+    for kind, count in (("events without points", 0), ("events of one point", 1)):
+        columns = {name: events[name][:EDGES] for name in events.fields}
+        shortened = ak.Array(
+            {name: x[:, :count] if _is_jagged(x) else x for name, x in columns.items()}
+        )
+        try:
+            _, kept = trained.represent(shortened)
+        except DataError:
+            continue
+        if len(kept):
+            yield kind, shortened
+
+
+def _is_jagged(column: ak.Array) -> bool:
+    return column.ndim > 1 and isinstance(column.type.content, ak.types.ListType)
+
+
 def compare_scores(
     what: str,
     expected: Scores,
@@ -106,6 +188,7 @@ def compare_scores(
     targets: Mapping[str, Target],
     tolerance: float | None = None,
     allowed_flips: int | None = None,
+    relative_tolerance: float | None = None,
 ) -> Agreement:
     """Return the comparison of two sets of scores; events that are NaN in both are left out.
 
@@ -119,19 +202,43 @@ def compare_scores(
     a, b = a[valid], b[valid]
     with np.errstate(invalid="ignore"):
         difference = np.abs(a - b) / np.maximum(1.0, np.abs(a))
-    difference = np.where(a == b, 0.0, difference)  # also for ∞ and ∞
-    flipped = _count_flips(a, b, names, targets)
-    largest = float(difference.max(initial=0.0))
-    return Agreement(what, len(a), largest, flipped, tolerance, allowed_flips)
+    difference = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, difference)  # also for ∞
+    groups = _class_columns(names, targets)
+    flipped = np.zeros(len(a), bool)
+    for columns in groups:
+        flipped |= a[:, columns].argmax(1) != b[:, columns].argmax(1)
+    classes = [column for columns in groups for column in columns]
+    return Agreement(
+        what,
+        len(a),
+        float(difference.max(initial=0.0)),
+        int(flipped.sum()),
+        tolerance,
+        allowed_flips,
+        _largest_relative(a[:, classes], b[:, classes]),
+        sum(_count_steps_down(a[:, column], b[:, column]) for column in classes),
+        relative_tolerance,
+    )
 
 
-def _count_flips(
-    a: NDArray[np.float64], b: NDArray[np.float64], names: list[str], targets: Mapping[str, Target]
-) -> int:
-    differs = np.zeros(len(a), bool)
-    for name, target in targets.items():
-        prefix = f"{name}_" if len(targets) > 1 else ""
-        columns = [names.index(prefix + c) for c in target.classes if prefix + c in names]
-        if len(columns) > 1:
-            differs |= a[:, columns].argmax(1) != b[:, columns].argmax(1)
-    return int(differs.sum())
+def _class_columns(names: list[str], targets: Mapping[str, Target]) -> list[list[int]]:
+    """Return the columns of the class scores of each target that has at least two."""
+    prefixes = {name: f"{name}_" if len(targets) > 1 else "" for name in targets}
+    found = [
+        [names.index(prefixes[name] + c) for c in target.classes if prefixes[name] + c in names]
+        for name, target in targets.items()
+    ]
+    return [columns for columns in found if len(columns) > 1]
+
+
+def _largest_relative(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Return the largest |a − b| / a of scores from `SMALLEST` on."""
+    large = a >= SMALLEST
+    return float((np.abs(a - b)[large] / a[large]).max(initial=0.0))
+
+
+def _count_steps_down(a: NDArray[np.float64], b: NDArray[np.float64]) -> int:
+    """Return how often b falls, by more than rounding, between events in the order of a."""
+    order = np.lexsort((b, a))  # no step between equal scores
+    b = b[order]
+    return int((b[1:] < b[:-1] - ROUNDING * np.abs(b[:-1])).sum())

@@ -8,12 +8,13 @@ from dataclasses import replace
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest, one_of
 from bunchtrain.evaluations._class_evaluation import ClassPredictions, FirstTargetEvaluation
+from bunchtrain.parts.ranges import Positive
 from bunchtrain.statistics.changes import CutsAndBins, ScoredEvents, fix_cuts_and_bins
 from bunchtrain.study import Study, evaluation_options
 from bunchtrain.systematics._systematic import Systematic
 
 #: Effect → size of one standard deviation, the study's or the part's own if None; or names alone.
-By = dict[str, float | None] | list[str] | str
+By = dict[str, Positive | None] | list[str] | str
 
 
 class SystematicEvaluation(FirstTargetEvaluation):

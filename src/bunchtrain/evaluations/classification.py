@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
+from bunchtrain.parts.ranges import InnerFraction, InnerFractions
 from bunchtrain.plots import MAX_LEGEND, plot_calibration, plot_confusion, plot_roc, plot_scores
 from bunchtrain.report.content import Plot
 from bunchtrain.report.key_table import published_metrics, published_points
@@ -25,8 +26,8 @@ class Classification(ClassEvaluation):
         self,
         *,
         target: str | None = None,
-        efficiencies: tuple[float, ...] = (0.3, 0.5),
-        mistags: tuple[float, ...] = (0.01,),
+        efficiencies: InnerFractions = (0.3, 0.5),
+        mistags: tuple[InnerFraction, ...] = (0.01,),
     ) -> None:
         super().__init__(target=target)
         self.efficiencies, self.mistags = efficiencies, mistags

@@ -13,6 +13,7 @@ import numpy as np
 
 from bunchtrain.errors import StudyError
 from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
+from bunchtrain.parts.ranges import Edges, InnerFractions
 from bunchtrain.plots import (
     DecorrelationPoint,
     axis_label,
@@ -50,8 +51,8 @@ class Decorrelation(ClassEvaluation):
         self,
         *,
         against: str,
-        edges: tuple[float, ...],
-        efficiencies: tuple[float, ...] = (0.5,),
+        edges: Edges,
+        efficiencies: InnerFractions = (0.5,),
         target: str | None = None,
     ) -> None:
         super().__init__(target=target)

@@ -9,6 +9,7 @@ from bunchtrain.evaluations._class_evaluation import (
     ClassPredictions,
     class_fractions,
 )
+from bunchtrain.parts.ranges import InnerFraction, UnitFraction
 from bunchtrain.plots import MAX_LEGEND, axis_label, bin_edges, plot_efficiency
 from bunchtrain.report.content import Plot
 from bunchtrain.statistics.metrics import BinnedEfficiency, binned_efficiency
@@ -29,8 +30,8 @@ class EfficiencyProfile(ClassEvaluation):
         self,
         *,
         against: tuple[str, ...],
-        efficiency: float = 0.5,
-        fractions: dict[str, float] | None = None,
+        efficiency: InnerFraction = 0.5,
+        fractions: dict[str, UnitFraction] | None = None,
         target: str | None = None,
     ) -> None:
         super().__init__(target=target)

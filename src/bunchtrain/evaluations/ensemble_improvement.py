@@ -10,6 +10,7 @@ import numpy as np
 from bunchtrain.errors import StudyError
 from bunchtrain.evaluations._class_evaluation import ClassPredictions, FirstTargetEvaluation
 from bunchtrain.evaluations._evaluation import EvaluatedRun
+from bunchtrain.parts.ranges import InnerFractions
 from bunchtrain.report.content import Table
 from bunchtrain.report.labels import label
 from bunchtrain.report.results import Results
@@ -28,7 +29,7 @@ class EnsembleImprovement(FirstTargetEvaluation):
     """
 
     def __init__(
-        self, *, target: str | None = None, efficiencies: tuple[float, ...] | None = None
+        self, *, target: str | None = None, efficiencies: InnerFractions | None = None
     ) -> None:
         super().__init__(target=target)
         self.efficiencies = efficiencies

@@ -21,6 +21,7 @@ from bunchtrain.evaluations._systematic_evaluation import (
     score_events,
 )
 from bunchtrain.files import write_json
+from bunchtrain.parts.ranges import InnerFraction
 from bunchtrain.report.content import Table
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.changes import CutsAndBins, ScoredEvents, bootstrap_weights
@@ -30,7 +31,12 @@ from bunchtrain.statistics.likelihood.expected import (
     import_pyhf,
     limit_std,
 )
-from bunchtrain.statistics.likelihood.workspace import Template, histogram, workspace
+from bunchtrain.statistics.likelihood.workspace import (
+    Template,
+    histogram,
+    unphysical_bins,
+    workspace,
+)
 from bunchtrain.statistics.metrics import Measurement
 from bunchtrain.study import Study
 
@@ -48,7 +54,9 @@ class ExpectedSensitivity(SystematicEvaluation):
     `expected_significance_<level>` (Asimov, arXiv:1007.1727) and `expected_limit_<level>` (on μ, at
     95 % CL_s), with the uncertainties `counts` (only the data fluctuate), `effects` (also effects
     and rates) and `all` (also the finite simulation); their errors are those of a bootstrap of the
-    simulation. The workspaces are written to `<model>.json` in the folder of the evaluation.
+    simulation. The workspaces are written to `<model>.json` in the folder of the evaluation, the
+    bins, of ln p_S / Σ_k p_k, to `<model>.bins.json`. Bins with negative expected events, from
+    negative weights, are listed below the table.
 
     by              Effect → size of one standard deviation, the study's or the part's own if null;
                     or a list of effects; all of the study if empty.
@@ -63,9 +71,9 @@ class ExpectedSensitivity(SystematicEvaluation):
         self,
         *,
         by: By = {},  # noqa: B006 (never changed)
-        rates: dict[str, float] = {},  # noqa: B006 (never changed)
-        bins: Annotated[int, Field(ge=1)] = 10,
-        min_background: Annotated[float, Field(ge=1)] = 10.0,
+        rates: dict[str, InnerFraction] = {},  # noqa: B006 (never changed)
+        bins: Annotated[int, Field(ge=1, le=1000)] = 10,
+        min_background: Annotated[float, Field(ge=1, le=1e12)] = 10.0,
         target: str | None = None,
     ) -> None:
         super().__init__(target=target, by=by)
@@ -138,6 +146,7 @@ class Sensitivity:
     bins          number of bins.
     significance  level → expected significance.
     limit         level → expected upper limit on μ at 95 % CL_s.
+    remarks       sentences on bins with negative expected events.
     replicas      level → significance in each bootstrap sample, with the same weights of events
                   for all models.
     """
@@ -146,6 +155,7 @@ class Sensitivity:
     significance: dict[str, Measurement]
     limit: dict[str, Measurement]
     replicas: dict[str, NDArray[np.float64]]
+    remarks: list[str]
 
     def ratio(self, to: Sensitivity, level: str) -> Measurement:
         """Return the ratio of the significances; fluctuations of common events cancel."""
@@ -157,6 +167,7 @@ class Sensitivity:
         """Return the sensitivity, and its ratio to that of the first model, for JSON."""
         return {
             "bins": self.bins,
+            "remarks": self.remarks,
             "significance": {level: one.as_dict() for level, one in self.significance.items()},
             "limit": {level: one.as_dict() for level, one in self.limit.items()},
             "ratio": {level: self.ratio(first, level).as_dict() for level in LEVELS},
@@ -222,7 +233,13 @@ def _measure(binned: _BinnedEvents, path: Path) -> Sensitivity:
     """Return the sensitivity, and write the workspace with all uncertainties and its bins."""
     specs, edges = binned.workspaces(), np.asarray(binned.fixed.edges)
     write_json(path, specs["all"])
-    write_json(path.with_suffix(".bins.json"), {"edges": edges.tolist()})
+    others = ", ".join(binned.events.backgrounds)
+    described = {
+        "variable": f"ln(p_S/Σ_k p_k), natural logarithm; S: {binned.events.signal}; k: {others}",
+        "edges": edges.tolist(),
+        "convention": "a bin includes its lower edge; the first and last bin are open",
+    }
+    write_json(path.with_suffix(".bins.json"), described)
     samples = [binned.workspaces(index) for index in range(SAMPLES)]
     significance, limit, replicas = {}, {}, {}
     for level in LEVELS:
@@ -232,7 +249,8 @@ def _measure(binned: _BinnedEvents, path: Path) -> Sensitivity:
         value = expected_limit(specs[level])
         error = limit_std(specs[level], value, [one[level] for one in samples])
         limit[level] = Measurement(value, error)
-    return Sensitivity(len(edges) - 1, significance, limit, replicas)
+    remarks = unphysical_bins(binned.templates(), binned.events.signal)
+    return Sensitivity(len(edges) - 1, significance, limit, replicas, remarks)
 
 
 def _tables(
@@ -244,6 +262,8 @@ def _tables(
     note = (
         f"Counts: only the data fluctuate; effects: also {also}; all: also the finite simulation."
     )
+
+    note += "".join(f" {name}: {text}" for name, one in found.items() for text in one.remarks)
 
     def table(caption: str, cells: Callable[[Sensitivity], Sequence[Measurement]]) -> Table:
         rows = [[name, one.bins, *map(str, cells(one))] for name, one in found.items()]

@@ -33,7 +33,7 @@ class ResponseCurve(SystematicEvaluation):
         self,
         *,
         by: By = {},  # noqa: B006 (never changed)
-        steps: Annotated[int, Field(ge=1)] = 5,
+        steps: Annotated[int, Field(ge=1, le=1000)] = 5,
         target: str | None = None,
     ) -> None:
         super().__init__(target=target, by=by)

@@ -13,6 +13,7 @@ from bunchtrain.evaluations._systematic_evaluation import (
     fix_on_nominal,
     score_events,
 )
+from bunchtrain.parts.ranges import InnerFractions
 from bunchtrain.report.content import Table
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.changes import measure_changes
@@ -45,7 +46,7 @@ class SystematicShift(SystematicEvaluation):
         self,
         *,
         by: By = {},  # noqa: B006 (never changed)
-        efficiencies: tuple[float, ...] | None = None,
+        efficiencies: InnerFractions | None = None,
         target: str | None = None,
     ) -> None:
         super().__init__(target=target, by=by)

@@ -17,6 +17,7 @@ from bunchtrain.evaluations._class_evaluation import (
     ClassPredictions,
     class_fractions,
 )
+from bunchtrain.parts.ranges import InnerFractions, UnitFraction
 from bunchtrain.report.content import Table
 from bunchtrain.statistics.classification import signal_roc
 from bunchtrain.statistics.metrics import Measurement, Metrics, background_rejection
@@ -34,8 +35,8 @@ class WorkingPoints(ClassEvaluation):
     def __init__(
         self,
         *,
-        efficiencies: tuple[float, ...] = (0.6, 0.7, 0.77, 0.85),
-        fractions: dict[str, float] | None = None,
+        efficiencies: InnerFractions = (0.6, 0.7, 0.77, 0.85),
+        fractions: dict[str, UnitFraction] | None = None,
         target: str | None = None,
     ) -> None:
         super().__init__(target=target)

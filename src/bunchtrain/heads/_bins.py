@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import Finite
 
 #: Count of bins of equal weight, or their edges; the first and last bin are open.
-Bins = int | list[float]
+Bins = Annotated[int, Field(ge=2, le=10_000)] | list[Finite]
 
 
 def check_bins(bins: Bins, loss: str) -> None:

@@ -24,12 +24,20 @@ class Head(Loss):
     def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
         """Return the predicted quantities, (batch,) each, from (batch, outputs)."""
 
+    def set_units(self, std: Tensor) -> None:
+        """Set the unit of a standardised value, for options in units of the target.
+
+        A training gives the losses (value − mean) / std, and outputs in the same units.
+
+        std  (value,) standard deviation of each value over the training set.
+        """
+
     def output_scaling(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
         """Return shift and scale, (outputs,) each, from outputs of order 1 to the target's units.
 
         With them a network learns log(E) and E in GeV equally well.
 
-        mean  (value,) mean of each value over the training set.
+        mean  (value,) weighted mean of each value over the training set.
         std   (value,) standard deviation.
         """
         return mean.new_zeros(self.outputs), mean.new_ones(self.outputs)
@@ -64,7 +72,11 @@ class SoftmaxHead(Head):
 
 
 class RegressionHead(Head):
-    """Mean over the target's values of ℓ(output − value), a function of the residual."""
+    """Mean over the target's values of ℓ(output − value), a function of the residual.
+
+    In a training, residuals are in units of the value's standard deviation in the training set, so
+    that neither its unit nor the other values matter.
+    """
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)

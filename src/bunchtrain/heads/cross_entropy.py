@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._head import SoftmaxHead
+from bunchtrain.parts.ranges import Dropout, NonNegative
 from bunchtrain.targets import Target
 
 
@@ -28,8 +29,8 @@ class CrossEntropy(SoftmaxHead):
         self,
         target: Target,
         *,
-        label_smoothing: float = 0.0,
-        class_weights: dict[str, float] | None = None,
+        label_smoothing: Dropout = 0.0,
+        class_weights: dict[str, NonNegative] | None = None,
     ) -> None:
         super().__init__(target)
         self.require_between("label_smoothing", label_smoothing, 0, 1)

@@ -5,7 +5,8 @@ value then follows Student's t with 2α degrees of freedom about γ, of scale² 
 
 ℓ = ½ log(π/ν) − α log Ω + (α + ½) log((y − γ)² ν + Ω) + log[Γ(α)/Γ(α + ½)], Ω = 2β(1 + ν),
 
-with a regularisation of the evidence of wrong predictions, λ |y − γ| (2ν + α). The paper makes ν,
+with a regularisation of the evidence of wrong predictions, λ |y − γ| (2ν + α), where |y − γ| is in
+standard deviations of the value in the training set. The paper makes ν,
 α − 1 and β positive by softplus; here they are exponentials, so that a unit is a shift of the
 output.
 """
@@ -19,10 +20,13 @@ from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
+from bunchtrain.parts.ranges import NonNegative
 from bunchtrain.targets import Quantity, Target
 
-#: Bound on |log ν|, |log(α − 1)| and |log β|.
+#: Bound on |log ν|, |log(α − 1)| and, for a standardised value, |log β|.
 BOUND = 12.0
+#: Bound on |log β| in the units of the value, for which e^{±80} is finite in float32.
+UNIT_BOUND = 80.0
 
 
 class Evidential(Head):
@@ -30,10 +34,10 @@ class Evidential(Head):
 
     The outputs are all γ, then all log ν, log(α − 1) and log β (arXiv:1910.02600).
 
-    strength  factor λ on the evidence of wrong predictions, per unit of the target.
+    strength  factor λ on the evidence of wrong predictions, per standard deviation of the value.
     """
 
-    def __init__(self, target: Target, *, strength: float = 0.01) -> None:
+    def __init__(self, target: Target, *, strength: NonNegative = 0.01) -> None:
         super().__init__(target)
         self.require_values()
         self.require_between("strength", strength, 0, math.inf)
@@ -46,7 +50,7 @@ class Evidential(Head):
 
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Return the losses (batch,)."""
-        gamma, nu, alpha, beta = _parameters(outputs[self.target.name])
+        gamma, nu, alpha, beta = _parameters(outputs[self.target.name], BOUND)
         residual = self.true_values(batch) - gamma
         omega = 2 * beta * (1 + nu)
         likelihood = (
@@ -71,7 +75,7 @@ class Evidential(Head):
         The variance is ⟨σ²⟩ = β/(α − 1) and that of the mean ⟨σ²⟩/ν; `sigma` is the root of their
         sum, `sigma_model` that of the second.
         """
-        gamma, nu, alpha, beta = _parameters(output)
+        gamma, nu, alpha, beta = _parameters(output, UNIT_BOUND)
         noise = beta / (alpha - 1)
         found: dict[Quantity, Tensor] = {}
         for index, value in enumerate(self.target.values):
@@ -82,8 +86,11 @@ class Evidential(Head):
         return found
 
 
-def _parameters(output: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return γ, ν, α and β, (batch, value) each."""
+def _parameters(output: Tensor, bound: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return γ, ν, α and β, (batch, value) each, with |log β| up to the bound."""
     gamma, *logs = output.float().chunk(4, -1)
-    nu, excess, beta = (log.clamp(-BOUND, BOUND).exp() for log in logs)
+    bounds = (BOUND, BOUND, bound)
+    nu, excess, beta = (
+        log.clamp(-limit, limit).exp() for log, limit in zip(logs, bounds, strict=True)
+    )
     return gamma, nu, 1 + excess.clamp(min=1e-5), beta

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._head import SoftmaxHead
+from bunchtrain.parts.ranges import NonNegative
 from bunchtrain.targets import Target
 
 
@@ -20,7 +21,7 @@ class Focal(SoftmaxHead):
     gamma  exponent that down-weights well-classified events; the paper's is 2.
     """
 
-    def __init__(self, target: Target, *, gamma: float = 2.0) -> None:
+    def __init__(self, target: Target, *, gamma: NonNegative = 2.0) -> None:
         super().__init__(target)
         self.require_between("gamma", gamma, 0, math.inf)
         self.gamma = gamma

@@ -15,8 +15,10 @@ from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head, by_label
 from bunchtrain.targets import Quantity, Target
 
-#: Bound on |log σ²|: e^{±30} is far beyond any resolution, and finite when squared in float32.
+#: Bound on |log σ²| of a standardised value: far beyond any resolution, and finite when squared.
 BOUND = 30.0
+#: Bound on |log σ²| in the units of the value, for which e^{±80} is finite in float32.
+UNIT_BOUND = 80.0
 
 
 class GaussianNLL(Head):
@@ -49,12 +51,12 @@ class GaussianNLL(Head):
     def aggregate(self, draws: Tensor) -> Tensor:
         """Return mean and log-variance of the mixture, σ² = ⟨σ_d²⟩ + ⟨μ_d²⟩ − ⟨μ_d⟩²."""
         means, log_variances = draws.float().chunk(2, -1)
-        variance = log_variances.clamp(-BOUND, BOUND).exp().mean(0) + means.var(0, correction=0)
+        variance = log_variances.clamp(-UNIT_BOUND, UNIT_BOUND).exp().mean(0) + means.var(0, correction=0)
         return torch.cat([means.mean(0), variance.log()], -1)
 
     def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
         """Return μ and σ of each value, (batch,) each."""
         mean, log_variance = output.float().chunk(2, 1)
-        std = (0.5 * log_variance.clamp(-BOUND, BOUND)).exp()
+        std = (0.5 * log_variance.clamp(-UNIT_BOUND, UNIT_BOUND)).exp()
         stds = zip(self.target.values, std.unbind(1), strict=True)
         return by_label(self.target.values, mean) | {Quantity(v, "sigma"): s for v, s in stds}

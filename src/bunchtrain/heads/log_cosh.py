@@ -1,4 +1,7 @@
-"""Log-cosh loss: ℓ = log cosh(μ − y), quadratic near zero and linear in the tails, smooth."""
+"""Log-cosh loss: ℓ = log cosh(μ − y), quadratic near zero and linear in the tails, smooth.
+
+In a training, μ − y is in standard deviations of the value in the training set.
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.heads._head import Head, by_label
+from bunchtrain.parts.ranges import NonNegative, UnitFraction
 from bunchtrain.targets import Quantity, Target
 
 
@@ -24,7 +25,12 @@ class Margin(Head):
     """
 
     def __init__(
-        self, target: Target, *, present: float = 0.9, absent: float = 0.1, down: float = 0.5
+        self,
+        target: Target,
+        *,
+        present: UnitFraction = 0.9,
+        absent: UnitFraction = 0.1,
+        down: NonNegative = 0.5,
     ) -> None:
         super().__init__(target)
         self.require_classes()

@@ -11,9 +11,10 @@ times (n_sb/n_bb)^(1 − a) of signal s and background b.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from bunchtrain.batch import Batch
@@ -21,6 +22,7 @@ from bunchtrain.errors import StudyError
 from bunchtrain.heads._bins import Bins, bin_index, check_bins, count_bins, sum_per_bin
 from bunchtrain.heads._gather import gather_rows
 from bunchtrain.heads.cross_entropy import CrossEntropy
+from bunchtrain.parts.ranges import NonNegative, UnitFraction
 from bunchtrain.targets import Target
 
 
@@ -42,9 +44,9 @@ class PlanedCrossEntropy(CrossEntropy):
         *,
         against: str,
         bins: Bins = 16,
-        power: float = 1.0,
-        limit: float = 20.0,
-        class_weights: dict[str, float] | None = None,
+        power: UnitFraction = 1.0,
+        limit: Annotated[float, Field(ge=1, le=1e12)] = 20.0,
+        class_weights: dict[str, NonNegative] | None = None,
     ) -> None:
         super().__init__(target, class_weights=class_weights)
         check_bins(bins, self.name)

@@ -13,6 +13,7 @@ from torch import Tensor
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.heads._head import Head
+from bunchtrain.parts.ranges import InnerFractions
 from bunchtrain.targets import Quantity, Target
 
 
@@ -23,7 +24,7 @@ class Quantile(Head):
             value, then of the second, ...
     """
 
-    def __init__(self, target: Target, *, levels: tuple[float, ...] = (0.5, 0.16, 0.84)) -> None:
+    def __init__(self, target: Target, *, levels: InnerFractions = (0.5, 0.16, 0.84)) -> None:
         super().__init__(target)
         self.require_values()
         if not levels or len(set(levels)) < len(levels):

@@ -14,9 +14,10 @@ p/(1 − p) (arXiv:1907.08209). Both are updated in the same step, with the grad
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -25,6 +26,7 @@ from bunchtrain.errors import StudyError
 from bunchtrain.heads._adversarial import descend, perceptron, reverse_gradient
 from bunchtrain.heads._gather import gather_rows
 from bunchtrain.heads.binary_cross_entropy import BinaryCrossEntropy
+from bunchtrain.parts.ranges import HiddenWidths, Positive
 from bunchtrain.targets import Target
 
 
@@ -49,10 +51,10 @@ class ReweightingAdversary(BinaryCrossEntropy):
         target: Target,
         *,
         against: list[str],
-        widths: tuple[int, ...] = (64, 64),
-        strength: float = 1.0,
-        inner: int = 1,
-        inner_rate: float = 0.1,
+        widths: HiddenWidths = (64, 64),
+        strength: Positive = 1.0,
+        inner: Annotated[int, Field(ge=1, le=1000)] = 1,
+        inner_rate: Positive = 0.1,
     ) -> None:
         super().__init__(target)
         if not against or min(widths, default=1) < 1 or not strength > 0 or inner < 1:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from bunchtrain.batch import Batch
+from bunchtrain.heads._head import Head
+from bunchtrain.heads._loss import Loss
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import Representation
@@ -34,21 +36,49 @@ def build_normalised_network(
     inputs = [block.inputs for block in blocks]
     normalisation = Normalisation.fit(inputs, representation, task.invalid)
     network = build_network(task, representation, normalisation)
-    if network.trains_by_gradient:
-        heads = task.heads()
-        scaling = [
-            heads[target].output_scaling(*_mean_and_std([b.targets[target] for b in blocks]))
-            for target in network.heads
-        ]
-        network.shift.copy_(torch.cat([shift for shift, _ in scaling]))
-        network.scale.copy_(torch.cat([scale for _, scale in scaling]))
+    heads = task.heads()
+    network.units = {
+        target: _mean_and_std(target, blocks)
+        for target in network.heads
+        if heads[target].target.values
+    }
+    for first, target, outputs in _slices(network.heads):
+        if target in network.units:
+            shift, scale = heads[target].output_scaling(*network.units[target])
+            network.shift[first : first + outputs] = shift
+            network.scale[first : first + outputs] = scale
     return network
 
 
-def _mean_and_std(targets: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of each value, (value,); 1 for that of a constant."""
-    values = torch.cat(list(targets)).double()
+def build_losses(task: Task, network: Network) -> list[tuple[Loss, float]]:
+    """Return the terms of the loss with their weights, for the standardised values of a network."""
+    terms = task.losses()
+    for loss, _ in terms:
+        if isinstance(loss, Head) and loss.target.name in network.units:
+            loss.set_units(network.units[loss.target.name][1])
+    return terms
+
+
+def _slices(heads: dict[str, int]) -> Iterator[tuple[int, str, int]]:
+    """Yield the first column, the name and the count of outputs of each head."""
+    first = 0
+    for name, outputs in heads.items():
+        yield first, name, outputs
+        first += outputs
+
+
+def _mean_and_std(target: str, blocks: Sequence[Batch]) -> tuple[Tensor, Tensor]:
+    """Return weighted mean and standard deviation of each value, (value,); 1 for a constant.
+
+    Negative weights count by their magnitude: a variance must not be negative.
+    """
+    values = torch.cat([block.targets[target] for block in blocks]).double()
     values = values if values.ndim > 1 else values[:, None]
-    std = values.std(0, correction=0)
-    std[std == 0] = 1.0
-    return values.mean(0).float(), std.float()
+    weights = [b.weight if len(b.weight) else torch.ones(len(b)) for b in blocks]
+    weight = torch.cat(weights).double().abs()
+    share = (weight / weight.sum())[:, None] if weight.sum() > 0 else 1 / max(1, len(values))
+    mean = (share * values).sum(0)
+    std = (share * (values - mean).square()).sum(0).sqrt()
+    # Rounding of a constant in the number format of the cache is no width.
+    std[std <= 1e-12 * mean.abs()] = 1.0
+    return mean, std

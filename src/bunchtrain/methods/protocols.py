@@ -32,6 +32,13 @@ class HasWeightPenalty(Protocol):
 
 
 @runtime_checkable
+class AddsNats(HasWeightPenalty, Protocol):
+    """A model whose penalty on its weights is in nats, as a −log likelihood of the data is."""
+
+    loss_per_nat: Tensor | float
+
+
+@runtime_checkable
 class Anneals(Protocol):
     """A model with a schedule of its own, such as pruning or an increasing penalty."""
 

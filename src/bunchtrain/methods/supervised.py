@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
+from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.methods.protocols import FitsInOneCall, HasPosterior, NamesInputs, TrainsEnsemble
 
@@ -47,7 +49,9 @@ class Network(nn.Module):
     aggregates     target name → function from the outputs of draws or members to those of their
                    mixture; the mean where not given.
 
-    Outputs are model(inputs) · scale + shift, in the units of regressed values.
+    The model learns values in units of their standard deviation in the training set, counted from
+    their mean, so that a unit changes nothing. Outputs are model(inputs) · scale + shift, in the
+    units of the values.
     """
 
     shift: Tensor  # (sum of heads,)
@@ -68,6 +72,8 @@ class Network(nn.Module):
         self.input_names = input_names(model)
         self.register_buffer("shift", torch.zeros(sum(heads.values())))
         self.register_buffer("scale", torch.ones(sum(heads.values())))
+        #: Target → mean and standard deviation (value,) of its values, during the training only.
+        self.units: dict[str, tuple[Tensor, Tensor]] = {}
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return head → (batch, outputs), of an ensemble those of the mixture."""
@@ -79,8 +85,11 @@ class Network(nn.Module):
         return outputs
 
     def members(self, inputs: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-        """Return head → (batch, outputs) of each member of an ensemble, or of the one network."""
-        heads = self._split(self.model(**self.normalise(inputs)))
+        """Return head → (batch, outputs) of each member of an ensemble, or of the one network.
+
+        They are those of the model, for losses with the targets of `standardise`.
+        """
+        heads = self._heads(self.model(**self.normalise(inputs)))
         if next(iter(heads.values())).ndim == 2:
             return [heads]
         members = zip(*(values.unbind() for values in heads.values()), strict=True)
@@ -93,6 +102,13 @@ class Network(nn.Module):
             return self._split(model.draws(**tensors))
         return {head: values[None] for head, values in self._split(model(**tensors)).items()}
 
+    def standardise(self, batch: Batch) -> Batch:
+        """Return the batch with its values as (value − mean) / standard deviation."""
+        targets = dict(batch.targets)
+        for name, (mean, std) in self.units.items():
+            targets[name] = (targets[name] - mean.to(targets[name])) / std.to(targets[name])
+        return replace(batch, targets=targets)
+
     def normalise(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the normalised tensors of the model."""
         tensors = {name: inputs[name] for name in self.input_names}
@@ -100,9 +116,11 @@ class Network(nn.Module):
         return normalised
 
     def _split(self, output: Tensor) -> dict[str, Tensor]:
-        scaled = output * self.scale + self.shift
+        return self._heads(output * self.scale + self.shift)
+
+    def _heads(self, output: Tensor) -> dict[str, Tensor]:
         sizes = list(self.heads.values())
-        return dict(zip(self.heads, torch.split(scaled, sizes, -1), strict=True))
+        return dict(zip(self.heads, torch.split(output, sizes, -1), strict=True))
 
     @property
     def ensemble_size(self) -> int:

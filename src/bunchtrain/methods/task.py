@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 from torch import nn
 
 from bunchtrain import parts
 from bunchtrain.errors import RunError, StudyError
-from bunchtrain.files import write_json
+from bunchtrain.files import damaged, read_json, write_json
 from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
+from bunchtrain.methods.memory_limit import WeightLimit, check_batch
 from bunchtrain.methods.supervised import check_inputs
 from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.finite import Policy
@@ -30,8 +32,28 @@ NOT_IN_RESUME_KEY = {
 }
 #: Losses that are −log likelihoods, except for a constant factor.
 LIKELIHOODS = ("cross_entropy", "binary_cross_entropy", "gaussian_nll", "mean_squared_error")
+#: Those of values, and with a width of their own.
+WITH_WIDTH = ("gaussian_nll", "evidential")
 #: Field of a task in files of release 0.1 → its name now.
 _OLD_FIELDS = {"represent": "representation", "calibrate": "calibration"}
+
+
+class TaskFile(BaseModel):
+    """Content of `task.json`, with the keys of release 0.1 or of today."""
+
+    model: NamedPart
+    terms: list[tuple[str, dict[str, Any], str, float]]
+    targets: dict[str, dict[str, Any]]
+    settings: dict[str, Any]
+    invalid: str
+    representation: NamedPart | None = None
+    represent: NamedPart | None = None
+    posterior: NamedPart | None = None
+    calibration: list[NamedPart] = []
+    calibrate: list[NamedPart] = []
+    columns: list[str] = []
+    seed: int = 1
+    memory: int = 1
 
 
 @dataclass(frozen=True)
@@ -130,6 +152,7 @@ class Task:
         name, options = self.model
         kind, tensors = parts.find("model", name), representation.sizes
         check_inputs(kind, name, tensors, self.representation[0])
+        check_batch(tensors, self.settings.get("batch_size", 1))
         outputs = sum(self.head_sizes().values())
         known: dict[str, Any] = {**tensors, "outputs": outputs}
         if unknown := [size for size in parts.positional(kind) if size not in known]:
@@ -140,7 +163,8 @@ class Task:
         sizes = [known[size] for size in parts.positional(kind)]
 
         def make() -> nn.Module:
-            model: nn.Module = parts.build("model", name, options, *sizes)
+            with WeightLimit(name):
+                model: nn.Module = parts.build("model", name, options, *sizes)
             return model
 
         if self.posterior is None:
@@ -159,6 +183,14 @@ class Task:
                 f"likelihood, one of {', '.join(LIKELIHOODS)} alone; the study gives "
                 f"{', '.join(names)}"
             )
+        if posterior == "bayes_by_backprop" and not is_likelihood:
+            for name, _, target, _ in self.terms:
+                alone = len(names) == 1 and name == "mean_absolute_error"
+                if self.targets[target].values and name not in WITH_WIDTH and not alone:
+                    raise StudyError(
+                        f"posterior 'bayes_by_backprop' needs a loss of values that is the "
+                        f"logarithm of a likelihood, and '{name}' here is none; use 'gaussian_nll'"
+                    )
         joint = {"gradient_clip": self.settings.get("gradient_clip") is not None}
         joint["schedule: plateau"] = self.settings["schedule"] == "plateau"
         for setting, is_set in joint.items():
@@ -203,7 +235,11 @@ class Task:
         path = Path(folder) / "task.json"
         if not path.is_file():
             raise RunError(f"{folder} has no task.json: it is not the folder of a training")
-        return cls.from_dict({**json.loads(path.read_text()), "folder": str(folder)})
+        content = read_json(path, TaskFile)
+        try:
+            return cls.from_dict({**content, "folder": str(folder)})
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise damaged(path, f"{type(problem).__name__}: {problem}") from None
 
     def check_resume(self) -> None:
         """Raise RunError if the folder contains the training of another task."""

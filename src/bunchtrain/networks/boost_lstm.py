@@ -10,6 +10,7 @@ from bunchtrain.networks.layers.four_momenta import boost, kinematics
 from bunchtrain.networks.layers.normalisation import normalise
 from bunchtrain.networks.layers.packing import leading_momenta, segment_ids
 from bunchtrain.networks.layers.recurrence import last_states
+from bunchtrain.parts.ranges import Dropout, HiddenWidths, PointCount, Width
 
 
 class BoostLSTM(nn.Module):
@@ -40,11 +41,11 @@ class BoostLSTM(nn.Module):
         momenta: int,
         outputs: int,
         *,
-        particles: int = 20,
-        frames: int = 6,
-        hidden: int = 128,
-        widths: tuple[int, ...] = (64,),
-        dropout: float = 0.0,
+        particles: PointCount = 20,
+        frames: Width = 6,
+        hidden: Width = 128,
+        widths: HiddenWidths = (64,),
+        dropout: Dropout = 0.0,
     ) -> None:
         super().__init__()
         self.particles = particles

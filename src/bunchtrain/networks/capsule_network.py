@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import Depth, Kernel, Width
 
 SMALLEST = 1e-8  # added to |s|² before the square root
 
@@ -68,12 +69,12 @@ class CapsuleNetwork(nn.Module):
         image: tuple[int, int, int],
         outputs: int,
         *,
-        filters: int = 32,
-        kernel: int = 9,
-        kinds: int = 8,
-        primary: int = 8,
-        dimension: int = 16,
-        iterations: int = 3,
+        filters: Width = 32,
+        kernel: Kernel = 9,
+        kinds: Width = 8,
+        primary: Width = 8,
+        dimension: Width = 16,
+        iterations: Depth = 3,
     ) -> None:
         super().__init__()
         channels, rows, columns = image

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bunchtrain.networks.layers.dense import Activation, perceptron
 from bunchtrain.networks.layers.pruning import Pruning, make_pruner
+from bunchtrain.parts.ranges import Dropout, HiddenWidths
 
 
 class DenseNetwork(nn.Module):
@@ -31,9 +32,9 @@ class DenseNetwork(nn.Module):
         table: int,
         outputs: int,
         *,
-        widths: tuple[int, ...] = (300, 300, 300, 300, 300),
+        widths: HiddenWidths = (300, 300, 300, 300, 300),
         activation: Activation = "relu",
-        dropout: float = 0.0,
+        dropout: Dropout = 0.0,
         batch_norm: bool = False,
         pruning: Pruning | None = None,
     ) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bunchtrain.errors import StudyError
 from bunchtrain.networks.layers.dense import perceptron
 from bunchtrain.networks.layers.packing import segment_ids, segment_sum
+from bunchtrain.parts.ranges import HiddenWidths, PointCount, Widths
 
 
 class GarNetLayer(nn.Module):
@@ -68,11 +69,11 @@ class GarNet(nn.Module):
         features: int,
         outputs: int,
         *,
-        points: int = 128,
-        aggregators: tuple[int, ...] = (4, 4, 8),
-        propagate: tuple[int, ...] = (8, 8, 16),
-        filters: tuple[int, ...] = (8, 8, 16),
-        widths: tuple[int, ...] = (16, 8),
+        points: PointCount = 128,
+        aggregators: Widths = (4, 4, 8),
+        propagate: Widths = (8, 8, 16),
+        filters: Widths = (8, 8, 16),
+        widths: HiddenWidths = (16, 8),
     ) -> None:
         super().__init__()
         if not len(aggregators) == len(propagate) == len(filters) > 0:

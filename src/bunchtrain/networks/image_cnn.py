@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from bunchtrain.errors import StudyError
 from bunchtrain.networks.layers.dense import perceptron
+from bunchtrain.parts.ranges import BlockWidths, Dropout, HiddenWidths, Kernel
 
 
 def convolution(channels: int, filters: int, kernel: int) -> list[nn.Module]:
@@ -44,10 +45,10 @@ class ImageCNN(nn.Module):
         image: tuple[int, int, int],
         outputs: int,
         *,
-        filters: tuple[tuple[int, ...], ...] = ((128, 64), (64, 64)),
-        kernel: int = 4,
-        widths: tuple[int, ...] = (64, 256, 256),
-        dropout: float = 0.0,
+        filters: BlockWidths = ((128, 64), (64, 64)),
+        kernel: Kernel = 4,
+        widths: HiddenWidths = (64, 256, 256),
+        dropout: Dropout = 0.0,
     ) -> None:
         super().__init__()
         channels, rows, columns = image

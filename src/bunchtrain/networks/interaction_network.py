@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from bunchtrain.networks.layers.dense import Activation, activate, dense, linear, perceptron
 from bunchtrain.networks.layers.packing import segment_sum
 from bunchtrain.networks.layers.pairs import linear_on_pairs, ordered_pairs
+from bunchtrain.parts.ranges import HiddenWidths, Positive, Widths
 
 
 class InteractionNetwork(nn.Module):
@@ -34,10 +35,10 @@ class InteractionNetwork(nn.Module):
         features: int,
         outputs: int,
         *,
-        relation: tuple[int, ...] = (50, 25, 12),
-        objects: tuple[int, ...] = (50, 25, 6),
-        classifier: tuple[int, ...] = (50, 25),
-        typical: float = 1.0,
+        relation: Widths = (50, 25, 12),
+        objects: Widths = (50, 25, 6),
+        classifier: HiddenWidths = (50, 25),
+        typical: Positive = 1.0,
         activation: Activation = "relu",
     ) -> None:
         super().__init__()

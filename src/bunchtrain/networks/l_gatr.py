@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from bunchtrain.errors import StudyError
@@ -14,6 +17,7 @@ from bunchtrain.networks.layers.multivector_layers import (
 )
 from bunchtrain.networks.layers.multivectors import BASIS, vectors
 from bunchtrain.networks.layers.packing import starts
+from bunchtrain.parts.ranges import Depth, Positive, Width
 
 
 class LGATr(nn.Module):
@@ -58,15 +62,15 @@ class LGATr(nn.Module):
         momenta: int,
         outputs: int,
         *,
-        multivectors: int = 8,
-        scalars: int = 16,
-        blocks: int = 4,
-        heads: int = 4,
-        widen: int = 2,
+        multivectors: Width = 8,
+        scalars: Width = 16,
+        blocks: Depth = 4,
+        heads: Annotated[int, Field(ge=1, le=1024)] = 4,
+        widen: Depth = 2,
         beam: bool = True,
         time: bool = True,
-        unit: float = 20.0,
-        spread: float = 1.2,
+        unit: Positive = 20.0,
+        spread: Annotated[float, Field(ge=1, le=1000)] = 1.2,
     ) -> None:
         super().__init__()
         if (widen * multivectors) % heads or (widen * scalars) % heads:

@@ -9,6 +9,7 @@ from bunchtrain.networks.layers.dense import Activation, perceptron
 from bunchtrain.networks.layers.four_momenta import SMALLEST, boost, kinematics
 from bunchtrain.networks.layers.normalisation import normalise
 from bunchtrain.networks.layers.packing import leading_momenta
+from bunchtrain.parts.ranges import HiddenWidths, PointCount, Width
 
 
 class LBN(nn.Module):
@@ -45,9 +46,9 @@ class LBN(nn.Module):
         momenta: int,
         outputs: int,
         *,
-        particles: int = 50,
-        combinations: int = 13,
-        widths: tuple[int, ...] = (400, 400, 400, 400, 400),
+        particles: PointCount = 50,
+        combinations: Width = 13,
+        widths: HiddenWidths = (400, 400, 400, 400, 400),
         activation: Activation = "elu",
     ) -> None:
         super().__init__()

@@ -9,6 +9,7 @@ from bunchtrain.networks.layers.dense import perceptron
 from bunchtrain.networks.layers.four_momenta import minkowski
 from bunchtrain.networks.layers.normalisation import normalise
 from bunchtrain.networks.layers.packing import leading_momenta
+from bunchtrain.parts.ranges import HiddenWidths, PointCount, Width
 
 
 class Lola(nn.Module):
@@ -37,9 +38,9 @@ class Lola(nn.Module):
         momenta: int,
         outputs: int,
         *,
-        particles: int = 80,
-        combinations: int = 19,
-        widths: tuple[int, ...] = (100, 50),
+        particles: PointCount = 80,
+        combinations: Width = 19,
+        widths: HiddenWidths = (100, 50),
     ) -> None:
         super().__init__()
         self.particles = particles

@@ -10,6 +10,7 @@ from bunchtrain.networks.layers.four_momenta import add_beams, minkowski
 from bunchtrain.networks.layers.normalisation import normalise
 from bunchtrain.networks.layers.packing import segment_mean
 from bunchtrain.networks.layers.pairs import OrderedPairs, linear_on_pairs, ordered_pairs
+from bunchtrain.parts.ranges import Depth, Dropout, Finite, Width
 
 
 def signed_log(values: Tensor) -> Tensor:
@@ -49,11 +50,11 @@ class LorentzNet(nn.Module):
         momenta: int,
         outputs: int,
         *,
-        width: int = 72,
-        blocks: int = 6,
-        step: float = 5e-3,
+        width: Width = 72,
+        blocks: Depth = 6,
+        step: Finite = 5e-3,
         beams: bool = False,
-        dropout: float = 0.2,
+        dropout: Dropout = 0.2,
     ) -> None:
         super().__init__()
         self.beams = beams

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from bunchtrain.networks.layers.normalisation import normalise
 from bunchtrain.networks.layers.packing import segment_ids, segment_mean, starts
+from bunchtrain.parts.ranges import BlockWidths, Dropout, Width
 
 
 class SequenceIndex:
@@ -74,10 +75,10 @@ class PCNN(nn.Module):
         features: int,
         outputs: int,
         *,
-        first: int = 32,
-        stages: tuple[tuple[int, ...], ...] = ((64, 64), (64, 64), (128, 128)),
-        dense: int = 512,
-        dropout: float = 0.5,
+        first: Width = 32,
+        stages: BlockWidths = ((64, 64), (64, 64), (128, 128)),
+        dense: Width = 512,
+        dropout: Dropout = 0.5,
     ) -> None:
         super().__init__()
         self.first = Convolution(features, first)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bunchtrain.networks.layers.dense import dense, perceptron
 from bunchtrain.networks.layers.packing import segment_sum
+from bunchtrain.parts.ranges import Dropout, HiddenWidths, Widths
 
 
 class ParticleFlowNetwork(nn.Module):
@@ -27,9 +28,9 @@ class ParticleFlowNetwork(nn.Module):
         features: int,
         outputs: int,
         *,
-        phi: tuple[int, ...] = (100, 100, 256),
-        f: tuple[int, ...] = (100, 100, 100),
-        dropout: float = 0.0,
+        phi: Widths = (100, 100, 256),
+        f: HiddenWidths = (100, 100, 100),
+        dropout: Dropout = 0.0,
     ) -> None:
         super().__init__()
         self.phi = dense(features, phi)

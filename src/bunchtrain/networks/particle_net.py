@@ -8,6 +8,7 @@ from bunchtrain.networks.layers.edge_convolution import EdgeConvolution
 from bunchtrain.networks.layers.edges import nearest_neighbours
 from bunchtrain.networks.layers.normalisation import normalise
 from bunchtrain.networks.layers.packing import segment_mean
+from bunchtrain.parts.ranges import BlockWidths, Dropout, PointCount, Width
 
 
 class ParticleNet(nn.Module):
@@ -38,10 +39,10 @@ class ParticleNet(nn.Module):
         coordinates: int,
         outputs: int,
         *,
-        k: int = 16,
-        channels: tuple[tuple[int, ...], ...] = ((64, 64, 64), (128, 128, 128), (256, 256, 256)),
-        dense: int = 256,
-        dropout: float = 0.1,
+        k: PointCount = 16,
+        channels: BlockWidths = ((64, 64, 64), (128, 128, 128), (256, 256, 256)),
+        dense: Width = 256,
+        dropout: Dropout = 0.1,
     ) -> None:
         super().__init__()
         self.k, self.point_width = k, channels[-1][-1]

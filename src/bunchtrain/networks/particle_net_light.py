@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bunchtrain.networks.particle_net import ParticleNet
+from bunchtrain.parts.ranges import BlockWidths, Dropout, PointCount, Width
 
 
 class ParticleNetLight(ParticleNet):
@@ -18,10 +19,10 @@ class ParticleNetLight(ParticleNet):
         coordinates: int,
         outputs: int,
         *,
-        k: int = 7,
-        channels: tuple[tuple[int, ...], ...] = ((32, 32, 32), (64, 64, 64)),
-        dense: int = 128,
-        dropout: float = 0.1,
+        k: PointCount = 7,
+        channels: BlockWidths = ((32, 32, 32), (64, 64, 64)),
+        dense: Width = 128,
+        dropout: Dropout = 0.1,
     ) -> None:
         super().__init__(
             features, coordinates, outputs, k=k, channels=channels, dense=dense, dropout=dropout

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -14,6 +16,7 @@ from bunchtrain.networks.layers.four_momenta import pair_features, polar
 from bunchtrain.networks.layers.normalisation import normalise
 from bunchtrain.networks.layers.packing import Bucket, buckets, segment_ids
 from bunchtrain.networks.layers.pairs import UnorderedPairs, unordered_pairs
+from bunchtrain.parts.ranges import Depth, Dropout, Widths
 
 
 class ParticleTransformer(nn.Module):
@@ -54,13 +57,13 @@ class ParticleTransformer(nn.Module):
         momenta: int,
         outputs: int,
         *,
-        embed: tuple[int, ...] = (128, 512, 128),
-        pair_embed: tuple[int, ...] = (64, 64, 64),
-        heads: int = 8,
-        blocks: int = 8,
-        class_blocks: int = 2,
-        dropout: float = 0.1,
-        spread: float = 1.2,
+        embed: Widths = (128, 512, 128),
+        pair_embed: Widths = (64, 64, 64),
+        heads: Annotated[int, Field(ge=1, le=1024)] = 8,
+        blocks: Depth = 8,
+        class_blocks: Depth = 2,
+        dropout: Dropout = 0.1,
+        spread: Annotated[float, Field(ge=1, le=1000)] = 1.2,
     ) -> None:
         super().__init__()
         width = embed[-1]

@@ -11,6 +11,7 @@ from bunchtrain.networks.layers.four_momenta import add_beams, minkowski
 from bunchtrain.networks.layers.normalisation import normalise
 from bunchtrain.networks.layers.packing import segment_ids, segment_sum
 from bunchtrain.networks.layers.pairs import OrderedPairs, ordered_pairs
+from bunchtrain.parts.ranges import Depth, Dropout, Positive, Width
 
 
 class Pelican(nn.Module):
@@ -42,12 +43,12 @@ class Pelican(nn.Module):
         momenta: int,
         outputs: int,
         *,
-        width: int = 60,
-        messages: int = 35,
-        blocks: int = 5,
-        typical: float = 49.0,
+        width: Width = 60,
+        messages: Width = 35,
+        blocks: Depth = 5,
+        typical: Positive = 49.0,
         beams: bool = False,
-        dropout: float = 0.025,
+        dropout: Dropout = 0.025,
     ) -> None:
         super().__init__()
         self.beams = beams

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from bunchtrain.networks.layers.dense import perceptron
 from bunchtrain.networks.layers.recurrence import last_states
+from bunchtrain.parts.ranges import Depth, Dropout, HiddenWidths, Width
 
 
 class RecurrentNetwork(nn.Module):
@@ -46,11 +47,11 @@ class RecurrentNetwork(nn.Module):
         outputs: int,
         *,
         cell: Literal["lstm", "gru"] = "lstm",
-        hidden: int = 128,
-        layers: int = 1,
-        widths: tuple[int, ...] = (64,),
+        hidden: Width = 128,
+        layers: Depth = 1,
+        widths: HiddenWidths = (64,),
         bidirectional: bool = False,
-        dropout: float = 0.0,
+        dropout: Dropout = 0.0,
     ) -> None:
         super().__init__()
         kind = {"lstm": nn.LSTM, "gru": nn.GRU}[cell]

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import Depth, Dropout, Width
 
 
 class ResNeXt(nn.Module):
@@ -36,10 +37,10 @@ class ResNeXt(nn.Module):
         image: tuple[int, int, int],
         outputs: int,
         *,
-        units: tuple[int, ...] = (3, 4, 6, 3),
-        groups: int = 32,
-        shrink: int = 4,
-        dropout: float = 0.5,
+        units: tuple[Depth, ...] = (3, 4, 6, 3),
+        groups: Width = 32,
+        shrink: Width = 4,
+        dropout: Dropout = 0.5,
     ) -> None:
         super().__init__()
         self.first = nn.Conv2d(image[0], 64, 7, stride=2, padding=3, bias=False)

@@ -25,6 +25,7 @@ from torch._higher_order_ops.while_loop import while_loop
 
 from bunchtrain.networks.layers.dense import dense, perceptron
 from bunchtrain.networks.layers.packing import segment_ids, starts
+from bunchtrain.parts.ranges import Depth, HiddenWidths, Width
 
 
 class TreeNiN(nn.Module):
@@ -43,9 +44,9 @@ class TreeNiN(nn.Module):
         features: int,
         outputs: int,
         *,
-        width: int = 50,
-        nin: int = 2,
-        widths: tuple[int, ...] = (50, 50),
+        width: Width = 50,
+        nin: Depth = 2,
+        widths: HiddenWidths = (50, 50),
     ) -> None:
         super().__init__()
         inside = (width,) * nin

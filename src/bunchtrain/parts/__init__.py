@@ -6,6 +6,7 @@ its constructor; the toolkit supplies the positional ones. Other parts are given
 `./my_network.py:MyNetwork`, or by an entry point `bunchtrain.model`, `bunchtrain.loss`, ...
 """
 
+from bunchtrain.parts.messages import describe as describe_problem
 from bunchtrain.parts.notebook import replace_classes
 from bunchtrain.parts.options import (
     Option,
@@ -17,7 +18,14 @@ from bunchtrain.parts.options import (
     paragraphs,
     positional,
 )
-from bunchtrain.parts.own import absolute_name, check_recorded, copy_files, map_names, relative_name
+from bunchtrain.parts.own import (
+    absolute_name,
+    check_recorded,
+    copy_files,
+    map_names,
+    relative_name,
+    report_own_errors,
+)
 from bunchtrain.parts.registry import (
     KINDS,
     RENAMED,
@@ -31,7 +39,7 @@ from bunchtrain.parts.registry import (
 
 __all__ = [
     "KINDS", "RENAMED", "Option", "Options", "absolute_name", "build", "check_recorded",
-    "copy_files", "describe", "descriptions", "find", "locate", "map_names", "option_docs",
-    "option_model", "options", "paragraphs", "positional", "relative_name", "replace_classes",
-    "short_name", "validate",
+    "copy_files", "describe", "describe_problem", "descriptions", "find", "locate", "map_names",
+    "option_docs", "option_model", "options", "paragraphs", "positional", "relative_name",
+    "replace_classes", "report_own_errors", "short_name", "validate",
 ]  # fmt: skip

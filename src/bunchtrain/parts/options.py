@@ -6,11 +6,16 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
+from functools import cache
 from typing import Any
 
 import pydantic
+from pydantic.fields import FieldInfo
+
+_LOW = {"ge": "from", "gt": "above"}
+_HIGH = {"le": "to", "lt": "to below"}
 
 
 @dataclass(frozen=True)
@@ -51,16 +56,18 @@ def options(part: type[Any]) -> dict[str, Option]:
     }
 
 
+@cache
 def option_model(part: type[Any]) -> type[pydantic.BaseModel]:
     """Return the pydantic model of a part's options, with the types and defaults of its signature.
 
-    Bounds are given by the annotation, e.g. `Annotated[int, Field(ge=1)]`.
+    Bounds are given by the annotation, e.g. `Annotated[int, Field(ge=1, le=100)]`, of which
+    `parts.ranges` has the usual ones. A list may be given as its single item.
     """
     arguments: dict[str, Any] = {
-        name: (found.hint, ... if found.default is MISSING else found.default)
+        name: (_list_or_item(found.hint), ... if found.default is MISSING else found.default)
         for name, found in _arguments(part).items()
     }
-    config = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    config = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
     return pydantic.create_model(f"{part.__name__}Options", __config__=config, **arguments)
 
 
@@ -117,6 +124,7 @@ def positional(part: type[Any]) -> tuple[str, ...]:
     return tuple(a.name for a in arguments if a.kind is a.POSITIONAL_OR_KEYWORD)
 
 
+@cache
 def _arguments(part: type[Any]) -> dict[str, _Argument]:
     """Return option → its annotation and default, MISSING if it is required."""
     groups, hints, found = _groups(part), _hints(part.__init__), dict[str, _Argument]()
@@ -159,10 +167,58 @@ def _hints(owner: Any) -> dict[str, Any]:
 
 
 def _type_text(hint: Any) -> str:
+    """Return a type as text, with the range of each number: `tuple[int from 1 to 9, ...]`."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _type_text(inner[0]) + _range_text(bounds(hint))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(map(_type_text, inner))
+    if hint is types.NoneType:
+        return "None"
+    if hint is ...:
+        return "..."
+    if inspect.isclass(origin):
+        return f"{origin.__name__}[{', '.join(map(_type_text, inner))}]"
+    text = hint.__name__ if inspect.isclass(hint) else str(hint)
+    return re.sub(r"\b(typing|collections\.abc|pathlib)\.", "", text)
+
+
+def bounds(hint: Any) -> dict[str, float]:
+    """Return `ge`, `gt`, `le` and `lt` of an annotated number, as far as they are given."""
+    fields = (one for one in typing.get_args(hint)[1:] if isinstance(one, FieldInfo))
+    return {
+        key: getattr(constraint, key)
+        for one in fields
+        for constraint in one.metadata
+        for key in ("ge", "gt", "le", "lt")
+        if hasattr(constraint, key)
+    }
+
+
+def _range_text(found: Mapping[str, float]) -> str:
+    low = [f"{word} {found[key]:,g}" for key, word in _LOW.items() if key in found]
+    high = [f"{word} {found[key]:,.10g}" for key, word in _HIGH.items() if key in found]
+    return " " + " ".join(low + high) if low or high else ""
+
+
+def _as_list(value: object) -> object:
+    """Return a single text or number as a list of it."""
+    return [value] if isinstance(value, str | int | float) else value
+
+
+def _list_or_item(hint: Any) -> Any:
+    """Return the type of a list such that a single item is accepted, too; other types as given."""
+    choices = [hint]
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        choices = [one for one in typing.get_args(hint) if one is not types.NoneType]
+    if len(choices) != 1 or not _is_list(choices[0]):
+        return hint
+    return typing.Annotated[hint, pydantic.BeforeValidator(_as_list)]
+
+
+def _is_list(hint: Any) -> bool:
     if typing.get_origin(hint) is typing.Annotated:
         hint = typing.get_args(hint)[0]
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        choices = typing.get_args(hint)
-        return " | ".join("None" if one is type(None) else _type_text(one) for one in choices)
-    text = hint.__name__ if inspect.isclass(hint) and not typing.get_args(hint) else str(hint)
-    return re.sub(r"\b(typing|collections\.abc|pathlib)\.", "", text)
+    if typing.get_origin(hint) is tuple:
+        return typing.get_args(hint)[-1] is ...
+    return typing.get_origin(hint) in (list, Sequence)

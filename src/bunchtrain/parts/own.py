@@ -8,25 +8,29 @@ $BUNCHTRAIN_TRUST_CODE is 1.
 
 from __future__ import annotations
 
+import ast
 import hashlib
-import importlib.util
 import inspect
-import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bunchtrain.errors import RunError, StudyError, nearest, one_of
-from bunchtrain.files import cache_folder, write_json, write_text
+from bunchtrain.errors import BunchtrainError, RunError, StudyError, nearest, one_of
+from bunchtrain.files import cache_folder, read_json, write_json, write_text
 
 #: A part's name that gives a file and a class.
 _NAME = re.compile(r"^(.+\.py):([A-Za-z_]\w*)$")
 #: In `RUN/parts/`: file → SHA-256 of its content.
 HASHES = "hashes.json"
+#: Start of the names of the modules made here.
+_PACKAGE = "bunchtrain_own_"
+_ONE_FILE = "a run keeps a copy of one file alone: put the code into it, or install it as a package"
 
 
 def is_own(name: str) -> bool:
@@ -85,23 +89,71 @@ def _import(path: Path) -> ModuleType:
     if not path.is_file():
         near = nearest(path.name, (p.name for p in path.parent.glob("*.py")))
         raise StudyError(f"there is no file {path}{near}")
-    _check_trust(path)
+    content = path.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    _check_trust(path, sha256)
     # The name is the same in all processes of a run, so that objects of the class can be pickled.
-    name = f"bunchtrain_own_{_hash(path)[:16]}.{path.stem}"
+    name = f"{_PACKAGE}{sha256[:16]}.{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(name)
+    module.__file__ = str(path)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        # What was hashed is executed, never a file that was compiled from it.
+        exec(compile(content, str(path), "exec", dont_inherit=True), vars(module))
     except (Exception, SystemExit) as problem:
         del sys.modules[name]
-        text = " ".join(f"{type(problem).__name__}: {problem}".split())
-        raise StudyError(f"{path} cannot be imported: {text}") from None
+        text = _neighbour(path, content) or f"{type(problem).__name__}: {problem}"
+        place = _own_line(problem)
+        where = f"{place[0]}, line {place[1]}" if place else str(path)
+        raise StudyError(f"{where} cannot be imported: {text}") from None
     return module
+
+
+def _neighbour(path: Path, content: bytes) -> str | None:
+    """Return a message if a file imports another one of its folder, which a run has no copy of."""
+    try:
+        nodes = list(ast.walk(ast.parse(content)))
+    except (SyntaxError, ValueError):
+        return None
+    for node in nodes:
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.level:
+            return f"it has a relative import in line {node.lineno}; {_ONE_FILE}"
+        for name in names:
+            other = path.parent / name.partition(".")[0]
+            if other.with_suffix(".py").is_file() or (other / "__init__.py").is_file():
+                return f"line {node.lineno} imports '{name}' from the same folder; {_ONE_FILE}"
+    return None
+
+
+@contextmanager
+def report_own_errors() -> Iterator[None]:
+    """Raise an error in the code of a user's own file as StudyError with file and line."""
+    try:
+        yield
+    except BunchtrainError:
+        raise
+    except Exception as problem:
+        place = _own_line(problem)
+        if place is None:
+            raise
+        text = f"{type(problem).__name__}: {problem}"
+        raise StudyError(f"{place[0]}, line {place[1]}: {text}") from problem
+
+
+def _own_line(problem: BaseException) -> tuple[str, int] | None:
+    """Return file and line in a user's own file that an error came through last, None if none."""
+    if isinstance(problem, SyntaxError) and problem.filename and problem.lineno:
+        return problem.filename, problem.lineno
+    frames = [
+        (frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(problem.__traceback__)
+        if str(frame.f_globals.get("__name__", "")).startswith(_PACKAGE)
+    ]
+    return frames[-1] if frames else None
 
 
 def _hash(path: Path) -> str:
@@ -112,17 +164,16 @@ def _trust_file(sha256: str) -> Path:
     return cache_folder() / "trusted_parts" / sha256
 
 
-def _check_trust(path: Path) -> None:
+def _check_trust(path: Path, sha256: str) -> None:
     """Raise RunError for a file of a run folder that was changed, or that this user did not run."""
     if not (path.parent / HASHES).is_file():
         return  # the user's own file
-    recorded = json.loads((path.parent / HASHES).read_text(encoding="utf-8"))
-    found = _hash(path)
-    if recorded.get(path.name) != found:
+    recorded = read_json(path.parent / HASHES, dict[str, str])
+    if recorded.get(path.name) != sha256:
         raise RunError(
             f"{path} was changed after the run was made: restore it, or run the study again"
         )
-    if not _trust_file(found).is_file():
+    if not _trust_file(sha256).is_file():
         _raise_unless_trusted(path)
 
 

@@ -17,7 +17,8 @@ from typing import Any
 
 import pydantic
 
-from bunchtrain.errors import StudyError, nearest, one_of
+from bunchtrain.errors import StudyError, nearest, one_of, shorten
+from bunchtrain.parts import messages
 from bunchtrain.parts.options import group_options, option_model, options
 from bunchtrain.parts.own import is_own, load_class
 
@@ -100,7 +101,7 @@ def find(kind: str, name: str) -> type[Any]:
         known = nearest(name, places) or f"; there are {one_of(places)}"
         if "/" in name or ".py" in name:
             known = "; name a class in a file as './my_file.py:MyClass'"
-        raise StudyError(f"there is no {kind} named '{name}'{known}")
+        raise StudyError(f"there is no {kind} named '{shorten(name, plain=True)}'{known}")
     path, _, attribute = places[name].partition(":")
     module = importlib.import_module(path)
     if attribute:
@@ -156,20 +157,18 @@ def validate(kind: str, name: str, values: Mapping[str, Any], where: str) -> dic
         part = find(kind, name)
     except StudyError as problem:
         raise StudyError(f"{where}: {problem}") from None
-    known = options(part)
+    known, label = options(part), f"{where}: '{short_name(name)}'"
     for key in values:
         if key not in known:
             hint = nearest(key, known) or f"; its options are {one_of(known) or 'none'}"
-            raise StudyError(f"{where}: {kind} '{short_name(name)}' has no option '{key}'{hint}")
+            raise StudyError(f"{label} has no option '{shorten(key, plain=True)}'{hint}")
     try:
         checked = option_model(part)(**values)
     except pydantic.ValidationError as problem:
-        first = problem.errors()[0]
-        if first["type"] == "missing":
-            text = f"{where}: {kind} '{short_name(name)}' needs '{first['loc'][0]}'"
-            raise StudyError(text) from None
-        key = ".".join([where, *map(str, first["loc"])])
-        raise StudyError(f"{key}: {first['msg'].lower()}, got {first['input']!r}") from None
+        key, text = messages.describe(problem, values)
+        if text == "is missing":
+            raise StudyError(f"{label} needs the option '{key}'") from None
+        raise StudyError(f"{where}.{key}: {text}") from None
     return {key: getattr(checked, key) for key in known}
 
 

@@ -14,8 +14,10 @@ bound of their mutual information once r has converged; p(z) is a density withou
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from bunchtrain.batch import Batch
@@ -23,6 +25,7 @@ from bunchtrain.errors import StudyError
 from bunchtrain.heads._adversarial import descend, perceptron, reverse_gradient
 from bunchtrain.heads._bins import check_bins
 from bunchtrain.heads._gather import gather_rows
+from bunchtrain.parts.ranges import Finite, HiddenWidths, Positive, StepsOrZero
 from bunchtrain.penalties._densities import Binned, Mixture
 from bunchtrain.penalties._penalty import Decorrelation
 from bunchtrain.targets import Target
@@ -50,13 +53,13 @@ class Adversary(Decorrelation):
         target: Target,
         *,
         against: str,
-        components: int = 5,
-        edges: list[float] | None = None,
-        widths: tuple[int, ...] = (20, 20),
-        alone: int = 0,
-        ramp: int = 0,
-        inner: int = 1,
-        inner_rate: float = 0.1,
+        components: Annotated[int, Field(ge=1, le=1000)] = 5,
+        edges: list[Finite] | None = None,
+        widths: HiddenWidths = (20, 20),
+        alone: StepsOrZero = 0,
+        ramp: StepsOrZero = 0,
+        inner: Annotated[int, Field(ge=1, le=1000)] = 1,
+        inner_rate: Positive = 0.1,
         classes: list[str] | None = None,
         score: str | None = None,
     ) -> None:

@@ -10,7 +10,10 @@ constant, so that the integral is a sum over gaps s_{k+1} − s_k, whose gradien
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
@@ -35,7 +38,7 @@ class Mode(BatchDecorrelation):
         target: Target,
         *,
         against: str,
-        order: int = 0,
+        order: Annotated[int, Field(ge=0, le=1000)] = 0,
         bins: Bins = 16,
         classes: list[str] | None = None,
         score: str | None = None,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from pydantic import BaseModel, ConfigDict
 from rich import box
 from rich import table as rich_table
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from bunchtrain.files import atomic_path, write_json, write_text
+from bunchtrain.files import atomic_path, damaged, read_json, write_json, write_text
 from bunchtrain.plots import png, svg
 from bunchtrain.plots.style import MAX_SVG_BYTES
 from bunchtrain.report.content import Plot, Table
@@ -24,6 +24,46 @@ from bunchtrain.statistics.metrics import Measurement, Metrics
 FILE = "results.json"
 #: Start of a plot that is an image of pixels.
 PNG = "data:image/png;base64,"
+
+
+class _MetricFile(BaseModel):
+    """A metric in JSON, perhaps with more keys."""
+
+    model_config = ConfigDict(extra="allow")
+    value: int | float | None
+    error: int | float | None = None
+
+
+#: Type of `metrics.json`: model or ensemble → metric → value and error.
+MetricsFile: TypeAlias = dict[str, dict[str, _MetricFile]]
+
+
+class _PlotFile(BaseModel):
+    """A plot in `results.json`."""
+
+    file: str
+    caption: str
+    wide: bool = False
+    model: str = ""
+    section: str = "results"
+
+
+class _TableFile(BaseModel):
+    """A table in `results.json`."""
+
+    caption: str
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+class ResultsFile(BaseModel):
+    """Content of `results.json`."""
+
+    title: str
+    metrics: MetricsFile
+    plots: list[_PlotFile]
+    tables: list[_TableFile]
+    details: dict[str, Any]
 
 
 @dataclass
@@ -65,8 +105,8 @@ class Results:
             for name, entry in metrics.items():
                 yield model, label(name), str(Measurement.from_dict(entry))
 
-    def save(self, folder: Path) -> None:
-        """Write `results.json`, and each plot as SVG, or as PNG if its SVG is too large."""
+    def save(self, folder: Path, write: Callable[[Path, object], None] = write_json) -> None:
+        """Write `results.json` by `write`, and each plot as SVG, or as PNG if that is smaller."""
         for old in folder.glob("plot_*"):
             old.unlink()
         entries = []
@@ -87,19 +127,30 @@ class Results:
             "tables": [asdict(table) for table in self.tables],
             "details": self.details,
         }
-        write_json(folder / FILE, content)
+        write(folder / FILE, content)
 
     @classmethod
     def load(cls, folder: Path) -> Results:
-        """Return the results in a folder, their plots as the text of SVG or as PNG in base64."""
-        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        """Return the results in a folder, their plots as the text of SVG or as PNG in base64.
+
+        Raises RunError, naming the file, if one is damaged or missing.
+        """
+        content = read_json(folder / FILE, ResultsFile)
         plots = []
         for entry in content["plots"]:
-            path = folder / entry.pop("file")
-            if path.suffix == ".png":
-                figure = PNG + base64.b64encode(path.read_bytes()).decode()
-            else:
-                figure = path.read_text(encoding="utf-8")
-            plots.append(Plot(figure=figure, **entry))
+            known = {key: entry[key] for key in _PlotFile.model_fields if key in entry}
+            plots.append(Plot(figure=_read_plot(folder, known.pop("file")), **known))
         tables = [Table(**entry) for entry in content["tables"]]
         return cls(content["metrics"], plots, tables, content["details"], content["title"])
+
+
+def _read_plot(folder: Path, name: str) -> str:
+    path = folder / name
+    if path.name != name:
+        raise damaged(folder / FILE, f"the plot '{name}' is in another folder")
+    try:
+        if path.suffix == ".png":
+            return PNG + base64.b64encode(path.read_bytes()).decode()
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as problem:
+        raise damaged(path, getattr(problem, "strerror", None) or problem) from None

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bunchtrain.errors import StudyError, nearest
+from bunchtrain.parts.ranges import Events, PointCount
 from bunchtrain.physics.clustering import Algorithm
 from bunchtrain.physics.clustering_trees import ClusteringTrees, clustering_trees
 from bunchtrain.physics.packed import MEMORY, Floats, sum_by_jet
@@ -61,10 +62,10 @@ class ClusteringTree(Representation):
         group: str = "constituent",
         algorithm: Algorithm = "kt",
         features: list[str] = list(TREE_NIN),  # noqa: B006 - never changed
-        max_points: int = 200,
+        max_points: PointCount = 200,
         order: str = "pt",
         where: str | None = None,
-        memory: int = MEMORY,
+        memory: Events = MEMORY,
         normalise: Normalise = "robust",
     ) -> None:
         self.points = PackedPoints(group, features, max_points, order, where=where)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
+from bunchtrain.parts.ranges import Events, Positive
 from bunchtrain.physics.energy_flow_polynomials import (
     MeasureName,
     composites,
@@ -39,13 +44,13 @@ class EnergyFlowPolynomials(JetTable):
         self,
         *,
         group: str = "constituent",
-        degree: int = 7,
-        beta: float = 0.5,
+        degree: Annotated[int, Field(ge=1, le=7)] = 7,
+        beta: Positive = 0.5,
         measure: MeasureName = "hadronic",
         products: bool = True,
         fractions: bool = True,
         where: str | None = None,
-        memory: int = MEMORY,
+        memory: Events = MEMORY,
         normalise: Normalise = "standard",
     ) -> None:
         super().__init__(group, where, memory, normalise)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bunchtrain.errors import StudyError, nearest
+from bunchtrain.parts.ranges import Pixels, Radius
 from bunchtrain.physics.kinematics import wrap_angle
 from bunchtrain.physics.packed import Floats, Ints, jet_index, positions, sum_by_jet
 from bunchtrain.representations._packed import Normalise
@@ -48,8 +49,8 @@ class EventImage(ImageRepresentation):
         self,
         *,
         channels: dict[str, dict[str, str]],
-        pixels: int = 40,
-        width: float = 5.0,
+        pixels: Pixels = 40,
+        width: Radius = 5.0,
         centre: str | None = None,
         flip: bool = True,
         normalise: Normalise = "none",

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bunchtrain.parts.ranges import PointCount
+from bunchtrain.physics.nearest import smallest
 from bunchtrain.physics.packed import MEMORY, equal_multiplicity
 from bunchtrain.representations._packed import PARTICLE_NET, Normalise, PackedPoints
 from bunchtrain.representations._representation import Size
@@ -28,8 +30,8 @@ class Graph(PackedPoints):
         *,
         group: str = "constituent",
         features: list[str] = list(PARTICLE_NET),  # noqa: B006 - never changed
-        k: int = 16,
-        max_points: int = 128,
+        k: PointCount = 16,
+        max_points: PointCount = 128,
         order: str = "pt",
         jet: str | None = None,
         where: str | None = None,
@@ -58,7 +60,7 @@ def nearest_neighbours(
 
     `coordinates` are (points, dimension) and `lengths` (jets,). Neighbours are points of the same
     jet, never the point itself; a jet of k points or fewer has all of its pairs. The edges are
-    sorted by target point, the nearest neighbour first.
+    sorted by target point, the nearest neighbour first, at equal distance that of the lowest index.
     """
     sources, targets = [], []
     for _, points in equal_multiplicity(lengths.numpy(), lambda n: 24 * n * n, memory, least=2):
@@ -66,7 +68,7 @@ def nearest_neighbours(
         count = min(k, places.shape[1] - 1)
         distance = _squared_distances(coordinates[places])
         distance.diagonal(dim1=1, dim2=2).fill_(torch.inf)
-        near = distance.topk(count, largest=False).indices  # (jets, particle, neighbour)
+        _, near = smallest(distance, count, ordered=True)  # (jets, particle, neighbour)
         sources.append((near + places[:, :1, None]).flatten())
         targets.append(places[..., None].expand_as(near).flatten())
     if not sources:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import Pixels, Radius
 from bunchtrain.physics.packed import Flags, Floats, Ints, jet_index, sum_by_jet
 from bunchtrain.representations._packed import Normalise
 from bunchtrain.representations._representation import ImageRepresentation, Size
@@ -44,8 +45,8 @@ class Image(ImageRepresentation):
         *,
         group: str = "constituent",
         channels: list[str] = ["pt"],  # noqa: B006 - never changed
-        pixels: int = 40,
-        width: float = 1.6,
+        pixels: Pixels = 40,
+        width: Radius = 1.6,
         centre: bool = True,
         rotate: bool = True,
         flip: bool = True,

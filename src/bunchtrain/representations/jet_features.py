@@ -8,6 +8,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from bunchtrain.errors import StudyError, nearest
+from bunchtrain.parts.ranges import Events, Radius
 from bunchtrain.physics.clustering import kt_splitting
 from bunchtrain.physics.energy_correlators import energy_correlators, ratios
 from bunchtrain.physics.generalised_correlators import SERIES, correlator_series
@@ -130,9 +131,9 @@ class JetFeatures(JetTable):
         *,
         group: str = "constituent",
         features: list[str] = STANDARD,
-        radius: float = 0.8,
+        radius: Radius = 0.8,
         where: str | None = None,
-        memory: int = MEMORY,
+        memory: Events = MEMORY,
         normalise: Normalise = "standard",
     ) -> None:
         for name in features:

@@ -8,6 +8,7 @@ import awkward as ak
 import torch
 from torch import Tensor
 
+from bunchtrain.parts.ranges import PointCount
 from bunchtrain.representations._packed import Normalise, PackedPoints
 from bunchtrain.representations._representation import Representation, Size
 from bunchtrain.representations.preprocessing.image_steps import align_to_leading
@@ -40,7 +41,7 @@ class LeadingParticles(Representation):
         *,
         group: str = "constituent",
         features: list[str] = ["pt / jet_pt", "deta", "dphi"],  # noqa: B006 - never changed
-        n: int = 30,
+        n: PointCount = 30,
         order: str = "pt",
         jet: str | None = None,
         where: str | None = None,

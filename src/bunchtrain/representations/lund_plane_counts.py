@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import Bins, Events, Momentum, Positive
 from bunchtrain.physics.clustering_trees import clustering_trees
 from bunchtrain.physics.kinematics import azimuth, invariant_mass, rapidity, transverse, wrap_angle
 from bunchtrain.physics.packed import MEMORY, Floats, Ints, jet_index, starts
@@ -35,12 +36,12 @@ class LundPlaneCounts(JetTable):
         self,
         *,
         group: str = "constituent",
-        min_mass: float = 20.0,
-        bins: tuple[int, int] = (10, 8),
-        kt: tuple[float, float] = (0.1, 150.0),
-        angle: tuple[float, float] = (0.02, 0.8),
+        min_mass: Momentum = 20.0,
+        bins: tuple[Bins, Bins] = (10, 8),
+        kt: tuple[Positive, Positive] = (0.1, 150.0),
+        angle: tuple[Positive, Positive] = (0.02, 0.8),
         where: str | None = None,
-        memory: int = MEMORY,
+        memory: Events = MEMORY,
     ) -> None:
         super().__init__(group, where, memory, "none")
         self.min_mass = min_mass

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from pydantic import Field
 
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import Events, Radius
 from bunchtrain.physics.kinematics import invariant_mass, transverse
 from bunchtrain.physics.n_subjettiness import Axes, many_n_subjettiness, phase_space_basis
 from bunchtrain.physics.packed import MEMORY, Floats, Ints, sum_by_jet
@@ -35,11 +39,11 @@ class NSubjettinessBasis(JetTable):
         self,
         *,
         group: str = "constituent",
-        bodies: int = 8,
+        bodies: Annotated[int, Field(ge=2, le=30)] = 8,
         axes: Axes = "kt",
-        radius: float = 0.8,
+        radius: Radius = 0.8,
         where: str | None = None,
-        memory: int = MEMORY,
+        memory: Events = MEMORY,
         normalise: Normalise = "standard",
     ) -> None:
         if bodies < 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bunchtrain.parts.ranges import PointCount
 from bunchtrain.representations._packed import PARTICLE_NET, Normalise, PackedPoints
 
 
@@ -18,7 +19,7 @@ class PointCloud(PackedPoints):
         *,
         group: str = "constituent",
         features: list[str] = list(PARTICLE_NET),  # noqa: B006 - never changed
-        max_points: int = 128,
+        max_points: PointCount = 128,
         order: str = "pt",
         jet: str | None = None,
         where: str | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bunchtrain.parts.ranges import PointCount
 from bunchtrain.representations._packed import PARTICLE_NET, Normalise, PackedPoints
 
 
@@ -23,7 +24,7 @@ class Sequence(PackedPoints):
         group: str = "constituent",
         features: list[str] = list(PARTICLE_NET),  # noqa: B006 - never changed
         order: str = "pt",
-        length: int = 128,
+        length: PointCount = 128,
         jet: str | None = None,
         where: str | None = None,
         globals: list[str] | None = None,

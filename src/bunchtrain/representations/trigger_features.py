@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import Events, InnerFraction, Radius
 from bunchtrain.physics.energy_correlators import energy_correlators
 from bunchtrain.physics.generalised_correlators import three_point_correlators
 from bunchtrain.physics.kinematics import invariant_mass, transverse
@@ -48,10 +49,10 @@ class TriggerFeatures(JetTable):
         self,
         *,
         group: str = "constituent",
-        z_cut: float = 0.1,
-        radius: float = 0.8,
+        z_cut: InnerFraction = 0.1,
+        radius: Radius = 0.8,
         where: str | None = None,
-        memory: int = MEMORY,
+        memory: Events = MEMORY,
         normalise: Normalise = "standard",
     ) -> None:
         if not 0 < z_cut < 0.5:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from bunchtrain.errors import DataError, StudyError, missing, nearest, one_of
 from bunchtrain.files import cache_folder
 from bunchtrain.parts import Options
+from bunchtrain.parts.ranges import Momentum, PointCount, Radius, Sampled, Seed, WorkerCount
 from bunchtrain.simulation.pythia.production import produce_parts
 from bunchtrain.tables.source import Source
 
@@ -32,9 +33,9 @@ class SampleOptions(Options):
     folder     parent folder of `samples/`; $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain if unset.
     """
 
-    seed: int = 1
-    processes: int | None = None
-    part: int = 1000
+    seed: Seed = 1
+    processes: WorkerCount | None = None
+    part: Sampled = 1000
     folder: str | None = None
 
     def recipe(self) -> dict[str, Any]:
@@ -57,10 +58,10 @@ class JetOptions(SampleOptions):
     constituents  largest number of constituents kept, the hardest.
     """
 
-    pt_min: float = 550.0
-    pt_max: float = 650.0
-    radius: float = 0.8
-    constituents: int = 200
+    pt_min: Momentum = 550.0
+    pt_max: Momentum = 650.0
+    radius: Radius = 0.8
+    constituents: PointCount = 200
 
 
 class Sample(Source):

@@ -19,6 +19,7 @@ sum of squared positive significances keeps one light jet in 91 and one c jet in
 
 from __future__ import annotations
 
+from bunchtrain.parts.ranges import Momentum, Radius, Sampled
 from bunchtrain.simulation._sample import Sample, SampleOptions
 from bunchtrain.simulation.pythia.layout import B_JETS
 
@@ -49,10 +50,10 @@ class BJets(Sample):
     def __init__(
         self,
         *,
-        jets: int = 12_000,
-        pt_min: float = 20.0,
-        pt_max: float = 300.0,
-        radius: float = 0.4,
+        jets: Sampled = 12_000,
+        pt_min: Momentum = 20.0,
+        pt_max: Momentum = 300.0,
+        radius: Radius = 0.4,
         options: SampleOptions = DEFAULTS,
     ) -> None:
         window = {"pt_min": float(pt_min), "pt_max": float(pt_max), "radius": float(radius)}

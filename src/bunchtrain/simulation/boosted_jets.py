@@ -15,6 +15,7 @@ upper end loses nothing that counts.
 
 from __future__ import annotations
 
+from bunchtrain.parts.ranges import Sampled
 from bunchtrain.simulation._sample import JetOptions, Sample
 from bunchtrain.simulation.pythia.layout import BOOSTED_JETS
 
@@ -43,7 +44,7 @@ class BoostedJets(Sample):
     maker = "leading_jets:TopJets"
 
     def __init__(
-        self, *, jets: int = 10_000, detector: bool = True, options: JetOptions = DEFAULTS
+        self, *, jets: Sampled = 10_000, detector: bool = True, options: JetOptions = DEFAULTS
     ) -> None:
         super().__init__(jets, options, detector=detector)
         self.check_window()

@@ -14,6 +14,7 @@ is 0.97 at 30 to 45 GeV and 0.997 at 700 to 1000 GeV, its deviation 8.5 % and 2.
 
 from __future__ import annotations
 
+from bunchtrain.parts.ranges import Sampled
 from bunchtrain.simulation._sample import JetOptions, Sample
 from bunchtrain.simulation.pythia.layout import CALIBRATION_JETS
 
@@ -40,7 +41,7 @@ class CalibrationJets(Sample):
     layout = CALIBRATION_JETS
     maker = "calibration:CalibrationJets"
 
-    def __init__(self, *, jets: int = 10_000, options: JetOptions = DEFAULTS) -> None:
+    def __init__(self, *, jets: Sampled = 10_000, options: JetOptions = DEFAULTS) -> None:
         super().__init__(jets, options)
         self.check_window(least=20.0)
         self.check_jets()

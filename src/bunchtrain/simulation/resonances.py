@@ -12,6 +12,7 @@ that separation is better than in an experiment.
 from __future__ import annotations
 
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import Momentum, Sampled
 from bunchtrain.simulation._sample import Sample, SampleOptions
 from bunchtrain.simulation.pythia.layout import RESONANCES
 
@@ -39,8 +40,8 @@ class Resonances(Sample):
     def __init__(
         self,
         *,
-        events: int = 20_000,
-        masses: tuple[float, ...] = (500.0, 750.0, 1000.0, 1250.0, 1500.0),
+        events: Sampled = 20_000,
+        masses: tuple[Momentum, ...] = (500.0, 750.0, 1000.0, 1250.0, 1500.0),
         options: SampleOptions = DEFAULTS,
     ) -> None:
         chosen = tuple(float(mass) for mass in masses)

@@ -14,6 +14,7 @@ boosted trees on the features of 3,750 jets have an accuracy of (65 ± 1.2) % wi
 from __future__ import annotations
 
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import Momentum, PointCount, Radius, Sampled, Share
 from bunchtrain.simulation._sample import Sample, SampleOptions
 from bunchtrain.simulation.pythia.layout import TRIGGER_JETS
 
@@ -46,12 +47,12 @@ class TriggerJets(Sample):
     def __init__(
         self,
         *,
-        jets: int = 10_000,
+        jets: Sampled = 10_000,
         detector: bool = True,
-        pt: float = 1000.0,
-        spread: float = 0.01,
-        radius: float = 0.8,
-        constituents: int = 200,
+        pt: Momentum = 1000.0,
+        spread: Share = 0.01,
+        radius: Radius = 0.8,
+        constituents: PointCount = 200,
         options: SampleOptions = DEFAULTS,
     ) -> None:
         super().__init__(

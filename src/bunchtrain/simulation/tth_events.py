@@ -15,7 +15,12 @@ decays, other Higgs decays and light-jet fakes are left out.
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import PointCount, Sampled
 from bunchtrain.simulation._sample import Sample, SampleOptions
 from bunchtrain.simulation.pythia.layout import TTH_EVENTS
 
@@ -46,10 +51,10 @@ class TthEvents(Sample):
     def __init__(
         self,
         *,
-        events: int = 4000,
-        jets: int = 4,
-        tags: int = 3,
-        particles: int = 500,
+        events: Sampled = 4000,
+        jets: Annotated[int, Field(ge=1, le=8)] = 4,
+        tags: Annotated[int, Field(ge=0, le=8)] = 3,
+        particles: PointCount = 500,
         options: SampleOptions = DEFAULTS,
     ) -> None:
         super().__init__(events, options, jets=jets, tags=tags, particles=particles)

@@ -66,7 +66,9 @@ class CutsAndBins:
         s, _ = histogram(events.score[truth], self.edges, weight[truth], self.scale)
         b, _ = histogram(events.score[~truth], self.edges, weight[~truth], self.scale)
         filled = b > 0
-        found["significance"] = float(np.sqrt((asimov(s[filled], b[filled]) ** 2).sum()))
+        found["significance"] = float(
+            np.sqrt((asimov(np.maximum(s, 0)[filled], b[filled]) ** 2).sum())
+        )
         return found
 
 

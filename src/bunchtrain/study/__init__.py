@@ -2,7 +2,13 @@
 
 from bunchtrain.study.evaluations import all_evaluations, evaluation_options
 from bunchtrain.study.loading import find, known, load, validate
-from bunchtrain.study.models import ModelConfig, ensemble_models, model_configs, select_models
+from bunchtrain.study.models import (
+    ModelConfig,
+    ensemble_models,
+    model_configs,
+    select_models,
+    training_names,
+)
 from bunchtrain.study.published import PublishedValue
 from bunchtrain.study.reference import json_schema
 from bunchtrain.study.schema import Ensemble, Part, Study, TargetConfig
@@ -10,5 +16,5 @@ from bunchtrain.study.schema import Ensemble, Part, Study, TargetConfig
 __all__ = [
     "Ensemble", "ModelConfig", "Part", "PublishedValue", "Study", "TargetConfig", "all_evaluations",
     "ensemble_models", "evaluation_options", "find", "json_schema", "known", "load",
-    "model_configs", "select_models", "validate",
+    "model_configs", "select_models", "training_names", "validate",
 ]  # fmt: skip

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.study.evaluations import check_evaluations
-from bunchtrain.study.models import ModelConfig, ensemble_models, model_configs
+from bunchtrain.study.models import ModelConfig, ensemble_models, model_configs, training_names
 from bunchtrain.study.schema import Ensemble, Study
 
 
 def check_study(study: Study) -> None:
     """Raise StudyError for a part, option, class or column of the study that does not exist."""
     parts.validate("source", study.source.name, study.source.options, "source")
-    parts.validate("split", study.split.name, study.split.options, "split")
+    parts.build("split", study.split.name, study.split.options, where="split")
     configs = model_configs(study)
     for name, config in configs.items():
         where = f"models.{name}." if study.models else ""
@@ -27,10 +28,63 @@ def check_study(study: Study) -> None:
     for part in study.export:
         parts.validate("export", part.name, part.options, "export")
     for name, part in study.systematics.items():
-        parts.validate("systematic", part.name, part.options, f"systematics.{name}")
+        parts.build("systematic", part.name, part.options, where=f"systematics.{name}")
+    _check_names(study, configs)
     _check_classes(study)
     _check_ensembles(study, configs)
     check_evaluations(study)
+
+
+def check_used(study: Study) -> None:
+    """Raise StudyError for a key next to `models` that each model replaces by its own."""
+    configs = model_configs(study).values() if study.models else ()
+    for kind in ("representation", "model", "posterior"):
+        given = getattr(study, kind)
+        if given is None or not configs:
+            continue
+        try:
+            parts.find(kind, given.name)
+        except StudyError as problem:
+            raise StudyError(f"{kind}: {problem}") from None
+        if given.name not in {getattr(c, kind).name for c in configs if getattr(c, kind)}:
+            raise StudyError(
+                f"{kind}: no model uses '{parts.short_name(given.name)}', because each of 'models' "
+                f"has its own; change 'models.{next(iter(study.models))}.{kind}', or remove the key"
+            )
+
+
+def _check_names(study: Study, models: Mapping[str, ModelConfig]) -> None:
+    """Raise StudyError if two trainings, or two columns of the predictions, get the same name."""
+    trainings = [name for model in models.values() for name in training_names(study, model)]
+    trainings += study.ensembles
+    if name := _repeated(name.lower() for name in trainings):
+        raise StudyError(
+            f"models: two models, ensembles or trainings with different seeds would have the name "
+            f"'{name}'; rename one of them"
+        )
+    truth = [
+        column
+        for name, target in study.targets.items()
+        for column in (
+            [name] if target.classes else [f"{name}_{i}" for i in range(len(target.labels))]
+        )
+    ]
+    several = len(study.targets) > 1
+    labels = [
+        f"{name}_{label}" if several else label
+        for name, target in study.targets.items()
+        for label in target.labels
+    ]
+    predicted = [f"{training}_{label}" for training in trainings for label in labels]
+    if name := _repeated(["entry", "weight", *truth, *study.spectators, *predicted]):
+        raise StudyError(
+            f"two columns of the predictions would have the name '{name}': rename a spectator, "
+            "target, model or class"
+        )
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 def _check_classes(study: Study) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bunchtrain import parts
-from bunchtrain.errors import DeprecatedKey, StudyError, nearest
+from bunchtrain.errors import DeprecatedKey, StudyError, nearest, shorten
 from bunchtrain.study.overrides import default_evaluations
 
 #: Old key → new key, at the top of a study and in each of its models.
@@ -44,7 +44,6 @@ OF_EVALUATION = {
     "working_points": "working_points.efficiencies",
     "fractions": "working_points.fractions",
     "parameter": "parameter_scan.parameter",
-    "target": "classification.target",
 }
 
 Notes = dict[str, str]
@@ -188,6 +187,8 @@ def _evaluation_key(key: str, value: Any, study: Mapping[str, Any], notes: Notes
         kinds = {"classification": "efficiency_profile", "regression": "regression"}
         defined = default_evaluations(study.get("targets"))
         found = {f"evaluation.{kinds[one]}.against": value for one in defined}
+    elif key == "target":
+        found = {f"evaluation.{name}.target": value for name in _with_target(study)}
     elif key == "decorrelation":
         return {"evaluation.decorrelation": value}
     else:
@@ -206,11 +207,25 @@ def _evaluation_key(key: str, value: Any, study: Mapping[str, Any], notes: Notes
     return found
 
 
+def _with_target(study: Mapping[str, Any]) -> list[str]:
+    """Return the listed evaluations, or default ones, of the target of classes."""
+    listed = study.get("evaluation") or default_evaluations(study.get("targets"))
+    names = [str(one.get("name")) if isinstance(one, Mapping) else str(one) for one in listed]
+    known = parts.locate("evaluation")
+    return [
+        name
+        for name in names
+        if name in known
+        and name not in ("regression", "predicted_uncertainty")
+        and "target" in parts.options(parts.find("evaluation", name))
+    ]
+
+
 def _check_type(key: str, value: Any) -> None:
     """Raise StudyError if the value of an old key of `evaluation` is of another type."""
     words, wanted = OLD_TYPES.get(key, ("a text", str))
     if value is not None and not isinstance(value, wanted):
-        raise StudyError(f"evaluation.{key}: give {words}, got {value!r}")
+        raise StudyError(f"evaluation.{key}: give {words}, got {shorten(value)}")
 
 
 def _translate_evaluation(study: dict[str, Any], notes: Notes, override: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import pydantic
 import yaml
 
 from bunchtrain import parts
-from bunchtrain.errors import StudyError, nearest
+from bunchtrain.errors import StudyError, nearest, shorten
 from bunchtrain.study import deprecated, overrides
-from bunchtrain.study.checks import check_study
+from bunchtrain.study.checks import check_study, check_used
+from bunchtrain.study.plain import DEPTH, check_plain
 from bunchtrain.study.schema import Study
 
 
@@ -63,8 +65,8 @@ def find(name: str) -> Path:
     studies = known()
     if name in studies:
         return studies[name]
-    hint = nearest(name, studies) or f"; the studies are {', '.join(sorted(studies)) or 'none'}"
-    raise StudyError(f"there is no study '{name}', neither a file nor a name{hint}")
+    hint = nearest(name, studies) or "; `bunchtrain studies` lists the names"
+    raise StudyError(f"there is no study file or study named '{shorten(name, plain=True)}'{hint}")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -74,12 +76,26 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (yaml.YAMLError, RecursionError, ValueError, OSError) as problem:
-        text = " ".join(str(problem).split())
-        raise StudyError(f"{path} is not a readable study: {text}") from None
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise StudyError(f"{path}: {where}this is not YAML: {problem.problem}") from None
+    except UnicodeDecodeError as problem:
+        raise StudyError(f"{path} is not text in UTF-8, at byte {problem.start}") from None
+    except RecursionError:
+        raise StudyError(f"{path}: more than {DEPTH} lists or mappings in each other") from None
+    except OSError as problem:
+        raise StudyError(f"{path} cannot be read: {problem.strerror}") from None
+    except (yaml.YAMLError, ValueError) as problem:
+        raise StudyError(f"{path}: {problem}") from None
     if not isinstance(content, dict):
         raise StudyError(f"{path} is not a study: it must be a mapping of keys to values")
-    content.setdefault("name", path.parent.name if path.name == "study.yaml" else path.stem)
+    try:
+        check_plain(content)
+    except StudyError as problem:
+        raise StudyError(f"{path}: {problem}") from None
+    default = path.absolute().parent.name if path.name == "study.yaml" else path.stem
+    content.setdefault("name", re.sub(r"[^\w.+-]+", "_", default, flags=re.ASCII).strip(".-+"))
     return content
 
 
@@ -96,11 +112,25 @@ def load(study: str | Path, *assignments: str, size: str | None = None, **change
     """
     path = find(str(study))
     content = _translate(read(path), str(path))
-    if size is not None:
-        content = overrides.apply(content, overrides.sizes(content, size))
     given = overrides.parse(assignments) | parts.replace_classes(changes)
     given = deprecated.translate_overrides(given, content)
-    return validate(overrides.apply(content, given), str(path), path.parent)
+    for name in content.get("sizes") or {}:
+        if name != size:
+            _check_size(content, name, path)
+    if size is not None:
+        content = overrides.apply(content, overrides.sizes(content, size))
+    found = validate(overrides.apply(content, given), str(path), path.parent)
+    try:
+        check_used(found)
+    except StudyError as problem:
+        raise StudyError(f"{path}: {problem}") from None
+    return found
+
+
+def _check_size(content: Mapping[str, Any], size: str, path: Path) -> None:
+    """Raise StudyError if the overrides of a size that is not used are wrong."""
+    changed = overrides.apply(content, overrides.sizes(content, size))
+    validate(changed, f"{path}: size '{size}'", path.parent)
 
 
 def validate(
@@ -114,11 +144,17 @@ def validate(
 
     Raises StudyError for all errors that can be found without opening the data.
     """
+    if not isinstance(content, Mapping):
+        raise StudyError(f"{origin}: must be a mapping of keys to values, got {shorten(content)}")
+    check_plain(content)
+    found = _translate(content, origin)
     try:
-        found = _translate(content, origin)
         study = Study.model_validate(found, context={"folder": folder})
     except pydantic.ValidationError as problem:
-        raise StudyError(f"{origin}: {describe(problem)}") from None
+        key, text = parts.describe_problem(problem, found)
+        if text == "is missing":
+            raise StudyError(f"{origin}: key '{key}' is missing") from None
+        raise StudyError(f"{origin}: {key}: {text}" if key else f"{origin}: {text}") from None
     try:
         check_study(study)
     except StudyError as problem:
@@ -135,14 +171,3 @@ def _translate(content: Mapping[str, Any], origin: str) -> dict[str, Any]:
         raise StudyError(f"{origin}: {problem}") from None
     deprecated.warn(origin, notes, stacklevel=4)
     return found
-
-
-def describe(problem: pydantic.ValidationError) -> str:
-    """Return the first problem of a validation as one sentence that names the key."""
-    first = problem.errors()[0]
-    key = ".".join(str(word) for word in first["loc"])
-    if first["type"] == "missing":
-        return f"key '{key}' is missing"
-    message = first["msg"].removeprefix("Value error, ")
-    got = "" if first["type"] == "value_error" else f", got {first['input']!r}"
-    return f"{key}: {message}{got}" if key else f"{message}{got}"

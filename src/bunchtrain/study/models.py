@@ -54,6 +54,16 @@ def ensemble_models(ensemble: Ensemble, models: Collection[str]) -> list[str]:
     return list(ensemble.of or models)
 
 
+def training_names(study: Study, model: ModelConfig) -> dict[str, int]:
+    """Return name → seed of each training of a model: `pfn`, `pfn_seed_2`, ….
+
+    The first one has the model's own name. Plots, ensembles and predictions of files use it;
+    metrics are the mean over all trainings.
+    """
+    later = range(study.seed + 1, study.seed + model.seeds)
+    return {model.name: study.seed, **{f"{model.name}_seed_{seed}": seed for seed in later}}
+
+
 def select_models(study: Study, names: Sequence[str]) -> Study:
     """Return the study with these models alone, or unchanged if `names` is empty.
 
@@ -133,6 +143,5 @@ def _training(base: Training, changes: dict[str, Any], where: str) -> Training:
     try:
         return Training(**{**base.model_dump(exclude_unset=True), **changes})
     except pydantic.ValidationError as problem:
-        first = problem.errors()[0]
-        key = ".".join([where, *map(str, first["loc"])])
-        raise StudyError(f"{key}: {first['msg'].removeprefix('Value error, ')}") from None
+        key, text = parts.describe_problem(problem, changes)
+        raise StudyError(f"{where}.{key}: {text}" if key else f"{where}: {text}") from None

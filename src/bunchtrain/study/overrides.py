@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from bunchtrain import parts
-from bunchtrain.errors import StudyError, nearest
+from bunchtrain.errors import StudyError, nearest, one_of, shorten
 
 
 def parse(assignments: Iterable[str]) -> dict[str, Any]:
@@ -17,15 +17,18 @@ def parse(assignments: Iterable[str]) -> dict[str, Any]:
 
     Raises StudyError if a text has no `=` or its value is not YAML.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for text in assignments:
         key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise StudyError(f"override '{text}' is not of the form key=value")
+        key = key.strip()
+        if not equals or not all(key.split(".")):
+            raise StudyError(f"override {shorten(text)} is not of the form key=value")
+        if key in found:
+            raise StudyError(f"override '{key}' is given twice; give it once")
         try:
-            found[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise StudyError(f"override '{key}': the value {value!r} is not YAML") from None
+            found[key] = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            raise StudyError(f"override '{key}': the value {shorten(value)} is not YAML") from None
     return found
 
 
@@ -58,6 +61,12 @@ def _set(study: dict[str, Any], key: str, value: Any) -> None:
     *path, last = key.split(".")
     place: Any = study
     for depth, word in enumerate(path):
+        after = [*path[depth + 1 :], last][0]
+        if word == "loss" and after != "name" and isinstance(place, dict) and not place.get(word):
+            raise StudyError(
+                f"override '{key}': the study lists no 'loss' to change; give all of its terms, "
+                "e.g. loss=[cross_entropy, {name: disco, against: mass}]"
+            )
         place = _step(place, word, ".".join(path[: depth + 1]))
     if not isinstance(place, list):
         place[last] = value
@@ -66,7 +75,8 @@ def _set(study: dict[str, Any], key: str, value: Any) -> None:
     else:
         index = _index(place, last, key)
         if not isinstance(value, Mapping | None):
-            raise StudyError(f"override '{key}': give the options of the part, got {value!r}")
+            text = shorten(value)
+            raise StudyError(f"override '{key}': give the options of the part, got {text}")
         named = place[index]["name"] if isinstance(place[index], dict) else place[index]
         place[index : index + 1] = [] if value is None else [{**value, "name": named}]
 
@@ -81,7 +91,7 @@ def _step(place: Any, word: str, key: str) -> Any:
     elif isinstance(place[at], str):
         place[at] = {"name": place[at]}
     if not isinstance(place[at], dict | list):
-        raise StudyError(f"override '{key}': {place[at]!r} has no keys below it")
+        raise StudyError(f"override '{key}': {shorten(place[at])} has no keys below it")
     return place[at]
 
 
@@ -99,10 +109,8 @@ def _index(items: list[Any], word: str, key: str) -> int:
         raise StudyError(f"override '{key}': there are several '{word}'; give an index from 0")
     if word not in names:
         if key.split(".")[0] != "evaluation":
-            hint = (
-                nearest(word, map(str, names))
-                or f"; there are {', '.join(map(str, names)) or 'none'}"
-            )
+            known = list(map(str, names))
+            hint = nearest(word, known) or f"; there are {one_of(known) or 'none'}"
             raise StudyError(f"override '{key}': the list has no '{word}'{hint}")
         items.append({"name": word})
         return len(items) - 1
@@ -116,12 +124,14 @@ def sizes(study: Mapping[str, Any], size: str) -> Mapping[str, Any]:
     """
     known = study.get("sizes") or {}
     if not isinstance(known, Mapping):
-        raise StudyError(f"sizes: give a mapping of sizes to dotted overrides, got {known!r}")
+        raise StudyError(
+            f"sizes: give a mapping of sizes to dotted overrides, got {shorten(known)}"
+        )
     if size not in known:
         hint = nearest(size, known) or f"; it has {', '.join(known) or 'none'}"
         raise StudyError(f"study '{study.get('name', '')}' has no size '{size}'{hint}")
     if not isinstance(known[size] or {}, Mapping):
-        raise StudyError(f"sizes.{size}: give dotted overrides, got {known[size]!r}")
+        raise StudyError(f"sizes.{size}: give dotted overrides, got {shorten(known[size])}")
     return known[size] or {}
 
 
@@ -148,7 +158,7 @@ def _expand_scan(name: str, given: dict[str, Any], scan: object) -> dict[str, An
     ((key, values),) = scan.items()
     numbers = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
     if not numbers or not values:
-        raise StudyError(f"{where}.{key}: give a list of numbers, got {values!r}")
+        raise StudyError(f"{where}.{key}: give a list of numbers, got {shorten(values)}")
     plain = {k: v for k, v in given.items() if k != "scan"}
     return {
         f"{name}_{value:g}": apply(plain, {key: value}) | {"method": name, "strength": value}

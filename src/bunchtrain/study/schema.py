@@ -18,7 +18,22 @@ from pydantic import (
 )
 
 from bunchtrain import parts
-from bunchtrain.errors import nearest, one_of
+from bunchtrain.errors import nearest, one_of, shorten
+from bunchtrain.parts.ranges import (
+    Dropout,
+    Edges,
+    Events,
+    Finite,
+    InnerFraction,
+    LearningRate,
+    NonNegative,
+    Positive,
+    Repeats,
+    Seed,
+    Steps,
+    WorkerCount,
+)
+from bunchtrain.study.names import FileName, Label
 from bunchtrain.study.overrides import expand_scans
 from bunchtrain.study.published import Published
 from bunchtrain.targets import Target
@@ -34,14 +49,18 @@ def parse_bytes(value: object) -> object:
     return value
 
 
-Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
-Expression = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
+Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(ge=1, le=10**15)]
+Expression = Annotated[
+    str,
+    BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v),
+    Field(min_length=1, max_length=10_000),
+]
 
 
 class Strict(BaseModel):
     """A mapping whose unknown keys are errors that name the nearest key."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -50,7 +69,7 @@ class Strict(BaseModel):
             if key not in cls.model_fields:
                 known = nearest(str(key), cls.model_fields)
                 hint = known or f"; the keys are {one_of(cls.model_fields)}"
-                raise ValueError(f"unknown key '{key}'{hint}")
+                raise ValueError(f"unknown key '{shorten(key, plain=True)}'{hint}")
         return value
 
 
@@ -85,18 +104,18 @@ class Term(Part):
     target: str | None = Field(
         None, description="Target of the term; may be left out if there is only one."
     )
-    weight: float = Field(1.0, description="Factor on this term in the sum.", gt=0)
+    weight: Positive = Field(1.0, description="Factor on this term in the sum.")
 
 
 class TargetConfig(Strict):
     """What is predicted: one of several classes, or values."""
 
-    classes: dict[str, Expression] | None = Field(
+    classes: dict[Label, Expression] | None = Field(
         None,
         description="Class name → condition that selects it. Events of no class are left out; "
         "an event of two classes is an error.",
     )
-    values: dict[str, Expression] | None = Field(
+    values: dict[Label, Expression] | None = Field(
         None, description="Name → expression to regress, one output each.", min_length=1
     )
     signal: str | None = Field(None, description="Signal class; the last one if unset.")
@@ -112,16 +131,21 @@ class TargetConfig(Strict):
             raise ValueError(f"signal: there is no class '{self.signal}'{hint}")
         return self
 
+    @property
+    def labels(self) -> list[str]:
+        """Names of the classes or values."""
+        return list(self.classes or self.values or {})
+
 
 class Reweight(Strict):
     """Make the spectra of all classes in some variables equal to that of one class."""
 
-    variables: dict[str, list[float]] = Field(
+    variables: dict[str, Edges] = Field(
         description="Column → bin edges; several columns make a many-dimensional histogram.",
         min_length=1,
     )
     reference: str = Field(description="Class to whose spectrum the other classes are reweighted.")
-    limit: float = Field(10.0, description="Maximum factor on the weight of an event.", gt=0)
+    limit: Positive = Field(10.0, description="Maximum factor on the weight of an event.")
 
 
 class Weights(Strict):
@@ -135,9 +159,8 @@ class Weights(Strict):
         description="What to do with events of negative weight: raise an error, keep them, use "
         "the absolute value, or drop the event.",
     )
-    luminosity_scale: float = Field(
+    luminosity_scale: Positive = Field(
         1.0,
-        gt=0,
         description="Factor on event weights in evaluations, for which sums of weights are the "
         "expected numbers of events s and b.",
     )
@@ -146,32 +169,32 @@ class Weights(Strict):
 class Training(Strict):
     """How a network is trained."""
 
-    epochs: int = Field(20, ge=1, description="Maximum number of passes over the training set.")
-    events: int | None = Field(
-        None, ge=1, description="Maximum number of training events; all if unset."
+    epochs: Steps = Field(20, description="Maximum number of passes over the training set.")
+    events: Annotated[Events, Field(ge=2)] | None = Field(
+        None, description="Maximum number of training events; all if unset."
     )
     select: Expression | None = Field(
         None,
         description="Train and validate only on those of these events that fulfil this "
         "condition, in which true and false are 1 and 0; the test set is unchanged.",
     )
-    batch_size: int = Field(256, ge=1, description="Events in a global batch, of all workers.")
-    learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
+    batch_size: Steps = Field(256, description="Events in a global batch, of all workers.")
+    learning_rate: LearningRate = Field(1e-3, description="Peak learning rate.")
     optimiser: Literal["adam", "adamw", "radam", "sgd"] = Field("adam", description="Optimiser.")
-    weight_decay: float = Field(0.0, ge=0, description="L2 penalty of the optimiser.")
+    weight_decay: NonNegative = Field(0.0, description="L2 penalty of the optimiser.")
     schedule: Literal["constant", "cosine", "one_cycle", "plateau", "exponential"] = Field(
         "constant", description="Learning rate against steps."
     )
-    warmup: float = Field(0.0, ge=0, lt=1, description="Fraction of steps of linear warm-up.")
-    patience: int | None = Field(
-        None, ge=1, description="Stop after this number of epochs without a better validation loss."
+    warmup: Dropout = Field(0.0, description="Fraction of steps of linear warm-up.")
+    patience: Steps | None = Field(
+        None, description="Stop after this number of epochs without a better validation loss."
     )
-    gradient_clip: float | None = Field(None, gt=0, description="Largest norm of the gradient.")
+    gradient_clip: Positive | None = Field(None, description="Largest norm of the gradient.")
     precision: Literal["auto", "32", "bf16", "16"] = Field(
         "auto", description="Number format; auto: mixed bf16 on an accelerator, else 32."
     )
     engine: Part = Field(Part(name="local"), description="Where the training runs.")
-    threads: int | None = Field(None, ge=1, description="CPU threads of a worker; all if unset.")
+    threads: WorkerCount | None = Field(None, description="CPU threads of a worker; all if unset.")
     logs: list[Literal["csv", "tensorboard", "mlflow"]] = Field(
         ["csv"], description="Where the curves are written."
     )
@@ -186,9 +209,9 @@ class ModelOverrides(Strict):
     posterior: Part | None = Field(None, description="Replaces or extends the study's.")
     calibration: list[Part] | None = Field(None, description="Replaces the study's.")
     training: dict[str, Any] = Field({}, description="Keys of `training` that differ.")
-    seeds: int | None = Field(None, ge=1, description="Trainings; the study's if unset.")
+    seeds: Repeats | None = Field(None, description="Trainings; the study's if unset.")
     note: str = Field("", description="Printed next to its metrics, e.g. about a shorter training.")
-    scan: dict[str, list[float]] | None = Field(
+    scan: dict[str, list[Finite]] | None = Field(
         None,
         description="One dotted key of this model → values: makes a model `<name>_<value>` for "
         "each value, e.g. {loss.disco.weight: [1, 10, 100]}.",
@@ -196,7 +219,7 @@ class ModelOverrides(Strict):
     method: str | None = Field(
         None, description="Models of one method share a curve in plots; a scan sets it."
     )
-    strength: float | None = Field(None, description="Value of the scan; a scan sets it.")
+    strength: Finite | None = Field(None, description="Value of the scan; a scan sets it.")
     published: Published | None = Field(None, description="Published metrics of this model.")
 
     @model_validator(mode="before")
@@ -217,8 +240,8 @@ class Ensemble(Strict):
         "All but the mean are fitted on the validation set.",
     )
     against: str | None = Field(None, description="Spectator, for ddt and quantile.")
-    efficiency: float = Field(
-        0.5, gt=0, lt=1, description="Signal efficiency of the cut, for ddt and quantile."
+    efficiency: InnerFraction = Field(
+        0.5, description="Signal efficiency of the cut, for ddt and quantile."
     )
     note: str = Field("", description="Printed next to its metrics.")
     published: Published | None = Field(None, description="Published metrics of this ensemble.")
@@ -241,16 +264,16 @@ class Storage(Strict):
 class Study(Strict):
     """A study: data, targets, models, training and evaluations."""
 
-    name: str = Field("study", description="Short name; the folder of its runs.")
+    name: FileName = Field("study", description="Short name; the folder of its runs.")
     title: str = Field("", description="One line for the report; the name if unset.")
     description: str = Field("", description="A few sentences for the report.")
     references: list[str] = Field([], description="Papers and data sets.")
     note: str = Field("", description="Sentence printed next to the metrics.")
-    seed: int = Field(1, ge=0, description="Seed of all random numbers.")
+    seed: Seed = Field(1, description="Seed of all random numbers.")
     source: Part = Field(description="Where the events come from.")
     define: dict[str, Expression] = Field({}, description="New columns as expressions, in order.")
     select: Expression | None = Field(None, description="Condition that an event must fulfil.")
-    targets: dict[str, TargetConfig] = Field(
+    targets: dict[FileName, TargetConfig] = Field(
         description="What is predicted, by name.", min_length=1
     )
     weights: Weights = Field(Weights(), description="Event weights in training.")
@@ -282,18 +305,17 @@ class Study(Strict):
         "order.",
     )
     training: Training = Field(Training(), description="How networks are trained.")
-    models: dict[str, ModelOverrides] = Field(
+    models: dict[FileName, ModelOverrides] = Field(
         {},
         description="Several models on the same events; one, from the keys above, if unset. "
         "A model set to null, e.g. under `sizes`, is left out.",
     )
-    seeds: int = Field(
+    seeds: Repeats = Field(
         1,
-        ge=1,
         description="Trainings of each model, with seed, seed + 1, …. Metrics are means over them; "
         "curves and ensembles use the first.",
     )
-    ensembles: dict[str, Ensemble] = Field(
+    ensembles: dict[FileName, Ensemble] = Field(
         {}, description="Combinations of models; one set to null is left out."
     )
     evaluation: list[Part] | None = Field(
@@ -303,7 +325,7 @@ class Study(Strict):
         "need no options, such as `training_curves`, `input_distributions` and `model_comparison`, "
         "are made in every run for which they are defined.",
     )
-    systematics: dict[str, Part] = Field(
+    systematics: dict[FileName, Part] = Field(
         {},
         description="Name → a systematic effect with its size, for the evaluations "
         "`systematic_shift`, `response_curve` and `expected_sensitivity`.",

@@ -6,6 +6,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from bunchtrain.parts.ranges import Seed, Share
 from bunchtrain.systematics._systematic import Systematic
 from bunchtrain.tables.hashing import hash_ids, uniform
 
@@ -21,7 +22,7 @@ class ConstituentEfficiency(Systematic):
     """
 
     def __init__(
-        self, *, size: float = 0.03, groups: list[str] | None = None, seed: int = 1
+        self, *, size: Share = 0.03, groups: list[str] | None = None, seed: Seed = 1
     ) -> None:
         super().__init__(size)
         self.groups, self.seed = groups, seed

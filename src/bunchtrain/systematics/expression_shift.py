@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import StudyError, nearest, one_of
+from bunchtrain.parts.ranges import Positive
 from bunchtrain.systematics._systematic import Systematic
 from bunchtrain.tables.expressions.expression import Expression
 
@@ -22,7 +23,7 @@ class ExpressionShift(Systematic):
     size     `shift` of one standard deviation.
     """
 
-    def __init__(self, *, columns: dict[str, str], size: float = 1.0) -> None:
+    def __init__(self, *, columns: dict[str, str], size: Positive = 1.0) -> None:
         super().__init__(size)
         self.columns = {name: Expression(text) for name, text in columns.items()}
 

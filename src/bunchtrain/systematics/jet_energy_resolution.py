@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from bunchtrain.parts.ranges import Seed, Share
 from bunchtrain.systematics._systematic import Systematic, select_momenta
 from bunchtrain.tables.hashing import hash_ids, uniform
 
@@ -22,7 +23,7 @@ class JetEnergyResolution(Systematic):
     """
 
     def __init__(
-        self, *, size: float = 0.05, columns: list[str] | None = None, seed: int = 1
+        self, *, size: Share = 0.05, columns: list[str] | None = None, seed: Seed = 1
     ) -> None:
         super().__init__(size)
         self.columns, self.seed = columns, seed

@@ -6,6 +6,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from bunchtrain.parts.ranges import Share
 from bunchtrain.systematics._systematic import Systematic, select_momenta
 
 
@@ -18,7 +19,7 @@ class JetEnergyScale(Systematic):
     columns  to scale; all energies, momenta and masses except generator-level ones if unset.
     """
 
-    def __init__(self, *, size: float = 0.02, columns: list[str] | None = None) -> None:
+    def __init__(self, *, size: Share = 0.02, columns: list[str] | None = None) -> None:
         super().__init__(size)
         self.columns = columns
 

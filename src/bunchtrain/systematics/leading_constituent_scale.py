@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, nearest
+from bunchtrain.parts.ranges import Share
 from bunchtrain.systematics._systematic import Systematic, select_momenta
 
 
@@ -23,7 +24,7 @@ class LeadingConstituentScale(Systematic):
     group  prefix of the list of particles, of which the one of largest pT is scaled.
     """
 
-    def __init__(self, *, size: float = 0.1, group: str = "constituent") -> None:
+    def __init__(self, *, size: Share = 0.1, group: str = "constituent") -> None:
         super().__init__(size)
         self.group = group
 

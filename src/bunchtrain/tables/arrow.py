@@ -34,6 +34,14 @@ def to_table(columns: Mapping[str, ak.Array | NDArray[Any]]) -> pa.Table:
     return ak.to_arrow_table(events, extensionarray=False)
 
 
+def from_arrow(values: Any) -> ak.Array:
+    """Return an Arrow array as an Awkward one, without a copy if it begins its buffers."""
+    # awkward 2.14 reads the missing values of a slice from the beginning of the buffer.
+    if values.offset:
+        values = values.take(pa.array(np.arange(len(values))))
+    return ak.from_arrow(values)
+
+
 def to_events(table: pa.Table) -> ak.Array:
     """Return a table as records, without a copy if its columns are contiguous."""
     return ak.from_arrow(table)

@@ -3,19 +3,62 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from itertools import chain
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import awkward as ak
 import pyarrow as pa
 import pyarrow.parquet as pq
-import uproot
 
-from bunchtrain.errors import DataError
+from bunchtrain.errors import DataError, UserError, one_of
 from bunchtrain.files import atomic_path
 from bunchtrain.tables.column_types import kind, simplify
 
 Columns: TypeAlias = "Mapping[str, Any] | ak.Array"
+_Columns: TypeAlias = dict[str, ak.Array]
+#: Opens a file for blocks with the columns of the first one; the result writes a block.
+_Opened: TypeAlias = Callable[[Path, _Columns], AbstractContextManager[Callable[[_Columns], None]]]
+
+#: Endings of the files that `write_table` writes → their format.
+_FORMATS = {
+    **{".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet", ".pq": "parquet"},
+    **{".h5": "hdf5", ".hdf5": "hdf5", ".root": "root"},
+}
+
+
+def output_format(path: str | os.PathLike[str]) -> str:
+    """Return the format in which a table is written: csv, hdf5, parquet or root, by the ending.
+
+    Raises UserError for another ending or for a folder.
+    """
+    file = Path(path)
+    ending = ".csv.gz" if file.name.lower().endswith(".csv.gz") else file.suffix.lower()
+    if ending not in _FORMATS:
+        raise UserError(f"'{file}': the name of the output must end in {one_of(_FORMATS)}")
+    if file.is_dir():
+        raise UserError(f"'{file}' is a folder; name a file for the output")
+    return _FORMATS[ending]
+
+
+def write_table(path: str | os.PathLike[str], chunks: Iterable[Columns], name: str) -> int:
+    """Write blocks of columns in the format of the file's ending; return the number of rows.
+
+    Args:
+        path: file that ends in .csv, .csv.gz, .h5, .hdf5, .parquet, .pq or .root.
+        chunks: blocks of columns, of which the first may be empty.
+        name: of the TTree in ROOT.
+
+    Raises UserError for another ending, DataError for a type that the format lacks.
+    """
+    found = output_format(path)
+    if found == "root":
+        return write_root(path, chunks, name)
+    if found == "parquet":
+        return write_parquet(path, chunks)
+    return write_hdf5(path, chunks) if found == "hdf5" else write_csv(path, chunks)
 
 
 def write_root(path: str | os.PathLike[str], chunks: Iterable[Columns], tree: str) -> int:
@@ -25,21 +68,102 @@ def write_root(path: str | os.PathLike[str], chunks: Iterable[Columns], tree: st
     `events->AddFriend("scores", "scores.root")`. Columns are numbers or lists of numbers, whose
     lengths are written to a branch `n<column>`. Raises DataError for other types or without blocks.
     """
-    entries, types = 0, dict[str, Any]()
-    with atomic_path(path) as part, uproot.recreate(part) as file:
-        for chunk in chunks:
-            columns = _columns(chunk)
-            if not types:
-                types = {name: _branch_type(name, values) for name, values in columns.items()}
-                file.mktree(tree, types)
-            entries += _length(columns)
-            file[tree].extend({name: _cast(columns[name], types[name]) for name in types})
-        if not types:
+    import uproot
+
+    @contextmanager
+    def opened(part: Path, first: _Columns) -> Iterator[Callable[[_Columns], None]]:
+        types = {name: _branch_type(name, values) for name, values in first.items()}
+        with uproot.recreate(part) as file:
+            file.mktree(tree, types)
+            yield lambda columns: file[tree].extend(
+                {name: _cast(columns[name], types[name]) for name in types}
+            )
+
+    return _write(path, chunks, opened)
+
+
+def write_parquet(
+    path: str | os.PathLike[str],
+    chunks: Iterable[Columns],
+    metadata: Mapping[str, str] | None = None,
+) -> int:
+    """Write blocks of columns as one Parquet file with metadata and return the number of rows.
+
+    Raises DataError without blocks.
+    """
+
+    @contextmanager
+    def opened(part: Path, first: _Columns) -> Iterator[Callable[[_Columns], None]]:
+        schema = _table(first).schema.with_metadata(dict(metadata) if metadata else None)
+        with pq.ParquetWriter(part, schema) as writer:
+            yield lambda columns: writer.write_table(_table(columns).cast(schema))
+
+    return _write(path, chunks, opened)
+
+
+def write_csv(path: str | os.PathLike[str], chunks: Iterable[Columns]) -> int:
+    """Write blocks of flat columns as CSV with a header; return the number of rows.
+
+    It is compressed if the name ends in .gz. Raises DataError for lists or without blocks.
+    """
+    from pyarrow.csv import CSVWriter
+
+    @contextmanager
+    def opened(part: Path, first: _Columns) -> Iterator[Callable[[_Columns], None]]:
+        _require_flat(first, "CSV", ("float", "integer", "boolean", "text"))
+        schema = _table(first).schema
+        compression = "gzip" if str(path).lower().endswith(".gz") else None
+        with (
+            pa.output_stream(str(part), compression=compression) as file,
+            CSVWriter(file, schema) as writer,
+        ):
+            yield lambda columns: writer.write_table(_table(columns).cast(schema))
+
+    return _write(path, chunks, opened)
+
+
+def write_hdf5(path: str | os.PathLike[str], chunks: Iterable[Columns]) -> int:
+    """Write blocks of flat columns of numbers as one HDF5 data set each; return the rows.
+
+    Raises DataError for other types or without blocks.
+    """
+    import h5py
+
+    @contextmanager
+    def opened(part: Path, first: _Columns) -> Iterator[Callable[[_Columns], None]]:
+        _require_flat(first, "HDF5", ("float", "integer", "boolean"))
+        with h5py.File(part, "w") as file:
+            for name, values in first.items():
+                kind = ak.to_numpy(values).dtype
+                file.create_dataset(name, (0,), kind, chunks=(4096,), maxshape=(None,))
+
+            def write(columns: _Columns) -> None:
+                for name in first:
+                    values, made = ak.to_numpy(columns[name]), file[name]
+                    made.resize(len(made) + len(values), 0)
+                    made[len(made) - len(values) :] = values
+
+            yield write
+
+    return _write(path, chunks, opened)
+
+
+def _write(path: str | os.PathLike[str], chunks: Iterable[Columns], opened: _Opened) -> int:
+    """Write blocks to a temporary file, which is renamed when complete; return the rows."""
+    rows, blocks = 0, (_columns(chunk) for chunk in chunks)
+    with atomic_path(path) as part:
+        first = next(blocks, None)
+        if first is None:
             raise DataError(f"'{path}': there are no columns to write")
-    return entries
+        _length(first)
+        with opened(part, first) as write:
+            for columns in chain([first], blocks):
+                rows += _length(columns)
+                write(columns)
+    return rows
 
 
-def _columns(chunk: Columns) -> dict[str, ak.Array]:
+def _columns(chunk: Columns) -> _Columns:
     names = chunk.fields if isinstance(chunk, ak.Array) else list(chunk)
     return {name: simplify(ak.Array(chunk[name])) for name in names}
 
@@ -49,6 +173,15 @@ def _length(columns: Mapping[str, ak.Array]) -> int:
     if len(lengths) != 1:
         raise DataError(f"the columns {', '.join(columns)} differ in length: {sorted(lengths)}")
     return lengths.pop()
+
+
+def _require_flat(columns: _Columns, format: str, kinds: tuple[str, ...]) -> None:
+    for name, values in columns.items():
+        if values.ndim > 1 or kind(values) not in kinds:
+            raise DataError(
+                f"the column '{name}' of type {values.type.content} cannot be written to {format}; "
+                "write a .parquet file"
+            )
 
 
 def _branch_type(name: str, values: ak.Array) -> Any:
@@ -61,33 +194,6 @@ def _branch_type(name: str, values: ak.Array) -> Any:
 def _cast(values: ak.Array, branch: Any) -> ak.Array:
     primitive = branch.rpartition(" * ")[2] if isinstance(branch, str) else branch
     return ak.values_astype(values, primitive)
-
-
-def write_parquet(
-    path: str | os.PathLike[str],
-    chunks: Iterable[Columns],
-    metadata: Mapping[str, str] | None = None,
-) -> int:
-    """Write blocks of columns as one Parquet file with metadata and return the number of rows.
-
-    Raises DataError without blocks.
-    """
-    rows, writer = 0, None
-    with atomic_path(path) as part:
-        try:
-            for chunk in chunks:
-                columns = _columns(chunk)
-                rows += _length(columns)
-                table = _table(columns)
-                table = table.replace_schema_metadata(dict(metadata)) if metadata else table
-                writer = writer or pq.ParquetWriter(part, table.schema)
-                writer.write_table(table.cast(writer.schema))
-            if writer is None:
-                raise DataError(f"'{path}': there are no columns to write")
-        finally:
-            if writer is not None:
-                writer.close()
-    return rows
 
 
 def _table(columns: Mapping[str, ak.Array]) -> pa.Table:

@@ -10,11 +10,13 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from bunchtrain.files import damaged
 from bunchtrain.methods.protocols import HasComparableEpochs
-from bunchtrain.methods.tensor_files import read_tensors, write_tensors
+from bunchtrain.methods.tensor_files import load_state, read_tensors, write_tensors
 from bunchtrain.training.history import History, rename_old_columns
 from bunchtrain.training.module import Module
 from bunchtrain.training.schedules import Plateau
+from bunchtrain.training.train import CHECKPOINTS
 from bunchtrain.uncertainty.posteriors.deep_ensemble import copy_member
 
 
@@ -90,11 +92,12 @@ def _member_losses(row: dict[str, float], members: int) -> list[float]:
 
 
 class Checkpoint(Callback):
-    """Write `checkpoint.pt` after each epoch; a training resumed from it has the same result."""
+    """Write a checkpoint after each epoch; a training resumed from it has the same result."""
 
     def __init__(self, folder: Path, history: History, best: BestEpoch, resume: bool) -> None:
-        self.path, self.history, self.best = folder / "checkpoint.pt", history, best
-        self.resume = resume and self.path.is_file()
+        self.path, self.history, self.best = folder / CHECKPOINTS[0], history, best
+        written = [folder / name for name in CHECKPOINTS if (folder / name).is_file()]
+        self.resumed = written[0] if resume and written else None
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Write the checkpoint."""
@@ -114,17 +117,27 @@ class Checkpoint(Callback):
         write_tensors(self.path, state)
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Restore the state after the last complete epoch."""
+        """Restore the state after the last complete epoch.
+
+        Raises RunError, naming the file, if the checkpoint is damaged or of another training.
+        """
         assert isinstance(module, Module)  # as passed to the trainer
-        if not self.resume:
+        if self.resumed is None:
             return
-        state, best = read_tensors(self.path), self.best
+        state = read_tensors(self.resumed)
+        try:
+            self._restore(trainer, module, state, self.resumed)
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise damaged(self.resumed, f"{type(problem).__name__}: {problem}") from None
+
+    def _restore(self, trainer: Trainer, module: Module, state: dict[str, Any], path: Path) -> None:
+        best = self.best
         # Release 0.1 named the losses "objectives".
-        module.load_state_dict(
-            {name.replace("objectives.", "losses.", 1): v for name, v in state["module"].items()}
-        )
+        weights = state["module"].items()
+        weights = {name.replace("objectives.", "losses.", 1): value for name, value in weights}
+        load_state(module, weights, path)
         module.plateau = Plateau(**state["plateau"])
-        trainer.optimizers[0].load_state_dict(state["optimiser"])
+        load_state(trainer.optimizers[0], state["optimiser"], path)
         trainer.precision_plugin.load_state_dict(state["precision"])
         self.history.rows = [rename_old_columns(row) for row in state["rows"]]
         best.losses, best.epochs, best.weights = (

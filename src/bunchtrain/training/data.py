@@ -179,7 +179,7 @@ class Batches:
 
 
 class NormalisedBatches:
-    """The normalised batches of a split, which can be iterated repeatedly."""
+    """The batches of a split, inputs normalised and values standardised; iterated repeatedly."""
 
     def __init__(self, data: Data, network: Network, split: str) -> None:
         self.data, self.network, self.split = data, network, split
@@ -187,7 +187,7 @@ class NormalisedBatches:
     def __iter__(self) -> Iterator[Batch]:
         for batch in self.data.batches(self.split, None):
             batch.inputs = self.network.normalise(batch.inputs)
-            yield batch
+            yield self.network.standardise(batch)
 
 
 def rechunk(blocks: Iterable[ak.Array], sizes: Iterable[int]) -> Iterator[ak.Array]:

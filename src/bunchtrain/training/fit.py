@@ -15,13 +15,15 @@ from typing import Any, Literal
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 
+from bunchtrain.child_processes import end_with_parent
 from bunchtrain.errors import BunchtrainError, InterruptedRun, StudyError
 from bunchtrain.files import write_csv, write_json
 from bunchtrain.heads._head import Head
-from bunchtrain.methods.build import build_normalised_network
+from bunchtrain.methods.build import build_losses, build_normalised_network
 from bunchtrain.methods.protocols import FitsInOneCall, FitsPenalties
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task
+from bunchtrain.parts import report_own_errors
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.checkpoints import BestEpoch, Checkpoint
 from bunchtrain.training.data import Data, NormalisedBatches
@@ -90,7 +92,7 @@ def _fit_by_gradient(
     front = ParetoFront(folder, history, resume)
     checkpoint = Checkpoint(folder, history, best, resume)
     callbacks = [history, best, front, *extra, checkpoint, Progress(history, progress)]
-    module = Module(task, network, task.losses(), steps=len(sizes), events=sum(sizes))
+    module = Module(task, network, build_losses(task, network), steps=len(sizes), events=sum(sizes))
     try:
         _run(make_trainer(task, worker, callbacks), module, data)
     except InterruptedRun:
@@ -136,7 +138,7 @@ def _fit_in_one_call(trained_model: TrainedModel, data: Data) -> Summary:
     task, network = trained_model.task, trained_model.network
     model = network.model
     assert isinstance(model, FitsInOneCall)  # as it does not train by gradient
-    terms = sorted(task.losses(), key=lambda term: not isinstance(term[0], Head))
+    terms = sorted(build_losses(task, network), key=lambda term: not isinstance(term[0], Head))
     (loss, factor), others = terms[0], terms[1:]
     training = NormalisedBatches(data, network, "train")
     validation = NormalisedBatches(data, network, "validation")
@@ -204,12 +206,13 @@ class CallOnEpoch(Callback):
 def run_worker(folder: str, *flags: str) -> int:
     """Train the task of a folder as the worker of this environment; return the exit code."""
     try:
-        fit(
-            Task.load(folder),
-            WorkerInfo.from_environment(),
-            resume="--resume" in flags,
-            progress="--progress" in flags,
-        )
+        with report_own_errors():
+            fit(
+                Task.load(folder),
+                WorkerInfo.from_environment(),
+                resume="--resume" in flags,
+                progress="--progress" in flags,
+            )
     except BunchtrainError as failure:
         record_failure(folder, failure)
         return failure.exit_code
@@ -217,4 +220,6 @@ def run_worker(folder: str, *flags: str) -> int:
 
 
 if __name__ == "__main__":
+    end_with_parent()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run_worker(*sys.argv[1:]))

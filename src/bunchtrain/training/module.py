@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, UserError
 from bunchtrain.heads._loss import Loss
-from bunchtrain.methods.protocols import Anneals, HasWeightPenalty
+from bunchtrain.methods.protocols import AddsNats, Anneals, HasWeightPenalty
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task, derive_seed
 from bunchtrain.methods.weighted_sum import WeightedSums, average_members, weighted_sums
@@ -25,6 +25,11 @@ _OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "radam": torch.optim.RAdam,
     "sgd": torch.optim.SGD,
 }
+
+#: Loss whose distribution has a width to be fitted → the factor on ⟨ℓ⟩/V in the loss per nat.
+WIDTH_FREE = {"mean_squared_error": 2.0, "mean_absolute_error": 1.0}
+#: Training steps over which the width is averaged.
+WIDTH_STEPS = 50
 
 
 class Module(LightningModule):
@@ -45,12 +50,36 @@ class Module(LightningModule):
         self.losses = nn.ModuleList(loss for loss, _ in terms)
         self.factors = [weight for _, weight in terms]
         self.plateau = Plateau()
+        if self._fits_width:
+            # Of a constant, in standard deviations of the values.
+            self.register_buffer("mean_loss", torch.ones(()))
         self.sums: dict[str, WeightedSums | None] = {"train": None, "validation": None}
+
+    @property
+    def _fits_width(self) -> bool:
+        """Whether the loss is a −log likelihood but for the width of its distribution."""
+        is_width_free = [loss.name in WIDTH_FREE for loss in self.losses]
+        return isinstance(self.network.model, AddsNats) and is_width_free == [True]
+
+    def _set_width(self, mean: Tensor) -> None:
+        """Set the loss per nat from a running mean of the loss.
+
+        For V values the −log likelihood is V ℓ/(2 s²) of a Gaussian with s² = ⟨ℓ⟩, where ℓ is the
+        mean square, and V ℓ/s of a Laplace distribution with s = ⟨ℓ⟩, where it is the mean
+        absolute error.
+        """
+        assert isinstance(self.network.model, AddsNats)  # as `_fits_width`
+        self.mean_loss.lerp_(mean.to(self.mean_loss), 1 / WIDTH_STEPS)
+        loss: Any = self.losses[0]
+        self.network.model.loss_per_nat = (
+            WIDTH_FREE[loss.name] * self.mean_loss * self.factors[0] / len(loss.target.values)
+        )
 
     def loss_sums(self, batch: Batch) -> WeightedSums:
         """Return Σ w ℓ and Σ w over this worker's share of a batch, for an ensemble the means."""
         terms: list[Any] = list(zip(self.losses, self.factors, strict=True))
         members = self.network.members(batch.inputs)
+        batch = self.network.standardise(batch)
         return average_members([weighted_sums(terms, outputs, batch) for outputs in members])
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
@@ -65,6 +94,8 @@ class Module(LightningModule):
         self._add("train", shared)
         factor = self.network.ensemble_size * self.trainer.world_size / shared.weight
         model, loss = self.network.model, sums.total * factor
+        if self._fits_width:
+            self._set_width(next(iter(shared.losses.values())) / shared.weight)
         if isinstance(model, HasWeightPenalty):
             loss = loss + model.weight_penalty(self.events)
         return loss

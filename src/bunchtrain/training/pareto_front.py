@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from bunchtrain.files import write_csv
+from bunchtrain.files import read_json, write_csv, write_json
 from bunchtrain.methods.protocols import RecordsParetoFront
 from bunchtrain.methods.tensor_files import read_tensors, write_tensors
 from bunchtrain.training.history import History
@@ -16,13 +16,15 @@ from bunchtrain.training.module import Module
 class ParetoFront(Callback):
     """Keep the networks that no other epoch dominates in both validation loss and EBOPs.
 
-    `front.csv` has a row for each; `front/<epoch>.pt` contains its weights.
+    `front.csv` has a row for each; `front/<epoch>.safetensors` contains its weights.
     """
 
     def __init__(self, folder: Path, history: History, resume: bool) -> None:
         self.path, self.history = folder, history
         self.rows: list[dict[str, float]] = []
-        if resume and (folder / "front.pt").is_file():
+        if resume and (folder / "front.json").is_file():
+            self.rows = read_json(folder / "front.json", list[dict[str, float]])
+        elif resume and (folder / "front.pt").is_file():  # of release 0.1
             self.rows = read_tensors(folder / "front.pt")["rows"]
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -46,11 +48,11 @@ class ParetoFront(Callback):
         self.rows.append(row)
         state = module.network.state_dict()
         write_tensors(self._file(row), {k: v.detach().cpu() for k, v in state.items()})
-        write_tensors(self.path / "front.pt", {"rows": self.rows})
+        write_json(self.path / "front.json", self.rows)
         write_csv(self.path / "front.csv", self.rows)
 
     def _file(self, row: dict[str, float]) -> Path:
-        return self.path / "front" / f"{int(row['epoch']):04d}.pt"
+        return self.path / "front" / f"{int(row['epoch']):04d}.safetensors"
 
 
 def _dominates(one: dict[str, float], other: dict[str, float]) -> bool:

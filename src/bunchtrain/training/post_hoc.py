@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bunchtrain.batch import Batch
+from bunchtrain.methods.build import build_losses
 from bunchtrain.methods.protocols import CalibratesRanges
 from bunchtrain.methods.supervised import Network
 from bunchtrain.trained_model import TrainedModel
@@ -71,13 +72,12 @@ class Likelihood:
 
     def __init__(self, trained_model: TrainedModel) -> None:
         self.network = trained_model.network
-        ((self.loss, _),) = trained_model.task.losses()
+        ((self.loss, _),) = build_losses(trained_model.task, trained_model.network)
         self.factor = 1.0
 
     def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Return (batch,) from the model's outputs, before their scaling to units."""
-        scaled = outputs * self.network.scale + self.network.shift
-        losses: Tensor = self.loss({self.loss.target.name: scaled}, batch)
+        """Return (batch,) from the model's outputs for a batch of standardised values."""
+        losses: Tensor = self.loss({self.loss.target.name: outputs}, batch)
         return self.factor * (batch.weight if len(batch.weight) else 1.0) * losses
 
     def fit(self, batches: Iterator[Batch]) -> None:
@@ -87,7 +87,8 @@ class Likelihood:
             weights += float(batch.weight.sum())
             events += len(batch)
             outputs = self.network.members(batch.inputs)[0]
-            losses += float((batch.weight * self.loss(outputs, batch)).sum())
+            own = self.loss(outputs, self.network.standardise(batch))
+            losses += float((batch.weight * own).sum())
         self.factor = events / weights
         if self.loss.name == "mean_squared_error":
             self.factor *= len(self.loss.target.values) * weights / (2 * losses)

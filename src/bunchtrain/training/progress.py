@@ -19,7 +19,7 @@ class Progress(Callback):
 
     def __init__(self, history: History, enabled: bool) -> None:
         self.history = history
-        self.console = Console(stderr=True)
+        self.console = Console(stderr=True, markup=False)
         self.enabled = enabled and (self.console.is_terminal or self.console.is_jupyter)
         self.bar: Bar | None = None
         self._began, self._events = 0.0, 0

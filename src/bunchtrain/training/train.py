@@ -7,11 +7,13 @@ from pathlib import Path
 
 from bunchtrain import parts
 from bunchtrain.methods.task import Task
-from bunchtrain.trained_model import TrainedModel, load
+from bunchtrain.trained_model import FORMATS, TrainedModel, load
 from bunchtrain.training.workers import EpochCallback, WorkerInfo
 
+#: Names of the checkpoint, and in release 0.1.
+CHECKPOINTS = ("checkpoint.safetensors", "checkpoint.pt")
 #: Files of an earlier training in the same folder.
-_RESULTS = ("checkpoint.pt", "history.csv", "network.json", "training.json", "weights.pt")
+_RESULTS = ("history.csv", "network.json", "training.json", *FORMATS.values(), *CHECKPOINTS)
 
 
 def train(
@@ -33,7 +35,7 @@ def train(
     if resume and (folder / "task.json").is_file():
         task.check_resume()
         if (folder / "network.json").is_file():
-            return load(folder)
+            return load(folder, is_own=True)
     elif rank == 0:
         for name in _RESULTS:
             (folder / name).unlink(missing_ok=True)
@@ -45,4 +47,4 @@ def train(
     )
     while rank > 0 and not (folder / "network.json").is_file():
         time.sleep(0.1)  # a worker of torchrun or Slurm waits for the results of worker 0
-    return load(folder)
+    return load(folder, is_own=True)

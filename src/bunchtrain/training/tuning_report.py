@@ -28,7 +28,7 @@ def show(rows: Rows, search: Search, console: Console | None = None) -> Path:
     complete = [row for row in rows if row["state"] == "complete"]
     if not complete:
         raise RunError(f"no trial in {search.folder} was completed; check its runs for errors")
-    (console or Console()).print(table(rows, search))
+    (console or Console(markup=False)).print(table(rows, search))
     folder = Path(search.folder)
     write_csv(folder / "trials.csv", rows)
     figure = parallel_coordinates(complete, search)

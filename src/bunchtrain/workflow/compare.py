@@ -84,6 +84,6 @@ def compared_models(run: EvaluatedRun, suffix: str = "") -> list[Compared]:
 
 def console_html(thing: object) -> str:
     """Return what a terminal would display, as HTML."""
-    console = Console(record=True, width=110, file=io.StringIO())
+    console = Console(record=True, width=110, file=io.StringIO(), markup=False)
     console.print(thing)
     return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from bunchtrain.child_processes import child_environment
 from bunchtrain.errors import BunchtrainError, InterruptedRun, MachineError
 from bunchtrain.study import Study, model_configs
 from bunchtrain.training.workers import clear_failure, raise_failure
@@ -77,7 +78,7 @@ def train_concurrently(
                 time.sleep(0.1)
                 progress.update()
                 for name in [n for n, one in running.items() if one.poll() is not None]:
-                    problem = _problem(folder, name, _close(running.pop(name)))
+                    problem = _problem(folder, name, running.pop(name).wait())
                     failures |= {name: problem} if problem else {}
                     progress.end(name, problem)
         finally:
@@ -103,19 +104,12 @@ def _start(folder: RunFolder, study: Study, name: str, jobs: int, resume: bool) 
         # In its own process group, so that Ctrl-C reaches it once, from this process.
         return subprocess.Popen(
             command,
-            stdin=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            env={**os.environ, **child_environment(), "OMP_NUM_THREADS": str(threads)},
             start_new_session=True,
         )
-
-
-def _close(process: Process) -> int:
-    """Close the pipe of a process that has ended and return its exit code."""
-    if process.stdin:
-        process.stdin.close()
-    return process.wait()
 
 
 def _problem(folder: RunFolder, name: str, code: int) -> BunchtrainError | None:
@@ -146,4 +140,4 @@ def _stop(running: Mapping[str, Process]) -> None:
             process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-        _close(process)
+        process.wait()

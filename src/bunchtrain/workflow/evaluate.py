@@ -9,7 +9,6 @@ from typing import Any
 from bunchtrain import parts
 from bunchtrain.errors import DataError
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
-from bunchtrain.files import write_json
 from bunchtrain.report.results import FILE, Results
 from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.study import Study, all_evaluations
@@ -72,7 +71,7 @@ def evaluate_run(run: EvaluatedRun, key: str, evaluation: Evaluation) -> Results
     say(f"evaluating {key}")
     results = evaluation.evaluate(run)
     previous = folder.json(f"evaluations/{key}/{FILE}").get("metrics", {})
-    results.save(folder.evaluation(key))
+    results.save(folder.evaluation(key), folder.manifest.write_json)
     if run.folds == 1:  # metrics of folds are of more events than the others of this run
         _write_metrics(folder, run.predictions.estimators, previous, results.metrics)
     return results
@@ -91,7 +90,7 @@ def _write_metrics(
         replaced, new = previous.get(name, {}), found.get(name, {})
         kept = {k: v for k, v in known.get(name, {}).items() if k not in replaced or k in new}
         merged[name] = kept | new
-    write_json(folder.metrics_file, merged)
+    folder.manifest.write_json(folder.metrics_file, merged)
 
 
 def saved_results(folder: RunFolder, study: Study) -> list[Results]:

@@ -18,13 +18,14 @@ from bunchtrain.deployment.verification import Verification
 from bunchtrain.errors import DataError, ExportError, RunError, nearest
 from bunchtrain.methods.build import build_network
 from bunchtrain.study import Study, model_configs
-from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
 from bunchtrain.trained_model import TrainedModel, load
 from bunchtrain.uncertainty.calibration import build_calibrations
 from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.new_files import source_for_file
 from bunchtrain.workflow.predict import ROWS, columns_needed, used_columns
-from bunchtrain.workflow.preparation import event_cache, source_for_file, task
+from bunchtrain.workflow.preparation import task
+from bunchtrain.workflow.run_events import run_events
 
 #: Default of the maximum number of events for the verification.
 MAX_EVENTS = 100_000
@@ -142,9 +143,7 @@ def _provenance(folder: RunFolder, study: Study) -> dict[str, str]:
 
 
 def _test_events(folder: RunFolder, study: Study, trained: TrainedModel, limit: int) -> ak.Array:
-    place = folder.json("data.json").get("folder")
-    there = place is not None and (Path(place) / "manifest.json").is_file()
-    cache = EventCache.open(Path(place)) if there else event_cache(study)
+    cache = run_events(folder, study)
     truth = [f"target_{name}" for name in trained.task.targets]
     columns = list(dict.fromkeys([*trained.columns, "entry", *truth]))
     return _up_to(limit, cache.blocks("test", ROWS, columns=columns))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import BaseModel
 
 from bunchtrain import parts
 from bunchtrain.errors import MachineError, RunError
-from bunchtrain.files import write_json, write_text
+from bunchtrain.files import read_json, write_json, write_text
 from bunchtrain.study import Study, validate
-
-State = Literal["running", "interrupted", "failed", "finished"]
+from bunchtrain.study.loading import read
+from bunchtrain.workflow.environment import environment
+from bunchtrain.workflow.manifest import Manifest, check_links, inside
+from bunchtrain.workflow.run_files import KINDS, State
 
 
 class RunFolder:
@@ -26,7 +28,11 @@ class RunFolder:
 
     @classmethod
     def create(cls, study: Study, parent: Path) -> RunFolder:
-        """Return a new folder `<parent>/<study>/<time>` that holds the full study."""
+        """Return a new folder `<parent>/<study>/<time>` with environment, state and full study.
+
+        The study is written last: a folder without it is none of a run.
+        """
+        versions = environment()
         start = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         for attempt in range(1000):
             path = parent / study.name / (f"{start}-{attempt}" if attempt else start)
@@ -37,7 +43,10 @@ class RunFolder:
             except OSError as problem:
                 raise MachineError(f"{path} cannot be created: {problem.strerror}") from None
             folder = cls(path)
+            folder.manifest.write_json(path / "environment.json", versions)
+            folder.set_state("running")
             write_text(folder.study_file, dump(study, path))
+            folder.manifest.add_missing()
             return folder
         raise MachineError(f"{parent / study.name} has a thousand runs of this second")
 
@@ -49,13 +58,19 @@ class RunFolder:
         """
         folder = cls(Path(path))
         if not folder.study_file.is_file():
-            nearby = sorted(folder.path.glob("*/study.yaml"))
+            nearby = sorted(folder.path.glob("*/study.yaml")) if folder.path.is_dir() else []
             hint = f"; did you mean {nearby[-1].parent}?" if nearby else ""
             raise RunError(f"{path} is not the folder of a run: it has no study.yaml{hint}")
         written = ("environment.json", "status.json", "data.json")
         if not any((folder.path / one).is_file() for one in written):
             raise RunError(f"{path} is the folder of a study, not of a run: bunchtrain run {path}")
+        check_links(folder.path)
         return folder
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The hashes of the files."""
+        return Manifest(self.path)
 
     @property
     def study_file(self) -> Path:
@@ -79,34 +94,38 @@ class RunFolder:
 
     def model(self, name: str) -> Path:
         """Return the folder of a model; runs of release 0.1 have it below `members/`."""
-        old = self.path / "members"
-        return (old if old.is_dir() else self.path / "models") / name
+        parent = "members" if (self.path / "members").is_dir() else "models"
+        return inside(self.path, f"{parent}/{name}")
 
     def ensemble(self, name: str) -> Path:
         """Return the file of a fitted ensemble."""
-        return self.path / "ensembles" / f"{name}.json"
+        return inside(self.path, f"ensembles/{name}.json")
 
     def evaluation(self, key: str) -> Path:
         """Return the folder of an evaluation's results."""
-        return self.path / "evaluations" / key
+        return inside(self.path, f"evaluations/{key}")
 
     def study(self) -> Study:
         """Return the study of the run.
 
-        Raises RunError if it or a model names code that is not trusted.
+        Raises StudyError if it is damaged, RunError if it or a model names code that is not
+        trusted.
         """
-        content = yaml.safe_load(self.study_file.read_text(encoding="utf-8"))
+        content = read(self.study_file)
         parts.check_recorded(content, self.path)
         for name in ("task.json", "network.json"):
-            for file in self.path.rglob(name):
-                parts.check_recorded(json.loads(file.read_text(encoding="utf-8")), file.parent)
+            for file in self.path.glob(f"m*/**/{name}"):  # models, or members in release 0.1
+                parts.check_recorded(read_json(file), file.parent)
         return validate(content, str(self.study_file), self.path)
 
     def json(self, name: str) -> Any:
-        """Return the content of a JSON file of the run, {} if it is missing."""
-        inside = name.removeprefix("models/")
-        path = self.path / name if inside == name else self.model(inside)
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        """Return the content of a JSON file of the run, {} if it is missing.
+
+        Raises RunError if it is damaged or has content of another type.
+        """
+        in_model = name.removeprefix("models/")
+        path = inside(self.path, name) if in_model == name else self.model(in_model)
+        return read_json(path, KINDS.get(path.name, dict[str, Any])) if path.is_file() else {}
 
     @property
     def state(self) -> State:

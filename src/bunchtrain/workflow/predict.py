@@ -1,4 +1,4 @@
-"""Predictions of trained models as columns, of a set of the event cache and of any other file."""
+"""Predictions of trained models as columns, and those of a set of the event cache as a file."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import awkward as ak
-import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.errors import DataError, UserError, nearest
+from bunchtrain.errors import DataError, nearest
 from bunchtrain.study import Study
 from bunchtrain.tables.cache.event_cache import EventCache
-from bunchtrain.tables.expressions.expression import Expression, as_mask, define, required_columns
-from bunchtrain.tables.predictions import METADATA, Predictions
+from bunchtrain.tables.expressions.expression import Expression, required_columns
+from bunchtrain.tables.predictions import METADATA
 from bunchtrain.tables.source import Source
-from bunchtrain.tables.writing import write_parquet, write_root
+from bunchtrain.tables.writing import write_parquet
 from bunchtrain.trained_model import TrainedModel
-from bunchtrain.workflow.ensembles import FittedEnsembles, ensemble_columns
 from bunchtrain.workflow.prediction_schema import schema_of_models
 
-#: The tree of predictions in a ROOT file, to be used as a friend.
-TREE = "scores"
 #: Events in a block.
 ROWS = 16384
 
@@ -80,70 +76,31 @@ def predict_columns(models: Mapping[str, TrainedModel], events: ak.Array) -> Col
     }
 
 
-def predict_file(
-    study: Study,
-    source: Source,
-    models: Mapping[str, TrainedModel],
-    output: Path,
-    fitted: FittedEnsembles,
-) -> int:
-    """Write the predictions for all events of a source, in its order, as ROOT or Parquet.
-
-    Events that the study does not select get NaN, so that the rows stay those of the input and
-    the columns can be used as friends. Returns the number of events.
-
-    study   the study of the models.
-    source  events.
-    models  training → model; the study's ensembles of them follow.
-    output  `.root` or `.parquet`.
-    fitted  what is fitted for the ensembles.
-
-    Raises UserError for another kind of output, DataError for a missing column.
-    """
-    if output.suffix not in (".root", ".parquet"):
-        raise UserError(f"{output}: scores are written as .root or .parquet")
-    chunks = _prediction_chunks(study, source, models, fitted)
-    if output.suffix == ".root":
-        return write_root(output, chunks, TREE)
-    return write_parquet(output, chunks)
-
-
-def _prediction_chunks(
-    study: Study, source: Source, models: Mapping[str, TrainedModel], fitted: FittedEnsembles
-) -> Iterator[Columns]:
-    select = Expression(study.select) if study.select else None
-    schema = schema_of_models(study, models)
-    for chunk in source.chunks(columns_needed(study, source, models), ROWS):
-        events = define(chunk, study.define, used_columns(study, models))
-        kept = np.ones(len(events), bool)
-        if select is not None:
-            kept = as_mask(select(events), study.select or "")
-        columns = predict_columns(models, events[kept])
-        spectators = {
-            name: ak.to_numpy(events[kept][name]) for name in _decorrelation_columns(study)
-        }
-        columns |= ensemble_columns(study, Predictions(schema, columns | spectators), fitted)
-        filled = {name: np.full(len(kept), np.nan, np.float32) for name in columns}
-        for name, values in columns.items():
-            filled[name][kept] = values
-        yield filled
-
-
-def columns_needed(study: Study, source: Source, models: Mapping[str, TrainedModel]) -> list[str]:
-    """Return the columns of a source that the selection and the models' inputs need, sorted.
+def columns_needed(
+    study: Study, source: Source, models: Mapping[str, TrainedModel], *, selection: bool = True
+) -> list[str]:
+    """Return the columns of a source that the models' inputs and the selection need, sorted.
 
     Raises DataError, with the nearest names, if the source lacks one.
     """
     available = source.fields()
-    used = used_columns(study, models, selection=False)
-    texts = [study.select] if study.select else []
-    texts += [text for name, text in study.define.items() if name in used]
-    needed = {name for name in used if name not in study.define}
-    needed |= required_columns(study.define, texts)
+    needed = required_inputs(study, models, selection=selection)
+    inputs = required_inputs(study, models, selection=False)
     for name in sorted(needed):
         if name not in available:
-            raise DataError(f"the file has no column '{name}'{nearest(name, available)}")
+            by_select = f", which the study's select '{study.select}' reads"
+            reason = "" if name in inputs else by_select
+            hint = nearest(name, available)
+            raise DataError(f"the file has no column '{name}'{reason}{hint}")
     return sorted(needed)
+
+
+def required_inputs(
+    study: Study, models: Mapping[str, TrainedModel], *, selection: bool = True
+) -> set[str]:
+    """Return the columns of the data that models and selection need, also through `define`."""
+    names = used_columns(study, models, selection=selection)
+    return required_columns(study.define, (f"column({name!r})" for name in names))
 
 
 def used_columns(
@@ -152,9 +109,9 @@ def used_columns(
     """Return the columns, defined ones too, of the models' inputs, ensembles and selection."""
     used = {name for model in models.values() for name in model.columns}
     selected = Expression(study.select).columns if selection and study.select else set()
-    return used | selected | _decorrelation_columns(study)
+    return used | selected | decorrelation_columns(study)
 
 
-def _decorrelation_columns(study: Study) -> set[str]:
+def decorrelation_columns(study: Study) -> set[str]:
     """Return the columns from which ensembles decorrelate a score."""
     return {one.against for one in study.ensembles.values() if one.against and one.flattens}

@@ -10,7 +10,7 @@ from typing import get_args
 
 import pyarrow.parquet as pq
 
-from bunchtrain.study import ModelConfig, Study, model_configs
+from bunchtrain.study import Study, model_configs, training_names
 from bunchtrain.tables.predictions import METADATA, PredictedColumn, Predictions, Schema
 from bunchtrain.targets import Quantity
 from bunchtrain.targets.quantity import Kind, column_name
@@ -18,16 +18,6 @@ from bunchtrain.trained_model import TrainedModel
 
 #: Quantities whose column name ends in a level in per cent, e.g. `mass_low68`.
 WITH_LEVEL = ("low", "high", "in_set", "quantile")
-
-
-def training_names(study: Study, model: ModelConfig) -> dict[str, int]:
-    """Return name → seed of each training of a model: `pfn`, `pfn_seed_2`, ….
-
-    The first one has the model's own name. Plots, ensembles and predictions of files use it;
-    metrics are the mean over all trainings.
-    """
-    later = range(study.seed + 1, study.seed + model.seeds)
-    return {model.name: study.seed, **{f"{model.name}_seed_{seed}": seed for seed in later}}
 
 
 def make_schema(study: Study, columns: Mapping[str, PredictedColumn]) -> Schema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from bunchtrain import parts
@@ -20,19 +20,6 @@ from bunchtrain.tables.source import Source
 def make_source(study: Study) -> Source:
     """Return the source of a study's events."""
     made: Source = parts.build("source", study.source.name, study.source.options)
-    return made
-
-
-def source_for_file(study: Study, file: str | Sequence[str]) -> Source:
-    """Return a source of another file with the options of the study's source.
-
-    Simulated events are read from a file with the columns of the simulation.
-    """
-    options = parts.options(parts.find("source", study.source.name))
-    reads_files = "files" in options
-    name = study.source.name if reads_files else "files"
-    kept = study.source.options if reads_files else {}
-    made: Source = parts.build("source", name, {**kept, "files": file})
     return made
 
 
@@ -110,13 +97,17 @@ def recipe(study: Study, source: Source) -> Recipe:
     )
 
 
+def event_caches(study: Study) -> Path:
+    """Return the folder of the event caches."""
+    return Path(os.path.expandvars(cache_folder(study.storage.folder))).expanduser() / "events"
+
+
 def event_cache(study: Study, progress: Callable[[int], None] | None = None) -> EventCache:
     """Return the study's events, selected, weighted, split and shuffled on the local disk."""
     source = make_source(study)
     source.prepare()
     wanted = recipe(study, source)
-    folder = Path(os.path.expandvars(cache_folder(study.storage.folder))).expanduser() / "events"
-    made = EventCache.build(wanted, folder, study.storage.memory, progress)
+    made = EventCache.build(wanted, event_caches(study), study.storage.memory, progress)
     for name in ("train", "validation", "test"):
         if not made.rows[name]:
             raise DataError(

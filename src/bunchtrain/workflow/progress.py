@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-console = Console(stderr=True)
+console = Console(stderr=True, markup=False)
 
 
 def say(text: str) -> None:
     """Print one line about the next step."""
-    console.print(f"[bold]·[/] {text}", highlight=False)
+    console.print(f"· {text}", highlight=False)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import matplotlib.figure
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from bunchtrain import parts
-from bunchtrain.errors import DeprecatedKey, RunError
+from bunchtrain.errors import DeprecatedKey, RunError, UserError
 from bunchtrain.evaluations._systematic_evaluation import make_systematic
 from bunchtrain.plots import svg
 from bunchtrain.report.compare import compare_roc
@@ -24,9 +24,10 @@ from bunchtrain.report.key_table import KeyTable, key_entries, key_table
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.study import Study, model_configs
-from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.tables.arrays import Arrays, is_data
 from bunchtrain.tables.predictions import Predictions, concatenate
 from bunchtrain.tables.source import Source
+from bunchtrain.tables.writing import output_format
 from bunchtrain.trained_model import TrainedModel, load
 from bunchtrain.workflow.compare import compared_models, console_html, first_classification
 from bunchtrain.workflow.ensembles import load_ensembles
@@ -38,9 +39,9 @@ from bunchtrain.workflow.evaluate import (
 )
 from bunchtrain.workflow.export import Exported, export_run
 from bunchtrain.workflow.folder import RunFolder
-from bunchtrain.workflow.predict import predict_file
+from bunchtrain.workflow.predict_new_events import Counts, Predictor
 from bunchtrain.workflow.prediction_schema import read_predictions
-from bunchtrain.workflow.preparation import event_cache, source_for_file
+from bunchtrain.workflow.run_events import run_events
 from bunchtrain.workflow.shifted_predictions import shifted_predictions
 from bunchtrain.workflow.write_report import write_report
 
@@ -89,11 +90,10 @@ class Run:
     def events(self, rows: int, columns: Collection[str] | None = None) -> Iterator[ak.Array]:
         """Yield the test set from the cache in blocks of at most `rows` events.
 
-        Raises DataError if the cache was deleted and cannot be recreated.
+        Raises DataError if the cache was deleted and cannot be created again, RunError if the
+        source has other events now.
         """
-        place = self.json("data.json").get("folder")
-        there = place is not None and (Path(place) / "manifest.json").is_file()
-        cache = EventCache.open(Path(place)) if there else event_cache(self.study)
+        cache = run_events(self.files, self.study)
         yield from cache.blocks("test", rows, columns=None if columns is None else list(columns))
 
     def shifted(self, systematic: str, size: float | None, deviations: float) -> Predictions:
@@ -136,16 +136,40 @@ class Run:
         others = ", ".join(target.classes[k] for k in target.background_indices)
         return compare_roc(compared_models(self), target.classes[target.signal_index], others)
 
-    def predict(self, file: str | Sequence[str] | Source, output: Path | str) -> int:
-        """Write all predictions for a file, one row per event, and return the number of rows.
+    def predict(self, data: Any, output: Path | str | None = None, *, select: bool = True) -> Any:
+        """Return the predictions for events in memory, or write those for files.
 
-        They are those of the first training of each model, and of the ensembles.
+        They are those of the first training of each model, and of the ensembles: one row per
+        event, in order, NaN where the study's `select` excludes the event.
 
-        Raises DataError if the file lacks a column, UserError for an unknown kind of output.
+        Args:
+            data: mapping of arrays, `pandas.DataFrame`, structured or awkward array or
+                `pyarrow.Table`: the result is of the same kind. Or a path, paths with globs, or a
+                source: the number of rows is returned.
+            output: file for the predictions, .csv, .h5, .parquet or .root; needed for files.
+            select: False to predict also the events that `select` excludes.
+
+        Raises DataError if a column is missing, UserError for an unknown kind of output.
         """
-        source = file if isinstance(file, Source) else source_for_file(self.study, file)
+        if output is None:
+            if not is_data(data):
+                raise UserError("predictions for files need an output file, e.g. 'scores.parquet'")
+            return self._predictor(select).predict(data)
+        output_format(output)
+        return self.write_predictions(
+            Arrays(data) if is_data(data) else data, output, select
+        ).events
+
+    def write_predictions(
+        self, files: str | Sequence[str] | Source, output: Path | str, select: bool = True
+    ) -> Counts:
+        """Write the predictions for files, as `predict` does, and return the numbers of events."""
+        return self._predictor(select).write(files, Path(output))
+
+    def _predictor(self, select: bool) -> Predictor:
         fitted = load_ensembles(self.files, self.study)
-        return predict_file(self.study, source, self.models, Path(output), fitted)
+        columns = self.json("data.json").get("unnamed_columns") or None
+        return Predictor(self.study, self.models, fitted, select, columns)
 
     def export(self, to: str, **given: Any) -> Exported:
         """Export the models, or one, to the target `to` and verify them on the test set.

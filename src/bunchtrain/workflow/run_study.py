@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError
-from bunchtrain.files import write_json
+from bunchtrain.parts import report_own_errors
 from bunchtrain.study import Study, load, model_configs, select_models
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.training.workers import WorkerInfo
@@ -19,6 +20,7 @@ from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.preparation import check_models, event_cache
 from bunchtrain.workflow.progress import counting, say
 from bunchtrain.workflow.run import Run
+from bunchtrain.workflow.run_events import check_key
 from bunchtrain.workflow.trainings import merge_predictions, predict_model, train_model
 from bunchtrain.workflow.write_report import write_report
 
@@ -52,7 +54,6 @@ def run(
         folder = launch.join(Path(runs) / chosen.name)
         return _follow(folder, folder.study(), resume=False)
     folder = RunFolder.create(chosen, Path(runs))
-    write_json(folder.path / "environment.json", environment())
     launch.announce(folder)
     return _steps(folder, folder.study(), resume=False, jobs=jobs)
 
@@ -68,22 +69,28 @@ def _follow(folder: RunFolder, study: Study, resume: bool) -> Run:
 def resume(path: Path | str, jobs: int | None = None) -> Run:
     """Resume an interrupted run, with the same result as without interruption.
 
-    Raises RunError if there is no run in this folder.
+    Raises RunError if there is no run in this folder, if a file of it is damaged or was edited, or
+    if the source has other events now.
     """
     folder = RunFolder.open(path)
     if not launch.is_leader():
         return _follow(folder, folder.study(), resume=True)
+    folder.manifest.check(resumed=True)
+    if not (folder.path / "environment.json").is_file():  # a run of release 0.1
+        folder.manifest.write_json(folder.path / "environment.json", environment())
     return _steps(folder, folder.study(), resume=True, jobs=jobs)
 
 
 def open_run(path: Path | str) -> Run:
     """Return a finished run.
 
-    Raises RunError if it is not finished, with the command that resumes it.
+    Raises RunError if it is not finished, with the command that resumes it, or if a file of it is
+    damaged or was edited.
     """
     folder = RunFolder.open(path)
     if folder.state != "finished":
         raise RunError(f"{path} is {folder.state}: bunchtrain run --resume {path}")
+    folder.manifest.check()
     return Run(folder)
 
 
@@ -93,26 +100,36 @@ def _steps(folder: RunFolder, study: Study, resume: bool, jobs: int | None) -> R
         if WorkerInfo.from_environment().world_size > 1
         else jobs or max_concurrent_trainings(study)
     )
-    folder.set_state("running")
-    try:
+    with _recorded_state(folder):
         with counting("events") as progress:
             cache = event_cache(study, progress)
-        write_json(folder.path / "data.json", {**cache.manifest, "folder": str(cache.folder)})
+        check_key(folder, study, cache)
+        folder.set_state("running")
+        content = {**cache.manifest, "folder": str(cache.folder)}
+        folder.manifest.write_json(folder.path / "data.json", content)
         if not folder.predictions_file.is_file():
             _train(folder, study, cache, resume, concurrent)
             merge_predictions(folder, study)
+        folder.manifest.add_missing()
         _evaluate_and_export(Run(folder))
+    return Run(folder)
+
+
+@contextmanager
+def _recorded_state(folder: RunFolder) -> Iterator[None]:
+    """Write the state of the run at the end; an error before a step leaves that of a former end."""
+    try:
+        with report_own_errors():
+            yield
     except (KeyboardInterrupt, InterruptedRun):
         folder.set_state("interrupted")
         raise InterruptedRun(f"stopped; bunchtrain run --resume {folder.path}") from None
-    except BunchtrainError as problem:
-        folder.set_state("failed", why=str(problem))
-        raise
-    except BaseException:
-        folder.set_state("failed")
+    except BaseException as problem:
+        if folder.state == "running":
+            why = {"why": str(problem)} if isinstance(problem, BunchtrainError) else {}
+            folder.set_state("failed", **why)
         raise
     folder.set_state("finished")
-    return Run(folder)
 
 
 def _evaluate_and_export(run: Run) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from bunchtrain.files import write_json
 from bunchtrain.methods.protocols import CountsOverflows
-from bunchtrain.study import ModelConfig, Study, model_configs
+from bunchtrain.study import ModelConfig, Study, model_configs, training_names
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.predictions import PredictedColumn, Predictions, Values
 from bunchtrain.trained_model import TrainedModel, load
@@ -22,7 +22,7 @@ from bunchtrain.training.train import train
 from bunchtrain.workflow.ensembles import ensemble_columns, fit_ensembles, save_ensembles
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.predict import write_predictions
-from bunchtrain.workflow.prediction_schema import make_schema, read_predictions, training_names
+from bunchtrain.workflow.prediction_schema import make_schema, read_predictions
 from bunchtrain.workflow.preparation import task
 
 Result = TypeVar("Result")

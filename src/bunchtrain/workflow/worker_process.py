@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-import threading
-from pathlib import Path
 
+from bunchtrain.child_processes import end_with_parent
 from bunchtrain.errors import BunchtrainError, InterruptedRun
-from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.parts import report_own_errors
 from bunchtrain.training.workers import record_failure
 from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.run_events import run_events
 from bunchtrain.workflow.trainings import predict_model, train_model
 
 
@@ -20,10 +19,12 @@ def train_and_predict(path: str, model: str, *flags: str) -> int:
     folder = RunFolder.open(path)
     try:
         try:
-            study = folder.study()
-            cache = EventCache.open(Path(folder.json("data.json")["folder"]))
-            train_model(folder, study, cache, model, resume="--resume" in flags, progress=False)
-            predict_model(folder, study, cache, model)
+            with report_own_errors():
+                study = folder.study()
+                cache = run_events(folder, study)
+                resume = "--resume" in flags
+                train_model(folder, study, cache, model, resume=resume, progress=False)
+                predict_model(folder, study, cache, model)
         except KeyboardInterrupt:
             raise InterruptedRun("the run was interrupted") from None
     except BunchtrainError as failure:
@@ -32,19 +33,9 @@ def train_and_predict(path: str, model: str, *flags: str) -> int:
     return 0
 
 
-def end_with_parent() -> None:
-    """Interrupt this process when its parent ends, which closes the standard input."""
-
-    def wait() -> None:
-        while os.read(0, 1):
-            pass
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 if __name__ == "__main__":
-    # A run in the background may ignore Ctrl-C; the parent process sends it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     end_with_parent()
+    # A run in the background may ignore Ctrl-C; the parent process sends it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     sys.exit(train_and_predict(*sys.argv[1:]))

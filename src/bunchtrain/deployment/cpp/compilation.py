@@ -14,6 +14,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from bunchtrain.child_processes import run_program
 from bunchtrain.deployment.cpp.program import Program
 from bunchtrain.deployment.scoring import batches
 from bunchtrain.deployment.verification import Scores
@@ -72,7 +73,7 @@ def build(folder: Path, compiler: str, program: str, arch: str) -> Path:
 def run(command: Sequence[str], folder: Path, failure: str) -> str:
     """Return the output of a command; ExportError begins with `failure` if it fails."""
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT)
+        done = run_program(command, folder, timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
         raise MachineError(f"{failure}: not finished after {TIMEOUT} s") from None
     if done.returncode:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import awkward as ak
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from bunchtrain.deployment.circuits.exact import (
     ExactFunction,
@@ -31,6 +32,7 @@ from bunchtrain.deployment.verification import Agreement, Verification, compare_
 from bunchtrain.networks.layers.quantised.model import QuantisedModel
 from bunchtrain.networks.layers.trees import TreeModel
 from bunchtrain.networks.quantised.quantised_image_cnn import QuantisedImageCNN
+from bunchtrain.parts.ranges import Bits, IntegerBits, Positive, Seed
 from bunchtrain.trained_model import TrainedModel
 
 
@@ -59,16 +61,16 @@ class Circuit(ExportTarget):
     def __init__(
         self,
         *,
-        stages: int | None = None,
-        cutoff: float | None = None,
+        stages: Annotated[int, Field(ge=1, le=1000)] | None = None,
+        cutoff: Positive | None = None,
         ternary: bool = False,
         synthesise: bool = True,
         place: bool = True,
-        clock: float = 60.0,
-        seeds: tuple[int, ...] = (1,),
-        input_bits: int = 11,
-        leaf_fraction: int = 5,
-        vhdl_events: int | None = None,
+        clock: Annotated[float, Field(ge=0.1, le=10000)] = 60.0,
+        seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=100)] = (1,),
+        input_bits: Bits = 11,
+        leaf_fraction: IntegerBits = 5,
+        vhdl_events: Annotated[int, Field(ge=0, le=10000000)] | None = None,
         streaming: bool = False,
     ) -> None:
         self.pipeline = Pipeline(stages if stages or cutoff else 2, cutoff, ternary)

@@ -15,6 +15,7 @@ from bunchtrain.deployment.cpp.program import Unsupported
 from bunchtrain.deployment.export import ExportTarget
 from bunchtrain.deployment.verification import Scores, Verification, compare_scores
 from bunchtrain.errors import ExportError
+from bunchtrain.parts.ranges import NonNegative
 from bunchtrain.trained_model import TrainedModel
 
 #: Events in the example in the folder of the sources.
@@ -30,7 +31,11 @@ class Cpp(ExportTarget):
     """
 
     def __init__(
-        self, *, tolerance: float = 1e-5, compiler: str | None = None, arch: str = "-march=native"
+        self,
+        *,
+        tolerance: NonNegative = 1e-5,
+        compiler: str | None = None,
+        arch: str = "-march=native",
     ) -> None:
         self.tolerance, self.compiler, self.arch = tolerance, compiler, arch
 

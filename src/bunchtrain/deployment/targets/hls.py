@@ -7,12 +7,13 @@ import io
 import shutil
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import awkward as ak
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from bunchtrain.deployment.export import ExportTarget, silence_logs
 from bunchtrain.deployment.hls_layers import PlainLayers, plain_layers, unsupported_reason
@@ -20,6 +21,7 @@ from bunchtrain.deployment.scoring import batches, scores_of_outputs
 from bunchtrain.deployment.verification import Verification, compare_scores
 from bunchtrain.errors import ExportError, StudyError, missing, nearest
 from bunchtrain.networks.layers.quantised.model import QuantisedModel
+from bunchtrain.parts.ranges import NonNegative
 from bunchtrain.trained_model import TrainedModel
 
 #: Layer → quantity of it → fixed-point type.
@@ -45,13 +47,13 @@ class Hls(ExportTarget):
     def __init__(
         self,
         *,
-        reuse: int = 1,
+        reuse: Annotated[int, Field(ge=1, le=1000000)] = 1,
         precision: str = "fixed<24,10>",
         layers: dict[str, str] | None = None,
         backend: str = "Vitis",
         part: str = "xcvu13p-flga2577-2-e",
-        clock: float = 5.0,
-        tolerance: float = 0.02,
+        clock: Annotated[float, Field(ge=0.1, le=1000)] = 5.0,
+        tolerance: NonNegative = 0.02,
     ) -> None:
         self.reuse, self.precision, self.layers = reuse, precision, layers or {}
         self.backend, self.part, self.clock = backend, part, clock

@@ -15,6 +15,7 @@ from bunchtrain.deployment.export import ExportTarget
 from bunchtrain.deployment.verification import Verification, compare_scores
 from bunchtrain.errors import ExportError
 from bunchtrain.files import write_json
+from bunchtrain.parts.ranges import NonNegative
 from bunchtrain.trained_model import TrainedModel
 
 
@@ -25,7 +26,7 @@ class Lwtnn(ExportTarget):
     compiler   C++ compiler of the verification; $CXX, g++ or clang++ if unset.
     """
 
-    def __init__(self, *, tolerance: float = 1e-5, compiler: str | None = None) -> None:
+    def __init__(self, *, tolerance: NonNegative = 1e-5, compiler: str | None = None) -> None:
         self.tolerance, self.compiler = tolerance, compiler
 
     def unsupported_reason(self, trained: TrainedModel) -> str | None:

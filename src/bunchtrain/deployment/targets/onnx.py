@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import awkward as ak
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor
 
 from bunchtrain.deployment.examples import example_inputs
-from bunchtrain.deployment.export import ExportTarget, silence_logs
-from bunchtrain.deployment.scoring import Arrays, ScoredNetwork, dynamic_dimensions, run
-from bunchtrain.deployment.verification import Verification, compare_scores
+from bunchtrain.deployment.export import ExportTarget
+from bunchtrain.deployment.onnx_graph import first_line, trace
+from bunchtrain.deployment.scoring import Arrays, ScoredNetwork, run
+from bunchtrain.deployment.verification import Scores, Verification, verify
 from bunchtrain.errors import ExportError, missing
 from bunchtrain.files import atomic_path
+from bunchtrain.parts.ranges import NonNegative
 from bunchtrain.trained_model import TrainedModel
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 #: Bytes above which the weights must be in a second file.
 MAX_BYTES = 2_000_000_000
+#: Points of the events of a batch, and the step of the points' values where they are on a grid.
+SIZES = (((1, 4, 0, 2, 7, 3, 2), None), ((6,), None), ((0,), None), ((1,), None), ((0, 0), None),
+         ((9, 4), 1.0))  # fmt: skip
 
 
 class Onnx(ExportTarget):
@@ -38,7 +43,12 @@ class Onnx(ExportTarget):
     tolerance  largest difference of a score from PyTorch's, relative to scores above 1.
     """
 
-    def __init__(self, *, opset: int | None = None, tolerance: float = 1e-4) -> None:
+    def __init__(
+        self,
+        *,
+        opset: Annotated[int, Field(ge=7, le=30)] | None = None,
+        tolerance: NonNegative = 1e-4,
+    ) -> None:
         self.opset, self.tolerance = opset, tolerance
 
     def unsupported_reason(self, trained: TrainedModel) -> str | None:
@@ -51,7 +61,7 @@ class Onnx(ExportTarget):
         trained.network.eval()
         trained = replace(trained, calibrations={})  # they are not fitted yet
         try:
-            program = self.trace(trained)
+            program = trace(trained, self.opset)
         except ExportError as problem:
             return str(problem)
         return _compare_sizes(trained, program.model_proto.SerializeToString(), self.tolerance)
@@ -59,7 +69,7 @@ class Onnx(ExportTarget):
     def export(self, trained: TrainedModel, events: ak.Array, folder: Path) -> Verification:
         """Write `model.onnx` and compare ONNX Runtime's scores with the network's."""
         runtime = _libraries()
-        program = self.trace(trained)
+        program = trace(trained, self.opset)
         weights = trained.network.state_dict().values()
         size = sum(t.nbytes for t in weights if torch.is_tensor(t))
         files = ["model.onnx"] if size < MAX_BYTES else ["model.onnx", "model.onnx.data"]
@@ -70,43 +80,15 @@ class Onnx(ExportTarget):
         else:  # the file refers to the file of its weights by name
             program.save(folder / "model.onnx", external_data=True)
         session = open_session(str(folder / "model.onnx"))
-        found = run(trained, events, lambda inputs: scores_of(session, inputs))
-        expected, targets = trained.predict(events), trained.task.targets
-        what = "ONNX Runtime with PyTorch"
-        compared = compare_scores(what, expected, found, targets, self.tolerance)
+
+        def predict(given: ak.Array, rows: int | None) -> Scores:
+            return run(trained, given, lambda inputs: scores_of(session, inputs), rows)
+
+        compared = verify("ONNX Runtime", trained, events, predict, self.tolerance)
         tools = {"torch": torch.__version__, "onnxruntime": runtime.__version__}
         written = sum((folder / name).stat().st_size for name in files)
         properties = {"opset": program.model.opset_imports[""], "bytes": written}
-        return Verification([compared], files, tools, properties)
-
-    def trace(self, trained: TrainedModel) -> torch.onnx.ONNXProgram:
-        """Return the scores as an ONNX program of standard operators.
-
-        Raises ExportError, with the first line of the tracer's error, if it cannot be traced.
-        """
-        scored = ScoredNetwork(trained).eval()
-        inputs = example_inputs(trained.representation.sizes, trained.network.input_names)
-        try:
-            with warnings.catch_warnings(), silence_logs():
-                warnings.simplefilter("ignore")
-                program = torch.onnx.export(
-                    scored,
-                    (),
-                    kwargs={"inputs": inputs},
-                    dynamo=True,
-                    verbose=False,
-                    opset_version=self.opset,
-                    dynamic_shapes={"inputs": dynamic_dimensions(inputs)},
-                    input_names=list(inputs),
-                    output_names=list(scored.names),
-                )
-        except Exception as problem:
-            raise ExportError(_reason(problem)) from None
-        assert program is not None
-        foreign = {node.domain for node in program.model.graph} - {""}
-        if foreign:
-            raise ExportError(f"it needs operators of {', '.join(sorted(foreign))}")
-        return program
+        return Verification(compared, files, tools, properties)
 
     def _describe(self, trained: TrainedModel, metadata: dict[str, str]) -> None:
         names, inputs = trained.representation.names, trained.network.input_names
@@ -148,15 +130,18 @@ def _libraries() -> Any:
 
 
 def _compare_sizes(trained: TrainedModel, model: bytes, tolerance: float) -> str | None:
-    """Return how the traced network differs for other numbers of events and points, or None."""
+    """Return how the traced network differs for other numbers of events and points, or None.
+
+    Some of the points are at equal distances.
+    """
     session, scored = open_session(model), ScoredNetwork(trained).eval()
     sizes, needs = trained.representation.sizes, trained.network.input_names
-    for lengths in ((1, 4, 0, 2, 7, 3, 2), (6,)):
-        inputs = example_inputs(sizes, needs, lengths)
+    for lengths, step in SIZES:
+        inputs = example_inputs(sizes, needs, lengths, step)
         try:
             found = scores_of(session, {name: x.numpy() for name, x in inputs.items()})
         except Exception as problem:
-            return f"ONNX Runtime fails for events of other sizes ({_first_line(problem)})"
+            return f"ONNX Runtime fails for events of other sizes ({first_line(problem)})"
         with torch.inference_mode():
             expected: list[Tensor] = list(scored(inputs).values())
         pairs = [(a, b.numpy()) for a, b in zip(found, expected, strict=True)]
@@ -164,14 +149,3 @@ def _compare_sizes(trained: TrainedModel, model: bytes, tolerance: float) -> str
         if not largest <= tolerance:
             return f"ONNX Runtime's scores differ for events of other sizes (by {largest:.1g})"
     return None
-
-
-def _reason(problem: BaseException) -> str:
-    while problem.__cause__ is not None:  # the tracer wraps the original error
-        problem = problem.__cause__
-    return f"its forward cannot be traced ({_first_line(problem)})"
-
-
-def _first_line(problem: BaseException) -> str:
-    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-    return f"{type(problem).__name__}: {lines[0][:200]}" if lines else type(problem).__name__

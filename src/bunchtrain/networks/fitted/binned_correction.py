@@ -16,6 +16,7 @@ from torch import Tensor
 from bunchtrain.errors import StudyError
 from bunchtrain.heads._head import Head
 from bunchtrain.networks.layers.fit_models import Batches, FitModel, History
+from bunchtrain.parts.ranges import Bins
 
 
 class BinnedCorrection(FitModel):
@@ -31,7 +32,7 @@ class BinnedCorrection(FitModel):
     edges: Tensor  # (feature, bins − 1)
     means: Tensor  # (cell, outputs)
 
-    def __init__(self, table: int, outputs: int, *, bins: int = 20) -> None:
+    def __init__(self, table: int, outputs: int, *, bins: Bins = 20) -> None:
         super().__init__(table, outputs)
         if bins < 1 or bins**table > 10**6:
             raise StudyError(

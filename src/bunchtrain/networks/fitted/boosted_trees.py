@@ -36,6 +36,7 @@ from bunchtrain.networks.layers.xgboost_adapter import (
     custom_loss,
     trees_from_json,
 )
+from bunchtrain.parts.ranges import NonNegative, Share, TreeDepth
 
 #: XGBoost's name of a loss → its name of the metric, the mean loss.
 METRICS = {
@@ -72,10 +73,10 @@ class BoostedTrees(TreeModel):
         table: int,
         outputs: int,
         *,
-        depth: int = 6,
-        min_weight: float = 1.0,
-        min_gain: float = 0.0,
-        event_fraction: float = 1.0,
+        depth: TreeDepth = 6,
+        min_weight: NonNegative = 1.0,
+        min_gain: NonNegative = 0.0,
+        event_fraction: Share = 1.0,
         boosting: BoostingOptions = DEFAULTS,
     ) -> None:
         super().__init__(table, outputs)

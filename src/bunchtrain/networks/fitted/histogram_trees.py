@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
@@ -26,6 +27,7 @@ from bunchtrain.networks.layers.fit_models import (
     load_training_sample,
 )
 from bunchtrain.networks.layers.trees import BoostingOptions, Tree, TreeModel
+from bunchtrain.parts.ranges import Sampled, TreeDepth
 
 if TYPE_CHECKING:
     from bunchtrain.heads._head import Head
@@ -56,9 +58,9 @@ class HistogramTrees(TreeModel):
         table: int,
         outputs: int,
         *,
-        leaves: int = 31,
-        depth: int | None = None,
-        min_events: int = 20,
+        leaves: Annotated[int, Field(ge=2, le=131072)] = 31,
+        depth: TreeDepth | None = None,
+        min_events: Sampled = 20,
         boosting: BoostingOptions = DEFAULTS,
     ) -> None:
         super().__init__(table, outputs)

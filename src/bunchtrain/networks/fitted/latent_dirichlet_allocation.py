@@ -35,6 +35,7 @@ from bunchtrain.networks.layers.fit_models import (
     load_training_sample,
     part_name,
 )
+from bunchtrain.parts.ranges import Positive, Steps
 
 
 class LatentDirichletAllocation(LinearFitModel):
@@ -55,10 +56,10 @@ class LatentDirichletAllocation(LinearFitModel):
         table: int,
         outputs: int,
         *,
-        alpha: float = 0.01,
-        eta: float = 0.5,
-        iterations: int = 40,
-        updates: int = 10,
+        alpha: Positive = 0.01,
+        eta: Positive = 0.5,
+        iterations: Steps = 40,
+        updates: Steps = 10,
     ) -> None:
         super().__init__(table, outputs)
         self.alpha, self.eta = alpha, eta

@@ -35,6 +35,7 @@ from bunchtrain.networks.layers.fit_models import (
     iterate_samples,
     load_training_sample,
 )
+from bunchtrain.parts.ranges import NonNegative, Positive, Steps
 
 Array = NDArray[Any]
 
@@ -57,9 +58,9 @@ class LinearClassifier(LinearFitModel):
         outputs: int,
         *,
         method: Literal["fisher", "logistic"] = "fisher",
-        tolerance: float = 1e-4,
-        l2: float = 1.0,
-        iterations: int = 1000,
+        tolerance: NonNegative = 1e-4,
+        l2: Positive = 1.0,
+        iterations: Steps = 1000,
     ) -> None:
         super().__init__(table, outputs)
         self.method, self.tolerance = method, tolerance

@@ -27,6 +27,7 @@ from bunchtrain.networks.layers.fit_models import (
     load_training_sample,
 )
 from bunchtrain.networks.layers.trees import Tree, TreeModel
+from bunchtrain.parts.ranges import Sampled, Share, TreeDepth, Trees
 
 #: Trees grown between two rows of the history.
 STRIDE = 20
@@ -55,10 +56,10 @@ class RandomForest(TreeModel):
         table: int,
         outputs: int,
         *,
-        trees: int = 200,
-        depth: int | None = None,
-        min_events: int = 10,
-        feature_fraction: float | None = None,
+        trees: Trees = 200,
+        depth: TreeDepth | None = None,
+        min_events: Sampled = 10,
+        feature_fraction: Share | None = None,
     ) -> None:
         super().__init__(table, outputs)
         self.tree_count, self.feature_fraction = trees, feature_fraction

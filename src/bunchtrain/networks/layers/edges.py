@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bunchtrain.networks.layers.packing import buckets, segment_ids, starts
+from bunchtrain.physics.nearest import smallest
 
 #: Elements in a chunk of a tensor along the edges, so that some chunks fit in a CPU's cache.
 CHUNK = 2**18
@@ -93,8 +94,9 @@ def bag_sum(values: Tensor, members: Tensor, offsets: Tensor) -> Tensor:
 def nearest_neighbours(coordinates: Tensor, lengths: Tensor, k: int) -> Edges:
     """Return the edges from the k nearest other points of the same jet to each point.
 
-    The distance is Euclidean; a point is no neighbour of itself. In a jet of n ≤ k points each has
-    n − 1 neighbours.
+    The distance is Euclidean; of points at equal distance those of the lowest index are neighbours,
+    whatever else is in the batch. A point is no neighbour of itself. In a jet of n ≤ k points each
+    has n − 1 neighbours.
 
     coordinates  (points, dimension), packed.
     lengths      (batch,), points of each jet.
@@ -109,7 +111,7 @@ def nearest_neighbours(coordinates: Tensor, lengths: Tensor, k: int) -> Edges:
         distances = squared_distances(coordinates[bucket.points])
         distances.masked_fill_(~bucket.mask[:, None, :], INFINITY)
         distances.diagonal(dim1=1, dim2=2).fill_(INFINITY)
-        nearest, slot = distances.topk(min(k, distances.shape[2]), largest=False, sorted=False)
+        nearest, slot = smallest(distances, min(k, distances.shape[2]))
         width, points = slot.shape[2], bucket.points[bucket.mask]
         jet = torch.arange(len(slot), device=slot.device)[:, None, None]
         senders[points, :width] = bucket.points[jet, slot][bucket.mask]
@@ -132,7 +134,8 @@ def squared_distances(points: Tensor) -> Tensor:
 def _nearest_in_batch(coordinates: Tensor, lengths: Tensor, k: int) -> Edges:
     """Return k edges for each point, some masked, from the distances of all pairs of the batch.
 
-    No shape depends on the lengths, as the export to ONNX requires.
+    No shape depends on the lengths, as the export to ONNX requires. Its operator TopK takes the
+    lowest index among equal distances.
     """
     points = coordinates.shape[0]
     jet = segment_ids(lengths, points)

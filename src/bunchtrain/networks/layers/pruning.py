@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import Dropout, UnitFraction
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,12 @@ class Pruning:
     rewind     fraction of the training from which each round restores the weights.
     """
 
-    sparsity: float = 0.75
+    sparsity: Dropout = 0.75
     structure: Literal["weights", "neurons"] = "weights"
-    start: float = 0.1
-    end: float = 0.6
-    rounds: int = 0
-    rewind: float = 0.05
+    start: UnitFraction = 0.1
+    end: UnitFraction = 0.6
+    rounds: Annotated[int, Field(ge=0, le=1000)] = 0
+    rewind: UnitFraction = 0.05
 
     def __post_init__(self) -> None:
         if not 0 < self.sparsity < 1:

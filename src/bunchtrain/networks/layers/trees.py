@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 
 from bunchtrain.networks.layers.fit_models import FitModel
 from bunchtrain.parts import Options
+from bunchtrain.parts.ranges import LearningRate, NonNegative, Share, Steps, Trees
 
 #: Maximum number of pairs (event, tree) evaluated together, which bounds the memory.
 MAX_PAIRS = 1 << 17
@@ -149,12 +151,12 @@ class BoostingOptions(Options):
     patience          early stopping after this number of rounds without a better validation loss.
     """
 
-    trees: int = 500
-    learning_rate: float = 0.1
-    l2: float = 1.0
-    feature_fraction: float = 1.0
-    bins: int = 256
-    patience: int | None = 20
+    trees: Trees = 500
+    learning_rate: LearningRate = 0.1
+    l2: NonNegative = 1.0
+    feature_fraction: Share = 1.0
+    bins: Annotated[int, Field(ge=2, le=65535)] = 256
+    patience: Steps | None = 20
 
 
 class TreeModel(FitModel):

@@ -20,6 +20,7 @@ from bunchtrain.networks.layers.quantised.linear import bit_operations, perceptr
 from bunchtrain.networks.layers.quantised.model import Format, QuantisedModel
 from bunchtrain.networks.layers.quantised.options import QuantisationOptions
 from bunchtrain.networks.layers.quantised.quantiser import fused_widths
+from bunchtrain.parts.ranges import HiddenWidths, IntegerBits, NonNegative
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class DenseQuantisationOptions(QuantisationOptions):
     activations  fixed-point numbers; 0 and 1 (binary); −1, 0 and 1 (ternary).
     """
 
-    beta: tuple[float, float] = (1e-6, 1e-4)
-    integer: int | None = 0
+    beta: tuple[NonNegative, NonNegative] = (1e-6, 1e-4)
+    integer: IntegerBits | None = 0
     activations: Literal["fixed", "binary", "ternary"] = "fixed"
 
 
@@ -55,7 +56,7 @@ class QuantisedDenseNetwork(QuantisedModel):
         table: int,
         outputs: int,
         *,
-        widths: tuple[int, ...] = (64, 32, 32),
+        widths: HiddenWidths = (64, 32, 32),
         quantisation: DenseQuantisationOptions = DEFAULTS,
         pruning: Pruning | None = None,
     ) -> None:

@@ -23,6 +23,7 @@ from bunchtrain.networks.layers.quantised.arithmetic import Arithmetic, table
 from bunchtrain.networks.layers.quantised.linear import QuantisedLinear, perceptron
 from bunchtrain.networks.layers.quantised.model import QuantisedParticles
 from bunchtrain.networks.layers.quantised.options import DEFAULTS, QuantisationOptions
+from bunchtrain.parts.ranges import HiddenWidths, PointCount, Width
 
 
 class QuantisedGarNet(QuantisedParticles):
@@ -43,11 +44,11 @@ class QuantisedGarNet(QuantisedParticles):
         features: int,
         outputs: int,
         *,
-        particles: int = 8,
-        aggregators: int = 4,
-        propagate: int = 4,
-        filters: int = 4,
-        widths: tuple[int, ...] = (8,),
+        particles: PointCount = 8,
+        aggregators: Width = 4,
+        propagate: Width = 4,
+        filters: Width = 4,
+        widths: HiddenWidths = (8,),
         quantisation: QuantisationOptions = DEFAULTS,
     ) -> None:
         super().__init__(particles, features, quantisation)

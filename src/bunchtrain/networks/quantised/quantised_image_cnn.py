@@ -26,6 +26,7 @@ from bunchtrain.networks.layers.quantised.convolution import (
 from bunchtrain.networks.layers.quantised.linear import perceptron
 from bunchtrain.networks.layers.quantised.model import Format, QuantisedModel
 from bunchtrain.networks.layers.quantised.options import DEFAULTS, QuantisationOptions
+from bunchtrain.parts.ranges import BlockWidths, HiddenWidths, Kernel
 
 
 class QuantisedImageCNN(QuantisedModel):
@@ -46,11 +47,11 @@ class QuantisedImageCNN(QuantisedModel):
         image: tuple[int, int, int],
         outputs: int,
         *,
-        filters: tuple[tuple[int, ...], ...] = ((4,), (4,)),
-        kernel: tuple[int, int] = (3, 3),
+        filters: BlockWidths = ((4,), (4,)),
+        kernel: tuple[Kernel, Kernel] = (3, 3),
         padding: Padding = "valid",
-        pool: tuple[int, int] = (2, 2),
-        widths: tuple[int, ...] = (16,),
+        pool: tuple[Kernel, Kernel] = (2, 2),
+        widths: HiddenWidths = (16,),
         quantisation: QuantisationOptions = DEFAULTS,
     ) -> None:
         channels, *size = image

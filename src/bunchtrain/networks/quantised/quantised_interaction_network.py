@@ -27,6 +27,7 @@ from bunchtrain.networks.layers.quantised.linear import (
 )
 from bunchtrain.networks.layers.quantised.model import QuantisedParticles
 from bunchtrain.networks.layers.quantised.options import DEFAULTS, QuantisationOptions
+from bunchtrain.parts.ranges import HiddenWidths, PointCount, Widths
 
 
 class QuantisedInteractionNetwork(QuantisedParticles):
@@ -48,10 +49,10 @@ class QuantisedInteractionNetwork(QuantisedParticles):
         features: int,
         outputs: int,
         *,
-        particles: int = 8,
-        relation: tuple[int, ...] = (8, 6),
-        objects: tuple[int, ...] = (12, 6),
-        classifier: tuple[int, ...] = (12,),
+        particles: PointCount = 8,
+        relation: Widths = (8, 6),
+        objects: Widths = (12, 6),
+        classifier: HiddenWidths = (12,),
         quantisation: QuantisationOptions = DEFAULTS,
     ) -> None:
         super().__init__(particles, features, quantisation)

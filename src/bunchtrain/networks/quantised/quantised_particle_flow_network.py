@@ -19,6 +19,7 @@ from bunchtrain.networks.layers.quantised.arithmetic import Arithmetic
 from bunchtrain.networks.layers.quantised.linear import hidden_layers, perceptron
 from bunchtrain.networks.layers.quantised.model import QuantisedParticles
 from bunchtrain.networks.layers.quantised.options import DEFAULTS, QuantisationOptions
+from bunchtrain.parts.ranges import HiddenWidths, PointCount, Widths
 
 
 class QuantisedParticleFlowNetwork(QuantisedParticles):
@@ -37,9 +38,9 @@ class QuantisedParticleFlowNetwork(QuantisedParticles):
         features: int,
         outputs: int,
         *,
-        particles: int = 8,
-        phi: tuple[int, ...] = (16, 8),
-        f: tuple[int, ...] = (16,),
+        particles: PointCount = 8,
+        phi: Widths = (16, 8),
+        f: HiddenWidths = (16,),
         quantisation: QuantisationOptions = DEFAULTS,
     ) -> None:
         super().__init__(particles, features, quantisation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -23,6 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from bunchtrain.child_processes import end_with_parent
 from bunchtrain.errors import MachineError
 from bunchtrain.files import atomic_path
 
@@ -63,7 +65,7 @@ def _in_parallel(
     jobs: Sequence[tuple[MakePart, int, Path]], processes: int, made: Callable[[], None]
 ) -> None:
     workers = ProcessPoolExecutor(
-        min(processes, len(jobs)), get_context("spawn"), initializer=_reset_interrupt_handler
+        min(processes, len(jobs)), get_context("spawn"), _begin, (os.getpid(),)
     )
     try:
         for finished in as_completed([workers.submit(write_part, *job) for job in jobs]):
@@ -78,8 +80,9 @@ def _in_parallel(
         workers.shutdown(cancel_futures=True)
 
 
-def _reset_interrupt_handler() -> None:
-    # Ctrl-C goes to the whole process group; the parent alone reports it.
+def _begin(parent: int) -> None:
+    """Prepare a worker: it ends with its parent process, which alone reports Ctrl-C."""
+    end_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -28,7 +28,8 @@ def optimal_binning(
 
     The Asimov significances of bins add in quadrature (arXiv:1007.1727), so that the best edges
     among the candidates are found exactly by dynamic programming: the best k bins below an edge
-    are the best k − 1 below another one and the bin between.
+    are the best k − 1 below another one and the bin between. With negative weights no bin has a
+    negative signal.
 
     scores          (events,), large for signal.
     truth           (events,) bool, True for signal.
@@ -88,6 +89,7 @@ def _squared_significance(
     squares = between(below(~truth, w**2))
     ordered = np.triu(np.ones_like(s, dtype=bool), 1)
     allowed = ordered & (b > 0) & (b**2 >= min_background * squares)
+    allowed &= s >= -1e-9 * w[truth].sum()  # differences of sums are 0 within rounding
     with np.errstate(all="ignore"):
         square = asimov(scale * np.maximum(s, 0), scale * b) ** 2
     return np.where(allowed, square, -np.inf)

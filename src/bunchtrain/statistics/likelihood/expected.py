@@ -1,64 +1,67 @@
-"""Expected discovery significance and CL_s upper limit of a workspace (Asimov data), by pyhf."""
+"""Expected discovery significance and CL_s upper limit of a workspace (arXiv:1007.1727).
+
+On Asimov data, which are the expected events of a strength μ', the profiled likelihood ratio is
+
+    q(μ) = min_θ Σ_b 2 [n_b ln(n_b/ν_b) − n_b + ν_b] + Σ_k (θ_k − θ⁰_k)²/σ_k²,   n = ν(μ', θ⁰),
+
+since the likelihood is largest where the data were made. It is a sum of squares, so that its
+minimum is found to the same relative precision for ten events as for 10⁹. The median significance
+is √q(0) for μ' = 1, and the limits follow from √q(μ) for μ' = 0 without any p-value, which would be
+0 in double precision from 38 standard deviations on.
+"""
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import brentq, least_squares
 from scipy.stats import norm
 
 from bunchtrain.errors import MachineError, missing
+from bunchtrain.statistics.metrics import Floats
 
 #: The largest signal strength, in units of the nominal one, of the search for a limit.
 MAX_STRENGTH = 1e6
+#: 1 − confidence of the limit.
+ALPHA = 0.05
 
 
 def expected_significance(spec: Mapping[str, Any]) -> float:
-    """Return the median significance Z of a signal of strength 1 (arXiv:1007.1727).
+    """Return the median significance Z of a signal of strength 1.
 
-    The profiled test statistic q_0 on the Asimov data of μ = 1; nuisance parameters as in the
-    workspace. Raises MissingDependency without pyhf, MachineError if the fit fails.
+    Nuisance parameters as in the workspace. Raises MissingDependency without pyhf, MachineError if
+    the fit fails.
     """
-    pyhf = import_pyhf()
-    model = _run_fit(lambda: pyhf.Workspace(spec).model())
-    parameters = np.array(model.config.suggested_init())
-    parameters[model.config.poi_index] = 1.0
-    data = model.expected_data(parameters)
-    p = _run_fit(lambda: pyhf.infer.hypotest(0.0, data, model, test_stat="q0"))
-    return float(norm.isf(float(p)))
+    return _profile(spec, data_strength=1.0)(0.0)
 
 
 def expected_limit(spec: Mapping[str, Any], index: int = 2) -> float:
     """Return the median, or another quantile, of the upper limits on μ at 95 % CL_s.
 
-    For data without signal, those of the workspace. Raises MissingDependency without pyhf,
-    MachineError if no limit is found.
+    For data without signal. At N standard deviations CL_s = Φ(N − √q(μ))/Φ(N). Raises
+    MissingDependency without pyhf, MachineError if the fit fails or no limit is found.
 
     spec   Workspace.
-    index  0 to 4 for −2 to +2 standard deviations; 2 is the median.
+    index  0 to 4 for N = −2 to +2; 2 is the median.
     """
-    confidence = _expected_confidence(spec)
-
-    @cache
-    def excess(mu: float) -> float:
-        return confidence(mu)[index] - 0.05
-
+    root = _profile(spec, data_strength=0.0)
+    deviations = index - 2
+    wanted = float(deviations - norm.ppf(ALPHA * norm.cdf(deviations)))
     high = 1.0
-    while excess(high) > 0:
-        high *= 2
+    while (found := root(high)) < wanted:
+        # √q is nearly proportional to μ; it is doubled at least, where it is not.
+        high *= max(2.0, 1.1 * wanted / found) if found > 0 else 2.0
         if high > MAX_STRENGTH:
             raise MachineError(
                 f"no signal strength below {MAX_STRENGTH:g} is excluded; the signal is too small"
             )
-    low = high / 2
-    while excess(low) < 0:
+    low = high * 0.5 * wanted / found
+    while root(low) > wanted:
         low /= 2
-    return float(brentq(excess, low, high, rtol=1e-3))
+    return float(brentq(lambda mu: root(mu) - wanted, low, high, rtol=1e-5))
 
 
 def limit_std(
@@ -66,40 +69,75 @@ def limit_std(
 ) -> float:
     """Return the standard deviation of the median upper limit over replicas of a workspace.
 
-    The limit μ of a replica r is that of its CL_s to first order,
-    δμ = −(ln CL_s,r(μ) − ln CL_s(μ)) / (d ln CL_s/dμ), from one fit each.
+    The limit of a replica r is that of its √q to first order,
+    δμ = −(√q_r(μ) − √q(μ)) / (d√q/dμ), from one fit each.
 
     spec      Workspace.
     limit     Its median limit.
     replicas  Workspaces of bootstrap samples.
     """
-    confidence, step = _expected_confidence(spec), 0.05 * limit
-    low, middle, high = (np.log(confidence(limit + k * step)[2]) for k in (-1, 0, 1))
-    shifts = [np.log(_expected_confidence(one)(limit)[2]) - middle for one in replicas]
-    return float(np.std(shifts, ddof=1) * 2 * step / abs(high - low))
+    root, step = _profile(spec, data_strength=0.0), 0.05 * limit
+    slope = (root(limit + step) - root(limit - step)) / (2 * step)
+    shifts = [_profile(one, data_strength=0.0)(limit) - root(limit) for one in replicas]
+    return float(np.std(shifts, ddof=1) / abs(slope))
 
 
-def _expected_confidence(spec: Mapping[str, Any]) -> Callable[[float], list[float]]:
-    """Return the function from μ to the expected CL_s at −2 to +2 standard deviations."""
+def _profile(spec: Mapping[str, Any], data_strength: float) -> Callable[[float], float]:
+    """Return the function from μ to √q(μ) on the Asimov data of a strength."""
     pyhf = import_pyhf()
-    space = _run_fit(lambda: pyhf.Workspace(spec))
-    model = _run_fit(lambda: space.model(poi_name="mu"))
-    data, config = space.data(model), model.config
+    model = _run_fit(lambda: pyhf.Workspace(spec).model(poi_name="mu"))
+    config = model.config
+    start = np.array(config.suggested_init())
+    bounds = np.array(config.suggested_bounds()).T
+    free = np.arange(len(start)) != config.poi_index
+    free &= ~np.array(config.suggested_fixed(), bool)
+    centre, sigma = _constraints(config)
 
-    def confidence(mu: float) -> list[float]:
-        bounds = copy.copy(config.suggested_bounds())
-        bounds[config.poi_index] = (0.0, 10 * max(mu, 1.0))
-        _, band = _run_fit(
-            lambda: pyhf.infer.hypotest(
-                mu, data, model, par_bounds=bounds, return_expected_set=True
-            )
-        )
-        return [float(one) for one in band]
+    def rates(theta: Floats, mu: float) -> Floats:
+        parameters = start.copy()
+        parameters[free], parameters[config.poi_index] = theta, mu
+        return np.asarray(model.expected_actualdata(parameters), np.float64)
 
-    return confidence
+    data = rates(start[free], data_strength)
+
+    def root(mu: float) -> float:
+        def residuals(theta: Floats) -> Floats:
+            pulls = (theta - centre[free]) / sigma[free]
+            return np.concatenate([_deviance_roots(data, rates(theta, mu)), pulls])
+
+        if not free.any():
+            return float(np.linalg.norm(residuals(start[free])))
+        limits = bounds[:, free]
+        fit = _run_fit(lambda: least_squares(residuals, start[free], bounds=limits, xtol=1e-10))
+        return float(np.sqrt(2 * fit.cost))
+
+    return root
 
 
-def _run_fit(fit: Any) -> Any:
+def _constraints(config: Any) -> tuple[Floats, Floats]:
+    """Return centre and σ of the Gaussian constraint of each parameter; σ is ∞ of a free one."""
+    centre, sigma = np.zeros(config.npars), np.full(config.npars, np.inf)
+    for name in config.par_order:
+        parameters = config.param_set(name)
+        if parameters.constrained:
+            place = config.par_slice(name)
+            centre[place] = parameters.auxdata
+            sigma[place] = getattr(parameters, "sigmas", 1.0)
+    return centre, sigma
+
+
+def _deviance_roots(data: Floats, rate: Floats) -> Floats:
+    """Return the signed roots of 2 [n ln(n/ν) − n + ν], (bins,), stable for n near ν.
+
+    With x = (ν − n)/n it is 2 n [x − ln(1 + x)].
+    """
+    x = np.maximum(rate / data, 1e-12) - 1
+    series = x**2 / 2 - x**3 / 3 + x**4 / 4 - x**5 / 5
+    value = np.where(np.abs(x) < 1e-3, series, x - np.log1p(x))
+    return np.asarray(np.sign(x) * np.sqrt(2 * data * np.maximum(value, 0)), np.float64)
+
+
+def _run_fit(fit: Callable[[], Any]) -> Any:
     try:
         with warnings.catch_warnings():
             # pyhf 0.7 uses a deprecated name of jsonschema.

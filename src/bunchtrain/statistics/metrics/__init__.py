@@ -1,12 +1,7 @@
 """Metrics, each a measurement with its statistical error."""
 
-from bunchtrain.statistics.metrics.classification import (
-    Calibration,
-    accuracy,
-    calibration,
-    confusion_matrix,
-    log_loss,
-)
+from bunchtrain.statistics.metrics.calibration import Calibration, calibration
+from bunchtrain.statistics.metrics.classification import accuracy, confusion_matrix, log_loss
 from bunchtrain.statistics.metrics.efficiency import BinnedEfficiency, binned_efficiency, efficiency
 from bunchtrain.statistics.metrics.jensen_shannon import inverse_jensen_shannon, jensen_shannon
 from bunchtrain.statistics.metrics.measurement import (

@@ -11,10 +11,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import beta, norm
 
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics.measurement import Measurement
 from bunchtrain.statistics.metrics.sample import Floats, as_weights
+
+#: Probabilities below −1 and +1 standard deviation of a Gaussian.
+TAILS = (float(norm.cdf(-1)), float(norm.cdf(1)))
 
 
 def efficiency_error(passed: Any, passed_squares: Any, total: Any, total_squares: Any) -> Floats:
@@ -27,6 +31,20 @@ def efficiency_error(passed: Any, passed_squares: Any, total: Any, total_squares
     variance = np.square(1 - fraction) * passed_squares + np.square(fraction) * failed_squares
     one_event = 1 / (np.square(total) / total_squares + 1)
     return np.asarray(np.maximum(np.sqrt(variance) / np.abs(total), one_event), np.float64)
+
+
+def efficiency_interval(value: float, error: float) -> tuple[float, float]:
+    """Return the 68 % interval of an efficiency ε with an error σ.
+
+    It is Jeffreys', between quantiles of a beta distribution of nε + ½ and n(1 − ε) + ½, with the
+    effective number of events n = ε(1 − ε)/σ², or n = 1/σ where ε is 0 or 1
+    (Brown et al., Statist. Sci. 16, 101).
+    """
+    fraction = min(max(value, 0.0), 1.0)
+    variance = fraction * (1 - fraction)
+    count = variance / error**2 if variance > 0 else 1 / error
+    low, high = beta.ppf(TAILS, count * fraction + 0.5, count * (1 - fraction) + 0.5)
+    return min(float(low), value), max(float(high), value)
 
 
 def efficiency(passed: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
@@ -42,8 +60,9 @@ def efficiency(passed: NDArray[Any], weights: NDArray[Any] | None = None) -> Mea
     if total == 0:
         raise DataError("an efficiency needs events, and their weights sum to zero")
     accepted = w * np.asarray(passed, bool)
-    error = efficiency_error(accepted.sum(), np.sum(accepted**2), total, np.sum(w**2))
-    return Measurement(float(accepted.sum() / total), float(error))
+    value = float(accepted.sum() / total)
+    error = float(efficiency_error(accepted.sum(), np.sum(accepted**2), total, np.sum(w**2)))
+    return Measurement(value, error).with_interval(*efficiency_interval(value, error))
 
 
 @dataclass(frozen=True)
@@ -65,10 +84,15 @@ def binned_efficiency(
     """Return the efficiency in bins of `variable` (events,), whose unit is that of the edges."""
     w = as_weights(weights, len(passed))
     accepted = w * np.asarray(passed, bool)
-    sums = [np.histogram(variable, edges, weights=x)[0] for x in (w, accepted, w**2)]
+    total, sums, squares, passed_squares = (
+        np.histogram(variable, edges, weights=x)[0] for x in (w, accepted, w**2, accepted**2)
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
-        value = np.where(sums[0] > 0, sums[1] / sums[0], np.nan)
-        low, high = wilson_interval(value, sums[0] ** 2 / sums[2])
+        value = np.where(total > 0, sums / total, np.nan)
+        failed_squares = np.maximum(squares - passed_squares, 0)
+        variance = ((1 - value) ** 2 * passed_squares + value**2 * failed_squares) / total**2
+        count = np.where(variance > 0, value * (1 - value) / variance, total**2 / squares)
+        low, high = wilson_interval(value, np.where(count > 0, count, total**2 / squares))
     return BinnedEfficiency(np.asarray(edges, np.float64), value, low, high)
 
 

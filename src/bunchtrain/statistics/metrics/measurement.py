@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,21 @@ import numpy as np
 Metrics = dict[str, dict[str, Any]]
 
 
+#: Asymmetry 2 |up − down|/(up + down) of an interval from which it is given beside the error.
+ASYMMETRY = 0.2
+#: Values below it, with all their digits, are shown as a multiple of a power of ten.
+SMALL = 1e-4
+
+
 @dataclass(frozen=True)
 class Measurement:
     """A value and its statistical error, both in the unit of the value.
 
     value     if `limit` is set a lower limit at 95 % confidence, without an error.
+    error     one standard deviation.
     seed_std  standard deviation between the trainings whose mean the value is.
     seeds     number of these trainings.
+    interval  ends of the 68 % interval where it is not symmetric, as from few events; else None.
     """
 
     value: float
@@ -26,16 +34,23 @@ class Measurement:
     limit: bool = False
     seed_std: float = math.nan
     seeds: int = 1
+    interval: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         if not math.isfinite(self.value):
             return "–"
         if self.limit:
             return f"> {_format_digits(self.value, 2)}"
+        if self.interval is not None:
+            down, up = self.value - self.interval[0], self.interval[1] - self.value
+            if max(down, up) > 0:
+                smaller = min(down, up)
+                decimals = _decimals(smaller if smaller > 0.1 * max(down, up) else max(down, up))
+                value, plus, minus = _scaled((self.value, up, down), decimals)
+                return f"{value} +{plus} −{minus}"
         if not (math.isfinite(self.error) and self.error > 0):
             return f"{self.value:.4g}"
-        decimals = _decimals(self.error)
-        return f"{_format(self.value, decimals)} ± {_format(self.error, decimals)}"
+        return " ± ".join(_scaled((self.value, self.error), _decimals(self.error)))
 
     @property
     def seed_text(self) -> str:
@@ -44,13 +59,30 @@ class Measurement:
             return ""
         if self.seed_std == 0:
             return "seeds ± 0"
-        return f"seeds ± {_format(self.seed_std, _decimals(self.seed_std))}"
+        return f"seeds ± {_scaled((self.seed_std,), _decimals(self.seed_std))[0]}"
+
+    @property
+    def errors(self) -> tuple[float, float]:
+        """Distances of the lower and the upper end of the 68 % interval from the value."""
+        if self.interval is None:
+            return self.error, self.error
+        return self.value - self.interval[0], self.interval[1] - self.value
+
+    def with_interval(self, low: float, high: float) -> Measurement:
+        """Return the measurement with a 68 % interval, if that is clearly not symmetric."""
+        down, up = self.value - low, high - self.value
+        if not (math.isfinite(down) and math.isfinite(up)) or min(down, up) < 0:
+            return self
+        asymmetric = 2 * abs(up - down) > ASYMMETRY * (up + down)
+        return replace(self, interval=(float(low), float(high))) if asymmetric else self
 
     def as_dict(self) -> dict[str, Any]:
         """Return `{value, error}` for JSON, None where a number is not finite."""
         entry: dict[str, Any] = {"value": _finite(self.value), "error": _finite(self.error)}
         if self.seeds > 1:
             entry |= {"seed_std": _finite(self.seed_std), "seeds": self.seeds}
+        if self.interval is not None:
+            entry["interval"] = [_finite(end) for end in self.interval]
         return entry | {"limit": "lower"} if self.limit else entry
 
     @classmethod
@@ -62,7 +94,9 @@ class Measurement:
             for number in (entry.get("value"), entry.get("error"), seed_std)
         )
         limit, seeds = entry.get("limit") == "lower", int(entry.get("seeds", 1))
-        return cls(value, error, limit, std, seeds)
+        ends = [float(end) for end in entry.get("interval") or () if end is not None]
+        interval = (ends[0], ends[1]) if len(ends) == 2 else None
+        return cls(value, error, limit, std, seeds, interval)
 
 
 def measurements(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Measurement]:
@@ -91,7 +125,11 @@ def _average(entries: Sequence[dict[str, object]]) -> dict[str, object]:
     error = math.nan if limit else float(np.mean([one.error for one in found]))
     std = float(values.std(ddof=1))
     average = Measurement(float(values.mean()), error, limit, std, len(found))
-    return {**entries[0], **average.as_dict()}
+    if not limit and any(one.interval for one in found):
+        down, up = np.mean([one.errors for one in found], axis=0)
+        average = average.with_interval(average.value - down, average.value + up)
+    others = {key: value for key, value in entries[0].items() if key != "interval"}
+    return {**others, **average.as_dict()}
 
 
 def _finite(value: float) -> float | None:
@@ -105,10 +143,24 @@ def _decimals(error: float) -> int:
     return int(two_digits) - exponent
 
 
+def _scaled(values: Sequence[float], decimals: int) -> list[str]:
+    """Return values with the same last decimal, small ones as multiples of one power of ten.
+
+    These are all below `SMALL`: `1.23e-6` and `0.05e-6`.
+    """
+    largest = max(abs(value) for value in values)
+    if largest >= SMALL or largest == 0:
+        return [_format(value, decimals) for value in values]
+    exponent = math.floor(math.log10(largest))
+    return [f"{_format(v / 10.0**exponent, decimals + exponent)}e{exponent}" for v in values]
+
+
 def _format(value: float, decimals: int) -> str:
-    return f"{round(value, decimals):.{max(decimals, 0)}f}"
+    rounded = round(value, decimals) + 0.0  # −0 becomes 0
+    return f"{rounded:.{max(decimals, 0)}f}"
 
 
 def _format_digits(value: float, digits: int) -> str:
-    decimals = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
-    return _format(value, decimals)
+    if value == 0:
+        return "0"
+    return _scaled((value,), digits - 1 - math.floor(math.log10(abs(value))))[0]

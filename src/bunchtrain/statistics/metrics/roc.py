@@ -11,11 +11,18 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
+from scipy.stats import norm
 
 from bunchtrain.errors import DataError
-from bunchtrain.statistics.metrics.efficiency import efficiency_error
+from bunchtrain.statistics.metrics.efficiency import efficiency_error, efficiency_interval
 from bunchtrain.statistics.metrics.measurement import Measurement
 from bunchtrain.statistics.metrics.sample import Floats, as_weights
+
+#: Confidence of the lower limit of a rejection.
+CONFIDENCE = 0.95
+#: ε_B over its error below which only a limit of the rejection is given.
+MIN_SIGNIFICANCE = 0.7
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,8 @@ def auc(curve: Roc) -> Measurement:
 
     A = Σ w_s w_b [s > b] / (W_S W_B), and σ² is the sum over both classes of
     Σ w² (V − A)² / W² · n/(n − 1), where V is the fraction of the other class that an event
-    is ordered rightly with and n the effective count.
+    is ordered rightly with and n the effective count. An interval near A = 1 is that of
+    ln A/(1 − A) (Pepe, 2003).
     """
     ordered_signal = 1 - _midpoints(curve.background_efficiency)  # (points − 1,)
     ordered_background = _midpoints(curve.signal_efficiency)
@@ -169,7 +177,11 @@ def auc(curve: Roc) -> Measurement:
         variance += float(
             np.sum(squares * (ordered - area) ** 2) / total**2 * count / max(count - 1, 1.0)
         )
-    return Measurement(area, float(np.sqrt(variance)))
+    found = Measurement(area, float(np.sqrt(variance)))
+    if not (0 < area < 1 and variance > 0):
+        return found
+    step = found.error / (area * (1 - area))  # error of ln A/(1 − A)
+    return found.with_interval(*expit(logit(area) + np.array([-step, step])))
 
 
 def _midpoints(steps: Floats) -> Floats:
@@ -177,18 +189,33 @@ def _midpoints(steps: Floats) -> Floats:
 
 
 def background_rejection(curve: Roc, efficiency: float) -> Measurement:
-    """Return 1/ε_B at ε_S = `efficiency`, with σ(1/ε_B) = σ(ε_B)/ε_B².
+    """Return 1/ε_B at ε_S = `efficiency`, with its error or limit as in `rejection`."""
+    (mistag,), (error,) = curve.background_at([efficiency])
+    return rejection(float(mistag), float(error), curve.background_count)
 
-    If no background passes, it is the lower limit at 95 % confidence, n/(−ln 0.05) for an
-    effective number n of background events.
+
+def rejection(mistag: float, error: float, count: float) -> Measurement:
+    """Return 1/ε_B with σ(1/ε_B) = σ(ε_B)/ε_B², and of few events the interval of 1/ε_B.
+
+    If no background passes, or with negative weights a sum that is smaller than its error allows,
+    it is the lower limit at 95 % confidence: n/(−ln 0.05) for n effective events of which none
+    passes, else that of CL_s for a Gaussian ε_B ≥ 0, 1/[ε_B + σ Φ⁻¹(1 − 0.05 Φ(ε_B/σ))].
+
+    mistag  ε_B.
+    error   σ(ε_B).
+    count   Effective number n of background events.
     """
-    mistag, error = curve.background_at(efficiency)
-    if mistag <= 0:
-        return Measurement(curve.background_count / -float(np.log(0.05)), limit=True)
-    return Measurement(float(1 / mistag), float(error / mistag**2))
+    nothing = count / -float(np.log(1 - CONFIDENCE))
+    if mistag < error * MIN_SIGNIFICANCE:
+        deviations = float(norm.isf((1 - CONFIDENCE) * norm.cdf(mistag / error)))
+        return Measurement(min(nothing, 1 / (mistag + error * deviations)), limit=True)
+    low, high = efficiency_interval(mistag, error)
+    found = Measurement(1 / mistag, error / mistag**2)
+    return found.with_interval(1 / high, 1 / low)
 
 
 def signal_efficiency(curve: Roc, mistag: float) -> Measurement:
     """Return ε_S at a background efficiency (mistag rate) ε_B = `mistag`."""
-    value, error = curve.signal_at(mistag)
-    return Measurement(float(value), float(error))
+    (value,), (error,) = curve.signal_at([mistag])
+    found = Measurement(float(value), float(error))
+    return found.with_interval(*efficiency_interval(found.value, found.error))

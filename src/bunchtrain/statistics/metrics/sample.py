@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics.measurement import Measurement
@@ -38,11 +40,25 @@ def effective_count(weights: NDArray[Any]) -> float:
 
 
 def mean(values: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
-    """Return the mean of values (events,), with the error σ/√n for the effective count n."""
+    """Return the mean of values (events,), with the error √Σ w²(x − x̄)²/Σw.
+
+    That holds whatever the weights depend on; for equal weights it is σ/√n. Of few values of a
+    skewed distribution the interval of one standard deviation is that of the Edgeworth expansion,
+    x̄ + tσ(γ/2 ± 1) with γ = Σ w³(x − x̄)³/(√Σ w²(x − x̄)²)³ (Hall, J. R. Stat. Soc. B 54, 221)
+    and Student's t of n − 1 degrees of freedom.
+    """
     w = as_weights(weights, len(values))
-    average = np.average(values, weights=w)
-    std = np.sqrt(np.average((values - average) ** 2, weights=w))
-    return Measurement(float(average), float(std / np.sqrt(effective_count(w))))
+    average = float(np.average(values, weights=w))
+    parts = w * (np.asarray(values, np.float64) - average)
+    total, squares = float(w.sum()), float(np.sum(parts**2))
+    found = Measurement(average, squares**0.5 / abs(total))
+    if squares == 0:
+        return found
+    skewness = float(np.sum(parts**3)) / squares**1.5 * math.copysign(1, total)
+    shift = min(max(skewness / 2, -0.9), 0.9)
+    freedom = max(effective_count(w) - 1, 1.0)
+    step = found.error * student.ppf(HIGH, freedom) * math.sqrt(1 + 1 / freedom)
+    return found.with_interval(average + (shift - 1) * step, average + (shift + 1) * step)
 
 
 def binned_mean(
@@ -75,27 +91,31 @@ def quantile(values: NDArray[Any], at: Any, weights: NDArray[Any] | None = None)
 
 
 def standard_deviation(residuals: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
-    """Return σ of residuals (events,), with the error √((μ₄ − σ⁴)/(4 σ² n))."""
+    """Return σ of residuals r (events,), with the error √Σ w²((r − r̄)² − σ²)²/(2 σ Σw)."""
     w = as_weights(weights, len(residuals))
     squares = (residuals - np.average(residuals, weights=w)) ** 2
     variance = float(np.average(squares, weights=w))
-    fourth = float(np.average(squares**2, weights=w))
-    if variance == 0:
+    if variance <= 0:
         return Measurement(0.0, 0.0)
-    error_squared = max(fourth - variance**2, 0.0) / (4 * variance * effective_count(w))
-    return Measurement(variance**0.5, error_squared**0.5)
+    scatter = float(np.sum((w * (squares - variance)) ** 2)) ** 0.5
+    return Measurement(variance**0.5, scatter / (2 * variance**0.5 * abs(float(w.sum()))))
 
 
 def half_width(residuals: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
     """Return half the width of the central 68.3 % of residuals (events,), robust against tails.
 
-    A quantile q(p) has the error [q(p + δ) − q(p − δ)]/2 with δ = √(p(1 − p)/n); the two ends
-    are correlated by p/(1 − p), p the lower of them.
+    A quantile q(p) has the error [q(p + δ) − q(p − δ)]/2 with δ² = Σ w²(1[r < q] − p)²/(Σw)², which
+    is p(1 − p)/n for equal weights; the correlation of the two ends is that of their sums.
     """
-    count = effective_count(as_weights(weights, len(residuals)))
-    step = np.sqrt(LOW * (1 - LOW) / count)
-    at = [p + d for p in (LOW, HIGH) for d in (-step, 0.0, step)]
-    ends = quantile(residuals, np.clip(at, 0, 1), weights).reshape(2, 3)
-    low, high = (ends[:, 2] - ends[:, 0]) / 2
-    variance = low**2 + high**2 - 2 * LOW / (1 - LOW) * low * high
-    return Measurement(float(ends[1, 1] - ends[0, 1]) / 2, float(np.sqrt(variance) / 2))
+    w = as_weights(weights, len(residuals))
+    ends = quantile(residuals, [LOW, HIGH], w)
+    below = w * (np.asarray(residuals)[None, :] < ends[:, None])
+    parts = below - np.array([[LOW], [HIGH]]) * w  # (2, events)
+    covariance = parts @ parts.T / w.sum() ** 2
+    steps = np.sqrt(np.maximum(np.diag(covariance), np.finfo(float).tiny))
+    at = np.array([[p - d, p + d] for p, d in zip((LOW, HIGH), steps, strict=True)])
+    around = quantile(residuals, np.clip(at, 0, 1).ravel(), w).reshape(2, 2)
+    low, high = (around[:, 1] - around[:, 0]) / 2
+    correlation = covariance[0, 1] / (steps[0] * steps[1])
+    variance = low**2 + high**2 - 2 * correlation * low * high
+    return Measurement(float(ends[1] - ends[0]) / 2, float(np.sqrt(max(variance, 0.0)) / 2))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -189,6 +190,10 @@ def _write_manifest(folder: Path, selection: Selection, shards: ShardEntries, si
         },
         "fields": {name: str(event[name].type.content) for name in ak.fields(event)},
         "cutflow": selection.cutflow,
+        # Columns of files without header have the name of their position, see `CsvTable`.
+        "unnamed_columns": sum(
+            re.fullmatch(r"column_\d+", name) is not None for name in recipe.source.fields()
+        ),
         "buffer": buffer,
         "run": buffer // 64,
         "shards": shards,

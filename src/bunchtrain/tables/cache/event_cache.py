@@ -56,7 +56,7 @@ class EventCache:
         with _disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / f"{final.name}.lock"):
-                if not _is_complete(final):
+                if not cls.is_complete(final):
                     _build(recipe, final, memory, progress)
         return cls.open(final)
 
@@ -66,9 +66,21 @@ class EventCache:
 
         Raises DataError if it is not complete.
         """
-        if not _is_complete(folder):
+        if not cls.is_complete(folder):
             raise DataError(f"{folder} contains no complete cache; build it again")
         return cls(folder, json.loads((folder / MANIFEST).read_text()))
+
+    @staticmethod
+    def is_complete(folder: Path) -> bool:
+        """Return whether a folder contains a cache of this version with all its shards."""
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text())
+            shards = [shard for name in SETS for shard in manifest["shards"][name]]
+            names_are_plain = all(Path(s["file"]).name == s["file"] for s in shards)
+            complete = all((folder / s["file"]).stat().st_size == s["bytes"] for s in shards)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        return complete and names_are_plain and bool(manifest["version"] == VERSION)
 
     @property
     def key(self) -> str:
@@ -160,16 +172,6 @@ class EventCache:
         if condition is not None:
             chunks = (c[as_mask(condition(c), condition.text)] for c in chunks)
         return rechunk(rows, chunks)
-
-
-def _is_complete(folder: Path) -> bool:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-        shards = [shard for name in SETS for shard in manifest["shards"][name]]
-        complete = all((folder / s["file"]).stat().st_size == s["bytes"] for s in shards)
-    except (OSError, ValueError, KeyError):
-        return False
-    return complete and manifest["version"] == VERSION
 
 
 def _build(

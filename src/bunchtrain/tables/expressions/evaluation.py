@@ -18,9 +18,10 @@ from bunchtrain.tables.expressions.functions import (
     FUNCTIONS,
     UNARY,
     compare,
+    is_member,
     require_boolean,
 )
-from bunchtrain.tables.expressions.grammar import dotted_name, error_at
+from bunchtrain.tables.expressions.grammar import dotted_name, error_at, literal_value
 from bunchtrain.tables.expressions.lists import Problem, apply_mask, pick, require_list
 from bunchtrain.tables.expressions.vectors import PROPERTIES, vector_property
 
@@ -119,8 +120,12 @@ def _comparison(scope: Scope, node: ast.Compare) -> Any:
 
 
 def _is_in(scope: Scope, left: Any, values: ast.AST) -> Any:
+    listed = values.elts  # type: ignore[attr-defined]
+    literals = [literal_value(value) for value in listed]
+    if None not in literals and isinstance(left, ak.Array):
+        return is_member(left, literals)
     found: Any = False
-    for value in values.elts:  # type: ignore[attr-defined]
+    for value in listed:
         found = np.logical_or(found, compare(ast.Eq, left, scope.value(value)))
     return found
 

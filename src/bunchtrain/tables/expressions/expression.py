@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import ExpressionError
-from bunchtrain.tables.column_types import kind
+from bunchtrain.tables.column_types import fill_missing, kind
 from bunchtrain.tables.expressions.evaluation import Scope
 from bunchtrain.tables.expressions.grammar import column_names, error_at, parse
 from bunchtrain.tables.expressions.vectors import PROPERTIES
@@ -59,10 +59,22 @@ class Expression:
             value = scope.value(self._tree)
         if isinstance(value, str):
             raise error_at(self.text, None, "it is a string; compare it with a column")
-        return value if isinstance(value, ak.Array) else ak.Array(np.full(len(events), value))
+        if not isinstance(value, ak.Array):
+            return ak.Array(np.full(len(events), value))
+        return _without_missing(value)
 
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"
+
+
+def _without_missing(value: ak.Array) -> ak.Array:
+    """Return integers that may be missing as floats; exact large ones if none is missing."""
+    if not (kind(value) == "integer" and "?" in str(value.type)):
+        return value
+    is_large = ak.any((value > 2**53) | (value < -(2**53)), axis=None)
+    if is_large and not ak.any(ak.is_none(value, axis=-1), axis=None):
+        return ak.fill_none(value, 0, axis=-1)
+    return fill_missing(ak.values_astype(value, np.float64))
 
 
 def evaluate(text: str, events: ak.Array) -> ak.Array:

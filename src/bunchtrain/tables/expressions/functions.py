@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,17 @@ import awkward as ak
 import numpy as np
 from scipy.special import ndtri
 
-from bunchtrain.tables.column_types import kind
+from bunchtrain.tables.column_types import fill_missing, kind
 from bunchtrain.tables.expressions import lists, vectors
-from bunchtrain.tables.expressions.lists import Problem, widen
+from bunchtrain.tables.expressions.integers import (
+    as_64_bits,
+    calculate,
+    common_type,
+    compare_integers,
+    is_integer,
+    is_listed,
+)
+from bunchtrain.tables.expressions.lists import Problem
 from bunchtrain.tables.hashing import hash_ids, uniform
 
 CONSTANTS: dict[str, float] = {"pi": np.pi, "inf": np.inf, "nan": np.nan}
@@ -30,12 +38,17 @@ class Function:
 
 
 def numeric(value: Any) -> Any:
-    """Return a number or an array of numbers, with integers of 64 bits."""
+    """Return a number or an array of numbers, with integers of 64 bits; missing ones are NaN."""
+    value = _number(value)
+    return fill_missing(value) if isinstance(value, ak.Array) else value
+
+
+def _number(value: Any) -> Any:
     if isinstance(value, str) or (isinstance(value, ak.Array) and kind(value) == "text"):
         raise Problem("strings can only be compared with == and !=")
     if vectors.is_vector(value):
         raise Problem("a four-vector is used as a number; use its .pt, .mass, ...")
-    return widen(value)
+    return as_64_bits(value)
 
 
 def _elementwise(ufunc: Callable[..., Any], arguments: int = 1) -> Function:
@@ -49,23 +62,49 @@ def _scalar(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _reduce_or_combine(reduce: Callable[[Any], Any], ufunc: Callable[..., Any]) -> Function:
-    def apply(*values: Any) -> Any:
-        if len(values) == 1:
-            return reduce(values[0])
-        return _scalar(ufunc(*(numeric(value) for value in values)))
+def _arithmetic(name: str, ufunc: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    """Return an operation on numbers, exact for integers."""
 
-    return Function(apply, 1, 2)
+    def apply(left: Any, right: Any) -> Any:
+        left, right = _number(left), _number(right)
+        if is_integer(left) and is_integer(right):
+            return calculate(name, left, right)
+        return _scalar(ufunc(numeric(left), numeric(right)))
+
+    return apply
+
+
+_larger, _smaller = _arithmetic("max", np.maximum), _arithmetic("min", np.minimum)
+
+
+def _maximum(*values: Any) -> Any:
+    return _larger(*values) if len(values) == 2 else lists.maximum(*values)
+
+
+def _minimum(*values: Any) -> Any:
+    return _smaller(*values) if len(values) == 2 else lists.minimum(*values)
 
 
 def _where(condition: Any, yes: Any, no: Any) -> Any:
     if not any(isinstance(value, ak.Array) for value in (condition, yes, no)):
-        return yes if condition else no
-    return ak.where(require_boolean(condition), numeric(yes), numeric(no))
+        return yes if require_boolean(condition) else no
+    yes, no = _number(yes), _number(no)
+    if is_integer(yes) and is_integer(no):
+        yes, no = common_type(yes, no)
+    else:
+        yes, no = numeric(yes), numeric(no)
+    return ak.where(require_boolean(condition), yes, no)
 
 
 def _clip(value: Any, low: Any, high: Any) -> Any:
-    return _scalar(np.minimum(np.maximum(numeric(value), numeric(low)), numeric(high)))
+    return _smaller(_larger(value, low), high)
+
+
+def _absolute(value: Any) -> Any:
+    value = _number(value)
+    if is_integer(value):
+        return calculate("max", value, calculate("-", 0, value))
+    return _scalar(np.abs(numeric(value)))
 
 
 def _random(value: Any, seed: Any = 0) -> Any:
@@ -106,13 +145,14 @@ def require_boolean(value: Any) -> Any:
 
 
 _UNARY = (
-    *("log", "log10", "log2", "log1p", "exp", "expm1", "sqrt", "cbrt", "abs", "sign"),
+    *("log", "log10", "log2", "log1p", "exp", "expm1", "sqrt", "cbrt", "sign"),
     *("sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan"),
     *("arcsinh", "arccosh", "arctanh", "isfinite", "isnan", "floor", "ceil"),
 )
 
 FUNCTIONS: dict[str, Function] = {
     **{name: _elementwise(getattr(np, name)) for name in _UNARY},
+    "abs": Function(_absolute),
     "round": _elementwise(np.rint),
     "arctan2": _elementwise(np.arctan2, 2),
     "hypot": _elementwise(np.hypot, 2),
@@ -123,8 +163,8 @@ FUNCTIONS: dict[str, Function] = {
     "where": Function(_where, 3, 3),
     "random": Function(_random, 1, 2),
     "random_normal": Function(_normal, 1, 2),
-    "max": _reduce_or_combine(lists.maximum, np.maximum),
-    "min": _reduce_or_combine(lists.minimum, np.minimum),
+    "max": Function(_maximum, 1, 2),
+    "min": Function(_minimum, 1, 2),
     "sum": Function(lists.total),
     "mean": Function(lists.mean),
     "count": Function(lists.count),
@@ -142,65 +182,69 @@ FUNCTIONS: dict[str, Function] = {
 METHODS = ("sum", "mean", "count", "any", "all", "max", "min", "first")
 
 
-def _arithmetic(ufunc: Callable[..., Any], on_vectors: bool = False) -> Callable[[Any, Any], Any]:
+def _with_vectors(
+    numbers: Callable[[Any, Any], Any], four_vectors: Callable[[Any, Any], Any]
+) -> Callable[[Any, Any], Any]:
     def apply(left: Any, right: Any) -> Any:
-        if on_vectors and (vectors.is_vector(left) or vectors.is_vector(right)):
-            return ufunc(left, right)
-        return _scalar(ufunc(numeric(left), numeric(right)))
+        has_vector = vectors.is_vector(left) or vectors.is_vector(right)
+        return four_vectors(left, right) if has_vector else numbers(left, right)
 
     return apply
 
 
-def _bits(ufunc: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+def _divide(left: Any, right: Any) -> Any:
+    return _scalar(np.true_divide(numeric(left), numeric(right)))
+
+
+def _bits(name: str, ufunc: Callable[..., Any]) -> Callable[[Any, Any], Any]:
     def apply(left: Any, right: Any) -> Any:
-        if _is_integer(left) and _is_integer(right):
-            return _scalar(ufunc(widen(left), widen(right)))
+        if is_integer(left) and is_integer(right):
+            return calculate(name, as_64_bits(left), as_64_bits(right))
         return _scalar(ufunc(require_boolean(left), require_boolean(right)))
 
     return apply
 
 
-def _is_integer(value: Any) -> bool:
-    if isinstance(value, ak.Array):
-        return kind(value) == "integer"
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _invert(value: Any) -> Any:
-    return _scalar(np.invert(widen(value) if _is_integer(value) else require_boolean(value)))
+    if is_integer(value):  # ~n is -1 - n
+        return calculate("-", -1, as_64_bits(value))
+    return _scalar(np.logical_not(require_boolean(value)))
 
 
 def _negative(value: Any) -> Any:
-    return -value if vectors.is_vector(value) else _scalar(np.negative(numeric(value)))
+    if vectors.is_vector(value):
+        return vectors.scale(value, -1)
+    value = _number(value)
+    return calculate("-", 0, value) if is_integer(value) else _scalar(np.negative(value))
 
 
 BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
-    ast.Add: _arithmetic(np.add, on_vectors=True),
-    ast.Sub: _arithmetic(np.subtract, on_vectors=True),
-    ast.Mult: _arithmetic(np.multiply, on_vectors=True),
-    ast.Div: _arithmetic(np.true_divide, on_vectors=True),
-    ast.FloorDiv: _arithmetic(np.floor_divide),
-    ast.Mod: _arithmetic(np.remainder),
+    ast.Add: _with_vectors(_arithmetic("+", np.add), vectors.add),
+    ast.Sub: _with_vectors(_arithmetic("-", np.subtract), vectors.subtract),
+    ast.Mult: _with_vectors(_arithmetic("*", np.multiply), vectors.multiply),
+    ast.Div: _with_vectors(_divide, vectors.divide),
+    ast.FloorDiv: _arithmetic("//", np.floor_divide),
+    ast.Mod: _arithmetic("%", np.remainder),
     ast.Pow: _power,
-    ast.BitAnd: _bits(np.bitwise_and),
-    ast.BitOr: _bits(np.bitwise_or),
-    ast.BitXor: _bits(np.bitwise_xor),
+    ast.BitAnd: _bits("&", np.logical_and),
+    ast.BitOr: _bits("|", np.logical_or),
+    ast.BitXor: _bits("^", np.logical_xor),
 }
 
 UNARY: dict[type[ast.AST], Callable[[Any], Any]] = {
     ast.USub: _negative,
-    ast.UAdd: numeric,
+    ast.UAdd: _number,
     ast.Invert: _invert,
     ast.Not: lambda value: _scalar(np.logical_not(require_boolean(value))),
 }
 
-COMPARE: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
-    ast.Eq: np.equal,
-    ast.NotEq: np.not_equal,
-    ast.Lt: np.less,
-    ast.LtE: np.less_equal,
-    ast.Gt: np.greater,
-    ast.GtE: np.greater_equal,
+COMPARE: dict[type[ast.AST], tuple[str, Callable[[Any, Any], Any]]] = {
+    ast.Eq: ("==", np.equal),
+    ast.NotEq: ("!=", np.not_equal),
+    ast.Lt: ("<", np.less),
+    ast.LtE: ("<=", np.less_equal),
+    ast.Gt: (">", np.greater),
+    ast.GtE: (">=", np.greater_equal),
 }
 
 
@@ -211,4 +255,29 @@ def compare(operator: type[ast.AST], left: Any, right: Any) -> Any:
     ]
     if all(are_text) and operator in (ast.Eq, ast.NotEq):
         return left == right if operator is ast.Eq else left != right
-    return _scalar(COMPARE[operator](numeric(left), numeric(right)))
+    left, right = _number(left), _number(right)
+    name, ufunc = COMPARE[operator]
+    if is_integer(left) and is_integer(right):
+        return compare_integers(name, left, right)
+    return _scalar(ufunc(numeric(left), numeric(right)))
+
+
+def is_member(values: ak.Array, listed: Sequence[Any]) -> ak.Array:
+    """Return whether each value is one of a list of numbers or of strings; a NaN is not."""
+    if kind(values) == "text" and all(isinstance(one, str) for one in listed):
+        if values.ndim > 1:
+            inner = is_member(ak.flatten(values, axis=1), listed)
+            return ak.unflatten(inner, ak.num(values, axis=1))
+        chosen = set(listed)
+        return ak.Array(np.array([one in chosen for one in ak.to_list(values)], dtype=bool))
+    values, numbers = _number(values), [_number(one) for one in listed]
+    if is_integer(values):
+        return ak.fill_none(is_listed(values, numbers), False, axis=-1)
+    return ak.transform(lambda layout, **_: _isin(layout, numbers), values)
+
+
+def _isin(layout: Any, numbers: Sequence[float]) -> Any:
+    if not layout.is_numpy:
+        return None
+    wanted = np.array(numbers, dtype=np.float64).astype(layout.dtype)
+    return ak.contents.NumpyArray(np.isin(layout.data, wanted))

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from bunchtrain.errors import ExpressionError, nearest, one_of
 from bunchtrain.tables.expressions.functions import BINARY, COMPARE, CONSTANTS, FUNCTIONS, METHODS
 from bunchtrain.tables.expressions.functions import UNARY as SIGNS
+from bunchtrain.tables.expressions.keywords import parse_with_keywords
 from bunchtrain.tables.expressions.vectors import PROPERTIES
 
-_MAX_LENGTH, _MAX_DEPTH, _MAX_INTEGER = 10_000, 150, 2**63 - 1
+_MAX_LENGTH, _MAX_DEPTH, _MAX_OPERATIONS, _MAX_INTEGER = 10_000, 150, 250, 2**64 - 1
 _FORMS = (
     ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Attribute,
     ast.Constant, ast.Subscript, ast.Slice, ast.Tuple, ast.List,
@@ -37,25 +38,44 @@ def parse(text: str) -> ast.expr:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(line, mode="eval").body
+            tree = parse_with_keywords(line)
     except SyntaxError as problem:
         place = problem.offset or len(line) + 1
         raise error_at(text, None, f"{problem.msg} at character {place}") from None
     except (ValueError, MemoryError, RecursionError):
         raise error_at(text, None, "it cannot be parsed") from None
-    _check_depth(text, tree)
+    _check_size(text, tree)
     for node in ast.walk(tree):
         _check(text, node)
     return tree
 
 
-def _check_depth(text: str, tree: ast.AST) -> None:
-    level: list[ast.AST] = [tree]
-    for _ in range(_MAX_DEPTH):
+def _check_size(text: str, tree: ast.AST) -> None:
+    """Raise ExpressionError for a tree that is too deep, or too long to be computed quickly."""
+    level, depth, operations = [tree], 0, 0
+    while level:
+        depth += 1
+        operations += sum(map(_count_operations, level))
         level = [child for node in level for child in ast.iter_child_nodes(node)]
-        if not level:
-            return
-    raise error_at(text, None, f"it is nested deeper than {_MAX_DEPTH} levels")
+        if depth > _MAX_DEPTH:
+            raise error_at(text, None, f"it is nested deeper than {_MAX_DEPTH} levels")
+    if operations > _MAX_OPERATIONS:
+        raise error_at(
+            text,
+            None,
+            f"it has {operations} operations; split it in parts of at most "
+            f"{_MAX_OPERATIONS} with 'define'",
+        )
+
+
+def _count_operations(node: ast.AST) -> int:
+    if isinstance(node, ast.Compare):
+        listed = [r.elts for r in node.comparators if isinstance(r, ast.List | ast.Tuple)]
+        values = [value for values in listed for value in values]
+        return len(node.ops) + sum(literal_value(value) is None for value in values)
+    if isinstance(node, ast.BoolOp):
+        return len(node.values) - 1
+    return isinstance(node, ast.BinOp | ast.UnaryOp | ast.Call | ast.Subscript)
 
 
 def _check(text: str, node: ast.AST) -> None:
@@ -144,6 +164,14 @@ def _check_constant(text: str, node: ast.Constant) -> None:
 
 def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def literal_value(node: ast.AST) -> int | float | str | None:
+    """Return the number or the string that a node is, or None for another one."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = literal_value(node.operand)
+        return None if value is None or isinstance(value, str) else -value
+    return node.value if isinstance(node, ast.Constant) else None  # type: ignore[return-value]
 
 
 def _is_integer(node: ast.AST | None) -> bool:

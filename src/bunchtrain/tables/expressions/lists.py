@@ -1,26 +1,26 @@
-"""Operations on the lists of an event in expressions: reduce, pick, sort."""
+"""Operations on the lists of an event in expressions: reduce, pick, sort.
+
+A reduction or an index without a value gives NaN, '' or false. For integers it gives a missing
+value, so that integers stay exact within the expression.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import awkward as ak
 import numpy as np
 
-from bunchtrain.tables.column_types import fill_missing, kind
+from bunchtrain.tables.column_types import fill_missing, innermost, kind
+from bunchtrain.tables.expressions.integers import as_64_bits, is_integer, sum_lists
+
+#: Larger than the length of any list.
+_LONGEST = 2**62
 
 
 class Problem(ValueError):
     """An invalid operand; the position in the expression is added to the message."""
-
-
-def widen(value: Any) -> Any:
-    """Return booleans and integers as 64-bit integers, so that nothing overflows."""
-    if isinstance(value, bool):
-        return int(value)
-    if not isinstance(value, ak.Array):
-        return value
-    return ak.values_astype(value, np.int64) if kind(value) in ("integer", "boolean") else value
 
 
 def require_list(value: Any, name: str) -> ak.Array:
@@ -31,33 +31,42 @@ def require_list(value: Any, name: str) -> ak.Array:
 
 
 def total(value: Any) -> ak.Array:
-    """Return the sum of each list, four-vectors too; 0 if it is empty."""
-    return ak.sum(widen(require_list(value, "sum()")), axis=-1)
+    """Return the sum of each list, four-vectors too; 0 if it is empty, NaN if it has a NaN."""
+    values = as_64_bits(require_list(value, "sum()"))
+    if is_integer(values):
+        return per_list(sum_lists, values)
+    is_single = kind(values) == "float" and innermost(values.layout).dtype == np.float32
+    return ak.sum(ak.values_astype(values, np.float64) if is_single else values, axis=-1)
 
 
 def mean(value: Any) -> ak.Array:
-    """Return the mean of each list; NaN if it is empty."""
-    values = require_list(value, "mean()")
-    return ak.sum(widen(values), axis=-1) / ak.num(values, axis=-1)
+    """Return the mean of each list; NaN if it is empty or has a NaN."""
+    return total(value) / ak.num(require_list(value, "mean()"), axis=-1)
 
 
 def maximum(value: Any) -> ak.Array:
-    """Return the largest value of each list; NaN if it is empty."""
+    """Return the largest value of each list except NaN; missing if there is none."""
     return _extreme(ak.max, value, "max()")
 
 
 def minimum(value: Any) -> ak.Array:
-    """Return the smallest value of each list; NaN if it is empty."""
+    """Return the smallest value of each list except NaN; missing if there is none."""
     return _extreme(ak.min, value, "min()")
 
 
 def _extreme(reducer: Any, value: Any, name: str) -> ak.Array:
-    values = _floating(require_list(value, name))
-    return fill_missing(reducer(values, axis=-1))
+    values = _without_nan(require_list(value, name))
+    found = reducer(values, axis=-1)
+    return found if is_integer(found) else fill_missing(found)
+
+
+def _without_nan(values: ak.Array) -> ak.Array:
+    has_nan = kind(values) == "float" and ak.any(np.isnan(values), axis=None)
+    return ak.nan_to_none(values) if has_nan else values
 
 
 def _floating(value: ak.Array) -> ak.Array:
-    """Return integers as floats, which can be NaN, even if no list is empty."""
+    """Return integers as floats, which can be NaN."""
     return ak.values_astype(value, np.float64) if kind(value) == "integer" else value
 
 
@@ -77,13 +86,13 @@ def all_of(value: Any) -> ak.Array:
 
 
 def index_of_largest(value: Any) -> ak.Array:
-    """Return the index of the largest value of each list; −1 if it is empty."""
-    return ak.fill_none(ak.argmax(require_list(value, "argmax()"), axis=-1), -1)
+    """Return the index of the largest value of each list except NaN; −1 if there is none."""
+    return ak.fill_none(ak.argmax(_without_nan(require_list(value, "argmax()")), axis=-1), -1)
 
 
 def index_of_smallest(value: Any) -> ak.Array:
-    """Return the index of the smallest value of each list; −1 if it is empty."""
-    return ak.fill_none(ak.argmin(require_list(value, "argmin()"), axis=-1), -1)
+    """Return the index of the smallest value of each list except NaN; −1 if there is none."""
+    return ak.fill_none(ak.argmin(_without_nan(require_list(value, "argmin()")), axis=-1), -1)
 
 
 def first(value: Any) -> ak.Array:
@@ -98,34 +107,57 @@ def sort(value: Any, by: Any = None) -> ak.Array:
 
 
 def argsort(value: Any) -> ak.Array:
-    """Return the indices that sort each list in decreasing order; equal values keep their order."""
-    return ak.argsort(-widen(require_list(value, "argsort()")), axis=-1, stable=True)
+    """Return the indices that sort each list in decreasing order, NaN last; stable."""
+    values = as_64_bits(require_list(value, "argsort()"))
+    if not is_integer(values) and kind(values) != "float":
+        raise Problem("argsort() and sort() need numbers")
+    return per_list(_argsort, values)
+
+
+def _argsort(values: ak.Array) -> ak.Array:
+    lengths = ak.to_numpy(ak.num(values))
+    flat = np.asarray(ak.to_numpy(ak.flatten(values)))
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    decreasing = -flat if flat.dtype.kind == "f" else np.invert(flat)  # of integers: no overflow
+    order = np.lexsort((decreasing, owner))  # NaN last
+    first = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return ak.unflatten(order - first, lengths)
+
+
+def per_list(function: Callable[[ak.Array], ak.Array], values: ak.Array) -> ak.Array:
+    """Return a function of lists (events, items), applied to the innermost lists."""
+    if values.ndim == 2:
+        return function(values)
+    return ak.unflatten(per_list(function, ak.flatten(values, axis=1)), ak.num(values, axis=1))
 
 
 def take(value: Any, count: Any) -> ak.Array:
     """Return the first `count` items of each list, fewer if it is shorter."""
-    if not isinstance(count, int) or count < 0:
+    if not is_integer(count) or isinstance(count, ak.Array) or count < 0:
         raise Problem("take(list, count) needs a count that is an integer ≥ 0")
-    return require_list(value, "take()")[:, :count]
+    return require_list(value, "take()")[:, : min(count, _LONGEST)]
 
 
 def pick(value: ak.Array, index: Any) -> ak.Array:
-    """Return the item at `index` of each list; NaN (false, '') if it does not exist.
+    """Return the item at `index` of each list; missing (NaN, false, '') if it does not exist.
 
     `index` is an integer, counted from the end if negative; or one index per event or a list of
     them, such as NanoAOD's `Muon_jetIdx`, where a negative index means that there is no item.
     """
     if isinstance(index, ak.Array) and index.ndim > 1:
+        index = as_64_bits(index)
         exists = (index >= 0) & (index < ak.num(value, axis=1))
-        return fill_missing(_floating(value)[ak.mask(widen(index), exists)])
-    value, counts = _floating(value), ak.to_numpy(ak.num(value, axis=1))
-    if isinstance(index, int):
-        indices = np.full(len(counts), index) + (counts if index < 0 else 0)
+        return fill_missing(_floating(value)[ak.values_astype(ak.mask(index, exists), np.int64)])
+    counts = ak.to_numpy(ak.num(value, axis=1))
+    if isinstance(index, ak.Array):
+        indices = ak.to_numpy(ak.fill_none(as_64_bits(index), -1))
     else:
-        indices = np.asarray(ak.to_numpy(widen(index)))
+        clipped = max(-_LONGEST, min(index, _LONGEST))
+        indices = np.full(len(counts), clipped) + (counts if index < 0 else 0)
     exists = (indices >= 0) & (indices < counts)
-    items = value[ak.unflatten(indices[exists], exists.astype(np.int64))]
-    return fill_missing(ak.firsts(items, axis=1))
+    items = value[ak.unflatten(indices[exists].astype(np.int64), exists.astype(np.int64))]
+    found = ak.firsts(items, axis=1)
+    return as_64_bits(found) if is_integer(found) else fill_missing(found)
 
 
 def apply_mask(value: ak.Array, mask: ak.Array) -> ak.Array:

@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 import vector
 
-from bunchtrain.tables.column_types import kind
+from bunchtrain.tables.column_types import fill_missing, kind
 from bunchtrain.tables.expressions.lists import Problem
 
 vector.register_awkward()
@@ -55,7 +55,9 @@ def _is_numeric(value: Any) -> bool:
 
 
 def _floats(value: Any) -> Any:
-    return ak.values_astype(value, np.float64) if isinstance(value, ak.Array) else float(value)
+    if isinstance(value, ak.Array):
+        return fill_missing(ak.values_astype(value, np.float64))
+    return float(value)
 
 
 def vector_property(value: Any, name: str) -> ak.Array:
@@ -65,10 +67,69 @@ def vector_property(value: Any, name: str) -> ak.Array:
     return getattr(value, PROPERTIES[name])
 
 
+def add(left: Any, right: Any) -> ak.Array:
+    """Return the sum of two four-vectors."""
+    left, right = _both(left, right)
+    if "t" in (*ak.fields(left), *ak.fields(right)):
+        left, right = _cartesian(left), _cartesian(right)
+    return left + right
+
+
+def subtract(left: Any, right: Any) -> ak.Array:
+    """Return the difference of two four-vectors, whose energy may be negative."""
+    left, right = _both(left, right)
+    return _cartesian(left) - _cartesian(right)
+
+
+def multiply(left: Any, right: Any) -> ak.Array:
+    """Return the product of a four-vector and a number."""
+    return scale(left, right) if is_vector(left) else scale(right, left)
+
+
+def divide(left: Any, right: Any) -> ak.Array:
+    """Return a four-vector divided by a number."""
+    if not is_vector(left):
+        raise Problem("a number cannot be divided by a four-vector")
+    return scale(left, 1.0 / _factor(right))
+
+
+def scale(value: ak.Array, factor: Any) -> ak.Array:
+    """Return a four-vector times a number; a negative one changes the sign of the energy."""
+    factor = _factor(factor)
+    is_negative = np.any(factor < 0) if isinstance(factor, float) else ak.any(factor < 0, axis=None)
+    return (_cartesian(value) if is_negative else value) * factor
+
+
+def _factor(value: Any) -> Any:
+    if is_vector(value) or not _is_numeric(value):
+        raise Problem("four-vectors are multiplied and divided by numbers only")
+    return _floats(value)
+
+
+def _both(left: Any, right: Any) -> tuple[ak.Array, ak.Array]:
+    if not (is_vector(left) and is_vector(right)):
+        raise Problem("a four-vector is added to a number; use its .pt, .mass, ...")
+    return left, right
+
+
+def _cartesian(value: ak.Array) -> ak.Array:
+    """Return four-vectors by px, py, pz and E: with a mass, `vector` takes E as positive."""
+    if "t" in ak.fields(value) and "x" in ak.fields(value):
+        return value
+    return vector.zip({"px": value.px, "py": value.py, "pz": value.pz, "E": value.E})
+
+
 def delta_phi(first: Any, second: Any) -> Any:
     """Return φ₁ − φ₂ in [−π, π), in rad, of angles or of four-vectors."""
-    angles = [vector_property(v, "phi") if is_vector(v) else v for v in (first, second)]
+    angles = [vector_property(v, "phi") if is_vector(v) else _number(v) for v in (first, second)]
     return (angles[0] - angles[1] + np.pi) % (2 * np.pi) - np.pi
+
+
+def _number(value: Any) -> Any:
+    """Return a number or numbers with a sign: unsigned integers would wrap in differences."""
+    if not _is_numeric(value):
+        raise Problem("an angle must be a number")
+    return value if isinstance(value, ak.Array) and kind(value) == "float" else _floats(value)
 
 
 def delta_r(*values: Any) -> Any:
@@ -77,5 +138,5 @@ def delta_r(*values: Any) -> Any:
         values = tuple(vector_property(v, name) for v in values for name in ("eta", "phi"))
     if len(values) != 4:
         raise Problem("deltaR() takes two four-vectors or (eta1, phi1, eta2, phi2)")
-    eta1, phi1, eta2, phi2 = values
+    eta1, phi1, eta2, phi2 = map(_number, values)
     return np.hypot(eta1 - eta2, delta_phi(phi1, phi2))

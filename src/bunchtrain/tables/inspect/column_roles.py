@@ -1,4 +1,4 @@
-"""Probable roles of the columns of a table: target, weight, event number, input."""
+"""Probable roles of the columns of a table: target, weight, key of the split, input."""
 
 from __future__ import annotations
 
@@ -10,58 +10,184 @@ from dataclasses import dataclass
 from bunchtrain.tables.expressions.functions import CONSTANTS
 from bunchtrain.tables.inspect.inspection import ColumnSummary, TableSummary
 
-_FLAG = re.compile(r"(^|_)is(_|[A-Z])")
-_TARGET = re.compile(r"label|signal|truth|target|class|(^|_)sig(_|$)", re.IGNORECASE)
-_WEIGHT = re.compile(r"weight|(^|_)wgt|(^|_)w$", re.IGNORECASE)
-_EVENT = re.compile(r"^(event|eventnumber|event_?id|eid|evt|entry|event_number)$", re.IGNORECASE)
-_ID = re.compile(r"^(run|runnumber|lumi.*|ls|subrun|ttv|split|.*_?index|.*_id|id)$", re.IGNORECASE)
-_TRIGGER = re.compile(r"^(HLT|L1|Flag|DST)_")
+#: Words in names of columns, in lower case.
+_LABEL = {"label", "labels", "class", "signal", "sig", "target", "truth", "category", "window"}
+_LABEL |= {"flavour", "flavor", "process", "outcome"}
+_IS = re.compile(r"(is(sig\w*|bkg|background|top|tau|higgs|quark|gluon|[bcwzh])|y)$", re.IGNORECASE)
+_TRUTH = {"gen", "generator", "truth", "true", "mc", "lhe", "pdg", "pdgid", "htxs", "label"}
+_TRUTH |= {"labels", "target", "flavour", "flavor"}
+_WEIGHT = {"weight", "weights", "wgt", "wgts", "w", "sumw", "genweight", "evtweight"}
+_IDENTIFIER = {"id", "ids", "index", "idx", "ref", "key", "number", "hash", "uuid", "detid", "eid"}
+_IDENTIFIER |= {"bits", "seed", "timestamp"}
+_EVENT = re.compile(r"^(event|event_?number|event_?id|eid|evt|evt_?num(ber)?)$", re.IGNORECASE)
+_RUN = re.compile(r"^(run|run_?number)$", re.IGNORECASE)
+_RECORD = re.compile(
+    r"^(entry|run|run_?number|lumi.*|ls|sub_?run|spill|split|fold|ttv|bunch_?crossing|bx|orbit.*)$",
+    re.IGNORECASE,
+)
+_TRIGGER = re.compile(r"^(HLT|L1|Flag|DST|Dataset|trig\w*|xTrig\w*)[_.]")
+#: Targets of a regression, the most probable first.
+_VALUES = ("mass", "m", "energy", "e", "pt", "et", "met", "ht")
+#: Classes of a column of numbers, and of a column of text.
+_MAX_CLASSES, _MAX_TEXTS = 12, 50
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A column that may have a role, and why."""
+
+    column: ColumnSummary
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return self.column.name
 
 
 @dataclass(frozen=True)
 class Roles:
-    """The columns of a table by their probable role."""
+    """The columns of a table by their probable role, the most probable first.
 
-    targets: list[ColumnSummary]
-    weights: list[ColumnSummary]
-    event: str | None
+    targets   columns of which each value may be a class.
+    values    columns that may be predicted by a regression.
+    weights   event weights.
+    keys      columns that together identify an event.
+    inputs    flat columns that may be inputs.
+    excluded  numeric columns that are no inputs.
+    groups    prefix → columns of lists that have it.
+    """
+
+    targets: list[Candidate]
+    values: list[Candidate]
+    weights: list[Candidate]
+    keys: list[Candidate]
     inputs: list[ColumnSummary]
+    excluded: list[Candidate]
     groups: dict[str, list[ColumnSummary]]
 
 
 def guess_roles(table: TableSummary) -> Roles:
     """Return the probable roles of the columns of a table, from their names and values."""
     flat = [column for column in table.columns if column.lengths is None]
-    targets = _targets(flat)
-    named = [c for c in flat if _is_target_name(c.name)]
-    weights = [c for c in flat if _WEIGHT.search(c.name) and c.range]
-    events = [c for c in flat if _EVENT.match(_last(c.name)) and c.is_integer and c.range]
-    taken = {c.name for c in (*targets, *named, *weights, *events)}
-    inputs = [c for c in flat if c.name not in taken and _is_input(c)]
-    return Roles(targets, weights, events[0].name if events else None, inputs, _groups(table))
+    targets = [Candidate(c, reason) for c in flat if (reason := _target_reason(c, flat))]
+    targets.sort(key=lambda one: _ORDER.index(one.reason.partition(":")[0]))
+    weights = [
+        Candidate(c, "its name contains 'weight' or 'w'") for c in flat if _is_weight(c) and c.range
+    ]
+    named = {one.name for one in (*weights, *(t for t in targets if _is_label(t.column)))}
+    excluded = [
+        Candidate(c, reason)
+        for c in flat
+        if c.range and c.name not in named and (reason := _exclusion(c, table.sampled))
+    ]
+    taken = named | {one.name for one in excluded}
+    inputs = [c for c in flat if c.range is not None and c.name not in taken]
+    return Roles(
+        targets, _values(excluded, inputs), weights, _keys(flat), inputs, excluded, _groups(table)
+    )
 
 
-def _is_target_name(name: str) -> bool:
-    return bool(_TARGET.search(name) or _FLAG.search(name))
+def words(name: str) -> list[str]:
+    """Return the words of a name in lower case: `nTrueInt_pt` → n, true, int, pt."""
+    found: list[str] = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)
+    return [word.lower() for word in found]
 
 
-def _targets(flat: Sequence[ColumnSummary]) -> list[ColumnSummary]:
-    few = [c for c in flat if len(c.values) >= 2 and _discrete(c) and not _WEIGHT.search(c.name)]
-    named = [c for c in few if _is_target_name(c.name)]
-    if named:
-        return sorted(named, key=lambda c: (c.type == "string", len(c.values)))
+#: Reasons for a target, the most probable first.
+_LABELLED, _FLAG, _FIRST = "its name is that of a label", "true or false", "the first column"
+_TEXT, _TRUE, FEW = "text with few values", "a true category", "few different values"
+_ORDER = [_LABELLED, _FIRST, _TEXT, _TRUE, _FLAG, FEW]
+
+
+def _target_reason(column: ColumnSummary, flat: Sequence[ColumnSummary]) -> str:
+    """Return why a column may be a target of classes, '' if it cannot be one."""
+    limit = _MAX_TEXTS if column.type == "string" else _MAX_CLASSES
+    discrete = column.type == "string" or (column.is_integer and column.range is not None)
+    several = 2 <= column.distinct <= limit and len(column.values) == column.distinct
+    if not (discrete and several) or _is_weight(column) or _TRIGGER.match(column.name):
+        return ""
+    if _RECORD.match(_last(column.name)) or _EVENT.match(_last(column.name)):
+        return ""
+    if _is_label(column):
+        return _LABELLED
+    if _is_identifier(column.name):
+        return ""
     # A table without header often has its label in the first column, as those of UCI.
-    return few[:1] if few and few[0].name == "column_0" else []
+    if column.name == "column_0" and flat and flat[0] is column:
+        return _FIRST
+    if column.type == "string":
+        return _TEXT
+    if _TRUTH & set(words(column.name)):
+        return _TRUE
+    return _FLAG if column.type == "bool" or set(column.values) == {0, 1} else FEW
 
 
-def _discrete(column: ColumnSummary) -> bool:
-    return column.type == "string" or (column.is_integer and column.range is not None)
+def _is_label(column: ColumnSummary) -> bool:
+    """Return whether a column of few values has the name of a label, such as `is_top`."""
+    if not column.values:
+        return False
+    found = words(column.name)
+    return bool(_LABEL & set(found)) or "is" in found[:-1] or bool(_IS.match(_last(column.name)))
 
 
-def _is_input(column: ColumnSummary) -> bool:
-    varies = column.range is not None and column.range[0] < column.range[1]
-    name = _last(column.name)
-    return varies and not _ID.match(name) and not _TRIGGER.match(column.name)
+def _is_weight(column: ColumnSummary) -> bool:
+    found = words(column.name)
+    return bool(_WEIGHT & set(found)) and found[0] != "n"
+
+
+def _is_identifier(name: str) -> bool:
+    found = set(words(_last(name)))
+    return bool(_IDENTIFIER & found) and "pdg" not in found
+
+
+def _exclusion(column: ColumnSummary, rows: int) -> str:
+    """Return why a numeric column is no input, '' if it may be one."""
+    assert column.range is not None
+    name, found = _last(column.name), set(words(column.name))
+    if column.range[0] == column.range[1]:
+        return "constant"
+    if _TRUTH & found or _is_label(column):
+        return "true quantity"
+    if _EVENT.match(name) or _RECORD.match(name):
+        return "number of an event, run or set"
+    if _TRIGGER.match(column.name):
+        return "trigger or quality flag"
+    if column.is_integer and column.distinct > _MAX_CLASSES:
+        if _is_identifier(name):
+            return "identifier"
+        if rows >= 50 and column.distinct == rows:
+            return "all values are different whole numbers"
+    return ""
+
+
+def _values(excluded: Sequence[Candidate], inputs: Sequence[ColumnSummary]) -> list[Candidate]:
+    """Return the candidates of a regression: true quantities, then masses, energies and momenta."""
+    true = [Candidate(c.column, c.reason) for c in excluded if c.reason == "true quantity"]
+    true = [one for one in true if _is_continuous(one.column)]
+    found = sorted(true, key=lambda one: _value_rank(one.column))
+    measured = [c for c in inputs if _is_continuous(c)] or list(inputs)
+    ranked = sorted(measured, key=_value_rank)
+    return found + [Candidate(c, "the values of a measured column") for c in ranked]
+
+
+def _is_continuous(column: ColumnSummary) -> bool:
+    return not column.is_integer and column.distinct > _MAX_CLASSES
+
+
+def _value_rank(column: ColumnSummary) -> int:
+    found = set(words(column.name))
+    return next((n for n, word in enumerate(_VALUES) if word in found), len(_VALUES))
+
+
+def _keys(flat: Sequence[ColumnSummary]) -> list[Candidate]:
+    """Return the columns that identify an event: its number, and the run's if there are several."""
+    events = [c for c in flat if _EVENT.match(_last(c.name)) and c.is_integer and c.range]
+    if not events or events[0].distinct < _MAX_CLASSES:
+        return []
+    runs = [c for c in flat if _RUN.match(_last(c.name)) and c.is_integer and c.distinct > 1]
+    reason = "rows of the same event stay in the same set"
+    return [Candidate(one, reason) for one in (*runs[:1], events[0])]
 
 
 def _last(name: str) -> str:
@@ -77,13 +203,27 @@ def _groups(table: TableSummary) -> dict[str, list[ColumnSummary]]:
         if column.lengths and single and prefix != column.name:
             found.setdefault(prefix, []).append(column)
     many = {prefix: columns for prefix, columns in found.items() if len(columns) > 1}
-    return dict(sorted(many.items(), key=lambda item: -len(item[1])))
+    measured = {p: c for p, c in many.items() if not is_true_group(p)}
+    ordered = sorted(measured.items(), key=lambda item: -len(item[1]))
+    return dict(ordered) | {p: c for p, c in many.items() if is_true_group(p)}
+
+
+def is_true_group(prefix: str) -> bool:
+    """Return whether the lists of this prefix are true particles of a simulation."""
+    return bool(_TRUTH & set(words(prefix)))
+
+
+def reducible(column: ColumnSummary) -> bool:
+    """Return whether the sum and the maximum of a column of lists may be inputs."""
+    found = set(words(_last(column.name)))
+    varies = column.range is not None and column.range[0] < column.range[1]
+    return varies and not (_TRUTH | _IDENTIFIER) & found and not _TRIGGER.match(column.name)
 
 
 def as_expression(name: str) -> str:
     """Return the name of a column as it is written in an expression."""
-    words = name.split(".")
-    plain = all(w.isidentifier() and not keyword.iskeyword(w) for w in words)
+    parts = name.split(".")
+    plain = all(w.isidentifier() and not keyword.iskeyword(w) for w in parts)
     if plain and name.isascii() and name not in CONSTANTS:
         return name
     text = name.replace("\\", "\\\\").replace('"', '\\"')

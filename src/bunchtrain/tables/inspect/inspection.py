@@ -24,7 +24,9 @@ from bunchtrain.tables.reading.paths import is_remote, split_tree
 from bunchtrain.tables.reading.table import Table
 
 #: Columns read together, ranges of rows of a sample, and the maximum number of values listed.
-_COLUMNS, _RANGES, _MAX_VALUES = 64, 5, 12
+_COLUMNS, _RANGES, _MAX_VALUES, _MAX_TEXTS = 64, 10, 12, 50
+#: Rows of a text file that are read for a sample, about 1 GB of it.
+_MAX_STREAMED, _BLOCK = 5_000_000, 100_000
 #: Maximum number of reasons listed for unreadable columns.
 _MAX_REASONS = 10
 _HEADER = ("column", "type", "items per event", "minimum", "maximum", "NaN", "infinite", "values")
@@ -73,7 +75,7 @@ class TableSummary:
         if self.complete:
             return f"{self.entries:,} rows"
         if self.entries is None:
-            return f"statistics from the first {self.sampled:,} rows"
+            return f"a long text file, statistics from a sample of {self.sampled:,} rows"
         return f"{self.entries:,} rows, statistics from a sample of {self.sampled:,}"
 
 
@@ -118,9 +120,10 @@ class Inspection:
 def inspect(path: str, rows: int = 10_000, *, tree: str | None = None) -> Inspection:
     """Return the contents of a ROOT, HDF5, Parquet, CSV or NPZ file.
 
-    At most `rows` rows of a table are read, in five ranges over the table (of CSV the first ones),
-    so that memory and time do not grow with the file. Raises DataError if the file is missing or
-    cannot be read; a tree or column that cannot be read is reported.
+    The statistics are those of at most `rows` rows: ten ranges over the table, or, in text files,
+    every n-th row of the first 5 million, so that memory does not grow with the file. Raises
+    DataError if the file is missing or cannot be read; a tree or column that cannot be read is
+    reported.
     """
     path, named = split_tree(path)
     tree = tree or named
@@ -137,16 +140,38 @@ def inspect(path: str, rows: int = 10_000, *, tree: str | None = None) -> Inspec
 
 
 def _summarise(table: Table, rows: int) -> TableSummary:
+    if not table.seekable:
+        return _summarise_text(table, rows)
     unreadable, columns, sampled = dict(table.unreadable), [], 0
     names = list(table.fields)
     for low in range(0, len(names), _COLUMNS):
         for name, values in _read(table, names[low : low + _COLUMNS], rows, unreadable):
             sampled = max(sampled, len(values))
             columns.append(_column(name, table.fields[name], values))
-    entries = table.entries
-    if entries is None and sampled < rows:
-        entries = sampled
-    return TableSummary(table.name, entries, sampled, columns, unreadable)
+    return TableSummary(table.name, table.entries, sampled, columns, unreadable)
+
+
+def _summarise_text(table: Table, rows: int) -> TableSummary:
+    """Return the summary of every n-th row of a table that can only be read from its beginning."""
+    names, blocks, read, step = list(table.fields), list[ak.Array](), 0, 1
+    complete = True
+    try:
+        for chunk in table.chunks(names, _BLOCK):
+            blocks.append(chunk[-read % step :: step])
+            read += len(chunk)
+            while sum(map(len, blocks)) > rows:
+                blocks, step = [ak.concatenate(blocks)[::2]], 2 * step
+            complete = read < _MAX_STREAMED
+            if not complete:
+                break
+    except BunchtrainError:  # a type of the first rows, which a long file may change
+        if not blocks:
+            raise
+        complete = False
+    events = _concatenated(blocks, names)
+    columns = [_column(name, table.fields[name], events[name]) for name in names]
+    entries = read if complete else None
+    return TableSummary(table.name, entries, len(events), columns, dict(table.unreadable))
 
 
 def _read(
@@ -172,15 +197,18 @@ def _sample(table: Table, names: list[str], rows: int) -> ak.Array:
         for start, stop in _row_ranges(table, rows)
         for block in table.chunks(names, rows, start, stop)
     ]
-    if not blocks:
-        empty = {name: ak.Array(np.empty(0)) for name in names}
-        return ak.zip(empty, depth_limit=1)
-    return ak.concatenate(blocks)
+    return _concatenated(blocks, names)
+
+
+def _concatenated(blocks: list[ak.Array], names: list[str]) -> ak.Array:
+    if blocks:
+        return ak.concatenate(blocks)
+    return ak.zip({name: ak.Array(np.empty(0)) for name in names}, depth_limit=1)
 
 
 def _row_ranges(table: Table, rows: int) -> list[tuple[int, int]]:
     """Return the ranges of rows to read."""
-    if table.entries is None or table.entries <= rows or not table.seekable:
+    if table.entries is None or table.entries <= rows:
         return [(0, rows if table.entries is None else min(rows, table.entries))]
     size = max(1, rows // _RANGES)
     starts = np.linspace(0, table.entries - size, min(_RANGES, rows)).astype(int)
@@ -219,7 +247,7 @@ def _distinct(values: Any, content: str, flat: bool) -> dict[str, Any]:
     if content not in ("text", "integer", "boolean", "float") or not flat:
         return {}
     distinct = sorted(set(values.tolist())) if content == "text" else np.unique(values).tolist()
-    few = len(distinct) <= _MAX_VALUES and (
+    few = len(distinct) <= (_MAX_TEXTS if content == "text" else _MAX_VALUES) and (
         content != "float" or all(v == int(v) for v in distinct)
     )
     return {"distinct": len(distinct), "values": tuple(distinct) if few else ()}

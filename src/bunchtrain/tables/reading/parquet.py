@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,8 +10,17 @@ import awkward as ak
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bunchtrain.errors import DataError
+from bunchtrain.tables.arrow import from_arrow
 from bunchtrain.tables.reading.paths import openable
 from bunchtrain.tables.reading.table import Table, read_errors
+
+#: Decimal digits that a float64 holds.
+_DIGITS = 15
+_TEXTS = (
+    *(pa.string(), pa.large_string(), pa.string_view()),
+    *(pa.binary(), pa.large_binary(), pa.binary_view()),
+)
 
 
 class ParquetTable(Table):
@@ -20,35 +30,81 @@ class ParquetTable(Table):
         with read_errors(path):
             self._file = pq.ParquetFile(openable(path))
             super().__init__(path, name, int(self._file.metadata.num_rows))
-            self._floats = _integers_with_missing(self._file)
+            self._check_names()
+            self._casts: dict[str, list[pa.DataType]] = {}
+            self._nulls = _missing_counts(self._file)
             for field in self._file.schema_arrow:
-                try:
-                    self.declare(field.name, self._column(pa.array([], field.type), field.name))
-                except (NotImplementedError, TypeError, ValueError, pa.ArrowException):
-                    self.unreadable[field.name] = f"its type is {field.type}"
+                self._declare_field(field)
 
-    def _column(self, values: Any, name: str) -> ak.Array:
-        if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
-        if name in self._floats:
-            values = values.cast(pa.float64(), safe=False)
-        if pa.types.is_null(values.type):
-            values = values.cast(pa.float64())
-        return ak.from_arrow(values)
+    def _check_names(self) -> None:
+        counts = Counter(self._file.schema_arrow.names)
+        if not counts:
+            raise DataError(f"{self.path}: the file has no columns")
+        if twice := [name for name, count in counts.items() if count > 1]:
+            raise DataError(f"{self.path}: the file has the column '{twice[0]}' twice; rename one")
+
+    def _declare_field(self, field: Any) -> None:
+        try:
+            # A decimal is cut to the digits of a float64, which raises if one does not fit, and
+            # read from its text: pyarrow's own conversion is wrong in the last bit.
+            has_decimals = "decimal" in str(field.type)
+            steps = ("digits", "text", "number") if has_decimals else ("number",)
+            self._casts[field.name] = [_plain_type(field.type, step) for step in steps]
+            self.declare(field.name, self._convert(pa.array([], field.type), field.name))
+        except (NotImplementedError, TypeError, ValueError, pa.ArrowException):
+            self.unreadable[field.name] = f"its type is {field.type}"
+            return
+        if field.name in self.fields and self._nulls.get(field.name):
+            # One value per event: missing by the statistics of the file.
+            self._optional.discard(field.name)
+            if self.fields[field.name].startswith(("int", "uint")):
+                self.fields[field.name] = "float64"
+                self._floats.add(field.name)
+
+    def _convert(self, values: Any, name: str) -> ak.Array:
+        for kind in self._casts[name]:
+            values = values if values.type == kind else values.cast(kind)
+        return from_arrow(values)
+
+    def _column_values(self, values: Any, name: str) -> ak.Array:
+        try:
+            return self._convert(values, name)
+        except pa.ArrowInvalid as problem:
+            raise DataError(
+                f"{self.path}: the column '{name}' of type {values.type} cannot be read: {problem}"
+            ) from None
+
+    def _has_missing(self, column: str) -> bool:
+        field = self._field_of[column]
+        leaves = [n for name, n in self._nulls.items() if f"{name}.".startswith(f"{field}.")]
+        return (not leaves or leaves != [0] * len(leaves)) and super()._has_missing(column)
 
     def _read(
         self, fields: list[str], rows: int, start: int, stop: int | None
     ) -> Iterator[Mapping[str, ak.Array]]:
         offset, groups = self._row_groups(start)
         stop = (self.entries or 0) if stop is None else stop
-        for batch in self._file.iter_batches(rows, row_groups=groups, columns=fields):
+        for batch in self._batches(fields, rows, groups):
             low, high = max(start - offset, 0), min(stop - offset, len(batch))
             if low < high:
-                part = batch.slice(low, high - low)
-                yield {field: self._column(part.column(field), field) for field in fields}
+                yield {f: self._column_values(batch.column(f), f)[low:high] for f in fields}
             offset += len(batch)
             if offset >= stop:
                 return
+
+    def _batches(self, fields: list[str], rows: int, groups: list[int]) -> Iterator[Any]:
+        try:
+            yield from self._file.iter_batches(rows, row_groups=groups, columns=fields)
+        except pa.ArrowException as problem:
+            if len(fields) == 1:
+                kind = self._file.schema_arrow.field(fields[0]).type
+                raise DataError(
+                    f"{self.path}: the column '{fields[0]}' of type {kind} cannot be read: {problem}"
+                ) from None
+            for field in fields:
+                for _ in self._batches([field], rows, groups):
+                    pass
+            raise
 
     def _row_groups(self, start: int) -> tuple[int, list[int]]:
         """Return the first event of the row group that contains `start`, and the groups from it."""
@@ -62,15 +118,55 @@ class ParquetTable(Table):
         return offset, []
 
 
-def _integers_with_missing(file: Any) -> set[str]:
-    """Return the flat integer columns with missing values, which are read as float."""
-    found = set()
-    flat = {field.name for field in file.schema_arrow if pa.types.is_integer(field.type)}
+def _plain_type(kind: Any, step: str) -> Any:
+    """Return the type of numbers, texts, lists and records in which a type is read.
+
+    `step` is what becomes of decimals: shorter `digits`, `text`, or a `number`. Raises TypeError
+    for other types, as dates.
+    """
+    types = pa.types
+    if types.is_integer(kind) or types.is_boolean(kind) or kind in (pa.float32(), pa.float64()):
+        return kind
+    if kind == pa.float16():
+        return pa.float32()
+    if types.is_null(kind):
+        return pa.float64()
+    if types.is_decimal(kind):
+        if step == "digits":
+            return pa.decimal128(min(kind.precision, _DIGITS), kind.scale)
+        return pa.string() if step == "text" else pa.float64()
+    if isinstance(kind, pa.DictionaryType):
+        return _plain_type(kind.value_type, step)
+    if kind in _TEXTS or types.is_fixed_size_binary(kind):
+        return pa.large_string()
+    return _plain_nested(kind, step)
+
+
+def _plain_nested(kind: Any, step: str) -> Any:
+    if isinstance(kind, pa.MapType):
+        fields = [
+            pa.field("key", _plain_type(kind.key_type, step)),
+            pa.field("value", _plain_type(kind.item_type, step)),
+        ]
+        return pa.large_list(pa.struct(fields))
+    if isinstance(kind, pa.StructType):
+        return pa.struct([field.with_type(_plain_type(field.type, step)) for field in kind])
+    if pa.types.is_nested(kind) and hasattr(kind, "value_field"):
+        return pa.large_list(kind.value_field.with_type(_plain_type(kind.value_type, step)))
+    raise TypeError(f"{kind} is not supported")
+
+
+def _missing_counts(file: Any) -> dict[str, int | None]:
+    """Return the number of missing values by path, of lists with the empty ones; None: unknown."""
+    found: dict[str, int | None] = {}
     for group in range(file.metadata.num_row_groups):
         part = file.metadata.row_group(group)
         for index in range(part.num_columns):
             column = part.column(index)
             statistics = column.statistics
-            if column.path_in_schema in flat and (statistics is None or statistics.null_count):
-                found.add(column.path_in_schema)
+            known = statistics is not None and statistics.has_null_count
+            count = statistics.null_count if known else None
+            name = column.path_in_schema
+            before = found.get(name, 0)
+            found[name] = None if count is None or before is None else before + count
     return found

@@ -2,38 +2,68 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import awkward as ak
 
 from bunchtrain.errors import BunchtrainError, DataError, nearest
-from bunchtrain.tables.column_types import kind, simplify, split_records
+from bunchtrain.tables.column_types import (
+    as_float64,
+    as_text,
+    empty_column,
+    has_optional_integers,
+    kind,
+    simplify,
+    split_records,
+)
+
+#: Rows that are read together to find missing values.
+_ROWS = 100_000
 
 
 class Table(ABC):
     """A table of events.
 
-    `fields` maps column → type, `unreadable` content that cannot be a column → the reason.
+    `fields` maps column → type, `unreadable` content that cannot be a column → the reason. A
+    column of integers of which one is missing is float64 in all of the table.
     """
 
     seekable = True
+    #: Whether types may be those of the first rows, as for the display of a large file.
+    sampled = False
+    #: What was decided in opening the file, for its inspection.
+    note = ""
 
     def __init__(self, path: str, name: str, entries: int | None) -> None:
         self.path, self.name, self.entries = path, name, entries
         self.fields: dict[str, str] = {}
         self.unreadable: dict[str, str] = {}
         self._field_of: dict[str, str] = {}
+        self._optional: set[str] = set()
+        self._floats: set[str] = set()
 
     def declare(self, field: str, empty: ak.Array) -> None:
         """Add the columns of a field of the file, of which `empty` is an array without events."""
         for column, part in split_records(field, empty).items():
-            text = str(simplify(part).type).partition(" * ")[2]
-            if kind(part) == "other":
+            text = str(simplify(part).type).partition(" * ")[2].replace("bytes", "string")
+            if column in self.fields or column in self.unreadable:
+                self.fields.pop(column, None)
+                self.unreadable[column] = "several columns of the file have this name"
+            elif kind(part) == "other":
                 self.unreadable[column] = f"its type is {text}"
             else:
                 self.fields[column], self._field_of[column] = text, field
+                if has_optional_integers(part.layout):
+                    self._optional.add(column)
+
+    def empty(self, columns: Collection[str]) -> ak.Array:
+        """Return records of these columns without an event."""
+        self.check(columns)
+        return _zip({column: empty_column(self.fields[column]) for column in columns}, 0)
 
     def chunks(
         self, columns: Collection[str], rows: int, start: int = 0, stop: int | None = None
@@ -45,8 +75,26 @@ class Table(ABC):
         self.check(columns)
         fields = {self._field_of[column]: None for column in columns or [self._smallest_column()]}
         with read_errors(self.path):
+            for column in self._optional.intersection(columns):
+                self._find_missing(column)
             for chunk in self._read(list(fields), rows, start, stop):
-                yield _records(chunk, columns)
+                yield self._records(chunk, columns)
+
+    def _find_missing(self, column: str) -> None:
+        """Make integers float64 if one of them is missing anywhere in the table."""
+        if self.sampled:
+            return
+        self._optional.remove(column)
+        if self._has_missing(column):
+            self._floats.add(column)
+            self.fields[column] = re.sub(r"u?int\d+$", "float64", self.fields[column])
+
+    def _has_missing(self, column: str) -> bool:
+        """Return whether an integer of a column is missing."""
+        field = self._field_of[column]
+        blocks = self._read([field], _ROWS, 0, None)
+        found = (split_records(field, block[field])[column] for block in blocks)
+        return any(kind(simplify(values)) == "float" for values in found)
 
     @abstractmethod
     def _read(
@@ -73,15 +121,33 @@ class Table(ABC):
             raise DataError(f"{self.path}: the table '{self.name}' has no readable column")
         return min(self.fields, key=lambda column: (len(self.fields[column]), column))
 
+    def _records(self, fields: Mapping[str, ak.Array], columns: Collection[str]) -> ak.Array:
+        found: dict[str, ak.Array] = {}
+        for field, values in fields.items():
+            found |= split_records(field, values)
+        parts = {column: self._column(column, found[column]) for column in columns}
+        return _zip(parts, len(next(iter(fields.values()))))
 
-def _records(fields: Mapping[str, ak.Array], columns: Collection[str]) -> ak.Array:
+    def _column(self, column: str, values: ak.Array) -> ak.Array:
+        try:
+            values = as_text(simplify(values))
+            if column in self._floats and kind(values) == "integer":
+                values = ak.transform(_as_float64, values)
+        except DataError as problem:
+            raise DataError(
+                f"{self.path}: the column '{column}' of '{self.name}' cannot be read: {problem}"
+            ) from None
+        return values
+
+
+def _as_float64(layout: Any, **_: Any) -> Any:
+    return layout.copy(data=as_float64(layout.data)) if layout.is_numpy else None
+
+
+def _zip(columns: Mapping[str, ak.Array], entries: int) -> ak.Array:
     if not columns:
-        entries = len(next(iter(fields.values())))
         return ak.Array(ak.contents.RecordArray([], [], length=entries))
-    found: dict[str, ak.Array] = {}
-    for field, values in fields.items():
-        found |= split_records(field, values)
-    return ak.zip({column: simplify(found[column]) for column in columns}, depth_limit=1)
+    return ak.zip(columns, depth_limit=1)
 
 
 @contextmanager

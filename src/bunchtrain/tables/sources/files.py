@@ -12,12 +12,13 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.errors import DataError, StudyError, nearest, one_of
+from bunchtrain.parts.ranges import Finite, Whole
 from bunchtrain.tables.reading import open_table
 from bunchtrain.tables.reading.paths import fingerprint, resolve
 from bunchtrain.tables.reading.table import Table
 from bunchtrain.tables.source import Source
 
-Value = int | float | str
+Value = Whole | Finite | str
 
 
 class Files(Source):

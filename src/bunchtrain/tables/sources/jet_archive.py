@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 import awkward as ak
 
+from bunchtrain.parts.ranges import Momentum
 from bunchtrain.tables.source import Source
 from bunchtrain.tables.sources.files import Files, unknown_column
 
@@ -24,7 +25,7 @@ class JetArchive(Source):
     minimum_pt  constituents below are left out, in GeV.
     """
 
-    def __init__(self, *, files: str | list[str], minimum_pt: float = 0.1) -> None:
+    def __init__(self, *, files: str | list[str], minimum_pt: Momentum = 0.1) -> None:
         self._files = Files(files=files, format="npz")
         self._minimum = minimum_pt
 

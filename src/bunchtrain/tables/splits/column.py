@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, StudyError, one_of
+from bunchtrain.parts.ranges import Whole
 from bunchtrain.tables.splits._split import Split
 
-Value = int | str
+Value = Whole | str
 
 
 class Column(Split):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import UnitFraction
 from bunchtrain.tables.hashing import hash_ids, uniform
 from bunchtrain.tables.splits._split import Split, event_ids, key_columns
 
@@ -25,9 +26,9 @@ class Fraction(Split):
     def __init__(
         self,
         *,
-        train: float = 0.6,
-        validation: float = 0.2,
-        test: float = 0.2,
+        train: UnitFraction = 0.6,
+        validation: UnitFraction = 0.2,
+        test: UnitFraction = 0.2,
         key: str | Sequence[str] | None = None,
     ) -> None:
         fractions = (train, validation, test)

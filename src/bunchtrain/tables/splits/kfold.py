@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import Repeats
 from bunchtrain.tables.hashing import hash_ids
 from bunchtrain.tables.splits._split import TEST, TRAIN, VALIDATION, Split, event_ids, key_columns
 
@@ -23,7 +26,11 @@ class Kfold(Split):
     """
 
     def __init__(
-        self, *, folds: int = 5, fold: int = 0, key: str | Sequence[str] | None = None
+        self,
+        *,
+        folds: Repeats = 5,
+        fold: Annotated[int, Field(ge=0, le=9999)] = 0,
+        key: str | Sequence[str] | None = None,
     ) -> None:
         if folds < 3:
             raise StudyError(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import Whole
 from bunchtrain.tables.splits._split import TEST, TRAIN, VALIDATION, Split, as_integers
 
 
@@ -24,9 +27,9 @@ class Modulo(Split):
         self,
         *,
         key: str,
-        modulo: int = 10,
-        validation: Sequence[int] = (8,),
-        test: Sequence[int] = (9,),
+        modulo: Annotated[int, Field(ge=2, le=1000000)] = 10,
+        validation: Sequence[Whole] = (8,),
+        test: Sequence[Whole] = (9,),
     ) -> None:
         for remainder in (*validation, *test):
             if not 0 <= remainder < modulo:

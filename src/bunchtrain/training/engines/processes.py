@@ -7,6 +7,7 @@ nodes, each of their processes is a worker itself (arXiv:2006.15704).
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,8 +15,10 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from bunchtrain.child_processes import child_environment
 from bunchtrain.errors import InterruptedRun, MachineError, StudyError
 from bunchtrain.methods.task import Task
+from bunchtrain.parts.ranges import WorkerCount
 from bunchtrain.training.workers import (
     EpochCallback,
     WorkerInfo,
@@ -33,7 +36,7 @@ class Processes:
     workers  processes to start on this machine; under torchrun and Slurm theirs are used.
     """
 
-    def __init__(self, *, workers: int = 2) -> None:
+    def __init__(self, *, workers: WorkerCount = 2) -> None:
         if workers < 1:
             raise StudyError(f"training.engine.workers must be at least 1, got {workers}")
         self.workers = workers
@@ -60,6 +63,8 @@ class Processes:
             try:
                 _wait(workers, task)
             except KeyboardInterrupt:
+                for one in workers:  # SIGTERM reaches this process alone
+                    one.send_signal(signal.SIGINT)
                 _stop(workers, patience=20)
                 raise InterruptedRun(
                     "training was interrupted; it can be resumed from its last complete epoch"
@@ -73,7 +78,7 @@ class Processes:
         workers = []
         for rank in range(self.workers):
             env = worker_environment(rank, self.workers, "127.0.0.1", port)
-            env = {"OMP_NUM_THREADS": str(threads)} | dict(os.environ) | env
+            env = {"OMP_NUM_THREADS": str(threads)} | dict(os.environ) | env | child_environment()
             # Worker 0 shows the progress bar; the messages of the others are logged.
             log = stack.enter_context(_log(task, rank).open("wb")) if rank else None
             workers.append(subprocess.Popen(command, env=env, stdout=log, stderr=log))

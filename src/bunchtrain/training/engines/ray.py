@@ -12,6 +12,7 @@ import torch
 
 from bunchtrain.errors import BunchtrainError, MachineError, StudyError
 from bunchtrain.methods.task import Task
+from bunchtrain.parts.ranges import WorkerCount
 from bunchtrain.training.cluster import connect_to_ray
 from bunchtrain.training.workers import EpochCallback, clear_failure, raise_failure
 
@@ -23,7 +24,7 @@ class Ray:
     workers  count of workers.
     """
 
-    def __init__(self, *, address: str | None = None, workers: int = 2) -> None:
+    def __init__(self, *, address: str | None = None, workers: WorkerCount = 2) -> None:
         if workers < 1:
             raise StudyError(f"training.engine.workers must be at least 1, got {workers}")
         self.address, self.workers = address, workers

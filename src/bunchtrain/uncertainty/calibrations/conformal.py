@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bunchtrain.errors import DataError, StudyError
+from bunchtrain.parts.ranges import InnerFractions
 from bunchtrain.targets import Quantity, Target
 from bunchtrain.uncertainty.calibration import Calibration, Quantities, predicted_std
 
@@ -25,7 +26,7 @@ class Conformal(Calibration):
     levels  nominal coverages α, fractions of events with the truth inside.
     """
 
-    def __init__(self, target: Target, *, levels: tuple[float, ...] = (0.68, 0.95)) -> None:
+    def __init__(self, target: Target, *, levels: InnerFractions = (0.68, 0.95)) -> None:
         super().__init__(target)
         if not levels or not all(0 < level < 1 for level in levels):
             raise StudyError(

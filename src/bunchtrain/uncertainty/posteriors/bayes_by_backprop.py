@@ -2,7 +2,8 @@
 
 L = ⟨−log p(data | w)⟩_q + T KL(q ‖ prior)/N with q(w) = Π N(μ, σ²) and N training events
 (arXiv:1505.05424), the outputs drawn by local reparameterisation (arXiv:1506.02557); for taggers
-arXiv:1904.10004. Biases are deterministic. T = 1 is Bayes' theorem. With fewer events than weights
+arXiv:1904.10004. A mean square or absolute error is the −log likelihood of a Gaussian or Laplace
+distribution of constant width, which is fitted during the training. Biases are deterministic. T = 1 is Bayes' theorem. With fewer events than weights
 independent Gaussians then stay close to the prior and the network underfits; a "cold" posterior,
 T < 1, counts every event 1/T times (arXiv:2002.02405).
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import Draws, Positive
 from bunchtrain.uncertainty.posterior import MakeModel
 from bunchtrain.uncertainty.posteriors._random_layers import (
     BayesianLinear,
@@ -36,12 +38,14 @@ class BayesByBackprop(RandomLayersPosterior):
         make: MakeModel,
         seed: int,
         *,
-        prior: float = 1.0,
-        temperature: float = 1.0,
-        draws: int = 50,
+        prior: Positive = 1.0,
+        temperature: Positive = 1.0,
+        draws: Draws = 50,
     ) -> None:
         super().__init__(make, seed, draws, "bayes_by_backprop")
         self.temperature = temperature
+        #: The loss that one nat of −log likelihood is: 1 if the loss is one.
+        self.loss_per_nat: Tensor | float = 1.0
         for option, value in (("prior", prior), ("temperature", temperature)):
             if value <= 0:
                 raise StudyError(
@@ -76,8 +80,12 @@ class BayesByBackprop(RandomLayersPosterior):
         return super().forward(**tensors)
 
     def weight_penalty(self, events: int) -> Tensor:
-        """Return T KL(q ‖ prior)/N for N training events, plus the model's own penalty."""
+        """Return T KL(q ‖ prior)/N in units of the loss, plus the model's own penalty.
+
+        events  number N of training events.
+        """
         divergence = sum(
             (layer.divergence() for layer in self.layers), self.layers[0].mean.sum() * 0
         )
-        return self.temperature * divergence / events + super().weight_penalty(events)
+        nats = self.temperature * divergence / events
+        return self.loss_per_nat * nats + super().weight_penalty(events)

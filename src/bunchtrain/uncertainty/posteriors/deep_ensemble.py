@@ -20,6 +20,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from bunchtrain.errors import StudyError
 from bunchtrain.methods.protocols import HasPruner, HasWeightPenalty
+from bunchtrain.parts.ranges import Draws
 from bunchtrain.uncertainty.posterior import MakeModel, Posterior
 
 #: Prefix of the stacked tensors in the network's state.
@@ -32,7 +33,7 @@ class DeepEnsemble(Posterior):
     size  count of members.
     """
 
-    def __init__(self, make: MakeModel, seed: int, *, size: int = 10) -> None:
+    def __init__(self, make: MakeModel, seed: int, *, size: Draws = 10) -> None:
         if size < 2:
             raise StudyError(
                 f"posterior 'deep_ensemble': option 'size' must be at least 2, got {size}"

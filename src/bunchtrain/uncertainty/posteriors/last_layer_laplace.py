@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bunchtrain.batch import Batch
 from bunchtrain.errors import RunError, StudyError
 from bunchtrain.methods.task import derive_seed
+from bunchtrain.parts.ranges import Draws, Positive
 from bunchtrain.uncertainty.posterior import Likelihood, MakeModel, Posterior, require_draws
 
 #: Largest count of weights whose covariance is stored.
@@ -35,7 +36,7 @@ class LastLayerLaplace(Posterior):
     root: Tensor  # (weights, weights) with root rootᵀ = Σ; 0 before the fit
 
     def __init__(
-        self, make: MakeModel, seed: int, *, draws: int = 50, prior: float | None = None
+        self, make: MakeModel, seed: int, *, draws: Draws = 50, prior: Positive | None = None
     ) -> None:
         super().__init__(make, seed)
         require_draws(draws, "last_layer_laplace")

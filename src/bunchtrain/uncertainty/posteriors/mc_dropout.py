@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import nn
 
 from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import Draws
 from bunchtrain.uncertainty.posterior import MakeModel
 from bunchtrain.uncertainty.posteriors._random_layers import (
     RandomDropout,
@@ -23,7 +24,7 @@ class McDropout(RandomLayersPosterior):
     draws  count of masks of a prediction.
     """
 
-    def __init__(self, make: MakeModel, seed: int, *, draws: int = 50) -> None:
+    def __init__(self, make: MakeModel, seed: int, *, draws: Draws = 50) -> None:
         super().__init__(make, seed, draws, "mc_dropout")
         if not replace_layers(self.model, nn.Dropout, RandomDropout):
             raise StudyError(

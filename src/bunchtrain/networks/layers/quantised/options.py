@@ -17,6 +17,7 @@ from bunchtrain.networks.layers.quantised.weights import (
     make_weights,
 )
 from bunchtrain.parts import Options
+from bunchtrain.parts.ranges import Bits, IntegerBits, NonNegative, Positive, UnitFraction
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,15 @@ class QuantisationOptions(Options):
 
     weights: Kind = "learned"
     granularity: Granularity = "weight"
-    bits: int = 6
-    activation_bits: int | None = None
-    input_bits: int = 8
-    input_integer: int = 3
+    bits: Bits = 6
+    activation_bits: Bits | None = None
+    input_bits: Bits = 8
+    input_integer: IntegerBits = 3
     overflow: Literal["wrap", "saturate"] = "wrap"
-    beta: tuple[float, float] = (1e-7, 1e-5)
-    rise: float = 0.9
-    quantised_from: float = 0.0
-    budget: float | None = None
+    beta: tuple[NonNegative, NonNegative] = (1e-7, 1e-5)
+    rise: UnitFraction = 0.9
+    quantised_from: UnitFraction = 0.0
+    budget: Positive | None = None
 
     @property
     def integer(self) -> int | None:

@@ -1,0 +1,83 @@
+"""Child processes that end when their parent is killed."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+#: Environment variable of a Python process started here: the number of its parent process.
+_PARENT = "BUNCHTRAIN_PARENT_PROCESS"
+_PR_SET_PDEATHSIG = 1  # see prctl(2)
+
+
+def child_environment() -> dict[str, str]:
+    """Return the environment variable from which `end_with_parent` takes its parent."""
+    return {_PARENT: str(os.getpid())}
+
+
+def end_with_parent(parent: int | None = None) -> None:
+    """Kill this process as soon as its parent has ended, in whatever way.
+
+    parent  number of the parent process; that of `child_environment` if None.
+
+    The kernel does it on Linux; elsewhere, a thread looks once a second. Files are written
+    atomically, so that nothing is lost but the work since the last one.
+    """
+    expected = int(os.environ.get(_PARENT, os.getppid())) if parent is None else parent
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != expected:  # it ended before the call
+            os._exit(1)
+    else:
+        threading.Thread(target=_wait_for_end, args=(expected,), daemon=True).start()
+
+
+def _wait_for_end(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def run_program(
+    command: Sequence[str],
+    folder: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    errors: int = subprocess.PIPE,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end and return its exit code and output.
+
+    The program and its own children are killed when this process ends or after the timeout.
+
+    command      program and arguments.
+    folder       working directory.
+    environment  variables; those of this process if None.
+    timeout      in seconds; raises subprocess.TimeoutExpired after it.
+    errors       subprocess.PIPE, or subprocess.STDOUT for both streams together.
+    """
+    supervisor = Path(__file__).with_name("supervisor.py")
+    process = subprocess.Popen(
+        [sys.executable, "-IS", str(supervisor), str(os.getpid()), *command],
+        cwd=folder,
+        env=None if environment is None else dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        errors="replace",
+    )
+    try:
+        output, messages = process.communicate(timeout=timeout)
+    except BaseException:
+        process.terminate()
+        process.communicate()
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, output, messages)

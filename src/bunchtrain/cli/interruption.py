@@ -1,0 +1,37 @@
+"""Signals that end the command as Ctrl-C does: what is done is kept, and a run can be resumed."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+#: Of `kill`, batch systems and time limits, and of a terminal that is closed.
+SIGNALS = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+#: The first of these signals that was received.
+received: list[int] = []
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt for these signals, and exit with their code if it is not handled."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
+            signal.signal(number, _interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("bunchtrain: interrupted", file=sys.stderr)
+        sys.exit(exit_code())
+
+
+def exit_code() -> int:
+    """Return 128 + the number of the signal: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+    return 128 + (received[0] if received else signal.SIGINT)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    received.append(number)
+    raise KeyboardInterrupt

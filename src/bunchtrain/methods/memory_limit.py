@@ -1,0 +1,76 @@
+"""Checks of memory before it is allocated: weights of a network, and tensors of a batch."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from bunchtrain.errors import StudyError
+
+#: Bytes of one weight in training: its value, its gradient and two moments of the optimiser.
+_WEIGHT = 16
+#: Bytes of one number of a batch.
+_NUMBER = 4
+
+
+def machine_memory() -> int:
+    """Return the bytes of memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+class WeightLimit(TorchDispatchMode):
+    """Context that raises StudyError before tensors are made that this machine cannot train.
+
+    model  name of the model, for the message.
+    """
+
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        self.model, self.count = model, 0
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Iterable[Any],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Count the elements of new tensors, and call the operator."""
+        if func.overloadpacket in _CREATING:
+            size = args[0] if isinstance(args[0], list | tuple) else args[:1]
+            self.count += math.prod(int(one) for one in size)
+            if self.count * _WEIGHT > machine_memory():
+                raise StudyError(
+                    f"model '{self.model}' has more than {self.count:,} weights, which take "
+                    f"{self.count * _WEIGHT / 1e9:,.0f} GB in training, and this machine has "
+                    f"{machine_memory() / 1e9:,.0f} GB; give smaller widths"
+                )
+        return func(*args, **(kwargs or {}))
+
+
+_CREATING = {
+    torch.ops.aten.empty, torch.ops.aten.zeros, torch.ops.aten.ones, torch.ops.aten.full,
+    torch.ops.aten.randn, torch.ops.aten.rand, torch.ops.aten.arange, torch.ops.aten.eye,
+}  # fmt: skip
+
+
+def check_batch(sizes: Mapping[str, Any], events: int) -> None:
+    """Raise StudyError if the tensors of a batch do not fit into the memory of this machine.
+
+    sizes   tensor → its size for one event or point: a number or (channels, rows, columns).
+    events  of a batch.
+    """
+    for name, size in sizes.items():
+        shape = size if isinstance(size, tuple) else (size,)
+        needed = math.prod(shape) * events * _NUMBER
+        if needed > machine_memory() / 2:
+            text = " × ".join(map(str, shape))
+            raise StudyError(
+                f"a batch of {events:,} events of the tensor '{name}', {text} numbers each, takes "
+                f"{needed / 1e9:,.0f} GB; make it or 'training.batch_size' smaller"
+            )

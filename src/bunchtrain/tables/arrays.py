@@ -1,0 +1,126 @@
+"""Events in memory: arrays by name, data frames, records; read as a source, given back alike."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pyarrow as pa
+
+from bunchtrain.errors import DataError, nearest
+from bunchtrain.tables.column_types import simplify, split_records
+from bunchtrain.tables.source import Source
+
+
+class Arrays(Source):
+    """Events of a mapping of arrays, a data frame, a structured or awkward array, or a table.
+
+    Args:
+        data: name → values (events,) or lists of values; `pandas.DataFrame`; numpy array with
+            named fields; awkward array of records; `pyarrow.Table`.
+
+    Raises DataError for another type, for columns of different lengths or of an unknown type.
+    """
+
+    def __init__(self, data: Any) -> None:
+        self._columns: dict[str, ak.Array] = {}
+        for name, values in _by_name(data).items():
+            for column, part in split_records(str(name), _as_array(str(name), values)).items():
+                self._columns[column] = simplify(part)
+        lengths = {name: len(values) for name, values in self._columns.items()}
+        if len(set(lengths.values())) > 1:
+            (first, n), (other, m) = next(
+                (a, b) for a in lengths.items() for b in lengths.items() if a[1] != b[1]
+            )
+            raise DataError(f"'{first}' has {n:,} events and '{other}' {m:,}; give equal lengths")
+        self._entries = next(iter(lengths.values()), 0)
+
+    def fingerprint(self) -> str:
+        """Return a text that is different for any other object."""
+        return f"arrays in memory {id(self)}"
+
+    def fields(self) -> dict[str, str]:
+        """Return column → type."""
+        return {n: str(v.type).partition(" * ")[2] for n, v in self._columns.items()}
+
+    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+        """Yield the events as records of these columns in chunks of at most `rows`."""
+        for name in columns:
+            if name not in self._columns:
+                raise DataError(f"the data have no column '{name}'{nearest(name, self._columns)}")
+        for start in range(0, self._entries, rows):
+            found = {name: self._columns[name][start : start + rows] for name in columns}
+            length = min(rows, self._entries - start)
+            yield ak.zip(found, depth_limit=1) if found else _records(length)
+
+
+def _records(length: int) -> ak.Array:
+    return ak.Array(ak.contents.RecordArray([], [], length=length))
+
+
+def is_data(data: object) -> bool:
+    """Return whether these are events in memory, and not the name of a file."""
+    kinds = (Mapping, ak.Array, np.ndarray, pa.Table)
+    return isinstance(data, kinds) or _is_frame(data)
+
+
+def like(data: Any, columns: Mapping[str, np.ndarray[Any, Any]]) -> Any:
+    """Return columns (events,) as the same kind of object as `data`.
+
+    A data frame keeps its index; a mapping gives a dictionary of numpy arrays.
+    """
+    if _is_frame(data):
+        return type(data)(dict(columns), index=data.index)
+    if isinstance(data, ak.Array):
+        return ak.zip(dict(columns))
+    if isinstance(data, pa.Table):
+        return pa.table(dict(columns))
+    if isinstance(data, np.ndarray):
+        types = np.dtype([(name, values.dtype) for name, values in columns.items()])
+        records = np.empty(len(data), types)
+        for name, values in columns.items():
+            records[name] = values
+        return records
+    return dict(columns)
+
+
+def _is_frame(data: object) -> bool:
+    return type(data).__name__ == "DataFrame" and hasattr(data, "index")
+
+
+def _by_name(data: Any) -> Mapping[Any, Any]:
+    if isinstance(data, Mapping):
+        return data
+    if isinstance(data, ak.Array) and ak.fields(data):
+        return {name: data[name] for name in ak.fields(data)}
+    if isinstance(data, np.ndarray) and data.dtype.names:
+        return {name: data[name] for name in data.dtype.names}
+    if isinstance(data, pa.Table):
+        return {name: data[name] for name in data.column_names}
+    if _is_frame(data):
+        return {name: data[name] for name in data.columns}
+    raise DataError(
+        f"events of type {type(data).__name__} have no named columns; give a mapping of arrays, a "
+        "DataFrame, a structured array, an awkward array of records or a pyarrow table"
+    )
+
+
+def _as_array(name: str, values: Any) -> ak.Array:
+    """Return one column of any library as an awkward array."""
+    try:
+        if isinstance(values, ak.Array):
+            return values
+        if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
+            return ak.Array(np.ascontiguousarray(values, values.dtype.newbyteorder("=")))
+        if isinstance(values, pa.ChunkedArray):
+            found = values
+        else:  # a series, a list, an array of strings or of arrays
+            found = pa.chunked_array([pa.array(values, from_pandas=True)])
+        if pa.types.is_dictionary(found.type):
+            found = pa.chunked_array([c.dictionary_decode() for c in found.chunks], None)
+        return ak.from_arrow(found.cast(pa.float64()) if pa.types.is_null(found.type) else found)
+    except (pa.ArrowException, TypeError, ValueError, NotImplementedError) as problem:
+        reason = " ".join(str(problem).split())[:120]
+        raise DataError(f"the column '{name}' cannot be used as events: {reason}") from None

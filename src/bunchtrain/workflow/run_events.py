@@ -1,0 +1,34 @@
+"""The event cache of a run, found by its key, which the events of a resumed run must have."""
+
+from __future__ import annotations
+
+from bunchtrain.errors import RunError
+from bunchtrain.study import Study
+from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.preparation import event_cache, event_caches
+
+
+def run_events(folder: RunFolder, study: Study) -> EventCache:
+    """Return the events of a run; its cache is created again if it was deleted.
+
+    Raises RunError if the source has other events now, DataError if it is missing.
+    """
+    key = folder.json("data.json").get("key")
+    place = event_caches(study) / str(key)
+    if key is not None and EventCache.is_complete(place):
+        return EventCache.open(place)
+    made = event_cache(study)
+    check_key(folder, study, made)
+    return made
+
+
+def check_key(folder: RunFolder, study: Study, cache: EventCache) -> None:
+    """Raise RunError if a cache has other events than the run was made with."""
+    key = folder.json("data.json").get("key", cache.key)
+    if key != cache.key:
+        files = study.source.options.get("files", study.source.name)
+        raise RunError(
+            f"the events of '{files}' are not those that {folder.path} was started with: restore "
+            f"the source, or start a new run: bunchtrain run {folder.study_file}"
+        )

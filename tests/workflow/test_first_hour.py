@@ -1,0 +1,43 @@
+"""The first hour: `init`, then `run`, on every file of the shared samples of the field."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import bunchtrain
+from bunchtrain.errors import BunchtrainError
+from bunchtrain.tables.inspect.drafting import sketch
+
+FOLDERS = ("root", "jets", "higgs", "cms", "trigger")
+DATA = Path(os.environ.get("BUNCHTRAIN_DATA", "/nowhere"))
+FILES = sorted(path for name in FOLDERS for path in DATA.glob(f"{name}/**/*") if path.is_file())
+#: Files of other content than events, for which one sentence is the right answer.
+NO_EVENTS = (".coe.gz", ".rpt", ".h.gz", ".log", "axol1tl_v4.npz", "axol1tl_v5.npz")
+
+
+def first_run(file, folder):
+    """Return the run of the study that `init` writes, with few trees; or the sentence."""
+    try:
+        study = folder / "study.yaml"
+        study.write_text(sketch([str(file)]).text)
+        changes = ["model.trees=10", "training.events=2000"]
+        return bunchtrain.run(study, *changes, runs=folder / "runs")
+    except BunchtrainError as problem:
+        return str(problem)
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(not FILES, reason="needs BUNCHTRAIN_DATA")
+@pytest.mark.parametrize("file", FILES, ids=lambda path: str(path.relative_to(DATA)))
+def test_init_then_run_works_without_an_edit(file, tmp_path, monkeypatch):
+    monkeypatch.setenv("BUNCHTRAIN_CACHE", str(tmp_path / "cache"))
+    found = first_run(file, tmp_path)
+    if isinstance(found, str):
+        print(f"{file.relative_to(DATA)}: {found}")
+        assert file.name.endswith(NO_EVENTS), found
+        assert len(found) <= 400
+        assert found.count("\n") == 0
+    else:
+        print(f"{file.relative_to(DATA)}: {found.metrics}")
+        assert found.metrics["boosted_trees"]
