@@ -6,9 +6,10 @@ neither contains code.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import awkward as ak
 import numpy as np
@@ -19,23 +20,30 @@ from torch import Tensor
 
 from bunchtrain import parts
 from bunchtrain.batch import Batch
-from bunchtrain.errors import DataError, RunError, nearest
+from bunchtrain.errors import DataError, RunError, StudyError, nearest
 from bunchtrain.files import damaged, hash_file, read_json, write_json
 from bunchtrain.heads._head import Head
 from bunchtrain.methods.build import build_network
 from bunchtrain.methods.event_store import EventStore
+from bunchtrain.methods.method_network import MethodNetwork
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task, TaskFile
 from bunchtrain.methods.tensor_files import load_state, read_tensors, write_tensors
-from bunchtrain.representations._representation import Representation
+from bunchtrain.methods.unsupervised._method import CONDITION, Generates
+from bunchtrain.representations._representation import PointRepresentation, Representation
+from bunchtrain.representations.placement import Placement, place_edges, place_points
 from bunchtrain.representations.preprocessing.finite import check_finite
 from bunchtrain.targets import Quantity
+from bunchtrain.targets.target import Axis
 from bunchtrain.uncertainty.calibration import Calibration, Quantities, build_calibrations
 from bunchtrain.uncertainty.posterior import predict_mixture
 
 #: Version of the layout of `network.json` → the file of its weights; 1 is that of release 0.1.
 FORMATS = {1: "weights.pt", 2: "weights.safetensors"}
 FORMAT = 2
+Key = TypeVar("Key")
+#: The two points of an edge, predicted for targets on edges.
+EDGE = (Quantity("edge", "first"), Quantity("edge", "second"))
 
 
 class NetworkFile(BaseModel):
@@ -54,7 +62,7 @@ class TrainedModel:
 
     task: Task
     representation: Representation
-    network: Network
+    network: Network | MethodNetwork
     calibrations: dict[str, list[Calibration]] = field(default_factory=dict)
 
     @property
@@ -78,18 +86,24 @@ class TrainedModel:
         return (batch if len(keep) == len(batch) else batch.take(keep)), keep
 
     def draws(self, batch: Batch) -> dict[str, Tensor]:
-        """Return head → (draw, events, outputs); one draw of a network without a posterior."""
+        """Return head → (draw, rows, outputs); one draw of a network without a posterior."""
+        return self._evaluate(self.network.draws, batch, 1)
+
+    def _evaluate(
+        self, function: Callable[[dict[str, Tensor]], dict[Key, Tensor]], batch: Batch, axis: int
+    ) -> dict[Key, Tensor]:
+        """Return the results of a function of the inputs, in batches, joined along an axis."""
         rows, store = int(self.task.settings["batch_size"]), EventStore([batch])
         device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
         was_training = self.network.training
         self.network.eval()
         with torch.inference_mode():
             parts = [
-                self.network.draws(store.take(chosen).to(device).inputs)
+                function(store.take(chosen).to(device).inputs)
                 for chosen in torch.split(torch.arange(len(store)), rows)
             ]
         self.network.train(was_training)
-        return {head: torch.cat([p[head].float().cpu() for p in parts], 1) for head in parts[0]}
+        return {key: torch.cat([p[key].float().cpu() for p in parts], axis) for key in parts[0]}
 
     def uncalibrated_predictions(self, draws: dict[str, Tensor]) -> dict[str, Quantities]:
         """Return target → predictions before calibration, (events,) each, from `draws`."""
@@ -98,6 +112,13 @@ class TrainedModel:
             if isinstance(loss, Head):
                 found[loss.target.name] |= predict_mixture(loss, draws[loss.target.name])
         return found
+
+    def _predictions(self, batch: Batch) -> dict[tuple[str, Quantity], Tensor]:
+        """Return (target, quantity) → predictions of the rows of its axis, (rows,) each."""
+        if isinstance(self.network, MethodNetwork):
+            found = self._evaluate(self.network, batch, 0)
+            return {("", quantity): values for quantity, values in found.items()}
+        return self._calibrated(self.draws(batch))
 
     def _calibrated(self, draws: dict[str, Tensor]) -> dict[tuple[str, Quantity], Tensor]:
         """Return (target, quantity) → calibrated predictions, (events,) each, from `draws`."""
@@ -114,32 +135,108 @@ class TrainedModel:
 
         Where there are several targets, names begin with theirs, `flavour_b`.
         """
+        if isinstance(self.network, MethodNetwork):
+            return {one.name: ("", one) for one in self.network.model.quantities}
         draws, heads = (2 if self.network.has_posterior else 1), self.network.heads
         found = self._calibrated({head: torch.zeros(draws, 1, n) for head, n in heads.items()})
         several = len(heads) > 1
+        of_edges = [(name, end) for name in heads if self._axis(name) == "edge" for end in EDGE]
         return {
             f"{target}_{quantity.name}" if several else quantity.name: (target, quantity)
-            for target, quantity in found
+            for target, quantity in [*found, *of_edges]
         }
 
-    def predict(self, events: ak.Array) -> dict[str, NDArray[np.float32]]:
+    def _axis(self, target: str) -> Axis:
+        return self.task.targets[target].axis if target else "event"
+
+    def predict(self, events: ak.Array) -> dict[str, Any]:
         """Return column → its predicted quantity for each event, (events,); NaN if dropped.
 
-        The columns are those of `quantities`. Predictions of a network with a posterior are those
-        of the mixture, with their standard deviations; calibrations are applied. Any count of
-        events is evaluated in batches of the training's size. Raises DataError if a column is
-        missing.
+        The columns are those of `quantities`. Those of a target on points are lists, one item for
+        each item of the group, NaN where the representation leaves it out; those on edges have one
+        item for each edge, and the indices of its two points in the group. Predictions of a
+        network with a posterior are those of the mixture, with their standard deviations;
+        calibrations are applied. Any count of events is evaluated in batches of the training's
+        size. Raises DataError if a column is missing.
         """
-        columns = self.quantities
-        found = {name: np.full(len(events), np.nan, np.float32) for name in columns}
         rows = 8 * int(self.task.settings["batch_size"])
-        for start in range(0, len(events), rows):
-            batch, keep = self.represent(events[start : start + rows])
-            if len(keep):
-                predictions = self._calibrated(self.draws(batch))
-                for name, quantity in columns.items():
-                    found[name][start + keep.numpy()] = predictions[quantity].numpy()
+        starts = range(0, max(1, len(events)), rows)
+        blocks = [self._predict_block(events[start : start + rows]) for start in starts]
+        return {
+            name: np.concatenate([block[name] for block in blocks])
+            if self._axis(target) == "event"
+            else ak.concatenate([block[name] for block in blocks])
+            for name, (target, _) in self.quantities.items()
+        }
+
+    def _predict_block(self, events: ak.Array) -> dict[str, Any]:
+        columns = self.quantities
+        if not len(events):
+            empty = {"event": np.zeros(0, np.float32)}
+            lists = ak.Array([[0.0]])[:0]
+            return {name: empty.get(self._axis(of[0]), lists) for name, of in columns.items()}
+        batch, keep = self.represent(events)
+        predictions = self._predictions(batch) if len(keep) else {}
+        axes = {self._axis(target) for target, _ in columns.values()}
+        places = self._places(events, batch, keep.numpy(), axes)
+        found: dict[str, Any] = {}
+        for name, (target, quantity) in columns.items():
+            axis = self._axis(target)
+            if axis == "event":
+                found[name] = np.full(len(events), np.nan, np.float32)
+                if len(keep):
+                    found[name][keep.numpy()] = predictions[target, quantity].numpy()
+            elif quantity in EDGE:
+                found[name] = places[axis].ends[EDGE.index(quantity)]
+            else:
+                found[name] = places[axis].spread(predictions.get((target, quantity)))
         return found
+
+    def _places(
+        self, events: ak.Array, batch: Batch, keep: NDArray[np.int64], axes: Collection[str]
+    ) -> dict[str, Placement]:
+        """Return axis → places of its rows in the lists of the events."""
+        if not set(axes) - {"event"}:
+            return {}
+        assert isinstance(self.representation, PointRepresentation)  # checked with the study
+        found = {"point": place_points(self.representation, events[self.columns], keep)}
+        if "edge" in axes:
+            found["edge"] = place_edges(found["point"], batch, keep)
+        return found
+
+    @property
+    def generates(self) -> bool:
+        """Whether its method generates events."""
+        return isinstance(self.network, MethodNetwork) and isinstance(self.network.model, Generates)
+
+    def decoded(self, events: ak.Array) -> ak.Array:
+        """Return events as they are after representation and its inverse, of the same columns."""
+        return self.representation.decode(self.represent(events)[0].inputs)
+
+    def generate(
+        self, count: int, conditions: ak.Array | None = None, *, seed: int = 1
+    ) -> ak.Array:
+        """Return generated events as columns.
+
+        count       number of events.
+        conditions  (count,) events with the columns of the representation's `condition`.
+        seed        of the random numbers.
+
+        Raises StudyError if the method does not generate or a condition is missing, NotInvertible
+        if the representation cannot be decoded.
+        """
+        name = self.task.model[0]
+        if not isinstance(self.network, MethodNetwork):
+            raise StudyError(f"model '{name}' predicts and does not generate events")
+        given = None
+        if self.network.model.condition and conditions is not None:
+            given = self.represent(conditions)[0].inputs[CONDITION]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            tensors = self.network.eval().generate(count, given)
+        return self.representation.decode(
+            tensors | ({CONDITION: given} if given is not None else {})
+        )
 
     def save(self, folder: str | Path) -> None:
         """Write the weights and, with their hash, `network.json`, atomically."""

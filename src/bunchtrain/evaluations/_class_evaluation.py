@@ -125,7 +125,7 @@ class ClassEvaluation(Evaluation):
         first = self.class_target(study, self.target)
         if self.target is not None:
             return [first]
-        return [target for target in study.all_targets() if target.classes]
+        return [target for target in study.predicted_targets() if target.classes]
 
     def check(self, study: Study) -> None:
         """Raise StudyError if the study has no such target with classes."""

@@ -92,12 +92,15 @@ class Evaluation(ABC):
         """Name of the part: that of its file."""
         return type(self).__module__.rpartition(".")[2]
 
-    def class_target(self, study: Study, target: str | None) -> Target:
+    def class_target(self, study: Study, target: str | None, *, truth: bool = False) -> Target:
         """Return the target with classes of this name, the first one if None.
+
+        With `truth` it may also be one that no model predicts.
 
         Raises StudyError, naming the nearest, if there is none.
         """
-        found = {one.name: one for one in study.all_targets() if one.classes}
+        known = study.all_targets() if truth else study.predicted_targets()
+        found = {one.name: one for one in known if one.classes}
         if target is None and found:
             return next(iter(found.values()))
         if target is None or target not in found:
@@ -179,5 +182,6 @@ def models_by_representation(run: EvaluatedRun) -> list[dict[str, TrainedModel]]
 
 def any_model_implements(study: Study, interface: type[Any]) -> bool:
     """Return whether the class of a model of the study has an optional interface of models."""
-    found = (parts.find("model", one.model.name) for one in model_configs(study).values())
+    models = model_configs(study).values()
+    found = (parts.find(one.kind, one.model.name) for one in models)
     return any(issubclass(one, interface) for one in found)

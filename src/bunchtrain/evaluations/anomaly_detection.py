@@ -7,14 +7,16 @@ from functools import partial
 
 import numpy as np
 
-from bunchtrain.errors import DataError
+from bunchtrain import parts
+from bunchtrain.errors import DataError, StudyError
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, average_trainings
+from bunchtrain.methods.unsupervised._method import ANOMALY_SCORE
 from bunchtrain.parts.ranges import InnerFraction
 from bunchtrain.plots import plot_roc, plot_scores
 from bunchtrain.report.content import Plot
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.metrics import Metrics, auc, background_rejection, roc
-from bunchtrain.study import Study
+from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.predictions import Predictions, Values
 from bunchtrain.targets import Target
 
@@ -37,8 +39,15 @@ class AnomalyDetection(Evaluation):
         self.target, self.normal, self.efficiencies = target, normal, efficiencies
 
     def check(self, study: Study) -> None:
-        """Raise StudyError for an unknown target or class."""
-        self._normal(self.class_target(study, self.target))
+        """Raise StudyError for an unknown target or class, or if no model has a score."""
+        models = (one for one in model_configs(study).values() if one.kind == "method")
+        quantities = [parts.find("method", one.model.name).quantities for one in models]
+        if not any(ANOMALY_SCORE in found for found in quantities):
+            raise StudyError(
+                f"evaluation '{self.name}' needs a method with an anomaly score, such as "
+                "'autoencoder' or 'normalizing_flow'"
+            )
+        self._normal(self.class_target(study, self.target, truth=True))
 
     def _normal(self, target: Target) -> int:
         """Return the index of the normal class."""
@@ -53,9 +62,9 @@ class AnomalyDetection(Evaluation):
     def metrics(self, run: EvaluatedRun) -> dict[str, Metrics]:
         """Return AUC and rejections of each model and class.
 
-        Raises DataError if no model has an anomaly score, or the test set has no normal events.
+        Raises DataError if the test set has no normal events.
         """
-        target = self.class_target(run.study, self.target)
+        target = self.class_target(run.study, self.target, truth=True)
         table, normal = run.predictions, self._normal(target)
         truth = table.truth(target.name)
         if not np.any(truth == normal):
@@ -63,13 +72,7 @@ class AnomalyDetection(Evaluation):
                 f"evaluation '{self.name}': the test set has no events of class "
                 f"'{target.classes[normal]}'"
             )
-        found = average_trainings(table, partial(self._measure, table, target, normal))
-        if not any(found.values()):
-            raise DataError(
-                f"evaluation '{self.name}': no model has an anomaly score; choose a method such as "
-                "'autoencoder' or 'normalizing_flow'"
-            )
-        return found
+        return average_trainings(table, partial(self._measure, table, target, normal))
 
     def _measure(
         self, table: Predictions, target: Target, normal: int, training: str
@@ -78,14 +81,15 @@ class AnomalyDetection(Evaluation):
         for score in table.scores(training).values():
             for label, (values, is_anomaly, weights) in _samples(table, target, normal, score):
                 curve = roc(values, is_anomaly, weights)
-                found[f"anomaly_auc/{label}"] = auc(curve).as_dict()
+                of = f"/{label}" if len(target.classes) > 2 else ""
+                found[f"anomaly_auc{of}"] = auc(curve).as_dict()
                 for efficiency in self.efficiencies:
                     entry = background_rejection(curve, efficiency).as_dict()
-                    found[f"anomaly_rejection_{100 * efficiency:g}/{label}"] = entry
+                    found[f"anomaly_rejection_{100 * efficiency:g}{of}"] = entry
         return found
 
     def _plots(self, run: EvaluatedRun) -> Iterator[Plot]:
-        target, table = self.class_target(run.study, self.target), run.predictions
+        target, table = self.class_target(run.study, self.target, truth=True), run.predictions
         normal = self._normal(target)
         scores = {
             model: next(iter(found.values()))

@@ -132,7 +132,7 @@ class Decorrelation(ClassEvaluation):
             curve = roc(score, events.is_signal, events.weights)
             config = configs.get(name)
             found[name] = DecorrelationPoint(
-                config.method if config else name,
+                config.curve if config else name,
                 config.strength if config else None,
                 self._inverse_jsd(events, score, efficiency),
                 background_rejection(curve, efficiency),

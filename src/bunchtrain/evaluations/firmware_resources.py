@@ -86,7 +86,7 @@ def resources(events: ClassPredictions) -> list[Resources]:
             own.append(
                 Resources(
                     name,
-                    config.method,
+                    config.curve,
                     Measurement.from_dict(run.metrics[name][key]),
                     lut=_value(found, "LUT, "),
                     estimate=_value(found, "look-up tables, estimated"),
@@ -99,8 +99,8 @@ def resources(events: ClassPredictions) -> list[Resources]:
         if key in metrics and "lut" in metrics:
             costs = {n: metrics[n].value for n in ("lut", "dsp", "cycles") if n in metrics}
             accuracy, source = metrics[key], given[name].source
-            point = Resources(config.method, config.method, accuracy, **costs, source=source)
-            published[config.method] = point
+            point = Resources(config.curve, config.curve, accuracy, **costs, source=source)
+            published[config.curve] = point
     return [*own, *published.values()] if own else []
 
 

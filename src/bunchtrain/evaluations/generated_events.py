@@ -10,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bunchtrain.errors import DataError, StudyError
+from bunchtrain import parts
+from bunchtrain.errors import StudyError
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
+from bunchtrain.methods.unsupervised._method import Generates
 from bunchtrain.plots import plot_samples
 from bunchtrain.report.content import Plot, Table
 from bunchtrain.report.results import Results
+from bunchtrain.representations._representation import Representation
 from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.statistics.two_sample import classifier_auc, wasserstein
-from bunchtrain.study import Study, model_configs
+from bunchtrain.study import ModelConfig, Study, model_configs
 from bunchtrain.trained_model import TrainedModel
 
 #: Rows of a block of the test set.
@@ -44,20 +47,18 @@ class GeneratedEvents(Evaluation):
 
     def check(self, study: Study) -> None:
         """Raise StudyError if no model of the study has a method of its own."""
-        if not any(model.method is not None for model in model_configs(study).values()):
+        if not any(generates(model) for model in model_configs(study).values()):
             raise StudyError(
                 f"evaluation '{self.name}' needs a method that generates, such as "
-                "'normalizing_flow' or 'flow_matching'"
+                "'normalizing_flow' or 'flow_matching', and a representation with an inverse, such "
+                "as 'table'"
             )
 
     def evaluate(self, run: EvaluatedRun) -> Results:
-        """Return metrics, distributions and a table of distances.
-
-        Raises DataError if no model generates events.
-        """
+        """Return metrics, distributions and a table of distances."""
         results, rows = Results(), list[list[object]]()
         for name, model in run.models.items():
-            if not model.generates:
+            if not generates(model_configs(run.study)[name]):
                 continue
             true, generated = self._samples(run, model)
             metrics: Metrics = {}
@@ -72,8 +73,6 @@ class GeneratedEvents(Evaluation):
             for column in true:
                 drawn = plot_samples({"test set": true[column], name: generated[column]}, column)
                 results.plots.append(Plot(f"{column} of the test set and generated.", drawn, model=name))
-        if not results.metrics:
-            raise DataError(f"evaluation '{self.name}': no model generates events")
         caption = "W₁ between test set and generated events, in standard deviations of the test set."
         results.tables.append(Table(caption, ["Model", "Variable", "W₁/σ"], rows))
         return results
@@ -93,6 +92,15 @@ class GeneratedEvents(Evaluation):
         generated = model.generate(len(events), events, seed=self.seed)
         columns = [name for name in true.fields if name in generated.fields]
         return _arrays(true, columns), _arrays(generated, columns)
+
+
+def generates(model: ModelConfig) -> bool:
+    """Return whether a model of a study is a method that generates events that can be decoded."""
+    if model.kind != "method":
+        return False
+    representation = parts.find("representation", model.representation.name)
+    is_invertible = representation.decode is not Representation.decode
+    return is_invertible and issubclass(parts.find("method", model.model.name), Generates)
 
 
 def _arrays(table: ak.Array, columns: list[str]) -> Mapping[str, NDArray[np.float64]]:

@@ -46,7 +46,7 @@ class Regression(Evaluation):
 
         Raises StudyError, naming the nearest, if there is none.
         """
-        known = {one.name: one for one in study.all_targets() if one.values}
+        known = {one.name: one for one in study.predicted_targets() if one.values}
         if self.target is None and known:
             return list(known.values())
         if self.target is None or self.target not in known:

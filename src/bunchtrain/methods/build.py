@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from bunchtrain.batch import Batch
+from bunchtrain.errors import StudyError
 from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
+from bunchtrain.methods.method_network import MethodNetwork
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import Representation
@@ -18,24 +20,40 @@ from bunchtrain.representations.preprocessing.normalisation import Normalisation
 
 def build_network(
     task: Task, representation: Representation, normalisation: Normalisation | None = None
-) -> Network:
-    """Return the network of a task with initial weights; its normalisation is the identity."""
+) -> Network | MethodNetwork:
+    """Return the network of a task with initial weights; its normalisation is the identity.
+
+    Raises StudyError if the parts do not fit together.
+    """
+    normalisation = normalisation or Normalisation(representation.sizes)
+    if task.owns_loss:
+        return MethodNetwork(normalisation, task.build_method(representation))
+    axes = {name: one.axis for name, one in task.targets.items() if one.axis != "event"}
+    axes = {name: axis for name, axis in axes.items() if name in task.heads()}
+    if axes and task.posterior is not None:
+        raise StudyError(
+            f"posterior '{task.posterior[0]}' is for targets of events, and "
+            f"'{next(iter(axes))}' is of each {next(iter(axes.values()))}; remove it"
+        )
     aggregates = {target: head.aggregate for target, head in task.heads().items()}
     return Network(
-        normalisation or Normalisation(representation.sizes),
+        normalisation,
         task.build_model(representation),
         task.head_sizes(),
         aggregates,
+        axes,
     )
 
 
 def build_normalised_network(
     task: Task, representation: Representation, blocks: Sequence[Batch]
-) -> Network:
+) -> Network | MethodNetwork:
     """Return the network of a task, with inputs and outputs scaled by blocks of training events."""
     inputs = [block.inputs for block in blocks]
     normalisation = Normalisation.fit(inputs, representation, task.invalid)
     network = build_network(task, representation, normalisation)
+    if isinstance(network, MethodNetwork):
+        return network
     heads = task.heads()
     network.units = {
         target: _mean_and_std(target, blocks)
@@ -50,9 +68,11 @@ def build_normalised_network(
     return network
 
 
-def build_losses(task: Task, network: Network) -> list[tuple[Loss, float]]:
+def build_losses(task: Task, network: Network | MethodNetwork) -> list[tuple[Loss, float]]:
     """Return the terms of the loss with their weights, for the standardised values of a network."""
     terms = task.losses()
+    if isinstance(network, MethodNetwork):
+        return terms
     for loss, _ in terms:
         if isinstance(loss, Head) and loss.target.name in network.units:
             loss.set_units(network.units[loss.target.name][1])
@@ -74,7 +94,12 @@ def _mean_and_std(target: str, blocks: Sequence[Batch]) -> tuple[Tensor, Tensor]
     """
     values = torch.cat([block.targets[target] for block in blocks]).double()
     values = values if values.ndim > 1 else values[:, None]
-    weights = [b.weight if len(b.weight) else torch.ones(len(b)) for b in blocks]
+    weights = [
+        (b.weight if len(b.weight) else torch.ones(len(b)))[
+            b.event_index(b.axes.get(target, "event"))
+        ]
+        for b in blocks
+    ]
     weight = torch.cat(weights).double().abs()
     share = (weight / weight.sum())[:, None] if weight.sum() > 0 else 1 / max(1, len(values))
     mean = (share * values).sum(0)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.heads._loss import Loss
-from bunchtrain.methods._method import CONDITION, LOG_LIKELIHOOD, Generates, Method
+from bunchtrain.methods.unsupervised._method import CONDITION, LOG_LIKELIHOOD, Generates, Method
 from bunchtrain.methods.weighted_sum import WeightedSums
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 from bunchtrain.targets import Quantity

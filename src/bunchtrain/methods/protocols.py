@@ -6,7 +6,7 @@ A model is a `torch.nn.Module` whose `forward` takes named tensors of a represen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
@@ -152,6 +152,22 @@ class HasFeatureImportance(Protocol):
 
     def feature_importance(self) -> Tensor:
         """Return the share of each feature, (feature,), of sum 1."""
+
+
+@runtime_checkable
+class EmbedsPoints(Protocol):
+    """A model whose outputs are computed from a vector for each point.
+
+    point_width    size of the vector.
+    event_modules  names of the modules and parameters that only `read_out` uses.
+    """
+
+    point_width: int
+    event_modules: tuple[str, ...]
+    embed_points: Callable[..., Tensor]  # the tensors of `forward` → (points, width)
+
+    def read_out(self, points: Tensor, lengths: Tensor) -> Tensor:
+        """Return (batch, outputs) from the vectors (points, width) and `lengths` (batch,)."""
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -11,7 +11,15 @@ from torch import Tensor, nn
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
-from bunchtrain.methods.protocols import FitsInOneCall, HasPosterior, NamesInputs, TrainsEnsemble
+from bunchtrain.methods.protocols import (
+    EmbedsPoints,
+    FitsInOneCall,
+    HasPosterior,
+    NamesInputs,
+    TrainsEnsemble,
+)
+from bunchtrain.methods.weighted_sum import Term, WeightedSums, average_members, weighted_sums
+from bunchtrain.networks.layers.axis_readout import EdgeReadout, PointReadout
 
 #: Outputs of a mixture, (batch, outputs), from those of its components (draw, batch, outputs).
 Aggregate = Callable[[Tensor], Tensor]
@@ -48,6 +56,10 @@ class Network(nn.Module):
     heads          target name → count of outputs, in the order of the columns.
     aggregates     target name → function from the outputs of draws or members to those of their
                    mixture; the mean where not given.
+    axes           target name → `point` or `edge`, whose outputs are (points or edges, outputs)
+                   and are computed from the points that the model embeds.
+
+    Raises StudyError if a target is of points or edges and the model does not embed points.
 
     The model learns values in units of their standard deviation in the training set, counted from
     their mean, so that a unit changes nothing. Outputs are model(inputs) · scale + shift, in the
@@ -63,6 +75,7 @@ class Network(nn.Module):
         model: nn.Module,
         heads: dict[str, int],
         aggregates: Mapping[str, Aggregate] | None = None,
+        axes: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.normalisation = normalisation
@@ -70,14 +83,33 @@ class Network(nn.Module):
         self.heads = dict(heads)
         self.aggregates = dict(aggregates or {})
         self.input_names = input_names(model)
+        self.readouts = nn.ModuleDict()
+        if axes:
+            self._add_readouts(model, axes)
         self.register_buffer("shift", torch.zeros(sum(heads.values())))
         self.register_buffer("scale", torch.ones(sum(heads.values())))
         #: Target → mean and standard deviation (value,) of its values, during the training only.
         self.units: dict[str, tuple[Tensor, Tensor]] = {}
 
+    def _add_readouts(self, model: nn.Module, axes: Mapping[str, str]) -> None:
+        if not isinstance(model, EmbedsPoints):
+            raise StudyError(
+                f"targets.{next(iter(axes))}: model '{type(model).__name__}' has no output for each "
+                "point; choose particle_net, particle_transformer, particle_flow_network, "
+                "interaction_network or gar_net"
+            )
+        for target, axis in axes.items():
+            kind = PointReadout if axis == "point" else EdgeReadout
+            self.readouts[target] = kind(model.point_width, self.heads[target])
+        if set(axes) == set(self.heads):
+            for name in model.event_modules:
+                delattr(model, name)
+        if "edge" in axes.values() and "edges" not in self.input_names:
+            self.input_names = (*self.input_names, "edges")
+
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return head → (batch, outputs), of an ensemble those of the mixture."""
-        outputs = self._split(self.model(**self.normalise(inputs)))
+        outputs = self._scale(self._outputs(inputs))
         for head, values in outputs.items():
             if values.ndim == 3:
                 aggregate = self.aggregates.get(head)
@@ -89,7 +121,7 @@ class Network(nn.Module):
 
         They are those of the model, for losses with the targets of `standardise`.
         """
-        heads = self._heads(self.model(**self.normalise(inputs)))
+        heads = self._outputs(inputs)
         if next(iter(heads.values())).ndim == 2:
             return [heads]
         members = zip(*(values.unbind() for values in heads.values()), strict=True)
@@ -97,10 +129,16 @@ class Network(nn.Module):
 
     def draws(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return head → (draw, batch, outputs); one draw of a model without a posterior."""
-        tensors, model = self.normalise(inputs), self.model
+        model = self.model
         if isinstance(model, HasPosterior):
-            return self._split(model.draws(**tensors))
-        return {head: values[None] for head, values in self._split(model(**tensors)).items()}
+            return self._scale(self._heads(model.draws(**self.normalise(inputs))))
+        return {head: values[None] for head, values in self._scale(self._outputs(inputs)).items()}
+
+    def loss_sums(self, terms: Sequence[Term], batch: Batch) -> WeightedSums:
+        """Return Σ w ℓ and Σ w over a batch of the terms of the loss, for an ensemble the means."""
+        members = self.members(batch.inputs)
+        batch = self.standardise(batch)
+        return average_members([weighted_sums(terms, outputs, batch) for outputs in members])
 
     def standardise(self, batch: Batch) -> Batch:
         """Return the batch with its values as (value − mean) / standard deviation."""
@@ -115,12 +153,31 @@ class Network(nn.Module):
         normalised: dict[str, Tensor] = self.normalisation(tensors)
         return normalised
 
-    def _split(self, output: Tensor) -> dict[str, Tensor]:
-        return self._heads(output * self.scale + self.shift)
+    def _outputs(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return head → (rows, outputs) of the model, of an ensemble (member, batch, outputs)."""
+        tensors, model = self.normalise(inputs), self.model
+        if not self.readouts:
+            return self._heads(model(**tensors))
+        assert isinstance(model, EmbedsPoints)  # checked in the constructor
+        points = model.embed_points(**{name: tensors[name] for name in input_names(model)})
+        lengths, edges = tensors["lengths"], tensors.get("edges")
+        of_events = len(self.readouts) < len(self.heads)
+        found = self._heads(model.read_out(points, lengths)) if of_events else {}
+        found |= {name: readout(points, lengths, edges) for name, readout in self.readouts.items()}
+        return {name: found[name] for name in self.heads}
 
     def _heads(self, output: Tensor) -> dict[str, Tensor]:
+        sizes = {name: size for name, size in self.heads.items() if name not in self.readouts}
+        return dict(zip(sizes, torch.split(output, list(sizes.values()), -1), strict=True))
+
+    def _scale(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the outputs in the units of the values."""
         sizes = list(self.heads.values())
-        return dict(zip(self.heads, torch.split(output, sizes, -1), strict=True))
+        scales, shifts = self.scale.split(sizes), self.shift.split(sizes)
+        return {
+            name: outputs[name] * scale + shift
+            for name, scale, shift in zip(self.heads, scales, shifts, strict=True)
+        }
 
     @property
     def ensemble_size(self) -> int:

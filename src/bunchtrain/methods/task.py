@@ -17,6 +17,7 @@ from bunchtrain.errors import RunError, StudyError
 from bunchtrain.files import damaged, read_json, write_json
 from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
+from bunchtrain.methods.unsupervised._method import Method
 from bunchtrain.methods.memory_limit import WeightLimit, check_batch
 from bunchtrain.methods.supervised import check_inputs
 from bunchtrain.representations._representation import Representation
@@ -54,6 +55,7 @@ class TaskFile(BaseModel):
     columns: list[str] = []
     seed: int = 1
     memory: int = 1
+    owns_loss: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Task:
     columns     that the representation reads; determined from the cache if empty.
     posterior   name and options of the distribution of the weights, None for plain weights.
     calibration     names and options of the calibrations, fitted in this order.
+    owns_loss   whether `model` is a method with its own loss, which has no terms and targets.
     """
 
     cache: str
@@ -86,13 +89,16 @@ class Task:
     columns: list[str] = field(default_factory=list)
     posterior: NamedPart | None = None
     calibration: list[NamedPart] = field(default_factory=list)
+    owns_loss: bool = False
 
     def __post_init__(self) -> None:
         if hasattr(self.settings, "model_dump"):
             object.__setattr__(self, "settings", self.settings.model_dump(mode="json"))
         for path in ("cache", "folder"):
             object.__setattr__(self, path, str(getattr(self, path)))
-        shapes = {name: Target(name, t.classes, t.values) for name, t in self.targets.items()}
+        shapes = {
+            name: Target(name, t.classes, t.values, axis=t.axis) for name, t in self.targets.items()
+        }
         object.__setattr__(self, "targets", shapes)
 
     @property
@@ -144,6 +150,17 @@ class Task:
         """Return target → count of its outputs."""
         return {target: head.outputs for target, head in self.heads().items()}
 
+    def build_method(self, representation: Representation) -> Method:
+        """Return the method for the tensors of this representation, with initial weights.
+
+        Raises StudyError if it cannot learn one of them.
+        """
+        name, options = self.model
+        check_batch(representation.sizes, self.settings.get("batch_size", 1))
+        with WeightLimit(name):
+            made: Method = parts.build("method", name, options, representation.sizes)
+        return made
+
     def build_model(self, representation: Representation) -> nn.Module:
         """Return the model for the tensors of this representation, with initial weights.
 
@@ -153,7 +170,11 @@ class Task:
         kind, tensors = parts.find("model", name), representation.sizes
         check_inputs(kind, name, tensors, self.representation[0])
         check_batch(tensors, self.settings.get("batch_size", 1))
-        outputs = sum(self.head_sizes().values())
+        sizes_of_events = [
+            head.outputs for head in self.heads().values() if head.target.axis == "event"
+        ]
+        # A model needs an output; without a target of events that part of it is removed.
+        outputs = sum(sizes_of_events) or 1
         known: dict[str, Any] = {**tensors, "outputs": outputs}
         if unknown := [size for size in parts.positional(kind) if size not in known]:
             raise StudyError(

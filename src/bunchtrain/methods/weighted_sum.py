@@ -50,11 +50,27 @@ def weighted_sums(
     losses: dict[str, Tensor] = {}
     total = weight.new_zeros(())
     for loss, factor in terms:
-        summed = (weight * loss(dict(outputs), batch)).sum()
+        losses_of_rows = loss(dict(outputs), batch)
+        axis = batch.axes.get(loss.target.name, "event")
+        if axis != "event" and losses_of_rows.ndim:
+            losses_of_rows = event_mean(losses_of_rows, batch.event_index(axis), len(batch))
+        summed = (weight * losses_of_rows).sum()
         name = f"{loss.target.name}/{loss.name}"
         losses[name] = losses[name] + summed if name in losses else summed
         total = total + factor * summed
     return WeightedSums(losses, total, weight.sum())
+
+
+def event_mean(values: Tensor, event: Tensor, events: int) -> Tensor:
+    """Return the mean over the points or edges of each event, (events,); 0 where there are none.
+
+    values  (rows,).
+    event   index of the event of each row, (rows,).
+    events  number of events.
+    """
+    sums = values.new_zeros(events).index_add(0, event, values)
+    counts = torch.bincount(event, minlength=events).clamp(min=1)
+    return sums / counts
 
 
 def average_members(members: Sequence[WeightedSums]) -> WeightedSums:

@@ -46,6 +46,7 @@ KINDS: dict[str, Kind] = {
     "model": Kind(
         ("networks", "networks.fitted", "networks.quantised"), "torch.nn:Module", "forward"
     ),
+    "method": Kind(("methods.unsupervised",), "methods.unsupervised._method:Method"),
     "loss": Kind(("heads", "penalties"), "heads._loss:Loss", reserved=("name", "target", "weight")),
     "engine": Kind(("training.engines",), "builtins:object", "run"),
     "systematic": Kind(("systematics",), "systematics._systematic:Systematic"),

@@ -8,6 +8,9 @@ _NAMES = {
     "auc": "AUC",
     "auc_one_vs_rest": "AUC against the rest",
     "accuracy": "Accuracy",
+    "anomaly_auc": "AUC of the anomaly score",
+    "two_sample_auc": "Two-sample AUC",
+    "wasserstein": "W₁/σ",
     "calibration_error": "Calibration error",
     "significance_s_over_sqrt_b": "s/√b",
     "significance_s_over_sqrt_sb": "s/√(s + b)",
@@ -31,6 +34,7 @@ _NAMES = {
 
 #: Beginnings of metrics that are listed below the key table.
 _BELOW = (
+    "wasserstein",
     "significance_",
     "efficiency_at_",
     "calibration_error",
@@ -52,7 +56,7 @@ def label(name: str) -> str:
     target, _, name = name.rpartition(":")
     name, _, other = name.partition("/")
     versus = "".join(f" ({word})" for word in (other, target) if word)
-    if found := re.fullmatch(r"rejection_([\d.e-]+)", name):
+    if found := re.fullmatch(r"(?:anomaly_)?rejection_([\d.e-]+)", name):
         return f"1/ε_B at ε_S = {float(found[1]) / 100:g}{versus}"
     if found := re.fullmatch(r"(set_)?coverage_([\d.]+)", name):
         kind = "sets" if found[1] else "intervals"

@@ -19,8 +19,9 @@ def check_study(study: Study) -> None:
     configs = model_configs(study)
     for name, config in configs.items():
         where = f"models.{name}." if study.models else ""
-        for kind in ("representation", "model", "posterior", "loss", "calibration"):
-            chosen = getattr(config, kind) or []
+        for key in ("representation", "model", "posterior", "loss", "calibration"):
+            chosen = getattr(config, key) or []
+            kind = config.kind if key == "model" else key
             for part in chosen if isinstance(chosen, list) else [chosen]:
                 parts.validate(kind, part.name, part.options, where + kind)
         engine = config.training.engine
@@ -38,7 +39,7 @@ def check_study(study: Study) -> None:
 def check_used(study: Study) -> None:
     """Raise StudyError for a key next to `models` that each model replaces by its own."""
     configs = model_configs(study).values() if study.models else ()
-    for kind in ("representation", "model", "posterior"):
+    for kind in ("representation", "model", "method", "posterior"):
         given = getattr(study, kind)
         if given is None or not configs:
             continue
@@ -46,7 +47,9 @@ def check_used(study: Study) -> None:
             parts.find(kind, given.name)
         except StudyError as problem:
             raise StudyError(f"{kind}: {problem}") from None
-        if given.name not in {getattr(c, kind).name for c in configs if getattr(c, kind)}:
+        used = [c.model for c in configs if c.kind == kind]
+        used += [getattr(c, kind) for c in configs if kind not in ("model", "method")]
+        if given.name not in {part.name for part in used if part}:
             raise StudyError(
                 f"{kind}: no model uses '{parts.short_name(given.name)}', because each of 'models' "
                 f"has its own; change 'models.{next(iter(study.models))}.{kind}', or remove the key"
@@ -62,11 +65,13 @@ def _check_names(study: Study, models: Mapping[str, ModelConfig]) -> None:
             f"models: two models, ensembles or trainings with different seeds would have the name "
             f"'{name}'; rename one of them"
         )
+    if name := _repeated([*study.targets, *study.truth]):
+        raise StudyError(f"truth.{name}: a target has the same name; rename one of them")
     truth = [
         column
-        for name, target in study.targets.items()
+        for name, target in (study.targets | study.truth).items()
         for column in (
-            [name] if target.classes else [f"{name}_{i}" for i in range(len(target.labels))]
+            [f"{name}_{i}" for i in range(len(target.labels))] if target.values else [name]
         )
     ]
     several = len(study.targets) > 1
@@ -89,7 +94,8 @@ def _repeated(names: Iterable[str]) -> str | None:
 
 def _check_classes(study: Study) -> None:
     reweight = study.weights.reweight
-    known = [name for target in study.targets.values() for name in target.classes or ()]
+    targets = (study.targets | study.truth).values()
+    known = [name for target in targets for name in target.classes or () if target.on == "event"]
     if reweight and reweight.reference not in known:
         hint = nearest(reweight.reference, known) or f"; the classes are {', '.join(known)}"
         raise StudyError(
@@ -101,7 +107,9 @@ def _check_classes(study: Study) -> None:
 
 def _check_ensembles(study: Study, models: Mapping[str, ModelConfig]) -> None:
     """Raise StudyError if an ensemble is not one of several models that classify."""
-    classified = [name for name, target in study.targets.items() if target.classes]
+    classified = [
+        name for name, one in study.targets.items() if one.classes and one.on == "event"
+    ]
     for name, ensemble in study.ensembles.items():
         where = f"ensembles.{name}"
         if name in models:

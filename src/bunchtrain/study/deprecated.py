@@ -57,7 +57,7 @@ def translate(study: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
     found: dict[str, Any] = _model(study, notes)
     models = found.get("models")
     if isinstance(models, Mapping):
-        found["models"] = {name: _model(given, notes) for name, given in models.items()}
+        found["models"] = {n: _model(_curve(given, notes), notes) for n, given in models.items()}
     if isinstance(found.get("ensembles"), Mapping):
         found["ensembles"] = {n: _model(one, notes) for n, one in found["ensembles"].items()}
     if found.get("invalid") == "refuse":
@@ -113,6 +113,15 @@ def _model(given: Any, notes: Notes) -> Any:
     if isinstance(published, Mapping) and isinstance(published.get("rejection"), Mapping):
         found["published"] = _rejections(published, notes)
     return found
+
+
+def _curve(given: Any, notes: Notes) -> Any:
+    """Return a model whose `method`, if it is not the name of a part, is called `curve`."""
+    name = given.get("method") if isinstance(given, Mapping) else None
+    if not isinstance(name, str) or ".py:" in name or name in parts.locate("method"):
+        return given
+    notes["models.…method"] = "models.…curve"
+    return {("curve" if key == "method" else key): value for key, value in given.items()}
 
 
 def _part(kind: str, value: Any, notes: Notes) -> Any:

@@ -11,6 +11,8 @@ from bunchtrain.study.schema import Part, Study
 
 #: Evaluations without required options that are made in every run for which they are defined.
 DESCRIPTIVE = (
+    "anomaly_detection",
+    "generated_events",
     "predicted_uncertainty",
     "model_comparison",
     "ensemble_improvement",

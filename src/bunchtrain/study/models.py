@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 from pydantic import BaseModel
@@ -23,9 +23,14 @@ from bunchtrain.study.schema import (
 
 
 class ModelConfig(BaseModel):
-    """One model with all of its keys."""
+    """One model with all of its keys.
+
+    kind   `model`, trained with losses on targets, or `method`, which has a loss of its own.
+    model  the part of this kind.
+    """
 
     name: str
+    kind: Literal["model", "method"] = "model"
     representation: Part
     model: Part
     loss: list[Term]
@@ -34,7 +39,7 @@ class ModelConfig(BaseModel):
     training: Training
     seeds: int = 1
     note: str = ""
-    method: str = ""
+    curve: str = ""
     strength: float | None = None
     published: Published | None = None
 
@@ -44,7 +49,8 @@ def model_configs(study: Study) -> dict[str, ModelConfig]:
 
     Raises StudyError if one lacks a representation or a model, or names an unknown target.
     """
-    only = parts.short_name(study.model.name) if study.model else "model"
+    part = study.model or study.method
+    only = parts.short_name(part.name) if part else "model"
     chosen = study.models or {only: ModelOverrides()}
     return {name: _model_config(study, name, given) for name, given in chosen.items()}
 
@@ -71,13 +77,13 @@ def select_models(study: Study, names: Sequence[str]) -> Study:
     left out. Raises StudyError, naming the nearest, if there is no such model.
     """
     known = model_configs(study)
-    methods = {one.method for one in known.values()}
+    curves = {one.curve for one in known.values()}
     for name in names:
-        if name not in known and name not in methods:
+        if name not in known and name not in curves:
             raise StudyError(f"there is no model '{name}'{nearest(name, known)}")
     if not names or not study.models:
         return study
-    wanted = [n for name in names for n in known if name in (n, known[n].method)]
+    wanted = [n for name in names for n in known if name in (n, known[n].curve)]
     chosen = {name: study.models[name] for name in dict.fromkeys(wanted)}
     ensembles = {}
     for name, ensemble in study.ensembles.items():
@@ -89,17 +95,27 @@ def select_models(study: Study, names: Sequence[str]) -> Study:
 
 def _model_config(study: Study, name: str, given: ModelOverrides) -> ModelConfig:
     where = f"models.{name}." if study.models else ""
+    if given.method is not None or (study.method is not None and given.model is None):
+        own: dict[str, Any] = {
+            "kind": "method",
+            "model": _merge(study.method, given.method, f"{where}method"),
+            "loss": [],
+        }
+    else:
+        own = {
+            "model": _merge(study.model, given.model, f"{where}model"),
+            "loss": _loss(study, given.loss or study.loss, f"{where}loss"),
+            "posterior": _optional(study.posterior, given.posterior, f"{where}posterior"),
+            "calibration": study.calibration if given.calibration is None else given.calibration,
+        }
     return ModelConfig(
         name=name,
         representation=_merge(study.representation, given.representation, f"{where}representation"),
-        model=_merge(study.model, given.model, f"{where}model"),
-        loss=_loss(study, given.loss or study.loss, f"{where}loss"),
-        posterior=_optional(study.posterior, given.posterior, f"{where}posterior"),
-        calibration=study.calibration if given.calibration is None else given.calibration,
+        **own,
         training=_training(study.training, given.training, f"{where}training"),
         seeds=given.seeds or study.seeds,
         note=given.note.strip(),
-        method=given.method or name,
+        curve=given.curve or name,
         strength=given.strength,
         published=given.published,
     )
@@ -122,6 +138,11 @@ def _optional(base: Part | None, change: Part | None, where: str) -> Part | None
 
 
 def _loss(study: Study, terms: list[Term] | None, where: str) -> list[Term]:
+    if not study.targets:
+        raise StudyError(
+            "key 'targets' is missing: a model is trained on targets; give some, or train without "
+            "them by a 'method' such as 'autoencoder' or 'normalizing_flow'"
+        )
     if terms is None:
         return [_default_term(name, target) for name, target in study.targets.items()]
     for term in terms:
@@ -136,7 +157,7 @@ def _loss(study: Study, terms: list[Term] | None, where: str) -> list[Term]:
 
 
 def _default_term(name: str, target: TargetConfig) -> Term:
-    return Term(name="cross_entropy" if target.classes else "mean_squared_error", target=name)
+    return Term(name="mean_squared_error" if target.values else "cross_entropy", target=name)
 
 
 def _training(base: Training, changes: dict[str, Any], where: str) -> Training:

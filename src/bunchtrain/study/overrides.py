@@ -36,8 +36,8 @@ def default_evaluations(targets: object) -> list[str]:
     """Return the evaluations of a study that lists none, by its targets as plain data."""
     given = list(targets.values()) if isinstance(targets, Mapping) else []
     keys = {key for target in given if isinstance(target, Mapping) for key in target}
-    kinds = {"classes": "classification", "values": "regression"}
-    return [name for key, name in kinds.items() if key in keys]
+    kinds = {"classes": "classification", "same": "classification", "values": "regression"}
+    return list(dict.fromkeys(name for key, name in kinds.items() if key in keys))
 
 
 def apply(study: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,6 +161,6 @@ def _expand_scan(name: str, given: dict[str, Any], scan: object) -> dict[str, An
         raise StudyError(f"{where}.{key}: give a list of numbers, got {shorten(values)}")
     plain = {k: v for k, v in given.items() if k != "scan"}
     return {
-        f"{name}_{value:g}": apply(plain, {key: value}) | {"method": name, "strength": value}
+        f"{name}_{value:g}": apply(plain, {key: value}) | {"curve": name, "strength": value}
         for value in values
     }

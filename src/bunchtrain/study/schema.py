@@ -37,6 +37,7 @@ from bunchtrain.study.names import FileName, Label
 from bunchtrain.study.overrides import expand_scans
 from bunchtrain.study.published import Published
 from bunchtrain.targets import Target
+from bunchtrain.targets.target import PAIR_CLASSES
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -108,22 +109,34 @@ class Term(Part):
 
 
 class TargetConfig(Strict):
-    """What is predicted: one of several classes, or values."""
+    """What is predicted of each event, point or edge: one of several classes, or values."""
 
     classes: dict[Label, Expression] | None = Field(
         None,
         description="Class name → condition that selects it. Events of no class are left out; "
-        "an event of two classes is an error.",
+        "an event of two classes is an error. Each point needs a class.",
     )
     values: dict[Label, Expression] | None = Field(
         None, description="Name → expression to regress, one output each.", min_length=1
+    )
+    same: Expression | None = Field(
+        None,
+        description="Integer that identifies what a point belongs to, negative for nothing: an "
+        "edge is `same` if both of its points have the same one, else `different`.",
+    )
+    on: str = Field(
+        "event",
+        description="What it is predicted of: `event`, `edge`, or the group of the points of the "
+        "representation, e.g. `track`.",
     )
     signal: str | None = Field(None, description="Signal class; the last one if unset.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> TargetConfig:
-        if (self.classes is None) == (self.values is None):
-            raise ValueError("a target has either 'classes' or 'values'")
+        if (self.classes, self.values, self.same).count(None) != 2:
+            raise ValueError("a target has one of 'classes', 'values' and 'same'")
+        if (self.same is not None) != (self.on == "edge"):
+            raise ValueError("'same' belongs to a target with 'on: edge', and an edge needs it")
         if self.classes is not None and len(self.classes) < 2:
             raise ValueError("a target needs at least two classes")
         if self.signal is not None and self.signal not in (self.classes or {}):
@@ -134,7 +147,19 @@ class TargetConfig(Strict):
     @property
     def labels(self) -> list[str]:
         """Names of the classes or values."""
-        return list(self.classes or self.values or {})
+        return list(PAIR_CLASSES if self.same else self.classes or self.values or {})
+
+    def as_target(self, name: str) -> Target:
+        """Return the target with its expressions."""
+        return Target(
+            name,
+            tuple(self.labels) if self.values is None else (),
+            tuple(self.values or ()),
+            tuple((self.classes or self.values or {}).values()),
+            self.signal,
+            "event" if self.on == "event" else "edge" if self.on == "edge" else "point",
+            self.same,
+        )
 
 
 class Reweight(Strict):
@@ -216,8 +241,11 @@ class ModelOverrides(Strict):
         description="One dotted key of this model → values: makes a model `<name>_<value>` for "
         "each value, e.g. {loss.disco.weight: [1, 10, 100]}.",
     )
-    method: str | None = Field(
-        None, description="Models of one method share a curve in plots; a scan sets it."
+    method: Part | None = Field(
+        None, description="Replaces or extends the study's; instead of a model with targets."
+    )
+    curve: str | None = Field(
+        None, description="Models of one name here share a curve in plots; a scan sets it."
     )
     strength: Finite | None = Field(None, description="Value of the scan; a scan sets it.")
     published: Published | None = Field(None, description="Published metrics of this model.")
@@ -252,6 +280,20 @@ class Ensemble(Strict):
         return self.by in ("ddt", "quantile")
 
 
+class Windows(Strict):
+    """Windows of a series whose rows are in the order of time."""
+
+    length: Steps = Field(description="Rows of a window.")
+    step: Steps = Field(1, description="Rows from one window to the next.")
+    series: str | None = Field(
+        None, description="Column that identifies a series, e.g. an experiment; one if unset."
+    )
+    time: str | None = Field(None, description="Column that must not decrease in a series.")
+    columns: list[str] = Field(
+        [], description="Columns made into windows `window_<column>`; all numbers if empty."
+    )
+
+
 class Storage(Strict):
     """Folder of the node-local cache, and bound on memory."""
 
@@ -273,8 +315,20 @@ class Study(Strict):
     source: Part = Field(description="Where the events come from.")
     define: dict[str, Expression] = Field({}, description="New columns as expressions, in order.")
     select: Expression | None = Field(None, description="Condition that an event must fulfil.")
+    rows: str | list[str] | None = Field(
+        None,
+        description="One row for each object of an event: the prefix of a group of lists (`Jet`) "
+        "or of several objects (`[jet1, jet2]`); columns of the event are repeated. Rows of an "
+        "event are kept together in the split.",
+    )
+    windows: Windows | None = Field(
+        None, description="A row for each window of a series: the rows up to and including it."
+    )
     targets: dict[FileName, TargetConfig] = Field(
-        description="What is predicted, by name.", min_length=1
+        {}, description="What is predicted, by name; none for a method that needs no targets."
+    )
+    truth: dict[FileName, TargetConfig] = Field(
+        {}, description="What only the evaluations use, by name, in the form of `targets`."
     )
     weights: Weights = Field(Weights(), description="Event weights in training.")
     split: Part = Field(Part(name="fraction"), description="Training, validation and test sets.")
@@ -290,6 +344,11 @@ class Study(Strict):
     )
     representation: Part | None = Field(None, description="How events become tensors.")
     model: Part | None = Field(None, description="The network or the trees.")
+    method: Part | None = Field(
+        None,
+        description="A method that is trained with a loss of its own, without targets, in place "
+        "of `model`, e.g. autoencoder or normalizing_flow.",
+    )
     loss: list[Term] | None = Field(
         None,
         description="Terms of the loss; if unset cross_entropy for classes and "
@@ -339,17 +398,12 @@ class Study(Strict):
     )
 
     def all_targets(self) -> list[Target]:
-        """Return the targets in their order."""
-        return [
-            Target(
-                name,
-                tuple(one.classes or ()),
-                tuple(one.values or ()),
-                tuple((one.classes or one.values or {}).values()),
-                one.signal,
-            )
-            for name, one in self.targets.items()
-        ]
+        """Return the targets in their order, then those of the truth."""
+        return [one.as_target(name) for name, one in (self.targets | self.truth).items()]
+
+    def predicted_targets(self) -> list[Target]:
+        """Return the targets in their order, without those of the truth."""
+        return [one.as_target(name) for name, one in self.targets.items()]
 
     @property
     def heading(self) -> str:

@@ -141,10 +141,9 @@ class Predictions:
         axis = self.targets[target].axis
         if axis == "event":
             return self
-        of_target = {name for name, one in self._of.items() if one.target == target}
-        index = [name for name in of_target if self._of[name].quantity.kind in ("first", "second")]
+        of_target = {name: one.quantity.kind for one, name in self._of.items() if one.target == target}
         labels = target if self.targets[target].classes else f"{target}_0"
-        truth = self._edge_truth(target, index) if axis == "edge" else self.columns[labels]
+        truth = self._edge_truth(target, of_target) if axis == "edge" else self.columns[labels]
         counts = ak.to_numpy(ak.num(truth))
         flat: dict[str, Any] = {labels: ak.to_numpy(ak.flatten(truth))}
         for name, values in self.columns.items():
@@ -152,16 +151,16 @@ class Predictions:
                 flat[name] = np.repeat(values, counts)
             elif name not in flat and np.array_equal(ak.to_numpy(ak.num(values)), counts):
                 flat[name] = ak.to_numpy(ak.flatten(values))
-        predicted = [flat[name] for name in of_target if name in flat]
+        predicted = [flat[name] for name in of_target]
         known = np.all([np.isfinite(values) for values in predicted], axis=0)
         return Predictions(self.schema, {name: values[known] for name, values in flat.items()})
 
-    def _edge_truth(self, target: str, index: Sequence[str]) -> ak.Array:
+    def _edge_truth(self, target: str, kinds: Mapping[str, Kind]) -> ak.Array:
         """Return the class index of each edge, from the identifiers of its points."""
-        ends = {}
-        for name in index:
-            column = self._of[name]
-            ends.setdefault(column.quantity.kind, []).append(self.columns[name])
+        ends: dict[Kind, list[ak.Array]] = {"first": [], "second": []}
+        for name, kind in kinds.items():
+            if kind in ends:
+                ends[kind].append(self.columns[name])
         for first, *others in ends.values():
             if any(not ak.array_equal(first, other) for other in others):
                 raise DataError(
@@ -169,7 +168,7 @@ class Predictions:
                     "compared row by row; give them the same representation"
                 )
         identifier = self.columns[target]
-        first, second = (identifier[ends[kind][0]] for kind in ("first", "second"))
+        first, second = (identifier[found[0]] for found in ends.values())
         return ak.values_astype((first == second) & (first >= 0), np.int64)
 
     @property
@@ -214,7 +213,7 @@ class Predictions:
         """Return label → quantity without a target, (events,), such as an anomaly score."""
         return {
             one.quantity.label: self.columns[name]
-            for name, one in self._of.items()
+            for one, name in self._of.items()
             if one.training == training and one.quantity.kind == kind
         }
 

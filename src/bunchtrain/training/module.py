@@ -14,9 +14,10 @@ from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, UserError
 from bunchtrain.heads._loss import Loss
 from bunchtrain.methods.protocols import AddsNats, Anneals, HasWeightPenalty
+from bunchtrain.methods.method_network import MethodNetwork
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task, derive_seed
-from bunchtrain.methods.weighted_sum import WeightedSums, average_members, weighted_sums
+from bunchtrain.methods.weighted_sum import WeightedSums
 from bunchtrain.training.schedules import Plateau, factor
 
 _OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -42,7 +43,7 @@ class Module(LightningModule):
     """
 
     def __init__(
-        self, task: Task, network: Network, terms: list[tuple[Loss, float]], steps: int, events: int
+        self, task: Task, network: Network | MethodNetwork, terms: list[tuple[Loss, float]], steps: int, events: int
     ) -> None:
         super().__init__()
         self.settings, self.seed, self.steps, self.events = task.settings, task.seed, steps, events
@@ -78,9 +79,7 @@ class Module(LightningModule):
     def loss_sums(self, batch: Batch) -> WeightedSums:
         """Return Σ w ℓ and Σ w over this worker's share of a batch, for an ensemble the means."""
         terms: list[Any] = list(zip(self.losses, self.factors, strict=True))
-        members = self.network.members(batch.inputs)
-        batch = self.network.standardise(batch)
-        return average_members([weighted_sums(terms, outputs, batch) for outputs in members])
+        return self.network.loss_sums(terms, batch)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return this worker's part of the loss.

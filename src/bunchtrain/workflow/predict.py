@@ -58,13 +58,20 @@ def write_predictions(
 def event_columns(study: Study, events: ak.Array) -> Columns:
     """Return entry, weight, truth and spectators of a block of events, (events,) each."""
     columns = {"entry": ak.to_numpy(events["entry"]), "weight": ak.to_numpy(events["event_weight"])}
-    for name, target in study.targets.items():
-        values = ak.to_numpy(events[f"target_{name}"])
+    for target in study.all_targets():
+        values = _plain(events[f"target_{target.name}"])
         if target.classes:
-            columns[name] = values
+            columns[target.name] = values
         else:
-            columns |= {f"{name}_{i}": values[:, i] for i in range(values.shape[1])}
-    return columns | {name: ak.to_numpy(events[name]) for name in study.spectators}
+            count = len(target.values)
+            columns |= {f"{target.name}_{i}": values[..., i] for i in range(count)}
+    return columns | {name: _plain(events[name]) for name in study.spectators}
+
+
+def _plain(column: ak.Array) -> Any:
+    """Return a column as numpy, lists as they are."""
+    is_list = column.ndim > 1 and "var" in str(column.type)
+    return column if is_list else ak.to_numpy(column)
 
 
 def predict_columns(models: Mapping[str, TrainedModel], events: ak.Array) -> Columns:

@@ -5,21 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.files import cache_folder
+from bunchtrain.methods.build import build_network
 from bunchtrain.methods.task import Task
+from bunchtrain.representations._representation import PointRepresentation, Representation
 from bunchtrain.study import ModelConfig, Study, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.tables.expressions.expression import Expression
 from bunchtrain.tables.source import Source
+from bunchtrain.tables.transforms.object_rows import EVENT, ObjectRows
+from bunchtrain.tables.transforms.windows import Windows
 
 
 def make_source(study: Study) -> Source:
     """Return the source of a study's events."""
     made: Source = parts.build("source", study.source.name, study.source.options)
+    if study.rows is not None:
+        made = ObjectRows(made, study.rows)
+    if study.windows is not None:
+        made = Windows(made, **study.windows.model_dump())
     return made
 
 
@@ -28,24 +37,50 @@ def check_models(study: Study) -> None:
     for name, model in model_configs(study).items():
         try:
             made = task(study, model, Path(), Path())
-            representation = parts.build("representation", *made.representation)
-            made.build_model(representation)
+            representation: Representation = parts.build("representation", *made.representation)
+            _check_axes(study, model, representation)
+            build_network(made, representation)
         except StudyError as problem:
             where = f"models.{name}: " if study.models else ""
             raise StudyError(f"{where}{problem}") from None
+
+
+def _check_axes(study: Study, model: ModelConfig, made: Representation) -> None:
+    """Raise StudyError if the representation has no rows for a target of points or edges."""
+    of_terms = {term.target for term in model.loss}
+    for name, target in study.targets.items():
+        if name not in of_terms or target.on == "event":
+            continue
+        if not isinstance(made, PointRepresentation):
+            raise StudyError(
+                f"targets.{name}.on: representation '{model.representation.name}' has no points; "
+                "choose point_cloud, sequence or graph"
+            )
+        if target.on == "edge" and "edges" not in made.sizes:
+            raise StudyError(
+                f"targets.{name}.on: representation '{model.representation.name}' has no edges; "
+                "choose 'graph'"
+            )
+        if target.on not in ("edge", made.group):
+            raise StudyError(
+                f"targets.{name}.on: '{target.on}' is neither event, edge nor '{made.group}', the "
+                "group of the representation"
+            )
 
 
 def task(
     study: Study, model: ModelConfig, cache: Path, folder: Path, seed: int | None = None
 ) -> Task:
     """Return the training of one model as plain data; its seed is the study's if unset."""
+    of_model = study.targets if model.kind == "model" else ()
     return Task(
         cache=str(cache),
         folder=str(folder),
         representation=(model.representation.name, model.representation.options),
         model=(model.model.name, model.model.options),
+        owns_loss=model.kind == "method",
         terms=[(t.name, t.options, str(t.target), t.weight) for t in model.loss],
-        targets={target.name: target for target in study.all_targets()},
+        targets={target.name: target for target in study.all_targets() if target.name in of_model},
         settings=model.training.model_dump(mode="json"),
         seed=study.seed if seed is None else seed,
         invalid=study.invalid,
@@ -90,11 +125,19 @@ def recipe(study: Study, source: Source) -> Recipe:
         define=study.define,
         select=study.select,
         weights=study.weights.model_dump(),
-        split={"name": study.split.name, **study.split.options},
+        split={"name": study.split.name, **_split_options(study)},
         columns=representation_columns(study, available),
         spectators=sorted({*study.spectators, *loss_columns(study), *_selection_columns(study)}),
         seed=study.seed,
     )
+
+
+def _split_options(study: Study) -> dict[str, Any]:
+    """Return the options of the split, which keeps the rows of an event together."""
+    given = study.split.options
+    if study.rows is None or "key" not in parts.options(parts.find("split", study.split.name)):
+        return given
+    return given if given.get("key") is not None else {**given, "key": EVENT}
 
 
 def event_caches(study: Study) -> Path:

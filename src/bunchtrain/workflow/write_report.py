@@ -73,7 +73,7 @@ def _models(folder: RunFolder, study: Study, plots: Sequence[Plot]) -> Iterator[
             name=name,
             model=parts.short_name(model.model.name),
             metrics=metrics.get(name, {}),
-            paper=parts.describe("model", model.model.name).paper,
+            paper=parts.describe(model.kind, model.model.name).paper,
             options=all_options(model),
             cost=spent[name],
             trainings=model.seeds,
@@ -101,7 +101,8 @@ def all_options(model: ModelConfig) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for kind in ("model", "representation"):
         part = getattr(model, kind)
-        values = parts.validate(kind, part.name, part.options, kind)
+        of = model.kind if kind == "model" else kind
+        values = parts.validate(of, part.name, part.options, of)
         shown |= {
             key if kind == "model" else f"{parts.short_name(part.name)}: {key}": v
             for key, v in values.items()

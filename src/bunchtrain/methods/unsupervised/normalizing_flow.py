@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from bunchtrain.errors import MissingDependency, StudyError
-from bunchtrain.methods._method import ANOMALY_SCORE, CONDITION, LOG_LIKELIHOOD, Method
+from bunchtrain.methods.unsupervised._method import ANOMALY_SCORE, CONDITION, LOG_LIKELIHOOD, Method
 from bunchtrain.representations._representation import Size
 from bunchtrain.targets import Quantity
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bunchtrain.methods._method import ANOMALY_SCORE, Method
+from bunchtrain.methods.unsupervised._method import ANOMALY_SCORE, Method
 from bunchtrain.networks.layers.dense import dense, perceptron
 from bunchtrain.representations._representation import Size
 from bunchtrain.targets import Quantity

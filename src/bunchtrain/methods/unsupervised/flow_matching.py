@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from bunchtrain.methods._method import CONDITION, Method
+from bunchtrain.methods.unsupervised._method import CONDITION, Method
 from bunchtrain.networks.layers.dense import perceptron
 from bunchtrain.representations._representation import Size
 from bunchtrain.targets import Quantity

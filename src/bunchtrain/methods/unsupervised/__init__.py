@@ -1,0 +1,1 @@
+"""Methods with a loss of their own, which are trained without targets."""

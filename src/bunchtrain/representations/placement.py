@@ -1,0 +1,62 @@
+"""Places of the points and edges of a batch in the lists of the events that it was made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bunchtrain.batch import Batch
+from bunchtrain.representations._representation import PointRepresentation
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the rows of one axis belong.
+
+    index   place of each row in the items of all events, concatenated, (rows,).
+    counts  items of each event, (events,).
+    ends    the two points of each edge, counted in the group of the event; empty for points.
+    """
+
+    index: Ints
+    counts: Ints
+    ends: tuple[ak.Array, ...] = ()
+
+    def spread(self, values: Tensor | None) -> ak.Array:
+        """Return values (rows,) as lists of the events, NaN for items without a row."""
+        flat = np.full(int(self.counts.sum()), np.nan, np.float32)
+        if values is not None:
+            flat[self.index] = values.numpy()
+        return ak.unflatten(flat, self.counts)
+
+
+def place_points(
+    representation: PointRepresentation, events: ak.Array, keep: NDArray[np.int64]
+) -> Placement:
+    """Return the places of the points of a batch made of the events `keep` of a block."""
+    index, counts = representation.point_index(events)
+    event = np.repeat(np.arange(len(counts)), counts)[index]
+    return Placement(index[np.isin(event, keep)], counts)
+
+
+def place_edges(points: Placement, batch: Batch, keep: NDArray[np.int64]) -> Placement:
+    """Return the places of the edges of a batch, sorted by event, with their two points.
+
+    points  places of the points of the batch.
+    batch   of the events `keep` of a block.
+    """
+    begin = np.cumsum(points.counts) - points.counts
+    item = np.repeat(np.arange(len(points.counts)), points.counts)[points.index]
+    within = points.index - begin[item]  # (points,) index in the group of the event
+    edges = batch.inputs["edges"].numpy()
+    event = item[edges[0]]
+    order = np.argsort(event, kind="stable")
+    counts = np.bincount(event, minlength=len(points.counts)).astype(np.int64)
+    ends = tuple(ak.unflatten(within[edges[k]][order], counts) for k in range(2))
+    return Placement(np.arange(len(order)), counts, ends)

@@ -1,0 +1,71 @@
+"""Windows of a series as tensors: features in columns of time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal
+
+import awkward as ak
+import numpy as np
+import torch
+from torch import Tensor
+
+from bunchtrain.errors import DataError, StudyError
+from bunchtrain.representations._representation import Representation, Size
+from bunchtrain.representations.table import columns_of
+from bunchtrain.parts.ranges import Steps
+from bunchtrain.tables.expressions.expression import Expression
+
+
+class Window(Representation):
+    """Tensor `window` (feature, time) of lists of equal length, such as those of `windows`.
+
+    features  expressions that give a list for each row, e.g. `window_current`.
+    length    items of each list; the `length` of the study's `windows`.
+    """
+
+    normalised = ("window",)
+
+    def __init__(
+        self,
+        *,
+        features: list[str],
+        length: Steps,
+        normalise: Literal["standard", "robust", "none"] = "standard",
+    ) -> None:
+        if not features:
+            raise StudyError("a window needs at least one of 'features', e.g. 'window_current'")
+        self.features = [Expression(text) for text in features]
+        self.length, self.normalise = length, normalise
+
+    def columns(self, available: Collection[str]) -> list[str]:
+        """Return the columns that the expressions read."""
+        return columns_of(self.features, available)
+
+    @property
+    def sizes(self) -> dict[str, Size]:
+        """Return features and times."""
+        return {"window": (len(self.features), self.length)}
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """Return the expressions."""
+        return {"window": [each.text for each in self.features]}
+
+    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+        """Return `window` (batch, feature, time).
+
+        Raises DataError if a list has another length.
+        """
+        columns = [self._values(expression, events) for expression in self.features]
+        return {"window": torch.from_numpy(np.stack(columns, axis=1))}
+
+    def _values(self, expression: Expression, events: ak.Array) -> np.ndarray:
+        values = expression(events)
+        if values.ndim != 2 or np.any(ak.to_numpy(ak.num(values)) != self.length):
+            raise DataError(
+                f"'{expression.text}' must give lists of {self.length} numbers, those of 'windows'; "
+                "set 'length' of the representation to that of 'windows'"
+            )
+        flat = ak.to_numpy(ak.flatten(values))
+        return flat.reshape(len(events), self.length).astype(np.float32)
