@@ -65,7 +65,12 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
 def as_json(content: object) -> str:
     """Return the text of a JSON file."""
-    return json.dumps(content, indent=1, default=str) + "\n"
+    return json.dumps(content, indent=1, default=_as_plain) + "\n"
+
+
+def _as_plain(value: Any) -> Any:
+    """Return numbers and arrays of NumPy as those of Python, other objects as text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def read_json(path: Path, kind: Any = dict[str, Any]) -> Any:

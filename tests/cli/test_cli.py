@@ -103,9 +103,9 @@ def test_member_of_export_is_now_model(monkeypatch):
 def test_options_of_a_part_have_types_defaults_and_descriptions(command):
     code, out, _ = command("parts", "evaluation", "working_points")
     assert code == 0
-    (row,) = [line for line in out.splitlines() if "fractions" in line]
-    assert "dict[str, float]" in row
-    assert "of each other class" in row
+    assert any("fractions" in line and "dict[str, float" in line for line in out.splitlines())
+    assert "from 0 to 1" in out
+    assert "each other class" in out
 
 
 def test_options_of_a_part_in_a_file_are_shown(command, tmp_path):

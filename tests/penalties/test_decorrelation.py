@@ -173,10 +173,10 @@ CASES = [
     ("disco", {"against": "mass", "classes": ["qdc"]}, "'classes' names 'qdc'.*did you mean 'qcd'"),
     ("disco", {"against": "mass", "score": "w"}, "'score' names 'w', and target 'label' has no"),
     ("mode", {"against": "mass", "order": 15}, "'order' must be at least 0 and below"),
-    ("mode", {"against": "mass", "bins": 1}, "'bins' must be an integer of at least 2"),
+    ("mode", {"against": "mass", "bins": 1}, "bins: must be at least 2 or a list"),
     ("jensen_shannon", {"against": "mass", "bins": [0, 2, 1]}, "increasing edges, got"),
-    ("adversary", {"against": "mass", "ramp": -1}, "'ramp' must be at least 0, got -1"),
-    ("adversary", {"against": "mass", "components": 0}, "'components' must be at least 1"),
+    ("adversary", {"against": "mass", "ramp": -1}, "ramp: must be at least 0, got -1"),
+    ("adversary", {"against": "mass", "components": 0}, "components: must be at least 1"),
 ]
 
 

@@ -161,11 +161,11 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"jets": 0}, "number of events and part must be at least 1"),
+            ({"jets": 0}, "jets: must be at least 1"),
             ({"part": 5}, "part must be even"),
             ({"pt_min": 700.0}, "must rise from 50 GeV"),
             ({"radius": 3.0}, "radius must lie between"),
-            ({"seed": -1}, "seed must be at least 0"),
+            ({"seed": -1}, "seed: must be at least 0"),
         ],
     )
     def test_options_out_of_range_are_refused(self, options, message):

@@ -71,7 +71,7 @@ def test_trigger_jets_have_the_masses_of_their_partons_and_the_pt_of_the_window(
         ("w_jets", {"pt_max": 200.0}, "w_jets: pt_min and pt_max must rise from 50 GeV"),
         ("trigger_jets", {"part": 12}, "trigger_jets: part must be a multiple of 5, got 12"),
         ("trigger_jets", {"spread": 0.9}, "spread between 0.001 and 0.5, got 1000 and 0.9"),
-        ("trigger_jets", {"constituents": 0}, "constituents must be at least 1"),
+        ("trigger_jets", {"constituents": 0}, "constituents: must be at least 1"),
     ],
 )
 def test_options_out_of_range_are_refused(source, options, message):

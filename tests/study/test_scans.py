@@ -67,5 +67,5 @@ def test_decorrelation_needs_a_spectator_and_rising_edges(tmp_path):
     part = {"name": "decorrelation", "against": "mas", "edges": [0, 1, 2]}
     with pytest.raises(StudyError, match="'mas' is not listed in 'spectators'; did you mean 'mas"):
         loaded(tmp_path, evaluation=[part])
-    with pytest.raises(StudyError, match="edges must be three or more, and rise"):
+    with pytest.raises(StudyError, match="edges must increase, and 1 follows 2"):
         loaded(tmp_path, evaluation=[part | {"against": "mass", "edges": [0, 2, 1]}])

@@ -70,11 +70,7 @@ def _field(value, field, depth):
 def equal(left, right):
     """Return whether two values are equal, NaN to NaN."""
     if isinstance(left, list):
-        return (
-            isinstance(right, list)
-            and len(left) == len(right)
-            and all(map(equal, left, right))
-        )
+        return isinstance(right, list) and len(left) == len(right) and all(map(equal, left, right))
     if isinstance(left, str) or isinstance(right, str):
         return isinstance(left, str) and left == right
     if isinstance(left, float) and math.isnan(left):

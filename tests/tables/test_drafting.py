@@ -124,7 +124,7 @@ def test_a_label_sorted_by_class_is_found_with_all_classes(tmp_path, ending):
     if ending != "root":
         assert classes["single"] == 'process == "single"'
         assert "single: 295" in found.note
-        assert "1 values with fewer than 10 rows are left out" in found.note
+        assert "1 less frequent values are left out" in found.note
 
 
 def test_a_label_that_is_constant_in_each_file_is_found(tmp_path):

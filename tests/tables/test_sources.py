@@ -187,6 +187,6 @@ def test_another_layout_raises(tmp_path, source, message):
 
 def test_a_column_that_the_source_does_not_give(tmp_path):
     path = str(tmp_path / "jets.npz")
-    np.savez(path, constituents_eta_phi_pt=np.ones((1, 3)), offsets=[0, 1], is_tau=[1])
+    np.savez(path, constituents_eta_phi_pt=np.ones((2, 3)), offsets=[0, 2], is_tau=[1])
     with pytest.raises(DataError, match="no column 'is_tua'; did you mean 'is_tau'"):
         read(JetArchive(files=path), ["is_tua"])

@@ -1,12 +1,13 @@
 import awkward as ak
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.tables.hashing import hash_ids, splitmix64, uniform
+from tests.property_settings import examples
 
 NUMBERS = ak.Array({"event": np.arange(1000, 5000) // 2, "ttv": np.arange(4000) % 3})
 ENTRIES = np.arange(4000)
@@ -93,6 +94,36 @@ def test_modulo_and_column_assign_by_value():
     assert column.assign(words, np.arange(4), 1).tolist() == [1, 0, 2, 0]
 
 
+INTEGERS = {
+    np.int64: st.integers(-(2**63), 2**63 - 1),
+    np.uint64: st.integers(0, 2**64 - 1),
+    np.uint8: st.integers(0, 255),
+}
+
+
+@pytest.mark.property
+@settings(max_examples=examples(200), deadline=None)
+@given(st.data(), st.sampled_from(list(INTEGERS)), st.integers(4, 1000))
+def test_sets_of_integers_at_their_limits_are_those_of_python(data, dtype, modulo):
+    limits = np.iinfo(dtype)
+    values = data.draw(st.lists(INTEGERS[dtype], min_size=1, max_size=5))
+    values = [*values, int(limits.min), int(limits.max)]
+    events, entries = ak.Array({"n": np.array(values, dtype)}), np.arange(len(values))
+    split = make({"name": "modulo", "key": "n", "modulo": modulo, "validation": [0], "test": [3]})
+    wanted = [{0: 1, 3: 2}.get(value % modulo, 0) for value in values]
+    assert split.assign(events, entries, 1).tolist() == wanted
+    others = [value for value in dict.fromkeys(values) if value != values[-1]]
+    column = {
+        "name": "column",
+        "column": "n",
+        "train": others,
+        "validation": [],
+        "test": values[-1:],
+    }
+    sets = make(column).assign(events, entries, 1)
+    assert sets.tolist() == [2 if value == values[-1] else 0 for value in values]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -128,6 +159,10 @@ def test_contradictory_options_raise(options, message):
             "'x', entry 1: the value 7 is in no set",
         ),
         ({"name": "column", "column": "x", "test": ["t"]}, {"x": [0, 1]}, "list numbers"),
+        ({"name": "column", "column": "x"}, {"x": [[1], [2, 3]]}, "not one number or text"),
+        ({"name": "modulo", "key": "x"}, {"x": [1.0, np.inf]}, "entry 1: inf is not an integer"),
+        ({"name": "modulo", "key": "x"}, {"x": [1e19, 2.0]}, "entry 0: 1e\\+19 is not an integer"),
+        ({"name": "fraction", "key": "x"}, {"x": [1.0, np.nan]}, "entry 1: nan is not an integer"),
     ],
 )
 def test_unusable_columns_raise(options, events, message):

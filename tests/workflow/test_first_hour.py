@@ -14,6 +14,7 @@ DATA = Path(os.environ.get("BUNCHTRAIN_DATA", "/nowhere"))
 FILES = sorted(path for name in FOLDERS for path in DATA.glob(f"{name}/**/*") if path.is_file())
 #: Files of other content than events, for which one sentence is the right answer.
 NO_EVENTS = (".coe.gz", ".rpt", ".h.gz", ".log", "axol1tl_v4.npz", "axol1tl_v5.npz")
+NO_EVENTS += ("cicada_v2p2p0.npz",)
 
 
 def first_run(file, folder):

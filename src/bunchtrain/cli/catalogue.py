@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from bunchtrain import parts as registry
-from bunchtrain.cli.output import make_console
+from bunchtrain.cli.output import make_console, show_json, show_rows
 from bunchtrain.errors import StudyError, nearest, one_of
 
 out = make_console()
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 def parts(
@@ -27,28 +29,29 @@ def parts(
             "--targets", help="List which models can be exported to which targets, with reasons."
         ),
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """List the available parts, or the options of one part."""
+    """List the available parts, or the options of one part with an example."""
     if kind is not None and kind not in registry.KINDS:
         hint = nearest(kind, registry.KINDS) or f"; the kinds are {one_of(registry.KINDS)}"
         raise StudyError(f"unknown kind of part '{kind}'{hint}")
     if targets:
-        out.print(target_table())
+        _show_targets(as_json)
     elif kind and name:
-        out.print(option_table(kind, name))
+        _show_part(kind, name, as_json)
     else:
-        out.print(part_table([kind] if kind else list(registry.KINDS)))
+        _show_parts([kind] if kind else list(registry.KINDS), as_json)
 
 
 def studies() -> None:
     """List the studies that can be run by name."""
     from bunchtrain.study.loading import known, read
 
-    table = Table("study", "title", "sizes", title="Studies")
+    rows = []
     for name, path in sorted(known().items()):
         content = read(path)
-        table.add_row(name, str(content.get("title", "")), ", ".join(content.get("sizes") or {}))
-    out.print(table)
+        rows.append([name, ", ".join(content.get("sizes") or {}), content.get("title", "")])
+    show_rows(out, ("study", "sizes", "title"), rows, title="Studies", prose=("title",))
 
 
 def schema() -> None:
@@ -58,42 +61,80 @@ def schema() -> None:
     print(json.dumps(json_schema(), indent=2, default=str))
 
 
-def part_table(kinds: list[str]) -> Table:
-    """Return the parts of some kinds with their papers."""
-    table = Table("kind", title="Parts of a study")
-    table.add_column("name", no_wrap=True)  # names can be copied also from 80 columns
-    table.add_column("description")
-    table.add_column("paper")
+def _show_parts(kinds: list[str], as_json: bool) -> None:
+    """Print the parts of some kinds with their papers."""
+    rows = []
     for kind in kinds:
         for name in sorted(registry.locate(kind)):
             found = registry.describe(kind, name)
-            table.add_row(kind, name, found.summary, found.paper)
-        table.add_section()
-    return table
+            rows.append([kind, name, found.paper, found.summary])
+    header = ("kind", "name", "paper", "description")
+    if as_json:
+        show_json([dict(zip(header, row, strict=True)) for row in rows])
+    else:
+        show_rows(out, header, rows, title="Parts of a study", prose=("description",))
 
 
-def option_table(kind: str, name: str) -> Table:
-    """Return the options of one part with types, defaults and descriptions."""
+def _show_part(kind: str, name: str, as_json: bool) -> None:
+    """Print the options of one part, an example and the studies that use it."""
+    from bunchtrain.study.examples import example, studies_with
+
     name = registry.absolute_name(name, None)
-    part = registry.find(kind, name)
-    text = registry.option_docs(part)
-    title = f"{kind} {registry.short_name(name)}: {registry.describe(kind, name).summary}"
-    table = Table("option", "type", "default", "description", title=title)
-    for option in registry.options(part).values():
-        default = "required" if option.required else repr(option.default)
-        row = [option.name, option.type, default, text[option.name]]
-        table.add_row(*row)
-    return table
+    part, found = registry.find(kind, name), registry.describe(kind, name)
+    text, options = registry.option_docs(part), registry.options(part).values()
+    shown, used = example(kind, name), studies_with(kind, name)
+    if as_json:
+        content: dict[str, Any] = {"kind": kind, "name": name, "description": found.summary}
+        content |= {"paper": found.paper, "example": shown, "studies": used}
+        content["options"] = [
+            {
+                "option": one.name,
+                "type": one.type,
+                "required": one.required,
+                "default": one.default,
+                "description": text[one.name],
+            }
+            for one in options
+        ]
+        show_json(content)
+        return
+    paper = f" (arXiv:{found.paper})" if found.paper not in found.summary else ""
+    title = f"{kind} {registry.short_name(name)}: {found.summary}{paper}"
+    header = ("option", "type", "default", "description")
+    rows = [
+        [one.name, one.type, "required" if one.required else repr(one.default), text[one.name]]
+        for one in options
+    ]
+    if rows:
+        show_rows(out, header, rows, title=title, prose=("type", "default", "description"))
+    else:
+        out.print(f"{title}\nIt has no options.", soft_wrap=True)
+    out.print(f"\nExample:\n\n{shown}", soft_wrap=True, highlight=False)
+    if used:
+        out.print(f"Studies that use it: {', '.join(used)}", soft_wrap=True, highlight=False)
 
 
-def target_table() -> Table:
-    """Return which model can be exported to which target, or why not."""
+def _show_targets(as_json: bool) -> None:
+    """Print which model can be exported to which target, or why not."""
     targets = sorted(registry.locate("export"))
-    title = "Export of models with default options"
-    table = Table("model", *targets, title=title, show_lines=True)
-    for model, reasons in _reasons(targets):
-        table.add_row(model, *(f"no: {reason}" if reason else "yes" for reason in reasons))
-    return table
+    found = list(_reasons(targets))
+    if as_json:
+        show_json(
+            {m: {t: r or "yes" for t, r in zip(targets, why, strict=True)} for m, why in found}
+        )
+        return
+    cells = {m: [f"no: {reason}" if reason else "yes" for reason in why] for m, why in found}
+    if not out.is_terminal:
+        rows = [[m, t, r] for m, row in cells.items() for t, r in zip(targets, row, strict=True)]
+        show_rows(out, ("model", "target", "export with default options"), rows)
+        return
+    table = Table(title="Export of models with default options", show_lines=True)
+    table.add_column("model", no_wrap=True)
+    for target in targets:
+        table.add_column(target)
+    for model, row in cells.items():
+        table.add_row(model, *row)
+    out.print(table)
 
 
 def _reasons(targets: list[str]) -> Iterator[tuple[str, list[str]]]:

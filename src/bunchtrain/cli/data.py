@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from bunchtrain.cli.output import make_console
+from bunchtrain.cli.catalogue import AsJson
+from bunchtrain.cli.output import make_console, show_json, show_rows
 from bunchtrain.errors import UserError
 from bunchtrain.files import write_text
 
@@ -19,11 +20,24 @@ def inspect(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="Data file; `file.root:tree` selects a tree.")
     ],
+    as_json: AsJson = False,
 ) -> None:
     """Show the contents of a ROOT, HDF5, Parquet, CSV or NPZ file."""
+    from bunchtrain.tables.inspect.inspection import HEADER
     from bunchtrain.tables.inspect.inspection import inspect as inspect_file
 
-    out.print(inspect_file(file))
+    found = inspect_file(file)
+    if as_json:
+        show_json(found.as_dict())
+        return
+    out.print(found.title, soft_wrap=True, highlight=False, style="bold")
+    for table in found.tables:
+        title = f"{table.name}: {table.rows}"
+        show_rows(out, HEADER, table.cells(), title=title, right=HEADER[2:7])
+        for line in table.notes():
+            out.print(line, soft_wrap=True, highlight=False)
+    for line in found.notes():
+        out.print(line, soft_wrap=True, highlight=False)
 
 
 def init(

@@ -79,13 +79,15 @@ def evaluate(
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="File for the ROC plot.")] = Path(
-        "compare.svg"
-    ),
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="File for the ROC plot: .svg, .pdf or .png.")
+    ] = Path("compare.svg"),
 ) -> None:
     """Compare runs in one table and one ROC plot."""
     import bunchtrain as api
+    from bunchtrain.workflow.compare import check_picture
 
+    check_picture(output)
     comparison = api.compare([api.open_run(path) for path in runs])
     out.print(comparison)
     comparison.save(output)

@@ -22,7 +22,7 @@ def example_inputs(
     sizes    tensor → size of one row, as `Representation.sizes`.
     needs    names of the tensors.
     lengths  points of each event, or leaves of each tree.
-    step     values are multiples of it, so that points are at equal distances.
+    step     coordinates are multiples of it, so that points are at equal distances.
 
     Momenta (E, px, py, pz) are those of particles of mass 0.14 GeV.
     """
@@ -38,8 +38,9 @@ def example_inputs(
             size = sizes[name]
             row = (size,) if isinstance(size, int) else tuple(size)
             rows = int(counts.sum()) if name in POINTWISE else len(counts)
-            values = torch.randn((rows, *row), generator=random)
-            tensors[name] = values if step is None else (values / step).round() * step
+            tensors[name] = torch.randn((rows, *row), generator=random)
+    if "coordinates" in tensors and step is not None:
+        tensors["coordinates"] = (tensors["coordinates"] / step).round() * step
     if "momenta" in tensors:
         momentum = 10 * tensors["momenta"][:, 1:4]
         energy = (momentum.square().sum(1, keepdim=True) + 0.14**2).sqrt()

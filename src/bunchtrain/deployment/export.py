@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from bunchtrain.deployment.verification import FILE, Agreement, Verification
 from bunchtrain.errors import ExportError, MachineError
 from bunchtrain.files import write_json, write_text
 from bunchtrain.trained_model import TrainedModel
+
+#: Folder of the files of an export whose verification is not finished, or has failed.
+UNVERIFIED = "unverified"
 
 
 class ExportTarget(ABC):
@@ -70,33 +74,50 @@ def export(
 ) -> Verification:
     """Export a trained model, run the export on the events and compare the scores.
 
-    Writes the files of the target, `verification.json` and `verification.md` into `folder`. Raises
-    ExportError if the target does not support the model or there is no event, and
-    VerificationError if the scores differ; the files stay for inspection.
+    Writes the files of the target, `verification.json` and `verification.md` into the folder
+    `unverified` in `folder`, and moves them to `folder` after a successful verification, so that an
+    interrupted or failed export replaces nothing. Raises ExportError if the target does not support
+    the model or there is no event, and VerificationError if the scores differ.
     """
     folder = Path(folder)
     check_supported(trained, target, name)
     if not len(events):
         raise ExportError(f"the export to '{name}' cannot be verified without events; give some")
+    place = folder / UNVERIFIED
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
     except OSError as problem:
         raise MachineError(f"'{folder}' cannot be made: {problem.strerror}") from None
-    verification = target.export(trained, events, folder)
+    verification = target.export(trained, events, place)
     content = {"target": name, "model": trained.task.model[0], **verification.as_dict()}
-    write_json(folder / FILE, {**content, "provenance": target.provenance})
+    write_json(place / FILE, {**content, "provenance": target.provenance})
     page = "\n".join(_page(trained, target, name, verification)) + "\n"
-    write_text((folder / FILE).with_suffix(".md"), page)
-    verification.check(name)
+    write_text((place / FILE).with_suffix(".md"), page)
+    verification.check(name, place)
+    _replace(place, folder)
     return verification
+
+
+def _replace(place: Path, folder: Path) -> None:
+    """Move the content of a folder to another, in place of what has the same names there."""
+    for new in sorted(place.iterdir(), key=lambda path: path.name == FILE):  # the proof last
+        old = folder / new.name
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        new.replace(old)
+    place.rmdir()
 
 
 def _page(
     trained: TrainedModel, target: ExportTarget, name: str, verification: Verification
 ) -> Iterator[str]:
     yield f"# `{trained.task.model[0]}` exported to `{name}`\n"
-    yield "| compared | events | largest difference | allowed | decisions flipped | passed |"
-    yield "|---|---|---|---|---|---|"
+    yield (
+        "| compared | events | largest difference | allowed | relative, small scores | allowed "
+        "| out of order | decisions flipped | passed |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|"
     yield from map(_row, verification.agreements)
     for title, content in (("Properties", verification.properties), ("Tools", verification.tools)):
         if content:
@@ -109,9 +130,11 @@ def _page(
 
 
 def _row(one: Agreement) -> str:
-    allowed = "" if one.tolerance is None else f"{one.tolerance:g}"
+    limits = (one.tolerance, one.relative_tolerance)
+    allowed, relative = ("" if limit is None else f"{limit:g}" for limit in limits)
     passed = "yes" if one.holds else "**no**"
-    cells = (one.what, one.events, f"{one.difference:.3g}", allowed, one.flipped, passed)
+    cells = (one.what, one.events, f"{one.difference:.3g}", allowed, f"{one.relative:.3g}")
+    cells += (relative, one.misordered, one.flipped, passed)
     return f"| {' | '.join(map(str, cells))} |"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, VerificationError
+from bunchtrain.files import read_json
 from bunchtrain.targets import Target
 from bunchtrain.trained_model import TrainedModel
 
@@ -98,8 +98,11 @@ class Verification:
         """Return the content of `verification.json`."""
         return {"holds": self.holds, **asdict(self)}
 
-    def check(self, name: str) -> None:
-        """Raise VerificationError, with the first comparison that fails, if one does."""
+    def check(self, name: str, folder: Path) -> None:
+        """Raise VerificationError, with the first comparison that fails, if one does.
+
+        folder  of the files of the export, for the message.
+        """
         for one in self.agreements:
             if not one.holds:
                 allowed = [] if one.tolerance is None else [f"a difference of {one.tolerance:g}"]
@@ -109,7 +112,8 @@ class Verification:
                     allowed.append(f"{one.allowed_flips} flipped decisions")
                 raise VerificationError(
                     f"the export to '{name}' does not give the trained model's numbers: {one}, "
-                    f"where {' and '.join(allowed)} at most is allowed"
+                    f"where {' and '.join(allowed)} at most is allowed; do not deploy it: its "
+                    f"files are in '{folder}'"
                 )
 
 
@@ -117,8 +121,8 @@ def read_properties(folder: Path) -> dict[str, Any]:
     """Return the measured properties of an export from its folder, {} if there is no export."""
     for name, key in ((FILE, "properties"), (OLD_FILE, "figures")):
         if (folder / name).is_file():
-            content = json.loads((folder / name).read_text(encoding="utf-8"))
-            return dict(content.get(key, {}))
+            content = read_json(folder / name)
+            return dict(content.get(key) or {})
     return {}
 
 

@@ -9,7 +9,11 @@ from bunchtrain.parts.ranges import InnerFraction, InnerFractions
 from bunchtrain.plots import MAX_LEGEND, plot_calibration, plot_confusion, plot_roc, plot_scores
 from bunchtrain.report.content import Plot
 from bunchtrain.report.key_table import published_metrics, published_points
-from bunchtrain.statistics.classification import measure_classification, measure_sets
+from bunchtrain.statistics.classification import (
+    are_probabilities,
+    measure_classification,
+    measure_sets,
+)
 from bunchtrain.statistics.metrics import Metrics, calibration, confusion_matrix
 from bunchtrain.study import Study
 from bunchtrain.tables.predictions import Values
@@ -62,13 +66,15 @@ class Classification(ClassEvaluation):
         )
         chosen = f", of the {MAX_LEGEND} of largest AUC" if many else ""
         curves_of_p = {
-            name: calibration(values[:, signal], events.is_signal)
+            name: calibration(values[:, signal], events.is_signal, events.weights)
             for name, values in events.best_probabilities().items()
+            if are_probabilities(values)
         }
-        yield Plot(
-            f"Fraction of events that are {events.signal}, against their probability{chosen}.",
-            plot_calibration(curves_of_p),
-        )
+        if curves_of_p:
+            yield Plot(
+                f"Fraction of events that are {events.signal}, against their probability{chosen}.",
+                plot_calibration(curves_of_p),
+            )
         for name in events.run.predictions.models:
             yield from self._model_plots(events, name)
 
@@ -77,7 +83,8 @@ class Classification(ClassEvaluation):
         if values is None:
             return
         truth, weights = events.truth, events.weights
-        score, label = values[:, events.target.signal_index], f"Probability of {events.signal}"
+        kind = "Probability" if are_probabilities(values) else "Score"
+        score, label = values[:, events.target.signal_index], f"{kind} of {events.signal}"
         drawn = plot_scores(score, truth, classes, weights, label=label)
         yield Plot("Score on the test set.", drawn, model=name)
         drawn = plot_confusion(*confusion_matrix(values, truth, weights), classes)

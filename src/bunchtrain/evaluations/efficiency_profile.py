@@ -16,6 +16,8 @@ from bunchtrain.statistics.metrics import BinnedEfficiency, binned_efficiency
 from bunchtrain.study import Study
 
 BINS = 12
+#: Difference from the wanted efficiency above which that of the cut is given.
+TIED = 0.01
 
 
 class EfficiencyProfile(ClassEvaluation):
@@ -48,32 +50,40 @@ class EfficiencyProfile(ClassEvaluation):
     def plots(self, events: ClassPredictions) -> Iterator[Plot]:
         """Yield a plot for each column and class."""
         for column in self.against:
-            found = self._profiles(events, column)
-            at = f"at an overall ε_S of {self.efficiency:g}"
+            found, passing = self._profiles(events, column)
+            at = f"at an overall ε_S of {self.efficiency:g}{_tied(passing, self.efficiency)}"
             many = len(events.run.predictions.estimators) > MAX_LEGEND
             at += f", of the {MAX_LEGEND} of largest AUC" if many else ""
             label = axis_label(column)
-            drawn = plot_efficiency(found[events.signal], label)
-            yield Plot(f"Signal efficiency against {column}, {at}.", drawn)
-            for name in events.backgrounds:
-                only = len(events.backgrounds) == 1
-                which = "Background efficiency" if only else f"Efficiency for {name}"
-                drawn = plot_efficiency(found[name], label, log=True)
-                yield Plot(f"{which} against {column}, {at}.", drawn)
+            for name in (events.signal, *events.backgrounds):
+                is_signal = name == events.signal
+                drawn = plot_efficiency(
+                    found[name], label, log=not is_signal, name=f"Efficiency of {name}"
+                )
+                yield Plot(f"Efficiency of {name} against {column}, {at}.", drawn)
 
     def _profiles(
         self, events: ClassPredictions, column: str
-    ) -> Mapping[str, Mapping[str, BinnedEfficiency]]:
-        """Return class → model → efficiency in bins of a column."""
+    ) -> tuple[Mapping[str, Mapping[str, BinnedEfficiency]], Mapping[str, float]]:
+        """Return class → model → efficiency in bins of a column, and model → ε_S of its cut."""
         truth, weights, values = events.truth, events.weights, events.column(column)
         edges, fractions = bin_edges(values, BINS), class_fractions(events.target, self.fractions)
         found: dict[str, dict[str, BinnedEfficiency]] = {name: {} for name in events.target.classes}
+        passing: dict[str, float] = {}
         for model, probabilities in events.best_probabilities().items():
-            cut = events.roc(probabilities, fractions).threshold_at(self.efficiency)
+            curve = events.roc(probabilities, fractions)
+            cut = curve.threshold_at(self.efficiency)
+            passing[model] = curve.passing(cut)[0][0]
             passed = events.discriminant(probabilities, fractions) >= cut
             for k, name in enumerate(events.target.classes):
                 own = truth == k
                 found[name][model] = binned_efficiency(
                     passed[own], values[own], edges, weights[own]
                 )
-        return found
+        return found, passing
+
+
+def _tied(passing: Mapping[str, float], wanted: float) -> str:
+    """Return a remark on the models whose cut has another efficiency, since scores are tied."""
+    others = [f"{name} {e:.3g}" for name, e in passing.items() if abs(e - wanted) > TIED]
+    return f" (with tied scores: {', '.join(others)})" if others else ""

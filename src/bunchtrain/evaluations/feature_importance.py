@@ -7,7 +7,7 @@ import numpy as np
 from bunchtrain.errors import StudyError
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, any_model_implements
 from bunchtrain.methods.protocols import HasFeatureImportance
-from bunchtrain.plots import plot_importance
+from bunchtrain.plots import MAX_IMPORTANCES, plot_importance
 from bunchtrain.report.content import Plot
 from bunchtrain.report.results import Results
 from bunchtrain.study import Study
@@ -32,5 +32,7 @@ class FeatureImportance(Evaluation):
             if isinstance(model, HasFeatureImportance):
                 names, values = trained.representation.names["table"], model.feature_importance()
                 drawn = plot_importance(names, np.asarray(values))
-                results.plots.append(Plot("Importance of each input.", drawn, model=name))
+                most = f"{MAX_IMPORTANCES} most important of {len(names)} inputs"
+                which = "each input" if len(names) <= MAX_IMPORTANCES else f"the {most}"
+                results.plots.append(Plot(f"Importance of {which}.", drawn, model=name))
         return results

@@ -53,5 +53,7 @@ class InputDistributions(FirstTargetEvaluation):
                 name: values[:, k] for k, name in enumerate(names[tensor][:MAX_INPUTS])
             }
             drawn = plot_inputs(inputs, truth, events.target.classes)
-            caption = f"Inputs of {trained.task.representation[0]}."
+            count = len(names[tensor])
+            first = f", the first {MAX_INPUTS} of {count}" if count > MAX_INPUTS else ""
+            caption = f"Inputs of {trained.task.representation[0]}{first}."
             yield Plot(caption, drawn, wide=True, section="inputs")

@@ -148,8 +148,25 @@ def _measure(
                 table.truth(target.name, value),
                 table.weights,
                 table.sigma(training, target.name, value),
-                table.intervals(training, target.name, value),
+                quantile_intervals(table, training, target.name, value)
+                | table.intervals(training, target.name, value),
             )
             suffix = f"/{value}" if len(target.values) > 1 else ""
             found |= {prefix + key + suffix: entry for key, entry in metrics.items()}
     return found
+
+
+def quantile_intervals(
+    table: Predictions, training: str, target: str, value: str
+) -> dict[float, tuple[Values, Values]]:
+    """Return nominal coverage → ends of the interval between predicted quantiles, (events,) each.
+
+    Of the levels τ and 1 − τ, or else of the lowest and the highest level. The median is the
+    prediction.
+    """
+    found = table.quantiles(training, target, value)
+    pairs = [(low, round(1 - low, 12)) for low in found if low < 0.5]
+    pairs = [pair for pair in pairs if pair[1] in found]
+    if not pairs and len(found) > 1:
+        pairs = [(min(found), max(found))]
+    return {round(high - low, 12): (found[low], found[high]) for low, high in pairs}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
+from bunchtrain.files import damaged
 from bunchtrain.plots import plot_training
 from bunchtrain.report.content import Plot
 from bunchtrain.report.results import Results
@@ -37,9 +38,12 @@ def read_history(run: EvaluatedRun, model: str) -> dict[str, NDArray[np.float64]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         return {}
-    with path.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {
-        column: np.array([float(row[column] or "nan") for row in rows])
-        for column in (rows[0] if rows else ())
-    }
+    try:
+        with path.open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, strict=True))
+        return {
+            column: np.array([float(row[column] or "nan") for row in rows])
+            for column in (rows[0] if rows else ())
+        }
+    except (OSError, ValueError, TypeError, KeyError, csv.Error) as problem:
+        raise damaged(path, problem) from None

@@ -20,7 +20,7 @@ from bunchtrain.evaluations._class_evaluation import (
 from bunchtrain.parts.ranges import InnerFractions, UnitFraction
 from bunchtrain.report.content import Table
 from bunchtrain.statistics.classification import signal_roc
-from bunchtrain.statistics.metrics import Measurement, Metrics, background_rejection
+from bunchtrain.statistics.metrics import Measurement, Metrics, rejection
 from bunchtrain.study import Study
 from bunchtrain.tables.predictions import Values
 
@@ -49,10 +49,11 @@ class WorkingPoints(ClassEvaluation):
         self.need_class_fractions(study, self.fractions)
 
     def measure(self, events: ClassPredictions, training: str, probabilities: Values) -> Metrics:
-        """Return cut and rejections at each signal efficiency.
+        """Return cut, efficiency and rejections at each signal efficiency.
 
-        `working_point_77_cut` is the smallest D_S of those that pass, `working_point_77/light` the
-        rejection 1/ε of the class `light` at this cut.
+        `working_point_77_cut` is the largest cut on D_S that at least 77 % of the signal pass,
+        `working_point_77_efficiency` the fraction that passes it, which is larger where scores are
+        tied, and `working_point_77/light` the rejection 1/ε of the class `light` by this cut.
         """
         target, fractions = events.target, class_fractions(events.target, self.fractions)
         all_backgrounds = events.roc(probabilities, fractions)
@@ -64,9 +65,13 @@ class WorkingPoints(ClassEvaluation):
         found: dict[str, Measurement] = {}
         for efficiency in self.efficiencies:
             name = f"working_point_{100 * efficiency:g}"
-            found[f"{name}_cut"] = Measurement(all_backgrounds.threshold_at(efficiency))
+            cut = all_backgrounds.threshold_at(efficiency)
+            passing, _ = all_backgrounds.passing(cut)
+            found[f"{name}_cut"] = Measurement(cut)
+            found[f"{name}_efficiency"] = Measurement(*passing)
             for label, curve in curves.items():
-                found[f"{name}/{label}"] = background_rejection(curve, efficiency)
+                _, (mistag, error) = curve.passing(cut)
+                found[f"{name}/{label}"] = rejection(mistag, error, curve.background_count)
         return {name: one.as_dict() for name, one in found.items()}
 
     def tables(self, events: ClassPredictions, metrics: Mapping[str, Metrics]) -> Iterator[Table]:
@@ -77,11 +82,14 @@ class WorkingPoints(ClassEvaluation):
             for model, found in metrics.items():
                 if f"{key}_cut" in found:
                     shown = [str(Measurement.from_dict(found[f"{key}/{name}"])) for name in others]
-                    cut = f"{found[f'{key}_cut']['value']:.2f}"
-                    rows.append([f"{100 * efficiency:g} %", model, cut, *shown])
+                    cut = f"{found[f'{key}_cut']['value']:.4g}"
+                    real = Measurement.from_dict(found[f"{key}_efficiency"])
+                    rows.append([f"{100 * efficiency:g} %", model, cut, str(real), *shown])
         caption = (
-            f"Working points: rejection 1/ε of each other class for the cut on ln(p/Σ f p) with "
-            f"this efficiency for {events.signal}."
+            f"Working points: the largest cut on ln(p/Σ f p) that at least this fraction of "
+            f"{events.signal} passes, the fraction that passes it, and the rejection 1/ε of each "
+            "other class by this cut."
         )
-        columns = [f"ε of {events.signal}", "Model", "Cut", *(f"1/ε, {name}" for name in others)]
+        columns = [f"ε of {events.signal}", "Model", "Cut", "ε of the cut"]
+        columns += [f"1/ε, {name}" for name in others]
         yield Table(caption, columns, rows)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._loss import Loss
@@ -14,6 +15,13 @@ from bunchtrain.targets import Quantity, Target
 
 class Head(Loss):
     """A loss per event, and the predictions, of the outputs of the network for its target."""
+
+    #: Whether the predictions for classes are probabilities, for which a log loss, a calibration
+    #: curve and a temperature are defined.
+    gives_probabilities: ClassVar[bool] = True
+
+    def check_model(self, model: nn.Module) -> None:
+        """Raise StudyError if the outputs of the model are not what the loss needs."""
 
     @property
     @abstractmethod

@@ -51,7 +51,9 @@ class GaussianNLL(Head):
     def aggregate(self, draws: Tensor) -> Tensor:
         """Return mean and log-variance of the mixture, σ² = ⟨σ_d²⟩ + ⟨μ_d²⟩ − ⟨μ_d⟩²."""
         means, log_variances = draws.float().chunk(2, -1)
-        variance = log_variances.clamp(-UNIT_BOUND, UNIT_BOUND).exp().mean(0) + means.var(0, correction=0)
+        variance = log_variances.clamp(-UNIT_BOUND, UNIT_BOUND).exp().mean(0) + means.var(
+            0, correction=0
+        )
         return torch.cat([means.mean(0), variance.log()], -1)
 
     def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:

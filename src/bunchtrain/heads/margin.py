@@ -1,12 +1,16 @@
 """Margin loss on capsule lengths: that of the true class above m⁺, all others below m⁻.
 
+The lengths are from 0 to 1 and do not add up to 1: they order events, and are no probabilities.
+
 ℓ = Σ_k [t_k max(0, m⁺ − v_k)² + λ (1 − t_k) max(0, v_k − m⁻)²] with t_k = δ_{ky}; v_k is the length
 of the capsule of class k (arXiv:1710.09829).
 """
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import ClassVar
+
+from torch import Tensor, nn
 from torch.nn import functional
 
 from bunchtrain.batch import Batch
@@ -24,6 +28,8 @@ class Margin(Head):
     down     λ, the weight of the other classes.
     """
 
+    gives_probabilities: ClassVar[bool] = False
+
     def __init__(
         self,
         target: Target,
@@ -40,6 +46,14 @@ class Margin(Head):
                 f"absent {absent:g}, present {present:g} and down {down:g}"
             )
         self.present, self.absent, self.down = present, absent, down
+
+    def check_model(self, model: nn.Module) -> None:
+        """Raise StudyError for a model without capsules, whose outputs are no lengths."""
+        if not hasattr(model, "capsules"):
+            raise StudyError(
+                f"loss 'margin' needs lengths from 0 to 1, as those of model 'capsule_network', "
+                f"and {type(model).__name__} gives any numbers; use 'cross_entropy'"
+            )
 
     @property
     def outputs(self) -> int:

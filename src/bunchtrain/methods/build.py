@@ -11,11 +11,16 @@ from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
+from bunchtrain.methods.event_store import EventStore
+from bunchtrain.methods.initial_scale import scale_initial_weights
 from bunchtrain.methods.method_network import MethodNetwork
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
+
+#: Events from which the scale of the initial outputs is estimated.
+FEW = 128
 
 
 def build_network(
@@ -65,6 +70,9 @@ def build_normalised_network(
             shift, scale = heads[target].output_scaling(*network.units[target])
             network.shift[first : first + outputs] = shift
             network.scale[first : first + outputs] = scale
+    if network.trains_by_gradient:
+        few = EventStore([blocks[0]]).take(torch.arange(min(FEW, len(blocks[0]))))
+        scale_initial_weights(network, few.inputs)
     return network
 
 

@@ -120,6 +120,14 @@ class FitsInOneCall(Protocol):
 
 
 @runtime_checkable
+class ChecksTerms(Protocol):
+    """A model that supports some losses only, which is checked before any training."""
+
+    def check_terms(self, losses: Sequence[Loss]) -> None:
+        """Raise StudyError if the model cannot fit these terms of the loss, a head the first."""
+
+
+@runtime_checkable
 class FitsPenalties(Protocol):
     """A model that is fit in one call and whose fit includes penalties, each with its factor."""
 

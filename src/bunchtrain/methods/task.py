@@ -19,6 +19,7 @@ from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
 from bunchtrain.methods.unsupervised._method import Method
 from bunchtrain.methods.memory_limit import WeightLimit, check_batch
+from bunchtrain.methods.protocols import ChecksTerms
 from bunchtrain.methods.supervised import check_inputs
 from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.finite import Policy
@@ -122,6 +123,10 @@ class Task:
             for name, options, target, weight in self.terms
         ]
 
+    def sorted_losses(self) -> list[tuple[Loss, float]]:
+        """Return the terms of the loss with their weights, a head the first."""
+        return sorted(self.losses(), key=lambda term: not isinstance(term[0], Head))
+
     @property
     def spectators(self) -> list[str]:
         """Columns that the losses read and the network does not, sorted."""
@@ -186,13 +191,28 @@ class Task:
         def make() -> nn.Module:
             with WeightLimit(name):
                 model: nn.Module = parts.build("model", name, options, *sizes)
+            for head in self.heads().values():
+                head.check_model(model)
+            if isinstance(model, ChecksTerms):
+                model.check_terms([loss for loss, _ in self.sorted_losses()])
             return model
 
+        self._check_calibration()
         if self.posterior is None:
             return make()
         self._check_posterior(self.posterior[0])
         posterior: nn.Module = parts.build("posterior", *self.posterior, make, self.seed)
         return posterior
+
+    def _check_calibration(self) -> None:
+        """Raise StudyError for a temperature of scores that are no probabilities."""
+        for head in self.heads().values():
+            names = [name for name, _ in self.calibration]
+            if "temperature" in names and head.target.classes and not head.gives_probabilities:
+                raise StudyError(
+                    f"calibration 'temperature' needs probabilities, and the scores of loss "
+                    f"'{head.name}' are none; use 'conformal', or loss 'cross_entropy'"
+                )
 
     def _check_posterior(self, posterior: str) -> None:
         """Raise StudyError for settings and losses that the posterior does not support."""

@@ -31,8 +31,8 @@ EXPECTED = {
     "less_than": "below {lt}",
     "less_than_equal": "at most {le}",
     "multiple_of": "a multiple of {multiple_of}",
-    "too_short": "a list of at least {min_length} items",
-    "too_long": "a list of at most {max_length} items",
+    "too_short": "a list of {min_length} or more items",
+    "too_long": "a list of {max_length} or fewer items",
     "string_too_short": "a text of at least {min_length} characters",
     "string_too_long": "a text of at most {max_length} characters",
     "recursion_loop": "a value that does not contain itself",
@@ -95,4 +95,8 @@ def _expected(error: ErrorDetails) -> str:
     context = error.get("ctx", {})
     if error["type"] == "model_type" and context.get("class_name") in ("Part", "Term"):
         return "the name of a part, or a mapping with its 'name' and options"
-    return EXPECTED.get(error["type"], "of another type").format(**context)
+    words = {
+        name: f"{one:,.10g}" if isinstance(one, int | float) else one
+        for name, one in context.items()
+    }
+    return EXPECTED.get(error["type"], "of another type").format(**words)

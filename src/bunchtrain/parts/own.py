@@ -106,8 +106,8 @@ def _import(path: Path) -> ModuleType:
         del sys.modules[name]
         text = _neighbour(path, content) or f"{type(problem).__name__}: {problem}"
         place = _own_line(problem)
-        where = f"{place[0]}, line {place[1]}" if place else str(path)
-        raise StudyError(f"{where} cannot be imported: {text}") from None
+        where = f" (line {place[1]})" if place else ""
+        raise StudyError(f"{path} cannot be imported: {text}{where}") from None
     return module
 
 

@@ -34,33 +34,34 @@ def _rising(edges: tuple[float, ...]) -> tuple[float, ...]:
     return edges
 
 
-_Int = Annotated[int, BeforeValidator(_not_boolean)]
-_Float = Annotated[float, BeforeValidator(_not_boolean), Field(allow_inf_nan=False)]
+_Float = Annotated[float, Field(allow_inf_nan=False)]
+#: `true` is not the number 1.
+NUMBER = BeforeValidator(_not_boolean)
 
 #: Seed of random numbers, as numpy and torch take it.
-Seed = Annotated[_Int, Field(ge=0, le=2**32 - 1)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1), NUMBER]
 #: Number of events, rows or bytes.
-Events = Annotated[_Int, Field(ge=1, le=10**12)]
+Events = Annotated[int, Field(ge=1, le=10**12), NUMBER]
 #: Number of events to simulate or to sample.
-Sampled = Annotated[_Int, Field(ge=1, le=10**9)]
+Sampled = Annotated[int, Field(ge=1, le=10**9), NUMBER]
 #: Number of epochs, iterations or steps.
-Steps = Annotated[_Int, Field(ge=1, le=10**6)]
+Steps = Annotated[int, Field(ge=1, le=10**6), NUMBER]
 #: Number of epochs, iterations or steps, or none.
-StepsOrZero = Annotated[_Int, Field(ge=0, le=10**6)]
+StepsOrZero = Annotated[int, Field(ge=0, le=10**6), NUMBER]
 #: Number of worker processes or threads.
-WorkerCount = Annotated[_Int, Field(ge=1, le=4096)]
+WorkerCount = Annotated[int, Field(ge=1, le=4096), NUMBER]
 #: Number of independent trainings, or of folds.
-Repeats = Annotated[_Int, Field(ge=1, le=10_000)]
+Repeats = Annotated[int, Field(ge=1, le=10_000), NUMBER]
 #: Number of draws from a posterior, or of networks in it.
-Draws = Annotated[_Int, Field(ge=2, le=10_000)]
+Draws = Annotated[int, Field(ge=2, le=10_000), NUMBER]
 #: Number of points of an event.
-PointCount = Annotated[_Int, Field(ge=1, le=100_000)]
+PointCount = Annotated[int, Field(ge=1, le=100_000), NUMBER]
 #: Pixels of one side of an image.
-Pixels = Annotated[_Int, Field(ge=1, le=1024)]
+Pixels = Annotated[int, Field(ge=1, le=1024), NUMBER]
 #: Number of bins of one axis.
-Bins = Annotated[_Int, Field(ge=1, le=10_000)]
+Bins = Annotated[int, Field(ge=1, le=10_000), NUMBER]
 #: Units of a layer, channels, or the length of a vector in a network.
-Width = Annotated[_Int, Field(ge=1, le=65_536)]
+Width = Annotated[int, Field(ge=1, le=65_536), NUMBER]
 #: Widths of successive layers.
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=100)]
 #: Widths of hidden layers, of which there may be none.
@@ -68,40 +69,40 @@ HiddenWidths = Annotated[tuple[Width, ...], Field(max_length=100)]
 #: Widths of the layers of successive blocks.
 BlockWidths = Annotated[tuple[Widths, ...], Field(min_length=1, max_length=100)]
 #: Number of layers, blocks, heads or repetitions in a network.
-Depth = Annotated[_Int, Field(ge=1, le=100)]
+Depth = Annotated[int, Field(ge=1, le=100), NUMBER]
 #: Depth of a decision tree.
-TreeDepth = Annotated[_Int, Field(ge=1, le=30)]
+TreeDepth = Annotated[int, Field(ge=1, le=30), NUMBER]
 #: Number of trees.
-Trees = Annotated[_Int, Field(ge=1, le=100_000)]
+Trees = Annotated[int, Field(ge=1, le=100_000), NUMBER]
 #: Bits of a fixed-point number.
-Bits = Annotated[_Int, Field(ge=1, le=32)]
+Bits = Annotated[int, Field(ge=1, le=32), NUMBER]
 #: Bits before the binary point.
-IntegerBits = Annotated[_Int, Field(ge=0, le=32)]
+IntegerBits = Annotated[int, Field(ge=0, le=32), NUMBER]
 #: Side of the kernel of a convolution in pixels.
-Kernel = Annotated[_Int, Field(ge=1, le=64)]
+Kernel = Annotated[int, Field(ge=1, le=64), NUMBER]
 #: Whole number of a column, of 64 bits with or without sign.
 Whole = Annotated[int, Field(ge=-(2**63), le=2**64 - 1)]
 
 #: Probability with which a unit is left out.
-Dropout = Annotated[_Float, Field(ge=0, lt=1)]
+Dropout = Annotated[_Float, Field(ge=0, lt=1), NUMBER]
 #: Fraction that may be 0 or 1.
-UnitFraction = Annotated[_Float, Field(ge=0, le=1)]
+UnitFraction = Annotated[_Float, Field(ge=0, le=1), NUMBER]
 #: Fraction that is neither 0 nor 1, e.g. an efficiency.
-InnerFraction = Annotated[_Float, Field(gt=0, lt=1)]
+InnerFraction = Annotated[_Float, Field(gt=0, lt=1), NUMBER]
 #: Fraction above 0, e.g. of events or features.
-Share = Annotated[_Float, Field(gt=0, le=1)]
+Share = Annotated[_Float, Field(gt=0, le=1), NUMBER]
 #: Number above 0.
-Positive = Annotated[_Float, Field(gt=0, le=1e12)]
+Positive = Annotated[_Float, Field(gt=0, le=1e12), NUMBER]
 #: Number that is not negative.
-NonNegative = Annotated[_Float, Field(ge=0, le=1e12)]
+NonNegative = Annotated[_Float, Field(ge=0, le=1e12), NUMBER]
 #: Any finite number.
-Finite = Annotated[_Float, Field(ge=-1e300, le=1e300)]
+Finite = Annotated[_Float, Field(ge=-1e300, le=1e300), NUMBER]
 #: Learning rate of an optimiser.
-LearningRate = Annotated[_Float, Field(gt=0, le=1000)]
+LearningRate = Annotated[_Float, Field(gt=0, le=1000), NUMBER]
 #: Momentum, mass or energy in GeV.
-Momentum = Annotated[_Float, Field(ge=0, le=1e6)]
+Momentum = Annotated[_Float, Field(ge=0, le=1e6), NUMBER]
 #: Radius of a jet or width of an image, in pseudorapidity and rad.
-Radius = Annotated[_Float, Field(gt=0, le=20)]
+Radius = Annotated[_Float, Field(gt=0, le=20), NUMBER]
 #: Fractions of events, e.g. efficiencies of working points.
 InnerFractions = Annotated[
     tuple[InnerFraction, ...], AfterValidator(_distinct), Field(min_length=1, max_length=100)

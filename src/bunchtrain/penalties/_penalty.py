@@ -11,6 +11,7 @@ from torch import Tensor
 from bunchtrain.batch import Batch
 from bunchtrain.heads._gather import gather_rows
 from bunchtrain.heads._loss import Loss
+from bunchtrain.parts.ranges import StepsOrZero
 from bunchtrain.targets import Target
 
 
@@ -22,15 +23,21 @@ class Decorrelation(Penalty):
     """A penalty on the dependence of the probability of one class on one column.
 
     against  column of which the score is to be independent.
+    alone    training steps at the beginning without a gradient for the classifier.
+    ramp     steps after these in which the gradient's strength increases to 1.
     classes  in each of which it is to be independent; all events together if unset.
     score    class whose probability is the score, the last one if unset.
     """
+
+    steps: Tensor
 
     def __init__(
         self,
         target: Target,
         *,
         against: str,
+        alone: StepsOrZero = 0,
+        ramp: StepsOrZero = 0,
         classes: list[str] | None = None,
         score: str | None = None,
     ) -> None:
@@ -39,6 +46,22 @@ class Decorrelation(Penalty):
         self.against = against
         self.classes = [self.find_class(c, "classes") for c in classes] if classes else None
         self.signal = self.find_class(score or target.classes[-1], "score")
+        self.alone, self.ramp = alone, ramp
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def is_comparable_across_epochs(self) -> bool:
+        """True once the strength is 1; before, the score may depend on the column."""
+        return bool(self.steps >= self.alone + self.ramp)
+
+    def strength(self) -> Tensor:
+        """Return the factor on the gradient for the classifier at this step, from 0 to 1."""
+        return ((self.steps - self.alone + 1) / (self.ramp + 1)).clamp(0, 1)
+
+    def count_step(self) -> None:
+        """Count a step of the training."""
+        if self.training and torch.is_grad_enabled():
+            self.steps += 1
 
     @property
     def spectators(self) -> tuple[str, ...]:
@@ -73,7 +96,7 @@ class BatchDecorrelation(Decorrelation):
         """Return the term, a scalar, from score, column and weight, (events,) each."""
 
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
-        """Return the term, a scalar."""
+        """Return the term, a scalar, whose gradient has the strength of this step."""
         score = self.score(outputs)
         weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
         others = (self.spectator(batch, self.against), weight, self.class_index(batch))
@@ -82,7 +105,10 @@ class BatchDecorrelation(Decorrelation):
         masks = self.class_masks(index)
         usable = [m for m in masks if m.sum() > 1 and weight[m].sum() > 0]
         terms = [self.statistic(score[m], value[m], weight[m]) for m in usable]
-        return (sum(terms, 0 * score.sum()) / len(masks)).float()
+        term = (sum(terms, 0 * score.sum()) / len(masks)).float()
+        strength = self.strength()
+        self.count_step()
+        return strength * term + (1 - strength) * term.detach()
 
 
 def to_double(values: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bunchtrain.heads._bins import Bins, bin_index, check_bins, count_bins, sum_per_bin
+from bunchtrain.parts.ranges import StepsOrZero
 from bunchtrain.penalties._penalty import BatchDecorrelation
 from bunchtrain.targets import Target
 
@@ -17,6 +18,8 @@ class Divergence(BatchDecorrelation):
 
     against  column of which the score is to be independent.
     bins     of the column: a count of bins of equal weight, or their edges.
+    alone    training steps at the beginning without a gradient for the classifier.
+    ramp     steps after these in which the gradient's strength increases to 1.
     classes  in each of which it is to be independent; all events together if unset.
     score    class whose probability is the score, the last one if unset.
     """
@@ -27,10 +30,14 @@ class Divergence(BatchDecorrelation):
         *,
         against: str,
         bins: Bins = 20,
+        alone: StepsOrZero = 0,
+        ramp: StepsOrZero = 0,
         classes: list[str] | None = None,
         score: str | None = None,
     ) -> None:
-        super().__init__(target, against=against, classes=classes, score=score)
+        super().__init__(
+            target, against=against, alone=alone, ramp=ramp, classes=classes, score=score
+        )
         check_bins(bins, self.name)
         self.bins = bins
 

@@ -46,8 +46,6 @@ class Adversary(Decorrelation):
     score       class whose probability is the score, the last one if unset.
     """
 
-    steps: Tensor
-
     def __init__(
         self,
         target: Target,
@@ -63,7 +61,9 @@ class Adversary(Decorrelation):
         classes: list[str] | None = None,
         score: str | None = None,
     ) -> None:
-        super().__init__(target, against=against, classes=classes, score=score)
+        super().__init__(
+            target, against=against, alone=alone, ramp=ramp, classes=classes, score=score
+        )
         for option, value, least in (
             ("components", components, 1),
             ("widths", min(widths, default=1), 1),
@@ -77,22 +77,12 @@ class Adversary(Decorrelation):
                 )
         if edges is not None:
             check_bins(edges, self.name)
-        self.alone, self.ramp, self.inner, self.inner_rate = alone, ramp, inner, inner_rate
+        self.inner, self.inner_rate = inner, inner_rate
         self.density = Mixture(components) if edges is None else Binned(edges)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         size = self.density.parameter_count
         with torch.random.fork_rng(devices=[]):  # the classifier's initial weights do not change
             self.networks = nn.ModuleList(perceptron(1, widths, size) for _ in classes or [""])
             self.priors = nn.Parameter(torch.randn(len(self.networks), size))
-
-    @property
-    def is_comparable_across_epochs(self) -> bool:
-        """True once the strength is 1; before, the value is small as the adversary is weak."""
-        return bool(self.steps >= self.alone + self.ramp)
-
-    def strength(self) -> Tensor:
-        """Return the factor on the reversed gradient at this step, from 0 to 1."""
-        return ((self.steps - self.alone + 1) / (self.ramp + 1)).clamp(0, 1)
 
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Return the terms (batch,), 0 for events outside of the `classes`."""
@@ -112,8 +102,7 @@ class Adversary(Decorrelation):
             trained = given + without
             reported = (without - given - trained).detach()
             terms = terms + torch.where(mask, trained + reported, 0)
-        if self.training:
-            self.steps += 1
+        self.count_step()
         return terms
 
     def _train_adversary(self, score: Tensor, value: Tensor, index: Tensor, weight: Tensor) -> None:

@@ -16,6 +16,8 @@ class Disco(BatchDecorrelation):
     """Distance correlation of the score and a column (arXiv:2001.05310).
 
     against  column of which the score is to be independent.
+    alone    training steps at the beginning without a gradient for the classifier.
+    ramp     steps after these in which the gradient's strength increases to 1.
     classes  in each of which it is to be independent; all events together if unset.
     score    class whose probability is the score, the last one if unset.
     """

@@ -16,6 +16,8 @@ class JensenShannon(Divergence):
 
     against  column of which the score is to be independent.
     bins     of the column: a count of bins of equal weight, or their edges.
+    alone    training steps at the beginning without a gradient for the classifier.
+    ramp     steps after these in which the gradient's strength increases to 1.
     classes  in each of which it is to be independent; all events together if unset.
     score    class whose probability is the score, the last one if unset.
     """

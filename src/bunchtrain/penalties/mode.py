@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from bunchtrain.errors import StudyError
 from bunchtrain.heads._bins import Bins, bin_index, check_bins, count_bins, sum_per_bin
+from bunchtrain.parts.ranges import StepsOrZero
 from bunchtrain.penalties._penalty import BatchDecorrelation
 from bunchtrain.targets import Target
 
@@ -29,6 +30,8 @@ class Mode(BatchDecorrelation):
     against  column of which the score is to be independent.
     order    of the allowed dependence: 0 none, 1 linear, 2 quadratic.
     bins     of the column: a count of bins of equal weight, or their edges.
+    alone    training steps at the beginning without a gradient for the classifier.
+    ramp     steps after these in which the gradient's strength increases to 1.
     classes  in each of which it is to be independent; all events together if unset.
     score    class whose probability is the score, the last one if unset.
     """
@@ -40,10 +43,14 @@ class Mode(BatchDecorrelation):
         against: str,
         order: Annotated[int, Field(ge=0, le=1000)] = 0,
         bins: Bins = 16,
+        alone: StepsOrZero = 0,
+        ramp: StepsOrZero = 0,
         classes: list[str] | None = None,
         score: str | None = None,
     ) -> None:
-        super().__init__(target, against=against, classes=classes, score=score)
+        super().__init__(
+            target, against=against, alone=alone, ramp=ramp, classes=classes, score=score
+        )
         check_bins(bins, self.name)
         if not 0 <= order < count_bins(bins) - 1:
             raise StudyError(

@@ -21,11 +21,26 @@ from bunchtrain.plots.decorrelation import (
     plot_score_profile,
     plot_spectra,
 )
-from bunchtrain.plots.inputs import plot_closure, plot_images, plot_importance, plot_inputs
+from bunchtrain.plots.inputs import (
+    MAX_IMPORTANCES,
+    plot_closure,
+    plot_images,
+    plot_importance,
+    plot_inputs,
+)
 from bunchtrain.plots.regression import plot_linearity, plot_pull, plot_resolution, plot_response
 from bunchtrain.plots.resources import Resources, dominated_by, plot_resources
 from bunchtrain.plots.samples import plot_samples
-from bunchtrain.plots.style import MAX_LEGEND, MAX_SVG_BYTES, axis_label, bin_edges, png, svg
+from bunchtrain.plots.style import (
+    MAX_LEGEND,
+    MAX_SVG_BYTES,
+    PICTURES,
+    axis_label,
+    bin_edges,
+    picture,
+    png,
+    svg,
+)
 from bunchtrain.plots.training import plot_training
 from bunchtrain.plots.uncertainty import (
     Measure,
@@ -36,8 +51,9 @@ from bunchtrain.plots.uncertainty import (
 )
 
 __all__ = [
-    "MAX_LEGEND", "MAX_SVG_BYTES", "DecorrelationPoint", "Measure", "PublishedPoint", "Resources",
-    "axis_label", "bin_edges", "dominated_by", "plot_calibration", "plot_closure", "plot_confusion",
+    "MAX_IMPORTANCES", "MAX_LEGEND", "MAX_SVG_BYTES", "PICTURES", "DecorrelationPoint", "Measure",
+    "PublishedPoint", "Resources", "axis_label", "bin_edges", "dominated_by", "picture",
+    "plot_calibration", "plot_closure", "plot_confusion",
     "plot_coverage", "plot_decorrelation", "plot_dimension_correlation", "plot_efficiency",
     "plot_images", "plot_importance", "plot_inputs", "plot_linearity", "plot_metric_profile",
     "plot_parameter", "plot_pull", "plot_rank_correlation", "plot_ranking", "plot_resolution",

@@ -22,6 +22,7 @@ from bunchtrain.plots.style import (
     canvas,
     legend_height,
     line_style,
+    side_by_side,
     unit_histogram,
 )
 from bunchtrain.statistics.metrics import (
@@ -32,6 +33,9 @@ from bunchtrain.statistics.metrics import (
     Roc,
     auc,
 )
+
+#: Longest names of classes that are level below a confusion matrix.
+MAX_LEVEL = 9
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,15 @@ def plot_roc(
     crowded = len(curves) > MAX_LEGEND
     figure, axes = canvas(8.4, legend_height(len(curves))) if crowded else canvas()
     styles = {name: line_style(k) for k, name in enumerate(curves)}
+    highest = 10.0
     for name, curve in curves.items():
-        _draw_roc(axes, curve, f"{name} (AUC {auc(curve)})", styles[name], band=not crowded)
+        text = f"{name} (AUC {auc(curve)})"
+        drawn = _draw_roc(axes, curve, text, styles[name], band=not crowded)
+        highest = max(highest, drawn)
+    guess = np.linspace(0.01, 1, 200)
+    axes.plot(guess, 1 / guess, ":", color="#94a4a2", lw=1.2, label="random guess", zorder=1)
     for point in () if crowded else published:
+        highest = max(highest, point.rejection.value)
         colour = styles.get(point.name, {"color": INK})["color"]
         error = np.nan_to_num(point.rejection.error)
         axes.errorbar(
@@ -73,15 +83,18 @@ def plot_roc(
         )  # fmt: skip
     if published and not crowded:
         axes.errorbar([], [], marker="D", mfc="white", mec=INK, ls="", label="published")
-    axes.set(yscale="log", xlim=(0, 1), ylim=(1, axes.get_ylim()[1]))
+    lines = 0 if crowded else len(curves) + 1 + bool(published)
+    axes.set(yscale="log", xlim=(0, 1), ylim=(1, highest ** (1.1 + 0.055 * lines)))
     axes.set_xlabel(rf"Signal efficiency $\varepsilon_S$ ({signal})")
     axes.set_ylabel(rf"Background rejection $1/\varepsilon_B$ ({background})")
     axes.grid(which="major", color="#e4e7eb", linewidth=0.6)
+    axes.tick_params(axis="x", pad=6)  # its first label is beside that of the y axis
     add_legend(axes, len(curves), "upper right")
     return figure
 
 
-def _draw_roc(axes: Axes, curve: Roc, label: str, style: dict[str, Any], band: bool) -> None:
+def _draw_roc(axes: Axes, curve: Roc, label: str, style: dict[str, Any], band: bool) -> float:
+    """Draw a curve where it is more than a fluctuation, and return its largest rejection."""
     efficiency = np.linspace(0.01, 1, 300)
     mistag, error = curve.background_at(efficiency)
     precise = mistag * curve.background_count >= 2  # below, the error is as large as the value
@@ -90,6 +103,7 @@ def _draw_roc(axes: Axes, curve: Roc, label: str, style: dict[str, Any], band: b
     if band:
         low, high = 1 / (b + e), 1 / np.maximum(b - e, b / 10)
         axes.fill_between(x, low, high, color=style["color"], alpha=0.22, lw=0)
+    return float(1 / b.min()) if len(b) else 1.0
 
 
 @apply_style
@@ -139,8 +153,10 @@ def plot_scores(
 def plot_confusion(matrix: Floats, errors: Floats, class_names: Sequence[str]) -> Figure:
     """Return the matrix (true class, predicted class), whose rows sum to 1, with its errors."""
     count = len(class_names)
-    margin = 0.09 * max(map(len, class_names))  # of the tick labels, in inches
-    figure, axes = canvas(2.4 + 0.85 * count + margin, 2.0 + 0.8 * count)
+    longest = max(map(len, class_names))
+    margin = 0.09 * longest  # of the tick labels, in inches
+    height = 2.0 + 0.8 * count + (0.7 * margin if longest > MAX_LEVEL else 0)
+    figure, axes = canvas(2.4 + 0.85 * count + margin, height)
     axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(matrix):
         cell = Measurement(float(value), float(errors[row, column]))
@@ -149,7 +165,7 @@ def plot_confusion(matrix: Floats, errors: Floats, class_names: Sequence[str]) -
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=10)
     axes.minorticks_off()
     axes.tick_params(length=0)
-    slant = 0 if count <= 4 else 45
+    slant = 0 if count <= 4 and longest <= MAX_LEVEL else 45
     axes.set_xticks(range(count), class_names, rotation=slant, ha="right" if slant else "center")
     axes.set_yticks(range(count), class_names)
     axes.set_xlabel("Predicted class", loc="center")
@@ -163,7 +179,7 @@ def plot_calibration(curves: Mapping[str, Calibration]) -> Figure:
 
     With binomial errors; the diagonal is a perfect calibration.
     """
-    figure, axes = canvas()
+    figure, axes = canvas(6.0, 4.6 + 0.2 * len(curves))
     axes.plot([0, 1], [0, 1], "--", color="#94a4a2", lw=1.2)
     for k, (name, curve) in enumerate(curves.items()):
         axes.errorbar(
@@ -171,33 +187,62 @@ def plot_calibration(curves: Mapping[str, Calibration]) -> Figure:
             color=COLOURS[k % len(COLOURS)], label=f"{name} (ECE {curve.expected_error})",
         )  # fmt: skip
     axes.set(xlabel="Predicted probability", ylabel="Observed fraction", xlim=(0, 1), ylim=(0, 1))
-    axes.legend(loc="upper left", fontsize=10 if len(curves) < 5 else 8)
+    figure.legend(loc="outside upper left", fontsize=10 if len(curves) < 5 else 8)
     return figure
 
 
 @apply_style
 def plot_efficiency(
-    curves: Mapping[str, BinnedEfficiency], label: str, title: str = "", log: bool = False
+    curves: Mapping[str, BinnedEfficiency],
+    label: str,
+    title: str = "",
+    log: bool = False,
+    name: str = "Efficiency",
 ) -> Figure:
     """Return efficiencies of a fixed cut in bins of a variable, with 68 % intervals.
 
+    The points of the models are side by side in the bins. On a logarithmic axis a bin of which
+    nothing passes has an arrow down from the upper end of its interval.
+
     curves  Name of the class or network → its binned efficiency.
-    label   Axis label of the variable with its unit, e.g. `pT [GeV]`.
+    label   Axis label of the variable.
     title   The cut, e.g. `ε_S = 0.5`.
     log     Whether the y axis is logarithmic, for mistag rates.
+    name    Axis label of the efficiency.
     """
     figure, axes = canvas()
-    for k, (name, curve) in enumerate(curves.items()):
-        centre, half = (curve.edges[1:] + curve.edges[:-1]) / 2, np.diff(curve.edges) / 2
+    lowest = min((_lowest(curve) for curve in curves.values()), default=1e-3)
+    for k, (model, curve) in enumerate(curves.items()):
+        place = side_by_side(curve.edges, k, len(curves))
+        half = [place - curve.edges[:-1], curve.edges[1:] - place]
+        half = half if len(curves) == 1 else [0 * place, 0 * place]
         errors = np.maximum([curve.value - curve.low, curve.high - curve.value], 0)
         valid = np.isfinite(curve.value) & ((curve.value > 0) | (not log))
+        colour = COLOURS[k % len(COLOURS)]
         axes.errorbar(
-            centre[valid], curve.value[valid], errors[:, valid], half[valid], fmt="o", ms=5,
-            color=COLOURS[k % len(COLOURS)], elinewidth=1.3, label=name,
+            place[valid], curve.value[valid], errors[:, valid], np.array(half)[:, valid], fmt="o",
+            ms=5, color=colour, elinewidth=1.3, label=model,
         )  # fmt: skip
-    axes.set(xlabel=label, ylabel="Efficiency", yscale="log" if log else "linear")
-    if not log:
-        axes.set_ylim(bottom=0)
+        none = np.isfinite(curve.value) & (curve.value <= 0)
+        if log and none.any():
+            ends = curve.high[none]
+            axes.errorbar(
+                place[none], ends, [0.5 * ends, 0 * ends], uplims=True, fmt="_", color=colour
+            )
+    for edge in next(iter(curves.values())).edges[1:-1] if len(curves) > 1 else ():
+        axes.axvline(edge, color="#e4e7eb", linewidth=0.6, zorder=0)
+    axes.set(xlabel=label, ylabel=name, yscale="log" if log else "linear")
+    if log:
+        axes.set_ylim(0.5 * lowest, None)
+    else:
+        axes.set_ylim(0, None)
     add_headroom(axes, 1.25)
     axes.legend(title=title or None, ncols=2, loc="upper center")
     return figure
+
+
+def _lowest(curve: BinnedEfficiency) -> float:
+    """Return the lowest end of a bar or arrow on a logarithmic axis."""
+    ends = np.where(curve.value > 0, np.maximum(curve.low, 0.3 * curve.value), 0.5 * curve.high)
+    ends = ends[np.isfinite(ends) & (ends > 0)]
+    return float(ends.min()) if len(ends) else 1e-3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -81,7 +82,9 @@ def plot_trade_off(
     cost    Axis label of the cost, e.g. "Parameters".
     metric  Axis label of the metric.
     """
-    figure, axes = canvas(7.6, max(4.8, 0.27 * len(points)))
+    names_size = 0.085 * max(map(len, points))  # in inches
+    figure, axes = canvas(6.0 + names_size, max(4.8, 0.27 * len(points)))
+    axes.set_in_layout(True)
     order = sorted(points, key=lambda name: points[name][1].value)
     colours = {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(order)}
     for name, (x, y) in points.items():
@@ -172,8 +175,10 @@ def plot_rank_correlation(
     """
     count = len(names)
     matrix = np.where(np.triu(np.ones((count, count), bool)), signal, background)
-    size = 2.6 + 0.38 * count
-    figure, axes = canvas(size, size)
+    names_size = 0.085 * max(map(len, names))
+    title = _wrap(f"Rank correlation [%]: {classes[0]} above, {classes[1]} below the diagonal")
+    width = max(1.0 + 0.42 * count + names_size, 4.6)
+    figure, axes = canvas(width, 1.0 + 0.42 * count + names_size + 0.2 * title.count("\n"))
     lowest = min(0.0, float(matrix.min()))
     axes.imshow(matrix, cmap="Blues", vmin=lowest, vmax=1.25)
     for (row, column), value in np.ndenumerate(matrix):
@@ -185,10 +190,12 @@ def plot_rank_correlation(
     axes.tick_params(length=0)
     axes.set_xticks(range(count), names, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(count), names)
-    figure.suptitle(
-        f"Rank correlation [%]: {classes[0]} above, {classes[1]} below the diagonal", fontsize=10
-    )
+    figure.suptitle(title, fontsize=10)
     return figure
+
+
+def _wrap(text: str, width: int = 52) -> str:
+    return textwrap.fill(text, width)
 
 
 @apply_style

@@ -21,6 +21,7 @@ from bunchtrain.plots.style import (
     canvas,
     format_log_axis,
     grid,
+    side_by_side,
 )
 from bunchtrain.statistics.metrics import Measurement, as_weights, binned_mean
 
@@ -164,11 +165,11 @@ def plot_score_profile(
     """
     w = as_weights(weights, len(values))
     figure, axes = canvas()
-    centres, halves = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
+    halves = np.diff(edges) / 2 if len(scores) == 1 else None
     for k, (name, score) in enumerate(scores.items()):
         mean, error = binned_mean(score, values, edges, w)
-        colour = COLOURS[k % len(COLOURS)]
-        axes.errorbar(centres, mean, error, halves, fmt="o", ms=4, color=colour, label=name)
+        colour, x = COLOURS[k % len(COLOURS)], side_by_side(edges, k, len(scores))
+        axes.errorbar(x, mean, error, halves, fmt="o", ms=4, color=colour, label=name)
     axes.set(xlabel=label, ylabel="Mean rank of background", ylim=(0, None))
     add_headroom(axes, 1.35)
     axes.legend(ncols=2, loc="upper center", fontsize=9)

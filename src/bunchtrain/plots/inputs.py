@@ -9,18 +9,21 @@ import mplhep
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize, SymLogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from bunchtrain.plots.style import (
     COLOURS,
     INK,
     apply_style,
+    axis_label,
     bin_edges,
     canvas,
     grid,
     unit_histogram,
 )
 
+MAX_IMPORTANCES = 25  # inputs whose importance is drawn
 MAX_NAME = 40  # characters of a name on the axis
 #: Fraction of the largest intensity below which a pixel is white.
 MIN_INTENSITY = 1e-4
@@ -38,7 +41,7 @@ def plot_inputs(
 ) -> Figure:
     """Return the distribution of each input in each class, a small panel an input.
 
-    inputs       Axis label, with its unit, → values (events,); NaN are left out.
+    inputs       Name of the column → values (events,); NaN are left out.
     truth        (events,) index of the true class.
     class_names  (classes,).
     weights      (events,) or None for equal weights.
@@ -52,8 +55,9 @@ def plot_inputs(
             w = None if weights is None else weights[chosen]
             filled, colour = unit_histogram(values[chosen], w, edges), COLOURS[k % len(COLOURS)]
             mplhep.histplot(filled, ax=axes, color=colour, yerr=False, flow=None)
-        axes.set(xlabel=label, ylabel="Density", xlim=(edges[0], edges[-1]))
+        axes.set(xlabel=axis_label(label), ylabel="Density", xlim=(edges[0], edges[-1]))
         axes.set_ylim(bottom=0)
+        axes.minorticks_off()  # half of the time of drawing many panels
     handles = list(panels[0].patches)[: len(class_names)]
     figure.legend(handles, class_names, loc="outside upper left", ncols=len(class_names))
     return figure
@@ -65,7 +69,7 @@ def plot_importance(
     values: NDArray[Any],
     errors: NDArray[Any] | None = None,
     label: str = "Importance",
-    most: int = 25,
+    most: int = MAX_IMPORTANCES,
 ) -> Figure:
     """Return the `most` important inputs as horizontal bars, the largest at the top.
 
@@ -88,6 +92,11 @@ def plot_importance(
     axes.set_yticks(range(len(order)), [shorten(names[k]) for k in order])
     axes.tick_params(axis="y", which="both", length=0)
     axes.minorticks_off()
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    power = int(np.floor(np.log10(max(float(np.abs(values).max(initial=0)), 1e-300))))
+    if not -3 < power < 4:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 10.0**power:g}"))
+        label = rf"{label} [$10^{{{power}}}$]"
     axes.set_xlabel(label)
     axes.margins(y=0.01)
     return figure

@@ -17,6 +17,7 @@ from bunchtrain.plots.style import (
     apply_style,
     bin_edges,
     canvas,
+    side_by_side,
     unit_histogram,
 )
 from bunchtrain.statistics.metrics import half_width, profile, pull_mean, pull_width
@@ -60,9 +61,11 @@ def plot_resolution(
     figure, axes = canvas()
     for k, (network, values) in enumerate(residuals.items()):
         binned = profile(values, truth, weights)
-        widths = [binned.centre - binned.edges[:-1], binned.edges[1:] - binned.centre]
+        several = len(residuals) > 1
+        x = side_by_side(binned.edges, k, len(residuals)) if several else binned.centre
+        widths = None if several else [x - binned.edges[:-1], binned.edges[1:] - x]
         axes.errorbar(
-            binned.centre, [f.value for f in binned.resolution],
+            x, [f.value for f in binned.resolution],
             [f.error for f in binned.resolution], widths, fmt="o", ms=4, elinewidth=1.3,
             color=COLOURS[k % len(COLOURS)], label=network,
         )  # fmt: skip

@@ -30,6 +30,7 @@ INK = "#1f2933"
 MAX_LEGEND = 8  # curves for which the legend is drawn inside the axes
 LINES = ("-", "--", ":")
 MARKERS = "osD^vP*Xh<p"  # one more than colours, so that no two curves share both
+PICTURES = (".svg", ".pdf", ".png")  # suffixes of files of figures
 MAX_SVG_BYTES = 250_000  # above it a PNG is smaller and as sharp
 
 STYLE: Any = {
@@ -66,13 +67,13 @@ STYLE: Any = {
     "figure.facecolor": "white",
 }
 
-#: Last word of a column's name → its quantity and unit on an axis.
+#: Last word of a column's name → its symbol on an axis. A name does not say its unit.
 AXIS_LABELS = {
-    "pt": "$p_T$ [GeV]",
-    "mass": "mass [GeV]",
-    "energy": "energy [GeV]",
+    "pt": "$p_T$",
     "eta": r"$\eta$",
-    "phi": r"$\phi$ [rad]",
+    "phi": r"$\phi$",
+    "deta": r"$\Delta\eta$",
+    "dphi": r"$\Delta\phi$",
 }
 
 P = ParamSpec("P")
@@ -130,7 +131,7 @@ def legend_height(curves: int) -> float:
 
 
 def axis_label(column: str) -> str:
-    """Return the axis label of a column, with the unit that the last word of its name implies."""
+    """Return the axis label of a column: its name, with the symbol of the last word of it."""
     prefix, _, quantity = column.rpartition("_")
     return f"{prefix} {AXIS_LABELS[quantity]}".strip() if quantity in AXIS_LABELS else column
 
@@ -142,6 +143,19 @@ def format_log_axis(axis: Axis) -> None:
     axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.12g}".replace(",", "\u2009")))
     axis.set_minor_formatter(NullFormatter())
+
+
+def side_by_side(edges: NDArray[Any], index: int, count: int, log: bool = False) -> NDArray[Any]:
+    """Return the places (bins,) in bins of the points of one of several models.
+
+    edges  (bins + 1,).
+    index  of the model, from 0.
+    count  of the models.
+    log    whether the axis is logarithmic.
+    """
+    scaled = np.log(edges) if log else np.asarray(edges, np.float64)
+    places = scaled[:-1] + np.diff(scaled) * ((index + 1) / (count + 1))
+    return np.asarray(np.exp(places) if log else places, np.float64)
 
 
 def add_headroom(axes: Axes, factor: float = 1.3) -> None:
@@ -177,14 +191,37 @@ def unit_histogram(values: NDArray[Any], weights: NDArray[Any] | None, edges: An
 def svg(figure: Figure) -> str:
     """Return a figure as the text of an SVG file, identical for identical figures."""
     with mpl.rc_context(STYLE):
+        _fix_layout(figure)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()
 
 
+def picture(figure: Figure, suffix: str, dpi: int = 160) -> bytes:
+    """Return a figure as a file of the type of a suffix of `PICTURES`, e.g. `.pdf`."""
+    if suffix == ".png":
+        return png(figure, dpi)
+    if suffix == ".svg":
+        return svg(figure).encode()
+    with mpl.rc_context(STYLE):
+        _fix_layout(figure)
+        data = io.BytesIO()
+        figure.savefig(data, format="pdf", metadata={"CreationDate": None})
+    return data.getvalue()
+
+
 def png(figure: Figure, dpi: int = 160) -> bytes:
     """Return a figure as a PNG file."""
     with mpl.rc_context(STYLE):
+        _fix_layout(figure)
         data = io.BytesIO()
         figure.savefig(data, format="png", dpi=dpi, metadata={"Software": None})
     return data.getvalue()
+
+
+def _fix_layout(figure: Figure) -> None:
+    """Place the axes once, so that drawing to another format does not repeat it."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")

@@ -17,6 +17,7 @@ from bunchtrain.plots.style import (
     canvas,
     format_log_axis,
     grid,
+    side_by_side,
 )
 from bunchtrain.statistics.metrics import (
     Measurement,
@@ -120,7 +121,6 @@ def plot_metric_profile(
     edges = np.unique(quantile(column, np.linspace(0, 1, bins + 1), weights))
     index = np.clip(np.searchsorted(edges, column, "right") - 1, 0, len(edges) - 2)
     log = edges[0] > 0 and edges[-1] > LOG_RATIO * edges[0]
-    scaled = np.log(edges) if log else edges
     for edge in edges[1:-1]:
         axes.axvline(edge, color="#e4e7eb", linewidth=0.6, zorder=0)
     for n, (name, own) in enumerate(values.items()):
@@ -130,10 +130,9 @@ def plot_metric_profile(
             else Measurement(np.nan)
             for k in range(len(edges) - 1)
         ]
-        x = scaled[:-1] + np.diff(scaled) * ((n + 1) / (len(values) + 1))
         axes.errorbar(
-            np.exp(x) if log else x, [f.value for f in found], [f.error for f in found],
-            fmt="o", ms=4, elinewidth=1.2, color=COLOURS[n % len(COLOURS)], label=name,
+            side_by_side(edges, n, len(values), log),
+            [f.value for f in found], [f.error for f in found], fmt="o", ms=4, elinewidth=1.2, color=COLOURS[n % len(COLOURS)], label=name,
         )  # fmt: skip
     axes.set(xlabel=labels[0], ylabel=labels[1], xlim=(edges[0], edges[-1]))
     if log:

@@ -1,56 +1,116 @@
-"""The key table in the terminal."""
+"""Tables in the terminal: as many below each other as the width needs, no name or digit cut."""
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator, Sequence
+
 from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from bunchtrain.report.key_table import KeyTable
 from bunchtrain.statistics.metrics import Measurement
 
-#: Columns beyond which errors are below their values.
-MANY = 4
+#: Shortest line into which a heading is broken, if its cells are not wider.
+MIN_HEADING = 9
 
 
-def rich_table(table: KeyTable, title: str = "", note: str = "") -> Table:
+class SplitTable:
+    """A table for rich that is split into several where the console is too narrow.
+
+    columns  headings; the first `keys` columns are repeated in each part.
+    rows     cells as text, perhaps of several lines.
+    keys     number of columns that name a row.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str | Text]],
+        keys: int = 1,
+        title: str = "",
+        caption: str = "",
+    ) -> None:
+        self.columns, self.keys = list(columns), keys
+        self.rows = [[cell if isinstance(cell, Text) else Text(cell) for cell in r] for r in rows]
+        self.title, self.caption = title, caption
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the parts, with the title above the first and the caption below the last."""
+        if self.title:
+            yield Text(self.title, "italic")
+        if self.columns:
+            for chosen in self._parts(options.max_width):
+                yield self._table(chosen, options.max_width)
+        if self.caption:
+            yield Text(self.caption, "dim italic")
+
+    def _parts(self, width: int) -> Iterator[list[int]]:
+        """Yield the columns of each part."""
+        keys = list(range(self.keys))
+        used = start = sum(self._width(k) + 1 for k in keys)
+        chosen: list[int] = []
+        for k in range(self.keys, len(self.columns)):
+            if chosen and used + self._width(k) + 1 > width:
+                yield [*keys, *chosen]
+                chosen, used = [], start
+            chosen.append(k)
+            used += self._width(k) + 1
+        yield [*keys, *chosen]
+
+    def _width(self, column: int) -> int:
+        lines = [line for row in self.rows for line in row[column].plain.split("\n")]
+        lines += self._heading(column).split("\n")
+        return max(map(len, lines), default=0)
+
+    def _heading(self, column: int) -> str:
+        """Return a heading in lines that are hardly longer than the cells of its column."""
+        cells = [line for row in self.rows for line in row[column].plain.split("\n")]
+        width = max([MIN_HEADING, *map(len, cells)])
+        lines = textwrap.wrap(self.columns[column], width, break_long_words=False)
+        return "\n".join(lines)
+
+    def _table(self, chosen: Sequence[int], width: int) -> Table:
+        drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), collapse_padding=True)
+        fits = sum(self._width(k) + 1 for k in chosen) <= width
+        for k in chosen:
+            is_key = k < self.keys
+            # A name that is longer than the line goes on in the next one.
+            drawn.add_column(
+                Text(self._heading(k)),
+                style="bold" if k == 0 else "",
+                justify="left" if is_key else "right",
+                no_wrap=fits or not is_key,
+                overflow="fold",
+                min_width=None if is_key and not fits else self._width(k),
+            )
+        for row in self.rows:
+            drawn.add_row(*(row[k] for k in chosen))
+        return drawn
+
+
+def rich_table(table: KeyTable, title: str = "", note: str = "") -> SplitTable:
     """Return the key table for rich.
 
     Below a value are its standard deviation over seeds, and dimmed the published value. Notes and
-    sources are in the caption, so that four columns fit in 80 characters.
+    sources are in the caption.
     """
-    narrow = len(table.columns) > MANY
     lines = [note] if note else []
     lines += [f"{row.name}: {row.note}" for row in table.rows if row.note]
     if table.sources:
         named = [f"{source} ({', '.join(names)})" for source, names in table.sources.items()]
         lines.append("Published, in grey below ours: " + "; ".join(named) + ".")
-    drawn = Table(
-        title=title or None,
-        caption="\n".join(lines) or None,
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        collapse_padding=True,
-    )
-    drawn.add_column("Model", style="bold", min_width=10)
-    for column in table.columns:
-        heading = column.replace(" at ", "\nat ")
-        heading = heading.replace(" = ", "\n= ") if narrow else heading
-        drawn.add_column(heading, justify="right", no_wrap=True)
-    for row in table.rows:
-        # With spaces a long name is wrapped, and values and errors fit in 80 columns.
-        cells = [_cell(*pair, narrow) for pair in zip(row.ours, row.published, strict=True)]
-        drawn.add_row(row.name.replace("_", " "), *cells)
-    return drawn
+    rows = [
+        [row.name, *(_cell(*pair) for pair in zip(row.ours, row.published, strict=True))]
+        for row in table.rows
+    ]
+    return SplitTable(["Model", *table.columns], rows, title=title, caption="\n".join(lines))
 
 
-def _cell(ours: Measurement | None, published: Measurement | None, narrow: bool) -> Text:
-    cell = Text("–" if ours is None else _text(ours, narrow))
+def _cell(ours: Measurement | None, published: Measurement | None) -> Text:
+    cell = Text("–" if ours is None else str(ours))
     if ours is not None and ours.seed_text:
         cell += Text(f"\n{ours.seed_text}")
-    return cell if published is None else cell + Text("\n" + _text(published, narrow), "dim")
-
-
-def _text(value: Measurement, narrow: bool) -> str:
-    return str(value).replace(" ± ", "\n± ") if narrow else str(value)
+    return cell if published is None else cell + Text(f"\n{published}", "dim")

@@ -7,6 +7,7 @@ import re
 _NAMES = {
     "auc": "AUC",
     "auc_one_vs_rest": "AUC against the rest",
+    "auc_macro": "AUC, mean over classes",
     "accuracy": "Accuracy",
     "anomaly_auc": "AUC of the anomaly score",
     "two_sample_auc": "Two-sample AUC",
@@ -35,6 +36,7 @@ _NAMES = {
 #: Beginnings of metrics that are listed below the key table.
 _BELOW = (
     "wasserstein",
+    "auc_macro",
     "significance_",
     "efficiency_at_",
     "calibration_error",
@@ -65,8 +67,8 @@ def label(name: str) -> str:
         return f"Classes in {float(found[1]):g} % sets{versus}"
     if found := re.fullmatch(r"inverse_jsd_([\d.e-]+)", name):
         return f"1/JSD at ε_S = {float(found[1]) / 100:g}{versus}"
-    if found := re.fullmatch(r"working_point_([\d.]+)(_cut)?", name):
-        kind = "Cut on D" if found[2] else "1/ε"
+    if found := re.fullmatch(r"working_point_([\d.]+)(_cut|_efficiency)?", name):
+        kind = {None: "1/ε", "_cut": "Cut on D", "_efficiency": "ε_S of the cut"}[found[2]]
         return f"{kind} at ε_S = {float(found[1]) / 100:g}{versus}"
     if found := re.fullmatch(r"efficiency_at_([\d.e-]+)", name):
         return f"ε_S at ε_B = {float(found[1]) / 100:g}{versus}"
@@ -79,3 +81,10 @@ def label(name: str) -> str:
 def in_key_table(name: str) -> bool:
     """Return whether a metric is in the key table; the others are listed below it."""
     return "/" not in name and not any(word in name for word in _BELOW)
+
+
+def is_number(value: object) -> bool:
+    """Return whether a cell is a number, or text of a number with error or unit."""
+    number, unit = r"[\d\s.,]+([eE][+-]?\d+)?", r"( ?(%|s|min|h|[kMG]?B))?"
+    errors = rf"( ?± ?{number}| ?\+{number} ?−{number})?"
+    return bool(re.fullmatch(rf"–|[>+−-]?\s?{number}{errors}{unit}", str(value)))

@@ -16,7 +16,7 @@ from bunchtrain.plots import png, svg
 from bunchtrain.plots.style import MAX_LEGEND, MAX_SVG_BYTES
 from bunchtrain.report.content import ModelSummary, Report, Table
 from bunchtrain.report.key_table import Entry, key_table
-from bunchtrain.report.labels import in_key_table, label
+from bunchtrain.report.labels import in_key_table, is_number, label
 from bunchtrain.report.results import PNG
 from bunchtrain.statistics.metrics import measurements
 
@@ -75,14 +75,6 @@ def link(text: str) -> Markup:
 def math(text: object) -> Markup:
     """Return text with the indices, as in ε_S, as subscripts."""
     return Markup(re.sub(r"(ε|b)_(\w+)", r"\1<sub>\2</sub>", str(escape(text))))
-
-
-def is_number(value: object) -> bool:
-    """Return whether a cell is a number, or text of a number with error or unit."""
-    unit = r"( ?(%|s|min|h|[kMG]?B))?"
-    return bool(
-        re.fullmatch(r"–|[>−-]?\s?[\d\s.,]+([eE][+-]\d+)?( ?± ?[\d.,]+)?" + unit, str(value))
-    )
 
 
 def seconds(value: float | None) -> str:

@@ -8,16 +8,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
-from rich import box
-from rich import table as rich_table
+from matplotlib.figure import Figure
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from bunchtrain.files import atomic_path, damaged, read_json, write_json, write_text
+from bunchtrain.files import as_json, atomic_path, damaged, read_json, write_json, write_text
 from bunchtrain.plots import png, svg
 from bunchtrain.plots.style import MAX_SVG_BYTES
+from bunchtrain.report.console import SplitTable
 from bunchtrain.report.content import Plot, Table
-from bunchtrain.report.labels import label
+from bunchtrain.report.labels import is_number, label
 from bunchtrain.statistics.metrics import Measurement, Metrics
 
 #: Name of the file in the folder of an evaluation.
@@ -87,23 +87,29 @@ class Results:
         """Yield the tables, or the metrics if there are none."""
         tables = self.tables or [Table("", ["Model", "Metric", "Value"], list(self._metric_rows()))]
         for table in tables:
-            drawn = rich_table.Table(
-                title=self.title or None,
-                caption=table.caption,
-                caption_justify="left",
-                box=box.SIMPLE_HEAD,
-                padding=(0, 1, 0, 0),
-            )
-            for k, column in enumerate(table.columns):
-                drawn.add_column(column, justify="left" if k == 0 else "right", overflow="fold")
-            for row in table.rows:
-                drawn.add_row(*map(str, row))
-            yield drawn
+            rows = [[str(cell) for cell in row] for row in table.rows]
+            yield SplitTable(table.columns, rows, _count_keys(rows), self.title, table.caption)
 
     def _metric_rows(self) -> Iterator[Sequence[str]]:
         for model, metrics in self.metrics.items():
             for name, entry in metrics.items():
                 yield model, label(name), str(Measurement.from_dict(entry))
+
+    def check(self) -> None:
+        """Raise ValueError for content of a wrong type, e.g. from an evaluation of a user."""
+        for name, kind in (("plots", Plot), ("tables", Table)):
+            for one in getattr(self, name):
+                if not isinstance(one, kind):
+                    raise ValueError(f"'{name}' contains {type(one).__name__}, not {kind.__name__}")
+        content = {**vars(self), "plots": [], "tables": [asdict(table) for table in self.tables]}
+        try:
+            TypeAdapter(ResultsFile).validate_json(as_json(content), strict=True)
+        except ValidationError as problem:
+            first = problem.errors(include_url=False, include_input=False)[0]
+            raise ValueError(f"'{'.'.join(map(str, first['loc']))}': {first['msg']}") from None
+        for plot in self.plots:
+            if not isinstance(plot.figure, Figure | str):
+                raise ValueError(f"a plot has a {type(plot.figure).__name__}, not a Figure")
 
     def save(self, folder: Path, write: Callable[[Path, object], None] = write_json) -> None:
         """Write `results.json` by `write`, and each plot as SVG, or as PNG if that is smaller."""
@@ -142,6 +148,12 @@ class Results:
             plots.append(Plot(figure=_read_plot(folder, known.pop("file")), **known))
         tables = [Table(**entry) for entry in content["tables"]]
         return cls(content["metrics"], plots, tables, content["details"], content["title"])
+
+
+def _count_keys(rows: Sequence[Sequence[str]]) -> int:
+    """Return the number of columns on the left that name a row: 2 if the second has no numbers."""
+    second = [row[1] for row in rows if len(row) > 2]
+    return 2 if second and not any(is_number(cell) for cell in second if cell) else 1
 
 
 def _read_plot(folder: Path, name: str) -> str:

@@ -2,7 +2,8 @@
 
 `auc`, `accuracy`, `rejection_30` (1/ε_B at ε_S = 30 %), `efficiency_at_1` (ε_S at ε_B = 1 %),
 `calibration_error`, `significance_asimov`, ...; with several backgrounds also `auc/qcd`,
-`rejection_30/qcd` against one of them, and `auc_one_vs_rest/qcd` for every class.
+`rejection_30/qcd` against one of them, `auc_one_vs_rest/qcd` for every class and their mean,
+`auc_macro`.
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ from bunchtrain.statistics.metrics import (
     discriminant,
     efficiency,
     log_loss,
+    macro_auc,
     mean,
     roc,
     signal_efficiency,
 )
 from bunchtrain.targets import Target
+
+#: Largest difference from 1 of a sum of probabilities in single or half precision.
+SUM_TOLERANCE = 1e-2
 
 
 def signal_roc(
@@ -73,7 +78,9 @@ def measure_classification(
 ) -> Metrics:
     """Return every metric of a classifier as `{name: {value, error}}`.
 
-    scores        (events, classes) probabilities.
+    Scores that are no probabilities have no `log_loss` and no `calibration_error`.
+
+    scores        (events, classes) probabilities, or other scores, e.g. of a margin loss.
     truth         (events,) index of the true class.
     weights       (events,) or None for equal weights.
     target        Classes and signal.
@@ -102,15 +109,24 @@ def measure_classification(
             found[f"auc_one_vs_rest/{name}"] = auc(signal_roc(scores, truth, weights, k))
             if k != signal:
                 found |= read(signal_roc(scores, truth, weights, signal, [k]), f"/{name}")
+        found["auc_macro"] = macro_auc(scores, truth, weights)
     probability = scores[:, signal]
-    found["calibration_error"] = calibration(probability, truth == signal, weights).expected_error
-    found["log_loss"] = log_loss(scores, truth, weights)
+    if are_probabilities(scores):
+        curve_of_p = calibration(probability, truth == signal, weights)
+        found["calibration_error"] = curve_of_p.expected_error
+        found["log_loss"] = log_loss(scores, truth, weights)
     entries = {name: measurement.as_dict() for name, measurement in found.items()}
-    curve_of_p = roc(probability, truth == signal, weights)
+    cuts = roc(probability, truth == signal, weights)
     for measure in MEASURES:
-        cut = best_cut(curve_of_p, measure, scale=scale)
+        cut = best_cut(cuts, measure, scale=scale)
         entries[f"significance_{measure}"] = cut.as_dict()
     return entries
+
+
+def are_probabilities(scores: NDArray[Any]) -> bool:
+    """Return whether scores (events, classes) are between 0 and 1 and add up to 1 in each event."""
+    inside = (scores >= 0).all() and (scores <= 1 + SUM_TOLERANCE).all()
+    return bool(inside and np.allclose(scores.sum(1, dtype=np.float64), 1, atol=SUM_TOLERANCE))
 
 
 def _check(scores: NDArray[Any], truth: NDArray[Any], target: Target) -> None:

@@ -20,9 +20,9 @@ from pydantic import (
 from bunchtrain import parts
 from bunchtrain.errors import nearest, one_of, shorten
 from bunchtrain.parts.ranges import (
+    NUMBER,
     Dropout,
     Edges,
-    Events,
     Finite,
     InnerFraction,
     LearningRate,
@@ -195,7 +195,7 @@ class Training(Strict):
     """How a network is trained."""
 
     epochs: Steps = Field(20, description="Maximum number of passes over the training set.")
-    events: Annotated[Events, Field(ge=2)] | None = Field(
+    events: Annotated[int, Field(ge=2, le=10**12), NUMBER] | None = Field(
         None, description="Maximum number of training events; all if unset."
     )
     select: Expression | None = Field(

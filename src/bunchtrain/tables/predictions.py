@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, RunError
+from bunchtrain.files import damaged
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.targets import Quantity, Target
 from bunchtrain.targets.quantity import Kind
@@ -106,13 +107,22 @@ class Predictions:
         """
         if not path.is_file():
             raise RunError(f"{path} is missing; resume the run")
-        table = pq.read_table(path)
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowException, OSError) as problem:
+            raise damaged(path, problem) from None
         text = (table.schema.metadata or {}).get(METADATA.encode())
         if text is None and schema is None:
             raise DataError(f"{path} contains no schema of predictions")
-        found = Schema.from_json(text.decode()) if text is not None else schema
+        try:
+            found = Schema.from_json(text.decode()) if text is not None else schema
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise damaged(path, f"schema of its columns, {problem}") from None
         assert found is not None
-        return cls(found, {name: _column(table[name]) for name in table.column_names})
+        columns = {name: _column(table[name]) for name in table.column_names}
+        if lacking := [name for name in ("entry", "weight", *found.columns) if name not in columns]:
+            raise damaged(path, f"it has no column '{lacking[0]}'")
+        return cls(found, columns)
 
     def write(self, path: Path) -> None:
         """Write the table as Parquet, in a temporary file that is renamed."""
@@ -242,6 +252,14 @@ class Predictions:
             ]
             found[level] = np.stack([one for one in inside if one is not None], 1) > 0.5
         return found
+
+    def quantiles(self, training: str, target: str, value: str) -> dict[float, Values]:
+        """Return probability → predicted quantile of a value (events,), in rising order."""
+        found = {
+            level: self.column(training, target, Quantity(value, "quantile", level))
+            for level in self._levels(training, target, "quantile")
+        }
+        return {level: values for level, values in found.items() if values is not None}
 
     def _levels(self, training: str, target: str, kind: str) -> list[float]:
         levels = {

@@ -29,3 +29,17 @@ class Source(ABC):
     @abstractmethod
     def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield all events in order, as records of these columns, in chunks of at most `rows`."""
+
+    @property
+    def entries(self) -> int | None:
+        """The number of events, None if it is not known without reading them."""
+        return None
+
+    def sample(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+        """Yield about `rows` events; a subclass may take them from all parts of the source."""
+        left = rows
+        for chunk in self.chunks(columns, min(rows, 10_000)):
+            yield chunk[:left]
+            left -= len(chunk)
+            if left <= 0:
+                return

@@ -113,6 +113,10 @@ class Data(LightningDataModule):
         keep = check_finite(batch.inputs, self.representation.names, entries, self.task.invalid)
         return batch if len(keep) == len(batch) else batch.take(keep)
 
+    def take_all_shares(self) -> None:
+        """Give this worker the events of all workers, for a fit that only one of them does."""
+        self.rank, self.workers = 0, 1
+
     def sizes(self, split: str) -> list[int]:
         """Return the count of events of each global batch of an epoch; they differ by at most 1."""
         store = self.stores.get(split)

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,10 +35,13 @@ from bunchtrain.training.post_hoc import calibrate_ranges, fit_post_hoc
 from bunchtrain.training.process import keep_freed_memory, peak_mb, reset_peak, silence_libraries
 from bunchtrain.training.progress import Progress
 from bunchtrain.training.trainer import make_trainer
+from bunchtrain.training.warnings import training_warnings
 from bunchtrain.training.workers import EpochCallback, WorkerInfo, record_failure
 
 #: Measurements of a training, for `training.json`.
 Summary = dict[str, float]
+#: Rows of the learning curves.
+Rows = list[dict[str, float]]
 
 
 def fit(
@@ -61,14 +65,16 @@ def fit(
         trained_model = TrainedModel(data.task, data.representation, network)
         if network.trains_by_gradient:
             extra: list[Callback] = [CallOnEpoch(on_epoch, trained_model)] if on_epoch else []
-            summary = _fit_by_gradient(trained_model, worker, data, extra, resume, progress)
+            summary, rows = _fit_by_gradient(trained_model, worker, data, extra, resume, progress)
         elif worker.rank == 0:
-            summary = _fit_in_one_call(trained_model, data)
+            data.take_all_shares()
+            summary, rows = _fit_in_one_call(trained_model, data)
         if worker.rank == 0:
             network.cpu().eval()
             fit_post_hoc(trained_model, data)
+            found = training_warnings(trained_model, data, rows)
             trained_model.save(task.folder)
-            write_summary(trained_model, "finished", summary)
+            write_summary(trained_model, "finished", summary, found)
 
 
 def _initial_network(data: Data) -> Network:
@@ -84,7 +90,7 @@ def _fit_by_gradient(
     extra: list[Callback],
     resume: bool,
     progress: bool,
-) -> Summary:
+) -> tuple[Summary, Rows]:
     task, network, sizes = trained_model.task, trained_model.network, data.sizes("train")
     folder = Path(task.folder)
     history = History(folder, events=sum(sizes))
@@ -101,7 +107,7 @@ def _fit_by_gradient(
         raise
     network.load_state_dict(best.weights)
     calibrate_ranges(network, data)
-    return _summarise(history, best, worker)
+    return _summarise(history, best, worker), history.rows
 
 
 def _run(trainer: Trainer, module: Module, data: Data) -> None:
@@ -129,8 +135,8 @@ def _summarise(history: History, best: BestEpoch, worker: WorkerInfo) -> Summary
     }
 
 
-def _fit_in_one_call(trained_model: TrainedModel, data: Data) -> Summary:
-    """Fit a model that is not trained by gradient, write `history.csv` and return the summary.
+def _fit_in_one_call(trained_model: TrainedModel, data: Data) -> tuple[Summary, Rows]:
+    """Fit a model that is not trained by gradient, write `history.csv`; return summary and curves.
 
     The first head is the loss of the fit; further terms are given to models that support them.
     Raises StudyError for more than one term where the model supports one only.
@@ -168,7 +174,7 @@ def _fit_in_one_call(trained_model: TrainedModel, data: Data) -> Summary:
     ]
     write_csv(Path(task.folder) / "history.csv", rows)
     best = min(rows, key=lambda row: row["validation_loss"])
-    return {
+    summary = {
         "seconds": seconds,
         "epochs": len(rows),
         "best_epoch": int(best["epoch"]),
@@ -176,17 +182,22 @@ def _fit_in_one_call(trained_model: TrainedModel, data: Data) -> Summary:
         "workers": 1,
         "events": sum(data.sizes("train")),
     }
+    return summary, rows
 
 
 def write_summary(
-    trained_model: TrainedModel, status: Literal["interrupted", "finished"], summary: Summary
+    trained_model: TrainedModel,
+    status: Literal["interrupted", "finished"],
+    summary: Summary,
+    warnings: Sequence[str] = (),
 ) -> None:
-    """Write `training.json`: status, summary, parameters and the peak memory of this worker."""
+    """Write `training.json`: status, summary, parameters, peak memory of this worker, warnings."""
     content: dict[str, Any] = {
         "status": status,
         **summary,
         "parameters": count_parameters(trained_model.network),
         "peak_rss_mb": peak_mb(),
+        "warnings": list(warnings),
     }
     write_json(Path(trained_model.task.folder) / "training.json", content)
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from bunchtrain import errors
 from bunchtrain.errors import BunchtrainError
-from bunchtrain.files import write_text
+from bunchtrain.files import read_json, write_text
 from bunchtrain.trained_model import TrainedModel
 
 #: Called after each epoch with its number and the network; returning True stops the training.
@@ -72,7 +72,7 @@ def raise_failure(folder: str) -> None:
     """Raise the error that a worker has recorded, if any."""
     path = Path(folder) / _FAILURE
     if path.is_file():
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, dict[str, str])
         path.unlink()
         raise getattr(errors, content["kind"])(content["message"])
 

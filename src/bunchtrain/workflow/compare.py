@@ -10,10 +10,10 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from bunchtrain.errors import DataError
+from bunchtrain.errors import DataError, UserError, one_of
 from bunchtrain.evaluations._evaluation import EvaluatedRun
-from bunchtrain.files import write_text
-from bunchtrain.plots import svg
+from bunchtrain.files import atomic_path
+from bunchtrain.plots import PICTURES, picture, svg
 from bunchtrain.report.compare import Compared, compare_roc, compare_table
 from bunchtrain.report.console import rich_table
 from bunchtrain.report.key_table import key_entries
@@ -27,20 +27,30 @@ class Comparison:
     models: list[Compared]
     signal: str = "signal"
     notes: list[str] = field(default_factory=list)
+    background: str = "background"
 
     def save(self, path: Path) -> None:
-        """Write the overlaid ROC as SVG.
+        """Write the overlaid ROC as SVG, PDF or PNG.
 
-        Raises RunError if no model classifies.
+        Raises UserError for another suffix, and RunError if no model classifies.
         """
-        write_text(path, svg(compare_roc(self.models, self.signal)))
+        check_picture(path)
+        drawn = compare_roc(self.models, self.signal, self.background)
+        with atomic_path(path) as part:
+            part.write_bytes(picture(drawn, path.suffix.lower()))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield rich_table(compare_table(self.models), "Comparison", " ".join(self.notes))
 
     def _repr_html_(self) -> str:
-        picture = svg(compare_roc(self.models, self.signal))
-        return f"{console_html(self)}<div>{picture[picture.find('<svg') :]}</div>"
+        text = svg(compare_roc(self.models, self.signal, self.background))
+        return f"{console_html(self)}<div>{text[text.find('<svg') :]}</div>"
+
+
+def check_picture(path: Path) -> None:
+    """Raise UserError if the suffix of a file is not that of a picture."""
+    if path.suffix.lower() not in PICTURES:
+        raise UserError(f"{path.name}: a plot is written to a file that ends in {one_of(PICTURES)}")
 
 
 def compare(runs: Sequence[EvaluatedRun]) -> Comparison:
@@ -57,7 +67,10 @@ def compare(runs: Sequence[EvaluatedRun]) -> Comparison:
         place = f" ({run.folder.parent.name}/{run.folder.name})" if len(runs) > 1 else ""
         models += compared_models(run, place)
     notes = dict.fromkeys(run.study.note.strip() for run in runs)
-    return Comparison(models, next(iter(signals), "signal"), [note for note in notes if note])
+    others = {", ".join(one.classes[k] for k in one.background_indices) for one in targets}
+    background = others.pop() if len(others) == 1 else "background"
+    signal = next(iter(signals), "signal")
+    return Comparison(models, signal, [note for note in notes if note], background)
 
 
 def first_classification(run: EvaluatedRun) -> Target | None:

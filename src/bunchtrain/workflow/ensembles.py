@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import RunError
-from bunchtrain.files import write_json
+from bunchtrain.files import damaged, read_json, write_json
 from bunchtrain.statistics.combination import Combination, fit_combination, mean_probability
 from bunchtrain.statistics.decorrelation import CutProfile, fit_cut_profile
 from bunchtrain.study import Ensemble, Study, ensemble_models, model_configs
@@ -98,7 +98,10 @@ def load_ensembles(folder: RunFolder, study: Study) -> dict[str, dict[str, Fitte
             path = folder.ensemble(name)
             if not path.is_file():
                 raise RunError(f"{path} is missing: bunchtrain run --resume {folder.path}")
-            content = folder.json(str(path.relative_to(folder.path)))
+            content = read_json(path, dict[str, dict[str, Any]])
             kind = CutProfile if ensemble.flattens else Combination
-            found[name] = {target: kind.from_dict(one) for target, one in content.items()}
+            try:
+                found[name] = {target: kind.from_dict(one) for target, one in content.items()}
+            except (KeyError, TypeError, ValueError) as problem:
+                raise damaged(path, f"{type(problem).__name__}: {problem}") from None
     return found

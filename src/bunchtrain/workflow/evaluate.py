@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bunchtrain import parts
-from bunchtrain.errors import DataError
+from bunchtrain.errors import DataError, StudyError
+from bunchtrain.evaluations._class_evaluation import ClassEvaluation
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
+from bunchtrain.report.content import Table
 from bunchtrain.report.results import FILE, Results
 from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.study import Study, all_evaluations
@@ -37,17 +39,52 @@ def make_evaluation(study: Study, name: str, options: Mapping[str, Any]) -> Eval
 
     Raises StudyError if it or an option is unknown, or the study lacks what it evaluates.
     """
-    made: Evaluation = parts.build("evaluation", name, options, where="evaluation")
-    made.check(study)
+    with parts.report_own_errors():
+        made: Evaluation = parts.build("evaluation", name, options, where="evaluation")
+        made.check(study)
     return made
 
 
+def check_test_set(study: Study, counts: Mapping[str, Mapping[str, Sequence[int]]]) -> None:
+    """Raise DataError, before any training, if a class that is evaluated has no test events.
+
+    counts  Target → set of events → number of events of each class.
+    """
+    for name, options in evaluation_parts(study).values():
+        made = make_evaluation(study, name, options)
+        for target in made.targets(study) if isinstance(made, ClassEvaluation) else ():
+            known = counts.get(target.name, {})
+            for k, label in enumerate(target.classes):
+                if "test" in known and not known["test"][k]:
+                    raise DataError(
+                        f"the test set has no events of class '{label}' of target "
+                        f"'{target.name}', which evaluation '{made.name}' needs (training set: "
+                        f"{known['train'][k]}); change 'split', or leave the class out of 'targets'"
+                    )
+
+
 def evaluate_study(run: EvaluatedRun, *, after_export: bool) -> None:
-    """Make and save the evaluations of a run's study: those that read exports, or the others."""
+    """Make and save the evaluations of a run's study: those that read exports, or the others.
+
+    One that the data do not allow is left out, with a sentence in the report.
+    """
     for key, (name, options) in evaluation_parts(run.study).items():
         made = make_evaluation(run.study, name, options)
         if made.after_export == after_export:
-            evaluate_run(run, key, made)
+            try:
+                evaluate_run(run, key, made)
+            except DataError as problem:
+                _leave_out(run, key, problem)
+
+
+def _leave_out(run: EvaluatedRun, key: str, problem: DataError) -> None:
+    """Save a sentence in place of the results of an evaluation."""
+    folder, sentence = RunFolder(run.folder), f"evaluation {key} is left out: {problem}"
+    say(sentence)
+    note = Table(f"{sentence[0].upper()}{sentence[1:]}.", [], [])
+    Results(tables=[note]).save(folder.evaluation(key), folder.manifest.write_json)
+    if not folder.metrics_file.is_file():
+        _write_metrics(folder, run.predictions.estimators, {}, {})
 
 
 def evaluate_missing(run: EvaluatedRun) -> None:
@@ -69,12 +106,28 @@ def evaluate_run(run: EvaluatedRun, key: str, evaluation: Evaluation) -> Results
     """Return the results of an evaluation, saved in `evaluations/<key>` and `metrics.json`."""
     folder = RunFolder(run.folder)
     say(f"evaluating {key}")
-    results = evaluation.evaluate(run)
+    with parts.report_own_errors():
+        results = evaluation.evaluate(run)
+    _check_results(results, evaluation)
     previous = folder.json(f"evaluations/{key}/{FILE}").get("metrics", {})
     results.save(folder.evaluation(key), folder.manifest.write_json)
     if run.folds == 1:  # metrics of folds are of more events than the others of this run
         _write_metrics(folder, run.predictions.estimators, previous, results.metrics)
     return results
+
+
+def _check_results(results: Any, evaluation: Evaluation) -> None:
+    """Raise StudyError, naming the place in its file, if an evaluation returns something else."""
+    try:
+        if not isinstance(results, Results):
+            raise ValueError(f"it is {type(results).__name__}, not Results")
+        results.check()
+    except (ValueError, TypeError, AttributeError) as problem:
+        code = type(evaluation).evaluate.__code__
+        raise StudyError(
+            f"{code.co_filename}, line {code.co_firstlineno}: what 'evaluate' returns cannot be "
+            f"saved: {problem}"
+        ) from None
 
 
 def _write_metrics(

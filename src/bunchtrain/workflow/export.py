@@ -44,12 +44,14 @@ class Exported:
     folders: Mapping[str, Path]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        columns = ("model", "compared", "events", "largest difference", "decisions flipped")
+        columns = ("model", "compared", "events", "largest difference", "relative, small scores",
+                   "out of order", "decisions flipped")  # fmt: skip
         table = Table(*columns, title=f"Exported to {self.target}")
         for name, verification in self.verifications.items():
             for one in verification.agreements:
-                cells = (one.what, f"{one.events:,}", f"{one.difference:.2g}", str(one.flipped))
-                table.add_row(name, *cells)
+                numbers = (f"{one.difference:.2g}", f"{one.relative:.2g}")
+                counts = (str(one.misordered), str(one.flipped))
+                table.add_row(name, one.what, f"{one.events:,}", *numbers, *counts)
         yield table
         for name, verification in self.verifications.items():
             yield f"{name}: {self.folders[name]}"

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from bunchtrain.study import Study, model_configs
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.progress import console, say
-from bunchtrain.workflow.trainings import Training, trainings
+from bunchtrain.workflow.trainings import Training, training_warnings, trainings
 
 #: Seconds between two updates.
 PERIOD = 1.0
@@ -59,6 +59,8 @@ class LiveProgress:
         """Print how the training of a model ended, and remove its bar."""
         spent = time.monotonic() - self.began.pop(name)
         say(f"{name} failed: {problem}" if problem else f"{name} is done after {spent:.0f} s")
+        for text in [] if problem else training_warnings(self.folder, self.study, name):
+            say(f"warning, {name}: {text}")
         self.progress.remove_task(self.bars.pop(name))
         self.progress.advance(self.all)
 

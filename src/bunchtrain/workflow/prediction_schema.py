@@ -8,8 +8,10 @@ from itertools import product
 from pathlib import Path
 from typing import get_args
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bunchtrain.files import damaged
 from bunchtrain.study import Study, model_configs, training_names
 from bunchtrain.tables.predictions import METADATA, PredictedColumn, Predictions, Schema
 from bunchtrain.targets import Quantity
@@ -53,14 +55,22 @@ def schema_of_models(study: Study, models: Mapping[str, TrainedModel]) -> Schema
 def read_predictions(path: Path, study: Study) -> Predictions:
     """Return the predictions in a file of a run; of a file without schema it is derived.
 
-    Raises RunError if the file is missing.
+    Raises RunError if the file is missing, damaged or of another study.
     """
     schema = None
     if path.is_file():
-        content = pq.read_schema(path)
+        try:
+            content = pq.read_schema(path)
+        except (pa.ArrowException, OSError) as problem:
+            raise damaged(path, problem) from None
         if METADATA.encode() not in (content.metadata or {}):
             schema = make_schema(study, columns_by_name(study, content.names))
-    return Predictions.read(path, schema)
+    found = Predictions.read(path, schema)
+    for target in study.all_targets():
+        known = found.targets.get(target.name)
+        if known is None or (known.classes, known.values) != (target.classes, target.values):
+            raise damaged(path, f"it has another target '{target.name}' than the study")
+    return found
 
 
 def columns_by_name(study: Study, names: Iterable[str]) -> dict[str, PredictedColumn]:

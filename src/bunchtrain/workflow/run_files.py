@@ -46,6 +46,7 @@ class TrainingSummary(_Content):
     peak_rss_mb: Number = None
     samples_per_second: Number = None
     jets_per_second: Number = None
+    warnings: list[str] = []
 
 
 class PredictionSummary(_Content):

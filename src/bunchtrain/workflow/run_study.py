@@ -14,14 +14,19 @@ from bunchtrain.training.workers import WorkerInfo
 from bunchtrain.workflow import launch
 from bunchtrain.workflow.concurrent_trainings import max_concurrent_trainings, train_concurrently
 from bunchtrain.workflow.environment import environment
-from bunchtrain.workflow.evaluate import evaluate_study
+from bunchtrain.workflow.evaluate import check_test_set, evaluate_study
 from bunchtrain.workflow.export import check_exports, export_run
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.preparation import check_models, event_cache
 from bunchtrain.workflow.progress import counting, say
 from bunchtrain.workflow.run import Run
 from bunchtrain.workflow.run_events import check_key
-from bunchtrain.workflow.trainings import merge_predictions, predict_model, train_model
+from bunchtrain.workflow.trainings import (
+    merge_predictions,
+    predict_model,
+    train_model,
+    training_warnings,
+)
 from bunchtrain.workflow.write_report import write_report
 
 
@@ -104,6 +109,7 @@ def _steps(folder: RunFolder, study: Study, resume: bool, jobs: int | None) -> R
         with counting("events") as progress:
             cache = event_cache(study, progress)
         check_key(folder, study, cache)
+        check_test_set(study, cache.class_counts)
         folder.set_state("running")
         content = {**cache.manifest, "folder": str(cache.folder)}
         folder.manifest.write_json(folder.path / "data.json", content)
@@ -166,6 +172,8 @@ def _train_in_turn(
         say(f"training {name}")
         try:
             train_model(folder, study, cache, name, resume=resume)
+            for text in training_warnings(folder, study, name):
+                say(f"warning, {name}: {text}")
         except InterruptedRun:
             raise
         except BunchtrainError as problem:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import awkward as ak
 import numpy as np
 
-from bunchtrain.files import write_json
+from bunchtrain.files import read_json, write_json
 from bunchtrain.study import Study
 from bunchtrain.systematics._shifted_source import ShiftedSource
 from bunchtrain.systematics._systematic import Systematic
@@ -49,7 +48,7 @@ def shifted_predictions(
     path = folder.path / "shifts" / f"{name}_{amount:+g}.parquet"
     note = path.with_suffix(".json")
     source = ShiftedSource(make_source(study), systematic, amount)
-    found = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+    found = read_json(note) if note.is_file() else {}
     if not path.is_file() or found.get("events") != source.fingerprint():
         say(f"predictions with {name} of {amount:+g}")
         path.parent.mkdir(exist_ok=True)

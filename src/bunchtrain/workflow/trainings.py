@@ -71,6 +71,15 @@ def train_model(
             train(wanted, resume=resume, progress=progress)
 
 
+def training_warnings(folder: RunFolder, study: Study, name: str) -> list[str]:
+    """Return the warnings of a model's trainings, one sentence each, none of them twice."""
+    every = trainings(folder, study, model_configs(study)[name])
+    where = [one.folder.relative_to(folder.path) / "training.json" for one in every]
+    return list(
+        dict.fromkeys(w for path in where for w in folder.json(str(path)).get("warnings", ()))
+    )
+
+
 def predict_model(folder: RunFolder, study: Study, cache: EventCache, name: str) -> None:
     """Write the predictions of a model's trainings that are missing."""
     model = model_configs(study)[name]

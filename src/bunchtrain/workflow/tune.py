@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from typing import Any, Literal
 import yaml
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from bunchtrain.errors import StudyError, UserError, nearest
-from bunchtrain.files import write_text
+from bunchtrain.errors import RunError, StudyError, UserError, nearest
+from bunchtrain.files import as_json, read_json, write_json, write_text
 from bunchtrain.study import Study, model_configs, validate
 from bunchtrain.study.loading import read
 from bunchtrain.study.overrides import apply
@@ -67,13 +68,14 @@ def search(
     engine   `ray` or `local`.
     folder   of the search; one that exists is resumed.
 
-    Raises StudyError for a space that does not fit the study, UserError for an unknown engine.
+    Raises StudyError for a space that does not fit the study, UserError for an unknown engine,
+    RunError if the folder has a search of other events, another study or metric.
     """
     wanted = read(space) if isinstance(space, Path) else dict(space or DEFAULT_SPACE)
     wanted.pop("name", None)
     place = folder or Path("runs") / study.name / time.strftime("tune_%Y-%m-%d_%H-%M-%S")
     _check(study, wanted, engine)
-    event_cache(study)
+    _check_resumed(place, study, metric, event_cache(study).key)
     direction: Literal["maximize", "minimize"] = "minimize" if _is_loss(metric) else "maximize"
     options = Search(str(place), wanted, metric, direction, trials, study.seed)
     trial = Trial(dump(study), str(place), metric)
@@ -81,6 +83,19 @@ def search(
     best = {key: value for key, value in rows[0].items() if key in wanted} if rows else {}
     write_text(place / "best.yaml", yaml.safe_dump(best))
     return SearchResult(options, rows, show(rows, options, Console(quiet=True)))
+
+
+def _check_resumed(folder: Path, study: Study, metric: str, key: str) -> None:
+    """Write what a search depends on; raise RunError if its folder has that of another one."""
+    chosen = yaml.safe_load(dump(study))
+    chosen.pop("storage", None)
+    ours = {"events": key, "study": chosen, "metric": metric}
+    path = folder / "search.json"
+    theirs = read_json(path) if path.is_file() else ours
+    for name, value in json.loads(as_json(ours)).items():
+        if theirs.get(name) != value:
+            raise RunError(f"{folder} has a search with other {name}: give another --folder")
+    write_json(path, ours)
 
 
 def _is_loss(metric: str) -> bool:

@@ -16,6 +16,7 @@ from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.study import ModelConfig, Study, ensemble_models, model_configs
 from bunchtrain.workflow.evaluate import saved_results
 from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.trainings import training_warnings
 
 #: How an ensemble combines the scores of its models.
 COMBINATIONS = {
@@ -79,7 +80,9 @@ def _models(folder: RunFolder, study: Study, plots: Sequence[Plot]) -> Iterator[
             trainings=model.seeds,
             published=given.get(name),
             plots=[plot for plot in plots if plot.model == name and plot.section == "results"],
-            remarks=model.note,
+            remarks=" ".join(
+                [model.note, *map(_sentence, training_warnings(folder, study, name))]
+            ).strip(),
         )
     for name, ensemble in study.ensembles.items():
         chosen = ensemble_models(ensemble, model_configs(study))
@@ -94,6 +97,10 @@ def _models(folder: RunFolder, study: Study, plots: Sequence[Plot]) -> Iterator[
             plots=[plot for plot in plots if plot.model == name and plot.section == "results"],
             remarks=ensemble.note,
         )
+
+
+def _sentence(warning: str) -> str:
+    return f"Warning: {warning}."
 
 
 def all_options(model: ModelConfig) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """Decision trees as a circuit: all cuts in parallel, then a multiplexer per tree, then a sum.
 
-Features and leaf values are fixed-point numbers, so that x ≤ cut is a comparison of integers. A cut
-that several trees share is compared once. Each tree selects its value by the bits of its cuts; the
+Features and leaf values are fixed-point numbers, so that x ≤ cut is a comparison of integers. Cuts of
+boosted trees are data values: with t⁺ the next number above a cut t, x = t⁺ goes right. Features are
+rounded to the nearest step s, half up, Q(x), and the cut to Q(t⁺) − s, so that x goes right if
+Q(x) ≥ Q(t⁺): every x > t as in the trees, and every x ≤ t − s. Decisions on a feature whose values
+are at least s apart are those of the trees. A cut that several trees share is compared once. Each tree selects its value by the bits of its cuts; the
 values are added in a balanced adder tree, so that the depth is that of one tree plus the logarithm
 of their number (arXiv:2002.02534).
 """
@@ -9,6 +12,7 @@ of their number (arXiv:2002.02534).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -17,6 +21,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.deployment.circuits.exact import ExactFunction, Inputs, Sample
 from bunchtrain.deployment.circuits.tracing import Formats, TracedCircuit, trace
+from bunchtrain.errors import ExportError
 from bunchtrain.networks.layers.trees import DecisionTrees
 
 #: Inputs of a look-up table of an FPGA.
@@ -37,17 +42,25 @@ class Forest(ExactFunction):
     ) -> None:
         self.formats, self.names, self.leaf_fraction = formats, list(names), leaf_fraction
         self.unrounded = trees
-        step = 2.0**-leaf_fraction
-        self.rounded = _with_values(trees, lambda values: torch.round(values / step) * step)
+        self.rounded = _rounded_trees(trees, formats[2], leaf_fraction)
 
     def circuit(self, outputs: list[str]) -> TracedCircuit:
         """Return the circuit of the rounded trees."""
         return trace(self._evaluate, {"table": self.formats}, self.names, outputs)
 
     def sample(self, inputs: Inputs) -> Sample:
-        """Return outputs of rounded trees for rounded features, and of unrounded trees."""
+        """Return outputs of rounded trees for rounded features, and of unrounded trees.
+
+        Raises ExportError, naming a feature, for a missing value (NaN).
+        """
         k, i, f = (torch.from_numpy(bits).double() for bits in self.formats)
         step, table = torch.exp2(-f), inputs["table"].double()
+        if (missing := table.isnan().sum(0)).any():
+            name, events = self.names[int(missing.argmax())], int(missing.max())
+            raise ExportError(
+                f"feature '{name}' is missing (NaN) in {events} events, and fixed-point numbers "
+                "have no missing value; train with 'invalid: drop' or 'invalid: impute'"
+            )
         rounded = torch.floor(table / step + 0.5) * step
         low, high = -k * torch.exp2(i), torch.exp2(i) - step
         outside = (rounded < low) | (rounded > high)
@@ -64,11 +77,9 @@ class Forest(ExactFunction):
         comparisons: dict[tuple[int, float], Any] = {}
 
         def compare(feature: int, cut: float) -> Any:
-            step = 2.0 ** -int(self.formats[2][feature])
-            key = feature, float(np.floor(cut / step) * step)
-            if key not in comparisons:
-                comparisons[key] = compare_at_most(table[feature], key[1])
-            return comparisons[key]
+            if (feature, cut) not in comparisons:
+                comparisons[feature, cut] = compare_at_most(table[feature], cut)
+            return comparisons[feature, cut]
 
         arrays = {name: array.numpy() for name, array in self.rounded.arrays().items()}
         columns = [
@@ -105,9 +116,9 @@ def compare_at_most(x: Any, cut: float) -> Any:
         return True
     if x.low > cut:
         return False
-    count = round((x.high - x.low) / x.step) + 1
-    steps = x.low + x.step * np.arange(count)
-    if count <= 2**TABLE_INPUTS:
+    size = round((x.high - x.low) / x.step) + 1
+    steps = x.low + x.step * np.arange(size)
+    if size <= 2**TABLE_INPUTS:
         return x.lookup((steps <= cut).astype(float))
     low_bits = sum(map(int, x.kif)) - TABLE_INPUTS
     high = x.bits[:TABLE_INPUTS]  # the first bits are the highest
@@ -133,7 +144,7 @@ def add_balanced(values: Sequence[Any]) -> Any:
 
 
 def feature_formats(trees: DecisionTrees, features: int, bits: int) -> Formats:
-    """Return formats of `bits` bits whose range includes all cuts of each feature.
+    """Return formats of `bits` bits, each with values on both sides of all cuts of the feature.
 
     A value beyond the cuts is clipped, which changes no comparison. A feature without cuts has no
     bits.
@@ -142,18 +153,43 @@ def feature_formats(trees: DecisionTrees, features: int, bits: int) -> Formats:
     nodes = np.flatnonzero(arrays["branches"][1::2] != np.arange(len(arrays["feature"])))
     k, i, f = (np.zeros(features, np.int64) for _ in range(3))
     for feature in np.unique(arrays["feature"][nodes]):
-        cuts = arrays["threshold"][nodes][arrays["feature"][nodes] == feature].astype(float)
-        k[feature] = cuts.min() < 0
-        i[feature] = np.floor(np.log2(max(np.abs(cuts).max(), 2.0**-bits))) + 1
+        above = _next_above(arrays["threshold"][nodes][arrays["feature"][nodes] == feature])
+        k[feature], i[feature] = _signs_and_integer_bits(above, bits)
         f[feature] = bits - k[feature] - i[feature]
     return k, i, f
 
 
-def _with_values(trees: DecisionTrees, change: Any) -> DecisionTrees:
-    """Return the same trees with transformed leaf values, in double precision."""
-    changed = DecisionTrees(len(trees.base))
-    arrays = trees.arrays()
-    changed.set_arrays(
-        {**arrays, **{name: change(arrays[name].double()) for name in ("value", "base")}}
-    )
-    return changed
+def _signs_and_integer_bits(above: NDArray[np.float64], bits: int) -> tuple[int, int]:
+    """Return the format with the smallest step in which Q(t⁺) and Q(t⁺) − s are in the range.
+
+    above  t⁺ of each cut.
+    """
+    for i in count(int(np.floor(np.log2(max(np.abs(above).max(), 2.0**-bits)))) + 1):
+        for k in (0, 1):
+            steps = np.floor(above * 2.0 ** (bits - k - i) + 0.5)
+            if steps.max() < 2 ** (bits - k) and steps.min() > -k * 2 ** (bits - k):
+                return k, i
+    raise AssertionError  # with a sign and large steps all are 0
+
+
+def _next_above(cuts: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return t⁺, the next float32 above each cut: the smallest feature that goes right."""
+    return np.nextafter(cuts, np.float32(np.inf), dtype=np.float32).astype(np.float64)
+
+
+def _rounded_trees(
+    trees: DecisionTrees, fraction: NDArray[np.int64], leaf_fraction: int
+) -> DecisionTrees:
+    """Return the trees with cuts and values of leaves in fixed point, in double precision.
+
+    fraction  (features,) fractional bits of the features.
+    """
+    arrays, step = trees.arrays(), 2.0**-leaf_fraction
+    steps = np.exp2(-fraction[arrays["feature"].numpy()].astype(np.float64))
+    cuts = (np.floor(_next_above(arrays["threshold"].numpy()) / steps + 0.5) - 1) * steps
+    rounded = {
+        name: torch.round(arrays[name].double() / step) * step for name in ("value", "base")
+    }
+    found = DecisionTrees(len(trees.base))
+    found.set_arrays({**arrays, **rounded, "threshold": torch.from_numpy(cuts)})
+    return found

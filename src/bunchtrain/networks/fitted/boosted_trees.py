@@ -10,7 +10,7 @@ all events, such as non-flatness in a column, may be added: see `layers/boosting
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from torch import Tensor
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.heads._head import Head
+from bunchtrain.heads._loss import Loss
 from bunchtrain.networks.layers.boosting_loss import Penalties
 from bunchtrain.networks.layers.fit_models import (
     History,
@@ -119,7 +120,7 @@ class BoostedTrees(TreeModel):
         validation_events = self._matrix(validation, loss, threads, reference=events)
         losses, custom = LossHistory(self.rounds, progress), {}
         if penalties:
-            self._check_penalties(loss, penalties)
+            self._check_penalties(loss, [penalty for penalty, _ in penalties])
             growth |= {"base_score": 0.5, "disable_default_eval_metric": True}
             del growth["eval_metric"]
             batches = {id(events): training, id(validation_events): validation}
@@ -141,12 +142,26 @@ class BoostedTrees(TreeModel):
         self._set_booster(booster)
         return losses.history
 
-    def _check_penalties(self, loss: Head, penalties: Penalties) -> None:
+    def check_terms(self, losses: Sequence[Loss]) -> None:
+        """Raise StudyError if the model cannot fit the first term, or the others as penalties."""
+        super().check_terms(losses[:1])
+        loss = losses[0]
+        assert isinstance(loss, Head)  # as the task sorts them
+        self._growth(loss)
+        if losses[1:]:
+            self._check_penalties(loss, losses[1:])
+
+    def _check_penalties(self, loss: Head, penalties: Sequence[Loss]) -> None:
         if not loss.target.classes:
             raise StudyError(
                 "model 'boosted_trees' supports penalties with a target of classes only"
             )
-        for penalty, _ in penalties:
+        for penalty in penalties:
+            if not penalty.is_comparable_across_epochs:
+                raise StudyError(
+                    f"loss '{penalty.name}': 'alone' and 'ramp' are steps of a network's training; "
+                    "leave them out for model 'boosted_trees'"
+                )
             if isinstance(penalty, Head) or any(True for _ in penalty.parameters()):
                 raise StudyError(
                     f"model 'boosted_trees' cannot fit loss '{penalty.name}' in addition to "

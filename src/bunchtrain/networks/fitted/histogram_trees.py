@@ -115,13 +115,17 @@ class HistogramTrees(TreeModel):
         self._set_grower(grower, rounds)
         return losses.history
 
-    def _grower(self, loss: Any, seed: int, patience: int) -> Any:
-        name = self.supported_losses[loss.name]
+    def check_loss(self, loss: Head) -> None:
+        """Raise StudyError if the model cannot fit this loss, or several values or quantiles."""
+        super().check_loss(loss)
         if not loss.target.classes and loss.outputs > 1:
             raise StudyError(
                 f"model 'histogram_trees' fits one value, and loss '{loss.name}' on target "
                 f"'{loss.target.name}' has {loss.outputs}; use 'boosted_trees'"
             )
+
+    def _grower(self, loss: Any, seed: int, patience: int) -> Any:
+        name = self.supported_losses[loss.name]
         options: dict[str, Any] = dict(self.growth)
         options |= {"loss": name, "random_state": seed, "max_iter": self.rounds}
         options |= {"early_stopping": True, "n_iter_no_change": patience}

@@ -74,11 +74,6 @@ class LatentDirichletAllocation(LinearFitModel):
         features and without training events.
         """
         self.check_loss(loss)
-        if len(loss.target.classes) != 2:
-            raise StudyError(
-                f"model '{part_name(self)}' has two topics, and target '{loss.target.name}' has "
-                f"{len(loss.target.classes)} classes; use a target of two classes"
-            )
         jets = load_training_sample(training, loss)
         if jets.table.min() < 0:
             raise DataError(
@@ -87,6 +82,15 @@ class LatentDirichletAllocation(LinearFitModel):
             )
         self._set_discriminant(self._log_ratio(jets, seed), jets)
         return [self.mean_losses(loss, training, validation)]
+
+    def check_loss(self, loss: Head) -> None:
+        """Raise StudyError if the model cannot fit this loss, or does not have two classes."""
+        super().check_loss(loss)
+        if len(loss.target.classes) != 2:
+            raise StudyError(
+                f"model '{part_name(self)}' has two topics, and target '{loss.target.name}' has "
+                f"{len(loss.target.classes)} classes; use a target of two classes"
+            )
 
     def _log_ratio(self, jets: Sample, seed: int) -> NDArray[np.float64]:
         """Return log(β_1w / β_2w) of each word."""

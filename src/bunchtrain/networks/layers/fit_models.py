@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, RunError, StudyError, one_of
 from bunchtrain.heads._head import Head
+from bunchtrain.heads._loss import Loss
 from bunchtrain.heads.cross_entropy import CrossEntropy
 
 Batches = Iterable[Batch]
@@ -51,6 +52,15 @@ class FitModel(nn.Module):
         """Raise RunError before the fit."""
         if not self.is_fitted:
             raise RunError(f"model '{part_name(self)}' is not fitted yet; call its 'fit' first")
+
+    def check_terms(self, losses: Sequence[Loss]) -> None:
+        """Raise StudyError if the model cannot fit these terms of the loss, a head the first."""
+        assert isinstance(losses[0], Head)  # as the task sorts them
+        self.check_loss(losses[0])
+        if len(losses) > 1:
+            raise StudyError(
+                f"model '{part_name(self)}' fits one loss; the study gives {len(losses)}"
+            )
 
     def check_loss(self, loss: Head) -> None:
         """Raise StudyError, naming the supported ones, if the model cannot fit this loss."""

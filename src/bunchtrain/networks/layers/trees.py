@@ -128,7 +128,7 @@ class DecisionTrees(nn.Module):
         return torch.cat([self._evaluate(part) for part in torch.split(table, rows)])
 
     def _evaluate(self, table: Tensor) -> Tensor:
-        table = table.float()
+        table = table.to(self.threshold.dtype)
         missing = table.isnan()
         node = self.roots.expand(len(table), -1)  # (batch, tree)
         for _ in range(self.depth):

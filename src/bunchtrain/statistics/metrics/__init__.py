@@ -28,6 +28,8 @@ from bunchtrain.statistics.metrics.roc import (
     auc,
     background_rejection,
     discriminant,
+    macro_auc,
+    rejection,
     roc,
     signal_efficiency,
 )
@@ -49,6 +51,7 @@ __all__ = [
     "background_rejection", "best_cut", "bias", "binned_efficiency", "binned_mean", "calibration",
     "confusion_matrix", "coverage", "discriminant", "effective_count", "efficiency",
     "gaussian_interval", "half_width", "inverse_jensen_shannon", "jensen_shannon", "linearity",
-    "log_likelihood", "log_loss", "mean", "measurements", "profile", "pull", "pull_mean",
-    "pull_width", "quantile", "roc", "signal_efficiency", "standard_deviation",
+    "log_likelihood", "log_loss", "macro_auc", "mean", "measurements", "profile", "pull",
+    "pull_mean", "pull_width", "quantile", "rejection", "roc", "signal_efficiency",
+    "standard_deviation",
 ]  # fmt: skip

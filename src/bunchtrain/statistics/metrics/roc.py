@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import expit, logit, softmax
 from scipy.stats import norm
 
 from bunchtrain.errors import DataError
@@ -73,6 +73,16 @@ class Roc:
         """Return the cut, score ≥ threshold, that first reaches a signal efficiency."""
         index = np.searchsorted(np.maximum.accumulate(self.signal_efficiency), efficiency)
         return float(self.thresholds[min(int(index), len(self.thresholds) - 1)])
+
+    def passing(self, cut: float) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Return ε_S and ε_B of score ≥ cut, each with its binomial error for a fixed cut."""
+        last = int(np.searchsorted(-self.thresholds, -cut, side="right")) - 1
+        found = []
+        for side in ("signal", "background"):
+            sums, squares = getattr(self, side), getattr(self, f"{side}_squares")
+            error = efficiency_error(sums[last], squares[last], sums[-1], squares[-1])
+            found.append((float(sums[last] / sums[-1]), float(error)))
+        return found[0], found[1]
 
     def _other_at(self, at: Any, fixed: Literal["signal", "background"]) -> tuple[Floats, Floats]:
         """Return the efficiency of the other class, and its error, at that of a fixed one."""
@@ -144,12 +154,14 @@ def discriminant(
     It orders events as p_S/(p_S + p_B) does (arXiv:2202.03772), but also separates those whose
     p_S is 1 within single precision.
 
-    scores   (events, classes) probabilities.
+    scores   (events, classes) probabilities, or any scores: if some are negative, p = softmax.
     signal   Index of the signal class.
     against  Indices of the background classes, k.
     shares   f_k of these classes; 1 each if None.
     """
     probabilities = np.asarray(scores, np.float64)
+    if probabilities.min(initial=0) < 0:  # no probabilities, e.g. of a margin loss
+        probabilities = softmax(probabilities, axis=1)
     tiny = np.finfo(np.float64).tiny
     others = probabilities[:, list(against)]
     background = others.sum(axis=1) if shares is None else others @ np.asarray(shares)
@@ -182,6 +194,38 @@ def auc(curve: Roc) -> Measurement:
         return found
     step = found.error / (area * (1 - area))  # error of ln A/(1 − A)
     return found.with_interval(*expit(logit(area) + np.array([-step, step])))
+
+
+def macro_auc(
+    scores: NDArray[Any], truth: NDArray[Any], weights: NDArray[Any] | None = None
+) -> Measurement:
+    """Return the mean over classes of the AUC of each against all others.
+
+    The error is that of the mean: σ² = Σ_i (Σ_k u_ik/K)² with the contribution u_ik of event i to
+    the AUC of class k, of which DeLong's variance is Σ_i u_ik².
+
+    scores   (events, classes) probabilities.
+    truth    (events,) index of the true class.
+    weights  (events,) or None for equal weights.
+
+    Raises DataError if a class has no events or no weight.
+    """
+    classes, w = scores.shape[1], as_weights(weights, len(scores))
+    areas, contributions = [], np.zeros(len(scores))
+    for k in range(classes):
+        others = [j for j in range(classes) if j != k]
+        score, own = discriminant(scores, k, others), truth == k
+        curve = roc(score, own, w)
+        areas.append(auc(curve).value)
+        place = np.searchsorted(-curve.thresholds[1:], -score)
+        right = np.where(
+            own,
+            (1 - _midpoints(curve.background_efficiency))[place],
+            _midpoints(curve.signal_efficiency)[place],
+        )
+        total = np.where(own, curve.signal[-1], curve.background[-1])
+        contributions += w * (right - areas[-1]) / total / classes
+    return Measurement(float(np.mean(areas)), float(np.linalg.norm(contributions)))
 
 
 def _midpoints(steps: Floats) -> Floats:

@@ -34,6 +34,7 @@ from bunchtrain.errors import ExpressionError
 from bunchtrain.tables.column_types import fill_missing, kind
 from bunchtrain.tables.expressions.evaluation import Scope
 from bunchtrain.tables.expressions.grammar import column_names, error_at, parse
+from bunchtrain.tables.expressions.integers import are_exact_floats, as_real_type
 from bunchtrain.tables.expressions.vectors import PROPERTIES
 
 
@@ -68,13 +69,13 @@ class Expression:
 
 
 def _without_missing(value: ak.Array) -> ak.Array:
-    """Return integers that may be missing as floats; exact large ones if none is missing."""
-    if not (kind(value) == "integer" and "?" in str(value.type)):
+    """Return integers that may be missing as floats; large ones as they are if none is missing."""
+    found = as_real_type(value)
+    if found is value:
         return value
-    is_large = ak.any((value > 2**53) | (value < -(2**53)), axis=None)
-    if is_large and not ak.any(ak.is_none(value, axis=-1), axis=None):
+    if not (are_exact_floats(value) or ak.any(ak.is_none(value, axis=-1), axis=None)):
         return ak.fill_none(value, 0, axis=-1)
-    return fill_missing(ak.values_astype(value, np.float64))
+    return fill_missing(found)
 
 
 def evaluate(text: str, events: ak.Array) -> ak.Array:

@@ -15,6 +15,7 @@ from bunchtrain.tables.column_types import fill_missing, kind
 from bunchtrain.tables.expressions import lists, vectors
 from bunchtrain.tables.expressions.integers import (
     as_64_bits,
+    as_real_type,
     calculate,
     common_type,
     compare_integers,
@@ -40,7 +41,10 @@ class Function:
 def numeric(value: Any) -> Any:
     """Return a number or an array of numbers, with integers of 64 bits; missing ones are NaN."""
     value = _number(value)
-    return fill_missing(value) if isinstance(value, ak.Array) else value
+    if isinstance(value, ak.Array):
+        return fill_missing(as_real_type(value))
+    # NumPy and Awkward take an integer beyond 64 bits with a sign as an object
+    return float(value) if isinstance(value, int) and abs(value) >= 2**63 else value
 
 
 def _number(value: Any) -> Any:
@@ -86,14 +90,14 @@ def _minimum(*values: Any) -> Any:
 
 
 def _where(condition: Any, yes: Any, no: Any) -> Any:
-    if not any(isinstance(value, ak.Array) for value in (condition, yes, no)):
-        return yes if require_boolean(condition) else no
+    if not isinstance(require_boolean(condition), ak.Array):
+        return yes if condition else no
     yes, no = _number(yes), _number(no)
     if is_integer(yes) and is_integer(no):
         yes, no = common_type(yes, no)
     else:
         yes, no = numeric(yes), numeric(no)
-    return ak.where(require_boolean(condition), yes, no)
+    return ak.where(condition, yes, no)
 
 
 def _clip(value: Any, low: Any, high: Any) -> Any:

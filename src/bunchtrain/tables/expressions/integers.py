@@ -122,6 +122,17 @@ def common_type(left: Any, right: Any) -> tuple[Any, Any]:
     return _as_type(left, np.float64), _as_type(right, np.float64)
 
 
+def as_real_type(value: ak.Array) -> ak.Array:
+    """Return integers that may be missing as floats, other values as they are."""
+    may_be_missing = is_integer(value) and "?" in str(value.type)
+    return ak.values_astype(value, np.float64) if may_be_missing else value
+
+
+def are_exact_floats(values: ak.Array) -> bool:
+    """Return whether these integers are exact as floats of double precision."""
+    return _contains((-(2**53), 2**53), _range(_flat(values)))
+
+
 def sum_lists(values: ak.Array) -> ak.Array:
     """Return the sum of the integers of each list (events, items)."""
     low, high = _range(_flat(values))
@@ -161,8 +172,9 @@ def _narrow(values: Ints) -> Ints:
     if values.dtype.kind in "bi" or (values.dtype.kind == "u" and values.dtype.itemsize < 8):
         return values.astype(np.int64)
     found = _range(values)
-    kept = next((t for t, r in ((np.int64, INT64), (np.uint64, UINT64)) if _contains(r, found)), 0)
-    return values.astype(kept or np.float64)
+    if _contains(INT64, found):
+        return values.astype(np.int64)
+    return values.astype(np.uint64) if _contains(UINT64, found) else values.astype(np.float64)
 
 
 def _range(values: Ints) -> Range:

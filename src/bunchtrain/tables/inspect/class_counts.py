@@ -9,7 +9,6 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from bunchtrain.errors import BunchtrainError
 from bunchtrain.tables.column_types import kind
 from bunchtrain.tables.reading import open_table
 
@@ -18,29 +17,27 @@ _MAX_ROWS, _BLOCK = 20_000_000, 500_000
 
 
 def count_classes(
-    files: Sequence[tuple[str, str | None]], column: str, limit: int
-) -> dict[Any, int]:
-    """Return value → number of rows of a flat column, over all files; NaN is not counted.
+    files: Sequence[tuple[str, str | None]], columns: Sequence[str], limit: int
+) -> dict[str, dict[Any, int]]:
+    """Return column → value → number of rows of flat columns, over all files; NaN is not counted.
 
     Args:
         files: path and tree of each.
-        column: of whole numbers, booleans or text.
-        limit: more different values give {}.
+        columns: of whole numbers, booleans or text.
+        limit: more different values of a column give {}.
     """
-    found: Counter[Any] = Counter()
+    found = {name: Counter[Any]() for name in columns}
     rows = 0
-    for path, tree in files:
-        try:
-            for chunk in open_table(path, tree).chunks([column], _BLOCK):
-                found.update(_counts(chunk[column]))
-                rows += len(chunk)
-                if len(found) > limit:
-                    return {}
-                if rows > _MAX_ROWS:
-                    return dict(sorted(found.items()))
-        except BunchtrainError:
-            continue  # a file without the column
-    return dict(sorted(found.items()))
+    for path, tree in files if columns else ():
+        table = open_table(path, tree)
+        for chunk in table.chunks([c for c in columns if c in table.fields], _BLOCK):
+            for name in chunk.fields:
+                if len(found[name]) <= limit:
+                    found[name].update(_counts(chunk[name]))
+            rows += len(chunk)
+        if rows > _MAX_ROWS:
+            break
+    return {n: dict(sorted(c.items())) if len(c) <= limit else {} for n, c in found.items()}
 
 
 def _counts(values: ak.Array) -> dict[Any, int]:

@@ -71,7 +71,9 @@ def guess_roles(table: TableSummary) -> Roles:
     """Return the probable roles of the columns of a table, from their names and values."""
     flat = [column for column in table.columns if column.lengths is None]
     targets = [Candidate(c, reason) for c in flat if (reason := _target_reason(c, flat))]
-    targets.sort(key=lambda one: _ORDER.index(one.reason.partition(":")[0]))
+    targets.sort(
+        key=lambda t: (_ORDER.index(t.reason), t.column.type == "string", t.column.distinct)
+    )
     weights = [
         Candidate(c, "its name contains 'weight' or 'w'") for c in flat if _is_weight(c) and c.range
     ]
@@ -94,10 +96,13 @@ def words(name: str) -> list[str]:
     return [word.lower() for word in found]
 
 
+#: Reason against an input.
+TRUE_QUANTITY = "true quantity"
 #: Reasons for a target, the most probable first.
 _LABELLED, _FLAG, _FIRST = "its name is that of a label", "true or false", "the first column"
 _TEXT, _TRUE, FEW = "text with few values", "a true category", "few different values"
-_ORDER = [_LABELLED, _FIRST, _TEXT, _TRUE, _FLAG, FEW]
+CERTAIN, UNCERTAIN = (_LABELLED, _FIRST, _TEXT), (_TRUE, _FLAG)
+_ORDER = [*CERTAIN, *UNCERTAIN, FEW]
 
 
 def _target_reason(column: ColumnSummary, flat: Sequence[ColumnSummary]) -> str:
@@ -118,7 +123,7 @@ def _target_reason(column: ColumnSummary, flat: Sequence[ColumnSummary]) -> str:
         return _FIRST
     if column.type == "string":
         return _TEXT
-    if _TRUTH & set(words(column.name)):
+    if _TRUTH & set(words(column.name)) and words(column.name)[0] != "n":
         return _TRUE
     return _FLAG if column.type == "bool" or set(column.values) == {0, 1} else FEW
 
@@ -148,7 +153,7 @@ def _exclusion(column: ColumnSummary, rows: int) -> str:
     if column.range[0] == column.range[1]:
         return "constant"
     if _TRUTH & found or _is_label(column):
-        return "true quantity"
+        return TRUE_QUANTITY
     if _EVENT.match(name) or _RECORD.match(name):
         return "number of an event, run or set"
     if _TRIGGER.match(column.name):
@@ -163,8 +168,7 @@ def _exclusion(column: ColumnSummary, rows: int) -> str:
 
 def _values(excluded: Sequence[Candidate], inputs: Sequence[ColumnSummary]) -> list[Candidate]:
     """Return the candidates of a regression: true quantities, then masses, energies and momenta."""
-    true = [Candidate(c.column, c.reason) for c in excluded if c.reason == "true quantity"]
-    true = [one for one in true if _is_continuous(one.column)]
+    true = [c for c in excluded if c.reason == TRUE_QUANTITY and _is_continuous(c.column)]
     found = sorted(true, key=lambda one: _value_rank(one.column))
     measured = [c for c in inputs if _is_continuous(c)] or list(inputs)
     ranked = sorted(measured, key=_value_rank)

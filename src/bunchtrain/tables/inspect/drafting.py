@@ -73,7 +73,9 @@ def _widest_table(inspection: Inspection) -> TableSummary:
         reasons = [*inspection.unreadable.values()]
         reasons += [r for table in inspection.tables for r in table.unreadable.values()]
         reason = f" ({reasons[0]})" if reasons else ""
-        raise DataError(f"{inspection.path} has no table of events with columns of values{reason}")
+        raise DataError(
+            f"{inspection.path} has no table of events{reason}; give a file with one row per event"
+        )
     return max(tables, key=lambda t: (t.sampled >= 10, t.sampled > 0, len(t.columns)))
 
 

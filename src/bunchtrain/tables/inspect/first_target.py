@@ -12,7 +12,10 @@ from typing import Any
 from bunchtrain.errors import DataError
 from bunchtrain.tables.inspect.class_counts import count_classes
 from bunchtrain.tables.inspect.column_roles import (
+    CERTAIN,
     FEW,
+    TRUE_QUANTITY,
+    UNCERTAIN,
     Candidate,
     Roles,
     as_expression,
@@ -21,8 +24,10 @@ from bunchtrain.tables.inspect.column_roles import (
 )
 from bunchtrain.tables.inspect.inspection import ColumnSummary, TableSummary
 
-#: Classes, rows of the smallest class, and columns whose classes are counted over all rows.
-_MAX_CLASSES, _MIN_ROWS, _MAX_COUNTED = 50, 10, 20
+#: Values that are counted, those that become classes, and rows that a class needs.
+_MAX_VALUES, _MAX_CLASSES, _MIN_ROWS = 1000, 12, 30
+#: Columns whose values are counted over all rows.
+_MAX_COUNTED = 20
 _MAX_REDUCED = 20
 _SIGNAL = re.compile(r"signal|(^|_)sig(_|$)", re.IGNORECASE)
 _BACKGROUND = re.compile(r"background|(^|_)(bkg|bg|qcd)(_|$)", re.IGNORECASE)
@@ -55,25 +60,27 @@ def choose_target(
 
     Raises DataError if the table has neither a label nor a column of numbers.
     """
-    probable = [one for one in roles.targets if one.reason != FEW]
     one_hot = [c for c in roles.targets if c.name.startswith("label_") and _is_binary(c.column)]
     if len(one_hot) > 1:
         return _one_hot(one_hot)
-    for one in probable[:_MAX_COUNTED]:
-        if one.reason == "true or false" and len(files) > 1:
-            break
-        if (found := _labelled(one, files)) is not None:
-            return found
+    counts = count_classes(files, [c.name for c in roles.targets[:_MAX_COUNTED]], _MAX_VALUES)
+
+    def labelled(*reasons: str) -> FirstTarget | None:
+        made = (_labelled(c, counts.get(c.name, {})) for c in roles.targets if c.reason in reasons)
+        return next((target for target in made if target is not None), None)
+
+    if found := labelled(*CERTAIN):
+        return found
     if len(files) > 1:
         return _by_file(files)
-    found = _regression(roles) or next(
-        (t for one in roles.targets if (t := _labelled(one, files)) is not None), None
-    )
+    true = bool(roles.values) and roles.values[0].reason == TRUE_QUANTITY
+    found = (_regression(roles) if true else None) or labelled(*UNCERTAIN)
+    found = found or _regression(roles) or labelled(FEW)
     if found is not None:
         return found
     raise DataError(
-        f"{files[0][0]}: the table '{table.name}' has no label and fewer than two columns of numbers "
-        "that vary, so that nothing can be predicted; give a file with one row per event"
+        f"{files[0][0]}: the table '{table.name}' has no label and fewer than two columns of "
+        "numbers that vary, so that nothing can be predicted; give a file with one row per event"
     )
 
 
@@ -88,12 +95,13 @@ def _one_hot(columns: Sequence[Candidate]) -> FirstTarget:
     return FirstTarget(content, note, names, signal=_signal(list(content)))
 
 
-def _labelled(one: Candidate, files: Sequence[tuple[str, str | None]]) -> FirstTarget | None:
+def _labelled(one: Candidate, counts: Mapping[Any, int]) -> FirstTarget | None:
     """Return the target of a label, None if fewer than two of its values have enough rows."""
-    counts = count_classes(files, one.name, _MAX_CLASSES)
-    kept = {value: rows for value, rows in counts.items() if rows >= _MIN_ROWS}
-    if len(kept) < 2:
+    enough = {value: rows for value, rows in counts.items() if rows >= _MIN_ROWS}
+    if len(enough) < 2:
         return None
+    frequent = sorted(enough, key=lambda value: -enough[value])[:_MAX_CLASSES]
+    kept = {value: rows for value, rows in enough.items() if value in frequent}
     values = list(kept)
     if set(values) == {0, 1}:
         names = ["background", "signal"]
@@ -105,7 +113,7 @@ def _labelled(one: Candidate, files: Sequence[tuple[str, str | None]]) -> FirstT
     content = {n: f"{name} == {_literal(v)}" for n, v in zip(names, values, strict=True)}
     rows = ", ".join(f"{value}: {n:,}" for value, n in list(kept.items())[:8])
     rare = len(counts) - len(kept)
-    left = f"; {rare} values with fewer than {_MIN_ROWS} rows are left out" if rare else ""
+    left = f"; {rare} less frequent values are left out" if rare else ""
     note = f"The target is the column '{one.name}' ({one.reason}; rows of each value: {rows}{left})"
     note += "; edit `targets` if it is not the label."
     return FirstTarget(content, note, {one.name}, signal=_signal(names))

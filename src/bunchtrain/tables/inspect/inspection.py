@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import Any
 
@@ -29,7 +29,8 @@ _COLUMNS, _RANGES, _MAX_VALUES, _MAX_TEXTS = 64, 10, 12, 50
 _MAX_STREAMED, _BLOCK = 5_000_000, 100_000
 #: Maximum number of reasons listed for unreadable columns.
 _MAX_REASONS = 10
-_HEADER = ("column", "type", "items per event", "minimum", "maximum", "NaN", "infinite", "values")
+#: Headings of the cells of a column.
+HEADER = ("column", "type", "items per event", "minimum", "maximum", "NaN", "infinite", "values")
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class TableSummary:
     sampled: int
     columns: list[ColumnSummary]
     unreadable: dict[str, str] = field(default_factory=dict)
+    #: What was decided in opening the file.
+    note: str = ""
 
     @property
     def complete(self) -> bool:
@@ -78,6 +81,14 @@ class TableSummary:
             return f"a long text file, statistics from a sample of {self.sampled:,} rows"
         return f"{self.entries:,} rows, statistics from a sample of {self.sampled:,}"
 
+    def cells(self) -> list[list[str]]:
+        """Return the cells of each column, with the headings `HEADER`."""
+        return [_cells(column) for column in self.columns]
+
+    def notes(self) -> list[str]:
+        """Return lines about what was decided, and about columns that cannot be read."""
+        return [*([self.note] if self.note else []), *_unreadable_lines(self.unreadable)]
+
 
 @dataclass(frozen=True)
 class Inspection:
@@ -90,51 +101,67 @@ class Inspection:
     #: Name of a table that cannot be opened → the reason.
     unreadable: dict[str, str] = field(default_factory=dict)
 
-    def __rich__(self) -> Any:
-        shown: list[Any] = [Text(self._title(), style="bold")]
-        for table in self.tables:
-            grid = RichTable(title=f"{table.name}: {table.rows}", title_justify="left")
-            for index, head in enumerate(_HEADER):
-                justify: Any = "right" if 2 <= index <= 6 else "left"
-                grid.add_column(head, justify=justify, overflow="fold")
-            for column in table.columns:
-                grid.add_row(*(Text(cell) for cell in _cells(column)))
-            shown += [grid, *(Text(line) for line in _unreadable_lines(table.unreadable))]
-        return Group(*shown, *(Text(line) for line in _unreadable_lines(self.unreadable)))
-
-    def _repr_html_(self) -> str:
-        blocks = [f"<p><b>{escape(self._title())}</b></p>"]
-        for table in self.tables:
-            rows = [_html_row(_HEADER, "th"), *(_html_row(_cells(c), "td") for c in table.columns)]
-            blocks.append(f"<p>{escape(table.name)}: {escape(table.rows)}</p>")
-            blocks.append(f"<table>{''.join(rows)}</table>")
-            blocks += [f"<p>{escape(line)}</p>" for line in _unreadable_lines(table.unreadable)]
-        blocks += [f"<p>{escape(line)}</p>" for line in _unreadable_lines(self.unreadable)]
-        return "\n".join(blocks)
-
-    def _title(self) -> str:
+    @property
+    def title(self) -> str:
+        """Path, format and size of the file."""
         size = "" if self.size is None else f", {self.size / 1e6:.3g} MB"
         return f"{self.path} ({self.format}{size})"
 
+    def notes(self) -> list[str]:
+        """Return lines about tables that cannot be read."""
+        return _unreadable_lines(self.unreadable)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the contents for JSON."""
+        return asdict(self)
+
+    def __rich__(self) -> Any:
+        shown: list[Any] = [Text(self.title, style="bold")]
+        for table in self.tables:
+            grid = RichTable(title=f"{table.name}: {table.rows}", title_justify="left")
+            for index, head in enumerate(HEADER):
+                justify: Any = "right" if 2 <= index <= 6 else "left"
+                grid.add_column(head, justify=justify, overflow="fold")
+            for row in table.cells():
+                grid.add_row(*map(Text, row))
+            shown += [grid, *map(Text, table.notes())]
+        return Group(*shown, *map(Text, self.notes()))
+
+    def _repr_html_(self) -> str:
+        blocks = [f"<p><b>{escape(self.title)}</b></p>"]
+        for table in self.tables:
+            rows = [_html_row(HEADER, "th"), *(_html_row(row, "td") for row in table.cells())]
+            blocks.append(f"<p>{escape(table.name)}: {escape(table.rows)}</p>")
+            blocks.append(f"<table>{''.join(rows)}</table>")
+            blocks += [f"<p>{escape(line)}</p>" for line in table.notes()]
+        blocks += [f"<p>{escape(line)}</p>" for line in self.notes()]
+        return "\n".join(blocks)
+
 
 def inspect(path: str, rows: int = 10_000, *, tree: str | None = None) -> Inspection:
-    """Return the contents of a ROOT, HDF5, Parquet, CSV or NPZ file.
+    """Return the contents of a ROOT, HDF5, Parquet, CSV, NPZ or ARFF file.
 
     The statistics are those of at most `rows` rows: ten ranges over the table, or, in text files,
     every n-th row of the first 5 million, so that memory does not grow with the file. Raises
-    DataError if the file is missing or cannot be read; a tree or column that cannot be read is
-    reported.
+    DataError if the file is missing, damaged, ragged or without a table; of several trees or
+    columns those that cannot be read are reported.
     """
     path, named = split_tree(path)
     tree = tree or named
+    names = [tree] if tree else table_names(path)
+    if not names:
+        raise DataError(f"{path} contains no table of events")
     tables, unreadable = [], {}
-    for name in [tree] if tree else table_names(path):
+    for name in names:
         try:
             tables.append(_summarise(open_table(path, name, sampled=True), rows))
         except DataError as problem:
-            if tree:
+            if len(names) == 1:
                 raise
             unreadable[name] = str(problem).removeprefix(f"{path} ")
+    if not tables:
+        name, reason = next(iter(unreadable.items()))
+        raise DataError(f"{path} has no readable table; {name}: {reason}")
     size = None if is_remote(path) else os.path.getsize(path)
     return Inspection(path, find_format(path), size, tables, unreadable)
 
@@ -148,7 +175,9 @@ def _summarise(table: Table, rows: int) -> TableSummary:
         for name, values in _read(table, names[low : low + _COLUMNS], rows, unreadable):
             sampled = max(sampled, len(values))
             columns.append(_column(name, table.fields[name], values))
-    return TableSummary(table.name, table.entries, sampled, columns, unreadable)
+    if names and not columns:
+        raise DataError(f"{table.path}: no column can be read; {unreadable[names[0]]}")
+    return TableSummary(table.name, table.entries, sampled, columns, unreadable, table.note)
 
 
 def _summarise_text(table: Table, rows: int) -> TableSummary:
@@ -168,10 +197,11 @@ def _summarise_text(table: Table, rows: int) -> TableSummary:
         if not blocks:
             raise
         complete = False
-    events = _concatenated(blocks, names)
+    events = ak.concatenate(blocks) if blocks else table.empty(names)
     columns = [_column(name, table.fields[name], events[name]) for name in names]
     entries = read if complete else None
-    return TableSummary(table.name, entries, len(events), columns, dict(table.unreadable))
+    unreadable = dict(table.unreadable)
+    return TableSummary(table.name, entries, len(events), columns, unreadable, table.note)
 
 
 def _read(
@@ -197,13 +227,7 @@ def _sample(table: Table, names: list[str], rows: int) -> ak.Array:
         for start, stop in _row_ranges(table, rows)
         for block in table.chunks(names, rows, start, stop)
     ]
-    return _concatenated(blocks, names)
-
-
-def _concatenated(blocks: list[ak.Array], names: list[str]) -> ak.Array:
-    if blocks:
-        return ak.concatenate(blocks)
-    return ak.zip({name: ak.Array(np.empty(0)) for name in names}, depth_limit=1)
+    return ak.concatenate(blocks) if blocks else table.empty(names)
 
 
 def _row_ranges(table: Table, rows: int) -> list[tuple[int, int]]:

@@ -1,10 +1,11 @@
-"""Readers of ROOT, HDF5, Parquet, CSV and NPZ files as tables of events."""
+"""Readers of ROOT, HDF5, Parquet, CSV, NPZ and ARFF files as tables of events."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any, cast
 
 from bunchtrain.errors import DataError, StudyError, nearest, one_of
 from bunchtrain.tables.reading.paths import check, open_binary
@@ -14,8 +15,11 @@ _MAGIC = {"root": b"root", "hdf5": b"\x89HDF", "parquet": b"PAR1", "npz": b"PK\x
 _SUFFIX = {
     **{"root": "root", "h5": "hdf5", "hdf5": "hdf5", "hdf": "hdf5", "npz": "npz"},
     **{"parquet": "parquet", "pq": "parquet", "csv": "csv", "tsv": "csv", "txt": "csv"},
+    **{"arff": "arff"},
 }
-FORMATS = (*_MAGIC, "csv")
+FORMATS = (*_MAGIC, "csv", "arff")
+#: Formats of text, which have no first bytes of their own.
+_TEXTS = ("csv", "arff")
 
 
 def find_format(path: str, format: str | None = None) -> str:
@@ -31,7 +35,7 @@ def find_format(path: str, format: str | None = None) -> str:
     ending = re.sub(r"\.(gz|bz2|xz|zst)$", "", path.lower()).rpartition(".")[2]
     detected = next((name for name, magic in _MAGIC.items() if begin.startswith(magic)), None)
     expected = format or _SUFFIX.get(ending) or detected or "csv"
-    if expected != (detected or "csv"):
+    if expected != detected and (detected or expected not in _TEXTS):
         reason = f"it is a {detected} file" if detected else "its first bytes differ"
         raise DataError(f"'{path}' is not a {expected} file: {reason}; it may be damaged")
     return expected
@@ -61,6 +65,19 @@ def open_table(
     tree, or several trees of which none is selected.
     """
     found = find_format(path, format)
+    table = _open(path, found, tree, names, header, sampled)
+    table.sampled = sampled
+    return table
+
+
+def _open(
+    path: str,
+    found: str,
+    tree: str | None,
+    names: Sequence[str] | None,
+    header: bool | None,
+    sampled: bool,
+) -> Table:
     if found == "csv":
         from bunchtrain.tables.reading.csv import CsvTable
 
@@ -69,6 +86,10 @@ def open_table(
         from bunchtrain.tables.reading.parquet import ParquetTable
 
         return ParquetTable(path, "events")
+    if found == "arff":
+        from bunchtrain.tables.reading.arff import ArffTable
+
+        return ArffTable(path, "events")
     if found == "npz":
         from bunchtrain.tables.reading.npz import NpzTable
 
@@ -77,21 +98,26 @@ def open_table(
 
 
 def _open_tree(path: str, format: str, tree: str | None) -> Table:
-    if format == "root":
-        from bunchtrain.tables.reading import root
-
-        return root.RootTable(path, _choose(path, root.tables(path), tree))
-    from bunchtrain.tables.reading import hdf5
-
-    return hdf5.open_table(path, hdf5.choose(path, tree) or _choose(path, hdf5.tables(path), tree))
+    module: Any = import_module(f"bunchtrain.tables.reading.{format}")
+    if tree is not None and format == "hdf5" and module.has(path, tree):
+        return cast(Table, module.open_table(path, tree))
+    known = module.tables(path)
+    if tree is not None or len(known) < 2:
+        return cast(Table, module.open_table(path, _choose(path, known, tree)))
+    filled = [name for name in known if module.open_table(path, name).entries]
+    if len(filled) != 1:
+        raise DataError(f"{path} contains several trees ({one_of(known)}); name one with 'tree'")
+    found: Table = module.open_table(path, filled[0])
+    found.note = f"of {len(known)} trees, '{filled[0]}' is the only one with rows"
+    return found
 
 
 def _choose(path: str, known: list[str], tree: str | None) -> str:
     if not known:
         raise DataError(f"{path} contains no table of events")
-    if tree is None and len(known) > 1:
-        raise DataError(f"{path} contains several trees ({one_of(known)}); name one with 'tree'")
-    if tree is not None and tree.strip("/") not in [name.strip("/") for name in known]:
+    if tree is None:
+        return known[0]
+    if tree.strip("/") not in [name.strip("/") for name in known]:
         hint = nearest(tree, known) or f"; there are {one_of(known)}"
         raise DataError(f"{path} has no tree '{tree}'{hint}")
-    return known[0] if tree is None else tree
+    return tree

@@ -3,55 +3,160 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
 
 import awkward as ak
+import fsspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from bunchtrain.errors import DataError
-from bunchtrain.tables.reading.table import read_errors
+from bunchtrain.errors import DataError, shorten
+from bunchtrain.tables.arrow import from_arrow
+from bunchtrain.tables.reading.table import Table, read_errors
 
-_ATTRIBUTE = re.compile(r"@attribute\s+(?:'([^']*)'|\"([^\"]*)\"|(\S+))\s+(.+)", re.IGNORECASE)
+_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+_ATTRIBUTE = re.compile(rf"@attribute\s+({_QUOTED}|[^\s,{{}}]+)\s+(.+)", re.IGNORECASE)
+_CELL = re.compile(rf"\s*({_QUOTED}|[^,]*?)\s*(,|$)")
 _NUMBERS = ("numeric", "real", "integer")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
-class ArffTable:
-    """A dense ARFF file of numbers and of nominal values, which are read as text.
+class ArffTable(Table):
+    """A dense ARFF file of numbers, texts and nominal values, which are read as text.
 
-    Raises DataError for any other header.
+    A `?` is a missing value.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.types: dict[str, pa.DataType] = {}
-        with read_errors(path), open(path, encoding="utf-8") as file:
+    seekable = False
+
+    def __init__(self, path: str, name: str = "events") -> None:
+        super().__init__(path, name, None)
+        self._types: dict[str, pa.DataType] = {}
+        self._is_simple = True
+        with read_errors(path), self._open() as file:
             for index, line in enumerate(file):
-                if line.strip().lower() == "@data":
+                if line.strip().lower().startswith("@data"):
                     self._skip = index + 1
                     break
-                self._declare(line)
+                self._add_attribute(line.strip())
             else:
                 raise DataError(f"{path}: no line '@data'; is it an ARFF file?")
+        if not self._types:
+            raise DataError(f"{path}: the file has no line '@attribute'")
+        for column, kind in self._types.items():
+            if column not in self.unreadable:
+                self.declare(column, ak.from_arrow(pa.array([], kind)))
 
-    def _declare(self, line: str) -> None:
-        found = _ATTRIBUTE.match(line.strip())
-        if found is None:
+    def _open(self) -> Any:
+        return fsspec.open(self.path, "rt", encoding="utf-8", compression="infer").open()
+
+    def _add_attribute(self, line: str) -> None:
+        if not line.lower().startswith("@attribute"):
             return
-        name, kind = next(filter(None, found.groups()[:3])), found[4].strip()
-        if kind.lower() not in _NUMBERS and not kind.startswith("{"):
-            raise DataError(
-                f"{self.path}: attribute '{name}' has type '{kind}'; only numbers and nominal "
-                "values are supported"
+        found = _ATTRIBUTE.fullmatch(line)
+        if found is None:
+            raise DataError(f"{self.path}: the line {shorten(line)} is no attribute")
+        name, kind = _unquote(found[1]), found[2].strip()
+        if name in self._types:
+            raise DataError(f"{self.path}: the file has the attribute '{name}' twice")
+        is_text = kind.startswith("{") or kind.lower() == "string"
+        # pyarrow reads rows of numbers and words; quotes and escapes need the slower `_cells`.
+        self._is_simple &= not is_text or re.fullmatch(r"\{[\w\s,.+-]*\}", kind) is not None
+        self._types[name] = pa.string() if is_text else pa.float64()
+        if not is_text and kind.lower() not in _NUMBERS:
+            self.unreadable[name] = (
+                f"its type is {shorten(kind, plain=True)}; only numbers, texts and nominal values "
+                "are supported"
             )
-        self.types[name] = pa.string() if kind.startswith("{") else pa.float64()
+            self._types[name], self._is_simple = pa.string(), False
 
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
-        """Yield these columns of all rows in order, in chunks of at most `rows`."""
-        read = pc.ReadOptions(column_names=list(self.types), skip_rows=self._skip)
-        convert = pc.ConvertOptions(column_types=self.types, include_columns=list(columns))
-        parse = pc.ParseOptions(quote_char="'")
-        with read_errors(self.path), pc.open_csv(self.path, read, parse, convert) as blocks:
-            for block in blocks:
-                for start in range(0, len(block), rows):
-                    yield ak.from_arrow(block.slice(start, rows))
+    def _read(
+        self, fields: list[str], rows: int, start: int, stop: int | None
+    ) -> Iterator[Mapping[str, ak.Array]]:
+        offset = 0
+        for block in self._blocks(fields):
+            low = max(start - offset, 0)
+            high = len(block) if stop is None else min(stop - offset, len(block))
+            columns = {f: from_arrow(block.column(f)) for f in fields} if low < high else {}
+            for first in range(low, high, rows):
+                yield {f: values[first : min(first + rows, high)] for f, values in columns.items()}
+            offset += len(block)
+            if stop is not None and offset >= stop:
+                return
+
+    def _blocks(self, fields: list[str]) -> Iterator[Any]:
+        with self._open() as file:
+            lines = ((n, line.strip()) for n, line in enumerate(islice(file, self._skip, None)))
+            rows = ((n, line) for n, line in lines if line and not line.startswith("%"))
+            while block := list(islice(rows, 50_000)):
+                if block[0][1].startswith("{"):
+                    raise DataError(f"{self.path}: the rows are sparse; write a dense ARFF file")
+                texts = [line for _, line in block]
+                simple = self._is_simple and not any(c in "".join(texts) for c in "'\"\\%")
+                yield self._parse(texts, fields) if simple else self._parse_cells(block, fields)
+
+    def _parse(self, lines: list[str], fields: list[str]) -> Any:
+        content = re.sub(r"\s*,\s*", ",", "\n".join(lines)).encode()
+        return (
+            pc.read_csv(
+                pa.BufferReader(content),
+                pc.ReadOptions(column_names=list(self._types), use_threads=False),
+                convert_options=pc.ConvertOptions(
+                    column_types=self._types,
+                    include_columns=fields,
+                    null_values=["?"],
+                    strings_can_be_null=True,
+                ),
+            )
+            .combine_chunks()
+            .to_batches()[0]
+        )
+
+    def _parse_cells(self, block: list[tuple[int, str]], fields: list[str]) -> Any:
+        names = list(self._types)
+        columns: dict[str, list[Any]] = {field: [] for field in fields}
+        for number, line in block:
+            cells = _cells(line)
+            if len(cells) != len(names):
+                raise DataError(
+                    f"{self.path}: row {number + 1} has {len(cells)} cells for "
+                    f"{len(names)} attributes"
+                )
+            for field in fields:
+                columns[field].append(self._value(field, cells[names.index(field)]))
+        arrays = [pa.array(values, self._types[field]) for field, values in columns.items()]
+        return pa.record_batch(arrays, names=fields)
+
+    def _value(self, field: str, cell: str) -> Any:
+        if cell == "?":
+            return None
+        text = _unquote(cell)
+        if pa.types.is_string(self._types[field]):
+            return text
+        try:
+            return np.float64(text)
+        except ValueError:
+            raise DataError(
+                f"{self.path}: the attribute '{field}' has {shorten(text)}, which is no number"
+            ) from None
+
+
+def _cells(line: str) -> list[str]:
+    """Return the cells of a row, quoted as they are."""
+    cells, place = [], 0
+    while found := _CELL.match(line, place):
+        cells.append(found[1])
+        place = found.end()
+        if not found[2]:
+            return cells
+    return []
+
+
+def _unquote(text: str) -> str:
+    """Return a text without its quotes and escapes."""
+    if text[:1] not in ("'", '"'):
+        return text
+    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), text[1:-1])

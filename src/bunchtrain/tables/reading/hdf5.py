@@ -17,10 +17,10 @@ from typing import Any
 
 import awkward as ak
 import h5py
-import numpy as np
 
-from bunchtrain.errors import missing
+from bunchtrain.errors import DataError, missing
 from bunchtrain.tables.reading import pandas_table
+from bunchtrain.tables.reading.hdf5_values import logical_type, member_names, to_column, unsupported
 from bunchtrain.tables.reading.paths import openable
 from bunchtrain.tables.reading.table import Table, read_errors
 
@@ -32,31 +32,37 @@ def _open(path: str) -> Any:
 def tables(path: str) -> list[str]:
     """Return the groups that contain arrays of events; only '/' if the root group does."""
     with read_errors(path), _open(path) as file:
-        if any(_is_column(item) for item in file.values()):
+        if any(_is_column(item) for item in _items(file)):
             return ["/"]
         found: list[str] = []
         _collect(file, found)
         return found
 
 
-def choose(path: str, name: str | None) -> str | None:
-    """Return the name if the file has a group or an array of that name, else None."""
+def has(path: str, name: str) -> bool:
+    """Return whether the file has a group or an array of this name."""
     with read_errors(path), _open(path) as file:
-        return name if name is not None and name in file else None
+        return file.get(name) is not None
+
+
+def _items(group: Any) -> Iterator[Any]:
+    """Yield the groups and arrays of a group, without links to what does not exist."""
+    found = (group.get(name) for name in group)
+    return (item for item in found if item is not None)
 
 
 def _collect(group: Any, found: list[str]) -> None:
-    for item in group.values():
+    for item in _items(group):
         if not isinstance(item, h5py.Group) or item.name.rpartition("/")[2].startswith("_i_"):
             continue
-        if pandas_table.layout(item) or any(_is_column(inner) for inner in item.values()):
+        if pandas_table.layout(item) or any(map(_is_column, _items(item))):
             found.append(item.name.strip("/"))
         else:
             _collect(item, found)
 
 
 def _is_column(item: Any) -> bool:
-    return isinstance(item, h5py.Dataset) and item.ndim > 0
+    return isinstance(item, h5py.Dataset) and bool(item.shape)
 
 
 def open_table(path: str, name: str) -> Table:
@@ -93,36 +99,46 @@ class ArrayTable(Table):
 
     def __init__(self, path: str, name: str, item: Any) -> None:
         is_array = isinstance(item, h5py.Dataset)
-        self._arrays = {"": item} if is_array else {k: v for k, v in item.items() if _is_column(v)}
+        arrays = [("", item)] if is_array else [(k, item.get(k)) for k in item]
+        self._arrays = {key: array for key, array in arrays if _is_column(array)}
+        if not self._arrays:
+            raise DataError(f"{path}: '{name}' has no array of events")
         entries = Counter(len(array) for array in self._arrays.values()).most_common(1)[0][0]
         super().__init__(path, name, entries)
         for key in [key for key, array in self._arrays.items() if len(array) != entries]:
             array = self._arrays.pop(key)
             self.unreadable[key] = f"it has {len(array)} rows, and the table has {entries}"
         self._parts: dict[str, tuple[str, str | None]] = {}
+        self._logical: dict[str, str] = {}
         for key, array in self._arrays.items():
             self._declare_array(key, array)
 
     def _declare_array(self, key: str, array: Any) -> None:
+        if reason := unsupported(array):
+            for part in member_names(array) or [""]:
+                self.unreadable["_".join(text for text in (key, part) if text)] = reason
+            return
         for part in array.dtype.names or (None,):
-            if part == "valid" and array.ndim > 1:
+            if part == "valid" and _has_valid(array):
                 continue
             column = "_".join(text for text in (key, part) if text)
+            if column in self._parts:
+                self.fields.pop(column, None)
+                self.unreadable[column] = "several columns of the file have this name"
+                continue
             self._parts[column] = (key, part)
+            self._logical[column] = logical_type(array, part)
             try:
-                self.declare(column, _column(self._slab(key, [part], 0, 0), part))
-            except (TypeError, ValueError):
-                self.unreadable[column] = f"its type is {array.dtype}"
+                self.declare(column, self._column(self._slab(key, [part], 0, 0), column))
+            except (TypeError, ValueError) as problem:
+                kind = array.dtype if part is None else array.dtype[part]
+                self.unreadable[column] = f"its type is {kind}: {problem}"
 
     def _slab(self, key: str, parts: list[Any], start: int, stop: int) -> Any:
         array = self._arrays[key]
         if array.dtype.names is None:
-            return (
-                array.asstr()[start:stop]
-                if h5py.check_string_dtype(array.dtype)
-                else array[start:stop]
-            )
-        valid = ["valid"] if "valid" in array.dtype.names and array.ndim > 1 else []
+            return array[start:stop]
+        valid = ["valid"] if _has_valid(array) else []
         return array.fields([*dict.fromkeys([*parts, *valid])])[start:stop]
 
     def _read(
@@ -136,19 +152,26 @@ class ArrayTable(Table):
         for low in range(start, last or 0, rows):
             high = min(low + rows, last or 0)
             slabs = {key: self._slab(key, parts, low, high) for key, parts in parts_of.items()}
-            yield {f: _column(slabs[self._parts[f][0]], self._parts[f][1]) for f in fields}
+            yield {f: self._named(f, slabs[self._parts[f][0]]) for f in fields}
+
+    def _named(self, column: str, slab: Any) -> ak.Array:
+        try:
+            return self._column(slab, column)
+        except (DataError, TypeError, ValueError) as problem:
+            raise DataError(
+                f"{self.path}: the column '{column}' of '{self.name}' cannot be read: {problem}"
+            ) from None
+
+    def _column(self, slab: Any, column: str) -> ak.Array:
+        """Return one field of a block, without the slots that are not valid."""
+        _, part = self._parts[column]
+        values = slab if part is None else slab[part]
+        if part is None or not _has_valid(slab):
+            return to_column(values, self._logical[column])
+        valid = slab["valid"].astype(bool)
+        return ak.unflatten(to_column(values[valid], self._logical[column]), valid.sum(axis=1))
 
 
-def _column(slab: Any, part: str | None) -> ak.Array:
-    """Return one field of a block, without the slots that are not valid."""
-    values = slab if part is None else slab[part]
-    has_valid = part is not None and "valid" in slab.dtype.names and slab.ndim == 2
-    if values.dtype == np.float16:
-        values = values.astype(np.float32)
-    if values.dtype.kind in "SO":
-        column = ak.Array(pandas_table.texts(values))
-        return column if len(column) else ak.Array([""])[:0]
-    if not has_valid:
-        return ak.Array(np.ascontiguousarray(values))
-    valid = slab["valid"].astype(bool)
-    return ak.unflatten(ak.Array(values[valid]), valid.sum(axis=1))
+def _has_valid(array: Any) -> bool:
+    """Return whether an array has slots with a field of whether they are filled."""
+    return array.ndim == 2 and "valid" in (array.dtype.names or ())

@@ -99,7 +99,8 @@ class ParquetTable(Table):
             if len(fields) == 1:
                 kind = self._file.schema_arrow.field(fields[0]).type
                 raise DataError(
-                    f"{self.path}: the column '{fields[0]}' of type {kind} cannot be read: {problem}"
+                    f"{self.path}: the column '{fields[0]}' of type {kind} cannot be read: "
+                    f"{problem}"
                 ) from None
             for field in fields:
                 for _ in self._batches([field], rows, groups):

@@ -9,6 +9,7 @@ from typing import Any
 import awkward as ak
 import uproot
 
+from bunchtrain.errors import DataError
 from bunchtrain.tables.reading.paths import openable
 from bunchtrain.tables.reading.table import Table, read_errors
 
@@ -22,7 +23,16 @@ def tables(path: str) -> list[str]:
 
 def _open(path: str) -> Any:
     # Chunks are read once: a cache of arrays would only use memory.
-    return uproot.open(openable(path), array_cache=None)
+    file = uproot.open(openable(path), array_cache=None)
+    size, end = file.file.source.num_bytes, file.file.fEND
+    if size is not None and size < end:
+        raise DataError(f"{path} is truncated: it has {size:,} of {end:,} bytes")
+    return file
+
+
+def open_table(path: str, name: str) -> Table:
+    """Return a tree of a ROOT file."""
+    return RootTable(path, name)
 
 
 class RootTable(Table):

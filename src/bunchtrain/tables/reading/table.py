@@ -125,10 +125,10 @@ class Table(ABC):
         found: dict[str, ak.Array] = {}
         for field, values in fields.items():
             found |= split_records(field, values)
-        parts = {column: self._column(column, found[column]) for column in columns}
+        parts = {column: self._simplified(column, found[column]) for column in columns}
         return _zip(parts, len(next(iter(fields.values()))))
 
-    def _column(self, column: str, values: ak.Array) -> ak.Array:
+    def _simplified(self, column: str, values: ak.Array) -> ak.Array:
         try:
             values = as_text(simplify(values))
             if column in self._floats and kind(values) == "integer":

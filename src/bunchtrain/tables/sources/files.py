@@ -91,15 +91,43 @@ class Files(Source):
 
     def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield all events in order, as records of these columns, in chunks of at most `rows`."""
+        self._check_added(columns)
+        for file in range(len(self.paths)):
+            yield from self._of_file(file, columns, rows)
+
+    @property
+    def entries(self) -> int | None:
+        """The number of events, None if a file must be read to count them."""
+        found = [self.table(file).entries for file in range(len(self.paths))]
+        return None if None in found else sum(one or 0 for one in found)
+
+    def sample(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+        """Yield about `rows` events: of each file the same number, from ten ranges over it."""
+        self._check_added(columns)
+        share = max(1, rows // len(self.paths))
+        for file in range(len(self.paths)):
+            entries = self.table(file).entries
+            for start, stop in ranges(entries or share, share):
+                yield from self._of_file(file, columns, share, start, stop)
+
+    def _of_file(
+        self,
+        file: int,
+        columns: Collection[str],
+        rows: int,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> Iterator[ak.Array]:
         made = {"file_number", *self._add}
         stored = [column for column in columns if column not in made]
+        table = self.table(file)
+        available = [name for name in stored if name in table.fields or name not in self._fill]
+        for chunk in table.chunks(available, rows, start, stop):
+            yield self._add_columns(chunk, list(columns), file)
+
+    def _check_added(self, columns: Collection[str]) -> None:
         for name in self._add.keys() & set(columns):
             self._check_add(name)
-        for file in range(len(self.paths)):
-            table = self.table(file)
-            available = [name for name in stored if name in table.fields or name not in self._fill]
-            for chunk in table.chunks(available, rows):
-                yield self._add_columns(chunk, list(columns), file)
 
     def _check_add(self, name: str) -> None:
         if name in self.table(0).fields:
@@ -145,3 +173,12 @@ def unknown_column(column: str, known: Collection[str], where: str) -> DataError
     """Return the error for a column that a source does not have."""
     hint = nearest(column, known) or f"; it has {one_of(known)}"
     return DataError(f"{where} has no column '{column}'{hint}")
+
+
+def ranges(entries: int, rows: int, count: int = 10) -> list[tuple[int, int]]:
+    """Return (start, stop) of ranges over a table that together have at most `rows` rows."""
+    if entries <= rows:
+        return [(0, entries)]
+    size = max(1, rows // count)
+    starts = np.linspace(0, entries - size, min(count, rows)).astype(int)
+    return [(int(start), int(start) + size) for start in starts]

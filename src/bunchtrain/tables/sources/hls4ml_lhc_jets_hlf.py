@@ -49,7 +49,9 @@ class Hls4mlLhcJetsHlf(Source):
 
     def _features(self) -> tuple[list[str], str]:
         table = self._table()
-        stored = list(table.types if isinstance(table, ArffTable) else table.fields())
+        if isinstance(table, ArffTable):
+            table.check(table.unreadable)
+        stored = list(table.fields if isinstance(table, ArffTable) else table.fields())
         target = next((name for name in TARGETS if name in stored), None)
         if target is None:
             raise unknown_column(TARGETS[0], stored, f"the sample {VARIANT}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -40,32 +41,43 @@ def key_columns(key: str | Sequence[str] | None) -> list[str]:
 def event_ids(
     events: ak.Array, entries: NDArray[np.int64], key: str | Sequence[str] | None
 ) -> list[NDArray[np.int64]]:
-    """Return the integers that identify events, (events,) each: the key columns, or the entries.
+    """Return 64 bits that identify events, (events,) each: the key columns, or the entries.
 
     Raises DataError if a key column contains other values than integers.
     """
     names = key_columns(key)
-    return [as_integers(events[name], name, entries) for name in names] or [entries]
+    columns = [as_integers(events[name], name, entries) for name in names]
+    return [column.view(np.int64) for column in columns] or [entries]
 
 
-def as_integers(column: ak.Array, name: str, entries: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return a column as int64, (events,).
+def as_integers(
+    column: ak.Array, name: str, entries: NDArray[np.int64]
+) -> NDArray[np.int64] | NDArray[np.uint64]:
+    """Return a column as int64 (events,), or as uint64 if it is of that type.
 
-    Raises DataError, naming column and entry, for a value that is not an integer.
+    Raises DataError, naming column and entry, for a value that is not an integer of 64 bits.
     """
-    try:
-        values = ak.to_numpy(column, allow_missing=False)
-    except ValueError:
-        values = np.empty(0, dtype=object)
-    if values.ndim != 1 or values.dtype.kind not in "iufb":
+    values = one_per_event(column)
+    if values is None or values.dtype.kind not in "iufb":
         raise DataError(
             f"column '{name}' identifies events in the split but has type {column.type}, "
             "not one integer per event; choose another key"
         )
-    if values.dtype.kind == "f" and (bad := np.flatnonzero(values != np.rint(values))).size:
-        raise DataError(
-            f"column '{name}', entry {entries[bad[0]]}: {values[bad[0]]} is not an integer, "
-            "but the split identifies events by it; choose another key"
-        )
-    integers: NDArray[np.int64] = values.astype(np.int64)
-    return integers
+    if values.dtype.kind == "f":
+        is_integer = (values == np.rint(values)) & (np.abs(values) < 2.0**63)
+        if (bad := np.flatnonzero(~is_integer)).size:
+            raise DataError(
+                f"column '{name}', entry {entries[bad[0]]}: {values[bad[0]]} is not an integer, "
+                "but the split identifies events by it; choose another key"
+            )
+    dtype = np.uint64 if values.dtype == np.uint64 else np.int64
+    return np.ascontiguousarray(values, dtype=dtype)
+
+
+def one_per_event(column: ak.Array) -> NDArray[Any] | None:
+    """Return a column as an array (events,), or None if it has not one value for each event."""
+    try:
+        values = ak.to_numpy(column, allow_missing=False)
+    except ValueError:
+        return None
+    return values if values.ndim == 1 else None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, StudyError, one_of
 from bunchtrain.parts.ranges import Whole
-from bunchtrain.tables.splits._split import Split
+from bunchtrain.tables.splits._split import Split, one_per_event
 
 Value = Whole | str
 
@@ -48,7 +48,12 @@ class Column(Split):
 
         Raises DataError for a value that is not in the list of any set.
         """
-        values = ak.to_numpy(events[self.column])
+        values = one_per_event(events[self.column])
+        if values is None or values.dtype.kind not in "biufU":
+            raise DataError(
+                f"column '{self.column}' of the split has type {events[self.column].type}, not "
+                "one number or text per event; choose another column"
+            )
         sets = np.full(len(values), -1, dtype=np.int8)
         for index, listed in enumerate(self.sets):
             sets[np.isin(values, _convert(listed, values.dtype, self.column))] = index
@@ -64,7 +69,12 @@ def _convert(listed: list[Value], kind: np.dtype[np.generic], column: str) -> ND
     if kind.kind not in "biuf":
         return np.array([str(value) for value in listed], dtype=np.str_)
     try:
-        return np.array([float(value) for value in listed])
+        if kind.kind not in "iu":
+            return np.array([float(value) for value in listed])
+        limits = np.iinfo(kind)  # floats would confuse integers above 2**53
+        numbers = [value if isinstance(value, int) else float(value) for value in listed]
+        possible = [int(n) for n in numbers if limits.min <= n <= limits.max and n == int(n)]
+        return np.array(possible, dtype=kind)
     except ValueError:
         raise DataError(
             f"column '{column}' has type {kind}, but the split lists {one_of(map(str, listed))}; "

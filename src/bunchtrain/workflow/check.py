@@ -1,0 +1,205 @@
+"""Check of a study without a training: columns, events of each class and set, cost, misfits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import torch
+
+from bunchtrain import parts
+from bunchtrain.batch import Batch
+from bunchtrain.errors import BunchtrainError
+from bunchtrain.methods.build import build_network
+from bunchtrain.methods.task import Task
+from bunchtrain.study import ModelConfig, Study, model_configs
+from bunchtrain.tables.arrow import to_events
+from bunchtrain.tables.cache.builder import SETS
+from bunchtrain.tables.cache.selection import KEY, Selection
+from bunchtrain.tables.source import Source
+from bunchtrain.workflow.evaluate import evaluation_parts, make_evaluation
+from bunchtrain.workflow.export import check_exports
+from bunchtrain.workflow.preparation import make_source, recipe, task
+
+#: Events of which classes, sets and cost are measured; fewer in a class are too few for metrics.
+ROWS, _FEW = 20_000, 100
+_BLOCK, _STEPS = 1000, 3
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    """Expected cost of one model.
+
+    parameters  of the untrained model; 0 of trees.
+    memory      bytes of the represented training and validation events.
+    seconds     of one epoch in this process; of the representation alone for a model that is fit
+                in one call, such as trees.
+    in_one_call whether it is.
+    """
+
+    parameters: int
+    memory: float
+    seconds: float
+    in_one_call: bool
+
+
+@dataclass
+class Check:
+    """What a run of a study would find.
+
+    columns   column of the source that the study reads → type.
+    entries   number of events of the source, None if unknown.
+    sampled   events that were read.
+    cutflow   condition → events of the sample that pass it.
+    events    set → events of the sample.
+    classes   target → class → events of each set.
+    costs     model → expected cost with all events.
+    problems  what a run would refuse.
+    warnings  what deserves a look.
+    """
+
+    columns: dict[str, str] = field(default_factory=dict)
+    entries: int | None = None
+    sampled: int = 0
+    cutflow: dict[str, int] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=dict)
+    classes: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    costs: dict[str, ModelCost] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def scale(self) -> float:
+        """Events of the source for each event of the sample; 1 if their number is unknown."""
+        return self.entries / self.sampled if self.entries and self.sampled else 1.0
+
+
+def check(study: Study) -> Check:
+    """Return what a run of a study would find, from a sample of its events, without a training.
+
+    Raises no error of the user: each is in `problems`.
+    """
+    found = Check()
+    _collect(found, lambda: check_exports(study))
+    for key, (name, options) in evaluation_parts(study).items():
+        _collect(found, lambda n=name, o=options: make_evaluation(study, n, o), f"{key}: ")
+    source = _collect(found, lambda: make_source(study))
+    if source is None or type(source).prepare is not Source.prepare:
+        if source is not None:
+            found.warnings.append("the events are simulated by the run; they are not checked here")
+        _collect(found, lambda: list(_costs(found, study, None)))
+        return found
+    events = _collect(found, lambda: _read(found, study, source))
+    _collect(found, lambda: list(_costs(found, study, events)))
+    found.problems = list(dict.fromkeys(found.problems))
+    return found
+
+
+def _collect(found: Check, work: Callable[[], Any], where: str = "") -> Any:
+    """Return the result of some work; its error is a problem, and the result then None."""
+    try:
+        return work()
+    except BunchtrainError as problem:
+        found.problems.append(f"{where}{problem}")
+        return None
+
+
+def _read(found: Check, study: Study, source: Source) -> ak.Array | None:
+    """Count the events of a sample, and return those of the training set."""
+    wanted = recipe(study, source)
+    columns, fields = wanted.source_columns(), source.fields()
+    found.columns = {name: fields[name] for name in columns}
+    found.entries = source.entries
+    selection, kept = Selection(wanted), []
+    for chunk in source.sample(columns, ROWS):
+        table = selection(chunk)
+        sets = (table[KEY].to_numpy() >> np.uint64(62)).astype(int)
+        for index, name in enumerate(SETS):
+            found.events[name] = found.events.get(name, 0) + int((sets == index).sum())
+        kept.append(to_events(table))
+    found.sampled, found.cutflow = selection.cutflow["read"], dict(selection.cutflow)
+    selection.check()
+    for target in study.all_targets():
+        counts = selection.class_counts.get(target.name)
+        if counts is not None:
+            found.classes[target.name] = {
+                label: counts[:, k].tolist() for k, label in enumerate(target.classes)
+            }
+    _judge(found)
+    return ak.concatenate(kept)[:_BLOCK]
+
+
+def _judge(found: Check) -> None:
+    """Add problems and warnings about the numbers of events."""
+    for name, count in found.events.items():
+        if not count:
+            found.problems.append(f"the split leaves no event for {name}; change its fractions")
+    for target, classes in found.classes.items():
+        for label, counts in classes.items():
+            expected = round(found.scale * sum(counts))
+            where = f"targets.{target}: the class '{label}'"
+            if not expected:
+                found.warnings.append(f"{where} has no event in the sample")
+            elif expected < _FEW:
+                found.warnings.append(f"{where} has only about {expected} events")
+
+
+def _costs(found: Check, study: Study, events: ak.Array | None) -> Iterator[None]:
+    """Add the cost of each model, measured on some events; or only build the models."""
+    for name, model in model_configs(study).items():
+        where = f"models.{name}: " if study.models else ""
+        made = _collect(found, lambda m=model: _model(study, m), where)
+        if made is not None and events is not None and len(events):
+            cost = _collect(found, lambda m=made: _cost(found, m, events), where)
+            if cost is not None:
+                found.costs[name] = cost
+                limit = made.memory / 2
+                if cost.memory > limit:
+                    found.warnings.append(
+                        f"{where}the represented events need about {cost.memory / 1e9:.1f} GB and "
+                        f"are read from disk again in each epoch; storage.memory: "
+                        f"'{2 * cost.memory / 1e9:.0f} GB' keeps them"
+                    )
+        yield None
+
+
+def _model(study: Study, model: ModelConfig) -> Task:
+    made = task(study, model, Path(), Path())
+    made.build_model(parts.build("representation", *made.representation))
+    return made
+
+
+def _cost(found: Check, made: Task, events: ak.Array) -> ModelCost:
+    representation, columns = made.build_representation(events.fields)
+    begin = time.perf_counter()
+    batch = Batch(representation(events[columns]))
+    represented = (time.perf_counter() - begin) / len(events)
+    size = sum(value.nbytes for value in batch.inputs.values()) / len(events)
+    network = build_network(made, representation)
+    training = found.scale * found.events.get("train", 0)
+    used = min(training, made.settings.get("events") or training)
+    both = used + found.scale * found.events.get("validation", 0)
+    in_one_call, rows = not network.trains_by_gradient, int(made.settings["batch_size"])
+    seconds = represented if in_one_call else _step(network, batch, rows)
+    parameters = sum(p.numel() for p in network.model.parameters())
+    return ModelCost(parameters, size * both, seconds * used, in_one_call)
+
+
+def _step(network: torch.nn.Module, batch: Batch, rows: int) -> float:
+    """Return the seconds for an event in a step of the training, the least of a few."""
+    chosen = batch.take(torch.arange(min(rows, len(batch)))).inputs
+    found = []
+    for _ in range(_STEPS):
+        begin = time.perf_counter()
+        outputs = network(chosen)
+        values = outputs.values() if isinstance(outputs, dict) else [outputs]
+        total = sum((value.float().square().sum() for value in values), torch.zeros(()))
+        if total.requires_grad:
+            total.backward()
+        found.append((time.perf_counter() - begin) / min(rows, len(batch)))
+    return min(found)

@@ -1,0 +1,312 @@
+"""Kill commands at random times, and compare what the repeated or resumed ones write.
+
+`python tests/interruption/kills.py --count 200` ends runs, searches, predictions, exports and
+simulations by SIGKILL, SIGTERM and SIGINT. After each, no process of the command may be left after
+10 s, and the command that is repeated, or resumed, must give the results of one that was not
+interrupted, bit for bit. The exit code is that of the number of failures being 0.
+
+Commands are started by a fork of this process, which has imported everything: the kills then hit
+the work, and not the seconds of the imports. Every fifth is started in a new interpreter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+
+from bunchtrain.cli import main
+from bunchtrain.methods.tensor_files import read_tensors
+from bunchtrain.training import fit  # noqa: F401  # imported before the forks
+from bunchtrain.workflow import run_study, tune  # noqa: F401
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "samples" / "boosted_jets.parquet"
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+#: Environment variable by which the processes of a command are found.
+MARK = "BUNCHTRAIN_KILL_TEST"
+#: Seconds after which no process may be left.
+LIMIT = 10.0
+
+DENSE = {"model": {"name": "dense_network", "widths": [8]}}
+STUDY: dict[str, Any] = {
+    "name": "tiny",
+    "source": {"name": "files", "files": str(SAMPLE)},
+    "targets": {"jet": {"classes": {"qcd": "is_top == 0", "top": "is_top == 1"}}},
+    "split": {"name": "fraction", "train": 0.6, "validation": 0.2, "test": 0.2, "key": "event_id"},
+    "representation": {"name": "table", "features": ["jet_mass", "jet_pt"]},
+    "training": {"epochs": 4, "batch_size": 256, "threads": 1},
+    "models": {"trees": {"model": {"name": "boosted_trees", "trees": 10}}, "dense": DENSE},
+    "ensembles": {"both": {"by": "trained"}},
+    "evaluation": ["classification"],
+}
+SIMULATION = {
+    **{key: STUDY[key] for key in ("targets", "representation", "training")},
+    "name": "simulated",
+    "source": {"name": "boosted_jets", "jets": 300, "part": 50, "processes": 2},
+    **DENSE,
+}
+
+
+@dataclass
+class Command:
+    """A command, how it is continued, and what it writes.
+
+    words     arguments of `bunchtrain`.
+    again     returns the arguments that continue it in a folder.
+    results   returns what it has written in a folder, to be compared.
+    seconds   duration without interruption.
+    expected  results without interruption.
+    """
+
+    words: list[str]
+    again: Callable[[Path], list[str]]
+    results: Callable[[Path], Any]
+    seconds: float = 0.0
+    expected: Any = None
+
+
+def run_folder(place: Path) -> Path | None:
+    """Return the folder of the only run below a folder, None if it was killed before."""
+    return next((path.parent for path in sorted(place.glob("runs/*/*/study.yaml"))), None)
+
+
+def resume(words: list[str]) -> Callable[[Path], list[str]]:
+    """Return the function that gives the arguments to resume a run, or to start it."""
+
+    def again(place: Path) -> list[str]:
+        found = run_folder(place)
+        return ["run", "--resume", str(found)] if found else words
+
+    return again
+
+
+def run_results(place: Path) -> Any:
+    """Return state, metrics, predictions and weights of a run, without times."""
+    folder = run_folder(place)
+    assert folder is not None
+    state = json.loads((folder / "status.json").read_text())["state"]
+    assert (folder / "environment.json").is_file()
+    assert (folder / "report.html").is_file()
+    weights = {
+        str(path.parent.name): {k: v.tolist() for k, v in read_tensors(path).items()}
+        for path in sorted(folder.glob("models/*/weights.safetensors"))
+    }
+    predictions = pq.read_table(folder / "predictions.parquet").to_pydict()
+    return repr((state, json.loads((folder / "metrics.json").read_text()), predictions, weights))
+
+
+def search_results(place: Path) -> Any:
+    """Return the best values and the finished trials of a search, without their numbers."""
+    rows = [
+        line.split(",")[1:] for line in (place / "search" / "trials.csv").read_text().splitlines()
+    ]
+    return (place / "search" / "best.yaml").read_text(), rows
+
+
+def export_results(place: Path) -> Any:
+    """Return the exported network and whether it was verified."""
+    holds = json.loads((place / "exported" / "verification.json").read_text())["holds"]
+    return holds, digest(place / "exported" / "network.json")
+
+
+def sample_results(place: Path) -> Any:
+    """Return the hashes of the simulated files."""
+    return [digest(path) for path in sorted(place.glob("cache/samples/*/*.parquet"))]
+
+
+def digest(path: Path) -> str:
+    """Return the hash of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def commands(folder: Path, run: Path | None) -> dict[str, Command]:
+    """Return name → command; those that need a finished run are given it."""
+    study, simulation = str(folder / "tiny.yaml"), str(folder / "simulated.yaml")
+    search = ["tune", study, "--only", "dense", "--engine", "local", "--trials", "3"]
+    search += ["training.epochs=2", "--folder", "search"]
+    train = ["run", study, "--jobs", "1"]
+    processes = ["run", study, "--jobs", "2"]
+    generate = ["run", simulation]
+    found = {
+        "run": Command(train, resume(train), run_results),
+        "processes": Command(processes, resume(processes), run_results),
+        "tune": Command(search, lambda _: search, search_results),
+        "generation": Command(
+            generate, resume(generate), lambda place: (sample_results(place), run_results(place))
+        ),
+    }
+    if run is not None:
+        predict = ["predict", str(run), str(SAMPLE), "-o", "scores.parquet"]
+        export = ["export", str(run), "--to", "cpp", "--model", "dense", "-o", "exported"]
+        found["predict"] = Command(predict, lambda _: predict, lambda p: digest(p / predict[-1]))
+        found["export"] = Command(export, lambda _: export, export_results)
+    return found
+
+
+def start(words: list[str], place: Path, mark: str, *, fork: bool) -> int:
+    """Start a command in a folder and return the number of its process."""
+    place.mkdir(parents=True, exist_ok=True)
+    env = {**os.environ, MARK: mark, "BUNCHTRAIN_CACHE": str(place / "cache")}
+    log = os.open(place / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    if not fork:
+        with os.fdopen(log, "wb") as file:
+            return subprocess.Popen(
+                [sys.executable, "-m", "bunchtrain", *words],
+                cwd=place,
+                env=env,
+                stdout=file,
+                stderr=file,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            ).pid
+    child = os.fork()
+    if child:
+        os.close(log)
+        return child
+    code = 1
+    try:
+        for number in (1, 2):
+            os.dup2(log, number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.chdir(place)
+        os.environ |= env
+        sys.argv = ["bunchtrain", *words]
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def wait(child: int, seconds: float) -> int | None:
+    """Return the exit code of a process, None if it has not ended in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    return None
+
+
+def left(mark: str) -> list[str]:
+    """Return the processes of a command that still exist."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARK}={mark}".encode() in (path / "environ").read_bytes():
+                found.append((path / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:120])
+        except OSError:
+            continue
+    return found
+
+
+def complete(words: list[str], place: Path) -> None:
+    """Run a command to its end; raises RuntimeError, with its output, if it fails."""
+    code = wait(start(words, place, "", fork=True), 600)
+    if code != 0:
+        raise RuntimeError(f"exit code {code}: {(place / 'log').read_text()[-400:]}")
+
+
+def kill(command: Command, place: Path, number: int, delay: float, *, fork: bool) -> str:
+    """Kill a command after a delay and continue it; return what is wrong, '' if nothing is."""
+    mark = uuid.uuid4().hex
+    child = start(command.words, place, mark, fork=fork)
+    code = wait(child, delay)
+    if code is None:
+        os.kill(child, number)
+        code = wait(child, 60)
+        if code is None:
+            os.kill(child, signal.SIGKILL)
+            wait(child, 60)
+            return "it does not end after the signal"
+        if code not in (0, -number, 128 + number):
+            return f"exit code {code}: {(place / 'log').read_text()[-300:]}"
+    end = time.monotonic() + LIMIT
+    while (orphans := left(mark)) and time.monotonic() < end:
+        time.sleep(0.1)
+    if orphans:
+        return f"processes are left: {orphans}"
+    if "Traceback" in (place / "log").read_text():
+        return f"traceback: {(place / 'log').read_text()[-600:]}"
+    folder = run_folder(place)
+    if folder and number != signal.SIGKILL and code == 128 + number:
+        state = json.loads((folder / "status.json").read_text())["state"]
+        if state == "running":
+            return "the state is still 'running'"
+    try:
+        complete(command.again(place), place)
+        found = command.results(place)
+    except (RuntimeError, OSError, AssertionError, KeyError, ValueError) as problem:
+        return f"after the kill: {problem!r}"
+    return "" if found == command.expected else "the results differ"
+
+
+def references(folder: Path) -> dict[str, Command]:
+    """Return all commands with their results and durations without interruption."""
+    for study in (STUDY, SIMULATION):
+        (folder / f"{study['name']}.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    measured: dict[str, Command] = {}
+    run: Path | None = None
+    while todo := [n for n in commands(folder, run) if n not in measured]:
+        for name in todo:
+            command, place = commands(folder, run)[name], folder / "reference" / name
+            began = time.monotonic()
+            complete(command.words, place)
+            command.seconds = time.monotonic() - began
+            command.expected = command.results(place)
+            measured[name] = command
+            print(f"{name}: {command.seconds:.1f} s without interruption", flush=True)
+        run = run_folder(folder / "reference" / "run")
+    return measured
+
+
+def kill_all(count: int, seed: int, folder: Path) -> int:
+    """Kill commands in turn, print a table of the outcomes and return the number of failures."""
+    measured, rng = references(folder), random.Random(seed)
+    outcomes: Counter[tuple[str, str, bool]] = Counter()
+    for index in range(count):
+        name = list(measured)[index % len(measured)]
+        number = SIGNALS[index // len(measured) % len(SIGNALS)]
+        fork, place = index % 5 != 4, folder / f"{index}"
+        startup = 0.0 if fork else 4.0
+        delay = rng.uniform(0, 1.02 * measured[name].seconds + startup)
+        problem = kill(measured[name], place, number, delay, fork=fork)
+        outcomes[name, number.name, not problem] += 1
+        if problem:
+            print(f"{index} {name} {number.name} after {delay:.2f} s: {problem}", flush=True)
+        else:
+            shutil.rmtree(place)
+    for (name, kind, good), times in sorted(outcomes.items()):
+        print(f"{name:12} {kind:8} {'identical' if good else 'FAILED':10} {times}")
+    return sum(times for (_, _, good), times in outcomes.items() if not good)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=200, help="number of kills")
+    parser.add_argument("--seed", type=int, default=1, help="of the times")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        failures = kill_all(given.count, given.seed, Path(scratch))
+    print(f"{given.count} kills, {failures} failures")
+    sys.exit(min(failures, 1))

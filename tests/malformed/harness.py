@@ -1,0 +1,156 @@
+"""Runs the command on an input in its own folder, and judges how a malformed one is answered."""
+
+import contextlib
+import io
+import os
+import re
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from bunchtrain.cli import main as command
+from bunchtrain.errors import LONGEST
+from bunchtrain.workflow import run_study
+
+#: Limits of processor time and of waiting, in seconds.
+SECONDS, WAITING = 5.0, 60.0
+#: Words of pydantic and Python that say nothing to a user.
+RAW = re.compile(
+    r"Input should|Extra inputs|Value error|valid dictionary|instance of|Traceback|pydantic|"
+    r"NoneType|object has no attribute|<class|unhashable|not subscriptable"
+)
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """An input that must be refused.
+
+    kind      group in which it is counted.
+    name      what is wrong.
+    prepare   writes its files into a folder and returns the arguments of the command.
+    accepted  whether it may also be accepted, because the change may be harmless.
+    """
+
+    kind: str
+    name: str
+    prepare: Callable[[Path], list[str]]
+    accepted: bool = False
+
+
+class TrainingReached(BaseException):
+    """The input was accepted: the training would begin."""
+
+
+class TookTooLong(BaseException):
+    """The command did not end in time."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Exit code, None if the training was reached; what was printed; the traceback, or ''."""
+
+    code: int | None
+    out: str
+    err: str
+    fault: str = ""
+
+
+def answer(arguments: list[str], folder: Path) -> Answer:
+    """Return how the command answers in a working folder, without training."""
+    out, err, fault = io.StringIO(), io.StringIO(), ""
+    code: int | None = 0
+    with _in_folder(folder), _limited(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                sys.argv = ["bunchtrain", *arguments]
+                command()
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else 1
+            except TrainingReached:
+                code = None
+            except TookTooLong:
+                code, fault = 1, f"more than {SECONDS:g} s of processor time"
+            except BaseException as problem:
+                last = traceback.extract_tb(problem.__traceback__)[-1]
+                text = f"{type(problem).__name__}: {problem}"[:200].replace("\n", " ")
+                code, fault = 1, f"{text} ({Path(last.filename).name}:{last.lineno})"
+    return Answer(code, out.getvalue(), err.getvalue(), fault)
+
+
+def judge(given: Malformed, place: Path) -> str:
+    """Return what is wrong with the answer to a malformed input, '' if nothing is."""
+    folder = place / "work"
+    folder.mkdir(parents=True)
+    arguments = given.prepare(folder)
+    before = _listed(place)
+    found = answer(arguments, folder)
+    if new := sorted(_listed(place) - before):
+        return f"wrote {new[0]} outside the run's folder"
+    if found.fault:
+        return found.fault
+    if found.code in (0, None) and given.accepted:
+        return ""
+    if found.code in (0, None):
+        return "accepted" if found.code == 0 else "accepted: the training would begin"
+    lines = [line for line in found.err.splitlines() if line and not line.startswith("· ")]
+    if len(lines) != 1 or not lines[0].startswith("bunchtrain: "):
+        return f"{len(lines)} lines: {found.err[-200:]!r}"
+    message = lines[0].removeprefix("bunchtrain: ")
+    if found.code != 2:
+        return f"exit code {found.code}: {message[:200]}"
+    if len(message) > LONGEST:
+        return f"{len(message)} characters"
+    return f"raw words: {message[:200]}" if RAW.search(message) else ""
+
+
+def _listed(place: Path) -> set[Path]:
+    """Return the files and folders of a place and of the folder around it, runs left out."""
+    found = set(place.parent.iterdir())
+    for folder, folders, files in os.walk(place):
+        if Path(folder) == place / "work" and "runs" in folders:
+            folders.remove("runs")
+        found |= {Path(folder) / name for name in [*folders, *files]}
+    return found
+
+
+@contextlib.contextmanager
+def _in_folder(folder: Path) -> Iterator[None]:
+    """Work in a folder, with `_train` replaced by the end of what is checked."""
+    kept, arguments, trained = Path.cwd(), sys.argv, run_study._train
+
+    def reached(*given: object, **options: object) -> None:
+        raise TrainingReached
+
+    os.chdir(folder)
+    run_study._train = reached
+    try:
+        yield
+    finally:
+        os.chdir(kept)
+        sys.argv, run_study._train = arguments, trained
+
+
+@contextlib.contextmanager
+def _limited() -> Iterator[None]:
+    """Raise TookTooLong after the limits of time."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TookTooLong
+
+    timers = ((signal.ITIMER_PROF, signal.SIGPROF, SECONDS),)
+    timers += ((signal.ITIMER_REAL, signal.SIGALRM, WAITING),)
+    kept = [signal.signal(number, stop) for _, number, _ in timers]
+    for timer, _, seconds in timers:
+        signal.setitimer(timer, seconds)
+    try:
+        yield
+    finally:
+        for (timer, number, _), handler in zip(timers, kept, strict=True):
+            signal.setitimer(timer, 0)
+            signal.signal(number, handler)
