@@ -125,7 +125,8 @@ class ClassEvaluation(Evaluation):
         first = self.class_target(study, self.target)
         if self.target is not None:
             return [first]
-        return [target for target in study.predicted_targets() if target.classes]
+        known = [target for target in study.predicted_targets() if target.classes]
+        return [one for one in known if one.axis == "event" or not self.of_events]
 
     def check(self, study: Study) -> None:
         """Raise StudyError if the study has no such target with classes."""

@@ -75,6 +75,8 @@ class Evaluation(ABC):
 
     #: Whether it reads exports, so that it is made after them.
     after_export: bool = False
+    #: Whether it is for targets of events alone, not of points and edges.
+    of_events: bool = False
 
     def check(self, study: Study) -> None:  # noqa: B027 (optional)
         """Raise StudyError, before any work, if the study lacks what is evaluated."""
@@ -100,6 +102,7 @@ class Evaluation(ABC):
         Raises StudyError, naming the nearest, if there is none.
         """
         known = study.all_targets() if truth else study.predicted_targets()
+        known = [one for one in known if one.axis == "event" or not self.of_events]
         found = {one.name: one for one in known if one.classes}
         if target is None and found:
             return next(iter(found.values()))

@@ -74,9 +74,7 @@ class AnomalyDetection(Evaluation):
             )
         return average_trainings(table, partial(self._measure, table, target, normal))
 
-    def _measure(
-        self, table: Predictions, target: Target, normal: int, training: str
-    ) -> Metrics:
+    def _measure(self, table: Predictions, target: Target, normal: int, training: str) -> Metrics:
         found: Metrics = {}
         for score in table.scores(training).values():
             for label, (values, is_anomaly, weights) in _samples(table, target, normal, score):

@@ -42,6 +42,8 @@ class Capsules(FirstTargetEvaluation):
     output  Parquet file of the table; `capsules.parquet` in the folder of the evaluation if None.
     """
 
+    of_events = True
+
     def __init__(self, *, output: str | None = None, target: str | None = None) -> None:
         super().__init__(target=target)
         self.output = output

@@ -28,6 +28,8 @@ class EnsembleImprovement(FirstTargetEvaluation):
     efficiencies  Signal efficiencies of the rejections; those of `classification` if None.
     """
 
+    of_events = True
+
     def __init__(
         self, *, target: str | None = None, efficiencies: InnerFractions | None = None
     ) -> None:

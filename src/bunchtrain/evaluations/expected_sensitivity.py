@@ -65,6 +65,8 @@ class ExpectedSensitivity(SystematicEvaluation):
     min_background  Effective background events, (Σw)²/Σw², that every bin needs.
     """
 
+    of_events = True
+
     needs_effects = False
 
     def __init__(

@@ -72,8 +72,12 @@ class GeneratedEvents(Evaluation):
             results.metrics[name] = metrics
             for column in true:
                 drawn = plot_samples({"test set": true[column], name: generated[column]}, column)
-                results.plots.append(Plot(f"{column} of the test set and generated.", drawn, model=name))
-        caption = "W₁ between test set and generated events, in standard deviations of the test set."
+                results.plots.append(
+                    Plot(f"{column} of the test set and generated.", drawn, model=name)
+                )
+        caption = (
+            "W₁ between test set and generated events, in standard deviations of the test set."
+        )
         results.tables.append(Table(caption, ["Model", "Variable", "W₁/σ"], rows))
         return results
 

@@ -26,6 +26,8 @@ TENSORS = ("table", "features")
 class InputDistributions(FirstTargetEvaluation):
     """Distribution of each input in each class, one plot for each representation."""
 
+    of_events = True
+
     def check(self, study: Study) -> None:
         """Raise StudyError for an unknown target, or if no representation has named features."""
         super().check(study)

@@ -26,6 +26,8 @@ SAMPLE = 10_000
 class MeanImages(FirstTargetEvaluation):
     """Mean images of both classes, their difference, and correlation of each pixel with scores."""
 
+    of_events = True
+
     def check(self, study: Study) -> None:
         """Raise StudyError for an unknown target, or if no representation is an image."""
         super().check(study)

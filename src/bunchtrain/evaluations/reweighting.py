@@ -40,6 +40,8 @@ class Reweighting(FirstTargetEvaluation):
     target  Target with two classes; the first one with classes if None.
     """
 
+    of_events = True
+
     def __init__(self, *, output: str | None = None, target: str | None = None) -> None:
         super().__init__(target=target)
         self.output = output

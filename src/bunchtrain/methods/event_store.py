@@ -61,7 +61,7 @@ def local_edges(block: Batch) -> Batch:
 
     `edge_counts` (batch,) is the count of edges of each event, so that they can be sliced.
     """
-    if "edges" not in block.inputs:
+    if "edges" not in block.inputs or "edge_counts" in block.inputs:
         return block
     lengths, edges = block.inputs["lengths"], block.inputs["edges"]
     event = torch.arange(len(lengths)).repeat_interleave(lengths)[edges[0]]  # (edges,)
@@ -83,6 +83,9 @@ def size_in_bytes(block: Batch) -> int:
 
 
 def _concatenate(blocks: Sequence[Batch]) -> Batch:
+    if len(blocks) == 1:
+        return blocks[0]
+
     def join(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         return {
             name: torch.cat([part[name] for part in parts], 1 if name == "edges" else 0)

@@ -94,8 +94,8 @@ class Network(nn.Module):
     def _add_readouts(self, model: nn.Module, axes: Mapping[str, str]) -> None:
         if not isinstance(model, EmbedsPoints):
             raise StudyError(
-                f"targets.{next(iter(axes))}: model '{type(model).__name__}' has no output for each "
-                "point; choose particle_net, particle_transformer, particle_flow_network, "
+                f"targets.{next(iter(axes))}: model '{type(model).__name__}' has no output for "
+                "each point; choose particle_net, particle_transformer, particle_flow_network, "
                 "interaction_network or gar_net"
             )
         for target, axis in axes.items():

@@ -17,10 +17,10 @@ from bunchtrain.errors import RunError, StudyError
 from bunchtrain.files import damaged, read_json, write_json
 from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
-from bunchtrain.methods.unsupervised._method import Method
 from bunchtrain.methods.memory_limit import WeightLimit, check_batch
 from bunchtrain.methods.protocols import ChecksTerms
 from bunchtrain.methods.supervised import check_inputs
+from bunchtrain.methods.unsupervised._method import Method
 from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.finite import Policy
 from bunchtrain.targets import Target

@@ -50,15 +50,20 @@ def weighted_sums(
     losses: dict[str, Tensor] = {}
     total = weight.new_zeros(())
     for loss, factor in terms:
-        losses_of_rows = loss(dict(outputs), batch)
-        axis = batch.axes.get(loss.target.name, "event")
-        if axis != "event" and losses_of_rows.ndim:
-            losses_of_rows = event_mean(losses_of_rows, batch.event_index(axis), len(batch))
-        summed = (weight * losses_of_rows).sum()
+        summed = (weight * event_losses(loss, outputs, batch)).sum()
         name = f"{loss.target.name}/{loss.name}"
         losses[name] = losses[name] + summed if name in losses else summed
         total = total + factor * summed
     return WeightedSums(losses, total, weight.sum())
+
+
+def event_losses(loss: Loss, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:
+    """Return a loss of each event, (batch,), the mean over its points or edges; or a scalar."""
+    losses: Tensor = loss(dict(outputs), batch)
+    axis = batch.axes.get(loss.target.name, "event")
+    if axis == "event" or not losses.ndim:
+        return losses
+    return event_mean(losses, batch.event_index(axis), len(batch))
 
 
 def event_mean(values: Tensor, event: Tensor, events: int) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bunchtrain.errors import StudyError
-from bunchtrain.physics.packed import Ints, jet_index, positions
+from bunchtrain.physics.packed import Floats, Ints, jet_index, positions
 from bunchtrain.representations._representation import PointRepresentation, Size
 from bunchtrain.representations.preprocessing.points import Points, required_columns
 from bunchtrain.representations.table import columns_of, evaluate_table
@@ -35,11 +35,14 @@ Normalise = Literal["standard", "robust", "none"]
 class PackedPoints(PointRepresentation):
     """Points of one group: `features`, `coordinates`, `momenta`, `lengths`, perhaps `globals`.
 
-    max_points  largest number of points; those of highest `order` are kept.
-    order       expression by which the points are sorted in decreasing order.
-    jet         prefix of the columns of the jet; the sum of all points if unset.
-    where       condition that a point must fulfil.
-    globals     expressions over events, for the tensor `globals`.
+    max_points   largest number of points; those of highest `order` are kept.
+    order        expression by which the points are sorted in decreasing order; pt if unset, and the
+                 order of the file for points without a momentum.
+    jet          prefix of the columns of the jet; the sum of all points if unset.
+    where        condition that a point must fulfil.
+    globals      expressions over events, for the tensor `globals`.
+    coordinates  expressions over points that are not particles, such as [x, y, z] of hits: the
+                 tensor `coordinates`, in place of (Δη, Δφ), without `momenta`.
     """
 
     def __init__(
@@ -47,11 +50,12 @@ class PackedPoints(PointRepresentation):
         group: str,
         features: list[str],
         limit: int,
-        order: str = "pt",
+        order: str | None = None,
         jet: str | None = None,
         where: str | None = None,
         globals: list[str] | None = None,
         normalise: Normalise = "standard",
+        coordinates: list[str] | None = None,
     ) -> None:
         if not features:
             raise StudyError("at least one feature is needed, e.g. 'pt'")
@@ -59,16 +63,20 @@ class PackedPoints(PointRepresentation):
             raise StudyError(f"the limit of points must be at least 1, got {limit}")
         self.group, self.jet, self.limit, self.normalise = group, jet, limit, normalise
         self.features = [Expression(text) for text in features]
-        self.order = Expression(order)
+        self.coordinates = [Expression(text) for text in coordinates or []]
+        default = None if coordinates else "pt"
+        self.order = Expression(order or default) if order or default else None
         self.where = None if where is None else Expression(where)
         self.globals = [Expression(text) for text in globals or []]
         self.normalised = ("features", "globals") if self.globals else ("features",)
 
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns that it reads; DataError names the nearest to a missing one."""
-        chosen = [] if self.where is None else [self.where]
-        texts = [each.text for each in (*self.features, self.order, *chosen)]
-        columns = required_columns(texts, self.group, available, self.jet)
+        chosen = [one for one in (self.order, self.where) if one is not None]
+        texts = [each.text for each in (*self.features, *self.coordinates, *chosen)]
+        columns = required_columns(
+            texts, self.group, available, self.jet, has_momentum=not self.coordinates
+        )
         return list(dict.fromkeys(columns + columns_of(self.globals, available)))
 
     @property
@@ -80,11 +88,11 @@ class PackedPoints(PointRepresentation):
     @property
     def names(self) -> dict[str, list[str]]:
         """Return the names of the columns of each tensor."""
-        names = {
-            "features": [each.text for each in self.features],
-            "coordinates": COORDINATES,
-            "momenta": MOMENTA,
-        }
+        names = {"features": [each.text for each in self.features]}
+        if self.coordinates:
+            names["coordinates"] = [each.text for each in self.coordinates]
+        else:
+            names |= {"coordinates": COORDINATES, "momenta": MOMENTA}
         return {**names, "globals": [e.text for e in self.globals]} if self.globals else names
 
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
@@ -93,13 +101,21 @@ class PackedPoints(PointRepresentation):
         chosen = self.select_points(points)
         tensors = {
             "features": points.table(self.features)[chosen],
-            "coordinates": np.stack([points[name][chosen] for name in COORDINATES], axis=1),
-            "momenta": np.stack([points[name][chosen] for name in MOMENTA], axis=1),
+            **self._places(points, chosen),
             "lengths": np.bincount(jet_index(points.lengths)[chosen], minlength=len(events)),
         }
         if self.globals:
             tensors["globals"] = evaluate_table(self.globals, events)
         return {name: torch.from_numpy(value) for name, value in tensors.items()}
+
+    def _places(self, points: Points, chosen: Ints) -> dict[str, Floats]:
+        """Return the coordinates of the chosen points, and their momenta if they have some."""
+        if self.coordinates:
+            return {"coordinates": points.table(self.coordinates)[chosen]}
+        return {
+            "coordinates": np.stack([points[name][chosen] for name in COORDINATES], axis=1),
+            "momenta": np.stack([points[name][chosen] for name in MOMENTA], axis=1),
+        }
 
     def point_index(self, events: ak.Array) -> tuple[Ints, Ints]:
         """Return which items of the group the points are, and the count of items of each event."""
@@ -108,7 +124,7 @@ class PackedPoints(PointRepresentation):
 
     def points(self, events: ak.Array) -> Points:
         """Return all points of a block of events."""
-        return Points(events, self.group, self.jet)
+        return Points(events, self.group, self.jet, has_momentum=not self.coordinates)
 
     def select_points(self, points: Points) -> Ints:
         """Return the indices of the selected points, in the order of the output."""
@@ -119,8 +135,11 @@ class PackedPoints(PointRepresentation):
             lengths = np.bincount(jet_index(lengths)[passed], minlength=len(lengths))
         if not self.is_ordered and lengths.max(initial=0) <= self.limit:
             return chosen
-        key = points.evaluate(self.order)[chosen]
-        ranked = np.lexsort((-key, jet_index(lengths)))
+        if self.order is None:
+            ranked = np.arange(len(chosen))
+        else:
+            key = points.evaluate(self.order)[chosen]
+            ranked = np.lexsort((-key, jet_index(lengths)))
         ranked = ranked[positions(lengths) < self.limit]
         return chosen[ranked if self.is_ordered else np.sort(ranked)]
 

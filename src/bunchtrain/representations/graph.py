@@ -32,13 +32,16 @@ class Graph(PackedPoints):
         features: list[str] = list(PARTICLE_NET),  # noqa: B006 - never changed
         k: PointCount = 16,
         max_points: PointCount = 128,
-        order: str = "pt",
+        order: str | None = None,
         jet: str | None = None,
         where: str | None = None,
         globals: list[str] | None = None,
         normalise: Normalise = "standard",
+        coordinates: list[str] | None = None,
     ) -> None:
-        super().__init__(group, features, max_points, order, jet, where, globals, normalise)
+        super().__init__(
+            group, features, max_points, order, jet, where, globals, normalise, coordinates
+        )
         self.k = k
 
     @property

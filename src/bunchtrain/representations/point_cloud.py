@@ -20,10 +20,13 @@ class PointCloud(PackedPoints):
         group: str = "constituent",
         features: list[str] = list(PARTICLE_NET),  # noqa: B006 - never changed
         max_points: PointCount = 128,
-        order: str = "pt",
+        order: str | None = None,
         jet: str | None = None,
         where: str | None = None,
         globals: list[str] | None = None,
         normalise: Normalise = "standard",
+        coordinates: list[str] | None = None,
     ) -> None:
-        super().__init__(group, features, max_points, order, jet, where, globals, normalise)
+        super().__init__(
+            group, features, max_points, order, jet, where, globals, normalise, coordinates
+        )

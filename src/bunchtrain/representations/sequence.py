@@ -23,11 +23,14 @@ class Sequence(PackedPoints):
         *,
         group: str = "constituent",
         features: list[str] = list(PARTICLE_NET),  # noqa: B006 - never changed
-        order: str = "pt",
+        order: str | None = None,
         length: PointCount = 128,
         jet: str | None = None,
         where: str | None = None,
         globals: list[str] | None = None,
         normalise: Normalise = "standard",
+        coordinates: list[str] | None = None,
     ) -> None:
-        super().__init__(group, features, length, order, jet, where, globals, normalise)
+        super().__init__(
+            group, features, length, order, jet, where, globals, normalise, coordinates
+        )

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from bunchtrain.errors import DataError, StudyError
+from bunchtrain.parts.ranges import Steps
 from bunchtrain.representations._representation import Representation, Size
 from bunchtrain.representations.table import columns_of
-from bunchtrain.parts.ranges import Steps
 from bunchtrain.tables.expressions.expression import Expression
 
 
@@ -64,8 +64,8 @@ class Window(Representation):
         values = expression(events)
         if values.ndim != 2 or np.any(ak.to_numpy(ak.num(values)) != self.length):
             raise DataError(
-                f"'{expression.text}' must give lists of {self.length} numbers, those of 'windows'; "
-                "set 'length' of the representation to that of 'windows'"
+                f"'{expression.text}' must give lists of {self.length} numbers, as in "
+                "'windows'; set 'length' of the representation to that of 'windows'"
             )
         flat = ak.to_numpy(ak.flatten(values))
         return flat.reshape(len(events), self.length).astype(np.float32)

@@ -107,9 +107,7 @@ def _check_classes(study: Study) -> None:
 
 def _check_ensembles(study: Study, models: Mapping[str, ModelConfig]) -> None:
     """Raise StudyError if an ensemble is not one of several models that classify."""
-    classified = [
-        name for name, one in study.targets.items() if one.classes and one.on == "event"
-    ]
+    classified = [name for name, one in study.targets.items() if one.classes and one.on == "event"]
     for name, ensemble in study.ensembles.items():
         where = f"ensembles.{name}"
         if name in models:

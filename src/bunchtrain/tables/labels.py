@@ -16,7 +16,9 @@ from bunchtrain.targets import Target
 NO_CLASS = -1
 
 
-def label_events(target: Target, events: ak.Array, entries: NDArray[np.int64]) -> NDArray[Any] | ak.Array:
+def label_events(
+    target: Target, events: ak.Array, entries: NDArray[np.int64]
+) -> NDArray[Any] | ak.Array:
     """Return the class indices (events,) int64 of a target, or its values (events, value) float32.
 
     Those of points and edges are lists, one of each event: class indices, or the identifier of each
@@ -68,7 +70,9 @@ def _label_points(target: Target, events: ak.Array, entries: NDArray[np.int64]) 
             _require_finite_points(values, f"{where}: '{text}'", entry)
         return ak.unflatten(np.stack(flat, axis=1).astype(np.float32), counts)
     if any(values.dtype.kind != "b" for values in flat):
-        raise DataError(f"{where}: a class of points needs a condition on each point, as in 'x > 0'")
+        raise DataError(
+            f"{where}: a class of points needs a condition on each point, as in 'x > 0'"
+        )
     in_class = np.stack(flat, axis=1)  # (points, class)
     if (wrong := np.flatnonzero(in_class.sum(1) != 1)).size:
         names = np.array(target.classes)[in_class[wrong[0]]].tolist()
@@ -86,9 +90,7 @@ def _lists(values: ak.Array, text: str, where: str) -> ak.Array:
     return values
 
 
-def _require_finite_points(
-    values: NDArray[Any], where: str, entry: NDArray[np.int64]
-) -> None:
+def _require_finite_points(values: NDArray[Any], where: str, entry: NDArray[np.int64]) -> None:
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
         raise DataError(
             f"{where} is {values[bad[0]]} in entry {entry[bad[0]]}; exclude such events with "

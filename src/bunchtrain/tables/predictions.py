@@ -151,7 +151,9 @@ class Predictions:
         axis = self.targets[target].axis
         if axis == "event":
             return self
-        of_target = {name: one.quantity.kind for one, name in self._of.items() if one.target == target}
+        of_target = {
+            name: one.quantity.kind for one, name in self._of.items() if one.target == target
+        }
         labels = target if self.targets[target].classes else f"{target}_0"
         truth = self._edge_truth(target, of_target) if axis == "edge" else self.columns[labels]
         counts = ak.to_numpy(ak.num(truth))

@@ -6,6 +6,7 @@ import torch
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
+from bunchtrain.methods.weighted_sum import event_losses
 
 #: Iterations of the minimisation, in which losses such as the cross-entropy converge.
 ITERATIONS = 50
@@ -28,8 +29,8 @@ def constant_loss(head: Head, batch: Batch) -> float:
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
-        given = {head.target.name: outputs.expand(len(batch), -1)}
-        loss: torch.Tensor = (weight * head(given, batch)).sum()
+        given = {head.target.name: outputs.expand(len(batch.targets[head.target.name]), -1)}
+        loss: torch.Tensor = (weight * event_losses(head, given, batch)).sum()
         loss.backward()  # type: ignore[no-untyped-call]
         found.append(float(loss.detach()))
         return loss

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, UserError
 from bunchtrain.heads._loss import Loss
-from bunchtrain.methods.protocols import AddsNats, Anneals, HasWeightPenalty
 from bunchtrain.methods.method_network import MethodNetwork
+from bunchtrain.methods.protocols import AddsNats, Anneals, HasWeightPenalty
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task, derive_seed
 from bunchtrain.methods.weighted_sum import WeightedSums
@@ -43,7 +43,12 @@ class Module(LightningModule):
     """
 
     def __init__(
-        self, task: Task, network: Network | MethodNetwork, terms: list[tuple[Loss, float]], steps: int, events: int
+        self,
+        task: Task,
+        network: Network | MethodNetwork,
+        terms: list[tuple[Loss, float]],
+        steps: int,
+        events: int,
     ) -> None:
         super().__init__()
         self.settings, self.seed, self.steps, self.events = task.settings, task.seed, steps, events

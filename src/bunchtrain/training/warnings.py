@@ -14,6 +14,8 @@ from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
 from bunchtrain.methods.build import build_losses
 from bunchtrain.methods.event_store import EventStore
+from bunchtrain.methods.method_network import MethodNetwork
+from bunchtrain.methods.weighted_sum import event_losses
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.constant import constant_loss
 from bunchtrain.training.data import Data
@@ -26,6 +28,8 @@ LARGE_WEIGHT = 0.1
 LEAK = 0.999
 #: Events on which inputs, and the trained model, are checked.
 CHECKED = 10_000
+#: Points of these events, at most.
+MAX_POINTS = 500_000
 #: Epochs after the best one from which on overfitting is reported.
 WAITED = 5
 
@@ -50,20 +54,31 @@ def first_events(data: Data, split: str) -> Batch:
     """Return the first events of a split, which the cache has shuffled."""
     if split in data.stores:
         store = data.stores[split]
-        return store.take(torch.arange(min(CHECKED, len(store))))
+        return store.take(torch.arange(_checked_events(store.events)))
     found, count = list[Batch](), 0
     for events in data.cache.blocks(split, data.block, columns=data.columns):
         found.append(data.represent(events))
         count += len(found[-1])
         if count >= CHECKED:
             break
-    return EventStore(found).take(torch.arange(min(CHECKED, count)))
+    store = EventStore(found)
+    return store.take(torch.arange(_checked_events(store.events)))
+
+
+def _checked_events(events: Batch) -> int:
+    """Return how many events are checked, fewer if they have many points."""
+    lengths = events.inputs.get("lengths")
+    if lengths is None:
+        return min(CHECKED, len(events))
+    fitting = int((lengths.cumsum(0) <= MAX_POINTS).sum())
+    return max(1, min(CHECKED, fitting, len(events)))
 
 
 def _about_events(data: Data, training: Batch) -> Iterator[str]:
     for name, target in data.task.targets.items():
-        counts = _class_counts(data, name) if target.classes else []
-        for label, count in zip(target.classes, counts, strict=True):
+        if not target.classes or target.axis != "event":
+            continue
+        for label, count in zip(target.classes, _class_counts(data, name), strict=True):
             if count < FEW_EVENTS:
                 yield (
                     f"class '{label}' has only {count} training events; use more, or merge classes"
@@ -93,7 +108,7 @@ def _about_inputs(model: TrainedModel, training: Batch) -> Iterator[str]:
     rows = max(500, min(CHECKED, 10**6 // max(1, len(names))))
     features = table[:rows].numpy()
     for name, target in model.task.targets.items():
-        if not target.classes:
+        if not target.classes or target.axis != "event":
             continue
         index = training.targets[name][:rows].numpy()
         for k, label in enumerate(
@@ -141,6 +156,8 @@ def _about_curves(rows: Sequence[Mapping[str, float]], patience: int | None) -> 
 def _about_constants(model: TrainedModel, validation: Batch) -> Iterator[str]:
     """Yield a warning for each loss that is no better than that of the best constant."""
     network = model.network
+    if isinstance(network, MethodNetwork):
+        return
     standardised = network.standardise(validation)
     with torch.inference_mode():
         members = network.members(validation.inputs)
@@ -162,7 +179,7 @@ def _about_constants(model: TrainedModel, validation: Batch) -> Iterator[str]:
 def mean_loss(loss: Head, outputs: dict[str, Tensor], batch: Batch) -> float:
     """Return the weighted mean of a loss."""
     weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
-    return float((weight * loss(outputs, batch)).sum() / weight.sum())
+    return float((weight * event_losses(loss, outputs, batch)).sum() / weight.sum())
 
 
 def _advice(model: TrainedModel) -> str:

@@ -187,9 +187,7 @@ def _rounded_trees(
     arrays, step = trees.arrays(), 2.0**-leaf_fraction
     steps = np.exp2(-fraction[arrays["feature"].numpy()].astype(np.float64))
     cuts = (np.floor(_next_above(arrays["threshold"].numpy()) / steps + 0.5) - 1) * steps
-    rounded = {
-        name: torch.round(arrays[name].double() / step) * step for name in ("value", "base")
-    }
+    rounded = {name: torch.round(arrays[name].double() / step) * step for name in ("value", "base")}
     found = DecisionTrees(len(trees.base))
     found.set_arrays({**arrays, **rounded, "threshold": torch.from_numpy(cuts)})
     return found

@@ -16,14 +16,14 @@ from bunchtrain.targets import Quantity
 
 
 class NormalizingFlow(Method):
-    """Density p(x | c) = N(f(x; c)) |det ∂f/∂x|, with the loss −log p (arXiv:1906.04032, 1705.07057).
+    """Density p(x | c) = N(f(x; c)) |det ∂f/∂x|, with the loss −log p (arXiv:1906.04032).
 
     It gives the log likelihood of an event, the anomaly score −log p and generated events. The
     flows are those of zuko.
 
     flow        `spline_coupling` and `spline_autoregressive`: rational-quadratic splines of the
-                neural spline flow, coupled in two passes or autoregressive; `affine_autoregressive`:
-                masked autoregressive flow.
+                neural spline flow, coupled in two passes or autoregressive;
+                `affine_autoregressive`: masked autoregressive flow (arXiv:1705.07057).
     transforms  number of maps.
     hidden      widths of the networks that give the parameters of a map.
     bins        bins of a spline.

@@ -36,11 +36,12 @@ class Group:
     momentum: Mapping[str, str]
 
 
-def find_group(prefix: str, available: Collection[str]) -> Group:
+def find_group(prefix: str, available: Collection[str], *, has_momentum: bool = True) -> Group:
     """Return the group of columns `prefix_…` or `prefix.…` among those available.
 
     Raises DataError, naming the nearest groups, if there are none, or if they do not hold a
-    momentum: px, py, pz or pt, eta, phi, with energy or mass if the group has one.
+    momentum where it is needed: px, py, pz or pt, eta, phi, with energy or mass if the group has
+    one.
     """
     members = {
         name[len(prefix) + 1 :]: name
@@ -50,7 +51,7 @@ def find_group(prefix: str, available: Collection[str]) -> Group:
     if not members:
         known = nearest(prefix, _prefixes(available)) or f"; there are {one_of(available)}"
         raise DataError(f"the data have no columns '{prefix}_…' for the group '{prefix}'{known}")
-    return Group(prefix, members, _momentum(prefix, members))
+    return Group(prefix, members, _momentum(prefix, members) if has_momentum else {})
 
 
 def _prefixes(available: Collection[str]) -> set[str]:

@@ -21,18 +21,24 @@ JET = ("jet_pt", "jet_eta", "jet_phi", "jet_energy", "jet_mass")
 
 
 def required_columns(
-    texts: Iterable[str], group: str, available: Collection[str], jet: str | None = None
+    texts: Iterable[str],
+    group: str,
+    available: Collection[str],
+    jet: str | None = None,
+    *,
+    has_momentum: bool = True,
 ) -> list[str]:
     """Return the columns that expressions over the points of a group read.
 
     Raises DataError, naming the nearest, if one is missing.
     """
-    points = find_group(group, available)
+    points = find_group(group, available, has_momentum=has_momentum)
     columns = dict.fromkeys(points.momentum.values())
     if jet is not None:
         columns |= dict.fromkeys(find_group(jet, available).momentum.values())
     for text in texts:
-        for name in sorted(Expression(text).columns - {*DERIVED, *JET}):
+        derived = {*DERIVED, *JET} if has_momentum else set()
+        for name in sorted(Expression(text).columns - derived):
             columns[_column(name, points, available, text)] = None
     return list(columns)
 
@@ -59,9 +65,11 @@ class Points:
     the events by their name.
     """
 
-    def __init__(self, events: ak.Array, group: str, jet: str | None = None) -> None:
+    def __init__(
+        self, events: ak.Array, group: str, jet: str | None = None, *, has_momentum: bool = True
+    ) -> None:
         self.events = events
-        self.group = find_group(group, events.fields)
+        self.group = find_group(group, events.fields, has_momentum=has_momentum)
         self.lengths = self._lengths()
         self.momentum = Momentum(
             {name: self._flat(column) for name, column in self.group.momentum.items()}
@@ -70,8 +78,11 @@ class Points:
         self._values: dict[str, Floats] = {}
 
     def _lengths(self) -> Ints:
-        column = self.events[next(iter(self.group.momentum.values()))]
-        if column.ndim != 2:
+        columns = [*self.group.momentum.values(), *self.group.members.values()]
+        if not self.group.momentum:
+            columns = [name for name in columns if self.events[name].ndim == 2]
+        column = self.events[columns[0]] if columns else None
+        if column is None or column.ndim != 2:
             raise DataError(
                 f"the columns of the group '{self.group.prefix}' hold one value per event and not "
                 "a list; name a group of lists"
@@ -100,7 +111,7 @@ class Points:
         return Momentum({name: value.astype(np.float64) for name, value in given.items()})
 
     def __getitem__(self, name: str) -> Floats:
-        if name in self.momentum:
+        if self.group.momentum and name in self.momentum:
             return self.momentum[name]
         if name not in self._values:
             with np.errstate(all="ignore"):  # `finite` checks for NaN and infinity
@@ -108,6 +119,8 @@ class Points:
         return self._values[name]
 
     def _compute(self, name: str) -> Floats:
+        if not self.group.momentum:
+            return self._flat(self.group.members.get(name, name))
         if name in JET:
             own = self.jet[name.removeprefix("jet_")].astype(np.float32)
             return np.repeat(own, self.lengths)
@@ -125,7 +138,7 @@ class Points:
 
     def evaluate(self, expression: Expression) -> Floats:
         """Return the value of an expression for every point: (points,) float32."""
-        names = sorted(expression.columns) or ["pt"]
+        names = sorted(expression.columns) or [next(iter(self.group.members))]
         return _array(expression(ak.zip({name: self[name] for name in names})))
 
     def are_finite(self) -> Flags:

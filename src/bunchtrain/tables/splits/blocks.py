@@ -55,9 +55,7 @@ class Blocks(Split):
         return np.searchsorted(self.edges, random, side="right").astype(np.int8)
 
 
-def finite_column(
-    events: ak.Array, name: str, entries: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def finite_column(events: ak.Array, name: str, entries: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return a column as real numbers (rows,).
 
     Raises DataError, naming column and entry, for NaN or infinity.

@@ -67,7 +67,9 @@ class ObjectRows(Transform):
         available, own = self.source.fields(), self._names()
         used = {column for columns in own.values() for column in columns}
         found = {name: text for name, text in available.items() if name not in used}
-        found |= {name: available[columns[0]].removeprefix("var * ") for name, columns in own.items()}
+        found |= {
+            name: available[columns[0]].removeprefix("var * ") for name, columns in own.items()
+        }
         if not isinstance(self.objects, str):
             found |= {name: available[columns[0]] for name, columns in own.items()}
         return found | {EVENT: "int64", INDEX: "int64"}

@@ -48,7 +48,9 @@ class Windows(Transform):
         available = source.fields()
         for name in [*columns, *filter(None, (series, time))]:
             if name not in available:
-                raise DataError(f"windows: the data have no column '{name}'{nearest(name, available)}")
+                raise DataError(
+                    f"windows: the data have no column '{name}'{nearest(name, available)}"
+                )
         numbers = [n for n, text in available.items() if text.startswith(("int", "uint", "float"))]
         self.columns = list(columns) or [n for n in numbers if n not in (series, time)]
 
