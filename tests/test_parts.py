@@ -197,7 +197,9 @@ def test_a_constructor_with_an_argument_that_is_no_tensor_is_one_sentence(study)
 
 
 def test_options_of_a_part_in_a_file_are_checked(study):
-    with pytest.raises(StudyError, match="model: 'my_backbone' has no option 'kk'; did you mean 'k"):
+    with pytest.raises(
+        StudyError, match="model: 'my_backbone' has no option 'kk'; did you mean 'k"
+    ):
         load(study, "model={name: ./own.py:MyBackbone, kk: 8}")
 
 

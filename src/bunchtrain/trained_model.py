@@ -209,6 +209,11 @@ class TrainedModel:
         """Whether its method generates events."""
         return isinstance(self.network, MethodNetwork) and isinstance(self.network.model, Generates)
 
+    @property
+    def columns_of_condition(self) -> list[str]:
+        """Columns of the events that a condition is made of."""
+        return self.representation.columns_of_condition(self.columns)
+
     def decoded(self, events: ak.Array) -> ak.Array:
         """Return events as they are after representation and its inverse, of the same columns."""
         return self.representation.decode(self.represent(events)[0].inputs)
@@ -230,7 +235,7 @@ class TrainedModel:
             raise StudyError(f"model '{name}' predicts and does not generate events")
         given = None
         if self.network.model.condition and conditions is not None:
-            given = self.represent(conditions)[0].inputs[CONDITION]
+            given = self.representation.encode_condition(conditions)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             tensors = self.network.eval().generate(count, given)

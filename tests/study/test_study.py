@@ -101,7 +101,10 @@ def test_overrides_leave_the_original_alone():
             "'classification' needs target 'jets' with classes; did you mean 'jet'",
         ),
         ({"evaluation": ["classification"] * 2}, "'classification' is listed twice with the same"),
-        ({"evaluation": ["decorrelation"]}, "evaluation: 'decorrelation' needs the option 'against'"),
+        (
+            {"evaluation": ["decorrelation"]},
+            "evaluation: 'decorrelation' needs the option 'against'",
+        ),
         ({"ensembles": {"e": {"published": {"source": "x", "acuracy": 1}}}}, "mean 'accuracy'"),
         ({"ensembles": {"e": {"published": {"source": "x", "auc": "high"}}}}, "auc: give a value"),
         ({"weights": {"reweight": {"variables": {"x": [0, 1]}, "reference": "t"}}}, "reference"),

@@ -1,13 +1,8 @@
 """Parquet files of pyarrow, pandas, polars and duckdb are read with the values they hold."""
 
-import datetime
-import decimal
 import tempfile
 from pathlib import Path
 
-import duckdb
-import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,9 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from property_settings import examples
 from reading_back import NAMES, TEXT, check, integers, numbers
-
-from bunchtrain.errors import DataError
-from bunchtrain.tables.reading import open_table
 
 pytestmark = pytest.mark.property
 

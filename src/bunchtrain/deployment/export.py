@@ -16,6 +16,7 @@ from bunchtrain import parts
 from bunchtrain.deployment.verification import FILE, Agreement, Verification
 from bunchtrain.errors import ExportError, MachineError
 from bunchtrain.files import write_json, write_text
+from bunchtrain.methods.method_network import MethodNetwork
 from bunchtrain.trained_model import TrainedModel
 
 #: Folder of the files of an export whose verification is not finished, or has failed.
@@ -61,7 +62,11 @@ def check_supported(trained: TrainedModel, target: ExportTarget, name: str) -> N
 
     The model need not be trained.
     """
-    reason = target.unsupported_reason(trained)
+    reason: str | None = "only models of targets of events are exported, not points and edges"
+    if isinstance(trained.network, MethodNetwork):
+        reason = "methods with a loss of their own are not exported"
+    elif not trained.network.readouts:
+        reason = target.unsupported_reason(trained)
     if reason is not None:
         raise ExportError(
             f"model '{trained.task.model[0]}' cannot be exported to '{name}': {reason}; "

@@ -53,6 +53,14 @@ class Representation(ABC):
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
         """Return the tensors of a block of events, named as in `Batch.inputs`."""
 
+    def columns_of_condition(self, available: Collection[str]) -> list[str]:
+        """Return the columns that the tensor `condition` is made of, none without one."""
+        return []
+
+    def encode_condition(self, events: ak.Array) -> Tensor:
+        """Return the tensor `condition` (batch, condition) of events."""
+        return self(events)["condition"]
+
     def decode(self, tensors: Mapping[str, Tensor]) -> ak.Array:
         """Return the columns of events from their tensors, the inverse of `__call__`.
 

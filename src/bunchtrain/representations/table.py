@@ -59,6 +59,14 @@ class Table(Representation):
             tensors["condition"] = torch.from_numpy(evaluate_table(self.condition, events))
         return tensors
 
+    def columns_of_condition(self, available: Collection[str]) -> list[str]:
+        """Return the columns that the tensor `condition` is made of, none without one."""
+        return columns_of(self.condition, available)
+
+    def encode_condition(self, events: ak.Array) -> Tensor:
+        """Return the tensor `condition` (batch, condition) of events."""
+        return torch.from_numpy(evaluate_table(self.condition, events))
+
     def decode(self, tensors: Mapping[str, Tensor]) -> ak.Array:
         """Return the features, and the conditions if they are given, as columns."""
         names = self.names

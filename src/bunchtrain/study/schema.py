@@ -149,7 +149,7 @@ class TargetConfig(Strict):
         """Names of the classes or values."""
         return list(PAIR_CLASSES if self.same else self.classes or self.values or {})
 
-    def as_target(self, name: str) -> Target:
+    def as_target(self, name: str, *, is_truth: bool = False) -> Target:
         """Return the target with its expressions."""
         return Target(
             name,
@@ -159,6 +159,7 @@ class TargetConfig(Strict):
             self.signal,
             "event" if self.on == "event" else "edge" if self.on == "edge" else "point",
             self.same,
+            is_truth,
         )
 
 
@@ -399,7 +400,8 @@ class Study(Strict):
 
     def all_targets(self) -> list[Target]:
         """Return the targets in their order, then those of the truth."""
-        return [one.as_target(name) for name, one in (self.targets | self.truth).items()]
+        truth = [one.as_target(name, is_truth=True) for name, one in self.truth.items()]
+        return [*self.predicted_targets(), *truth]
 
     def predicted_targets(self) -> list[Target]:
         """Return the targets in their order, without those of the truth."""

@@ -23,6 +23,7 @@ from bunchtrain.files import damaged
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.targets import Quantity, Target
 from bunchtrain.targets.quantity import Kind
+from bunchtrain.targets.target import Axis
 
 Values = NDArray[Any]
 #: Key of the schema in the metadata of a Parquet file.
@@ -61,6 +62,11 @@ class Schema:
     trainings: dict[str, list[str]]
     ensembles: list[str]
     columns: dict[str, PredictedColumn]
+
+    def axis(self, column: str) -> Axis:
+        """Return what the rows of a predicted column belong to: event, point or edge."""
+        target = self.columns[column].target
+        return self.targets[target].axis if target else "event"
 
     def as_json(self) -> str:
         """Return the schema as text for a file's metadata."""

@@ -27,6 +27,7 @@ class Target:
     axis         `event`, `point` for each point of the representation, or `edge` for each edge.
     same         expression of an identifier of points: an edge is in the class `same` if both of
                  its points have the same one, and it is not negative; else in `different`.
+    is_truth     whether only evaluations use it; events of none of its classes are kept.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Target:
     signal: str | None = None
     axis: Axis = "event"
     same: str | None = field(default=None, compare=False)
+    is_truth: bool = field(default=False, compare=False)
 
     @property
     def is_classification(self) -> bool:

@@ -70,6 +70,7 @@ def check_exports(study: Study) -> None:
     for part in study.export:
         target = make_target(part.name, part.options)
         for name, model in model_configs(study).items():
+            where = f"models.{name}: " if study.models else ""
             made = task(study, model, Path(), Path())
             representation = parts.build("representation", *made.representation)
             network = build_network(made, representation).eval()
@@ -77,7 +78,6 @@ def check_exports(study: Study) -> None:
             try:
                 check_supported(untrained, target, part.name)
             except ExportError as problem:
-                where = f"models.{name}: " if study.models else ""
                 raise ExportError(f"export: {where}{problem}") from None
 
 

@@ -17,6 +17,7 @@ from bunchtrain.tables.expressions.expression import Expression, as_mask, define
 from bunchtrain.tables.predictions import Predictions
 from bunchtrain.tables.reading.paths import resolve
 from bunchtrain.tables.source import Source
+from bunchtrain.tables.transforms.object_rows import EVENT, INDEX
 from bunchtrain.tables.writing import output_format, write_table
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.ensembles import FittedEnsembles, ensemble_columns
@@ -31,6 +32,7 @@ from bunchtrain.workflow.predict import (
     used_columns,
 )
 from bunchtrain.workflow.prediction_schema import schema_of_models
+from bunchtrain.workflow.preparation import transform_source
 
 #: The tree of predictions in a ROOT file, to be used as a friend.
 TREE = "scores"
@@ -84,7 +86,7 @@ class Predictor:
     def predict(self, data: Any) -> Any:
         """Return the predictions for events in memory, as the same kind of object as `data`."""
         blocks = list(self._of_source(Arrays(data)))
-        return like(data, {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]})
+        return like(data, {name: _joined([b[name] for b in blocks]) for name in blocks[0]})
 
     def _blocks(self, source: str | Sequence[str] | Source, output: Path) -> Iterator[Columns]:
         if isinstance(source, Source):
@@ -106,11 +108,15 @@ class Predictor:
     def _of_source(self, source: Source) -> Iterator[Columns]:
         """Yield the columns of the predictions, first a block without events."""
         study, selection = self.study, self._selection
+        source = transform_source(study, source)
+        index = [EVENT, INDEX] if study.rows is not None else []
         columns = columns_needed(study, source, self.models, selection=self.select)
         schema = schema_of_models(study, self.models)
-        empty: Columns = {} if selection is None else {SELECTED: np.empty(0, bool)}
-        yield empty | {name: np.empty(0, np.float32) for name in schema.columns}
-        for chunk in source.chunks(columns, ROWS):
+        empty: Columns = {name: np.empty(0, np.int64) for name in index}
+        empty |= {} if selection is None else {SELECTED: np.empty(0, bool)}
+        axes = {name: schema.axis(name) for name in schema.columns}
+        yield empty | {name: _empty(axis) for name, axis in axes.items()}
+        for chunk in source.chunks([*columns, *index], ROWS):
             names = used_columns(study, self.models, selection=self.select)
             events = define(chunk, study.define, names)
             kept = np.ones(len(events), bool)
@@ -118,7 +124,8 @@ class Predictor:
                 kept = as_mask(selection(events), selection.text)
             self.counts.events += len(kept)
             self.counts.selected += int(kept.sum())
-            marks: Columns = {} if selection is None else {SELECTED: kept}
+            marks: Columns = {name: ak.to_numpy(chunk[name]) for name in index}
+            marks |= {} if selection is None else {SELECTED: kept}
             yield marks | _fill(self._predicted(events[kept]), kept)
 
     def _predicted(self, events: ak.Array) -> Columns:
@@ -131,11 +138,27 @@ class Predictor:
 
 
 def _fill(columns: Columns, kept: np.ndarray[Any, np.dtype[np.bool_]]) -> Columns:
-    """Return columns of the kept events with NaN for the others, (events,) float32."""
-    filled = {name: np.full(len(kept), np.nan, np.float32) for name in columns}
+    """Return columns of the kept events with NaN for the others, or lists without items."""
+    filled: Columns = {}
     for name, values in columns.items():
-        filled[name][kept] = values
+        if isinstance(values, ak.Array):
+            counts = np.zeros(len(kept), np.int64)
+            counts[kept] = ak.to_numpy(ak.num(values))
+            filled[name] = ak.unflatten(ak.flatten(values), counts)
+        else:
+            filled[name] = np.full(len(kept), np.nan, np.float32)
+            filled[name][kept] = values
     return filled
+
+
+def _empty(axis: str) -> Any:
+    """Return a column without events, of lists for targets on points and edges."""
+    return np.empty(0, np.float32) if axis == "event" else ak.Array([[np.float32(0)]])[:0]
+
+
+def _joined(blocks: Sequence[Any]) -> Any:
+    is_list = any(isinstance(block, ak.Array) for block in blocks)
+    return ak.concatenate(blocks) if is_list else np.concatenate(blocks)
 
 
 def _numbered(blocks: Iterator[Columns]) -> Iterator[tuple[np.ndarray[Any, Any], Columns]]:

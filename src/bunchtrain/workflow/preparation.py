@@ -25,11 +25,16 @@ from bunchtrain.tables.transforms.windows import Windows
 def make_source(study: Study) -> Source:
     """Return the source of a study's events."""
     made: Source = parts.build("source", study.source.name, study.source.options)
+    return transform_source(study, made)
+
+
+def transform_source(study: Study, source: Source) -> Source:
+    """Return the rows of objects, or the windows, of a source, by the keys of the study."""
     if study.rows is not None:
-        made = ObjectRows(made, study.rows)
+        source = ObjectRows(source, study.rows)
     if study.windows is not None:
-        made = Windows(made, **study.windows.model_dump())
-    return made
+        source = Windows(source, **study.windows.model_dump())
+    return source
 
 
 def check_models(study: Study) -> None:

@@ -83,7 +83,8 @@ class Recipe:
 
     def make_spectra(self) -> Spectra:
         """Return empty spectra for the classes of the first classification target."""
-        classes = next((t.classes for t in self.targets if t.classes and t.axis == "event"), ())
+        known = [t for t in self.targets if t.axis == "event" and not t.is_truth]
+        classes = next((t.classes for t in known if t.classes), ())
         weights = self.weights
         return Spectra(classes, weights.get("reweight"), bool(weights.get("balance", False)))
 
@@ -117,8 +118,9 @@ class Recipe:
 
 
 def _expressions(target: Target) -> dict[str, Any]:
-    if target.axis != "event":
-        return {"axis": target.axis, "same": target.same} | _labels(target)
+    if target.axis != "event" or target.is_truth:
+        shape = {"axis": target.axis, "same": target.same, "truth": target.is_truth}
+        return shape | _labels(target)
     return _labels(target)
 
 

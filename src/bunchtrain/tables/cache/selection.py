@@ -32,7 +32,7 @@ class Selection:
         self.class_counts = {
             target.name: np.zeros((3, len(target.classes)), dtype=np.int64)
             for target in recipe.targets
-            if target.classes and target.axis == "event"
+            if target.classes and target.axis == "event" and not target.is_truth
         }
         self.cutflow = dict.fromkeys(["read", *self._conditions()], 0)
         self._used = recipe.used_columns()

@@ -1,0 +1,287 @@
+"""Whole runs of other shapes: labels of points and edges, methods without targets, rows, windows."""
+
+import awkward as ak
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import bunchtrain
+from bunchtrain.errors import ExportError, RunError, StudyError
+from bunchtrain.study.loading import validate
+
+
+def write_hits(path, events=800, seed=1):
+    """Straight tracks through four planes, and noise; the identifier of noise is −1."""
+    random = np.random.default_rng(seed)
+    counts = random.integers(2, 5, events)
+    tracks = int(counts.sum())
+    slope = random.uniform(-1, 1, (tracks, 2))
+    plane = np.arange(1.0, 5.0)
+    x = (slope[:, :1] * plane + 0.005 * random.normal(size=(tracks, 4))).ravel()
+    y = (slope[:, 1:] * plane + 0.005 * random.normal(size=(tracks, 4))).ravel()
+    own = np.concatenate([np.repeat(np.arange(n), 4) for n in counts])
+    noise = random.integers(0, 4, events)
+    table = {
+        "hit_x": ak.unflatten(x, 4 * counts),
+        "hit_y": ak.unflatten(y, 4 * counts),
+        "hit_z": ak.unflatten(np.tile(plane, tracks), 4 * counts),
+        "hit_track": ak.unflatten(own, 4 * counts),
+    }
+    fake = {
+        "hit_x": random.uniform(-4, 4, noise.sum()),
+        "hit_y": random.uniform(-4, 4, noise.sum()),
+        "hit_z": random.integers(1, 5, noise.sum()).astype(float),
+        "hit_track": np.full(noise.sum(), -1),
+    }
+    table = {k: ak.concatenate([v, ak.unflatten(fake[k], noise)], axis=1) for k, v in table.items()}
+    table["busy"] = (counts > 3).astype(int)
+    pq.write_table(ak.to_arrow_table(ak.Array(table), extensionarray=False), path)
+    return ak.Array(table)
+
+
+def hit_study(path, **changes):
+    study = {
+        "name": "hits",
+        "source": {"name": "files", "files": str(path)},
+        "define": {"hit_u": "hit_x / hit_z", "hit_v": "hit_y / hit_z"},
+        "targets": {
+            "event": {"classes": {"quiet": "busy == 0", "busy": "busy == 1"}},
+            "origin": {
+                "on": "hit",
+                "classes": {"noise": "hit_track < 0", "track": "hit_track >= 0"},
+            },
+            "pair": {"on": "edge", "same": "hit_track"},
+        },
+        "spectators": ["hit_z"],
+        "split": {"name": "fraction", "train": 0.5, "validation": 0.25, "test": 0.25},
+        "representation": {
+            **{"name": "graph", "group": "hit", "k": 4, "max_points": 15, "order": "-z"},
+            **{"features": ["x", "y", "z", "u", "v"], "coordinates": ["u", "v"]},
+        },
+        "model": {"name": "particle_flow_network", "phi": [32, 32], "f": [8]},
+        "training": {"epochs": 6, "batch_size": 16, "learning_rate": 0.003},
+    }
+    return study | changes
+
+
+@pytest.fixture(scope="module")
+def hits(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hits")
+    events = write_hits(folder / "hits.parquet")
+    study = validate(hit_study(folder / "hits.parquet"))
+    return folder, events, bunchtrain.run(study, runs=folder / "runs", jobs=1)
+
+
+def test_labels_of_events_points_and_edges_in_one_run(hits):
+    _, events, run = hits
+    metrics = run.metrics["particle_flow_network"]
+    assert metrics["pair:auc"]["value"] > 0.8  # edges of hits in one direction
+    assert {"event:auc", "origin:auc"} <= set(metrics)
+    table = run.predictions
+    pairs = table.rows("pair")
+    first = table.columns["particle_flow_network_pair_edge_first"]
+    second = table.columns["particle_flow_network_pair_edge_second"]
+    track = events.hit_track[table.columns["entry"]]
+    same = (track[first] == track[second]) & (track[first] >= 0)
+    assert np.array_equal(pairs.columns["pair"], ak.to_numpy(ak.flatten(same)).astype(int))
+    assert ak.all(ak.num(first) == ak.num(second))
+    points = table.rows("origin")
+    # The points of largest −z are kept: 15 of an event at most.
+    counts = ak.to_numpy(ak.num(track))
+    assert len(points) == np.minimum(counts, 15).sum()
+    assert np.isin(points.columns["hit_z"], [1, 2, 3, 4]).all()
+    assert len(points.columns["weight"]) == len(points)
+
+
+def test_predictions_of_a_file_are_lists_in_its_order(hits):
+    folder, events, run = hits
+    run.predict(str(folder / "hits.parquet"), folder / "scores.parquet")
+    found = ak.from_parquet(folder / "scores.parquet")
+    scores = found.particle_flow_network_origin_track
+    assert ak.all(ak.num(scores) == ak.num(events.hit_x))
+    missing = ak.sum(np.isnan(scores), axis=1)
+    assert missing.tolist() == np.maximum(ak.to_numpy(ak.num(events.hit_x)) - 15, 0).tolist()
+    entry = run.predictions.columns["entry"]
+    saved = run.predictions.columns["particle_flow_network_origin_track"]
+    assert np.allclose(
+        ak.to_numpy(ak.flatten(scores[entry])), ak.to_numpy(ak.flatten(saved)), 1e-5, 1e-6, True
+    )
+    run.predict(str(folder / "hits.parquet"), folder / "scores.root")
+    with pytest.raises(Exception, match="CSV"):
+        run.predict(str(folder / "hits.parquet"), folder / "scores.csv")
+
+
+def test_such_a_model_is_not_exported(hits):
+    _, _, run = hits
+    with pytest.raises(ExportError, match="not points and edges"):
+        run.export("onnx")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"representation.group": "track"}, "'hit' is neither event, edge nor 'track'"),
+        (
+            {"representation": {"name": "table", "features": ["busy"]}},
+            "has no points; choose point",
+        ),
+        ({"representation.name": "point_cloud"}, "has no edges; choose 'graph'"),
+        ({"model": "particle_transformer"}, "needs 'momenta'"),
+        ({"model": "energy_flow_network"}, "needs 'momenta'"),
+        ({"posterior": "mc_dropout"}, "is for targets of events"),
+    ],
+)
+def test_parts_that_do_not_fit_are_rejected_before_work(hits, changes, message):
+    folder, _, _ = hits
+    plain = hit_study(folder / "hits.parquet")
+    for key, value in changes.items():
+        owner, _, option = key.partition(".")
+        plain[owner] = plain[owner] | {option: value} if option else value
+    if plain["representation"]["name"] == "point_cloud":
+        plain["representation"].pop("k")
+    with pytest.raises(StudyError, match=message):
+        bunchtrain.run(validate(plain), runs=folder / "none", jobs=1)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ({"on": "edge", "classes": {"a": "x > 0", "b": "x < 0"}}, "'same' belongs to a target wit"),
+        ({"same": "track"}, "'same' belongs to a target with 'on: edge'"),
+        ({"on": "edge", "same": "x", "values": {"a": "x"}}, "has one of 'classes', 'values' and"),
+    ],
+)
+def test_targets_that_contradict_themselves(target, message):
+    with pytest.raises(StudyError, match=message):
+        validate(hit_study("none.parquet", targets={"pair": target}))
+
+
+def method_study(path, **changes):
+    study = {
+        "name": "unlabelled",
+        "source": {"name": "files", "files": str(path)},
+        "truth": {"kind": {"classes": {"normal": "odd == 0", "odd": "odd == 1"}}},
+        "split": {"name": "fraction", "train": 0.5, "validation": 0.25, "test": 0.25},
+        "representation": {"name": "table", "features": ["x", "y"], "condition": ["c"]},
+        "training": {"epochs": 8, "batch_size": 64, "select": "odd == 0", "learning_rate": 0.01},
+        "models": {
+            "flow": {"method": {"name": "normalizing_flow", "transforms": 2, "hidden": [16]}},
+            "matching": {"method": {"name": "flow_matching", "widths": [32], "steps": 5}},
+            "compressed": {"method": {"name": "autoencoder", "latent": 1, "widths": [8]}},
+        },
+    }
+    return study | changes
+
+
+@pytest.fixture(scope="module")
+def unlabelled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unlabelled")
+    random = np.random.default_rng(1)
+    odd = (random.uniform(size=2000) < 0.1).astype(int)
+    c = random.uniform(-1, 1, 2000)
+    x = c + 0.3 * random.normal(size=2000)
+    y = np.where(odd == 1, -x, x) + 0.2 * random.normal(size=2000) + odd
+    table = ak.Array({"x": x, "y": y, "c": c, "odd": odd})
+    pq.write_table(ak.to_arrow_table(table, extensionarray=False), folder / "events.parquet")
+    study = validate(method_study(folder / "events.parquet"))
+    return folder, bunchtrain.run(study, runs=folder / "runs", jobs=1)
+
+
+def test_methods_without_targets_in_one_run(unlabelled):
+    folder, run = unlabelled
+    assert run.metrics["flow"]["anomaly_auc"]["value"] > 0.75
+    assert run.metrics["compressed"]["anomaly_auc"]["value"] > 0.5
+    assert 0.4 < run.metrics["flow"]["two_sample_auc"]["value"] < 0.9
+    assert "anomaly_auc" not in run.metrics["matching"]
+    assert "two_sample_auc" not in run.metrics["compressed"]
+    assert run.report().path.is_file()
+    run.predict(str(folder / "events.parquet"), folder / "scores.parquet")
+    names = pq.read_schema(folder / "scores.parquet").names
+    assert names == ["flow_anomaly_score", "flow_log_likelihood", "compressed_anomaly_score"]
+    assert bunchtrain.resume(run.folder).metrics == run.metrics
+
+
+def test_generated_events(unlabelled):
+    _, run = unlabelled
+    given = {"c": np.full(500, 0.5)}
+    made = run.generate(500, conditions=given)
+    assert made.fields == ["x", "y", "c"]
+    assert np.mean(made.x) == pytest.approx(0.5, abs=0.2)
+    assert ak.array_equal(made, run.generate(500, conditions=given))
+    assert not ak.array_equal(made, run.generate(500, conditions=given, seed=2))
+    other = run.generate(500, model="matching", conditions=given)
+    assert np.mean(other.x) == pytest.approx(0.5, abs=0.4)
+    with pytest.raises(RunError, match="model 'compressed' does not generate events; there are"):
+        run.generate(5, model="compressed", conditions=given)
+    with pytest.raises(StudyError, match="method 'normalizing_flow' needs condition"):
+        run.generate(5)
+
+
+def test_a_model_needs_targets_and_a_method_none():
+    plain = method_study("none.parquet", models={}, model="dense_network")
+    with pytest.raises(StudyError, match="key 'targets' is missing: a model is trained on targets"):
+        validate(plain)
+    plain = method_study("none.parquet", truth={}, evaluation="anomaly_detection")
+    with pytest.raises(StudyError, match="anomaly_detection.* needs a target with classes"):
+        validate(plain)
+
+
+def test_rows_of_an_object_are_kept_together_and_predicted(tmp_path):
+    random = np.random.default_rng(1)
+    counts = random.integers(0, 4, 400)
+    pt = random.exponential(30, counts.sum())
+    table = ak.Array(
+        {
+            "event": np.arange(400),
+            "Jet_pt": ak.unflatten(pt, counts),
+            "Jet_b": ak.unflatten((pt + 20 * random.normal(size=len(pt)) > 30).astype(int), counts),
+        }
+    )
+    pq.write_table(ak.to_arrow_table(table, extensionarray=False), tmp_path / "events.parquet")
+    study = {
+        "name": "jets",
+        "source": {"name": "files", "files": str(tmp_path / "events.parquet")},
+        "rows": "Jet",
+        "targets": {"flavour": {"classes": {"light": "Jet_b == 0", "b": "Jet_b == 1"}}},
+        "spectators": ["source_entry", "object_index"],
+        "representation": {"name": "table", "features": ["Jet_pt"]},
+        "model": {"name": "boosted_trees", "trees": 10},
+    }
+    run = bunchtrain.run(validate(study), runs=tmp_path / "runs", jobs=1)
+    assert run.metrics["boosted_trees"]["auc"]["value"] > 0.7
+    sets = {}
+    for split in ("train", "validation", "test"):
+        for block in run.files and run_cache(run).blocks(split, 1000):
+            for entry in ak.to_numpy(block["source_entry"]).tolist():
+                assert sets.setdefault(entry, split) == split
+    run.predict(str(tmp_path / "events.parquet"), tmp_path / "scores.parquet")
+    found = ak.from_parquet(tmp_path / "scores.parquet")
+    assert found.source_entry.tolist() == np.repeat(np.arange(400), counts).tolist()
+    assert len(found.boosted_trees_b) == counts.sum()
+
+
+def run_cache(run):
+    from bunchtrain.workflow.run_events import run_events
+
+    return run_events(run.files, run.study)
+
+
+def test_windows_of_a_series(tmp_path):
+    random = np.random.default_rng(1)
+    time = np.arange(1500.0)
+    fault = ((time > 1200) & (time < 1400)).astype(int)
+    value = np.sin(time / 5) + 0.05 * random.normal(size=1500) + fault * random.normal(size=1500)
+    table = ak.Array({"time": time, "value": value, "fault": fault})
+    pq.write_table(ak.to_arrow_table(table, extensionarray=False), tmp_path / "series.parquet")
+    study = {
+        "name": "series",
+        "source": {"name": "files", "files": str(tmp_path / "series.parquet")},
+        "windows": {"length": 16, "time": "time", "columns": ["value"]},
+        "truth": {"state": {"classes": {"normal": "fault == 0", "fault": "fault == 1"}}},
+        "split": {"name": "time", "column": "time", "validation_from": 800, "test_from": 1000},
+        "representation": {"name": "window", "features": ["window_value"], "length": 16},
+        "method": {"name": "autoencoder", "latent": 2, "widths": [16]},
+        "training": {"epochs": 15, "batch_size": 32, "learning_rate": 0.005},
+    }
+    run = bunchtrain.run(validate(study), runs=tmp_path / "runs", jobs=1)
+    assert run.metrics["autoencoder"]["anomaly_auc"]["value"] > 0.8
