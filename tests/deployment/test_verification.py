@@ -43,7 +43,9 @@ def test_decisions_of_each_target_are_counted_once_an_event():
 
 
 def test_a_failed_verification_reports_what_differs_and_by_how_much(tmp_path):
-    bad = compare_scores("ONNX Runtime with the trained model", scores(0.2), scores(0.3), TARGETS, 1e-4)
+    bad = compare_scores(
+        "ONNX Runtime with the trained model", scores(0.2), scores(0.3), TARGETS, 1e-4
+    )
     with pytest.raises(VerificationError, match=r"ONNX Runtime.*0\.1.*0\.0001 at most"):
         Verification([bad], [], {}).check("onnx", tmp_path)
     flip = compare_scores("gates with network", scores(0.4), scores(0.6), TARGETS, allowed_flips=0)

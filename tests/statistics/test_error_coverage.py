@@ -18,13 +18,9 @@ from bunchtrain.statistics.metrics import (
     accuracy,
     auc,
     background_rejection,
-    calibration,
-    half_width,
     log_loss,
-    mean,
     roc,
     signal_efficiency,
-    standard_deviation,
 )
 
 #: Toys in CI, where the fluctuation of a coverage is 2 %, and in `make nightly`.

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.files import cache_folder
+from bunchtrain.methods.supervised import input_names
 from bunchtrain.methods.task import Task
 from bunchtrain.study import ModelConfig, Study, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.tables.expressions.expression import Expression
 from bunchtrain.tables.source import Source
+
+#: Types of columns that are one number per event.
+_NUMBER = re.compile(r"\??(u?int\d+|float\d+|bool)")
 
 
 def make_source(study: Study) -> Source:
@@ -33,6 +38,38 @@ def check_models(study: Study) -> None:
         except StudyError as problem:
             where = f"models.{name}: " if study.models else ""
             raise StudyError(f"{where}{problem}") from None
+    _check_tensors(study)
+
+
+def _check_tensors(study: Study) -> None:
+    """Raise StudyError for a tensor that an option or a representation adds and no model takes."""
+    used: dict[str, set[str]] = {}
+    given = {str(model.representation): model for model in model_configs(study).values()}
+    for model in model_configs(study).values():
+        taken = used.setdefault(str(model.representation), set())
+        taken.update(input_names(parts.find("model", model.model.name)))
+    for key, model in given.items():
+        name, options = model.representation.name, model.representation.options
+        for tensor in parts.build("representation", name, options).sizes:
+            # Point clouds always have these, whether they are needed or not.
+            is_free = tensor in ("coordinates", "momenta", "lengths")
+            is_default = tensor == "features" and tensor not in options
+            if tensor not in used[key] and not is_free and not is_default:
+                raise StudyError(_unused_tensor(model, tensor))
+
+
+def _unused_tensor(model: ModelConfig, tensor: str) -> str:
+    """Return the message about a tensor that a model does not take."""
+    every = parts.locate("model")
+    takers = [name for name in every if tensor in input_names(parts.find("model", name))]
+    use = f"use a model that takes it ({', '.join(takers[:3])})" if takers else "no model takes it"
+    name, network = (parts.short_name(p.name) for p in (model.representation, model.model))
+    is_option = tensor in parts.options(parts.find("representation", model.representation.name))
+    other = f"leave out the option '{tensor}'" if is_option else "choose another representation"
+    return (
+        f"representation '{name}': model '{network}' does not take the tensor '{tensor}', which "
+        f"would be ignored; {use}, or {other}"
+    )
 
 
 def task(
@@ -113,4 +150,27 @@ def event_cache(study: Study, progress: Callable[[int], None] | None = None) -> 
             raise DataError(
                 f"split '{study.split.name}' leaves no event for {name}: change its fractions"
             )
+    _check_columns(study, made)
     return made
+
+
+def _check_columns(study: Study, cache: EventCache) -> None:
+    """Raise DataError for a spectator that is no number, or inputs that are none, e.g. texts."""
+    for name in sorted({*study.spectators, *loss_columns(study)}):
+        kind = cache.manifest["fields"][name]
+        if not _NUMBER.fullmatch(kind):
+            what = "a text" if "string" in kind else f"of type '{kind}'"
+            raise DataError(
+                f"the spectator '{name}' is {what} and must be one number per event: 'define' "
+                "a number, e.g. a comparison or the length of a list"
+            )
+    events = next(cache.blocks("train", 10))
+    for model in model_configs(study).values():
+        part = model.representation
+        try:
+            parts.build("representation", part.name, part.options)(events)
+        except (ValueError, TypeError) as problem:
+            raise DataError(
+                f"representation '{part.name}': an input is not a number ({problem}); 'define' "
+                "numbers from texts, e.g. by comparisons"
+            ) from None
