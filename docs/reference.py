@@ -105,7 +105,7 @@ def type_of(value: Json) -> str:
         return "mapping" if inner is True else f"name → {type_of(inner)}"
     if inner:
         return "list of " + re.sub(r"\b(number|text|list)\b", r"\1s", type_of(inner))
-    bounds = [f"{sign} {value[bound]:g}" for bound, sign in BOUNDS.items() if bound in value]
+    bounds = [f"{sign} {value[bound]:,.10g}" for bound, sign in BOUNDS.items() if bound in value]
     return f"{kind} {', '.join(bounds)}".strip()
 
 

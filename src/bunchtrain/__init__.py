@@ -11,37 +11,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bunchtrain.study import Study, load
+    from bunchtrain.tables.inspect.inspection import inspect
     from bunchtrain.workflow.compare import Comparison, compare
+    from bunchtrain.workflow.functions import check, init, reweight, shift, tune, workspace
     from bunchtrain.workflow.run import Run, evaluate, export
     from bunchtrain.workflow.run_study import open_run, resume, run
 
 __version__ = version("bunchtrain")
 
-#: Name → its module, imported at the first use, so that the command line starts fast.
-_MODULES = {
-    "Comparison": "workflow.compare",
-    "compare": "workflow.compare",
-    "Run": "workflow.run",
-    "evaluate": "workflow.run",
-    "export": "workflow.run",
-    "open_run": "workflow.run_study",
-    "resume": "workflow.run_study",
-    "run": "workflow.run_study",
-    "Study": "study",
-    "load": "study",
+#: Module → its public names, imported at the first use, so that the command line starts fast.
+_NAMES = {
+    "study": ("Study", "load"),
+    "tables.inspect.inspection": ("inspect",),
+    "workflow.compare": ("Comparison", "compare"),
+    "workflow.functions": ("check", "init", "reweight", "shift", "tune", "workspace"),
+    "workflow.run": ("Run", "evaluate", "export"),
+    "workflow.run_study": ("open_run", "resume", "run"),
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
-    "Comparison",
-    "Run",
-    "Study",
-    "compare",
-    "evaluate",
-    "export",
-    "load",
-    "open_run",
-    "resume",
-    "run",
-]
+    "Comparison", "Run", "Study", "check", "compare", "evaluate", "export", "init", "inspect",
+    "load", "open_run", "resume", "reweight", "run", "shift", "tune", "workspace",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return [*__all__, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,9 +1,14 @@
-"""Child processes that end when their parent is killed."""
+"""Child processes that end when their parent is killed.
+
+`python -m bunchtrain.child_processes MODULE [ARGUMENT]...` runs a module in such a process, which
+is bound to its parent before the module's imports begin.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -22,6 +27,11 @@ def child_environment() -> dict[str, str]:
     return {_PARENT: str(os.getpid())}
 
 
+def child_command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module in a child process, with `child_environment`."""
+    return [sys.executable, "-m", "bunchtrain.child_processes", module, *arguments]
+
+
 def end_with_parent(parent: int | None = None) -> None:
     """Kill this process as soon as its parent has ended, in whatever way.
 
@@ -37,6 +47,12 @@ def end_with_parent(parent: int | None = None) -> None:
             os._exit(1)
     else:
         threading.Thread(target=_wait_for_end, args=(expected,), daemon=True).start()
+
+
+def begin_worker(parent: int) -> None:
+    """Prepare a process of a pool: it ends with its parent, which alone reports Ctrl-C."""
+    end_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _wait_for_end(parent: int) -> None:
@@ -81,3 +97,9 @@ def run_program(
         process.communicate()
         raise
     return subprocess.CompletedProcess(command, process.returncode, output, messages)
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

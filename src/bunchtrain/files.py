@@ -88,7 +88,8 @@ def read_json(path: Path, kind: Any = dict[str, Any]) -> Any:
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_input=False)[0]
         key = ".".join(map(str, first["loc"]))[:80]
-        reason = f"{key}: {first['msg']}" if key else first["msg"]
+        what = first["msg"].replace("Input should be", "it must be").replace("a valid ", "a ")
+        reason = f"{key}: {what}" if key else what
     except (OSError, ValueError, RecursionError) as problem:
         reason = getattr(problem, "strerror", None) or str(problem)
     raise damaged(path, reason)

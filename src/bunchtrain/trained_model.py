@@ -269,7 +269,7 @@ def load(folder: str | Path, *, is_own: bool = False) -> TrainedModel:
     """
     description = Path(folder) / "network.json"
     if not description.is_file():
-        raise RunError(f"{folder} has no trained network: finish the training with --resume")
+        raise RunError(f"{description} is missing: finish the training with --resume")
     content = read_json(description, NetworkFile)
     if not is_own:
         parts.check_recorded(content, folder)

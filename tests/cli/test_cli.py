@@ -1,13 +1,19 @@
 """The command: help, notes on old names, and errors, without a run."""
 
+import json
+import subprocess
 import sys
 import warnings
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
+import bunchtrain
 from bunchtrain.cli import aliases, catalogue, results
 from bunchtrain.cli.main import app, main
 from bunchtrain.errors import DeprecatedKey, UserError
@@ -141,3 +147,90 @@ def test_listing_all_parts_names_each(command):
     for kind in catalogue.registry.KINDS:
         for name in catalogue.registry.locate(kind):
             assert name in out
+
+
+def plain_rows(text, first):
+    """The rows of a plain table below its heading."""
+    lines = text.splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith(first))
+    return [line.split() for line in lines[start + 1 :] if line]
+
+
+@pytest.mark.parametrize("width", [20, 80])
+def test_names_are_never_cut_or_wrapped(command, tmp_path, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    names = [
+        "jet1TrksP4_fP_fX_of_the_second_leading_jet",
+        "x",
+        "EventInfoAuxDyn.averageInteractions",
+    ]
+    pq.write_table(pa.table({name: [1.5, 2.5] for name in names}), tmp_path / "long.parquet")
+    code, out, _ = command("inspect", "long.parquet")
+    assert code == 0
+    assert [row[:4] for row in plain_rows(out, "column")] == [
+        [name, "float64", "1.5", "2.5"] for name in names
+    ]
+    _, out, _ = command("parts", "source")
+    for name in catalogue.registry.locate("source"):
+        assert any(row[:2] == ["source", name] for row in plain_rows(out, "kind"))
+
+
+def test_contents_and_parts_as_json(command, tmp_path):
+    pq.write_table(pa.table({"x": [1.5, float("nan")], "n": [1, 2]}), tmp_path / "a.parquet")
+    _, out, _ = command("inspect", "a.parquet", "--json")
+    (table,) = json.loads(out)["tables"]
+    assert [column["name"] for column in table["columns"]] == ["x", "n"]
+    assert table["columns"][0]["nans"] == 1
+    _, out, _ = command("parts", "split", "--json")
+    assert {entry["name"] for entry in json.loads(out)} == set(catalogue.registry.locate("split"))
+    _, out, _ = command("parts", "split", "kfold", "--json")
+    content = json.loads(out)
+    assert {option["option"] for option in content["options"]} >= {"k", "fold"}
+    assert all(option["description"] for option in content["options"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("model", "boosted_trees"), ("loss", "disco"), ("engine", "ray")]
+)
+def test_a_part_is_shown_with_an_example_that_is_valid(command, kind, name):
+    code, out, _ = command("parts", kind, name)
+    assert code == 0
+    example = out.partition("Example:")[2].partition("Studies that use it")[0]
+    assert name in json.dumps(yaml.safe_load(example))
+    if kind == "model":
+        assert "Studies that use it: b_tagging" in out
+
+
+def test_starting_study_and_its_check(command, tmp_path):
+    draws = np.random.default_rng(1)
+    columns = {"mass": draws.normal(size=300), "pt": draws.normal(size=300)}
+    pq.write_table(pa.table({**columns, "is_top": np.arange(300) % 2}), tmp_path / "a.parquet")
+    code, out, _ = command("init", "a.parquet", "-o", "s.yaml")
+    assert code == 0
+    assert "The target is the column 'is_top'" in out
+    assert "Next: bunchtrain run s.yaml" in out
+    code, out, _ = command("check", "s.yaml")
+    assert code == 0
+    assert "3 columns are read" in out
+    assert "no problem found" in out
+    code, out, _ = command("check", "s.yaml", "model=particle_net")
+    assert code == 2
+    assert "problem: model 'particle_net' needs" in out
+
+
+def test_public_names_of_the_package():
+    names = {"run", "load", "open_run", "compare", "Run", "Study"}
+    names |= {"shift", "workspace", "reweight", "tune", "inspect", "init", "check", "evaluate"}
+    assert names <= set(dir(bunchtrain))
+    for name in dir(bunchtrain):
+        assert getattr(bunchtrain, name) is not None
+
+
+@pytest.mark.parametrize("words", [["--help"], ["parts"], ["studies"], ["parts", "model"]])
+def test_help_and_lists_need_no_torch(words):
+    code = "import sys; from bunchtrain.cli.main import app\n"
+    code += f"app({words!r}, standalone_mode=False)\n"
+    code += "heavy = {'torch', 'pytorch_lightning', 'matplotlib', 'awkward'} & set(sys.modules)\n"
+    code += "assert not heavy, heavy"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -151,7 +151,7 @@ def test_export_compiles_and_its_test_finds_no_difference_and_no_allocation(tmp_
     assert verification.holds
     assert verification.properties["latency at batch 1 in µs"] > 0
     message = json.loads((tmp_path / "out" / "verification.json").read_text())
-    assert message["agreements"][0]["what"] == "C++ with PyTorch"
+    assert message["agreements"][0]["what"] == "C++ with the trained model"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *verification.files,
         "verification.json",
@@ -189,7 +189,7 @@ def test_numbers_are_read_back_exactly():
 def test_scores_of_an_unknown_loss_are_rejected(monkeypatch):
     from bunchtrain.heads.cross_entropy import CrossEntropy
 
-    odd = lambda self, output: {Quantity("odd"): output[:, 0] ** 2}  # noqa: E731
+    odd = lambda self, output: {Quantity(c): output[:, 0] ** 2 for c in ("qcd", "top")}  # noqa: E731
     monkeypatch.setattr(CrossEntropy, "predictions", odd)
     with pytest.raises(Unsupported, match="scores of target 'jet'"):
         convert(trained_model("dense_network", {"widths": (3,)}, TABLE))

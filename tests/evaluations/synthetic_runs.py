@@ -59,6 +59,9 @@ class SyntheticRun:
     def shifted(self, systematic, size, deviations):
         return self.shifts[systematic, deviations]
 
+    def shifted_columns(self, systematic, size):
+        return {"changed": ["jet_pt"], "unchanged": ["met"], "inputs": ["jet_pt"]}
+
     def json(self, name):
         return self.files.get(name, {})
 

@@ -13,6 +13,7 @@ from bunchtrain.evaluations.parameter_scan import ParameterScan
 from bunchtrain.evaluations.working_points import WorkingPoints
 from bunchtrain.statistics.classification import measure_classification, measure_sets
 from bunchtrain.statistics.metrics import Measurement, auc, roc
+from bunchtrain.tables.predictions import Predictions
 from bunchtrain.targets import Target
 
 EDGES = (0, 50, 70, 90, 120, 300)
@@ -132,6 +133,59 @@ def test_rejections_are_those_of_one_cut_on_the_published_score():
     assert [row[:2] for row in found.tables[0].rows][:2] == [["50 %", "first"], ["50 %", "second"]]
 
 
+def tied(run):
+    """Return the run with the scores of all models rounded to two values."""
+    columns = dict(run.predictions.columns)
+    for name, column in run.predictions.schema.columns.items():
+        if column.quantity.label in ("qcd", "top"):
+            columns[name] = np.where(columns[name] > 0.4, 0.9, 0.1).astype(np.float32)
+    run.predictions = Predictions(run.predictions.schema, columns)
+    return run
+
+
+def test_rejections_are_counted_at_the_cut_where_scores_are_tied():
+    run = tied(synthetic_runs.run("classes"))
+    results = WorkingPoints(efficiencies=(0.5,)).evaluate(run)
+    found, table = results.metrics["second"], run.predictions
+    p, truth = table.probabilities("second", "jet"), table.truth("jet")
+    passed = np.log(p[:, 1] / p[:, 0]) >= found["working_point_50_cut"]["value"] - 1e-6
+    efficiency = np.average(passed[truth == 1], weights=table.weights[truth == 1])
+    mistag = np.average(passed[truth == 0], weights=table.weights[truth == 0])
+    assert efficiency > 0.8
+    assert found["working_point_50_efficiency"]["value"] == pytest.approx(efficiency)
+    assert found["working_point_50/qcd"]["value"] == pytest.approx(1 / mistag)
+    row = next(row for row in results.tables[0].rows if row[1] == "second")
+    assert row[3] == str(Measurement.from_dict(found["working_point_50_efficiency"]))
+    plot = EfficiencyProfile(against=("jet_pt",)).evaluate(run).plots[0]
+    assert f"second {efficiency:.3g}" in plot.caption
+
+
+def test_scores_that_are_no_probabilities_have_no_log_loss_and_no_calibration():
+    run = synthetic_runs.run("classes")
+    columns = dict(run.predictions.columns)
+    for name, column in run.predictions.schema.columns.items():
+        if column.training == "first":
+            columns[name] = 2 * columns[name] - 0.5
+    run.predictions = Predictions(run.predictions.schema, columns)
+    results = Classification().evaluate(run)
+    assert "log_loss" not in results.metrics["first"]
+    assert "calibration_error" not in results.metrics["first"]
+    assert results.metrics["first"]["auc"]["value"] == pytest.approx(
+        expected_auc("first"), abs=0.03
+    )
+    assert "log_loss" in results.metrics["second"]
+    drawn = next(p for p in results.plots if p.caption.startswith("Fraction of events"))
+    labels = [text.get_text() for text in drawn.figure.legends[0].get_texts()]
+    assert [label.split()[0] for label in labels] == ["second", "both"]
+
+
+def test_several_classes_have_a_macro_averaged_auc():
+    metrics = Classification().evaluate(synthetic_runs.run("flavours")).metrics["first"]
+    each = [metrics[f"auc_one_vs_rest/{name}"]["value"] for name in ("light", "c", "b")]
+    assert metrics["auc_macro"]["value"] == pytest.approx(np.mean(each))
+    assert metrics["auc_macro"]["error"] > 0
+
+
 def test_a_class_of_small_fraction_passes_more_often():
     run = synthetic_runs.run("flavours")
     little, much, equal = (
@@ -164,9 +218,11 @@ def test_of_many_models_the_best_of_each_method_is_drawn():
 def test_efficiencies_of_the_profile_are_those_of_the_cut():
     run = synthetic_runs.run("flavours", events=12000)
     signal, light, c = EfficiencyProfile(against=("jet_pt",), efficiency=0.7).evaluate(run).plots
-    assert signal.caption == "Signal efficiency against jet_pt, at an overall ε_S of 0.7."
-    assert light.caption.startswith("Efficiency for light against jet_pt")
-    assert c.caption.startswith("Efficiency for c against jet_pt")
+    assert signal.caption == "Efficiency of b against jet_pt, at an overall ε_S of 0.7."
+    assert light.caption.startswith("Efficiency of light against jet_pt")
+    assert c.caption.startswith("Efficiency of c against jet_pt")
+    for plot, name in ((signal, "b"), (light, "light"), (c, "c")):
+        assert plot.figure.axes[0].get_ylabel() == f"Efficiency of {name}"
     heights = [
         np.asarray(container.lines[0].get_ydata()) for container in signal.figure.axes[0].containers
     ]

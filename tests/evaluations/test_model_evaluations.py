@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import synthetic_runs
+from scipy.stats import norm
 from synthetic_runs import BIAS, SIGMA
 
 from bunchtrain.errors import DataError, StudyError
@@ -12,8 +13,9 @@ from bunchtrain.evaluations.model_comparison import ModelComparison
 from bunchtrain.evaluations.predicted_uncertainty import PredictedUncertainty
 from bunchtrain.evaluations.regression import Regression
 from bunchtrain.statistics.metrics import Measurement, auc, roc
-from bunchtrain.tables.predictions import PredictedColumn
+from bunchtrain.tables.predictions import PredictedColumn, Predictions, Schema
 from bunchtrain.targets import Quantity
+from bunchtrain.targets.quantity import column_name
 
 ENERGY = synthetic_runs.TARGETS["values"]
 
@@ -149,3 +151,25 @@ def test_ensembles_that_flatten_one_score_are_not_improvements():
     study = synthetic_runs.run("classes", changes={"ensembles": flattened}).study
     with pytest.raises(StudyError, match="needs an ensemble of several models"):
         EnsembleImprovement().check(study)
+
+
+@pytest.mark.parametrize(
+    ("levels", "coverages"),
+    [((0.16, 0.84), (68,)), ((0.05, 0.16, 0.84, 0.95), (68, 90)), ((0.1, 0.8), (70,))],
+)
+def test_predicted_quantiles_have_the_coverage_of_their_interval(levels, coverages):
+    random = np.random.default_rng(3)
+    truth, target = random.normal(50, 10, 5000), synthetic_runs.TARGETS["values"]
+    columns = {"entry": np.arange(5000), "weight": np.ones(5000), "energy_0": truth}
+    schema = {}
+    for level in (None, *levels):
+        quantity = Quantity("energy", "quantile", level) if level else Quantity("energy")
+        name = column_name("net", "energy", quantity, False)
+        columns[name] = np.full(5000, norm.ppf(level or 0.5, 50, 10))
+        schema[name] = PredictedColumn("net", "energy", quantity)
+    table = Predictions(Schema({"energy": target}, {"net": ["net"]}, [], schema), columns)
+    run = synthetic_runs.SyntheticRun(synthetic_runs.study([target]), table)
+    found = Regression().metrics(run)["net"]
+    assert {name for name in found if "coverage" in name} == {f"coverage_{c}" for c in coverages}
+    for c in coverages:
+        assert found[f"coverage_{c}"]["value"] == pytest.approx(c / 100, abs=0.03)

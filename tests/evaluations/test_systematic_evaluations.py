@@ -8,7 +8,7 @@ import pytest
 import synthetic_runs
 from synthetic_runs import EFFECT
 
-from bunchtrain.errors import DataError, MissingDependency, StudyError
+from bunchtrain.errors import DataError, MissingDependency, StudyError, UserError
 from bunchtrain.evaluations import expected_sensitivity
 from bunchtrain.evaluations.expected_sensitivity import LEVELS, ExpectedSensitivity
 from bunchtrain.evaluations.response_curve import ResponseCurve
@@ -31,10 +31,21 @@ def test_a_shift_of_all_scores_changes_the_passing_events_and_not_the_order():
     assert changes["up"] == up.as_dict()
     (table,) = results.tables
     assert table.rows[0][:3] == ["first", f"{EFFECT} ± 0.02", "AUC"]
+    assert "jet_energy_scale: scaled: jet_pt; not scaled: met." in table.caption
     assert [row[2] for row in table.rows[:5]] == [
         "AUC", "ε_B at ε_S = 0.5", "ε_S, nominal cut 0.5", "ε_B, nominal cut 0.5", "significance",
     ]  # fmt: skip
     assert set(results.metrics) == {"first", "second", "both"}
+
+
+def test_an_expression_is_an_effect():
+    study = synthetic_runs.run("classes").study
+    text = "jet_pt = jet_pt * 1.02; jet_mass = jet_mass + (jet_pt == 3)"
+    (effect,) = SystematicShift(by=text).effects(study).values()
+    assert list(effect.columns) == ["jet_pt", "jet_mass"]
+    for wrong in ("= 3", "jet_pt =", "jet_pt = import os"):
+        with pytest.raises(UserError):
+            SystematicShift(by=[wrong]).check(study)
 
 
 def test_effects_are_those_of_the_study_or_the_listed_ones():

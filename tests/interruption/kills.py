@@ -27,6 +27,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -42,6 +43,8 @@ SAMPLE = ROOT / "samples" / "boosted_jets.parquet"
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 #: Environment variable by which the processes of a command are found.
 MARK = "BUNCHTRAIN_KILL_TEST"
+#: Names of the commands that are killed.
+NAMES = ("run", "processes", "tune", "generation", "predict", "export")
 #: Seconds after which no process may be left.
 LIMIT = 10.0
 
@@ -58,9 +61,10 @@ STUDY: dict[str, Any] = {
     "evaluation": ["classification"],
 }
 SIMULATION = {
-    **{key: STUDY[key] for key in ("targets", "representation", "training")},
+    **{key: STUDY[key] for key in ("targets", "representation")},
     "name": "simulated",
-    "source": {"name": "boosted_jets", "jets": 300, "part": 50, "processes": 2},
+    "source": {"name": "boosted_jets", "jets": 30, "part": 10, "processes": 2},
+    "training": {"epochs": 1, "threads": 1},
     **DENSE,
 }
 
@@ -187,6 +191,8 @@ def start(words: list[str], place: Path, mark: str, *, fork: bool) -> int:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(place)
         os.environ |= env
+        # Processes of a pool import the main module, which is small in the case of the command.
+        sys.modules["__main__"] = ModuleType("__main__")
         sys.argv = ["bunchtrain", *words]
         main()
     except SystemExit as end:
@@ -261,13 +267,14 @@ def kill(command: Command, place: Path, number: int, delay: float, *, fork: bool
     return "" if found == command.expected else "the results differ"
 
 
-def references(folder: Path) -> dict[str, Command]:
-    """Return all commands with their results and durations without interruption."""
+def references(folder: Path, only: list[str]) -> dict[str, Command]:
+    """Return the chosen commands with their results and durations without interruption."""
     for study in (STUDY, SIMULATION):
         (folder / f"{study['name']}.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
     measured: dict[str, Command] = {}
     run: Path | None = None
-    while todo := [n for n in commands(folder, run) if n not in measured]:
+    needed = [*only, "run"] if {"predict", "export"} & set(only) else only
+    while todo := [n for n in commands(folder, run) if n in needed and n not in measured]:
         for name in todo:
             command, place = commands(folder, run)[name], folder / "reference" / name
             began = time.monotonic()
@@ -277,12 +284,12 @@ def references(folder: Path) -> dict[str, Command]:
             measured[name] = command
             print(f"{name}: {command.seconds:.1f} s without interruption", flush=True)
         run = run_folder(folder / "reference" / "run")
-    return measured
+    return {name: command for name, command in measured.items() if name in only}
 
 
-def kill_all(count: int, seed: int, folder: Path) -> int:
+def kill_all(count: int, seed: int, folder: Path, only: list[str]) -> int:
     """Kill commands in turn, print a table of the outcomes and return the number of failures."""
-    measured, rng = references(folder), random.Random(seed)
+    measured, rng = references(folder, only), random.Random(seed)
     outcomes: Counter[tuple[str, str, bool]] = Counter()
     for index in range(count):
         name = list(measured)[index % len(measured)]
@@ -292,9 +299,9 @@ def kill_all(count: int, seed: int, folder: Path) -> int:
         delay = rng.uniform(0, 1.02 * measured[name].seconds + startup)
         problem = kill(measured[name], place, number, delay, fork=fork)
         outcomes[name, number.name, not problem] += 1
-        if problem:
-            print(f"{index} {name} {number.name} after {delay:.2f} s: {problem}", flush=True)
-        else:
+        said = problem or "identical"
+        print(f"{index} {name} {number.name} after {delay:.1f} s: {said}", flush=True)
+        if not problem:
             shutil.rmtree(place)
     for (name, kind, good), times in sorted(outcomes.items()):
         print(f"{name:12} {kind:8} {'identical' if good else 'FAILED':10} {times}")
@@ -305,8 +312,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=200, help="number of kills")
     parser.add_argument("--seed", type=int, default=1, help="of the times")
+    parser.add_argument("--only", default=",".join(NAMES), help="names of commands")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        failures = kill_all(given.count, given.seed, Path(scratch))
+        failures = kill_all(given.count, given.seed, Path(scratch), given.only.split(","))
     print(f"{given.count} kills, {failures} failures")
     sys.exit(min(failures, 1))

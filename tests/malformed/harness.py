@@ -25,6 +25,9 @@ RAW = re.compile(
     r"NoneType|object has no attribute|<class|unhashable|not subscriptable"
 )
 
+#: Lines about progress and old names, which may come before the message.
+NOTES = re.compile(r"· |bunchtrain: .*(next release will not accept|not exist in the next release)")
+
 
 @dataclass(frozen=True)
 class Malformed:
@@ -72,6 +75,8 @@ def answer(arguments: list[str], folder: Path) -> Answer:
                 command()
             except SystemExit as end:
                 code = end.code if isinstance(end.code, int) else 1
+                if code > 128:  # a signal ends the tests, too
+                    raise KeyboardInterrupt from None
             except TrainingReached:
                 code = None
             except TookTooLong:
@@ -98,7 +103,7 @@ def judge(given: Malformed, place: Path) -> str:
         return ""
     if found.code in (0, None):
         return "accepted" if found.code == 0 else "accepted: the training would begin"
-    lines = [line for line in found.err.splitlines() if line and not line.startswith("· ")]
+    lines = [line for line in found.err.splitlines() if line and not NOTES.match(line)]
     if len(lines) != 1 or not lines[0].startswith("bunchtrain: "):
         return f"{len(lines)} lines: {found.err[-200:]!r}"
     message = lines[0].removeprefix("bunchtrain: ")

@@ -1,12 +1,17 @@
 import io
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from property_settings import examples
 from rich.console import Console
 
 from bunchtrain.errors import RunError
 from bunchtrain.report.compare import Compared, compare_roc, compare_table
 from bunchtrain.report.console import rich_table
+from bunchtrain.report.content import Table
 from bunchtrain.report.key_table import Entry, Published, key_table, published_points
+from bunchtrain.report.results import Results
 from bunchtrain.statistics.classification import measure_classification
 from bunchtrain.statistics.metrics import Measurement
 from bunchtrain.targets import Target
@@ -60,10 +65,45 @@ def test_six_columns_fit_in_80_characters(jets):
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(rich_table(key_table([Entry("particle_net", metrics, SOURCE)])))
     text = console.export_text()
-    assert "particle" in text
-    assert "± 17" in text
+    assert "particle_net" in text
+    assert "888 ± 17" in text
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+@settings(max_examples=examples(30), deadline=None)
+@given(
+    st.integers(24, 130),
+    st.lists(st.sampled_from(["a", "boosted_trees_on_masses", "net[b]"]), min_size=1, max_size=3),
+    st.lists(st.floats(1e-9, 1e9), min_size=1, max_size=9),
+)
+def test_no_width_cuts_a_name_or_a_digit(width, names, values):
+    known = ["auc", "accuracy", *(f"rejection_{10 * k}" for k in range(1, 8))]
+    metrics = {
+        name: Measurement(value, 0.3 * value).as_dict()
+        for name, value in zip(known, values, strict=False)
+    }
+    console = Console(width=width, record=True, file=io.StringIO(), markup=False)
+    console.print(rich_table(key_table([Entry(name, metrics) for name in names])))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for value in values:
+        assert text.count(str(Measurement(value, 0.3 * value))) >= len(names)
+    if width >= 48:
+        assert all(name in text for name in names)
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 120])
+def test_tables_of_evaluations_are_split_and_repeat_the_names(width):
+    row = ["90 %", "boosted_trees_on_masses", "1.234", "0.6001 ± 0.0020", "1234 ± 120", "9 ± 3"]
+    columns = ["ε of b", "Model", "Cut", "ε of the cut", "1/ε, light", "1/ε, charm"]
+    console = Console(width=width, record=True, file=io.StringIO(), markup=False)
+    console.print(Results(tables=[Table("Caption.", columns, [row, row])]))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    assert all(text.count(cell) >= 2 for cell in row[2:])
+    assert text.count("boosted_trees_on_masses") == 2 * text.count("Model")
 
 
 def test_models_are_compared_in_one_table_and_one_roc(jets):

@@ -80,6 +80,15 @@ def test_channels_and_events_without_points():
     assert not made[3].any()
 
 
+def test_a_channel_of_both_signs_is_divided_by_its_absolute_sum():
+    pt, lengths = np.array([3.0, 2.0, 1.0]), np.array([3])
+    charge = np.array([[1.0], [-1.0], [1e-7]])  # their sum is near 0
+    x, y = np.array([-0.3, 0.3, 0.1]), np.array([-0.3, 0.3, -0.1])
+    image = Image(pixels=20).images(x, y, pt, charge, lengths)[0, 0]
+    assert abs(image).sum().item() == pytest.approx(1)
+    assert abs(image).max().item() == pytest.approx(0.5)
+
+
 def test_nan_is_seen_in_its_own_image_only():
     pt, eta, phi, lengths = plane_jets()
     eta[0] = np.nan

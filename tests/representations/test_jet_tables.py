@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made_up_jets import as_events, plane_jets
 
 from bunchtrain.errors import StudyError
@@ -8,7 +10,9 @@ from bunchtrain.physics.energy_flow_polynomials import energy_flow_polynomials
 from bunchtrain.physics.kinematics import from_cylindrical
 from bunchtrain.physics.n_subjettiness import n_subjettiness
 from bunchtrain.representations.energy_flow_polynomials import EnergyFlowPolynomials
+from bunchtrain.representations.jet_features import JetFeatures
 from bunchtrain.representations.n_subjettiness_basis import NSubjettinessBasis
+from tests.property_settings import examples
 
 
 def test_polynomials_are_those_of_the_physics():
@@ -80,3 +84,24 @@ def test_options_that_cannot_be_are_named():
         NSubjettinessBasis(bodies=1)
     with pytest.raises(StudyError, match="must be 1 to 7, not 9"):
         EnergyFlowPolynomials(degree=9)
+
+
+@settings(max_examples=examples(50), deadline=None)
+@given(st.floats(-3, 3), st.integers(0, 1000))
+def test_features_of_jets_of_one_or_two_particles_do_not_change_under_rotations(angle, seed):
+    pt, eta, phi, lengths = plane_jets(seed, jets=20, most=3, empty=False)
+    turned = (phi + angle + np.pi) % (2 * np.pi) - np.pi
+    part = JetFeatures(normalise="none")
+    one, other = (part(as_events(pt, eta, p, lengths))["table"].numpy() for p in (phi, turned))
+    np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-6)
+    mass = part.observables.index("mass")
+    assert (one[lengths == 1, mass] == 0).all()
+    assert (other[lengths == 1, mass] == 0).all()
+
+
+def test_polynomials_of_near_particles_keep_their_digits():
+    """θ² = 2 (1 − cos θ) of massless particles 10⁻⁴ apart: not resolved in single precision."""
+    pt, eta, phi = np.array([200.0, 300.0]), np.zeros(2), np.array([1.0, 1.0001])
+    part = EnergyFlowPolynomials(degree=1, beta=1.0, measure="e+e-", normalise="none")
+    found = part(as_events(pt, eta, phi, np.array([2])))["table"][0, 0].item()
+    assert found == pytest.approx(2 * 0.4 * 0.6 * 2 * np.sin(0.00005), rel=1e-6)

@@ -50,3 +50,37 @@ def test_empty_bins_have_no_efficiency():
     assert curve.value[0] == 1
     assert curve.low[0] < 1
     assert np.isnan(curve.value[1])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_score_that_is_the_probability_has_no_calibration_error(weighted):
+    random = np.random.default_rng(5)
+    pulls = []
+    for _ in range(200):
+        p = random.beta(2, 3, 5000)
+        weights = random.choice([-1.0, 1.0], 5000, p=[0.1, 0.9]) if weighted else None
+        found = calibration(p, random.random(5000) < p, weights).expected_error
+        pulls.append(found.value / found.error)
+    assert abs(np.mean(pulls)) < 4 / np.sqrt(200)
+    assert 0.58 < np.mean(np.abs(pulls) < 1) < 0.78
+    assert np.mean(np.abs(pulls) < 2) > 0.92
+
+
+def test_the_calibration_error_of_a_wrong_score_is_that_of_its_gaps():
+    random = np.random.default_rng(6)
+    p = random.beta(2, 3, 20_000)
+    pulls = []
+    for _ in range(100):
+        found = calibration(p, random.random(20_000) < p**1.5).expected_error
+        edges = np.clip((p * 20).astype(int), 0, 19)
+        truth = np.abs(np.bincount(edges, p**1.5 - p, 20)).sum() / len(p)
+        pulls.append((found.value - truth) / found.error)
+    assert abs(np.mean(pulls)) < 0.5
+    assert 0.7 < np.std(pulls) < 1.3
+
+
+def test_certain_scores_that_are_right_or_wrong():
+    truth = np.arange(100) < 40
+    assert calibration(truth.astype(float), truth).expected_error.value == pytest.approx(0)
+    wrong = calibration(1 - truth.astype(float), truth).expected_error
+    assert wrong.value == pytest.approx(1)

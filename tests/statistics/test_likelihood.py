@@ -10,7 +10,12 @@ from bunchtrain.statistics.likelihood.expected import (
     expected_significance,
     limit_std,
 )
-from bunchtrain.statistics.likelihood.workspace import Template, histogram, workspace
+from bunchtrain.statistics.likelihood.workspace import (
+    Template,
+    histogram,
+    unphysical_bins,
+    workspace,
+)
 from bunchtrain.statistics.metrics.significance import asimov
 
 
@@ -126,3 +131,94 @@ def test_the_error_of_the_limit_is_that_of_the_limits_of_all_replicas():
     replicas = [workspace(counting(s, b), "signal", "score") for s, b in values]
     expected = np.std([expected_limit(one) for one in replicas], ddof=1)
     assert limit_std(spec, expected_limit(spec), replicas) == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1.0, 1e3, 1e7])
+@pytest.mark.parametrize("bins", [1, 4])
+def test_significance_and_limit_are_closed_forms_for_any_number_of_events(scale, bins):
+    pytest.importorskip("pyhf")
+    random = np.random.default_rng(bins)
+    b, s = scale * random.uniform(500, 2000, bins), scale * random.uniform(50, 1500, bins)
+    none = np.zeros(bins)
+    spec = workspace({"b": Template(b, none), "s": Template(s, none)}, "s", "c")
+    asimov_z = np.sqrt(np.sum(2 * ((s + b) * np.log1p(s / b) - s)))
+    assert expected_significance(spec) == pytest.approx(asimov_z, rel=1e-7)
+    mu = expected_limit(spec)
+    q = 2 * np.sum(mu * s - b * np.log1p(mu * s / b))
+    assert np.sqrt(q) == pytest.approx(1.959964, rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:jsonschema:DeprecationWarning")
+def test_limits_are_those_of_pyhf_with_every_kind_of_uncertainty():
+    pyhf = pytest.importorskip("pyhf")
+    b, s = np.array([500.0, 80, 10]), np.array([5.0, 10, 8])
+    shifts = {"scale": (1.1 * b, b * [0.95, 0.9, 0.8])}
+    templates = {"b": Template(b, 0.05 * b, shifts, 0.1), "s": Template(s, 0.05 * s)}
+    spec = workspace(templates, "s", "c")
+    space = pyhf.Workspace(spec)
+    model = space.model(poi_name="mu")
+    for index in (0, 2, 4):
+        limit = expected_limit(spec, index)
+        _, band = pyhf.infer.hypotest(limit, space.data(model), model, return_expected_set=True)
+        assert float(band[index]) == pytest.approx(0.05, rel=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:jsonschema:DeprecationWarning")
+def test_a_negative_bin_of_one_background_is_kept_and_listed():
+    pyhf = pytest.importorskip("pyhf")
+    templates = {
+        "a": Template(np.array([50.0, -3.0]), np.array([5.0, 4.0])),
+        "b": Template(np.array([50.0, 13.0]), np.array([5.0, 3.0])),
+        "s": Template(np.array([5.0, 5.0]), np.ones(2)),
+    }
+    spec = workspace(templates, "s", "c")
+    assert spec["observations"][0]["data"] == [100.0, 10.0]
+    for sample in spec["channels"][0]["samples"]:
+        assert sample["data"] == templates[sample["name"]].nominal.tolist()
+    assert unphysical_bins(templates, "s") == [
+        "The expected events of 'a' are negative in bin 2 (-3); it is kept, as the total is "
+        "positive."
+    ]
+    model = pyhf.Workspace(spec).model()
+    parameters = np.array(model.config.suggested_init())
+    parameters[model.config.poi_index] = 0
+    assert model.expected_actualdata(parameters).tolist() == [100.0, 10.0]
+    assert 0 < expected_significance(spec) < np.inf
+    assert 0 < expected_limit(spec) < np.inf
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_data_and_model_agree_whatever_the_templates(seed):
+    random = np.random.default_rng(seed)
+    templates = {
+        name: Template(
+            random.normal(2, 5, 6),
+            random.exponential(1, 6),
+            {"effect": (random.normal(2, 5, 6), random.normal(2, 5, 6))},
+        )
+        for name in ("a", "b", "s")
+    }
+    spec = workspace(templates, "s", "c")
+    samples = {one["name"]: one for one in spec["channels"][0]["samples"]}
+    total = np.add(samples["a"]["data"], samples["b"]["data"])
+    assert total.tolist() == spec["observations"][0]["data"]
+    assert (total > 0).all()
+    assert min(samples["s"]["data"]) >= 0
+    for side in ("hi_data", "lo_data"):
+        shifted = [
+            modifier["data"][side]
+            for name in ("a", "b")
+            for modifier in samples[name]["modifiers"]
+            if modifier["type"] == "histosys"
+        ]
+        assert (np.sum(shifted, 0) > 0).all()
+    listed = " ".join(unphysical_bins(templates, "s"))
+    assert "negative" in listed
+
+
+def test_bins_have_no_negative_signal():
+    random = np.random.default_rng(2)
+    scores, truth = sample(seed=2)
+    weights = np.where(random.random(len(scores)) < 0.4, -1.0, 1.0)
+    edges = optimal_binning(scores, truth, weights, bins=8, min_background=2)
+    assert histogram(scores[truth], edges, weights[truth])[0].min() > -1e-6

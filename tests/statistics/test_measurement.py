@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bunchtrain.statistics.metrics import Measurement
+from bunchtrain.statistics.metrics import Measurement, average_seeds
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,11 @@ from bunchtrain.statistics.metrics import Measurement
         (-0.51, 0.3, "-0.51 ± 0.30"),
         (0.7614, np.nan, "0.7614"),
         (np.nan, 0.1, "–"),
+        (-1.2e-9, 5e-10, "-1.2e-9 ± 0.5e-9"),
+        (1.234567e-6, 4e-8, "1.23e-6 ± 0.04e-6"),
+        (0.0, 5e-10, "0e-10 ± 5e-10"),
+        (-2e-5, 3e-3, "0.0000 ± 0.0030"),
+        (4.2e-7, np.nan, "4.2e-07"),
     ],
 )
 def test_a_measurement_shows_the_digits_that_its_error_allows(value, error, text):
@@ -26,6 +31,27 @@ def test_a_measurement_shows_the_digits_that_its_error_allows(value, error, text
 
 def test_a_limit_says_so():
     assert str(Measurement(3338.2, limit=True)) == "> 3300"
+
+
+def test_an_interval_that_is_not_symmetric_is_shown_with_both_errors():
+    few = Measurement(10_000, 10_000).with_interval(3_800, 26_000)
+    assert str(few) == "10000 +16000 −6200"
+    assert Measurement.from_dict(json.loads(json.dumps(few.as_dict()))) == few
+    assert few.errors == (6_200, 16_000)
+    many = Measurement(10.0, 1.0).with_interval(9.05, 11.0)
+    assert many.interval is None
+
+
+def test_a_mean_over_seeds_keeps_the_interval():
+    few = Measurement(100, 50).with_interval(60, 180).as_dict()
+    assert average_seeds([{"r": few}, {"r": few}])["r"]["interval"] == [60, 180]
+
+
+@given(st.floats(min_value=1e-300, max_value=1e300), st.floats(min_value=1e-12, max_value=1))
+def test_a_small_number_is_no_zero(value, relative):
+    shown = str(Measurement(value, relative * value)).split(" ± ")
+    assert float(shown[0]) == pytest.approx(value, abs=0.51 * relative * value)
+    assert float(shown[1]) == pytest.approx(relative * value, rel=0.3)
 
 
 @given(st.floats(allow_infinity=False), st.floats(min_value=0, allow_infinity=False), st.booleans())

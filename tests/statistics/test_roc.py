@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from bunchtrain.statistics.metrics import (
     background_rejection,
     discriminant,
     efficiency,
+    macro_auc,
     roc,
     signal_efficiency,
 )
@@ -166,3 +169,66 @@ def test_perfect_efficiency_is_not_taken_for_exact():
 def test_unusable_input_is_refused_with_its_place(scores, truth, weights, message):
     with pytest.raises(DataError, match=message):
         roc(np.array(scores), np.array(truth), None if weights is None else np.array(weights))
+
+
+def test_one_surviving_event_has_an_asymmetric_interval():
+    scores = np.concatenate([np.full(100, 2.0), [3.0], np.zeros(9999)])
+    found = background_rejection(roc(scores, np.arange(10_100) < 100), 0.5)
+    assert found.value == pytest.approx(10_000)
+    low, high = found.interval
+    assert low == pytest.approx(3850, rel=0.02)
+    assert high == pytest.approx(25_000, rel=0.1)
+    assert re.fullmatch(r"10000 \+1\d000 −6\d00", str(found))
+
+
+@pytest.mark.parametrize(("negative", "mean"), [(0.2, 3), (0.3, 8), (0.4, 20)])
+def test_limits_hold_where_negative_weights_cancel(negative, mean):
+    """Of the background that passes, the sum of weights may be negative in a sample."""
+    random, events, limits, held = np.random.default_rng(4), 1000, 0, 0
+    truth = np.arange(100 + events) < 100
+    for _ in range(300):
+        weights = np.where(random.random(events) < negative, -1.0, 1.0)
+        passed = random.random(events) < mean / events
+        curve = roc(
+            np.concatenate([np.full(100, 1.0), np.where(passed, 2.0, 0.0)]),
+            truth,
+            np.concatenate([np.ones(100), weights]),
+        )
+        found = background_rejection(curve, 0.5)
+        if found.limit:
+            limits, held = limits + 1, held + (found.value <= events / mean)
+    assert limits > 20
+    assert held >= 0.95 * limits
+
+
+def test_the_efficiency_of_a_cut_is_counted_where_scores_are_tied():
+    """90 of 100 signal and 20 of 100 background events have the same score."""
+    scores = np.concatenate([np.repeat([1.0, 0.0], [90, 10]), np.repeat([1.0, 0.0], [20, 80])])
+    curve = roc(scores, np.arange(200) < 100)
+    cut = curve.threshold_at(0.5)
+    (signal, _), (background, error) = curve.passing(cut)
+    assert (cut, signal, background) == (1.0, 0.9, 0.2)
+    assert error == pytest.approx(np.sqrt(0.2 * 0.8 / 100))
+    assert curve.passing(2.0)[0][0] == 0
+
+
+def test_macro_auc_is_the_mean_and_its_error_that_of_the_bootstrap():
+    random = np.random.default_rng(8)
+    truth = random.integers(0, 3, 600)
+    scores = random.dirichlet([1, 1, 1], 600) + 0.3 * np.eye(3)[truth]
+    scores /= scores.sum(1, keepdims=True)
+    found = macro_auc(scores, truth)
+    assert found.value == pytest.approx(
+        roc_auc_score(truth, scores, multi_class="ovr", average="macro"), abs=1e-12
+    )
+    replicas = []
+    for _ in range(300):
+        chosen = random.integers(0, 600, 600)
+        replicas.append(macro_auc(scores[chosen], truth[chosen]).value)
+    assert found.error == pytest.approx(np.std(replicas), rel=0.15)
+
+
+def test_scores_that_are_no_probabilities_keep_their_order():
+    scores = np.array([[-0.6, 1.7], [0.3, 0.2], [-0.1, -0.2], [1.2, -0.5]])
+    found = discriminant(scores, 1, [0])
+    assert found.argsort().tolist() == (scores[:, 1] - scores[:, 0]).argsort().tolist()

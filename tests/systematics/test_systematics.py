@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from bunchtrain import parts
-from bunchtrain.errors import DataError, ExpressionError
+from bunchtrain.errors import DataError, ExpressionError, StudyError
+from bunchtrain.systematics._momenta import jet_momenta
 from bunchtrain.systematics._shifted_source import ShiftedSource
+from bunchtrain.systematics._systematic import describe_shift
 from bunchtrain.systematics.constituent_efficiency import ConstituentEfficiency
 from bunchtrain.systematics.expression_shift import ExpressionShift
 from bunchtrain.systematics.jet_energy_resolution import JetEnergyResolution
@@ -122,6 +124,48 @@ def test_expressions_read_the_columns_that_they_need():
     before, after = shifted(systematic, 0.5, columns=["jet_pt", "label"])
     assert ak.almost_equal(after.jet_pt, before.jet_pt * (1 + 0.5 * abs(before.jet_eta)))
     assert after.fields == ["jet_pt", "label"]
+
+
+def test_an_expression_without_shift_is_the_value_at_one_standard_deviation():
+    effect = ExpressionShift(columns={"jet_pt": "jet_pt * 1.02 + 3"})
+    before, up = shifted(effect, 1.0)
+    _, down = shifted(effect, -1.0)
+    assert ak.almost_equal(up.jet_pt, before.jet_pt * 1.02 + 3)
+    assert ak.almost_equal(down.jet_pt, before.jet_pt * 0.98 - 3)
+
+
+OF_JETS = (
+    *("jet_pt", "jetPt", "Jet.PT", "pT_jet1", "jet_1_pt", "HT", "MET_sumEt", "m_jj", "mjj", "E"),
+    *("jet1_fP_fX", "jet1_fP_fE", "constituent_energy", "fatjet_msoftdrop", "pt", "mass", "sumPt"),
+)
+OTHERS = (
+    *("n_e", "nJet", "met", "MET_pt", "missing_energy_magnitude", "e_pt", "mu_pt", "lepton_pT"),
+    *("AnalysisElectronsAuxDyn.pt", "truth_pt", "GenJet_pt", "pt_ratio", "jet_ptD", "jet_eta"),
+    *("isPrompt", "Jet_btagDeepB", "photon_E", "m_lv", "label", "jet_n_constituents"),
+)
+
+
+def test_effects_on_jets_change_their_momenta_and_no_other_column():
+    assert jet_momenta([*OF_JETS, *OTHERS], None) == list(OF_JETS)
+    assert jet_momenta(OTHERS, ["met"]) == ["met"]
+
+
+def test_changed_columns_are_listed():
+    source = ShiftedSource(Jets(), JetEnergyScale(), 0.02)
+    list(source.chunks(["jet_pt", "truth_pt", "jet_eta"], 1000))
+    assert source.changed == {"jet_pt"}
+    columns = {"changed": ["jet_pt"], "unchanged": ["jet_eta", "truth_pt"], "inputs": ["jet_pt"]}
+    text = describe_shift("jes", source.systematic, columns)
+    assert text == "jes: scaled: jet_pt; not scaled: jet_eta, truth_pt"
+    assert "no input of a model" in describe_shift(
+        "jes", source.systematic, columns | {"inputs": []}
+    )
+
+
+@pytest.mark.parametrize("effect", [JetEnergyScale, JetEnergyResolution])
+def test_a_named_column_that_the_source_does_not_have_raises(effect):
+    with pytest.raises(StudyError, match="no column 'jet_ptt'; did you mean 'jet_pt'"):
+        shifted(effect(columns=["jet_ptt"]), 0.02)
 
 
 def test_an_invalid_expression_raises_at_construction():

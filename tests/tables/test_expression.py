@@ -1,4 +1,6 @@
 import contextlib
+import keyword
+import time
 
 import awkward as ak
 import numpy as np
@@ -181,6 +183,105 @@ def test_numbers_and_masks_are_checked():
 
 def test_large_powers_are_infinite():
     assert same(evaluate("9 ** 9 ** 9 ** 9", EVENTS), [float("inf")] * 3)
+
+
+PARTICLES = ak.Array(
+    {
+        **{f"{name}1": [50.0, 20.0] for name in ("pt", "mass")},
+        **{f"{name}2": [80.0, 90.0] for name in ("pt", "mass")},
+        **{"eta1": [0.3, 1.0], "phi1": [0.1, 3.0], "eta2": [-1.2, 0.0], "phi2": [2.5, -3.0]},
+        **{"a": [-2.0, 1.0], "b": [0.5, 3.0]},
+    }
+)
+FIRST, SECOND = (f"p4(pt{k}, eta{k}, phi{k}, mass{k})" for k in (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("combined", "coefficients"),
+    [
+        (f"{FIRST} - {SECOND}", (1, -1)),
+        (f"-{SECOND}", (0, -1)),
+        (f"{FIRST} - {SECOND} + {SECOND}", (1, 0)),
+        (f"{FIRST} + {SECOND} - {SECOND}", (1, 0)),
+        (f"-{SECOND} + {FIRST} + {SECOND}", (1, 0)),
+        (f"{FIRST} * -2", (-2, 0)),
+        (f"-2.5 * {FIRST} + {SECOND}", (-2.5, 1)),
+        (f"{FIRST} / -4 - {SECOND} / 2", (-0.25, -0.5)),
+    ],
+)
+def test_four_vectors_are_linear(combined, coefficients):
+    for name in ("E", "px", "py", "pz"):
+        parts = [ak.to_numpy(evaluate(f"{one}.{name}", PARTICLES)) for one in (FIRST, SECOND)]
+        wanted = coefficients[0] * parts[0] + coefficients[1] * parts[1]
+        found = ak.to_numpy(evaluate(f"({combined}).{name}", PARTICLES))
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-11)
+
+
+def test_a_four_vector_times_a_column_of_both_signs():
+    found = evaluate(f"({FIRST} * a - b * {SECOND}).E", PARTICLES)
+    wanted = evaluate(f"a * {FIRST}.E - b * {SECOND}.E", PARTICLES)
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    for wrong in (f"{FIRST} + 1", f"{FIRST} * {SECOND}", f"1 / {FIRST}", f"{FIRST} * 'x'"):
+        with pytest.raises(ExpressionError, match=r"added to a number|multiplied|divided"):
+            evaluate(wrong, PARTICLES)
+
+
+def test_columns_may_be_named_as_words_of_python():
+    names = [word for word in keyword.kwlist if word not in ("not", "True", "False", "None")]
+    events = ak.Array({name: [1, 2] for name in names})
+    for name in names:
+        assert Expression(f"{name} > 1").columns == {name}
+        assert evaluate(f"1 + {name} * 2", events).tolist() == [3, 5]
+        assert evaluate(f"max({name}, 2) in [{name}]", events).tolist() == [False, True]
+        assert (
+            evaluate(f"column('{name}') == {name} and not {name} == 3", events).tolist()
+            == [True] * 2
+        )
+    assert evaluate("in not in [1] or is in [1, 3]", events).tolist() == [True, True]
+    with pytest.raises(ExpressionError, match="compare with =="):
+        evaluate("class is lambda", events)
+    with pytest.raises(ExpressionError, match="character 9: there is no function 'foo'"):
+        evaluate("class + foo(3)", events)
+
+
+def balanced(operator, term, count):
+    if count == 1:
+        return term
+    half = count // 2
+    return f"({balanced(operator, term, half)}{operator}{balanced(operator, term, count - half)})"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        balanced("+", "Jet_pt", 1200),
+        balanced("-", "p4(Jet_pt, Jet_eta, 0)", 350),
+        "<".join(["MET"] * 2000),
+        " and ".join(["MET > 1"] * 900),
+        "9 ** " * 140 + "9",
+        f"n in [{', '.join(map(str, range(2000)))}]",
+        f"kind in [{', '.join(['repr'] * 2000)}]".replace("repr", "'a'"),
+        "f" + "(" * 9000,
+        "sort(" * 140 + "Jet_pt" + ")" * 140,
+        "Jet_pt" + "[Jet_pt > -1]" * 100,
+        "9" * 9000,
+        "take(Jet_pt, 18446744073709551615)",
+        "Jet_pt[9223372036854775807] + Jet_pt[-9223372036854775808]",
+        "x." * 4000 + "pt",
+        "'a' * 9223372036854775807",
+        "column('" + "a" * 9000 + "')",
+    ],
+    ids=lambda text: text[:20],
+)
+def test_an_expression_of_any_text_ends_within_a_second(text):
+    events = ak.concatenate([EVENTS] * 300)
+    begin, message = time.process_time(), ""
+    try:
+        evaluate(text, events)
+    except (ExpressionError, DataError) as problem:
+        message = str(problem)
+    assert len(message) <= 400
+    assert time.process_time() - begin < 1.5  # of a machine that runs other tests, too
 
 
 WORDS = [

@@ -3,6 +3,10 @@
 import tempfile
 from pathlib import Path
 
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -25,7 +29,8 @@ SIMPLE = {
     "null": (pa.null(), st.none(), "number"),
     "category": (pa.dictionary(pa.int32(), pa.string()), TEXT, "text"),
 }
-NOT_NULL = ("null",)
+#: Types that pandas and duckdb keep.
+COMMON = [name for name in SIMPLE if name not in ("null", "half", "category", "large text")]
 
 
 def optional(values):
@@ -61,12 +66,12 @@ def _record(parts):
 
 
 @st.composite
-def tables(draw, leaves=tuple(SIMPLE.values()), depth=2, missing=True):
+def tables(draw, names=tuple(SIMPLE), depth=2, missing=True):
     """Return name → (arrow type, values, kind), of up to five columns and six rows."""
     rows = draw(st.integers(0, 6))
     found = {}
     for name in draw(st.lists(NAMES, min_size=1, max_size=5, unique_by=str.lower)):
-        kind, values, what = draw(arrow_columns(leaves, depth))
+        kind, values, what = draw(arrow_columns([SIMPLE[leaf] for leaf in names], depth))
         drawn = st.lists(optional(values) if missing else values, min_size=rows, max_size=rows)
         found[name] = (kind, draw(drawn), what)
     return found
@@ -86,3 +91,80 @@ def test_pyarrow(table, rows, group):
         # pyarrow writes missing lists of fixed size, and cannot read them.
         sized = [name for name, (kind, _, _) in table.items() if "fixed_size" in str(kind)]
         check(path, expected(table), rows=rows, may_refuse=sized)
+
+
+@given(table=tables(tuple(COMMON)), rows=st.integers(1, 7))
+@settings(max_examples=examples(200), deadline=None)
+def test_polars(table, rows):
+    arrays = {name: pa.array(values, kind) for name, (kind, values, _) in table.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.parquet"
+        pl.from_arrow(pa.table(arrays)).write_parquet(path)
+        sized = [name for name, (kind, _, _) in table.items() if "fixed_size" in str(kind)]
+        check(path, expected(table), rows=rows, may_refuse=sized)
+
+
+@given(table=tables(tuple(COMMON)), rows=st.integers(1, 7))
+@settings(max_examples=examples(200), deadline=None)
+def test_duckdb(table, rows):
+    arrays = {name: pa.array(values, kind) for name, (kind, values, _) in table.items()}
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as base:
+        path = Path(folder) / "t.parquet"
+        base.register("source", pa.table(arrays))
+        base.execute(f"copy source to '{path}' (format parquet)")
+        sized = [name for name, (kind, _, _) in table.items() if "fixed_size" in str(kind)]
+        check(path, expected(table), rows=rows, may_refuse=sized)
+
+
+@given(table=tables(tuple(COMMON), depth=0), rows=st.integers(1, 7), index=st.booleans())
+@settings(max_examples=examples(200), deadline=None)
+def test_pandas(table, rows, index):
+    arrays = {name: pa.array(values, kind) for name, (kind, values, _) in table.items()}
+    frame = pa.table(arrays).to_pandas(types_mapper=pd.ArrowDtype)
+    columns = expected(table)
+    if index:
+        events = np.arange(len(frame)) * 7
+        frame.index = pd.Index(events, name="event number")
+        columns["event number"] = (events.tolist(), "number")
+    with tempfile.TemporaryDirectory() as folder:
+        frame.to_parquet(Path(folder) / "t.parquet")
+        check(Path(folder) / "t.parquet", columns, rows=rows)
+
+
+DECIMAL = decimal.Decimal
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(-(10**16), 10**16)), max_size=4))
+@settings(max_examples=examples(50), deadline=None)
+def test_decimals_are_read_as_the_number_they_show_or_refused(units):
+    values = [None if unit is None else DECIMAL(unit).scaleb(-3) for unit in units]
+    long = any(unit is not None and abs(unit) >= 10**15 for unit in units)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.parquet"
+        pq.write_table(pa.table({"d": pa.array(values, pa.decimal128(18, 3))}), path)
+        read = [None if value is None else float(value) for value in values]
+        check(path, {"d": (read, "number")}, refused=["d"] if long else [])
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([datetime.date(2020, 1, 1)], "date32"),
+        ([datetime.datetime(2020, 1, 1)], "timestamp"),
+        ([datetime.timedelta(1)], "duration"),
+        ([b"\xff"], "UTF-8"),
+        ([b"\xff\xfe"], "UTF-8"),
+    ],
+)
+def test_types_that_are_no_column_are_named(tmp_path, values, kind):
+    pq.write_table(pa.table({"when": values, "x": [1]}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=f"'when' .*{kind}"):
+        list(open_table(str(tmp_path / "t.parquet")).chunks(["when"], 9))
+    check(tmp_path / "t.parquet", {"x": ([1], "number")})
+
+
+def test_maps_are_lists_of_keys_and_values(tmp_path):
+    values = pa.array([[("a", 1), ("b", None)], None], pa.map_(pa.string(), pa.int8()))
+    pq.write_table(pa.table({"m": values}), tmp_path / "t.parquet")
+    columns = {"m_key": ([["a", "b"], []], ["text"]), "m_value": ([[1, None], []], ["number"])}
+    check(tmp_path / "t.parquet", columns)

@@ -45,6 +45,7 @@ def test_hashes_for_two_purposes_are_uncorrelated():
 
 
 @every_split
+@settings(deadline=None)
 @given(cut=st.integers(1, 3999), seed=st.integers(0, 2**40))
 def test_sets_do_not_depend_on_how_the_file_is_read(options, cut, seed):
     split = make(options)
@@ -56,6 +57,7 @@ def test_sets_do_not_depend_on_how_the_file_is_read(options, cut, seed):
     assert set(split.columns()) <= set(NUMBERS.fields)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**40))
 def test_rows_of_one_event_are_in_one_set(seed):
     split = make({"name": "fraction", "key": "event"})
@@ -63,6 +65,7 @@ def test_rows_of_one_event_are_in_one_set(seed):
     np.testing.assert_array_equal(sets[::2], sets[1::2])
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**40), train=st.floats(0.1, 0.8))
 def test_fractions_are_met_within_their_errors(seed, train):
     split = make({"name": "fraction", "train": train, "validation": 0.9 - train, "test": 0.1})
@@ -71,6 +74,7 @@ def test_fractions_are_met_within_their_errors(seed, train):
     assert (abs(found - wanted) < 6 * np.sqrt(wanted * (1 - wanted) / 4000) + 1e-9).all()
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**40), folds=st.integers(3, 7))
 def test_folds_test_and_validate_every_event_once(seed, folds):
     sets = [

@@ -10,6 +10,7 @@ from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.tables.weights import Spectra, event_weights
 from bunchtrain.targets import Target
+from tests.property_settings import examples
 
 LABEL = Target("label", ("qcd", "top"), expressions=("label == 0", "label == 1"))
 MOMENTUM = Target("t", values=("pt",), expressions=("pt",))
@@ -65,15 +66,36 @@ def test_reweighted_spectra_are_those_of_the_reference(tmp_path, balance):
 
 
 def test_factors_by_value():
-    # Shapes of a and b are (1/2, 1/2) and (9/10, 1/10): the ratios 5/9 and 5 → 2 give b 14 events,
-    # which are scaled back to its 20. Where b has none, it would get the limit, where a has, or 0.
+    # Shapes of a and b are (1/2, 1/2) and (9/10, 1/10): the ratios are 5/9 and 5. With the limit 2,
+    # the 2 events of the second bin count 4, and the 18 of the first one the other 16.
+    # Where b has none, it would get the limit, where a has, or 0.
     reweight = {"variables": {"pt": [0, 1]}, "reference": "a", "limit": 2.0}
     spectra = Spectra(["a", "b"], reweight, balance=False)
     for number, counts in enumerate([(10, 10), (18, 2)]):
         bins = np.repeat(np.arange(2, dtype=np.int32), counts)
         spectra.fill(np.full(20, number), bins, np.ones(20))
-    expected = [[1, 1, 0], [5 / 9 * 20 / 14, 2 * 20 / 14, 0]]
-    np.testing.assert_allclose(spectra.factors(), expected)
+    np.testing.assert_allclose(spectra.factors(), [[1, 1, 0], [16 / 18, 2, 0]])
+    assert spectra.capped() == {"b": 2}
+
+
+@pytest.mark.property
+@given(seed=st.integers(0, 2**32), limit=st.floats(1.05, 30))
+@settings(max_examples=examples(200), deadline=None)
+def test_no_factor_is_above_the_limit_and_sums_are_kept(seed, limit):
+    random = np.random.default_rng(seed)
+    spectra = Spectra(["qcd", "top"], REWEIGHT | {"limit": limit}, balance=False)
+    classes = np.arange(300) % 2
+    bins = (random.beta(0.3, 0.3, 300) * 19.99).astype(np.int32)  # few events in some bins
+    weights = random.exponential(1, 300)
+    spectra.fill(classes, bins, weights)
+    found = spectra.factors()
+    factors = found / found[0, bins[0]]  # that of the reference is 1
+    used = factors[1][bins[classes == 1]]
+    before = weights[classes == 1]
+    assert used.max() <= limit * (1 + 1e-9)
+    kept = (used * before).sum() == pytest.approx(before.sum())
+    assert kept or np.allclose(used[used > 0], limit)
+    assert spectra.capped().get("top", 0) == (used >= limit * (1 - 1e-9)).sum()
 
 
 @given(seed=st.integers(0, 2**32), scale=st.floats(1e-6, 1e6))

@@ -87,7 +87,8 @@ def test_the_folder_of_a_study_is_not_a_run(tmp_path):
     assert ". is the folder of a study, not of a run: bunchtrain run ." in done.stderr
 
 
-def test_ctrl_c_leaves_a_run_that_resume_continues(tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_a_run_that_resume_continues(tmp_path, number, code):
     path = write(tmp_path, training={"epochs": 400, "batch_size": 32, "threads": 1})
     arguments = [sys.executable, "-m", "bunchtrain", "run", str(path), "--only", "flow"]
     process = subprocess.Popen(
@@ -103,9 +104,9 @@ def test_ctrl_c_leaves_a_run_that_resume_continues(tmp_path):
         assert time.time() < deadline
         assert process.poll() is None
         time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "Traceback" not in said
     (run,) = tmp_path.glob("runs/*/*")
     assert f"bunchtrain run --resume {run.relative_to(tmp_path)}" in said

@@ -17,7 +17,10 @@ RunPaths = Annotated[
 ]
 By = Annotated[
     list[str] | None,
-    typer.Option(help="NAME or NAME=SIZE, e.g. jet_energy_scale=0.02; can be repeated."),
+    typer.Option(
+        help="NAME or NAME=SIZE, e.g. jet_energy_scale=0.02, or 'COLUMN = EXPRESSION' at one "
+        "standard deviation; can be repeated."
+    ),
 ]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Output file.")]
 
@@ -89,13 +92,16 @@ def _flow(value: Any) -> str:
 
 
 def parse_sizes(words: list[str]) -> dict[str, float | None]:
-    """Return name → size from `name=size`, None from `name`.
+    """Return name → size from `name=size`, None from `name` and from `column = expression`.
 
     Raises UserError if a size is not a positive number.
     """
     found: dict[str, float | None] = {}
     for word in words:
         name, given, text = word.partition("=")
+        if set(text) & set("+*/()"):  # an expression
+            found[word] = None
+            continue
         try:
             found[name] = float(text) if given else None
         except ValueError:

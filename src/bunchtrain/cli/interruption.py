@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -20,6 +22,7 @@ def interruptible() -> Iterator[None]:
     for number in SIGNALS:
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
             signal.signal(number, _interrupt)
+    sys.unraisablehook = _repeat
     try:
         yield
     except KeyboardInterrupt:
@@ -30,6 +33,16 @@ def interruptible() -> Iterator[None]:
 def exit_code() -> int:
     """Return 128 + the number of the signal: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
     return 128 + (received[0] if received else signal.SIGINT)
+
+
+def _repeat(ignored: sys.UnraisableHookArgs) -> None:
+    """Send an interrupt again that Python ignored, because it came in a destructor or callback."""
+    if issubclass(ignored.exc_type, KeyboardInterrupt):
+        again = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(ignored)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -72,7 +72,7 @@ def _reason(model: str, target: str) -> str:
 
 
 def build_untrained(model: str) -> TrainedModel:
-    """Return a small network of a model for two classes, with random weights.
+    """Return a small network of a model with random weights, for two classes or for one value.
 
     Raises StudyError if no representation has the tensors that it needs.
     """
@@ -80,13 +80,16 @@ def build_untrained(model: str) -> TrainedModel:
     known = {(option.name, option.type) for option in parts.options(kind).values()}
     options = {name: value for (name, type_), value in SMALL.items() if (name, type_) in known}
     representation = _matching_representation(input_names(kind))
+    losses = list(getattr(kind, "supported_losses", ())) or ["cross_entropy"]
+    separates = "cross_entropy" in losses
+    target = Target("jet", ("qcd", "top")) if separates else Target("jet", values=("mass",))
     task = Task(
         cache="",
         folder="",
         representation=representation,
         model=(model, options),
-        terms=[("cross_entropy", {}, "jet", 1.0)],
-        targets={"jet": Target("jet", ("qcd", "top"))},
+        terms=[("cross_entropy" if separates else losses[0], {}, "jet", 1.0)],
+        targets={"jet": target},
         settings={"batch_size": 64, "engine": {"name": "local"}},
     )
     built: Representation = parts.build("representation", *representation)

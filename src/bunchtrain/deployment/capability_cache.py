@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from bunchtrain import parts
-from bunchtrain.child_processes import end_with_parent
+from bunchtrain.child_processes import begin_worker
 from bunchtrain.files import cache_folder, write_json
 
 #: Packages whose versions the capabilities depend on.
@@ -75,17 +75,16 @@ def _check_all(models: Sequence[str], targets: Sequence[str]) -> Iterator[Reason
     if workers < 2:
         yield from (check_model(model, targets) for model in models)
         return
-    arguments = (workers, get_context("spawn"), _begin, (os.getpid(),))
+    arguments = (workers, get_context("spawn"), begin_worker, (os.getpid(),))
     with ProcessPoolExecutor(*arguments) as pool:
-        yield from pool.map(check_model, models, [targets] * len(models))
+        yield from pool.map(_check_in_one_thread, models, [targets] * len(models))
 
 
-def _begin(parent: int) -> None:
-    """Prepare a worker: one thread, and its end with the parent process."""
+def _check_in_one_thread(model: str, targets: Sequence[str]) -> Reasons:
     import torch
 
-    end_with_parent(parent)
     torch.set_num_threads(1)
+    return check_model(model, targets)
 
 
 def _file(model: str, targets: Sequence[str]) -> Path:

@@ -120,7 +120,7 @@ def _page(
     yield f"# `{trained.task.model[0]}` exported to `{name}`\n"
     yield (
         "| compared | events | largest difference | allowed | relative, small scores | allowed "
-        "| out of order | decisions flipped | passed |"
+        "| out of order | changed decisions | passed |"
     )
     yield "|---|---|---|---|---|---|---|---|---|"
     yield from map(_row, verification.agreements)
@@ -138,8 +138,8 @@ def _row(one: Agreement) -> str:
     limits = (one.tolerance, one.relative_tolerance)
     allowed, relative = ("" if limit is None else f"{limit:g}" for limit in limits)
     passed = "yes" if one.holds else "**no**"
-    cells = (one.what, one.events, f"{one.difference:.3g}", allowed, f"{one.relative:.3g}")
-    cells += (relative, one.misordered, one.flipped, passed)
+    numbers = (f"{one.difference:.3g}", allowed, f"{one.relative:.3g}", relative)
+    cells = (one.what, one.events, *numbers, one.misordered, one.flipped, passed)
     return f"| {' | '.join(map(str, cells))} |"
 
 

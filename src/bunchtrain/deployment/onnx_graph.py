@@ -99,7 +99,8 @@ def _accurate_functions() -> dict[Any, Any]:
     from onnxscript import opset18 as op
 
     def constant(value: float, like: Any) -> Any:
-        return op.CastLike(op.Constant(value_float=value), like)
+        number: Any = op.Constant(value_float=value)
+        return op.CastLike(number, like)
 
     def sigmoid(x: Any) -> Any:
         one, small = constant(1.0, x), op.Exp(op.Neg(op.Abs(x)))

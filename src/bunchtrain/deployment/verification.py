@@ -70,7 +70,7 @@ class Agreement:
     def __str__(self) -> str:
         return (
             f"{self.what}, {self.events} events: largest difference {self.difference:.2g}, "
-            f"relative {self.relative:.2g}, {self.flipped} decisions flipped"
+            f"relative {self.relative:.2g}, {self.flipped} changed decisions"
         )
 
 

@@ -20,7 +20,7 @@ from bunchtrain.report.content import Plot, Table
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.classification import signal_roc
 from bunchtrain.statistics.metrics import Metrics, Roc, auc, discriminant
-from bunchtrain.study import Study
+from bunchtrain.study import Study, gives_probabilities
 from bunchtrain.tables.predictions import Predictions, Values
 from bunchtrain.targets import Target
 
@@ -78,6 +78,10 @@ class ClassPredictions:
     def probabilities(self, training: str) -> Values | None:
         """Return class probabilities (events, classes), None if the model has none."""
         return self.table.probabilities(training, self.target.name)
+
+    def are_probabilities(self, estimator: str) -> bool:
+        """Return whether the scores of a model or an ensemble are probabilities."""
+        return gives_probabilities(self.run.study, estimator, self.target.name)
 
     @property
     def all_probabilities(self) -> dict[str, Values]:

@@ -66,6 +66,12 @@ class EvaluatedRun(Protocol):
         deviations  shift in standard deviations, as +1 or −1.
         """
 
+    def shifted_columns(self, systematic: str, size: float | None) -> Mapping[str, Sequence[str]]:
+        """Return `changed`, `unchanged` and `inputs`, the columns under an effect.
+
+        The predictions under one standard deviation of it must have been made.
+        """
+
     def json(self, name: str) -> Any:
         """Return the content of a JSON file of the run, or {} where there is none."""
 

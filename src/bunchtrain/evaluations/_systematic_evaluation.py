@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest, one_of
@@ -67,8 +68,11 @@ class SystematicEvaluation(FirstTargetEvaluation):
 def make_systematic(study: Study, name: str, size: float | None = None) -> Systematic:
     """Return a systematic effect of a study, or the part of that name, of a given size.
 
+    `column = expression` is an expression_shift of this column; several are separated by `;`.
     Raises StudyError, naming the nearest, if there is none.
     """
+    if "=" in name:
+        return _expression_shift(name, size)
     part, known = study.systematics.get(name), parts.locate("systematic")
     if part is None and name not in known:
         every = [*study.systematics, *known]
@@ -79,6 +83,17 @@ def make_systematic(study: Study, name: str, size: float | None = None) -> Syste
         options["size"] = size
     where = f"systematics.{name}"
     made: Systematic = parts.build("systematic", part.name if part else name, options, where=where)
+    return made
+
+
+def _expression_shift(text: str, size: float | None) -> Systematic:
+    """Return the effect of `column = expression; …`."""
+    pairs = [one.partition("=")[::2] for one in text.split(";") if one.strip()]
+    columns = {name.strip(): expression.strip() for name, expression in pairs}
+    if not all(columns) or not all(columns.values()):
+        raise StudyError(f"'{text}' is not 'column = expression', as in 'jet_pt = jet_pt * 1.02'")
+    options: dict[str, Any] = {"columns": columns} | ({} if size is None else {"size": size})
+    made: Systematic = parts.build("systematic", "expression_shift", options, where="by")
     return made
 
 

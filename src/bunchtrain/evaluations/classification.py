@@ -18,6 +18,9 @@ from bunchtrain.statistics.metrics import Metrics, calibration, confusion_matrix
 from bunchtrain.study import Study
 from bunchtrain.tables.predictions import Values
 
+#: Metrics that are defined for probabilities only, not for other scores.
+OF_PROBABILITIES = ("calibration_error", "log_loss")
+
 
 class Classification(ClassEvaluation):
     """Metrics, ROC, reliability diagram, score distributions and confusion matrices.
@@ -47,9 +50,12 @@ class Classification(ClassEvaluation):
         truth, weights, run = events.truth, events.weights, events.run
         sets = run.predictions.sets(training, events.target.name)
         scale = run.study.weights.luminosity_scale / run.folds
-        return measure_sets(sets, truth, weights) | measure_classification(
+        found = measure_sets(sets, truth, weights) | measure_classification(
             probabilities, truth, weights, events.target, self.efficiencies, self.mistags, scale
         )
+        if not events.are_probabilities(training):
+            found = {name: entry for name, entry in found.items() if name not in OF_PROBABILITIES}
+        return found
 
     def plots(self, events: ClassPredictions) -> Iterator[Plot]:
         """Yield ROC and reliability diagram of all models, then the plots of each."""
@@ -68,7 +74,7 @@ class Classification(ClassEvaluation):
         curves_of_p = {
             name: calibration(values[:, signal], events.is_signal, events.weights)
             for name, values in events.best_probabilities().items()
-            if are_probabilities(values)
+            if are_probabilities(values) and events.are_probabilities(name)
         }
         if curves_of_p:
             yield Plot(

@@ -30,10 +30,11 @@ Weights = dict[str, NDArray[np.float64]]
 class Reweighting(FirstTargetEvaluation):
     """Weights that reweight simulation (the other class) to data (the signal class).
 
-    They are written as friend columns `<model>_weight`, a row per event of the source: 1 for data,
-    NaN for events that are not tested. `closure_auc` is the AUC of trees trained to separate data
-    from weighted simulation on the inputs of the models, 1/2 at closure. Events are weighted by a
-    model that was not trained on them: runs of all folds weight all events.
+    They are written as friend columns `<model>_weight`, a row per event of the source: factors on
+    the event weight, 1 for data, NaN for events that are not tested. `closure_auc` is the AUC of
+    trees trained to separate data from weighted simulation on the inputs of the models, 1/2 at
+    closure. Events are weighted by a model that was not trained on them: runs of all folds weight
+    all events.
 
     output  File of the weights, `.root` or `.parquet`; `weights.parquet` in the folder of the
             evaluation if None.
@@ -85,10 +86,17 @@ class Reweighting(FirstTargetEvaluation):
             results.plots = [Plot(caption, drawn)]
             output = Path(self.output or run.folder / "evaluations" / self.name / "weights.parquet")
             rows = _write(events, weights, before, output)
-            caption = "File of the weights, a row per event of the source."
-            written = Table(caption, ["File", "Events"], [[str(output), rows]])
+            written = Table(_usage(run.study), ["File", "Events"], [[str(output), rows]])
             results.tables = [_table(found), written]
         return results
+
+
+def _usage(study: Study) -> str:
+    """Return how the factors in the file are used."""
+    written = "File of the factors <model>_weight, a row per event of the source."
+    if study.weights.event is None:
+        return f"{written} The study has no event weights, so that the factors are the weights."
+    return f"{written} Multiply the event weight '{study.weights.event}' by the factor."
 
 
 def _weights(events: ClassPredictions, before: NDArray[np.float64]) -> Weights:

@@ -19,6 +19,7 @@ from bunchtrain.report.results import Results
 from bunchtrain.statistics.changes import measure_changes
 from bunchtrain.statistics.metrics import Measurement
 from bunchtrain.study import Study
+from bunchtrain.systematics._systematic import describe_shift
 
 #: Metric → its nominal value, and its changes up and down.
 Changes = dict[str, tuple[float, Measurement, Measurement]]
@@ -38,7 +39,8 @@ class SystematicShift(SystematicEvaluation):
     errors are those of a paired bootstrap.
 
     by            Effect → size of one standard deviation, the study's or the part's own if null; or
-                  a list of effects; all of the study if empty.
+                  a list of effects; all of the study if empty. `pt = pt * 1.02` is an effect, too:
+                  the value of a column at one standard deviation.
     efficiencies  Signal efficiencies of the cuts; those of `classification` if None.
     """
 
@@ -63,7 +65,8 @@ class SystematicShift(SystematicEvaluation):
         Raises DataError if a class has no events, nominal or shifted.
         """
         results = Results(title="Changes under systematic effects")
-        sizes = {name: one.size for name, one in self.effects(run.study).items()}
+        systematics = self.effects(run.study)
+        sizes = {name: one.size for name, one in systematics.items()}
         for events in self.predictions(run):
             found = {name: self._changes(events, name) for name in sizes}
             by_model = {
@@ -76,10 +79,10 @@ class SystematicShift(SystematicEvaluation):
                     for metric, (_, up, down) in changes.items()
                     for direction, change in (("up", up), ("down", down))
                 }
-            caption = "Changes by one standard deviation; cuts and bins are those of the nominal "
-            columns = ["Model", "Effect", "Metric", "Nominal", "Up", "Down"]
-            results.tables = [Table(f"{caption}events.", columns, list(_rows(by_model, sizes)))]
-            results.details = {"sizes": sizes, "changes": _as_json(by_model)}
+            columns = {name: run.shifted_columns(name, self.by.get(name)) for name in sizes}
+            texts = [describe_shift(n, one, columns[n]) for n, one in systematics.items()]
+            results.tables = [_table(by_model, sizes, texts)]
+            results.details = {"sizes": sizes, "changes": _as_json(by_model), "columns": columns}
         return results
 
     def _changes(self, events: ClassPredictions, effect: str) -> dict[str, Changes]:
@@ -95,6 +98,15 @@ class SystematicShift(SystematicEvaluation):
                 metric: (value, change, down[metric][1]) for metric, (value, change) in up.items()
             }
         return found
+
+
+def _table(
+    by_model: Mapping[str, Mapping[str, Changes]], sizes: Mapping[str, float], shifts: list[str]
+) -> Table:
+    caption = "Changes by one standard deviation; cuts and bins are those of the nominal events."
+    columns = ["Model", "Effect", "Metric", "Nominal", "Up", "Down"]
+    rows = list(_rows(by_model, sizes))
+    return Table(" ".join([caption, *(f"{text}." for text in shifts)]), columns, rows)
 
 
 def _rows(

@@ -7,8 +7,10 @@ import csv
 import numpy as np
 from numpy.typing import NDArray
 
+from bunchtrain import parts
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
 from bunchtrain.files import damaged
+from bunchtrain.methods.protocols import FitsInOneCall
 from bunchtrain.plots import plot_training
 from bunchtrain.report.content import Plot
 from bunchtrain.report.results import Results
@@ -16,16 +18,16 @@ from bunchtrain.study import model_configs
 
 
 class TrainingCurves(Evaluation):
-    """Training and validation loss against epoch, with the best epoch, of each model."""
+    """Training and validation loss against epoch, or number of trees, of each model."""
 
     def evaluate(self, run: EvaluatedRun) -> Results:
         """Return the plot of the first training of each model that has a history."""
         results = Results()
-        for name in model_configs(run.study):
+        for name, config in model_configs(run.study).items():
             if history := read_history(run, name):
-                results.plots.append(
-                    Plot("Loss in training and validation.", plot_training(history), model=name)
-                )
+                trees = issubclass(parts.find("model", config.model.name), FitsInOneCall)
+                drawn = plot_training(history, "iteration" if trees else "epoch")
+                results.plots.append(Plot("Loss in training and validation.", drawn, model=name))
         return results
 
 

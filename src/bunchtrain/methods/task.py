@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from pydantic import BaseModel
 from torch import nn
 
@@ -23,14 +24,14 @@ from bunchtrain.methods.supervised import check_inputs
 from bunchtrain.methods.unsupervised._method import Method
 from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.finite import Policy
-from bunchtrain.targets import Target
+from bunchtrain.targets import Quantity, Target
 
 #: Name and options of a part.
 NamedPart = tuple[str, dict[str, Any]]
 #: Fields and settings that may differ when an interrupted training is resumed.
 NOT_IN_RESUME_KEY = {
     *("cache", "folder", "memory", "columns"),
-    *("training.engine", "training.threads", "training.logs"),
+    *("training.engine", "training.threads", "training.logs", "training.device"),
 }
 #: Losses that are −log likelihoods, except for a constant factor.
 LIKELIHOODS = ("cross_entropy", "binary_cross_entropy", "gaussian_nll", "mean_squared_error")
@@ -137,6 +138,9 @@ class Task:
 
         Raises StudyError if two heads of a target need different outputs, or if there is none.
         """
+        for index, term in enumerate(self.terms):
+            if term in self.terms[:index]:
+                raise StudyError(f"loss: the term '{term[0]}' is listed twice; give it a weight")
         heads: dict[str, Head] = {}
         for loss, _ in self.losses():
             if isinstance(loss, Head):
@@ -193,6 +197,7 @@ class Task:
                 model: nn.Module = parts.build("model", name, options, *sizes)
             for head in self.heads().values():
                 head.check_model(model)
+                _check_predictions(head)
             if isinstance(model, ChecksTerms):
                 model.check_terms([loss for loss, _ in self.sorted_losses()])
             return model
@@ -296,6 +301,17 @@ class Task:
         key = json.loads(json.dumps(self.as_dict()))
         key |= {f"training.{name}": value for name, value in key.pop("settings").items()}
         return {name: value for name, value in key.items() if name not in NOT_IN_RESUME_KEY}
+
+
+def _check_predictions(head: Head) -> None:
+    """Raise StudyError if a head predicts no value, but only quantiles of it."""
+    predicted = head.predictions(torch.zeros(1, head.outputs))
+    for label in head.target.labels:
+        if Quantity(label) not in predicted:
+            raise StudyError(
+                f"loss '{head.name}' does not predict '{label}' itself; add the median, 0.5, to "
+                "its option 'levels'"
+            )
 
 
 def derive_seed(*indices: int) -> int:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
     """
     try:
         if path.suffix == ".pt":
+            _check_zip(path)
             with warnings.catch_warnings(action="ignore"):
                 old: Any = torch.load(path, map_location="cpu", weights_only=True)
             if not isinstance(old, dict):
@@ -50,6 +52,14 @@ def read_tensors(path: Path) -> dict[str, Any]:
         raise
     except Exception as problem:  # of zip files, pickles and headers: whatever their readers raise
         raise damaged(path, _reason(problem)) from None
+
+
+def _check_zip(path: Path) -> None:
+    """Raise ValueError if the check sum of an entry is wrong, which PyTorch does not notice."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            if file.testzip() is not None:
+                raise ValueError("its content was edited")
 
 
 def _read(path: Path) -> dict[str, Any]:

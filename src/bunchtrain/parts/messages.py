@@ -34,6 +34,7 @@ EXPECTED = {
     "too_short": "a list of {min_length} or more items",
     "too_long": "a list of {max_length} or fewer items",
     "string_too_short": "a text of at least {min_length} characters",
+    "string_pattern_mismatch": "a text of the form {pattern}",
     "string_too_long": "a text of at most {max_length} characters",
     "recursion_loop": "a value that does not contain itself",
 }

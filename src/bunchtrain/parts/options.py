@@ -8,12 +8,13 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
-from functools import cache
 from typing import Any
 
 import pydantic
 from pydantic.fields import FieldInfo
 
+#: Part → the model of its options; it takes milliseconds to make.
+_MODELS: dict[Any, type[pydantic.BaseModel]] = {}
 _LOW = {"ge": "from", "gt": "above"}
 _HIGH = {"le": "to", "lt": "to below"}
 
@@ -56,19 +57,24 @@ def options(part: type[Any]) -> dict[str, Option]:
     }
 
 
-@cache
 def option_model(part: type[Any]) -> type[pydantic.BaseModel]:
     """Return the pydantic model of a part's options, with the types and defaults of its signature.
 
     Bounds are given by the annotation, e.g. `Annotated[int, Field(ge=1, le=100)]`, of which
     `parts.ranges` has the usual ones. A list may be given as its single item.
     """
-    arguments: dict[str, Any] = {
-        name: (_list_or_item(found.hint), ... if found.default is MISSING else found.default)
-        for name, found in _arguments(part).items()
-    }
-    config = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
-    return pydantic.create_model(f"{part.__name__}Options", __config__=config, **arguments)
+    if part not in _MODELS:
+        arguments: dict[str, Any] = {
+            name: (_list_or_item(found.hint), ... if found.default is MISSING else found.default)
+            for name, found in _arguments(part).items()
+        }
+        config = pydantic.ConfigDict(
+            extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False
+        )
+        _MODELS[part] = pydantic.create_model(
+            f"{part.__name__}Options", __config__=config, **arguments
+        )
+    return _MODELS[part]
 
 
 def option_docs(part: type[Any]) -> dict[str, str]:
@@ -124,7 +130,6 @@ def positional(part: type[Any]) -> tuple[str, ...]:
     return tuple(a.name for a in arguments if a.kind is a.POSITIONAL_OR_KEYWORD)
 
 
-@cache
 def _arguments(part: type[Any]) -> dict[str, _Argument]:
     """Return option → its annotation and default, MISSING if it is required."""
     groups, hints, found = _groups(part), _hints(part.__init__), dict[str, _Argument]()

@@ -48,11 +48,16 @@ def rapidity(energy: Floats, px: Floats, py: Floats, pz: Floats) -> Floats:
 
 
 def invariant_mass(momenta: Floats) -> Floats:
-    """Return m = √(E² − p²) in GeV, 0 where rounding makes m² negative: (n,) from (n, 4)."""
+    """Return m = √(E² − p²) in GeV: (n,) from (n, 4).
+
+    0 where m² is negative or, in double precision, below 10⁻¹⁴ E², the rounding of E² − p²: it is
+    not invariant under rotations.
+    """
     energy, px, py, pz = np.moveaxis(momenta, -1, 0)
     # (E − |pz|)(E + |pz|) avoids the cancellation in E² − pz²
     squared = (energy - np.abs(pz)) * (energy + np.abs(pz)) - px * px - py * py
-    return np.asarray(np.sqrt(np.maximum(squared, 0)))
+    rounding = 1e-14 * energy * energy if squared.dtype == np.float64 else 0
+    return np.asarray(np.sqrt(np.where(squared > rounding, squared, 0)))
 
 
 def from_cylindrical(pt: Floats, eta: Floats, phi: Floats, mass: Floats | float = 0.0) -> Floats:

@@ -187,6 +187,7 @@ def plot_calibration(curves: Mapping[str, Calibration]) -> Figure:
             color=COLOURS[k % len(COLOURS)], label=f"{name} (ECE {curve.expected_error})",
         )  # fmt: skip
     axes.set(xlabel="Predicted probability", ylabel="Observed fraction", xlim=(0, 1), ylim=(0, 1))
+    axes.tick_params(axis="x", pad=6)
     figure.legend(loc="outside upper left", fontsize=10 if len(curves) < 5 else 8)
     return figure
 

@@ -84,7 +84,6 @@ def plot_trade_off(
     """
     names_size = 0.085 * max(map(len, points))  # in inches
     figure, axes = canvas(6.0 + names_size, max(4.8, 0.27 * len(points)))
-    axes.set_in_layout(True)
     order = sorted(points, key=lambda name: points[name][1].value)
     colours = {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(order)}
     for name, (x, y) in points.items():

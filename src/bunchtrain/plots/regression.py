@@ -59,17 +59,18 @@ def plot_resolution(
     The axis spans the central 98 % of the truths.
     """
     figure, axes = canvas()
+    shown, several = np.quantile(truth, [0.01, 0.99]), len(residuals) > 1
     for k, (network, values) in enumerate(residuals.items()):
         binned = profile(values, truth, weights)
-        several = len(residuals) > 1
-        x = side_by_side(binned.edges, k, len(residuals)) if several else binned.centre
+        edges = np.clip(binned.edges, *shown)
+        x = side_by_side(edges, k, len(residuals)) if several else binned.centre
         widths = None if several else [x - binned.edges[:-1], binned.edges[1:] - x]
         axes.errorbar(
             x, [f.value for f in binned.resolution],
             [f.error for f in binned.resolution], widths, fmt="o", ms=4, elinewidth=1.3,
             color=COLOURS[k % len(COLOURS)], label=network,
         )  # fmt: skip
-    axes.set(xlabel=label, ylabel=name, ylim=(0, None), xlim=np.quantile(truth, [0.01, 0.99]))
+    axes.set(xlabel=label, ylabel=name, ylim=(0, None), xlim=shown)
     add_headroom(axes, 1.35)
     axes.legend(loc="upper left", ncols=2, fontsize=9)
     return figure

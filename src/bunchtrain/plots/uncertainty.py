@@ -132,7 +132,9 @@ def plot_metric_profile(
         ]
         axes.errorbar(
             side_by_side(edges, n, len(values), log),
-            [f.value for f in found], [f.error for f in found], fmt="o", ms=4, elinewidth=1.2, color=COLOURS[n % len(COLOURS)], label=name,
+            [f.value for f in found],
+            [f.error for f in found],
+            fmt="o", ms=4, elinewidth=1.2, color=COLOURS[n % len(COLOURS)], label=name,
         )  # fmt: skip
     axes.set(xlabel=labels[0], ylabel=labels[1], xlim=(edges[0], edges[-1]))
     if log:

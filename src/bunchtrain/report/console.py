@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -15,6 +15,8 @@ from bunchtrain.statistics.metrics import Measurement
 
 #: Shortest line into which a heading is broken, if its cells are not wider.
 MIN_HEADING = 9
+#: Width of a console that fits every table.
+WIDEST = 100_000
 
 
 class SplitTable:
@@ -39,25 +41,27 @@ class SplitTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the parts, with the title above the first and the caption below the last."""
+        wide = options.update(max_width=WIDEST)
+
+        def fits(chosen: Sequence[int]) -> bool:
+            table = self._table(chosen, narrow=False)
+            return console.measure(table, options=wide).maximum <= options.max_width
+
         if self.title:
             yield Text(self.title, "italic")
-        if self.columns:
-            for chosen in self._parts(options.max_width):
-                yield self._table(chosen, options.max_width)
+        for chosen in self._parts(fits) if self.columns else ():
+            yield self._table(chosen, narrow=not fits(chosen))
         if self.caption:
             yield Text(self.caption, "dim italic")
 
-    def _parts(self, width: int) -> Iterator[list[int]]:
+    def _parts(self, fits: Callable[[Sequence[int]], bool]) -> Iterator[list[int]]:
         """Yield the columns of each part."""
-        keys = list(range(self.keys))
-        used = start = sum(self._width(k) + 1 for k in keys)
-        chosen: list[int] = []
+        keys, chosen = list(range(self.keys)), list[int]()
         for k in range(self.keys, len(self.columns)):
-            if chosen and used + self._width(k) + 1 > width:
+            if chosen and not fits([*keys, *chosen, k]):
                 yield [*keys, *chosen]
-                chosen, used = [], start
+                chosen = []
             chosen.append(k)
-            used += self._width(k) + 1
         yield [*keys, *chosen]
 
     def _width(self, column: int) -> int:
@@ -72,19 +76,18 @@ class SplitTable:
         lines = textwrap.wrap(self.columns[column], width, break_long_words=False)
         return "\n".join(lines)
 
-    def _table(self, chosen: Sequence[int], width: int) -> Table:
+    def _table(self, chosen: Sequence[int], narrow: bool) -> Table:
+        """Return some of the columns; if `narrow`, names go on in the next line."""
         drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), collapse_padding=True)
-        fits = sum(self._width(k) + 1 for k in chosen) <= width
         for k in chosen:
             is_key = k < self.keys
-            # A name that is longer than the line goes on in the next one.
             drawn.add_column(
                 Text(self._heading(k)),
                 style="bold" if k == 0 else "",
                 justify="left" if is_key else "right",
-                no_wrap=fits or not is_key,
+                no_wrap=not (narrow and is_key),
                 overflow="fold",
-                min_width=None if is_key and not fits else self._width(k),
+                min_width=None if narrow and is_key else self._width(k),
             )
         for row in self.rows:
             drawn.add_row(*(row[k] for k in chosen))

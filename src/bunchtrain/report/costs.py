@@ -49,7 +49,7 @@ def _cost(name: str, read_json: Callable[[str], Any]) -> Cost:
     training = read_json(f"models/{name}/training.json")
     memory = training.get("peak_rss_mb")
     return Cost(
-        parameters=training.get("parameters"),
+        parameters=training.get("parameters") or None,  # trees have none
         seconds=training.get("seconds"),
         epochs=training.get("epochs"),
         events=training.get("events"),

@@ -73,8 +73,13 @@ def link(text: str) -> Markup:
 
 
 def math(text: object) -> Markup:
-    """Return text with the indices, as in ε_S, as subscripts."""
-    return Markup(re.sub(r"(ε|b)_(\w+)", r"\1<sub>\2</sub>", str(escape(text))))
+    """Return text with the indices of ε_S, ε_B and b_reg as subscripts; names are unchanged."""
+    return Markup(re.sub(r"\b(ε_[SB]|b_reg)\b", _subscript, str(escape(text))))
+
+
+def _subscript(found: re.Match[str]) -> str:
+    symbol, _, index = found[0].partition("_")
+    return f"{symbol}<sub>{index}</sub>"
 
 
 def seconds(value: float | None) -> str:
@@ -111,13 +116,14 @@ def _cost_table(report: Report) -> Table:
         "Seeds",
         "Events",
         "Epochs",
-        "Training",
-        "events / s, training",
-        "events / s, inference",
+        "Time",
+        "Events/s",
+        "Inference, events/s",
         "Memory",
     )
     caption = (
-        "Cost: number of trainings; events, epochs, time, rate and peak memory of the first one; "
+        "Cost: number of trained parameters, of which trees have none, and of trainings (seeds); "
+        "events, epochs (of trees iterations), time, rate and peak memory of the first training; "
         "rate of inference from columns to predictions."
     )
     return Table(caption, columns, rows)

@@ -18,7 +18,7 @@ from bunchtrain.representations.preprocessing.points import Points, required_col
 from bunchtrain.tables.expressions.expression import Expression
 
 #: Incremented when the same options give different observables.
-VERSION = 1
+VERSION = 3
 
 
 class JetTable(Representation):
@@ -56,7 +56,7 @@ class JetTable(Representation):
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
         """Return `table` (batch, feature); 0 for a jet without points, NaN for one with NaN."""
         points = Points(events, self.group)
-        momenta = points.momentum.stack()
+        momenta = points.precise_momenta()
         # a particle without pT has no direction
         chosen = (momenta[:, 1:3] != 0).any(1) & np.isfinite(momenta).all(1)
         if self.where is not None:

@@ -32,7 +32,8 @@ class Image(ImageRepresentation):
     rotate     rotate the principal axis to the vertical.
     flip       mirror so that the quadrant of largest pT is the upper right.
     crop       drop points outside; otherwise they are added to the pixels at the edge.
-    unit       divide each channel by its total, which becomes 1.
+    unit       divide each channel by its total, which becomes 1; by that of the absolute values
+               if the channel has both signs.
     normalise  "standard" for (image − mean) / standard deviation over the training set.
 
     arXiv:1808.08979

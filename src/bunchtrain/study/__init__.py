@@ -5,6 +5,7 @@ from bunchtrain.study.loading import find, known, load, validate
 from bunchtrain.study.models import (
     ModelConfig,
     ensemble_models,
+    gives_probabilities,
     model_configs,
     select_models,
     training_names,
@@ -15,6 +16,6 @@ from bunchtrain.study.schema import Ensemble, Part, Study, TargetConfig
 
 __all__ = [
     "Ensemble", "ModelConfig", "Part", "PublishedValue", "Study", "TargetConfig", "all_evaluations",
-    "ensemble_models", "evaluation_options", "find", "json_schema", "known", "load",
-    "model_configs", "select_models", "training_names", "validate",
+    "ensemble_models", "evaluation_options", "find", "gives_probabilities", "json_schema", "known",
+    "load", "model_configs", "select_models", "training_names", "validate",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from bunchtrain.study.plain import DEPTH, check_plain
 from bunchtrain.study.schema import Study
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML loader that rejects duplicate keys, which YAML itself overwrites silently."""
 
 
@@ -33,7 +33,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dic
         if key in seen:
             raise yaml.YAMLError(f"line {key_node.start_mark.line + 1}: duplicate key '{key}'")
         seen.add(key)
-    return loader.construct_mapping(node, deep=True)
+    found: dict[Any, Any] = loader.construct_mapping(node, deep=True)
+    return found
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
@@ -77,18 +78,18 @@ def read(path: Path) -> dict[str, Any]:
     Raises StudyError if the file is not YAML, has a duplicate key or is not a mapping.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        text = path.read_text(encoding="utf-8")
+        _check_depth(text)
+        content = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise StudyError(f"{path}: {where}this is not YAML: {problem.problem}") from None
     except UnicodeDecodeError as problem:
         raise StudyError(f"{path} is not text in UTF-8, at byte {problem.start}") from None
-    except RecursionError:
-        raise StudyError(f"{path}: more than {DEPTH} lists or mappings in each other") from None
     except OSError as problem:
         raise StudyError(f"{path} cannot be read: {problem.strerror}") from None
-    except (yaml.YAMLError, ValueError) as problem:
+    except (yaml.YAMLError, ValueError, StudyError) as problem:
         raise StudyError(f"{path}: {problem}") from None
     if not isinstance(content, dict):
         raise StudyError(f"{path} is not a study: it must be a mapping of keys to values")
@@ -99,6 +100,18 @@ def read(path: Path) -> dict[str, Any]:
     default = path.absolute().parent.name if path.name == "study.yaml" else path.stem
     content.setdefault("name", re.sub(r"[^\w.+-]+", "_", default, flags=re.ASCII).strip(".-+"))
     return content
+
+
+def _check_depth(text: str) -> None:
+    """Raise StudyError for lists and mappings so deep that the parser's stack would overflow."""
+    starts = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
+    ends = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, starts) - isinstance(event, ends)
+        if depth > DEPTH:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise StudyError(f"line {line}: more than {DEPTH} lists or mappings in each other")
 
 
 def load(study: str | Path, *assignments: str, size: str | None = None, **changes: Any) -> Study:
@@ -121,7 +134,8 @@ def load(study: str | Path, *assignments: str, size: str | None = None, **change
             _check_size(content, name, path)
     if size is not None:
         content = overrides.apply(content, overrides.sizes(content, size))
-    found = validate(overrides.apply(content, given), str(path), path.parent)
+    changed = overrides.apply_to_models(overrides.apply(content, given), given)
+    found = validate(changed, str(path), path.parent)
     try:
         check_used(found)
     except StudyError as problem:

@@ -60,6 +60,26 @@ def ensemble_models(ensemble: Ensemble, models: Collection[str]) -> list[str]:
     return list(ensemble.of or models)
 
 
+def gives_probabilities(study: Study, estimator: str, target: str) -> bool:
+    """Return whether the scores of a model or an ensemble for classes are probabilities.
+
+    Lengths of capsules, and a score minus its cut, are none: they have no log loss and no
+    calibration. The mean of scores is one only if all of them are.
+    """
+    configs = model_configs(study)
+    if ensemble := study.ensembles.get(estimator):
+        of = ensemble_models(ensemble, configs)
+        is_fitted = ensemble.by == "trained"
+        return not ensemble.flattens and (
+            is_fitted or all(gives_probabilities(study, one, target) for one in of)
+        )
+    for model in configs.values():
+        if estimator in training_names(study, model):
+            terms = [parts.find("loss", term.name) for term in model.loss if term.target == target]
+            return all(getattr(term, "gives_probabilities", True) for term in terms)
+    return True
+
+
 def training_names(study: Study, model: ModelConfig) -> dict[str, int]:
     """Return name → seed of each training of a model: `pfn`, `pfn_seed_2`, ….
 

@@ -57,6 +57,38 @@ def apply(study: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
     return changed
 
 
+def apply_to_models(study: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the study's mapping with general overrides also where a model has its own value.
+
+    `training.epochs=40` replaces the epochs of every model, and `model.dropout=0.1` the dropout of
+    those with the study's model; `models.pfn.training.epochs=8` comes before both.
+    """
+    changed = copy.deepcopy(dict(study))
+    models = changed.get("models")
+    for name, own in models.items() if isinstance(models, Mapping) else ():
+        for key, value in overrides.items():
+            if isinstance(own, dict) and f"models.{name}.{key}" not in overrides:
+                _replace_own(changed, own, key, value)
+    return changed
+
+
+def _replace_own(study: Mapping[str, Any], own: dict[str, Any], key: str, value: Any) -> None:
+    """Replace the value of a model at the key of a general override, if it has one there."""
+    kind, *path = key.split(".")
+    if key == "seeds" and own.get(key) is not None:
+        own[key] = value
+    if kind not in ("training", "representation", "model", "posterior") or not path:
+        return
+    place, base = own.get(kind), study.get(kind)
+    named = base.get("name") if isinstance(base, Mapping) else base
+    if kind != "training" and isinstance(place, Mapping) and place.get("name", named) != named:
+        return  # another part, whose options are others
+    for word in path[:-1]:
+        place = place.get(word) if isinstance(place, dict) else None
+    if isinstance(place, dict) and path[-1] in place:
+        place[path[-1]] = value
+
+
 def _set(study: dict[str, Any], key: str, value: Any) -> None:
     *path, last = key.split(".")
     place: Any = study

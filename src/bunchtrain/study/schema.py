@@ -171,7 +171,9 @@ class Reweight(Strict):
         min_length=1,
     )
     reference: str = Field(description="Class to whose spectrum the other classes are reweighted.")
-    limit: Positive = Field(10.0, description="Maximum factor on the weight of an event.")
+    limit: Annotated[float, Field(ge=1, le=1e12)] = Field(
+        10.0, description="Largest factor of this reweighting on the weight of an event."
+    )
 
 
 class Weights(Strict):
@@ -218,6 +220,12 @@ class Training(Strict):
     gradient_clip: Positive | None = Field(None, description="Largest norm of the gradient.")
     precision: Literal["auto", "32", "bf16", "16"] = Field(
         "auto", description="Number format; auto: mixed bf16 on an accelerator, else 32."
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$",
+        description="Where networks are computed: auto takes a GPU if there is one; cpu, cuda, "
+        "cuda:1 (the second GPU) or mps.",
     )
     engine: Part = Field(Part(name="local"), description="Where the training runs.")
     threads: WorkerCount | None = Field(None, description="CPU threads of a worker; all if unset.")

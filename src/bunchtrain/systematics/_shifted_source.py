@@ -22,6 +22,8 @@ class ShiftedSource(Source):
 
     def __init__(self, source: Source, systematic: Systematic, amount: float) -> None:
         self.source, self.systematic, self.amount = source, systematic, amount
+        #: The columns that the effect changed in the last pass over the events.
+        self.changed: set[str] = set()
 
     def prepare(self) -> None:
         """Create the missing files of the source."""
@@ -45,7 +47,8 @@ class ShiftedSource(Source):
             entries = np.arange(first, first + len(chunk), dtype=np.int64)
             first += len(chunk)
             changed = self.systematic(chunk, entries, self.amount)
-            if not changed.keys() & set(columns):
+            self.changed |= changed.keys() & set(columns)
+            if not self.changed:
                 raise StudyError(
                     f"systematic '{type(self.systematic).__module__.rpartition('.')[2]}' changes "
                     f"none of the columns that the study uses: {one_of(columns)}; list the columns "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 
@@ -10,20 +9,23 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-#: Last words of the names of energies, momenta and masses.
-MOMENTA = frozenset({"pt", "px", "py", "pz", "e", "energy", "m", "mass", "met", "msoftdrop"})
-#: First words of the names of generator-level columns, to which no detector effect applies.
-TRUTH = ("truth", "gen", "true", "mc", "parton")
+from bunchtrain.errors import one_of
 
 
 class Systematic(ABC):
     """A shift of columns by an amount; one standard deviation is `size`."""
 
+    #: What happens to the columns that it changes, in messages.
+    participle = "shifted"
+
     def __init__(self, size: float) -> None:
         self.size = size
 
     def required_columns(self, used: Collection[str], available: Mapping[str, str]) -> set[str]:
-        """Return further columns that are needed to shift those that are used."""
+        """Return further columns that are needed to shift those that are used.
+
+        Raises StudyError for an option that names a column that the source does not have.
+        """
         return set()
 
     @abstractmethod
@@ -38,12 +40,15 @@ class Systematic(ABC):
         """
 
 
-def select_momenta(fields: Collection[str], columns: list[str] | None) -> list[str]:
-    """Return those of `columns` that exist; without `columns` all energies, momenta and masses.
+def describe_shift(
+    name: str, systematic: Systematic, columns: Mapping[str, Collection[str]], limit: int = 20
+) -> str:
+    """Return `jet_energy_scale: scaled: jet_pt; not scaled: met`.
 
-    Generator-level columns are excluded from the latter.
+    columns  `changed` and `unchanged`, those of the study's columns; `inputs`, the changed ones
+             that a model or the selection uses.
     """
-    if columns is not None:
-        return [name for name in fields if name in columns]
-    words = {name: [w for w in re.split(r"[_.\s]+", name.lower()) if w] for name in fields}
-    return [n for n, w in words.items() if w and w[-1] in MOMENTA and not w[0].startswith(TRUTH)]
+    changed, unchanged = (one_of(columns[key], limit) or "none" for key in ("changed", "unchanged"))
+    done = systematic.participle
+    useless = "" if columns["inputs"] else "; no input of a model changes, and so no score does"
+    return f"{name}: {done}: {changed}; not {done}: {unchanged}{useless}"

@@ -21,6 +21,8 @@ class ConstituentEfficiency(Systematic):
     seed    of the random losses.
     """
 
+    participle = "reduced"
+
     def __init__(
         self, *, size: Share = 0.03, groups: list[str] | None = None, seed: Seed = 1
     ) -> None:

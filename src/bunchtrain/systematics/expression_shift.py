@@ -8,8 +8,8 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.errors import StudyError, nearest, one_of
 from bunchtrain.parts.ranges import Positive
+from bunchtrain.systematics._momenta import check_columns
 from bunchtrain.systematics._systematic import Systematic
 from bunchtrain.tables.expressions.expression import Expression
 
@@ -17,7 +17,9 @@ from bunchtrain.tables.expressions.expression import Expression
 class ExpressionShift(Systematic):
     """Shifted columns from expressions in which `shift` is the amount, e.g. `tau_pt * (1 + shift)`.
 
-    All expressions use the unshifted columns.
+    An expression without `shift`, e.g. `tau_pt * 1.03`, is the value at one standard deviation; the
+    change is proportional to the amount, and opposite downwards. All expressions use the unshifted
+    columns.
 
     columns  column → expression.
     size     `shift` of one standard deviation.
@@ -32,10 +34,7 @@ class ExpressionShift(Systematic):
 
         Raises StudyError for a column that the source does not have.
         """
-        for name in self.columns:
-            if name not in available:
-                hint = nearest(name, available) or f"; there are {one_of(available)}"
-                raise StudyError(f"expression_shift: the source has no column '{name}'{hint}")
+        check_columns("expression_shift", self.columns, available)
         texts = [text for name, text in self.columns.items() if name in used]
         return set().union(*(text.columns for text in texts)) - {"shift"}
 
@@ -44,5 +43,11 @@ class ExpressionShift(Systematic):
     ) -> dict[str, ak.Array]:
         """Return the values of the expressions."""
         shift = {"shift": ak.Array(np.full(len(events), amount))}
-        present = {name: text for name, text in self.columns.items() if name in events.fields}
-        return {name: text(events, shift) for name, text in present.items()}
+        found = {}
+        for name, text in self.columns.items():
+            if name in events.fields:
+                found[name] = text(events, shift)
+                if "shift" not in text.columns:
+                    change = (found[name] - events[name]) * (amount / self.size)
+                    found[name] = events[name] + change
+        return found

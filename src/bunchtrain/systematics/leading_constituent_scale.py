@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, nearest
 from bunchtrain.parts.ranges import Share
-from bunchtrain.systematics._systematic import Systematic, select_momenta
+from bunchtrain.systematics._momenta import is_measured_momentum
+from bunchtrain.systematics._systematic import Systematic
 
 
 class LeadingConstituentScale(Systematic):
@@ -23,6 +24,8 @@ class LeadingConstituentScale(Systematic):
     size   x of one standard deviation, 0.1 for 10 %.
     group  prefix of the list of particles, of which the one of largest pT is scaled.
     """
+
+    participle = "scaled"
 
     def __init__(self, *, size: Share = 0.1, group: str = "constituent") -> None:
         super().__init__(size)
@@ -58,4 +61,6 @@ class LeadingConstituentScale(Systematic):
 
     def _momenta(self, columns: Collection[str]) -> list[str]:
         prefixes = (f"{self.group}_", f"{self.group}.")
-        return select_momenta([name for name in columns if name.startswith(prefixes)], None)
+        return [
+            name for name in columns if name.startswith(prefixes) and is_measured_momentum(name)
+        ]

@@ -12,6 +12,7 @@ import pyarrow as pa
 from bunchtrain.errors import DataError, nearest
 from bunchtrain.tables.column_types import simplify, split_records
 from bunchtrain.tables.source import Source
+from bunchtrain.tables.units import Units, column_units, in_gev, present_units
 
 
 class Arrays(Source):
@@ -20,11 +21,12 @@ class Arrays(Source):
     Args:
         data: name → values (events,) or lists of values; `pandas.DataFrame`; numpy array with
             named fields; awkward array of records; `pyarrow.Table`.
+        units: unit of the energies, momenta and masses, or of columns, as in the source `files`.
 
     Raises DataError for another type, for columns of different lengths or of an unknown type.
     """
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: Any, units: Units | None = None) -> None:
         self._columns: dict[str, ak.Array] = {}
         for name, values in _by_name(data).items():
             for column, part in split_records(str(name), _as_array(str(name), values)).items():
@@ -36,6 +38,8 @@ class Arrays(Source):
             )
             raise DataError(f"'{first}' has {n:,} events and '{other}' {m:,}; give equal lengths")
         self._entries = next(iter(lengths.values()), 0)
+        for name, unit in column_units(present_units(units, lengths), self.fields()).items():
+            self._columns[name] = in_gev(self._columns[name], unit)
 
     def fingerprint(self) -> str:
         """Return a text that is different for any other object."""

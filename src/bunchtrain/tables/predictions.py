@@ -126,7 +126,7 @@ class Predictions:
             raise damaged(path, f"schema of its columns, {problem}") from None
         assert found is not None
         columns = {name: _column(table[name]) for name in table.column_names}
-        if lacking := [name for name in ("entry", "weight", *found.columns) if name not in columns]:
+        if lacking := [name for name in ("entry", "weight") if name not in columns]:
             raise damaged(path, f"it has no column '{lacking[0]}'")
         return cls(found, columns)
 

@@ -4,6 +4,10 @@ The weight of an event is its event weight, times a factor that reweights the sp
 to those of the reference class, times a factor that gives all classes the same sum; the factors are
 computed from the training set alone. The weights of the training set have mean one, so that the
 effective learning rate does not depend on the unit of the event weights.
+
+The factors of the reweighting leave the sum of weights of a class as it is, and none of them is
+above the limit: r_i → min(c r_i, limit), where c is such that the sum is unchanged. If the limit
+for all bins is not enough for that, the sum is lower.
 """
 
 from __future__ import annotations
@@ -67,7 +71,13 @@ class Spectra:
             raise StudyError("weights.balance needs a target with classes; there is none")
         self.shape = tuple(len(edges) + 1 for edges in self.edges)
         self.sums = np.zeros((max(1, len(self.classes)), int(np.prod(self.shape))))
-        self.counts = np.zeros(len(self.sums), dtype=np.int64)
+        self.events = np.zeros(self.sums.shape, dtype=np.int64)  # (class, bin)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Number of events of each class."""
+        counts: NDArray[np.int64] = self.events.sum(1)
+        return counts
 
     def _set_reweighting(self, reweight: Mapping[str, Any]) -> None:
         reference = str(reweight["reference"])
@@ -81,7 +91,7 @@ class Spectra:
         self.edges = [np.asarray(edges, dtype=float) for edges in reweight["variables"].values()]
         self.limit = float(reweight.get("limit", 10.0))
         for name, edges in zip(self.variables, self.edges, strict=True):
-            if len(edges) < 2 or (np.diff(edges) <= 0).any():
+            if len(edges) < 2 or not (np.diff(edges) > 0).all():
                 raise StudyError(
                     f"weights.reweight.variables.{name}: give at least two increasing bin edges"
                 )
@@ -99,7 +109,7 @@ class Spectra:
         """Add training events: class index, bin index and event weight, (events,) each."""
         flat = classes * self.sums.shape[1] + bins
         self.sums += np.bincount(flat, weights, self.sums.size).reshape(self.sums.shape)
-        self.counts += np.bincount(classes, minlength=len(self.counts))
+        self.events += np.bincount(flat, minlength=self.sums.size).reshape(self.sums.shape)
 
     def factors(self) -> Floats:
         """Return the factors on the event weights, (class, bin).
@@ -109,10 +119,7 @@ class Spectra:
         totals = self.sums.sum(1)  # (class,)
         self._check(totals)
         present = self.counts > 0
-        factor = self._ratios(totals)
-        target = totals.copy()
-        if self.balance:
-            target[present] = totals.sum() / present.sum()
+        factor = self._reweighting(totals)
         sums = (self.sums * factor).sum(1)
         if (empty := np.flatnonzero(present & ~(sums > 0))).size and (
             self.balance or self.reference is not None
@@ -121,19 +128,37 @@ class Spectra:
                 f"weights: the training weights of class '{self.classes[empty[0]]}' sum to "
                 f"{sums[empty[0]]:g}; change weights.negative or the bins of weights.reweight"
             )
+        target = np.where(self._at_limit(factor).any(1), sums, totals)
+        if self.balance:
+            target[present] = totals.sum() / present.sum()
         scale = np.divide(target, sums, out=np.ones_like(target), where=sums != 0)
         factors: Floats = factor * scale[:, None] * self.counts.sum() / target.sum()
         return factors
 
-    def _ratios(self, totals: Floats) -> Floats:
-        # Ratios of normalised spectra; bins in which a class has no event get the limit.
+    def capped(self) -> dict[str, int]:
+        """Return class → training events whose reweighting factor is the limit."""
+        if self.reference is None:
+            return {}
+        at_limit = self._at_limit(self._reweighting(self.sums.sum(1)))
+        counts = (self.events * at_limit).sum(1).tolist()
+        return {name: n for name, n in zip(self.classes, counts, strict=True) if n}
+
+    def _at_limit(self, factor: Floats) -> NDArray[np.bool_]:
+        return (factor >= self.limit) & (self.events > 0)
+
+    def _reweighting(self, totals: Floats) -> Floats:
+        """Return the factors (class, bin) that reweight spectra, none above the limit.
+
+        Those of a class without a factor at the limit are to be scaled to its sum of weights.
+        """
         if self.reference is None:
             return np.ones_like(self.sums)
         shape = self.sums / np.where(totals != 0, totals, 1)[:, None]
         reference = np.broadcast_to(shape[self.reference].clip(min=0), shape.shape)
         empty = np.where(reference > 0, self.limit, 0.0)
         ratio: Floats = np.divide(reference, shape, out=empty, where=shape > 0)
-        return ratio.clip(max=self.limit)
+        pairs = zip(ratio, self.sums, totals, strict=True)
+        return np.stack([_bounded(one, sums, total, self.limit) for one, sums, total in pairs])
 
     def _check(self, totals: Floats) -> None:
         present = [name for name, count in zip(self.classes, self.counts, strict=False) if count]
@@ -152,3 +177,20 @@ class Spectra:
                 f"the event weights of the {self.counts.sum()} training events sum to "
                 f"{totals.sum():g}; check weights.event and weights.negative"
             )
+
+
+def _bounded(ratio: Floats, sums: Floats, total: float, limit: float) -> Floats:
+    """Return min(c ratio, limit), (bins,), with c such that the sum of weights stays the total.
+
+    The ratio itself if none is at the limit.
+    """
+    at_limit = (sums <= 0) & (ratio >= limit)  # bins without events
+    rest, found = total, ratio
+    while rest > 0 and (scaled := (sums * np.where(at_limit, 0.0, ratio)).sum()) > 0:
+        found = np.where(at_limit, limit, ratio * (rest / scaled))
+        above = found > limit
+        if not above.any():
+            return found if (np.maximum(ratio, found)[sums > 0] >= limit).any() else ratio
+        at_limit |= above
+        rest = total - limit * sums[at_limit].sum()
+    return np.where(ratio > 0, np.minimum(limit, found), 0.0)

@@ -35,5 +35,5 @@ def constant_loss(head: Head, batch: Batch) -> float:
         found.append(float(loss.detach()))
         return loss
 
-    optimiser.step(closure)
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
     return min(found)

@@ -1,6 +1,6 @@
 """Training of one task by one worker: build everything from the task, fit, write the results.
 
-A worker process is started as `python -m bunchtrain.training.fit FOLDER [--resume] [--progress]`.
+A worker process runs this module with the arguments `FOLDER [--resume] [--progress]`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any, Literal
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 
-from bunchtrain.child_processes import end_with_parent
 from bunchtrain.errors import BunchtrainError, InterruptedRun, StudyError
 from bunchtrain.files import write_csv, write_json
 from bunchtrain.heads._head import Head
@@ -231,6 +230,5 @@ def run_worker(folder: str, *flags: str) -> int:
 
 
 if __name__ == "__main__":
-    end_with_parent()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run_worker(*sys.argv[1:]))

@@ -42,6 +42,8 @@ class Module(LightningModule):
     that is trained together, L is the sum of the members' losses, and their mean is reported.
     """
 
+    mean_loss: Tensor
+
     def __init__(
         self,
         task: Task,

@@ -1,4 +1,4 @@
-"""Progress bar of a training in a terminal: epoch, loss and events per second."""
+"""Progress of a training: a bar with its epochs on a terminal, one line an epoch in a log."""
 
 from __future__ import annotations
 
@@ -12,21 +12,26 @@ from rich.progress import Progress as Bar
 
 from bunchtrain.batch import Batch
 from bunchtrain.training.history import History
+from bunchtrain.training.progress_text import time_left
 
 
 class Progress(Callback):
-    """A bar over the steps of all epochs; disabled if standard error is not a terminal."""
+    """A bar over the steps of all epochs, and a line for each epoch with its losses.
+
+    enabled  whether anything is shown; not in a process whose output nobody sees.
+    """
 
     def __init__(self, history: History, enabled: bool) -> None:
-        self.history = history
-        self.console = Console(stderr=True, markup=False)
-        self.enabled = enabled and (self.console.is_terminal or self.console.is_jupyter)
+        self.history, self.enabled = history, enabled
+        self.console = Console(stderr=True)
         self.bar: Bar | None = None
-        self._began, self._events = 0.0, 0
+        self._began, self._events, self._resumed, self._started = 0.0, 0, 0, 0.0
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the bar."""
-        if not (self.enabled and trainer.is_global_zero):
+        self._started, self._resumed = time.perf_counter(), trainer.current_epoch
+        self.enabled = self.enabled and trainer.is_global_zero
+        if not (self.enabled and (self.console.is_terminal or self.console.is_jupyter)):
             return
         columns = ("[progress.description]{task.description}", "{task.fields[text]}")
         epoch, losses = map(TextColumn, columns)
@@ -48,13 +53,25 @@ class Progress(Callback):
             return
         self._events += len(batch) * trainer.world_size
         rate = self._events / (time.perf_counter() - self._began)
-        loss, rows = float(outputs["loss"]), self.history.rows
-        validation = f"  validation {rows[-1]['validation_loss']:.4f}" if rows else ""
         self.bar.update(
             self.bar.task_ids[0],
             advance=1,
             description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
-            text=f"loss {loss:.4f}{validation}  {rate:,.0f} events/s",
+            text=f"loss {float(outputs['loss']):.4g}  {rate:,.0f} events/s",
+        )
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Print the losses of the epoch, and the time that the others will take at most."""
+        if not self.enabled or not self.history.rows:
+            return
+        done, total = trainer.current_epoch + 1, int(trainer.max_epochs or 0)
+        spent = time.perf_counter() - self._started
+        left = spent / (done - self._resumed) * (total - done)
+        row = self.history.rows[-1]
+        self.console.print(
+            f"  epoch {done}/{total}  training loss {row['train_loss']:.4g}  "
+            f"validation loss {row['validation_loss']:.4g}  {time_left(left)}",
+            highlight=False,
         )
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:

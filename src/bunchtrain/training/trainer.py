@@ -18,6 +18,7 @@ from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger
 
 from bunchtrain.errors import StudyError, missing
 from bunchtrain.methods.task import Task
+from bunchtrain.training.devices import accelerator, check_device, is_accelerated
 from bunchtrain.training.workers import WorkerInfo
 
 _ENVIRONMENTS: dict[str, type[ClusterEnvironment]] = {
@@ -30,22 +31,25 @@ _ENVIRONMENTS: dict[str, type[ClusterEnvironment]] = {
 def make_trainer(task: Task, worker: WorkerInfo, callbacks: Sequence[Callback]) -> Trainer:
     """Return the trainer of one worker.
 
-    Raises StudyError for a precision that the machine does not support.
+    Raises StudyError for a device or a precision that the machine does not support.
     """
     settings, distributed = task.settings, worker.world_size > 1
+    device = settings.get("device", "auto")
+    check_device(device, worker.local_world_size)
+    kind, devices = accelerator(device, worker.local_world_size)
     return Trainer(
-        accelerator="auto",
-        devices=worker.local_world_size,
+        accelerator=kind,
+        devices=devices,
         num_nodes=worker.nodes,
         strategy="ddp" if distributed else "auto",
         plugins=[_ENVIRONMENTS[worker.launcher]()],
-        precision=precision(settings["precision"]),
+        precision=precision(settings["precision"], device),
         max_epochs=settings["epochs"],
         gradient_clip_val=settings["gradient_clip"],
         logger=make_loggers(task) if worker.rank == 0 else False,
         callbacks=list(callbacks),
         default_root_dir=task.folder,
-        sync_batchnorm=distributed and torch.cuda.is_available(),
+        sync_batchnorm=distributed and torch.cuda.is_available() and device != "cpu",
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -56,12 +60,12 @@ def make_trainer(task: Task, worker: WorkerInfo, callbacks: Sequence[Callback]) 
     )
 
 
-def precision(setting: str) -> Any:
+def precision(setting: str, device: str = "auto") -> Any:
     """Return Lightning's name for a precision of the study.
 
     Raises StudyError for 16 bits without an accelerator.
     """
-    accelerated = torch.cuda.is_available() or torch.backends.mps.is_available()
+    accelerated = is_accelerated(device)
     if setting == "16" and not accelerated:
         raise StudyError("training.precision '16' needs an accelerator; use 'auto' or '32'")
     if setting == "auto":

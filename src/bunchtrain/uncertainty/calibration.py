@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bunchtrain import parts
+from bunchtrain.heads._head import Head
 from bunchtrain.methods.task import Task
 from bunchtrain.targets import Quantity, Target
 
@@ -24,6 +25,8 @@ class Calibration(ABC):
     def __init__(self, target: Target) -> None:
         self.target = target
         self.numbers: dict[str, list[float]] = {}
+        #: Whether the `sigma` of a value is that of the posterior alone, without the events' own.
+        self.sigma_is_of_model = False
 
     @abstractmethod
     def fit(self, predictions: Quantities, truth: Tensor, weight: Tensor) -> None:
@@ -51,7 +54,17 @@ def predicted_std(predictions: Quantities, value: str) -> Tensor:
 
 def build_calibrations(task: Task) -> dict[str, list[Calibration]]:
     """Return target → the calibrations of a task, not fitted yet."""
-    return {
-        name: [parts.build("calibration", *part, target) for part in task.calibration]
-        for name, target in task.targets.items()
-    }
+    heads, found = task.heads(), dict[str, list[Calibration]]()
+    for name, target in task.targets.items():
+        found[name] = [parts.build("calibration", *part, target) for part in task.calibration]
+        for calibration in found[name]:
+            calibration.sigma_is_of_model = (
+                task.posterior is not None and name in heads and not _predicts_sigma(heads[name])
+            )
+    return found
+
+
+def _predicts_sigma(head: Head) -> bool:
+    """Return whether a head predicts the width of its values itself."""
+    predicted = head.predictions(torch.zeros(1, head.outputs))
+    return any(quantity.kind == "sigma" for quantity in predicted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def check(study: Study) -> Check:
     found = Check()
     _collect(found, lambda: check_exports(study))
     for key, (name, options) in evaluation_parts(study).items():
-        _collect(found, lambda n=name, o=options: make_evaluation(study, n, o), f"{key}: ")
+        _collect(found, partial(make_evaluation, study, name, options), f"{key}: ")
     source = _collect(found, lambda: make_source(study))
     if source is None or type(source).prepare is not Source.prepare:
         if source is not None:
@@ -153,9 +154,9 @@ def _costs(found: Check, study: Study, events: ak.Array | None) -> Iterator[None
     """Add the cost of each model, measured on some events; or only build the models."""
     for name, model in model_configs(study).items():
         where = f"models.{name}: " if study.models else ""
-        made = _collect(found, lambda m=model: _model(study, m), where)
+        made = _collect(found, partial(_model, study, model), where)
         if made is not None and events is not None and len(events):
-            cost = _collect(found, lambda m=made: _cost(found, m, events), where)
+            cost = _collect(found, partial(_cost, found, made, events), where)
             if cost is not None:
                 found.costs[name] = cost
                 limit = made.memory / 2

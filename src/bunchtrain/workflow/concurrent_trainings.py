@@ -6,14 +6,13 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
-from bunchtrain.child_processes import child_environment
+from bunchtrain.child_processes import child_command, child_environment
 from bunchtrain.errors import BunchtrainError, InterruptedRun, MachineError
 from bunchtrain.study import Study, model_configs
 from bunchtrain.training.workers import clear_failure, raise_failure
@@ -35,7 +34,8 @@ def max_concurrent_trainings(study: Study) -> int:
     or on another engine than `local` use the machine alone, so they are trained in turn.
     """
     chosen = [model.training for model in model_configs(study).values()]
-    alone = torch.cuda.is_available() or any(t.engine.name != "local" for t in chosen)
+    on_gpu = torch.cuda.is_available() and any(t.device != "cpu" for t in chosen)
+    alone = on_gpu or any(t.engine.name != "local" for t in chosen)
     if alone or not all(training.threads for training in chosen):
         return 1
     threads = max(training.threads or 1 for training in chosen)
@@ -91,14 +91,8 @@ def _start(folder: RunFolder, study: Study, name: str, jobs: int, resume: bool) 
     place.mkdir(parents=True, exist_ok=True)
     clear_failure(str(place))
     flags = ["--resume"] if resume else []
-    command = [
-        sys.executable,
-        "-m",
-        "bunchtrain.workflow.worker_process",
-        str(folder.path),
-        name,
-        *flags,
-    ]
+    module = "bunchtrain.workflow.worker_process"
+    command = child_command(module, str(folder.path), name, *flags)
     threads = model_configs(study)[name].training.threads or max(1, cores() // jobs)
     with (place / "job.log").open("wb") as log:
         # In its own process group, so that Ctrl-C reaches it once, from this process.

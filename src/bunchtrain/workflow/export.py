@@ -45,7 +45,7 @@ class Exported:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         columns = ("model", "compared", "events", "largest difference", "relative, small scores",
-                   "out of order", "decisions flipped")  # fmt: skip
+                   "out of order", "changed decisions")  # fmt: skip
         table = Table(*columns, title=f"Exported to {self.target}")
         for name, verification in self.verifications.items():
             for one in verification.agreements:

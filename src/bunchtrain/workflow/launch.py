@@ -23,7 +23,7 @@ def is_leader() -> bool:
 
 
 def check_engines(study: Study) -> None:
-    """Raise StudyError if several processes were started for another engine than `processes`."""
+    """Raise StudyError for processes of another engine than `processes`, or an absent device."""
     worker = WorkerInfo.from_environment()
     for name, model in model_configs(study).items():
         if worker.world_size > 1 and model.training.engine.name != "processes":
@@ -31,6 +31,12 @@ def check_engines(study: Study) -> None:
                 f"{worker.launcher} started {worker.world_size} processes, but '{name}' trains on "
                 f"the engine '{model.training.engine.name}': set training.engine=processes"
             )
+        if model.training.device != "auto" and model.training.engine.name != "ray":
+            from bunchtrain.training.devices import check_device  # torch takes a second to import
+
+            workers = model.training.engine.options.get("workers", 2)
+            is_alone = model.training.engine.name == "local" or worker.world_size > 1
+            check_device(model.training.device, 1 if is_alone else workers)
 
 
 def announce(folder: RunFolder) -> None:

@@ -9,6 +9,7 @@ from types import TracebackType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from bunchtrain.study import Study, model_configs
+from bunchtrain.training.progress_text import time_left
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.progress import console, say
 from bunchtrain.workflow.trainings import Training, training_warnings, trainings
@@ -32,6 +33,7 @@ class LiveProgress:
         self.all = self.progress.add_task("models", total=total, text=f"of {total}")
         self.bars: dict[str, TaskID] = {}
         self.began: dict[str, float] = {}
+        self.printed: dict[str, str] = {}
         self.updated = 0.0
 
     def __enter__(self) -> LiveProgress:
@@ -65,13 +67,16 @@ class LiveProgress:
         self.progress.advance(self.all)
 
     def update(self) -> None:
-        """Update the bars from the training curves."""
-        if not console.is_terminal or time.monotonic() < self.updated + PERIOD:
+        """Update the bars from the training curves; without a terminal, print each epoch."""
+        if time.monotonic() < self.updated + PERIOD:
             return
         self.updated = time.monotonic()
         for name, bar in self.bars.items():
             done, text = self._state(name)
             self.progress.update(bar, completed=done, text=text)
+            if done and not console.is_terminal and text != self.printed.get(name):
+                self.printed[name] = text
+                say(f"{name}: {text}")
 
     def _state(self, name: str) -> tuple[int, str]:
         """Return the finished epochs of all trainings of a model, and the text of its bar."""
@@ -82,17 +87,22 @@ class LiveProgress:
         if len(finished) == len(every):
             return before, "predicting"
         now = every[len(finished)]
-        epochs, loss = _read_curve(now)
+        epochs, losses, spent = _read_curve(now)
         seed = f"seed {now.seed}  " if model.seeds > 1 else ""
-        shown = f"  validation {loss}" if loss else ""
-        return before + epochs, f"{seed}epoch {epochs}/{model.training.epochs}{shown}"
+        missing = model.training.epochs * len(every) - before - epochs
+        left = f"  {time_left(spent * missing / epochs)}" if epochs else ""
+        return before + epochs, f"{seed}epoch {epochs}/{model.training.epochs}{losses}{left}"
 
 
-def _read_curve(training: Training) -> tuple[int, str]:
-    """Return the finished epochs of a training and its last validation loss."""
+def _read_curve(training: Training) -> tuple[int, str, float]:
+    """Return the finished epochs of a training, its last losses as text, and the time in s."""
     path = training.folder / "history.csv"
     if not path.is_file():
-        return 0, ""
+        return 0, "", 0.0
     with path.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return len(rows), f"{float(rows[-1]['validation_loss']):.4f}" if rows else ""
+    if not rows:
+        return 0, "", 0.0
+    training_loss, validation_loss = (float(rows[-1][f"{s}_loss"]) for s in ("train", "validation"))
+    text = f"  training loss {training_loss:.4g}  validation loss {validation_loss:.4g}"
+    return len(rows), text, sum(float(row["seconds"]) for row in rows)

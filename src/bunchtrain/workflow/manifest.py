@@ -14,14 +14,21 @@ from pydantic import BaseModel, Field
 
 from bunchtrain.errors import MachineError, RunError
 from bunchtrain.files import as_json, hash_file, read_json, write_json, write_text
+from bunchtrain.trained_model import FORMATS
 
+#: Files of a training, next to the weights.
+MODEL_FILES = ["network.json", "task.json", "history.csv", "training.json", "prediction.json"]
+MODEL_FILES += ["*.parquet", *FORMATS.values()]
 #: Name of the file, and the files of a run in it, relative to the folder of the run.
 FILE = "manifest.json"
 FILES = (
     *("study.yaml", "environment.json", "data.json", "metrics.json", "predictions.parquet"),
-    *("parts/*", "ensembles/*.json", "evaluations/*/results.json", "models/**/*.parquet"),
-    *("models/**/network.json", "models/**/task.json", "models/**/weights.safetensors"),
-    *("models/**/history.csv", "models/**/training.json", "models/**/prediction.json"),
+    *("parts/*", "ensembles/*.json", "evaluations/*/results.json"),
+    *(
+        f"{folder}/**/{name}"
+        for folder in ("models", "members")  # `members` in release 0.1
+        for name in MODEL_FILES
+    ),
 )
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 

@@ -9,8 +9,8 @@ from bunchtrain.errors import DataError, one_of
 from bunchtrain.study import Study
 from bunchtrain.tables.expressions.expression import required_columns
 from bunchtrain.tables.reading import find_format, open_table
-from bunchtrain.tables.reading.paths import resolve
 from bunchtrain.tables.source import Source
+from bunchtrain.tables.units import present_units
 
 
 def source_for_file(
@@ -31,27 +31,35 @@ def source_for_file(
     kept = dict(study.source.options) if reads_files else {}
     if name == "files":
         kept.pop("format", None)  # of the training files; the new ones may have another
-    made: Source = parts.build("source", name, {**kept, **(changes or {}), "files": file})
+    units = kept.pop("units", None)
+    given = {**kept, **(changes or {}), "files": file}
+    made: Source = parts.build("source", name, given)
+    if units:
+        given["units"] = present_units(units, made.fields())
+        made = parts.build("source", name, given)
     return made
 
 
 def file_sources(
-    study: Study, files: str | Sequence[str], needed: Collection[str], columns: int | None
+    study: Study,
+    files: Sequence[tuple[str, str | None]],
+    needed: Collection[str],
+    columns: int | None,
 ) -> Iterator[Source]:
-    """Yield the source of each file, in the order of the paths and globs.
+    """Yield the source of each file, in order.
 
     A CSV file without header may lack the columns that only targets, weights, split and spectators
     read: the others then have the names that they had in the training.
 
     Args:
         study: of the trained models.
-        files: paths and globs.
+        files: path and tree of each.
         needed: columns that the models and the selection read.
         columns: number of columns of the training files, None if unknown.
 
     Raises DataError for a missing file, or for another number of unnamed columns.
     """
-    for path, tree in resolve(files):
+    for path, tree in files:
         one = f"{path}:{tree}" if tree else path
         yield source_for_file(study, one, _names(study, path, needed, columns))
 

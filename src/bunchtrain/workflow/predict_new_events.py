@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import awkward as ak
 import numpy as np
@@ -34,6 +35,7 @@ from bunchtrain.workflow.predict import (
 from bunchtrain.workflow.prediction_schema import schema_of_models
 from bunchtrain.workflow.preparation import transform_source
 
+FilesOrSource: TypeAlias = "str | Path | Sequence[str | Path] | Source"
 #: The tree of predictions in a ROOT file, to be used as a friend.
 TREE = "scores"
 #: Column that is true for the events that `select` of the study selects.
@@ -70,7 +72,7 @@ class Predictor:
     def _selection(self) -> Expression | None:
         return Expression(self.study.select) if self.select and self.study.select else None
 
-    def write(self, source: str | Sequence[str] | Source, output: Path) -> Counts:
+    def write(self, source: FilesOrSource, output: Path) -> Counts:
         """Write the predictions for files or a source as CSV, HDF5, Parquet or ROOT; return counts.
 
         The columns can be used as friends of the input, since rows are those of the input. Those
@@ -85,18 +87,20 @@ class Predictor:
 
     def predict(self, data: Any) -> Any:
         """Return the predictions for events in memory, as the same kind of object as `data`."""
-        blocks = list(self._of_source(Arrays(data)))
+        units = self.study.source.options.get("units")
+        blocks = list(self._of_source(Arrays(data, units)))
         return like(data, {name: _joined([b[name] for b in blocks]) for name in blocks[0]})
 
-    def _blocks(self, source: str | Sequence[str] | Source, output: Path) -> Iterator[Columns]:
+    def _blocks(self, source: FilesOrSource, output: Path) -> Iterator[Columns]:
         if isinstance(source, Source):
             yield from self._of_source(source)
             return
-        paths = resolve(source)
+        files = [source] if isinstance(source, str | Path) else source
+        paths = resolve([os.fspath(file) for file in files])
         if any(Path(path).resolve() == output.resolve() for path, _ in paths):
             raise UserError(f"'{output}' is one of the files to predict; choose another output")
         needed = required_inputs(self.study, self.models, selection=self.select)
-        for number, one in enumerate(file_sources(self.study, source, needed, self.columns)):
+        for number, one in enumerate(file_sources(self.study, paths, needed, self.columns)):
             try:
                 for entry, block in _numbered(self._of_source(one)):
                     index = {"file_number": np.full(len(entry), number), "entry": entry}

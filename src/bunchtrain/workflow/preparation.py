@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+import re
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.files import cache_folder
 from bunchtrain.methods.build import build_network
+from bunchtrain.methods.supervised import input_names
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import PointRepresentation, Representation
 from bunchtrain.study import ModelConfig, Study, model_configs
@@ -20,6 +22,9 @@ from bunchtrain.tables.expressions.expression import Expression
 from bunchtrain.tables.source import Source
 from bunchtrain.tables.transforms.object_rows import EVENT, ObjectRows
 from bunchtrain.tables.transforms.windows import Windows
+
+#: Types of columns that are one number per event.
+_NUMBER = re.compile(r"\??(u?int\d+|float\d+|bool)")
 
 
 def make_source(study: Study) -> Source:
@@ -39,15 +44,45 @@ def transform_source(study: Study, source: Source) -> Source:
 
 def check_models(study: Study) -> None:
     """Raise StudyError if a model cannot be built from its representation and losses."""
+    used: dict[str, set[str]] = {}
     for name, model in model_configs(study).items():
         try:
             made = task(study, model, Path(), Path())
             representation: Representation = parts.build("representation", *made.representation)
             _check_axes(study, model, representation)
-            build_network(made, representation)
+            network = build_network(made, representation)
         except StudyError as problem:
             where = f"models.{name}: " if study.models else ""
             raise StudyError(f"{where}{problem}") from None
+        used.setdefault(str(model.representation), set()).update(network.input_names)
+    _check_tensors(study, used)
+
+
+def _check_tensors(study: Study, used: Mapping[str, set[str]]) -> None:
+    """Raise StudyError for a tensor that an option or a representation adds and no model takes."""
+    given = {str(model.representation): model for model in model_configs(study).values()}
+    for key, model in given.items():
+        name, options = model.representation.name, model.representation.options
+        for tensor in parts.build("representation", name, options).sizes:
+            # Point clouds always have these, whether they are needed or not.
+            is_free = tensor in ("coordinates", "momenta", "lengths")
+            is_default = tensor == "features" and tensor not in options
+            if tensor not in used[key] and not is_free and not is_default:
+                raise StudyError(_unused_tensor(model, tensor))
+
+
+def _unused_tensor(model: ModelConfig, tensor: str) -> str:
+    """Return the message about a tensor that a model does not take."""
+    every = parts.locate("model")
+    takers = [name for name in every if tensor in input_names(parts.find("model", name))]
+    use = f"use a model that takes it ({', '.join(takers[:3])})" if takers else "no model takes it"
+    name, network = (parts.short_name(p.name) for p in (model.representation, model.model))
+    is_option = tensor in parts.options(parts.find("representation", model.representation.name))
+    other = f"leave out the option '{tensor}'" if is_option else "choose another representation"
+    return (
+        f"representation '{name}': model '{network}' does not take the tensor '{tensor}', which "
+        f"would be ignored; {use}, or {other}"
+    )
 
 
 def _check_axes(study: Study, model: ModelConfig, made: Representation) -> None:
@@ -161,4 +196,27 @@ def event_cache(study: Study, progress: Callable[[int], None] | None = None) -> 
             raise DataError(
                 f"split '{study.split.name}' leaves no event for {name}: change its fractions"
             )
+    _check_columns(study, made)
     return made
+
+
+def _check_columns(study: Study, cache: EventCache) -> None:
+    """Raise DataError for a spectator that is no number, or inputs that are none, e.g. texts."""
+    for name in sorted({*study.spectators, *loss_columns(study)}):
+        kind = cache.manifest["fields"][name]
+        if not _NUMBER.fullmatch(kind):
+            what = "a text" if "string" in kind else f"of type '{kind}'"
+            raise DataError(
+                f"the spectator '{name}' is {what} and must be one number per event: 'define' "
+                "a number, e.g. a comparison or the length of a list"
+            )
+    events = next(cache.blocks("train", 10))
+    for model in model_configs(study).values():
+        part = model.representation
+        try:
+            parts.build("representation", part.name, part.options)(events)
+        except (ValueError, TypeError) as problem:
+            raise DataError(
+                f"representation '{part.name}': an input is not a number ({problem}); 'define' "
+                "numbers from texts, e.g. by comparisons"
+            ) from None

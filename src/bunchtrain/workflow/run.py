@@ -26,7 +26,6 @@ from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.arrays import Arrays, is_data
 from bunchtrain.tables.predictions import Predictions, concatenate
-from bunchtrain.tables.source import Source
 from bunchtrain.tables.writing import output_format
 from bunchtrain.trained_model import TrainedModel, load
 from bunchtrain.workflow.compare import compared_models, console_html, first_classification
@@ -40,10 +39,10 @@ from bunchtrain.workflow.evaluate import (
 from bunchtrain.workflow.export import Exported, export_run
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.generate import generate_events
-from bunchtrain.workflow.predict_new_events import Counts, Predictor
+from bunchtrain.workflow.predict_new_events import Counts, FilesOrSource, Predictor
 from bunchtrain.workflow.prediction_schema import read_predictions
 from bunchtrain.workflow.run_events import run_events
-from bunchtrain.workflow.shifted_predictions import shifted_predictions
+from bunchtrain.workflow.shifted_predictions import shifted_columns, shifted_predictions
 from bunchtrain.workflow.write_report import write_report
 
 
@@ -109,6 +108,11 @@ class Run:
             self.files, self.study, self.models, systematic, effect, deviations
         )
 
+    def shifted_columns(self, systematic: str, size: float | None) -> dict[str, list[str]]:
+        """Return the columns that an effect changed and did not, and the changed inputs."""
+        effect = make_systematic(self.study, systematic, size)
+        return shifted_columns(self.files, systematic, effect, 1)
+
     def json(self, name: str) -> Any:
         """Return the content of a JSON file of the run, or {} where there is none."""
         return self.files.json(name)
@@ -117,6 +121,20 @@ class Run:
     def table(self) -> KeyTable:
         """Metrics of all models and ensembles with the published ones."""
         return key_table(key_entries(self.study, self.metrics))
+
+    def __repr__(self) -> str:
+        models = ", ".join(model_configs(self.study))
+        events = self.json("data.json").get("rows", {}).get("test", 0)
+        return f"<Run '{self.folder}': {self.study.name}, {models}, {events:,} test events>"
+
+    def figures(self, evaluation: str | None = None) -> dict[str, list[Path]]:
+        """Return evaluation → the image files of its saved plots, in the order of the report.
+
+        `bunchtrain.evaluate` returns results whose `plots` hold matplotlib figures.
+        """
+        places = sorted(self.folder.glob(f"evaluations/{evaluation or '*'}"))
+        found = {place.name: sorted(place.glob("plot_*"), key=_plot_number) for place in places}
+        return {name: files for name, files in found.items() if files}
 
     def report(self) -> ReportFile:
         """Write the report and return it; a notebook displays it.
@@ -181,7 +199,7 @@ class Run:
         ).events
 
     def write_predictions(
-        self, files: str | Sequence[str] | Source, output: Path | str, select: bool = True
+        self, files: FilesOrSource, output: Path | str, select: bool = True
     ) -> Counts:
         """Write the predictions for files, as `predict` does, and return the numbers of events."""
         return self._predictor(select).write(files, Path(output))
@@ -214,6 +232,10 @@ class Run:
         return f"{console_html(self)}<div style='max-width:36rem'>{picture}</div>"
 
 
+def _plot_number(file: Path) -> int:
+    return int(file.stem.partition("_")[2])
+
+
 class FoldedRun(Run):
     """Runs that test different folds of one study, evaluated as one run.
 
@@ -242,6 +264,10 @@ class FoldedRun(Run):
     def shifted(self, systematic: str, size: float | None, deviations: float) -> Predictions:
         """Return the predictions of the test sets of all folds under a systematic effect."""
         return concatenate([run.shifted(systematic, size, deviations) for run in self.runs])
+
+    def shifted_columns(self, systematic: str, size: float | None) -> dict[str, list[str]]:
+        """Return the columns that an effect changed and did not, and the changed inputs."""
+        return self.runs[0].shifted_columns(systematic, size)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bunchtrain.report.results import MetricsFile, ResultsFile
 
 State: TypeAlias = Literal["running", "interrupted", "failed", "finished"]
+Split: TypeAlias = Literal["train", "validation", "test"]
 Number: TypeAlias = int | float | None
 
 
@@ -29,9 +30,9 @@ class Data(_Content):
     """The events of a run: key of their cache, numbers of events, classes and conditions."""
 
     key: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
-    rows: dict[str, int]
+    rows: Annotated[dict[Split, int], Field(min_length=3)]
     classes: dict[str, list[str]]
-    class_counts: dict[str, dict[str, list[int]]]
+    class_counts: dict[str, Annotated[dict[Split, list[int]], Field(min_length=3)]]
     cutflow: dict[str, int]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, Literal
 import yaml
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from bunchtrain.errors import RunError, StudyError, UserError, nearest
+from bunchtrain.errors import RunError, StudyError, UserError, nearest, shorten
 from bunchtrain.files import as_json, read_json, write_json, write_text
 from bunchtrain.study import Study, model_configs, validate
 from bunchtrain.study.loading import read
@@ -61,7 +62,7 @@ def search(
     """Search the keys of a study for the best metric of the validation set.
 
     study    study of one model.
-    space    dotted key → {low, high, log} or {choices}, or a YAML file of it.
+    space    dotted key → {low, high, log}, {choices} or a list of choices, or a YAML file of it.
     metric   metric of `metrics.json`, e.g. `auc` or `rejection_50`; losses are minimised.
     trials   number of trials in total.
     workers  number of concurrent trials.
@@ -71,8 +72,7 @@ def search(
     Raises StudyError for a space that does not fit the study, UserError for an unknown engine,
     RunError if the folder has a search of other events, another study or metric.
     """
-    wanted = read(space) if isinstance(space, Path) else dict(space or DEFAULT_SPACE)
-    wanted.pop("name", None)
+    wanted = _read_space(DEFAULT_SPACE if space is None else space)
     place = folder or Path("runs") / study.name / time.strftime("tune_%Y-%m-%d_%H-%M-%S")
     _check(study, wanted, engine)
     _check_resumed(place, study, metric, event_cache(study).key)
@@ -98,6 +98,30 @@ def _check_resumed(folder: Path, study: Study, metric: str, key: str) -> None:
     write_json(path, ours)
 
 
+def _read_space(space: Path | Mapping[str, Any]) -> dict[str, Any]:
+    """Return dotted key → {low, high, log} or {choices}.
+
+    Raises StudyError for a file that is not YAML, and for values of another form.
+    """
+    given = read(space) if isinstance(space, Path) else dict(space)
+    given.pop("name", None)
+    if not given:
+        raise StudyError("the search space is empty; give a key, e.g. 'model.dropout: [0, 0.1]'")
+    found: dict[str, Any] = {}
+    for key, values in given.items():
+        form = {"choices": values} if isinstance(values, list) else values
+        choices = form.get("choices") if isinstance(form, Mapping) else None
+        ends = [form.get(end) for end in ("low", "high")] if isinstance(form, Mapping) else [None]
+        is_range = all(isinstance(end, int | float) and math.isfinite(end) for end in ends)
+        if not (is_range or (choices and isinstance(choices, list))):
+            raise StudyError(
+                f"search space, key '{shorten(key, plain=True)}': give a list of choices, or low "
+                f"and high (and log: true), got {shorten(values)}"
+            )
+        found[str(key)] = form
+    return found
+
+
 def _is_loss(metric: str) -> bool:
     return any(word in metric for word in ("bias", "resolution", "width", "error", "loss"))
 
@@ -110,12 +134,11 @@ def _check(study: Study, space: Mapping[str, Any], engine: str) -> None:
         raise StudyError(f"a search tunes one model; choose one of {names} with --only")
     content = yaml.safe_load(dump(study))
     for key, values in space.items():
-        known = values.get("choices") if isinstance(values, dict) else None
-        value = known[0] if known else (values or {}).get("low")
-        try:
-            validate(apply(content, {key: value}))
-        except StudyError as problem:
-            raise StudyError(f"search space, key '{key}': {problem}") from None
+        for value in values.get("choices") or [values["low"], values["high"]]:
+            try:
+                validate(apply(content, {key: value}))
+            except StudyError as problem:
+                raise StudyError(f"search space, key '{key}': {problem}") from None
 
 
 @dataclass(frozen=True)

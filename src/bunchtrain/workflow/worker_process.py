@@ -1,11 +1,10 @@
-"""Training of one model in its own process: `python -m bunchtrain.workflow.worker_process`."""
+"""Training of one model in its own process, which `workflow.concurrent_trainings` starts."""
 
 from __future__ import annotations
 
 import signal
 import sys
 
-from bunchtrain.child_processes import end_with_parent
 from bunchtrain.errors import BunchtrainError, InterruptedRun
 from bunchtrain.parts import report_own_errors
 from bunchtrain.training.workers import record_failure
@@ -34,7 +33,6 @@ def train_and_predict(path: str, model: str, *flags: str) -> int:
 
 
 if __name__ == "__main__":
-    end_with_parent()
     # A run in the background may ignore Ctrl-C; the parent process sends it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

@@ -52,7 +52,7 @@ def make_report(folder: RunFolder) -> Report:
             for one in results
             if one.title
         ],
-        data=data_tables(folder.json("data.json")),
+        data=data_tables(folder.json("data.json"), study.select or ""),
         data_facts=data_facts(folder, study),
         inputs=[plot for plot in plots if plot.section == "inputs"],
         study_yaml=folder.study_file.read_text(encoding="utf-8"),
@@ -118,7 +118,7 @@ def all_options(model: ModelConfig) -> dict[str, Any]:
     return shown | {key: training[key] for key in ("epochs", "batch_size", "learning_rate")}
 
 
-def data_tables(data: Mapping[str, Any]) -> list[Table]:
+def data_tables(data: Mapping[str, Any], select: str = "") -> list[Table]:
     """Return events by set and class, and the events that pass each condition."""
     sets = list(data["rows"])
     rows: list[list[object]] = [["all", *(data["rows"][name] for name in sets)]]
@@ -128,11 +128,24 @@ def data_tables(data: Mapping[str, Any]) -> list[Table]:
             [f"{target}: {label}", *(counts[name][k] for name in sets)]
             for k, label in enumerate(classes)
         ]
-    cuts = [[name, count] for name, count in data["cutflow"].items()]
-    return [
+    cuts = [[_condition(key, select), count] for key, count in data["cutflow"].items()]
+    tables = [
         Table("Events in each set.", ["Class", *sets], rows),
         Table("Events after each condition.", ["Condition", "Events"], cuts),
     ]
+    if capped := data.get("capped"):
+        caption = "Training events whose factor is the limit of weights.reweight."
+        tables.append(Table(caption, ["Class", "Events"], [[*one] for one in capped.items()]))
+    return tables
+
+
+def _condition(key: str, select: str) -> str:
+    """Return a condition of the cache in words."""
+    kind, _, name = key.partition(".")
+    if kind == "targets":
+        return f"in one of the classes of {name}"
+    words = {"read": "all that were read", "select": select, "weights": "weight is not negative"}
+    return words.get(kind, key)
 
 
 def data_facts(folder: RunFolder, study: Study) -> dict[str, str]:

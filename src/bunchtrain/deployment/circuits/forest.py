@@ -1,12 +1,14 @@
 """Decision trees as a circuit: all cuts in parallel, then a multiplexer per tree, then a sum.
 
-Features and leaf values are fixed-point numbers, so that x ≤ cut is a comparison of integers. Cuts of
-boosted trees are data values: with t⁺ the next number above a cut t, x = t⁺ goes right. Features are
-rounded to the nearest step s, half up, Q(x), and the cut to Q(t⁺) − s, so that x goes right if
-Q(x) ≥ Q(t⁺): every x > t as in the trees, and every x ≤ t − s. Decisions on a feature whose values
-are at least s apart are those of the trees. A cut that several trees share is compared once. Each tree selects its value by the bits of its cuts; the
-values are added in a balanced adder tree, so that the depth is that of one tree plus the logarithm
-of their number (arXiv:2002.02534).
+Features and leaf values are fixed-point numbers, so that x ≤ cut is a comparison of integers. Cuts
+of boosted trees are data values: with t⁺ the next number above a cut t, x = t⁺ goes right. Features
+are rounded to the nearest step s, half up, Q(x), and the cut to Q(t⁺) − s, so that x goes right if
+Q(x) ≥ Q(t⁺): every x > t as in the trees, and every x ≤ t − s as there. Decisions on a feature
+whose values are at least s apart are those of the trees.
+
+A cut that several trees share is compared once. Each tree selects its value by the bits of its
+cuts; the values are added in a balanced adder tree, so that the depth is that of one tree plus the
+logarithm of their number (arXiv:2002.02534).
 """
 
 from __future__ import annotations

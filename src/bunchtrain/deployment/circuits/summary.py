@@ -48,7 +48,7 @@ class Summary:
         found: dict[str, Any] = {
             "initiation interval, cycles": f"{simulation.interval} ({simulation.tool})"
         }
-        found |= {f"decisions flipped, {what}": n for what, n in self.flipped.items()}
+        found |= {f"changed decisions, {what}": n for what, n in self.flipped.items()}
         found |= {
             f"{metric}, {network}": str(value)
             for network, values in self.metrics.items()

@@ -4,27 +4,52 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator
 
 from bunchtrain.child_processes import run_program
 from bunchtrain.deployment.cpp.program import Program
 from bunchtrain.deployment.scoring import batches
 from bunchtrain.deployment.verification import Scores
-from bunchtrain.errors import ExportError, MachineError, MissingDependency
+from bunchtrain.errors import ExportError, MachineError, MissingDependency, shorten
 from bunchtrain.files import atomic_path, write_text
 from bunchtrain.trained_model import TrainedModel
 
 RUNTIME = Path(__file__).parent / "runtime"
+#: Programs and flags that an option may name: compilers on the PATH, and flags that change neither
+#: files nor results. They are given to the program itself, without a shell.
+COMPILERS = r"([A-Za-z0-9_]+-)*(g\+\+|clang\+\+|c\+\+|icpx)(-[0-9]+(\.[0-9]+)*)?"
+FLAGS = r"-m(arch|tune|cpu)=[A-Za-z0-9_.+-]+|-m(sse|avx|fma|f16c|bmi|neon)[A-Za-z0-9_.]*|-O[0-3sg]"
 #: Timeout of a compilation or a run in seconds.
 TIMEOUT = 600
+
+
+def _is_compiler(name: str | None) -> str | None:
+    if name is not None and not re.fullmatch(COMPILERS, name):
+        raise ValueError(f"must be g++, clang++, c++ or icpx, on the PATH, got {shorten(name)}")
+    return name
+
+
+def _are_flags(text: str) -> str:
+    for flag in text.split():
+        if not re.fullmatch(FLAGS, flag):
+            raise ValueError(f"must be flags such as -march=native or -O2, got {shorten(flag)}")
+    return text
+
+
+#: Name of a C++ compiler, for the options of the targets.
+Compiler = Annotated[str | None, AfterValidator(_is_compiler)]
+#: Flags of the compiler, separated by spaces.
+Flags = Annotated[str, AfterValidator(_are_flags)]
 
 
 def find_compiler(name: str | None = None) -> str:
@@ -63,10 +88,12 @@ def build(folder: Path, compiler: str, program: str, arch: str) -> Path:
 
     Raises ExportError, with the compiler's message, if it fails.
     """
-    command = ["make", "-s", f"CXX={compiler}", f"ARCH={arch}", f"{program}.run"]
-    if shutil.which("make") is None:
-        raise MissingDependency("export to C++ needs make: apt install make, or conda install make")
-    run(command, folder, f"the C++ of {folder} does not compile")
+    failure = f"the C++ of {folder} does not compile"
+    command = [compiler, "-std=c++17", "-Wall", "-Wextra", "-O3", *arch.split()]
+    if not (folder / "network.o").is_file():
+        run([*command, "-c", "network.cpp", "-o", "network.o"], folder, failure)
+    names = [f"{program}.cpp", "network.o", "-o", f"{program}.run"]
+    run([*command, "-pthread", *names], folder, failure)
     return folder / f"{program}.run"
 
 
@@ -82,26 +109,24 @@ def run(command: Sequence[str], folder: Path, failure: str) -> str:
     return done.stdout
 
 
-def run_scores(
-    trained: TrainedModel,
-    events: ak.Array,
-    program: Program,
-    scratch: Path,
-    compiler: str,
-    arch: str,
-) -> Scores:
+def build_evaluation(program: Program, scratch: Path, compiler: str, arch: str) -> Path:
+    """Return the compiled program that evaluates a network, built in an empty folder."""
+    write_sources(program, scratch)
+    return build(scratch, compiler, "evaluate", arch)
+
+
+def run_scores(trained: TrainedModel, events: ak.Array, executable: Path) -> Scores:
     """Return the scores of a compiled program, named as `TrainedModel.predict` names them.
 
-    `scratch` is an empty folder for the build; dropped events have NaN.
+    Dropped events have NaN.
     """
-    write_sources(program, scratch)
-    executable = build(scratch, compiler, "evaluate", arch)
-    indices = write_events(trained, events, scratch / "events.bin")
+    folder = executable.parent
+    indices = write_events(trained, events, folder / "events.bin")
     command = [str(executable), "network.json", "events.bin", "scores.bin"]
-    run(command, scratch, "the C++ network cannot be run")
+    run(command, folder, "the C++ network cannot be run")
     names = list(trained.quantities)
     scores = np.full((len(events), len(names)), np.nan, np.float32)
-    scores[indices] = np.fromfile(scratch / "scores.bin", np.float32).reshape(-1, len(names))
+    scores[indices] = np.fromfile(folder / "scores.bin", np.float32).reshape(-1, len(names))
     return {name: scores[:, k] for k, name in enumerate(names)}
 
 

@@ -32,7 +32,7 @@ from bunchtrain.deployment.verification import Agreement, Verification, compare_
 from bunchtrain.networks.layers.quantised.model import QuantisedModel
 from bunchtrain.networks.layers.trees import TreeModel
 from bunchtrain.networks.quantised.quantised_image_cnn import QuantisedImageCNN
-from bunchtrain.parts.ranges import Bits, IntegerBits, Positive, Seed
+from bunchtrain.parts.ranges import Bits, IntegerBits, Positive, Seed, UnitFraction
 from bunchtrain.trained_model import TrainedModel
 
 
@@ -41,7 +41,8 @@ class Circuit(ExportTarget):
 
     The network must be quantised (`quantised_dense_network`), or be trees, which are quantised
     here. Its inputs are the normalised features in fixed point; normalisation and rounding are
-    done before the circuit. The gates must give the quantised network's outputs exactly.
+    done before the circuit. The gates must give the quantised network's outputs exactly, and its
+    scores are compared with those of the trained model.
 
     stages         Pipeline stages, each a clock cycle; 2 if neither this nor `cutoff` is set.
     cutoff         Longest delay of a stage in ns, as the tracer estimates it for a large FPGA.
@@ -52,6 +53,9 @@ class Circuit(ExportTarget):
     seeds          Seeds of the placement; the fastest result is used.
     input_bits     Bits of a feature, of trees.
     leaf_fraction  Fractional bits of the value of a leaf, of trees.
+    changed_decisions
+                   Largest fraction of events, for trees, whose decision may differ from that of
+                   the trained model, by the rounding of features and leaves.
     vhdl_events    Events simulated in VHDL by GHDL; if unset, 1000 where it is installed.
     streaming      Whether an image is read pixel by pixel, one a clock cycle, by one instance of
                    each layer, with its own `stages`; Verilog only. If not, pixels are read in
@@ -70,6 +74,7 @@ class Circuit(ExportTarget):
         seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=100)] = (1,),
         input_bits: Bits = 11,
         leaf_fraction: IntegerBits = 5,
+        changed_decisions: UnitFraction = 0.02,
         vhdl_events: Annotated[int, Field(ge=0, le=10000000)] | None = None,
         streaming: bool = False,
     ) -> None:
@@ -77,6 +82,7 @@ class Circuit(ExportTarget):
         self.synthesise, self.clock = synthesise, clock if place else None
         self.seeds, self.vhdl_events, self.streaming = seeds, vhdl_events, streaming
         self.input_bits, self.leaf_fraction = input_bits, leaf_fraction
+        self.changed_decisions = changed_decisions
 
     def unsupported_reason(self, trained: TrainedModel) -> str | None:
         """Return why there is no circuit, naming the model, or None."""
@@ -109,12 +115,41 @@ class Circuit(ExportTarget):
             circuit = implement_stream(model, channels, sample, *options)
         else:
             circuit = implement(function, sample, *options, self.vhdl_events)
-        compared = _compare(trained, sample, circuit)
+        compared = self._compare(trained, events[indices], sample, circuit)
         summary = _summarise(trained, events, indices, sample, circuit, compared)
         write_page(summary, folder / "circuit.html")
         files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
         tools = {"alkaid": version("alkaid"), **dict(t.rsplit(" ", 1) for t in circuit.tools)}
         return Verification(compared, files, tools, summary.properties())
+
+    def _compare(
+        self, trained: TrainedModel, events: ak.Array, sample: Sample, circuit: Implementation
+    ) -> list[Agreement]:
+        """Return the comparisons of the circuit with the trained model and with exact arithmetic.
+
+        events  those of the sample.
+        """
+        targets, vhdl = trained.task.targets, circuit.vhdl
+        expected = _scores_and_outputs(trained, sample.outputs)
+        found = _scores_and_outputs(trained, circuit.simulation.outputs)
+        scores = {name: found[name] for name in trained.quantities}
+        unrounded = scores_of_outputs(trained, sample.unrounded)
+        quantised = scores_of_outputs(trained, sample.outputs)
+        exact = isinstance(trained.network.model, QuantisedModel)
+        limits = (1e-5, 0) if exact else (None, int(self.changed_decisions * len(events)))
+        what = ("circuit with quantised network", "quantised network with the same unrounded")
+        compared = [
+            compare_scores(what[0], expected, found, targets, 0.0, 0),
+            compare_scores(
+                "circuit with the trained model", trained.predict(events), scores, targets, *limits
+            ),
+            compare_scores(what[1], unrounded, quantised, targets),
+        ]
+        if vhdl is not None:
+            first = {name: values[: len(vhdl.outputs)] for name, values in expected.items()}
+            found, same = _scores_and_outputs(trained, vhdl.outputs), "VHDL with quantised network"
+            compared.append(compare_scores(same, first, found, targets, 0.0, 0))
+        return compared
 
     def _exact_function(self, trained: TrainedModel) -> ExactFunction:
         model, names = trained.network.model, trained.representation.names
@@ -136,24 +171,6 @@ def _sample_events(
         samples.append(function.sample(trained.network.normalise(inputs)))
         indices.append(chosen.numpy())
     return np.concatenate(indices or [np.zeros(0, np.int64)]), concatenate_samples(samples)
-
-
-def _compare(trained: TrainedModel, sample: Sample, circuit: Implementation) -> list[Agreement]:
-    targets, vhdl = trained.task.targets, circuit.vhdl
-    expected = _scores_and_outputs(trained, sample.outputs)
-    found = _scores_and_outputs(trained, circuit.simulation.outputs)
-    what = "circuit with quantised network"
-    unrounded = scores_of_outputs(trained, sample.unrounded)
-    quantised = scores_of_outputs(trained, sample.outputs)
-    compared = [
-        compare_scores(what, expected, found, targets, 0.0, 0),
-        compare_scores("quantised network with the same unrounded", unrounded, quantised, targets),
-    ]
-    if vhdl is not None:
-        first = {name: values[: len(vhdl.outputs)] for name, values in expected.items()}
-        found, what = _scores_and_outputs(trained, vhdl.outputs), "VHDL with quantised network"
-        compared.append(compare_scores(what, first, found, targets, 0.0, 0))
-    return compared
 
 
 def _scores_and_outputs(

@@ -13,7 +13,7 @@ from bunchtrain.deployment.cpp import compilation
 from bunchtrain.deployment.cpp.conversion import convert
 from bunchtrain.deployment.cpp.program import Unsupported
 from bunchtrain.deployment.export import ExportTarget
-from bunchtrain.deployment.verification import Scores, Verification, compare_scores
+from bunchtrain.deployment.verification import Scores, Verification, verify
 from bunchtrain.errors import ExportError
 from bunchtrain.parts.ranges import NonNegative
 from bunchtrain.trained_model import TrainedModel
@@ -26,16 +26,16 @@ class Cpp(ExportTarget):
     """C++17 header and sources with the network as JSON; Makefile, test and benchmark.
 
     tolerance  largest difference of a score from PyTorch's, relative to scores above 1.
-    compiler   of C++; $CXX, g++ or clang++ if unset.
-    arch       compiler flag of the instruction set.
+    compiler   of C++, by its name on the PATH; $CXX, g++ or clang++ if unset.
+    arch       compiler flags of the instruction set, -march, -mtune, -mcpu, -mavx2 and the like.
     """
 
     def __init__(
         self,
         *,
         tolerance: NonNegative = 1e-5,
-        compiler: str | None = None,
-        arch: str = "-march=native",
+        compiler: compilation.Compiler = None,
+        arch: compilation.Flags = "-march=native",
     ) -> None:
         self.tolerance, self.compiler, self.arch = tolerance, compiler, arch
 
@@ -53,22 +53,24 @@ class Cpp(ExportTarget):
             program = convert(trained, self.provenance)
         except Unsupported as problem:
             raise ExportError(str(problem)) from None
-        expected = trained.predict(events)
         files = compilation.write_sources(program, folder)
-        self._write_example(trained, events, expected, folder)
-        compiler, what = compilation.find_compiler(self.compiler), "C++ with PyTorch"
+        self._write_example(trained, events, folder)
+        compiler = compilation.find_compiler(self.compiler)
         with tempfile.TemporaryDirectory() as name:
             scratch = Path(name)
-            found = compilation.run_scores(trained, events, program, scratch, compiler, self.arch)
+            executable = compilation.build_evaluation(program, scratch, compiler, self.arch)
+
+            def predict(given: ak.Array, rows: int | None) -> Scores:
+                return compilation.run_scores(trained, given, executable)
+
+            compared = verify("C++", trained, events, predict, self.tolerance)
             latency = self._latency(folder, scratch, compiler)
-        compared = compare_scores(what, expected, found, trained.task.targets, self.tolerance)
         tools = {"compiler": compilation.compiler_version(compiler), "flags": f"-O3 {self.arch}"}
         files += ["example.bin", "expected.bin"]
-        return Verification([compared], files, tools, {"latency at batch 1 in µs": latency})
+        return Verification(compared, files, tools, {"latency at batch 1 in µs": latency})
 
-    def _write_example(
-        self, trained: TrainedModel, events: ak.Array, expected: Scores, folder: Path
-    ) -> None:
+    def _write_example(self, trained: TrainedModel, events: ak.Array, folder: Path) -> None:
+        expected = trained.predict(events[:EXAMPLE])
         indices = compilation.write_events(trained, events[:EXAMPLE], folder / "example.bin")
         rows = np.stack([values[indices] for values in expected.values()], 1)
         (folder / "expected.bin").write_bytes(rows.astype(np.float32).tobytes())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import shutil
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import awkward as ak
 import numpy as np
@@ -20,10 +21,16 @@ from bunchtrain.deployment.hls_layers import PlainLayers, plain_layers, unsuppor
 from bunchtrain.deployment.scoring import batches, scores_of_outputs
 from bunchtrain.deployment.verification import Verification, compare_scores
 from bunchtrain.errors import ExportError, StudyError, missing, nearest
+from bunchtrain.files import write_text
 from bunchtrain.networks.layers.quantised.model import QuantisedModel
 from bunchtrain.parts.ranges import NonNegative
 from bunchtrain.trained_model import TrainedModel
 
+#: Fixed-point type of hls4ml, and name of an FPGA; both are written into Tcl and C++.
+FixedType = Annotated[
+    str, Field(pattern=r"^(ap_)?u?fixed<[0-9]{1,3}, ?-?[0-9]{1,3}(, ?[A-Z_]{2,14}){0,2}>$")
+]
+Part = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 #: Layer → quantity of it → fixed-point type.
 Precision = dict[str, dict[str, str]]
 
@@ -48,10 +55,10 @@ class Hls(ExportTarget):
         self,
         *,
         reuse: Annotated[int, Field(ge=1, le=1000000)] = 1,
-        precision: str = "fixed<24,10>",
-        layers: dict[str, str] | None = None,
-        backend: str = "Vitis",
-        part: str = "xcvu13p-flga2577-2-e",
+        precision: FixedType = "fixed<24,10>",
+        layers: dict[str, FixedType] | None = None,
+        backend: Literal["Vitis", "Vivado", "Quartus", "oneAPI", "Catapult", "Libero"] = "Vitis",
+        part: Part = "xcvu13p-flga2577-2-e",
         clock: Annotated[float, Field(ge=0.1, le=1000)] = 5.0,
         tolerance: NonNegative = 0.02,
     ) -> None:
@@ -70,18 +77,16 @@ class Hls(ExportTarget):
         shutil.rmtree(project, ignore_errors=True)
         precision = self._precision(layers)
         emulated = self._write_project(layers, precision, project)
-        expected, found = [], []
-        for _, arrays in batches(trained, events, 4096):
-            table, outputs = _run_network(trained, arrays)
-            expected.append(outputs)
+        found, indices = [], []
+        for chosen, arrays in batches(trained, events, 4096):
+            table = _normalised_table(trained, arrays)
             found.append(np.asarray(emulated.predict(np.ascontiguousarray(table))))
+            indices.append(chosen.numpy())
         columns = sum(trained.network.heads.values())
-        a, b = (
-            scores_of_outputs(trained, np.concatenate(one).reshape(-1, columns))
-            for one in (expected, found)
-        )
-        what, targets = "hls4ml's emulation with the network", trained.task.targets
-        compared = compare_scores(what, a, b, targets, self.tolerance)
+        scores = scores_of_outputs(trained, np.concatenate(found).reshape(-1, columns))
+        expected = trained.predict(events[np.concatenate(indices)])
+        what, targets = "hls4ml's emulation with the trained model", trained.task.targets
+        compared = compare_scores(what, expected, scores, targets, self.tolerance)
         files = sorted(str(path.relative_to(folder)) for path in project.rglob("*.*"))
         properties = {
             "reuse factor": self.reuse,
@@ -146,15 +151,18 @@ class Hls(ExportTarget):
             clock_period=self.clock,
         )
         model.compile()
+        config_file = folder / "hls4ml_config.yml"  # names its folder, which is moved
+        text = config_file.read_text(encoding="utf-8")
+        write_text(config_file, re.sub(r"(?m)^OutputDir: .*$", "OutputDir: .", text))
         return model
 
 
-def _run_network(trained: TrainedModel, arrays: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the table (events, feature) as input of the project, and the model's outputs."""
+def _normalised_table(trained: TrainedModel, arrays: Any) -> NDArray[Any]:
+    """Return the table (events, feature) that is the input of the project."""
     model = trained.network.model
     inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
     with torch.inference_mode():
         prepared = trained.network.normalise(inputs)
         if isinstance(model, QuantisedModel):
             prepared = model.quantise_inputs(prepared)
-        return prepared["table"].numpy().astype(np.float32), model(**prepared).numpy()
+        return prepared["table"].numpy().astype(np.float32)

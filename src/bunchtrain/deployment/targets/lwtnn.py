@@ -12,7 +12,7 @@ from bunchtrain.deployment.cpp import compilation
 from bunchtrain.deployment.cpp.conversion import convert
 from bunchtrain.deployment.cpp.program import Unsupported
 from bunchtrain.deployment.export import ExportTarget
-from bunchtrain.deployment.verification import Verification, compare_scores
+from bunchtrain.deployment.verification import Scores, Verification, verify
 from bunchtrain.errors import ExportError
 from bunchtrain.files import write_json
 from bunchtrain.parts.ranges import NonNegative
@@ -26,7 +26,9 @@ class Lwtnn(ExportTarget):
     compiler   C++ compiler of the verification; $CXX, g++ or clang++ if unset.
     """
 
-    def __init__(self, *, tolerance: NonNegative = 1e-5, compiler: str | None = None) -> None:
+    def __init__(
+        self, *, tolerance: NonNegative = 1e-5, compiler: compilation.Compiler = None
+    ) -> None:
         self.tolerance, self.compiler = tolerance, compiler
 
     def unsupported_reason(self, trained: TrainedModel) -> str | None:
@@ -45,11 +47,14 @@ class Lwtnn(ExportTarget):
             raise ExportError(str(problem)) from None
         write_json(folder / "lwtnn.json", content)
         compiler = compilation.find_compiler(self.compiler)
-        with tempfile.TemporaryDirectory() as scratch:
-            program = lwtnn.read(content)
-            found = compilation.run_scores(trained, events, program, Path(scratch), compiler, "-O1")
-        what = "lwtnn's layout, run in bunchtrain's C++, with PyTorch"
-        expected, targets = trained.predict(events), trained.task.targets
-        compared = compare_scores(what, expected, found, targets, self.tolerance)
+        with tempfile.TemporaryDirectory() as name:
+            scratch, program = Path(name), lwtnn.read(content)
+            executable = compilation.build_evaluation(program, scratch, compiler, "-O1")
+
+            def predict(given: ak.Array, rows: int | None) -> Scores:
+                return compilation.run_scores(trained, given, executable)
+
+            what = "lwtnn's layout, run in bunchtrain's C++,"
+            compared = verify(what, trained, events, predict, self.tolerance)
         tools = {"compiler": compilation.compiler_version(compiler)}
-        return Verification([compared], ["lwtnn.json"], tools)
+        return Verification(compared, ["lwtnn.json"], tools)

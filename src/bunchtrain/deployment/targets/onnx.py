@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bunchtrain.deployment.examples import example_inputs
 from bunchtrain.deployment.export import ExportTarget
+from bunchtrain.deployment.onnx_example import write_example
 from bunchtrain.deployment.onnx_graph import first_line, trace
 from bunchtrain.deployment.scoring import Arrays, ScoredNetwork, run
 from bunchtrain.deployment.verification import Scores, Verification, verify
@@ -37,7 +38,8 @@ SIZES = (((1, 4, 0, 2, 7, 3, 2), None), ((6,), None), ((0,), None), ((1,), None)
 class Onnx(ExportTarget):
     """ONNX file with normalisation and final scores, compared with ONNX Runtime.
 
-    Batch size and number of points are dynamic; the metadata name inputs, features and scores.
+    Batch size and number of points are dynamic, 0 included; the metadata name inputs, features and
+    scores.
 
     opset      version of the operators; the exporter's own if unset.
     tolerance  largest difference of a score from PyTorch's, relative to scores above 1.
@@ -85,8 +87,10 @@ class Onnx(ExportTarget):
             return run(trained, given, lambda inputs: scores_of(session, inputs), rows)
 
         compared = verify("ONNX Runtime", trained, events, predict, self.tolerance)
+        names = [one.name for one in session.get_inputs()]
+        files += write_example(trained, events, names, folder)
         tools = {"torch": torch.__version__, "onnxruntime": runtime.__version__}
-        written = sum((folder / name).stat().st_size for name in files)
+        written = sum(path.stat().st_size for path in folder.glob("model.onnx*"))
         properties = {"opset": program.model.opset_imports[""], "bytes": written}
         return Verification(compared, files, tools, properties)
 

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from bunchtrain.errors import DataError, nearest, one_of
-
-#: Names of the components of a momentum in files, in lower case.
-SPELLINGS = {
-    "pt": ("pt",),
-    "eta": ("eta",),
-    "phi": ("phi",),
-    "px": ("px",),
-    "py": ("py",),
-    "pz": ("pz",),
-    "energy": ("energy", "e"),
-    "mass": ("mass", "m"),
-}
-CARTESIAN = ("px", "py", "pz")
-CYLINDRICAL = ("pt", "eta", "phi")
+from bunchtrain.tables.momentum_names import find_momentum
 
 
 @dataclass(frozen=True)
@@ -37,40 +24,50 @@ class Group:
 
 
 def find_group(prefix: str, available: Collection[str], *, has_momentum: bool = True) -> Group:
-    """Return the group of columns `prefix_…` or `prefix.…` among those available.
+    """Return the group of columns of an object among those available.
 
-    Raises DataError, naming the nearest groups, if there are none, or if they do not hold a
-    momentum where it is needed: px, py, pz or pt, eta, phi, with energy or mass if the group has
-    one.
+    The columns are `jet_pt`, `jet.pt` or, without a momentum among these, `jetPt` or `pt_jet`; of
+    the group '' they are `pt`. Raises DataError, naming the nearest groups, if there are none, or
+    if they do not hold a momentum as `find_momentum` takes it where it is needed.
     """
-    members = {
-        name[len(prefix) + 1 :]: name
-        for name in available
-        if name.startswith((f"{prefix}_", f"{prefix}.")) and len(name) > len(prefix) + 1
-    }
-    if not members:
+    layouts = [found for members in _LAYOUTS if (found := members(prefix, available))]
+    for members in layouts if has_momentum else ():
+        if momentum := find_momentum(members):
+            return Group(prefix, members, momentum)
+    if not layouts:
         known = nearest(prefix, _prefixes(available)) or f"; there are {one_of(available)}"
         raise DataError(f"the data have no columns '{prefix}_…' for the group '{prefix}'{known}")
-    return Group(prefix, members, _momentum(prefix, members) if has_momentum else {})
+    if not has_momentum:
+        return Group(prefix, layouts[0], {})
+    raise DataError(
+        f"the group '{prefix}' has neither px, py, pz nor pt, eta, phi, from which momenta are "
+        f"computed (it has {one_of(layouts[0])}); name another group"
+    )
+
+
+def _after_mark(prefix: str, available: Collection[str]) -> dict[str, str]:
+    marked = (f"{prefix}_", f"{prefix}.")
+    skipped = len(prefix) + 1
+    return {n[skipped:]: n for n in available if n.startswith(marked) and len(n) > skipped}
+
+
+def _after_prefix(prefix: str, available: Collection[str]) -> dict[str, str]:
+    found = {name.removeprefix(prefix): name for name in available if name.startswith(prefix)}
+    return {rest: name for rest, name in found.items() if not prefix or rest[:1].isupper()}
+
+
+def _before_mark(prefix: str, available: Collection[str]) -> dict[str, str]:
+    return {n.removesuffix(f"_{prefix}"): n for n in available if n.endswith(f"_{prefix}")}
+
+
+#: The ways in which columns are named after their object, the usual one first.
+_LAYOUTS: tuple[Callable[[str, Collection[str]], dict[str, str]], ...] = (
+    _after_mark,
+    _after_prefix,
+    _before_mark,
+)
 
 
 def _prefixes(available: Collection[str]) -> set[str]:
     cut = {name.rpartition(mark)[0] for name in available for mark in "_."}
     return (cut | {name.partition("_")[0] for name in available if "_" in name}) - {""}
-
-
-def _momentum(prefix: str, members: Mapping[str, str]) -> dict[str, str]:
-    lowered = {suffix.lower(): column for suffix, column in members.items()}
-    found = {
-        component: next(lowered[word] for word in words if word in lowered)
-        for component, words in SPELLINGS.items()
-        if any(word in lowered for word in words)
-    }
-    for axes in (CARTESIAN, CYLINDRICAL):
-        if all(component in found for component in axes):
-            scale = [name for name in ("energy", "mass") if name in found][:1]
-            return {component: found[component] for component in (*axes, *scale)}
-    raise DataError(
-        f"the group '{prefix}' has neither px, py, pz nor pt, eta, phi, from which momenta are "
-        f"computed (it has {one_of(members)}); name another group"
-    )

@@ -81,7 +81,10 @@ def pixelate(weight: Floats, pixel: Ints, inside: Flags, count: int) -> Tensor:
 
 
 def normalise_weights(weight: Floats, inside: Flags, lengths: Ints) -> Floats:
-    """Return the weights divided by the jet's total inside the image, so that they add up to 1."""
-    total = sum_by_jet(weight * inside, lengths)
+    """Return the weights divided by the jet's total inside the image, so that they add up to 1.
+
+    The total is that of the absolute values, so that weights of both signs do not cancel.
+    """
+    total = sum_by_jet(np.abs(weight) * inside, lengths)
     total[total == 0] = 1
     return np.asarray(weight / np.repeat(total, lengths).astype(weight.dtype))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from functools import cached_property
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -89,17 +90,25 @@ class Points:
             )
         return np.asarray(ak.to_numpy(ak.num(column)), dtype=np.int64)
 
-    def _flat(self, column: str) -> Floats:
+    def _flat(self, column: str, dtype: type[np.floating[Any]] = np.float32) -> Floats:
         values = self.events[column]
         if values.ndim == 1:
-            return np.repeat(_array(values), self.lengths)
-        flat = _array(ak.flatten(values))
+            return np.repeat(_array(values, dtype), self.lengths)
+        flat = _array(ak.flatten(values), dtype)
         if len(flat) != self.lengths.sum():
             raise DataError(
                 f"column '{column}' has {len(flat)} values where the group '{self.group.prefix}' "
                 f"has {self.lengths.sum()}; use columns of that group"
             )
         return flat
+
+    def precise_momenta(self) -> Floats:
+        """Return (E, px, py, pz) in double precision, (points, 4).
+
+        In single precision a massless particle gets a mass of about 3·10⁻⁴ E by rounding.
+        """
+        columns = self.group.momentum.items()
+        return Momentum({name: self._flat(one, np.float64) for name, one in columns}).stack()
 
     @cached_property
     def jet(self) -> Momentum:
@@ -151,5 +160,5 @@ class Points:
         return np.stack([self.evaluate(expression) for expression in expressions], axis=1)
 
 
-def _array(values: ak.Array) -> Floats:
-    return np.asarray(ak.to_numpy(values), dtype=np.float32)
+def _array(values: ak.Array, dtype: type[np.floating[Any]] = np.float32) -> Floats:
+    return np.asarray(ak.to_numpy(values), dtype=dtype)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -24,7 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from bunchtrain.child_processes import end_with_parent
+from bunchtrain.child_processes import begin_worker
 from bunchtrain.errors import MachineError
 from bunchtrain.files import atomic_path
 
@@ -65,7 +64,7 @@ def _in_parallel(
     jobs: Sequence[tuple[MakePart, int, Path]], processes: int, made: Callable[[], None]
 ) -> None:
     workers = ProcessPoolExecutor(
-        min(processes, len(jobs)), get_context("spawn"), _begin, (os.getpid(),)
+        min(processes, len(jobs)), get_context("spawn"), begin_worker, (os.getpid(),)
     )
     try:
         for finished in as_completed([workers.submit(write_part, *job) for job in jobs]):
@@ -78,12 +77,6 @@ def _in_parallel(
         ) from None
     finally:
         workers.shutdown(cancel_futures=True)
-
-
-def _begin(parent: int) -> None:
-    """Prepare a worker: it ends with its parent process, which alone reports Ctrl-C."""
-    end_with_parent(parent)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def write_part(make: MakePart, index: int, path: Path) -> None:

@@ -13,8 +13,10 @@ from bunchtrain.statistics.metrics.efficiency import efficiency_error
 from bunchtrain.statistics.metrics.measurement import Measurement
 from bunchtrain.statistics.metrics.sample import Floats, as_weights
 
-#: Bins on either side whose gaps, with falling weights, decide the sign of that of a bin.
-NEIGHBOURS = 5
+#: Distance in probability up to which gaps, with falling weights, decide the sign of another one.
+REACH = 0.25
+#: Ratio of a gap to its error above which its own sign is certain.
+CERTAIN = 3.0
 #: Fluctuations of all gaps, for the error of the expected calibration error.
 DRAWS = 500
 
@@ -49,11 +51,29 @@ class Calibration:
         above their errors. The sign is that of the mean of neighbouring gaps.
         """
         gap = self.observed - self.predicted
-        value, certainty = _sum_of_gaps(gap, self.share, self.perfect_error)
+        value, certainty = self._sum_of_gaps(gap)
         sigma = self.perfect_error + certainty * (self.gap_error - self.perfect_error)
         drawn = certainty * gap + sigma * _unit_draws(len(gap))
-        replicas, _ = _sum_of_gaps(drawn, self.share, self.perfect_error)
+        replicas, _ = self._sum_of_gaps(drawn)
         return Measurement(float(value), float(np.std(replicas, ddof=1)))
+
+    def _sum_of_gaps(self, gap: Floats) -> tuple[Floats, Floats]:
+        """Return Σ_b s_b ⟨sign(A_b) B_b⟩ of gaps (…, bins), and the certainty of each sign, 0 to 1.
+
+        A half of the events has the gaps g ± z with z of the same error σ as g. With the local mean
+        h = K g, of error σ_h, and c the covariance of g_b and h_b, the mean over z is
+        g (2Φ(h/σ_h) − 1) − 2 c/σ_h φ(h/σ_h); above three errors it is |g|.
+        """
+        sigma, tiny = self.perfect_error, np.finfo(float).tiny
+        distance = np.abs(np.subtract.outer(self.predicted, self.predicted))
+        kernel = np.clip(1 - distance / REACH, 0, None) * self.share
+        spread = np.maximum(np.sqrt(kernel**2 @ sigma**2), tiny)
+        ratio = np.clip(gap @ kernel.T / spread, -40, 40)
+        covariance = np.diag(kernel) * sigma**2 / spread
+        terms = gap * (2 * norm.cdf(ratio) - 1) - 2 * covariance * norm.pdf(ratio)
+        own = np.abs(gap) > CERTAIN * sigma
+        certainty = 1 - np.exp(-(np.maximum(np.abs(ratio) - 1, 0) ** 2) / 2)
+        return np.where(own, np.abs(gap), terms) @ self.share, np.where(own, 1.0, certainty)
 
 
 def _unit_draws(bins: int) -> Floats:
@@ -61,27 +81,6 @@ def _unit_draws(bins: int) -> Floats:
     drawn = np.random.default_rng(1).normal(size=(DRAWS, bins))
     orthonormal, _ = np.linalg.qr(drawn - drawn.mean(0))
     return np.asarray(orthonormal * np.sqrt(DRAWS - 1), np.float64)
-
-
-def _sum_of_gaps(gap: Floats, share: Floats, sigma: Floats) -> tuple[Floats, Floats]:
-    """Return Σ_b s_b ⟨sign(A_b) B_b⟩ and the certainty of each sign, from 0 to 1.
-
-    A half of the events has the gaps g ± z with z of the same error σ as g. With the local mean
-    h = K g, of error σ_h, and c the covariance of g_b and h_b, the mean over z is
-    g (2Φ(h/σ_h) − 1) − 2 c/σ_h φ(h/σ_h).
-
-    gap    (…, bins).
-    share  (bins,).
-    sigma  (bins,) of a perfect calibration.
-    """
-    distance = np.abs(np.subtract.outer(np.arange(len(share)), np.arange(len(share))))
-    kernel = np.clip(1 - distance / NEIGHBOURS, 0, None) * share
-    spread = np.maximum(np.sqrt(kernel**2 @ sigma**2), np.finfo(float).tiny)
-    ratio = np.clip(gap @ kernel.T / spread, -40, 40)
-    covariance = np.diag(kernel) * sigma**2 / spread
-    terms = gap * (2 * norm.cdf(ratio) - 1) - 2 * covariance * norm.pdf(ratio)
-    certainty = 1 - np.exp(-(np.maximum(np.abs(ratio) - 1, 0) ** 2) / 2)
-    return np.asarray(terms @ share, np.float64), np.asarray(certainty, np.float64)
 
 
 def calibration(

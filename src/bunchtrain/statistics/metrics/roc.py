@@ -98,9 +98,12 @@ class Roc:
         at_squares = _interpolate(x, (fixed_squares,), at, side)[0]
         total = getattr(self, fixed)[-1]
         shift = efficiency_error(at * total, at_squares, total, fixed_squares[-1])
-        up = _interpolate(x, (sums,), np.minimum(at + shift, 1), side)[0]
-        down = _interpolate(x, (sums,), np.maximum(at - shift, 0), side)[0]
-        return value / sums[-1], np.hypot(binomial, (up - down) / 2 / sums[-1])
+        # At small ε_B few events are between the two ends, so that they need a larger distance.
+        reach = shift if fixed == "signal" else np.minimum(2 * shift, np.maximum(at, shift))
+        up = _interpolate(x, (sums,), np.minimum(at + reach, 1), side)[0]
+        down = _interpolate(x, (sums,), np.maximum(at - reach, 0), side)[0]
+        slope = (up - down) / (2 * reach * sums[-1])
+        return value / sums[-1], np.hypot(binomial, slope * shift)
 
 
 def _interpolate(

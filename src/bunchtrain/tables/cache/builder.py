@@ -190,6 +190,7 @@ def _write_manifest(folder: Path, selection: Selection, shards: ShardEntries, si
         },
         "fields": {name: str(event[name].type.content) for name in ak.fields(event)},
         "cutflow": selection.cutflow,
+        "capped": selection.spectra.capped(),
         # Columns of files without header have the name of their position, see `CsvTable`.
         "unnamed_columns": sum(
             re.fullmatch(r"column_\d+", name) is not None for name in recipe.source.fields()

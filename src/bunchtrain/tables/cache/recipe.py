@@ -58,6 +58,8 @@ class Recipe:
         weights = {name: self.weights[name] for name in WEIGHTS if name in self.weights}
         if weights.get("negative") == "raise":
             weights["negative"] = "refuse"  # former name, which keeps the keys of existing caches
+        if weights.get("reweight"):
+            weights["bounded"] = True  # the limit holds for the factors: not so in release 0.1
         content = {
             "version": VERSION,
             "source": self.source.fingerprint(),

@@ -56,6 +56,8 @@ def _columns(line: str) -> set[int]:
             if keyword.iskeyword(text) and text not in _RESERVED and is_name:
                 found.add(token.start[1])
                 text = "column"
+            elif text == "not" and _precedes_operand(before):
+                text = "~"  # not that of 'not in'
             before = text or before
     except (tokenize.TokenError, SyntaxError):
         return set()
@@ -63,5 +65,5 @@ def _columns(line: str) -> set[int]:
 
 
 def _precedes_operand(before: str) -> bool:
-    """Return whether an operand follows this token; `not` before `in` is part of `not in`."""
+    """Return whether an operand follows this token."""
     return before in _BETWEEN or before[-1:] in tuple("([,=.+-*/%&|^~<>") or not before

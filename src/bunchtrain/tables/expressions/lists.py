@@ -55,8 +55,11 @@ def minimum(value: Any) -> ak.Array:
 
 
 def _extreme(reducer: Any, value: Any, name: str) -> ak.Array:
-    values = _without_nan(require_list(value, name))
+    values = require_list(value, name)
     found = reducer(values, axis=-1)
+    # only a list of NaN alone, or an infinite item, gives ±∞
+    if kind(found) == "float" and ak.any(np.isinf(found), axis=None):
+        found = reducer(_without_nan(values), axis=-1)
     return found if is_integer(found) else fill_missing(found)
 
 
@@ -111,15 +114,18 @@ def argsort(value: Any) -> ak.Array:
     values = as_64_bits(require_list(value, "argsort()"))
     if not is_integer(values) and kind(values) != "float":
         raise Problem("argsort() and sort() need numbers")
-    return per_list(_argsort, values)
+    if is_integer(values):  # ~x decreases with x and does not overflow
+        return ak.argsort(np.invert(values), axis=-1, stable=True)
+    if ak.any(np.isnan(values), axis=None):
+        return per_list(_argsort_with_nan, values)
+    return ak.argsort(-values, axis=-1, stable=True)
 
 
-def _argsort(values: ak.Array) -> ak.Array:
+def _argsort_with_nan(values: ak.Array) -> ak.Array:
     lengths = ak.to_numpy(ak.num(values))
     flat = np.asarray(ak.to_numpy(ak.flatten(values)))
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    decreasing = -flat if flat.dtype.kind == "f" else np.invert(flat)  # of integers: no overflow
-    order = np.lexsort((decreasing, owner))  # NaN last
+    order = np.lexsort((-flat, owner))  # NaN last
     first = np.repeat(np.cumsum(lengths) - lengths, lengths)
     return ak.unflatten(order - first, lengths)
 

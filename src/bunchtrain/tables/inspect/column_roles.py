@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from bunchtrain.tables.expressions.functions import CONSTANTS
 from bunchtrain.tables.inspect.inspection import ColumnSummary, TableSummary
+from bunchtrain.tables.momentum_names import find_momentum
 
 #: Words in names of columns, in lower case.
 _LABEL = {"label", "labels", "class", "signal", "sig", "target", "truth", "category", "window"}
@@ -202,7 +203,7 @@ def _groups(table: TableSummary) -> dict[str, list[ColumnSummary]]:
     """Return prefix → the columns of lists of numbers that have it, the largest group first."""
     found: dict[str, list[ColumnSummary]] = {}
     for column in table.columns:
-        prefix = re.split(r"[_.]", column.name, maxsplit=1)[0]
+        prefix = _object_of(column.name)
         single = column.type.count("var *") == 1 and column.range is not None
         if column.lengths and single and prefix != column.name:
             found.setdefault(prefix, []).append(column)
@@ -210,6 +211,19 @@ def _groups(table: TableSummary) -> dict[str, list[ColumnSummary]]:
     measured = {p: c for p, c in many.items() if not is_true_group(p)}
     ordered = sorted(measured.items(), key=lambda item: -len(item[1]))
     return dict(ordered) | {p: c for p, c in many.items() if is_true_group(p)}
+
+
+def _object_of(name: str) -> str:
+    """Return the name of the object of a column: `Jet` of `Jet_pt`, `Jet.pt` and `JetPt`."""
+    first = re.split(r"[_.]", name, maxsplit=1)[0]
+    joined = re.fullmatch(r"(.+?)(P[tTxyz]|Eta|Phi|Energy|Mass|[EM])", name)
+    return joined[1] if first == name and joined else first
+
+
+def has_momentum(prefix: str, columns: Sequence[ColumnSummary]) -> bool:
+    """Return whether the columns of a group hold a four-momentum."""
+    rest = {column.name.removeprefix(prefix).lstrip("_."): column.name for column in columns}
+    return bool(find_momentum(rest))
 
 
 def is_true_group(prefix: str) -> bool:

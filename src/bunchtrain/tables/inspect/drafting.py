@@ -10,7 +10,13 @@ from pathlib import PurePath
 from typing import Any
 
 from bunchtrain.errors import DataError
-from bunchtrain.tables.inspect.column_roles import Candidate, Roles, as_expression, guess_roles
+from bunchtrain.tables.inspect.column_roles import (
+    Candidate,
+    Roles,
+    as_expression,
+    guess_roles,
+    has_momentum,
+)
 from bunchtrain.tables.inspect.first_target import FirstTarget, choose_target, reductions
 from bunchtrain.tables.inspect.inspection import ColumnSummary, Inspection, TableSummary, inspect
 from bunchtrain.tables.reading.paths import resolve
@@ -159,6 +165,7 @@ def _source(
     yield "source:"
     yield "  name: files"
     yield f"  files: {_json(list(files))}"
+    yield "  # units: MeV           # if energies are not in GeV: they are converted to GeV"
     if several:
         others = [one.name for one in found[0].tables if one.name != table.name]
         more = f"  # or {', '.join(others[:_MAX_LISTED])}" if others else ""
@@ -247,13 +254,18 @@ def _inputs(table: TableSummary, roles: Roles, features: list[str]) -> Iterator[
     yield ""
     if not roles.groups:
         return
-    yield "# Lists of particles, grouped by prefix. To train a network on one of them, replace"
-    yield "# `representation` above and `model` below by the last two lines of this comment:"
+    usable = [prefix for prefix, columns in roles.groups.items() if has_momentum(prefix, columns)]
+    if usable:
+        yield "# Lists of particles, grouped by prefix. To train a network on one of them, replace"
+        yield "# `representation` above and `model` below by the last two lines of this comment:"
+    else:
+        yield "# Lists, grouped by prefix; none has a momentum, which networks on particles need:"
     for prefix, columns in list(roles.groups.items())[:_MAX_LISTED]:
         names_of = ", ".join(column.name for column in columns[:8])
         yield f"#   {prefix}: {names_of}{', ...' if len(columns) > 8 else ''}"
-    yield f"# representation: {{name: point_cloud, group: {_json(next(iter(roles.groups)))}}}"
-    yield "# model: particle_flow_network"
+    if usable:
+        yield f"# representation: {{name: point_cloud, group: {_json(usable[0])}}}"
+        yield "# model: particle_flow_network"
     yield ""
 
 

@@ -24,8 +24,10 @@ from bunchtrain.tables.inspect.column_roles import (
 )
 from bunchtrain.tables.inspect.inspection import ColumnSummary, TableSummary
 
-#: Values that are counted, those that become classes, and rows that a class needs.
-_MAX_VALUES, _MAX_CLASSES, _MIN_ROWS = 1000, 12, 30
+#: Values that are counted, and those that become classes.
+_MAX_VALUES, _MAX_CLASSES = 1000, 12
+#: Rows that a class of a label needs, and one of a column that may be none.
+_MIN_ROWS, _MIN_UNCERTAIN = 10, 30
 #: Columns whose values are counted over all rows.
 _MAX_COUNTED = 20
 _MAX_REDUCED = 20
@@ -97,7 +99,8 @@ def _one_hot(columns: Sequence[Candidate]) -> FirstTarget:
 
 def _labelled(one: Candidate, counts: Mapping[Any, int]) -> FirstTarget | None:
     """Return the target of a label, None if fewer than two of its values have enough rows."""
-    enough = {value: rows for value, rows in counts.items() if rows >= _MIN_ROWS}
+    least = _MIN_ROWS if one.reason in CERTAIN else _MIN_UNCERTAIN
+    enough = {value: rows for value, rows in counts.items() if rows >= least}
     if len(enough) < 2:
         return None
     frequent = sorted(enough, key=lambda value: -enough[value])[:_MAX_CLASSES]

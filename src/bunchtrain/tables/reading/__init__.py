@@ -78,6 +78,8 @@ def _open(
     header: bool | None,
     sampled: bool,
 ) -> Table:
+    if tree not in (None, "events") and found not in ("root", "hdf5"):
+        raise DataError(f"{path} has the format {found}, which has no trees; remove 'tree'")
     if found == "csv":
         from bunchtrain.tables.reading.csv import CsvTable
 

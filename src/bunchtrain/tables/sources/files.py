@@ -17,6 +17,7 @@ from bunchtrain.tables.reading import open_table
 from bunchtrain.tables.reading.paths import fingerprint, resolve
 from bunchtrain.tables.reading.table import Table
 from bunchtrain.tables.source import Source
+from bunchtrain.tables.units import Unit, Units, column_units, converted_types, in_gev
 
 Value = Whole | Finite | str
 
@@ -33,6 +34,8 @@ class Files(Source):
     add     columns by file name, `{label: {"ttbar*.root": 1, "*": 0}}`; the first matching pattern
             is used.
     fill    column → its value in files that lack it, `{genweight: 1.0}`.
+    units   unit of the energies, momenta and masses in the files, `MeV`, or of columns,
+            `{jet_pt: MeV}`; they are converted to GeV. Without it nothing is converted.
     """
 
     def __init__(
@@ -45,10 +48,11 @@ class Files(Source):
         header: bool | None = None,
         add: dict[str, dict[str, Value]] | None = None,
         fill: dict[str, Value] | None = None,
+        units: Units | None = None,
     ) -> None:
         self._files, self._tree, self._format = files, tree, format
         self._names, self._header, self._add = names, header, add or {}
-        self._fill = fill or {}
+        self._fill, self._units = fill or {}, units
         self._found: list[tuple[str, str | None]] | None = None
         self._first: Table | None = None
 
@@ -63,6 +67,7 @@ class Files(Source):
         """Return a hash of the options and of the size, time and ends of every file."""
         options: list[object] = [self._tree, self._format, self._names, self._header, self._add]
         options += [self._fill] if self._fill else []
+        options += [{"units": self._units}] if self._units else []
         files = [[fingerprint(path), tree] for path, tree in self.paths]
         return hashlib.sha256(json.dumps([options, files]).encode()).hexdigest()
 
@@ -70,7 +75,12 @@ class Files(Source):
         """Return column → type, of the first file and of the added columns."""
         filled = {name: str(ak.Array([value]).type.content) for name, value in self._fill.items()}
         added = {name: str(kind) for name, kind in self._added_types()}
-        return {**filled, **self.table(0).fields, **added}
+        converted = converted_types(self.table(0).fields, self._unit_of)
+        return {**filled, **converted, **added}
+
+    @property
+    def _unit_of(self) -> dict[str, Unit]:
+        return column_units(self._units, self.table(0).fields)
 
     def _added_types(self) -> Iterator[tuple[str, str]]:
         yield "file_number", "int64"
@@ -123,6 +133,9 @@ class Files(Source):
         table = self.table(file)
         available = [name for name in stored if name in table.fields or name not in self._fill]
         for chunk in table.chunks(available, rows, start, stop):
+            units = {name: unit for name, unit in self._unit_of.items() if name in chunk.fields}
+            for name, unit in units.items():
+                chunk[name] = in_gev(chunk[name], unit)
             yield self._add_columns(chunk, list(columns), file)
 
     def _check_added(self, columns: Collection[str]) -> None:

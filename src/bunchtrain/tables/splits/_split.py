@@ -70,8 +70,8 @@ def as_integers(
                 f"column '{name}', entry {entries[bad[0]]}: {values[bad[0]]} is not an integer, "
                 "but the split identifies events by it; choose another key"
             )
-    dtype = np.uint64 if values.dtype == np.uint64 else np.int64
-    return np.ascontiguousarray(values, dtype=dtype)
+    values = values if values.dtype == np.uint64 else values.astype(np.int64)
+    return np.ascontiguousarray(values)
 
 
 def one_per_event(column: ak.Array) -> NDArray[Any] | None:

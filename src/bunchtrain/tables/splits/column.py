@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -65,7 +66,7 @@ class Column(Split):
         return sets
 
 
-def _convert(listed: list[Value], kind: np.dtype[np.generic], column: str) -> NDArray[np.generic]:
+def _convert(listed: list[Value], kind: np.dtype[Any], column: str) -> NDArray[np.generic]:
     if kind.kind not in "biuf":
         return np.array([str(value) for value in listed], dtype=np.str_)
     try:

@@ -10,12 +10,11 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from bunchtrain.child_processes import child_environment
+from bunchtrain.child_processes import child_command, child_environment
 from bunchtrain.errors import InterruptedRun, MachineError, StudyError
 from bunchtrain.methods.task import Task
 from bunchtrain.parts.ranges import WorkerCount
@@ -73,7 +72,7 @@ class Processes:
                 _stop(workers)
 
     def _start(self, task: Task, flags: list[str], stack: ExitStack) -> Workers:
-        command = [sys.executable, "-m", "bunchtrain.training.fit", task.folder, *flags]
+        command = child_command("bunchtrain.training.fit", task.folder, *flags)
         port, threads = _free_port(), max(1, (os.cpu_count() or 1) // self.workers)
         workers = []
         for rank in range(self.workers):

@@ -46,7 +46,7 @@ class Ray:
         from ray.train import RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
 
-        accelerated = torch.cuda.is_available()
+        accelerated = torch.cuda.is_available() and task.settings.get("device") != "cpu"
         trainer = TorchTrainer(
             _work,
             train_loop_config={"folder": task.folder, "resume": resume},

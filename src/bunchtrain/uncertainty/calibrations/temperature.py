@@ -2,14 +2,16 @@
 
 Classes: p_k ∝ p_k^{1/T}, which is softmax(logits/T). Values: σ → sσ with s² = ⟨(y − μ)²/σ²⟩; a
 network that predicts no σ gets the constant one, s (arXiv:1905.11659 scales σ likewise). Both
-maximise the likelihood of the validation set; the order of events and means do not change.
+maximise the likelihood of the validation set; the order of events and means do not change. Where a
+posterior of the weights gives the σ_m of the mean alone, σ² = s² + σ_m² with ⟨(y − μ)²/σ²⟩ = 1.
 """
 
 from __future__ import annotations
 
 import math
 
-from scipy.optimize import minimize_scalar
+import torch
+from scipy.optimize import brentq, minimize_scalar
 from torch import Tensor
 
 from bunchtrain.targets import Quantity
@@ -17,6 +19,22 @@ from bunchtrain.uncertainty.calibration import Calibration, Quantities, predicte
 
 #: Bounds on log T.
 RANGE = math.log(0.02), math.log(50)
+
+
+def _noise(residual: Tensor, std: Tensor, weight: Tensor) -> float:
+    """Return s with Σ w r²/(s² + σ²) = Σ w, or 0 where that of s = 0 is smaller already.
+
+    residual, std, weight  (events,) each: r, σ and w.
+    """
+
+    def excess(noise: float) -> float:
+        pulls = residual.square() / (noise**2 + std.square()).clamp(min=1e-300)
+        return float((weight * pulls).sum() / weight.sum()) - 1
+
+    largest = float(residual.abs().max())
+    if largest == 0 or excess(0.0) <= 0:
+        return 0.0
+    return float(brentq(excess, 0.0, largest, xtol=1e-6 * largest))
 
 
 class Temperature(Calibration):
@@ -29,9 +47,13 @@ class Temperature(Calibration):
             return
         for column, value in enumerate(self.target.values):
             residual = predictions[Quantity(value)] - truth[:, column]
-            pulls = residual / predicted_std(predictions, value)
-            mean = (weight * pulls.square()).sum() / weight.sum()
-            self.numbers[value] = [math.sqrt(max(float(mean), 1e-30))]
+            std = predicted_std(predictions, value)
+            if self.sigma_is_of_model:
+                self.numbers[value] = [_noise(residual.double(), std.double(), weight.double())]
+                continue
+            # The pulls may be as large as the unit of the value is small.
+            mean = (weight.double() * (residual / std).double().square()).sum() / weight.sum()
+            self.numbers[value] = [math.sqrt(float(mean))]
 
     def _temperature(self, predictions: Quantities, truth: Tensor, weight: Tensor) -> float:
         logs = self._log_probabilities(predictions).double()  # (class, events)
@@ -50,10 +72,14 @@ class Temperature(Calibration):
         """Return the predictions with calibrated probabilities, or calibrated σ."""
         if self.target.classes:
             return predictions | self._probabilities(predictions)
-        return predictions | {
-            Quantity(value, "sigma"): self.numbers[value][0] * predicted_std(predictions, value)
-            for value in self.target.values
-        }
+        found = dict(predictions)
+        for value in self.target.values:
+            std, (number,) = predicted_std(predictions, value), self.numbers[value]
+            found[Quantity(value, "sigma")] = number * std
+            if self.sigma_is_of_model:
+                found[Quantity(value, "sigma")] = torch.hypot(std, std.new_tensor(number))
+                found[Quantity(value, "sigma_model")] = std
+        return found
 
     def _probabilities(self, predictions: Quantities) -> Quantities:
         """Return the probabilities, and their σ by dp'/dp = p'(1 − p')/(T p(1 − p))."""

@@ -3,9 +3,10 @@
 L = ⟨−log p(data | w)⟩_q + T KL(q ‖ prior)/N with q(w) = Π N(μ, σ²) and N training events
 (arXiv:1505.05424), the outputs drawn by local reparameterisation (arXiv:1506.02557); for taggers
 arXiv:1904.10004. A mean square or absolute error is the −log likelihood of a Gaussian or Laplace
-distribution of constant width, which is fitted during the training. Biases are deterministic. T = 1 is Bayes' theorem. With fewer events than weights
-independent Gaussians then stay close to the prior and the network underfits; a "cold" posterior,
-T < 1, counts every event 1/T times (arXiv:2002.02405).
+distribution of constant width, which is fitted during the training. Biases are deterministic. T = 1
+is Bayes' theorem. With fewer events than weights independent Gaussians then stay close to the prior
+and the network underfits; a "cold" posterior, T < 1, counts every event 1/T times
+(arXiv:2002.02405).
 """
 
 from __future__ import annotations

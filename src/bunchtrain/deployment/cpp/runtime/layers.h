@@ -15,7 +15,11 @@ inline void require(bool holds, const std::string& what) {
   if (!holds) throw std::runtime_error("the network has " + what);
 }
 
-inline float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
+// 1 / (1 + e^-x), to full relative precision also where e^-x is infinite.
+inline float sigmoid(float x) {
+  const float small = std::exp(-std::abs(x));
+  return (x < 0 ? small : 1.0f) / (1.0f + small);
+}
 
 // Activation functions, with PyTorch's constants.
 class Activation {

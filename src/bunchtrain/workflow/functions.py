@@ -1,0 +1,96 @@
+"""Functions of the public Python interface that are commands, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bunchtrain.errors import UserError
+from bunchtrain.files import write_text
+from bunchtrain.report.results import Results
+from bunchtrain.study import Study, load, select_models
+from bunchtrain.tables.inspect.drafting import sketch
+from bunchtrain.workflow.check import Check
+from bunchtrain.workflow.check import check as check_study
+from bunchtrain.workflow.run import Run, evaluate
+from bunchtrain.workflow.tune import SearchResult, search
+
+#: Finished runs: one, or one for each fold.
+Runs = Run | Sequence[Run]
+
+
+def init(files: str | Path | Sequence[str | Path], output: Path | str = "study.yaml") -> Study:
+    """Write a commented starting study for data files, and return it.
+
+    Raises UserError if the output exists, DataError if the files cannot be read.
+    """
+    if Path(output).exists():
+        raise UserError(f"{output} already exists; choose another output")
+    listed = [files] if isinstance(files, str | Path) else files
+    write_text(Path(output), sketch([str(file) for file in listed]).text)
+    return load(output)
+
+
+def check(study: Study | str | Path, *assignments: str, size: str | None = None) -> Check:
+    """Return what a run of a study would find, from a sample of its events, without a training.
+
+    Args:
+        study: a loaded study, or the first argument of `load`.
+        assignments: dotted overrides, where the study is not loaded yet.
+        size: `demo`, `small` or `full`.
+    """
+    return check_study(_loaded(study, assignments, size))
+
+
+def tune(
+    study: Study | str | Path,
+    space: Path | Mapping[str, Any] | None = None,
+    *assignments: str,
+    size: str | None = None,
+    only: Sequence[str] = (),
+    **options: Any,
+) -> SearchResult:
+    """Return the result of a search of hyperparameters.
+
+    Args:
+        study: a loaded study, or the first argument of `load`.
+        space: dotted key → {low, high, log} or {choices}, or a YAML file of it.
+        assignments: dotted overrides, where the study is not loaded yet.
+        size: `demo`, `small` or `full`.
+        only: the model to tune, if the study has several.
+        options: `metric`, `trials`, `workers`, `engine` and `folder`, as of the command.
+    """
+    return search(select_models(_loaded(study, assignments, size), only), space, **options)
+
+
+def shift(runs: Runs, by: Mapping[str, float | None] | None = None) -> Results:
+    """Return the effect of ±1σ of systematic effects on scores, cuts and significance.
+
+    Args:
+        runs: finished runs.
+        by: effect → its size; those of the study if None.
+    """
+    return evaluate(runs, "systematic_shift", **({"by": dict(by)} if by else {}))
+
+
+def workspace(runs: Runs, **options: Any) -> Results:
+    """Write pyhf workspaces of the scores, and return expected significance and limit.
+
+    `options` are those of the evaluation `expected_sensitivity`, as `by`, `rates` and `bins`.
+    """
+    return evaluate(runs, "expected_sensitivity", **options)
+
+
+def reweight(runs: Runs, output: Path | str | None = None) -> Results:
+    """Return the reweighting of one class to the distributions of the signal class.
+
+    Args:
+        runs: finished runs.
+        output: file for the factors.
+    """
+    return evaluate(runs, "reweighting", **({"output": str(output)} if output else {}))
+
+
+def _loaded(study: Study | str | Path, assignments: Sequence[str], size: str | None) -> Study:
+    return study if isinstance(study, Study) else load(study, *assignments, size=size)

@@ -1,0 +1,40 @@
+"""Signals end the command as Ctrl-C does, wherever in the code they are received."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+SCRIPT = """
+import signal, time
+from bunchtrain.cli.interruption import exit_code, interruptible
+class Slow:
+    def __del__(self):
+        print("begun", flush=True)
+        time.sleep({destructor})
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with interruptible():
+    one = Slow()
+    del one
+    time.sleep(30)
+"""
+
+
+@pytest.mark.parametrize("destructor", [0, 30])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_is_one_sentence_and_its_exit_code(number, code, destructor):
+    script = SCRIPT.format(destructor=destructor)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(0.3)
+    os.kill(process.pid, number)
+    _, said = process.communicate(timeout=20)
+    assert said == "bunchtrain: interrupted\n"
+    assert process.returncode == code
