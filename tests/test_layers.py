@@ -24,7 +24,7 @@ LAYERS = {
     "systematics": {"tables"},
     "representations": {"tables", "physics"},
     "heads": BASE,
-    "networks": {"heads"},
+    "networks": {"heads", "physics"},
     "penalties": {"heads"},
     "methods": {"representations", "networks", "penalties"},
     "uncertainty": {"methods"},

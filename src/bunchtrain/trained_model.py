@@ -31,8 +31,8 @@ from bunchtrain.methods.task import Task, TaskFile
 from bunchtrain.methods.tensor_files import load_state, read_tensors, write_tensors
 from bunchtrain.methods.unsupervised._method import CONDITION, Generates
 from bunchtrain.representations._representation import PointRepresentation, Representation
-from bunchtrain.representations.placement import Placement, place_edges, place_points
 from bunchtrain.representations.preprocessing.finite import check_finite
+from bunchtrain.representations.preprocessing.placement import Placement, place_edges, place_points
 from bunchtrain.targets import Quantity
 from bunchtrain.targets.target import Axis
 from bunchtrain.uncertainty.calibration import Calibration, Quantities, build_calibrations

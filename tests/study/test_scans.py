@@ -33,7 +33,7 @@ def test_a_scan_makes_a_model_of_each_value(tmp_path):
     found = model_configs(study)
     assert list(found) == ["plain", "disco_1", "disco_10.5"]
     assert [m.loss[-1].weight for m in found.values()] == [1.0, 1.0, 10.5]
-    assert [(m.method, m.strength) for m in found.values()] == [
+    assert [(m.curve, m.strength) for m in found.values()] == [
         ("plain", None),
         ("disco", 1.0),
         ("disco", 10.5),

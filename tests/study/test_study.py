@@ -77,7 +77,10 @@ def test_overrides_leave_the_original_alone():
         ({"training": {"epoch": 3}}, "training: unknown key 'epoch'; did you mean 'epochs'"),
         ({"training": {"epochs": 0}}, "training.epochs: must be at least 1, got 0"),
         ({"targets": {}}, "targets"),
-        ({"targets": {"jet": {}}}, "targets.jet: a target has either 'classes' or 'values'"),
+        (
+            {"targets": {"jet": {}}},
+            "targets.jet: a target has one of 'classes', 'values' and 'same'",
+        ),
         ({"targets": {"jet": {"classes": {"a": "x"}}}}, "at least two classes"),
         ({"model": "dense_netwrok"}, "no model named 'dense_netwrok'; did you mean 'dense_network"),
         (

@@ -1,5 +1,7 @@
 """Parquet files of pyarrow, pandas, polars and duckdb are read with the values they hold."""
 
+import datetime
+import decimal
 import tempfile
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from property_settings import examples
 from reading_back import NAMES, TEXT, check, integers, numbers
+
+from bunchtrain.errors import DataError
+from bunchtrain.tables.reading import open_table
 
 pytestmark = pytest.mark.property
 

@@ -1,4 +1,4 @@
-"""Whole runs of other shapes: labels of points and edges, methods without targets, rows, windows."""
+"""Whole runs of other shapes: labels of points and edges, no targets, rows of objects, windows."""
 
 import awkward as ak
 import numpy as np
@@ -222,7 +222,7 @@ def test_a_model_needs_targets_and_a_method_none():
     with pytest.raises(StudyError, match="key 'targets' is missing: a model is trained on targets"):
         validate(plain)
     plain = method_study("none.parquet", truth={}, evaluation="anomaly_detection")
-    with pytest.raises(StudyError, match="anomaly_detection.* needs a target with classes"):
+    with pytest.raises(StudyError, match=r"anomaly_detection.* needs a target with classes"):
         validate(plain)
 
 

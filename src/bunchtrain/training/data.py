@@ -18,8 +18,8 @@ from bunchtrain.errors import DataError
 from bunchtrain.methods.event_store import EventStore, size_in_bytes
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task, derive_seed
-from bunchtrain.representations.labels import represent_targets
 from bunchtrain.representations.preprocessing.finite import check_finite
+from bunchtrain.representations.preprocessing.labels import represent_targets
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.expressions.expression import as_real
 from bunchtrain.tables.labels import require_finite
