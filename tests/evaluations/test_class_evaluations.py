@@ -205,7 +205,7 @@ def test_a_score_without_the_column_is_decorrelated():
 
 
 def test_of_many_models_the_best_of_each_method_is_drawn():
-    models = {f"disco_{k}": {"method": "disco", "strength": k} for k in range(10)}
+    models = {f"disco_{k}": {"curve": "disco", "strength": k} for k in range(10)}
     run = synthetic_runs.run("classes", changes={"models": models | {"plain": {}}, "ensembles": {}})
     sources = dict.fromkeys(models, "first") | {"disco_4": "second", "plain": "first"}
     run.predictions = synthetic_runs.copies(run.predictions, sources)

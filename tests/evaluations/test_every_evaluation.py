@@ -44,11 +44,13 @@ CASES = {
 }
 #: Evaluations of more than predictions, with the tests of their own files.
 ELSEWHERE = {
+    "anomaly_detection",
     "capsules",
     "expected_sensitivity",
     "feature_importance",
     "firmware_resources",
     "fixed_point_range",
+    "generated_events",
     "input_distributions",
     "mean_images",
     "predicted_uncertainty",

@@ -15,7 +15,6 @@ from rich.console import Console
 from bunchtrain.cli import aliases, catalogue, data, results
 from bunchtrain.cli.check import check
 from bunchtrain.cli.failures import as_error
-from bunchtrain.cli.generate import generate
 from bunchtrain.cli.interruption import exit_code
 from bunchtrain.cli.run import run, tune
 from bunchtrain.errors import DeprecatedKey, InterruptedRun
@@ -43,7 +42,14 @@ def options(
 
 
 #: In the order of the help text.
-VERBS: list[Callable[..., None]] = [run, data.inspect, data.init, check, results.predict, generate]
+VERBS: list[Callable[..., None]] = [
+    run,
+    data.inspect,
+    data.init,
+    check,
+    results.predict,
+    results.generate,
+]
 VERBS += [results.evaluate, results.compare, results.report, results.export, tune]
 VERBS += [catalogue.parts, catalogue.studies, catalogue.schema, data.fetch]
 DEPRECATED: list[Callable[..., None]] = [aliases.shift, aliases.workspace, aliases.reweight]

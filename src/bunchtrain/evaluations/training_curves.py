@@ -25,7 +25,7 @@ class TrainingCurves(Evaluation):
         results = Results()
         for name, config in model_configs(run.study).items():
             if history := read_history(run, name):
-                trees = issubclass(parts.find("model", config.model.name), FitsInOneCall)
+                trees = issubclass(parts.find(config.kind, config.model.name), FitsInOneCall)
                 drawn = plot_training(history, "iteration" if trees else "epoch")
                 results.plots.append(Plot("Loss in training and validation.", drawn, model=name))
         return results

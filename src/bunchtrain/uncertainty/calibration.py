@@ -54,7 +54,8 @@ def predicted_std(predictions: Quantities, value: str) -> Tensor:
 
 def build_calibrations(task: Task) -> dict[str, list[Calibration]]:
     """Return target → the calibrations of a task, not fitted yet."""
-    heads, found = task.heads(), dict[str, list[Calibration]]()
+    heads = {} if task.owns_loss else task.heads()
+    found = dict[str, list[Calibration]]()
     for name, target in task.targets.items():
         found[name] = [parts.build("calibration", *part, target) for part in task.calibration]
         for calibration in found[name]:
