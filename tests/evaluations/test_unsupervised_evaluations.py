@@ -14,7 +14,7 @@ def test_a_classifier_does_not_separate_equal_samples_and_separates_others():
     assert abs(same.value - 0.5) < 4 * same.error
     shifted = classifier_auc(first, second + [1.0, 0.0])
     # Of two unit Gaussians one standard deviation apart the best AUC is Φ(1/√2) = 0.760.
-    assert shifted.value == pytest.approx(0.760, abs=0.025)
+    assert shifted.value == pytest.approx(0.760, abs=0.03)
 
 
 def test_the_distance_of_shifted_samples_is_the_shift_in_standard_deviations():

@@ -32,7 +32,7 @@ def classifier_auc(
     score = np.empty(len(label))
     for k in range(folds):
         trees = XGBClassifier(
-            n_estimators=200, max_depth=5, learning_rate=0.1, n_jobs=threads, random_state=seed
+            n_estimators=100, max_depth=3, learning_rate=0.1, n_jobs=threads, random_state=seed
         )
         trees.fit(features[fold != k], label[fold != k])
         score[fold == k] = trees.predict_proba(features[fold == k])[:, 1]
