@@ -101,7 +101,10 @@ def test_overrides_leave_the_original_alone():
             "'classification' needs target 'jets' with classes; did you mean 'jet'",
         ),
         ({"evaluation": ["classification"] * 2}, "'classification' is listed twice with the same"),
-        ({"evaluation": ["decorrelation"]}, "evaluation: 'decorrelation' needs the option 'against'"),
+        (
+            {"evaluation": ["decorrelation"]},
+            "evaluation: 'decorrelation' needs the option 'against'",
+        ),
         ({"ensembles": {"e": {"published": {"source": "x", "acuracy": 1}}}}, "mean 'accuracy'"),
         ({"ensembles": {"e": {"published": {"source": "x", "auc": "high"}}}}, "auc: give a value"),
         ({"weights": {"reweight": {"variables": {"x": [0, 1]}, "reference": "t"}}}, "reference"),
@@ -129,7 +132,7 @@ def test_two_targets_need_to_be_told_apart():
     ("text", "message"),
     [
         ("a: 1\na: 2", "line 2: duplicate key 'a'"),
-        ("a: [", "line 1, column 5: this is not YAML"),
+        ("a: [", "line 2, column 1: this is not YAML"),
         ("- 1", "must be a mapping of keys to values"),
         ("? [1]\n: 2", "a key must be a word"),
     ],

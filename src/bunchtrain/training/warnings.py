@@ -15,7 +15,6 @@ from bunchtrain.heads._head import Head
 from bunchtrain.methods.build import build_losses
 from bunchtrain.methods.event_store import EventStore
 from bunchtrain.trained_model import TrainedModel
-from bunchtrain.training.constant import constant_loss
 from bunchtrain.training.data import Data
 
 #: Events of a class below which its fluctuations dominate.
@@ -28,6 +27,8 @@ LEAK = 0.999
 CHECKED = 10_000
 #: Epochs after the best one from which on overfitting is reported.
 WAITED = 5
+#: Iterations of the minimisation, in which losses such as the cross-entropy converge.
+ITERATIONS = 50
 
 
 def training_warnings(
@@ -157,6 +158,33 @@ def _about_constants(model: TrainedModel, validation: Batch) -> Iterator[str]:
                 f"{reached:.4g}, no better than that of a constant prediction, {constant:.4g}; "
                 f"{_advice(model)}"
             )
+
+
+def constant_loss(head: Head, batch: Batch) -> float:
+    """Return the smallest weighted mean of a loss with the same outputs for all events.
+
+    It is minimised by L-BFGS from outputs of 0: of standardised values the mean, of classes equal
+    probabilities.
+
+    head   the loss.
+    batch  events with standardised values, as `Network.standardise` returns them.
+    """
+    weight = (batch.weight if len(batch.weight) else torch.ones(len(batch))).float()
+    weight = weight / weight.sum()
+    outputs = torch.zeros(head.outputs, requires_grad=True)
+    optimiser = torch.optim.LBFGS([outputs], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+    found: list[float] = []
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        given = {head.target.name: outputs.expand(len(batch), -1)}
+        loss: Tensor = (weight * head(given, batch)).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        found.append(float(loss.detach()))
+        return loss
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    return min(found)
 
 
 def mean_loss(loss: Head, outputs: dict[str, Tensor], batch: Batch) -> float:
