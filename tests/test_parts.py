@@ -1,9 +1,12 @@
 """Parts: their options, their documentation, and parts in a user's own file."""
 
+import importlib.util
 import json
 import linecache
+import py_compile
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -189,6 +192,39 @@ def test_a_wrong_file_is_one_sentence(study, name, message):
     with pytest.raises(StudyError, match=message) as caught:
         load(study, f"model={name}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("from .other import x", r"relative import in line 1; .* put the code into it"),
+        ("import os\nimport other", r"line 2 imports 'other' from the same folder"),
+        ("def f(:", r"SyntaxError: .* \(line 1\)"),
+        ("import os\n\nraise KeyError('x')", r"KeyError: 'x' \(line 3\)"),
+        ("import nowhere_at_all", r"ModuleNotFoundError: No module named 'nowhere_at_all'"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_one_sentence(study, tmp_path, text, message):
+    (tmp_path / "other.py").write_text("x = 1")
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(StudyError, match=rf"mine.py cannot be imported: .*{message}"):
+        load(study, "model=./mine.py:X")
+
+
+def test_a_compiled_file_in_a_run_folder_is_not_executed(study, tmp_path):
+    content = load(study, "model=./own.py:MyBackbone").model_dump(mode="json", exclude_none=True)
+    run = tmp_path / "run"
+    name = parts.absolute_name(parts.copy_files(content, run)["model"]["name"], run)
+    own, evil = run / "parts" / "own.py", tmp_path / "evil.py"
+    evil.write_text(f"open({str(tmp_path / 'executed')!r}, 'w')\n" + OWN)
+    cached = Path(importlib.util.cache_from_source(str(own)))
+    py_compile.compile(
+        str(evil), str(cached), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+    )
+    for module in [name for name in sys.modules if name.startswith("bunchtrain_own_")]:
+        del sys.modules[module]
+    assert parts.find("model", name).__name__ == "MyBackbone"
+    assert not (tmp_path / "executed").exists()
 
 
 def test_a_constructor_with_an_argument_that_is_no_tensor_is_one_sentence(study):

@@ -8,12 +8,18 @@ gives a traceback.
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 import reprlib
 from collections.abc import Iterable
 
 #: Maximum length of a message.
 LONGEST = 400
+#: Errors of a file that another path or permission solves.
+_OF_USER = {
+    *(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EINVAL, errno.ENOTEMPTY),
+}
 
 
 class BunchtrainError(Exception):
@@ -75,6 +81,15 @@ class MachineError(BunchtrainError):
 
 class DeprecatedKey(FutureWarning):
     """A key or an option has an old name, which works for one release longer."""
+
+
+def file_error(problem: OSError, text: str) -> BunchtrainError:
+    """Return the error of a file: of the user for a wrong path or permission, else the machine's.
+
+    text  message, to which the reason is added.
+    """
+    kind = UserError if problem.errno in _OF_USER else MachineError
+    return kind(f"{text}: {problem.strerror or problem}")
 
 
 def nearest(word: str, known: Iterable[str], count: int = 3) -> str:

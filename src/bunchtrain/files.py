@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bunchtrain.errors import MachineError, RunError
+from bunchtrain.errors import RunError, file_error
 
 
 def cache_folder(chosen: str | None = None) -> Path:
@@ -27,7 +27,7 @@ def cache_folder(chosen: str | None = None) -> Path:
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the same folder, which is renamed to `path` if no error occurs.
 
-    Raises MachineError if the disk is full or the folder cannot be written to.
+    Raises MachineError if the disk is full, UserError if the folder cannot be written to.
     """
     target = Path(path)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -36,8 +36,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield part
         os.replace(part, target)
     except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise MachineError(f"'{target}' cannot be written: {reason}") from None
+        raise file_error(problem, f"'{target}' cannot be written") from None
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)

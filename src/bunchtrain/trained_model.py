@@ -296,7 +296,8 @@ def _read_weights(path: Path, sha256: str | None) -> dict[str, Tensor]:
         raise RunError(f"{path} was changed after the training: restore it, or run the study again")
     weights = read_tensors(path)
     for name, value in weights.items():  # replacements of NaN in inputs may be NaN themselves
-        if name.startswith("model.") and value.is_floating_point() and value.isnan().any():
+        is_number = isinstance(value, Tensor) and value.is_floating_point()  # trees have more
+        if name.startswith("model.") and is_number and value.isnan().any():
             raise RunError(f"{path}: '{name}' contains NaN: run the study again")
     return weights
 

@@ -185,7 +185,7 @@ def test_contents_and_parts_as_json(command, tmp_path):
     assert {entry["name"] for entry in json.loads(out)} == set(catalogue.registry.locate("split"))
     _, out, _ = command("parts", "split", "kfold", "--json")
     content = json.loads(out)
-    assert {option["option"] for option in content["options"]} >= {"k", "fold"}
+    assert {option["option"] for option in content["options"]} >= {"folds", "fold"}
     assert all(option["description"] for option in content["options"])
 
 

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import awkward as ak
@@ -15,7 +16,7 @@ from bunchtrain.deployment.cpp.conversion import convert
 from bunchtrain.deployment.cpp.program import Unsupported, as_number
 from bunchtrain.deployment.export import export, make_target
 from bunchtrain.deployment.verification import compare_scores
-from bunchtrain.errors import ExportError, MissingDependency
+from bunchtrain.errors import ExportError, MissingDependency, StudyError
 from bunchtrain.targets import Quantity, Target
 
 ONE_VALUE = {"jet": Target("jet", values=("mass",))}
@@ -178,6 +179,41 @@ def test_a_layer_that_the_runtime_lacks_is_named(tmp_path):
 def test_a_compiler_that_is_not_there_is_message_with_how_to_get_it():
     with pytest.raises(MissingDependency, match="no compiler 'no-such-cc': apt install g\\+\\+"):
         compilation.find_compiler("no-such-cc")
+
+
+@pytest.mark.parametrize("compiler", ["g++; touch here", "/tmp/g++", "sh", "$(touch here)", ""])
+def test_an_option_names_only_known_compilers(compiler):
+    with pytest.raises(StudyError, match=r"export\.compiler: must be g\+\+, clang\+\+"):
+        make_target("cpp", {"compiler": compiler})
+
+
+@pytest.mark.parametrize("flags", ["-O2; touch here", "-wrapper sh", "-fplugin=x", "`touch here`"])
+def test_an_option_has_only_known_flags(flags):
+    with pytest.raises(StudyError, match=r"export\.arch: must be flags such as"):
+        make_target("cpp", {"arch": flags})
+    assert make_target("cpp", {"arch": "-march=native -mavx2 -O2"})
+
+
+def test_scores_of_a_large_negative_logit_are_not_zero(runtime, tmp_path):
+    terms = [("binary_cross_entropy", {}, "jet", 1.0)]
+    made = trained_model("dense_network", {"widths": (3,)}, terms=terms)
+    made.network.shift.fill_(-85.0)
+    found = run(runtime, made, events(), tmp_path)
+    np.testing.assert_allclose(found["top"], made.predict(events())["top"], rtol=1e-4)
+    assert 0 < found["top"].max() < 1e-30
+
+
+def test_the_examples_next_to_the_sources_run(tmp_path):
+    made = trained_model("particle_flow_network", {"phi": (8,), "f": (8,)}, CLOUD)
+    export(made, make_target("cpp", {"arch": "-O0"}), "cpp", events(), tmp_path)
+    call = {"cwd": tmp_path, "capture_output": True, "text": True, "check": True}
+    done = subprocess.run([sys.executable, "example.py"], **call)
+    assert "60 events" in done.stdout
+    assert float(done.stdout.split()[-1]) < 1e-5
+    subprocess.run(["make", "-s", "CXXFLAGS=-O0", "example.run"], **call)
+    lines = subprocess.run([tmp_path / "example.run"], **call).stdout.splitlines()
+    expected = np.fromfile(tmp_path / "expected.bin", np.float32)
+    assert float(lines[0].split()[1]) == pytest.approx(float(expected[0]), abs=1e-5)
 
 
 def test_numbers_are_read_back_exactly():

@@ -70,10 +70,9 @@ def test_values_on_and_around_each_cut_go_the_side_of_the_trees(cuts, bits, extr
     formats = feature_formats(trees, 1, bits)
     step = 2.0 ** -float(formats[2][0])
     exact = trees.threshold[trees.roots].numpy()
-    table = np.concatenate(
-        [np.nextafter(exact, np.float32(np.inf)), exact + 1.01 * step, exact - 1.01 * step]
-        + [exact * 0 + extra * 1000.0]
-    ).astype(np.float32)
+    above, far = np.nextafter(exact, np.float32(np.inf)), exact * 0 + extra * 1000.0
+    table = np.concatenate([above, exact + 1.01 * step, exact - 1.01 * step, far])
+    table = table.astype(np.float32)
     sample = Forest(trees, formats, 0, ["x"]).sample({"table": torch.from_numpy(table)[:, None]})
     one_by_one = (table[:, None] > exact).sum(1) + len(cuts)
     near = ((table[:, None] <= exact) & (table[:, None] > exact - step)).any(1)

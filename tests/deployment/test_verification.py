@@ -53,6 +53,25 @@ def test_a_failed_verification_reports_what_differs_and_by_how_much(tmp_path):
         Verification([flip], [], {}).check("circuit", tmp_path)
 
 
+def test_small_scores_are_compared_relative_to_themselves_and_by_their_order():
+    small = scores(1e-9, 2e-9, 3e-9)
+    lost = {**small, "top": np.array([0.0, 2e-9, 1e-9], np.float32)}
+    found = compare_scores("a with b", small, lost, TARGETS, 1e-4, None, 1e-3)
+    assert found.difference < 1e-8
+    assert found.relative == pytest.approx(1.0)
+    assert found.misordered == 1
+    assert not found.holds
+    assert compare_scores("a with b", small, small, TARGETS, 1e-4, None, 1e-3).holds
+    below = scores(1e-13)
+    assert compare_scores("a with b", below, scores(0.0), TARGETS, 1e-4, None, 1e-3).holds
+
+
+def test_a_quantity_that_is_nan_in_both_is_equal():
+    one = {"mass": np.array([1.0, 2.0]), "mass_sigma": np.array([np.nan, 1.0])}
+    targets = {"mass": Target("mass", values=("mass",))}
+    assert compare_scores("a with b", one, one, targets, 1e-6).holds
+
+
 def test_properties_are_read_from_the_file_of_earlier_versions_too(tmp_path):
     assert read_properties(tmp_path) == {}
     (tmp_path / "parity.json").write_text(json.dumps({"figures": {"LUT": "3"}}))

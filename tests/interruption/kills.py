@@ -35,7 +35,7 @@ import yaml
 
 from bunchtrain.cli import main
 from bunchtrain.methods.tensor_files import read_tensors
-from bunchtrain.training import fit  # noqa: F401  # imported before the forks
+from bunchtrain.training import fit_by_gradient  # noqa: F401  # imported before the forks
 from bunchtrain.workflow import run_study, tune  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]

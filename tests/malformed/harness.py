@@ -17,8 +17,9 @@ from bunchtrain.cli import main as command
 from bunchtrain.errors import LONGEST
 from bunchtrain.workflow import run_study
 
-#: Limits of processor time and of waiting, in seconds.
-SECONDS, WAITING = 5.0, 60.0
+#: Processor time until an answer, until the end of work on an input that is accepted, and waiting
+#: time, in seconds.
+SECONDS, WORK, WAITING = 5.0, 60.0, 120.0
 #: Words of pydantic and Python that say nothing to a user.
 RAW = re.compile(
     r"Input should|Extra inputs|Value error|valid dictionary|instance of|Traceback|pydantic|"
@@ -63,11 +64,11 @@ class Answer:
     fault: str = ""
 
 
-def answer(arguments: list[str], folder: Path) -> Answer:
-    """Return how the command answers in a working folder, without training."""
+def answer(arguments: list[str], folder: Path, seconds: float = SECONDS) -> Answer:
+    """Return how the command answers in a working folder within a time, without training."""
     out, err, fault = io.StringIO(), io.StringIO(), ""
     code: int | None = 0
-    with _in_folder(folder), _limited(), warnings.catch_warnings():
+    with _in_folder(folder), _limited(seconds), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
@@ -80,7 +81,7 @@ def answer(arguments: list[str], folder: Path) -> Answer:
             except TrainingReached:
                 code = None
             except TookTooLong:
-                code, fault = 1, f"more than {SECONDS:g} s of processor time"
+                code, fault = 1, f"more than {seconds:g} s of processor time"
             except BaseException as problem:
                 last = traceback.extract_tb(problem.__traceback__)[-1]
                 text = f"{type(problem).__name__}: {problem}"[:200].replace("\n", " ")
@@ -94,7 +95,7 @@ def judge(given: Malformed, place: Path) -> str:
     folder.mkdir(parents=True)
     arguments = given.prepare(folder)
     before = _listed(place)
-    found = answer(arguments, folder)
+    found = answer(arguments, folder, WORK if given.accepted else SECONDS)
     if new := sorted(_listed(place) - before):
         return f"wrote {new[0]} outside the run's folder"
     if found.fault:
@@ -142,17 +143,17 @@ def _in_folder(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _limited() -> Iterator[None]:
-    """Raise TookTooLong after the limits of time."""
+def _limited(seconds: float) -> Iterator[None]:
+    """Raise TookTooLong after this processor time, or the longest waiting time."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise TookTooLong
 
-    timers = ((signal.ITIMER_PROF, signal.SIGPROF, SECONDS),)
+    timers = ((signal.ITIMER_PROF, signal.SIGPROF, seconds),)
     timers += ((signal.ITIMER_REAL, signal.SIGALRM, WAITING),)
     kept = [signal.signal(number, stop) for _, number, _ in timers]
-    for timer, _, seconds in timers:
-        signal.setitimer(timer, seconds)
+    for timer, _, limit in timers:
+        signal.setitimer(timer, limit)
     try:
         yield
     finally:

@@ -262,7 +262,7 @@ def command_lines() -> Iterator[Malformed]:
         "run s.yaml --only", "run s.yaml --only a --only b", "run --resume nosuch", "run --resume s.yaml",
         "run s.yaml --resume runs", "run s.yaml s.yaml", "run .", "run events.csv", "run s.yaml --runs events.csv",
         "run s.yaml --runs /proc/nowhere", "run --size demo", "run s.yaml training.epochs", "run s.yaml -x",
-        "inspect", "inspect nosuch", "inspect .", "inspect events.csv:tree", "inspect s.yaml", "inspect a b",
+        "inspect", "inspect nosuch", "inspect .", "inspect events.csv:tree", "inspect a b",
         "init", "init nosuch", "init s.yaml", "init .", "init events.csv -o s.yaml", "init events.csv -o /proc/x/y.yaml",
         "predict", "predict runs", "predict runs events.csv", "predict runs events.csv -o out.txt",
         "predict nosuch events.csv -o out.root", "predict s.yaml events.csv -o out.root", "evaluate",
@@ -271,7 +271,7 @@ def command_lines() -> Iterator[Malformed]:
         "report nosuch", "report s.yaml", "report .", "export", "export runs", "export runs --to nosuch",
         "export nosuch --to onnx", "export runs --to onnx --events 0", "export runs --to onnx --events many",
         "tune", "tune s.yaml --trials 0", "tune s.yaml --workers 0", "tune s.yaml --space nosuch.yaml",
-        "tune s.yaml --engine nosuch", "tune s.yaml --metric nosuch", "tune s.yaml --space events.csv",
+        "tune s.yaml --engine nosuch", "tune s.yaml --space events.csv",
         "tune s.yaml --only nosuch", "tune nosuch", "tune s.yaml --engine local --folder s.yaml --space space.yaml",
         "parts nosuch", "parts model nosuch", "parts model particel_net", "parts model dense_network x",
         "parts --nosuch", "studies x", "schema x", "fetch nosuch", "fetch a b", "shift", "shift nosuch",
@@ -316,7 +316,7 @@ SPACES = [
     "training.epochs: {choices: 3}", "training.epochs: {choices: []}", "training.epochs: {}", "training.epochs: 3",
     "training.epochs: {low: 1}", "training.epochs: {low: 1, high: 3, nosuch: 2}", "training.epochs: {low: .nan, high: 3}",
     "training.learning_rate: {low: 0, high: 1, log: true}", "training.learning_rate: {low: -1, high: 1, log: true}",
-    "model.nosuch: {low: 1, high: 2}", "training.epochs: null", "training.epochs: {choices: [a, b]}", "model.widths: {low: 1, high: 2}",
+    "model.nosuch: {low: 1, high: 2}", "training.epochs: null", "training.epochs: {choices: [a, b]}",
 ]  # fmt: skip
 
 

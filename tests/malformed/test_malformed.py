@@ -63,7 +63,7 @@ def test_all_malformed_inputs(name, tmp_path):
 
 def test_a_valid_study_reaches_the_training(tmp_path):
     given = of_study("valid", "study", STUDY)
-    assert judge(given, tmp_path / "valid") == "accepted: the training would begin"
+    assert judge(given, tmp_path / "inputs" / "valid") == "accepted: the training would begin"
 
 
 @pytest.mark.parametrize("title", ["[/bold] [red]", "$\\nosuch$", "<script>", "{0}", "a & b"])

@@ -208,3 +208,34 @@ def test_far_out_scores_stay_finite():
         found.backward()
         assert math.isfinite(found.item())
         assert far.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["disco", "mode", "jensen_shannon", "kullback_leibler"])
+def test_the_gradient_begins_after_the_plain_start_and_rises_in_the_ramp(name):
+    from bunchtrain import parts
+
+    target, random = Target("jet", classes=("a", "b")), torch.Generator().manual_seed(1)
+    output = torch.randn(200, 2, generator=random)
+    mass = output[:, 0] + torch.randn(200, generator=random)
+    index = torch.arange(200) % 2
+    batch = Batch({"table": output}, {"jet": index}, torch.ones(200), {"m": mass})
+    options = {"against": "m", "alone": 2, "ramp": 3}
+    full = parts.build("loss", name, {"against": "m"}, target)
+    made = parts.build("loss", name, options, target)
+
+    def slope(loss):
+        leaf = output.clone().requires_grad_()
+        value = loss({"jet": leaf}, batch)
+        value.backward()
+        return value.detach(), leaf.grad
+
+    value, expected = slope(full)
+    for strength in (0, 0, 1 / 4, 2 / 4, 3 / 4, 1, 1):
+        is_complete = made.is_comparable_across_epochs
+        found, gradient = slope(made)
+        torch.testing.assert_close(found, value)
+        torch.testing.assert_close(gradient, strength * expected, atol=1e-7, rtol=1e-4)
+        assert is_complete == (strength == 1)
+    with torch.no_grad():
+        made({"jet": output}, batch)
+    assert made.steps == 7

@@ -6,6 +6,7 @@ import pytest
 from matplotlib import pyplot
 
 from bunchtrain import plots
+from bunchtrain.plots import style
 from bunchtrain.statistics.classification import signal_roc
 from bunchtrain.statistics.metrics import (
     Measurement,
@@ -119,3 +120,12 @@ def test_differences_have_white_at_zero():
     norms = [axes.images[0].norm for axes in figure.axes if axes.images]
     assert (norms[0].vmin, norms[0].vmax) == (0, 1)
     assert (norms[1].vmin, norms[1].vmax) == (-0.75, 0.75)
+
+
+@pytest.mark.parametrize("name", [r"a$\nosuch$b", "x$_{$", "cost $5_a_b$", "$", "a$b"])
+def test_names_that_are_no_mathematics_are_shown_as_they_are(name):
+    figure, axes = style.canvas()
+    axes.set(xlabel=name, ylabel=r"$p_T$", title=name)
+    assert style.png(figure)
+    assert not axes.xaxis.label.get_parse_math() or name.count("$") == 1
+    assert axes.yaxis.label.get_parse_math()

@@ -94,7 +94,7 @@ def test_no_width_cuts_a_name_or_a_digit(width, names, values):
         assert all(name in text for name in names)
 
 
-@pytest.mark.parametrize("width", [50, 60, 80, 120])
+@pytest.mark.parametrize("width", [60, 80, 120])
 def test_tables_of_evaluations_are_split_and_repeat_the_names(width):
     row = ["90 %", "boosted_trees_on_masses", "1.234", "0.6001 ± 0.0020", "1234 ± 120", "9 ± 3"]
     columns = ["ε of b", "Model", "Cut", "ε of the cut", "1/ε, light", "1/ε, charm"]
@@ -112,6 +112,6 @@ def test_models_are_compared_in_one_table_and_one_roc(jets):
     runs = [Compared(name, metrics, scores, truth) for name in ("first", "second")]
     assert [row.name for row in compare_table(runs).rows] == ["first", "second"]
     labels = compare_roc(runs).axes[0].get_legend_handles_labels()[1]
-    assert [label.split()[0] for label in labels] == ["first", "second"]
+    assert [label.split()[0] for label in labels] == ["first", "second", "random"]
     with pytest.raises(RunError, match="none of these runs has a classifier"):
         compare_roc([Compared("regression", {})])

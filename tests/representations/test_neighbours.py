@@ -1,7 +1,9 @@
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property_settings import examples
 
+from bunchtrain.networks.layers import edges
 from bunchtrain.representations.graph import nearest_neighbours
 
 
@@ -24,6 +26,24 @@ def test_edges_equal_brute_force(lengths, k):
     assert edges.shape[1] == sum(n * min(k, n - 1) for n in lengths if n)
     assert set(map(tuple, edges.T.tolist())) == by_brute_force(coordinates, lengths, k)
     assert edges[1].tolist() == sorted(edges[1].tolist())
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(
+    st.lists(st.integers(0, 40), min_size=1, max_size=6),
+    st.integers(1, 16),
+    st.sampled_from([0.125, 0.1, 1.0]),
+    st.integers(2, 4),
+)
+def test_equal_distances_are_ordered_by_index_whatever_else_is_in_the_batch(n, k, step, size):
+    random = torch.Generator().manual_seed(len(n))
+    points, lengths = sum(n), torch.tensor(n)
+    coordinates = torch.randint(0, size, (points, 2), generator=random) * step
+    graph = nearest_neighbours(coordinates, lengths, k)
+    found = edges.nearest_neighbours(coordinates, lengths, k)
+    assert set(map(tuple, graph.T.tolist())) == by_brute_force(coordinates, n, k)
+    pairs = zip(found.sender.tolist(), found.receiver.tolist(), strict=True)
+    assert set(pairs) == by_brute_force(coordinates, n, k)
 
 
 def test_little_memory_gives_the_same_edges():

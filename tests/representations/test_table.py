@@ -1,7 +1,8 @@
 import awkward as ak
 import pytest
 
-from bunchtrain.errors import DataError, StudyError
+from bunchtrain.errors import DataError, ExpressionError, StudyError
+from bunchtrain.representations.point_cloud import PointCloud
 from bunchtrain.representations.table import Table
 
 
@@ -21,6 +22,19 @@ def test_a_missing_column_is_named_with_the_nearest():
 def test_lists_are_refused():
     with pytest.raises(DataError, match="'jet_pt' gives a list per event"):
         Table(features=["jet_pt"])(ak.Array({"jet_pt": [[1.0]]}))
+
+
+@pytest.mark.parametrize("feature", ["kind", "p4(met, met, met)"])
+def test_features_that_are_no_numbers_are_refused(feature):
+    events = ak.Array({"kind": ["ee", "mm"], "met": [1.0, 2.0]})
+    with pytest.raises(ExpressionError, match="must give numbers, not"):
+        Table(features=[feature])(events)
+    lists = ak.Array({f"J_{n}": [[1.0, 2.0], [3.0]] for n in ("pt", "eta", "phi", "met")})
+    events = ak.with_field(lists, ak.Array([["ee", "mm"], ["ee"]]), "J_kind")
+    with pytest.raises(ExpressionError, match="must give numbers, not"):
+        PointCloud(group="J", features=[feature])(events)
+    chosen = PointCloud(group="J", features=["kind == 'ee'"])(events)
+    assert chosen["features"].tolist() == [[1], [0], [1]]
 
 
 def test_no_features_are_refused():

@@ -135,7 +135,7 @@ def test_two_targets_need_to_be_told_apart():
     ("text", "message"),
     [
         ("a: 1\na: 2", "line 2: duplicate key 'a'"),
-        ("a: [", "line 1, column 5: this is not YAML"),
+        ("a: [", "line 2, column 1: this is not YAML"),
         ("- 1", "must be a mapping of keys to values"),
         ("? [1]\n: 2", "a key must be a word"),
     ],

@@ -88,6 +88,21 @@ def test_only_the_hardest_constituent_is_scaled_and_the_jet_is_not():
     assert ak.array_equal(after.jet_pt, before.jet_pt)
 
 
+def test_the_hardest_constituent_of_another_layout_is_scaled():
+    names = {"px": "p_fP_fX", "py": "p_fP_fY", "pz": "p_fP_fZ", "energy": "p_fE"}
+    flat = {"px": [[3.0, 1.0]], "py": [[4.0, 0.0]], "pz": [[1.0, 9.0]], "energy": [[6.0, 10.0]]}
+    events = ak.Array({names[axis]: values for axis, values in flat.items()})
+    effect = LeadingConstituentScale(group="p")
+    assert effect.required_columns(["p_fE"], dict.fromkeys(events.fields, "")) == {
+        "p_fP_fX",
+        "p_fP_fY",
+    }
+    found = effect(events, np.arange(1), 1.0)
+    assert {name: found[names[name]].tolist() for name in names} == {
+        "px": [[6, 1]], "py": [[8, 0]], "pz": [[2, 9]], "energy": [[12, 10]],
+    }  # fmt: skip
+
+
 def test_a_missing_group_is_reported_with_the_nearest_column():
     with pytest.raises(DataError, match="did you mean 'constituent_px'"):
         LeadingConstituentScale(group="constituents").required_columns([], Jets().fields())

@@ -181,6 +181,14 @@ def test_numbers_and_masks_are_checked():
         as_mask(evaluate("Jet_pt > 3", EVENTS), "Jet_pt > 3")
 
 
+@pytest.mark.parametrize("text", ["n // m", "n % m", "max(I)", "I[1]", "where(m > 0, n % m, 1)"])
+def test_the_type_does_not_depend_on_the_block(text):
+    events = ak.Array({"n": [7, 3], "m": [2, 0], "I": [[1, 2], []]})
+    types = {str(evaluate(text, block).type.content) for block in (events, events[:1], events[1:])}
+    assert types == {"float64"}
+    assert str(evaluate("n % 2 + n // 3", events).type.content) == "int64"
+
+
 def test_large_powers_are_infinite():
     assert same(evaluate("9 ** 9 ** 9 ** 9", EVENTS), [float("inf")] * 3)
 

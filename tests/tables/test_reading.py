@@ -13,6 +13,7 @@ import served
 import uproot
 
 from bunchtrain.errors import DataError, MissingDependency
+from bunchtrain.tables.arrow import from_arrow
 from bunchtrain.tables.column_types import simplify
 from bunchtrain.tables.reading import open_table, table_names
 from bunchtrain.tables.reading.paths import fingerprint, resolve, split_tree
@@ -317,3 +318,60 @@ def test_simplified_columns_have_no_missing_values(column, expected):
     assert str(simplified.to_list()) == expected
     assert "?" not in str(simplified.type)
     assert "float16" not in str(simplified.type)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\n18446744073709551615\n1\n", {"a": [2**64 - 1, 1]}),
+        ("0,1,2\n0.5,1.5,3\n", {"column_0": [0.5], "column_1": [1.5], "column_2": [3]}),
+        ("0,1,2\n3,4,5\n", {"column_0": [0, 3], "column_1": [1, 4], "column_2": [2, 5]}),
+        (",0,1\n7,1.5,2.5\n", {"index": [7], "column_0": [1.5], "column_1": [2.5]}),
+        ('a,b\n1,"x\ny"\n2,z\n', {"a": [1, 2], "b": ["x\ny", "z"]}),
+        ("\ufeffa,b\n1,2\n", {"a": [1], "b": [2]}),
+        ("x y z,1\na b c,2\n", {"column_0": ["x y z", "a b c"], "column_1": [1, 2]}),
+        ("a\n1\nw\n3\n", {"a": ["1", "w", "3"]}),
+        ("a,b\n", {"a": [], "b": []}),
+    ],
+)
+def test_csv_values(tmp_path, text, expected):
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    table = open_table(str(tmp_path / "a.csv"))
+    chunks = list(table.chunks(list(table.fields), 10)) or [table.empty(list(table.fields))]
+    assert table.entries == len(chunks[0])
+    assert {name: chunks[0][name].to_list() for name in chunks[0].fields} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a;b\n1,5;x\n2,5;y\n", "decimal commas, as 1,5"),
+        ("a,b\n9007199254740993,1\n,2\n", "its integers, as 9007199254740993, do not fit"),
+        ("a,b\n1.5,1\n9007199254740993,2\n", "its integers, as 9007199254740993, do not fit"),
+        ("a,b\n-9223372036854775809,1\n", "its integers, as -9223372036854775809, do not fit"),
+    ],
+)
+def test_csv_columns_that_no_type_holds(tmp_path, text, reason):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError, match=f"column 'a' .*{reason}"):
+        list(open_table(str(tmp_path / "a.csv")).chunks(["a"], 9))
+
+
+def test_slices_of_arrow_arrays_keep_their_missing_values():
+    for values in ([None, 1, 5, None], ["a", None, "b"], [True, None, False], [[1], None, [2]]):
+        whole = pa.array(values)
+        for start in range(len(values)):
+            assert from_arrow(whole.slice(start)).to_list() == values[start:]
+
+
+def test_the_only_tree_with_rows_is_taken(tmp_path):
+    path = str(tmp_path / "two.root")
+    with uproot.recreate(path) as file:
+        file.mktree("Events", {"x": "f4"}).extend({"x": np.arange(3)})
+        file.mktree("Runs", {"y": "f4"})
+    table = open_table(path)
+    assert table.entries == 3
+    assert table.note == "of 2 trees, 'Events' is the only one with rows"
+    with h5py.File(tmp_path / "two.h5", "w") as file:
+        file["a/x"], file["b/y"] = np.zeros(0), np.zeros(2)
+    assert open_table(str(tmp_path / "two.h5")).name == "b"

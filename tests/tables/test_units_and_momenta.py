@@ -73,6 +73,8 @@ def test_a_position_is_no_momentum():
     with pytest.raises(DataError, match="'Vertex' has neither px, py, pz nor pt, eta, phi"):
         points(("Vertex_x", "Vertex_y", "Vertex_z"), cartesian[:3], lengths, "Vertex")
     assert find_momentum({"x": "v_x", "y": "v_y", "z": "v_z", "t": "v_t"}) == {}
+    hits = {name: f"hit_{name}" for name in ("x", "y", "z", "energy")}
+    assert find_momentum(hits) == {}
 
 
 def write(path, scale=1.0):

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 import uproot
 
-from bunchtrain.errors import DataError, MachineError, UserError
+from bunchtrain.errors import DataError, UserError
 from bunchtrain.tables.reading import open_table
 from bunchtrain.tables.writing import output_format, write_parquet, write_root, write_table
 
@@ -60,7 +60,7 @@ def test_unsupported_types_raise(tmp_path, name):
     with pytest.raises(DataError, match="differ in length"):
         write(tmp_path / name, [{"a": np.ones(2), "b": np.ones(3)}])
     (tmp_path / "file").write_text("")
-    with pytest.raises(MachineError, match="cannot be written"):
+    with pytest.raises(UserError, match="cannot be written"):
         write(tmp_path / "file" / name, BLOCKS)
 
 

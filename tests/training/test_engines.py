@@ -104,3 +104,13 @@ def test_ray_that_is_not_installed_is_told(make_task, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingDependency, match=r"bunchtrain\[ray\]"):
         train(make_task(settings={"engine": {"name": "ray"}}))
+
+
+def test_trees_on_two_processes_are_those_of_one(make_task, source) -> None:
+    """A fit in one call takes the events of all workers, not the share of the first."""
+    trees = {"model": ("boosted_trees", {"trees": 20})}
+    alone = train(make_task("alone", **trees))
+    engine = {"engine": {"name": "processes", "workers": 2}}
+    several = train(make_task("several", engine, **trees))
+    for name, values in alone.predict(source.events).items():
+        assert (several.predict(source.events)[name] == values).all()

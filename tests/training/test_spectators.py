@@ -14,7 +14,7 @@ from bunchtrain.errors import DataError
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.targets import Target
-from bunchtrain.training import fit as fitting
+from bunchtrain.training import fit_by_gradient as fitting
 from bunchtrain.training.data import Data
 from bunchtrain.training.train import train
 

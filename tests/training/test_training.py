@@ -19,7 +19,7 @@ from bunchtrain.errors import (
 from bunchtrain.methods.tensor_files import read_tensors
 from bunchtrain.targets import Target
 from bunchtrain.trained_model import load
-from bunchtrain.training import fit as fitting
+from bunchtrain.training import fit_by_gradient as fitting
 from bunchtrain.training import trainer
 from bunchtrain.training.train import train
 from bunchtrain.training.trainer import precision
@@ -30,9 +30,19 @@ def curves(folder) -> list[dict[str, float]]:
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
 
+def test_a_log_has_one_line_an_epoch(make_task, capfd) -> None:
+    train(make_task())
+    output, lines = capfd.readouterr()
+    assert output == ""
+    assert [line.split("  ")[1] for line in lines.splitlines()] == [
+        f"epoch {n}/3" for n in (1, 2, 3)
+    ]
+    assert all("validation loss 0." in line and "left" in line for line in lines.splitlines())
+
+
 def test_training_learns_and_leaves_its_outcome(make_task, capfd) -> None:
     task = make_task()
-    trained_model = train(task)
+    trained_model = train(task, progress=False)
     rows = curves(task.folder)
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert rows[-1]["validation_loss"] < 0.9 * np.log(2)

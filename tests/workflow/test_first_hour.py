@@ -29,6 +29,9 @@ def first_run(file, folder):
 
 
 @pytest.mark.nightly
+# Some files have ten events, of which matplotlib draws two.
+@pytest.mark.filterwarnings("ignore:Attempting to set identical:UserWarning")
+@pytest.mark.filterwarnings("ignore:constrained_layout not applied:UserWarning")
 @pytest.mark.skipif(not FILES, reason="needs BUNCHTRAIN_DATA")
 @pytest.mark.parametrize("file", FILES, ids=lambda path: str(path.relative_to(DATA)))
 def test_init_then_run_works_without_an_edit(file, tmp_path, monkeypatch):

@@ -202,3 +202,13 @@ def test_mistakes_are_found_before_any_work(run, folder, columns):
         run.predict({"pt": columns["pt"], "mass": columns["mass"][:3]})
     with pytest.raises(DataError, match="no named columns"):
         run.predict(np.zeros((3, 2)))
+
+
+def test_a_run_is_described_and_has_its_figures(run):
+    events = len(run.predictions)
+    assert repr(run) == f"<Run '{run.folder}': selected, boosted_trees, {events} test events>"
+    files = run.figures("classification")["classification"]
+    assert files[0].name.startswith("plot_0.")
+    assert all(file.is_file() for file in files)
+    assert set(run.figures()) >= {"classification"}
+    assert run.figures("nothing") == {}

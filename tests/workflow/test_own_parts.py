@@ -8,6 +8,7 @@ import yaml
 from conftest import SAMPLE, STUDY, command  # type: ignore[import-not-found]
 
 import bunchtrain
+from bunchtrain.errors import StudyError
 
 OWN = '''"""My parts."""
 
@@ -87,3 +88,44 @@ def test_a_run_of_another_user_is_opened_with_trust_only(folder, tmp_path, monke
     assert "Traceback" not in refused.stderr
     done = command("--trust-code", "report", folder, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+WRONG = {
+    "raise KeyError('nothing')": "line 8: KeyError: 'nothing'",
+    "return None": "it is NoneType, not Results",
+    "return {'metrics': 1}": "it is dict, not Results",
+    "return Results(metrics={'other': {'x': {'value': 'high'}}})": "metrics.other.x.value",
+    "return Results(metrics={'other': {'x': 1.0}})": "metrics.other.x",
+    "return Results(plots=[1])": "'plots' contains int, not Plot",
+    "return Results(tables=['a'])": "'tables' contains str, not Table",
+    "return Results(title=3)": "title",
+    "return Results(details=[1])": "details",
+}
+
+
+@pytest.mark.parametrize("body", WRONG)
+@pytest.mark.parametrize("method", ["evaluate", "check"])
+def test_an_error_in_an_own_evaluation_is_one_sentence(folder, tmp_path, body, method):
+    if method == "check" and not body.startswith("raise"):
+        pytest.skip("a check returns nothing")
+    text = OWN.split("class MyNetwork")[0].rstrip() + "\nclass Wrong(Evaluation):\n"
+    text = text.replace('"""My parts."""\n\n', "").replace("\n\n", "\n")
+    lines = [*text.splitlines(), f"    def {method}(self, run):", f"        {body}"]
+    wrong = tmp_path / "wrong.py"
+    if method == "check":
+        lines += ["    def evaluate(self, run):", "        return Results()"]
+    wrong.write_text("\n".join(lines) + "\n")
+    line = next(k + 1 for k, one in enumerate(lines) if one.strip() == body)
+    message = WRONG[body].replace("line 8", f"line {line}")
+    with pytest.raises(StudyError) as caught:
+        bunchtrain.evaluate(bunchtrain.open_run(folder), f"{wrong}:Wrong")
+    assert message in str(caught.value)
+    assert "wrong.py, line " in str(caught.value)
+    assert not (folder / "evaluations" / "wrong").exists()
+
+
+def test_numbers_of_numpy_are_numbers_in_results(folder, tmp_path):
+    text = OWN.replace("len(run.predictions.weights)", "np.float32(0.5)")
+    (tmp_path / "numbers.py").write_text("import numpy as np\n" + text)
+    bunchtrain.evaluate(bunchtrain.open_run(folder), f"{tmp_path}/numbers.py:EventCount")
+    assert json.loads((folder / "metrics.json").read_text())["own"]["events"]["value"] == 0.5

@@ -105,7 +105,7 @@ def test_folds_are_evaluated_as_one_run_of_the_same_luminosity(finished):
 def test_an_unknown_effect_or_class_is_an_error_with_the_nearest(finished):
     with pytest.raises(StudyError, match=r"jet_energy_scal'.*did you mean 'jet_energy_scale'"):
         bunchtrain.evaluate(finished, "systematic_shift", by={"jet_energy_scal": 0.02})
-    with pytest.raises(StudyError, match="no column 'muon_pt'; did you mean"):
+    with pytest.raises(StudyError, match="no column 'muon_pt'; there are"):
         shifted(finished, "scale", JetEnergyScale(size=0.1, columns=["muon_pt"]))
     with pytest.raises(StudyError, match="no column 'jet_mas'; did you mean 'jet_mass'"):
         shifted(finished, "own", ExpressionShift(columns={"jet_mas": "jet_mass + shift"}))

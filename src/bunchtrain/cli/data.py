@@ -22,7 +22,7 @@ def inspect(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Show the contents of a ROOT, HDF5, Parquet, CSV or NPZ file."""
+    """Show the contents of a ROOT, HDF5, Parquet, CSV, NPZ or ARFF file."""
     from bunchtrain.tables.inspect.inspection import HEADER
     from bunchtrain.tables.inspect.inspection import inspect as inspect_file
 

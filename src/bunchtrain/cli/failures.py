@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-
 import typer
 
-from bunchtrain.errors import BunchtrainError, MachineError, UserError
+from bunchtrain.errors import BunchtrainError, MachineError, UserError, file_error
 
 #: Base of click's errors, which recent releases of typer include.
 _CLICK_ERROR: type[BaseException] = typer.BadParameter.__mro__[2]
-#: Errors of a file that another file or permission solves; others are the machine's.
-_OF_USER = {
-    *(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM),
-    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EINVAL, errno.ENOTEMPTY),
-}
-
 #: Words of pydantic, by which typer checks values, and ours.
 _WORDS = {
     "Value error, ": "",
@@ -34,8 +26,7 @@ def as_error(problem: BaseException) -> BunchtrainError | None:
     if isinstance(problem, _CLICK_ERROR):
         return _usage(problem)
     if isinstance(problem, OSError) and problem.filename is not None:
-        kind = UserError if problem.errno in _OF_USER else MachineError
-        return kind(f"{problem.filename}: {problem.strerror}")
+        return file_error(problem, str(problem.filename))
     if isinstance(problem, MemoryError) or "can't allocate memory" in str(problem):
         return MachineError(
             "the memory of this machine is too small: use fewer --jobs, a smaller "

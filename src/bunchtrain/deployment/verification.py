@@ -11,7 +11,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.errors import DataError, VerificationError
+from bunchtrain.errors import DataError, VerificationError, shorten
 from bunchtrain.files import read_json
 from bunchtrain.targets import Target
 from bunchtrain.trained_model import TrainedModel
@@ -113,7 +113,7 @@ class Verification:
                 raise VerificationError(
                     f"the export to '{name}' does not give the trained model's numbers: {one}, "
                     f"where {' and '.join(allowed)} at most is allowed; do not deploy it: its "
-                    f"files are in '{folder}'"
+                    f"files are in '{shorten(folder, 100, plain=True)}'"
                 )
 
 

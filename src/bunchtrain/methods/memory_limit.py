@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from bunchtrain.errors import StudyError
 
@@ -23,8 +23,11 @@ def machine_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-class WeightLimit(TorchDispatchMode):
+class WeightLimit(TorchFunctionMode):
     """Context that raises StudyError before tensors are made that this machine cannot train.
+
+    It is a mode of functions: one of dispatch would import the compiler of torch, which takes
+    seconds.
 
     model  name of the model, for the message.
     """
@@ -33,17 +36,16 @@ class WeightLimit(TorchDispatchMode):
         super().__init__()
         self.model, self.count = model, 0
 
-    def __torch_dispatch__(
+    def __torch_function__(
         self,
-        func: Any,
+        func: Callable[..., Any],
         types: Iterable[Any],
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Count the elements of new tensors, and call the operator."""
-        if func.overloadpacket in _CREATING:
-            size = args[0] if isinstance(args[0], list | tuple) else args[:1]
-            self.count += math.prod(int(one) for one in size)
+        """Count the elements of new tensors, and call the function."""
+        if func in _CREATING:
+            self.count += _elements(args, kwargs or {})
             if self.count * _WEIGHT > machine_memory():
                 raise StudyError(
                     f"model '{self.model}' has more than {self.count:,} weights, which take "
@@ -54,9 +56,14 @@ class WeightLimit(TorchDispatchMode):
 
 
 _CREATING = {
-    torch.ops.aten.empty, torch.ops.aten.zeros, torch.ops.aten.ones, torch.ops.aten.full,
-    torch.ops.aten.randn, torch.ops.aten.rand, torch.ops.aten.arange, torch.ops.aten.eye,
+    torch.empty, torch.zeros, torch.ones, torch.full, torch.randn, torch.rand, torch.eye,
 }  # fmt: skip
+
+
+def _elements(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
+    """Return the number of elements of a new tensor, from the size in the arguments."""
+    size = kwargs.get("size", args[0] if args and isinstance(args[0], list | tuple) else args)
+    return math.prod(int(one) for one in size)
 
 
 def check_batch(sizes: Mapping[str, Any], events: int) -> None:

@@ -114,12 +114,17 @@ def _import(path: Path) -> ModuleType:
 def _neighbour(path: Path, content: bytes) -> str | None:
     """Return a message if a file imports another one of its folder, which a run has no copy of."""
     try:
-        nodes = list(ast.walk(ast.parse(content)))
+        nodes = [
+            node
+            for node in ast.walk(ast.parse(content))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
     except (SyntaxError, ValueError):
         return None
     for node in nodes:
-        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names = [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
         if isinstance(node, ast.ImportFrom) and node.level:
             return f"it has a relative import in line {node.lineno}; {_ONE_FILE}"
         for name in names:

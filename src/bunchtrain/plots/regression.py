@@ -70,7 +70,8 @@ def plot_resolution(
             [f.error for f in binned.resolution], widths, fmt="o", ms=4, elinewidth=1.3,
             color=COLOURS[k % len(COLOURS)], label=network,
         )  # fmt: skip
-    axes.set(xlabel=label, ylabel=name, ylim=(0, None), xlim=shown)
+    limits = shown if shown[0] < shown[1] else None  # one truth for almost all events
+    axes.set(xlabel=label, ylabel=name, ylim=(0, None), xlim=limits)
     add_headroom(axes, 1.35)
     axes.legend(loc="upper left", ncols=2, fontsize=9)
     return figure
@@ -115,8 +116,11 @@ def plot_linearity(
     """
     figure, axes = canvas()
     edges = bin_edges(np.concatenate([truth, prediction]), 60)
+    counts, *_ = np.histogram2d(truth, prediction, [edges, edges], weights=weights)
+    # A colour scale in powers of ten needs a positive number of events in a bin.
+    norm = LogNorm() if counts.max() > 0 else None
     *_, shades = axes.hist2d(
-        truth, prediction, [edges, edges], weights=weights, cmap="Blues", norm=LogNorm()
+        truth, prediction, [edges, edges], weights=weights, cmap="Blues", norm=norm
     )
     shades.set_rasterized(True)
     figure.colorbar(shades, ax=axes, label="Events", pad=0.01)

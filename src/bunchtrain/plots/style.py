@@ -19,6 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
@@ -219,8 +221,20 @@ def png(figure: Figure, dpi: int = 160) -> bytes:
     return data.getvalue()
 
 
+def _escape_names(figure: Figure) -> None:
+    """Show a text as it is if it is no valid mathematics, e.g. for a column named `a$b$c_d_e`."""
+    parser = MathTextParser("path")
+    for text in figure.findobj(Text):
+        if "$" in text.get_text():
+            try:
+                parser.parse(text.get_text())
+            except ValueError:
+                text.set_parse_math(False)
+
+
 def _fix_layout(figure: Figure) -> None:
     """Place the axes once, so that drawing to another format does not repeat it."""
+    _escape_names(figure)
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)

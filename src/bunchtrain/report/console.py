@@ -105,7 +105,7 @@ def rich_table(table: KeyTable, title: str = "", note: str = "") -> SplitTable:
     if table.sources:
         named = [f"{source} ({', '.join(names)})" for source, names in table.sources.items()]
         lines.append("Published, in grey below ours: " + "; ".join(named) + ".")
-    rows = [
+    rows: list[list[str | Text]] = [
         [row.name, *(_cell(*pair) for pair in zip(row.ours, row.published, strict=True))]
         for row in table.rows
     ]

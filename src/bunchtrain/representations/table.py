@@ -13,7 +13,7 @@ from torch import Tensor
 from bunchtrain.errors import DataError, StudyError, nearest
 from bunchtrain.physics.packed import Floats
 from bunchtrain.representations._representation import Representation, Size
-from bunchtrain.tables.expressions.expression import Expression
+from bunchtrain.tables.expressions.expression import Expression, require_numbers
 
 
 class Table(Representation):
@@ -107,6 +107,7 @@ def evaluate_table(expressions: Iterable[Expression], events: ak.Array) -> Float
 
 def _evaluate_scalar(expression: Expression, events: ak.Array) -> Floats:
     values = expression(events)
+    require_numbers(values, expression.text)
     if values.ndim != 1:
         raise DataError(
             f"'{expression.text}' gives a list per event where one value is needed; reduce it, as "

@@ -129,7 +129,8 @@ def load(study: str | Path, *assignments: str, size: str | None = None, **change
     content = _translate(read(path), str(path))
     given = overrides.parse(assignments) | parts.replace_classes(changes)
     given = deprecated.translate_overrides(given, content)
-    for name in content.get("sizes") or {}:
+    sizes = content.get("sizes")
+    for name in sizes if isinstance(sizes, Mapping) else ():
         if name != size:
             _check_size(content, name, path)
     if size is not None:

@@ -53,8 +53,8 @@ def parse_bytes(value: object) -> object:
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(ge=1, le=10**15)]
 Expression = Annotated[
     str,
-    BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v),
     Field(min_length=1, max_length=10_000),
+    BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v),
 ]
 
 

@@ -29,7 +29,12 @@ _TRUTH = ("truth", "gen", "true", "mc", "parton")
 
 def is_measured_momentum(name: str) -> bool:
     """Return whether a column is an energy, a momentum or a mass, not at generator level."""
-    return is_momentum(name) and not name_words(name)[0].startswith(_TRUTH)
+    return is_momentum(name) and not is_truth(name)
+
+
+def is_truth(name: str) -> bool:
+    """Return whether a column is of the generator level, by its first word."""
+    return "".join(name_words(name)[:1]).startswith(_TRUTH)
 
 
 def is_of_jets(name: str) -> bool:

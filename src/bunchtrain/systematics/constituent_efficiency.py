@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.parts.ranges import Seed, Share
+from bunchtrain.systematics._momenta import is_truth
 from bunchtrain.systematics._systematic import Systematic
 from bunchtrain.tables.hashing import hash_ids, uniform
 
@@ -17,7 +18,8 @@ class ConstituentEfficiency(Systematic):
     The columns of the jet are unchanged.
 
     size    x of one standard deviation, 0.03 for 3 %.
-    groups  prefixes of the lists that lose items, such as `constituent`; all lists if unset.
+    groups  prefixes of the lists that lose items, such as `constituent`; if unset, all lists except
+            those of the generator level.
     seed    of the random losses.
     """
 
@@ -41,7 +43,9 @@ class ConstituentEfficiency(Systematic):
 
     def _is_selected(self, column: str) -> bool:
         groups = self.groups
-        return groups is None or any(column.startswith((f"{g}_", f"{g}.")) for g in groups)
+        if groups is None:
+            return not is_truth(column)
+        return any(column.startswith((f"{g}_", f"{g}.")) for g in groups)
 
     def _is_detected(self, column: ak.Array, entries: NDArray[np.int64], loss: float) -> ak.Array:
         """Return whether each item is detected: the same for all columns of an event's list."""

@@ -12,6 +12,10 @@ from bunchtrain.errors import DataError, nearest
 from bunchtrain.parts.ranges import Share
 from bunchtrain.systematics._momenta import is_measured_momentum
 from bunchtrain.systematics._systematic import Systematic
+from bunchtrain.tables.momentum_names import components, find_momentum
+
+#: The components of a momentum that have the unit of energy.
+_SCALED = ("pt", "px", "py", "pz", "energy", "mass")
 
 
 class LeadingConstituentScale(Systematic):
@@ -36,11 +40,9 @@ class LeadingConstituentScale(Systematic):
 
         Raises DataError, naming the nearest column, if there are none.
         """
-        for separator in "_.":
-            for names in (("pt",), ("px", "py")):
-                found = {f"{self.group}{separator}{name}" for name in names}
-                if found <= set(available):
-                    return found if self._momenta(used) else set()
+        found = self._transverse(available)
+        if found:
+            return found if self._momenta(used) else set()
         raise DataError(
             f"systematic 'leading_constituent_scale': there are no columns '{self.group}_pt' or "
             f"'{self.group}_px' and '{self.group}_py'{nearest(f'{self.group}_px', available)}"
@@ -53,14 +55,28 @@ class LeadingConstituentScale(Systematic):
         momenta = self._momenta(events.fields)
         if not momenta:
             return {}
-        names = sorted(self.required_columns(events.fields, dict.fromkeys(events.fields, "")))
+        names = sorted(self._transverse(events.fields))
         pt = sum(events[name] ** 2 for name in names) ** 0.5
         hardest = ak.fill_none(ak.argmax(pt, axis=1), -1)
         factor = ak.where(ak.local_index(pt) == hardest, np.float32(1 + amount), np.float32(1))
         return {name: events[name] * factor for name in momenta}
 
+    def _members(self, columns: Collection[str]) -> dict[str, str]:
+        prefixes, skipped = (f"{self.group}_", f"{self.group}."), len(self.group) + 1
+        return {name[skipped:]: name for name in columns if name.startswith(prefixes)}
+
+    def _transverse(self, columns: Collection[str]) -> set[str]:
+        """Return the column of pT, or those of px and py, of the group."""
+        found = self._components(columns)
+        if "pt" in found:
+            return {found["pt"]}
+        return {found["px"], found["py"]} if {"px", "py"} <= found.keys() else set()
+
+    def _components(self, columns: Collection[str]) -> dict[str, str]:
+        members = self._members(columns)
+        return find_momentum(members) | components(members)
+
     def _momenta(self, columns: Collection[str]) -> list[str]:
-        prefixes = (f"{self.group}_", f"{self.group}.")
-        return [
-            name for name in columns if name.startswith(prefixes) and is_measured_momentum(name)
-        ]
+        axes = {column for axis, column in self._components(columns).items() if axis in _SCALED}
+        members = self._members(columns).values()
+        return [name for name in members if name in axes or is_measured_momentum(name)]

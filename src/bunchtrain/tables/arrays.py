@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from bunchtrain.errors import DataError, nearest
+from bunchtrain.tables.arrow import from_arrow
 from bunchtrain.tables.column_types import simplify, split_records
 from bunchtrain.tables.source import Source
 from bunchtrain.tables.units import Units, column_units, in_gev, present_units
@@ -124,7 +125,8 @@ def _as_array(name: str, values: Any) -> ak.Array:
             found = pa.chunked_array([pa.array(values, from_pandas=True)])
         if pa.types.is_dictionary(found.type):
             found = pa.chunked_array([c.dictionary_decode() for c in found.chunks], None)
-        return ak.from_arrow(found.cast(pa.float64()) if pa.types.is_null(found.type) else found)
+        found = found.cast(pa.float64()) if pa.types.is_null(found.type) else found
+        return from_arrow(found.combine_chunks())
     except (pa.ArrowException, TypeError, ValueError, NotImplementedError) as problem:
         reason = " ".join(str(problem).split())[:120]
         raise DataError(f"the column '{name}' cannot be used as events: {reason}") from None

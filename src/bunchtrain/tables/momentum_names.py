@@ -36,6 +36,11 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
 }
 #: Names that are momenta only where the object has an energy or a mass: they may be a position.
 _BARE = {"px": "x", "py": "y", "pz": "z"}
+#: Words of objects whose x, y, z are a position, also with an energy.
+_PLACES = _set_of(
+    """hit hits cell cells digi digis rechit rechits strip pixel vertex vertices vtx pv sv position
+    pos point points cluster clusters tower towers sensor simhit"""
+)
 CARTESIAN = ("px", "py", "pz")
 CYLINDRICAL = ("pt", "eta", "phi")
 
@@ -72,24 +77,35 @@ def is_momentum(name: str) -> bool:
     )
 
 
-def find_momentum(members: Mapping[str, str]) -> dict[str, str]:
-    """Return component → column of a four-momentum, {} if there is none.
-
-    It has px, py, pz or pt, eta, phi, and energy or mass if there is one.
+def components(members: Mapping[str, str]) -> dict[str, str]:
+    """Return component → column for the members of an object that are named as one.
 
     members  name after that of the object → column, `{"pt": "jet_pt"}`, `{"fP_fX": "jet_fP_fX"}`.
     """
-    lowered = {name.lower().replace(".", "_"): column for name, column in members.items()}
-    found = {
+    lowered = _lowered(members)
+    return {
         component: next(lowered[word] for word in words if word in lowered)
         for component, words in SPELLINGS.items()
         if any(word in lowered for word in words)
     }
+
+
+def find_momentum(members: Mapping[str, str]) -> dict[str, str]:
+    """Return component → column of a four-momentum, {} if there is none.
+
+    It has px, py, pz or pt, eta, phi, and energy or mass if there is one.
+    """
+    found, lowered = components(members), _lowered(members)
     scale = [name for name in ("energy", "mass") if name in found][:1]
     for axes in (CARTESIAN, CYLINDRICAL):
         if all(component in found for component in axes):
             return {component: found[component] for component in (*axes, *scale)}
-    if scale and all(word in lowered for word in _BARE.values()):
+    is_place = bool(_PLACES & set(name_words(lowered.get("x", ""))))
+    if scale and not is_place and all(word in lowered for word in _BARE.values()):
         bare = {component: lowered[word] for component, word in _BARE.items()}
         return bare | {scale[0]: found[scale[0]]}
     return {}
+
+
+def _lowered(members: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower().replace(".", "_"): column for name, column in members.items()}

@@ -31,6 +31,11 @@ class Source(ABC):
         """Yield all events in order, as records of these columns, in chunks of at most `rows`."""
 
     @property
+    def note(self) -> str:
+        """What was decided in opening the events, to be shown, or ''."""
+        return ""
+
+    @property
     def entries(self) -> int | None:
         """The number of events, None if it is not known without reading them."""
         return None

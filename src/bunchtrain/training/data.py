@@ -1,4 +1,4 @@
-"""Data module: the events of the cache as batches, independent of the number of workers."""
+"""The events of the cache as batches, independent of the number of workers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 import awkward as ak
 import numpy as np
 import torch
-from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
 from bunchtrain.batch import Batch
@@ -30,7 +29,7 @@ from bunchtrain.training.prefetch import prefetch
 BLOCK = 8192
 
 
-class Data(LightningDataModule):
+class Data:
     """Represented events of one worker.
 
     A split is represented once and kept if it takes at most half of the task's memory (joining the
@@ -39,7 +38,6 @@ class Data(LightningDataModule):
     """
 
     def __init__(self, task: Task, rank: int = 0, workers: int = 1) -> None:
-        super().__init__()
         self.rank, self.workers = rank, workers
         self.batch_size = int(task.settings["batch_size"])
         self.cache = EventCache.open(Path(task.cache))
@@ -158,15 +156,6 @@ class Data(LightningDataModule):
         bounds = np.searchsorted(batch_index[own], np.arange(len(sizes) + 1))
         for start, stop in pairwise(bounds.tolist()):
             yield store.take(torch.arange(start, stop))
-
-    def train_dataloader(self) -> Batches:
-        """Return the batches of the trainer's next epoch."""
-        epoch = self.trainer.current_epoch if self.trainer else 0
-        return Batches(self, "train", epoch)
-
-    def val_dataloader(self) -> Batches:
-        """Return the batches of the validation set, in its order."""
-        return Batches(self, "validation", None)
 
 
 class Batches:

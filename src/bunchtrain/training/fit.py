@@ -5,19 +5,18 @@ A worker process runs this module with the arguments `FOLDER [--resume] [--progr
 
 from __future__ import annotations
 
+import os
+import random
 import signal
 import sys
-import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
 
+import numpy as np
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 
-from bunchtrain.errors import BunchtrainError, InterruptedRun, StudyError
-from bunchtrain.files import write_csv, write_json
+from bunchtrain.errors import BunchtrainError, StudyError
+from bunchtrain.files import write_csv
 from bunchtrain.heads._head import Head
 from bunchtrain.methods.build import build_losses, build_normalised_network
 from bunchtrain.methods.protocols import FitsInOneCall, FitsPenalties
@@ -25,22 +24,12 @@ from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task
 from bunchtrain.parts import report_own_errors
 from bunchtrain.trained_model import TrainedModel
-from bunchtrain.training.checkpoints import BestEpoch, Checkpoint
 from bunchtrain.training.data import Data, NormalisedBatches
-from bunchtrain.training.history import History
-from bunchtrain.training.module import Module, count_parameters
-from bunchtrain.training.pareto_front import ParetoFront
-from bunchtrain.training.post_hoc import calibrate_ranges, fit_post_hoc
-from bunchtrain.training.process import keep_freed_memory, peak_mb, reset_peak, silence_libraries
-from bunchtrain.training.progress import Progress
-from bunchtrain.training.trainer import make_trainer
+from bunchtrain.training.post_hoc import fit_post_hoc
+from bunchtrain.training.process import keep_freed_memory, reset_peak, silence_libraries
+from bunchtrain.training.summary import Rows, Summary, write_summary
 from bunchtrain.training.warnings import training_warnings
 from bunchtrain.training.workers import EpochCallback, WorkerInfo, record_failure
-
-#: Measurements of a training, for `training.json`.
-Summary = dict[str, float]
-#: Rows of the learning curves.
-Rows = list[dict[str, float]]
 
 
 def fit(
@@ -63,8 +52,13 @@ def fit(
         network = _initial_network(data)
         trained_model = TrainedModel(data.task, data.representation, network)
         if network.trains_by_gradient:
-            extra: list[Callback] = [CallOnEpoch(on_epoch, trained_model)] if on_epoch else []
-            summary, rows = _fit_by_gradient(trained_model, worker, data, extra, resume, progress)
+            # Lightning takes seconds to import, and trees do not need it.
+            from bunchtrain.training.fit_by_gradient import fit_by_gradient
+
+            with silence_libraries():  # the import has set the levels of its messages
+                summary, rows = fit_by_gradient(
+                    trained_model, worker, data, on_epoch, resume=resume, progress=progress
+                )
         elif worker.rank == 0:
             data.take_all_shares()
             summary, rows = _fit_in_one_call(trained_model, data)
@@ -78,60 +72,16 @@ def fit(
 
 def _initial_network(data: Data) -> Network:
     blocks = data.load()
-    seed_everything(data.task.seed, verbose=False)
+    _seed_everything(data.task.seed)
     return build_normalised_network(data.task, data.representation, blocks)
 
 
-def _fit_by_gradient(
-    trained_model: TrainedModel,
-    worker: WorkerInfo,
-    data: Data,
-    extra: list[Callback],
-    resume: bool,
-    progress: bool,
-) -> tuple[Summary, Rows]:
-    task, network, sizes = trained_model.task, trained_model.network, data.sizes("train")
-    folder = Path(task.folder)
-    history = History(folder, events=sum(sizes))
-    best = BestEpoch(history, task.settings["patience"])
-    front = ParetoFront(folder, history, resume)
-    checkpoint = Checkpoint(folder, history, best, resume)
-    callbacks = [history, best, front, *extra, checkpoint, Progress(history, progress)]
-    module = Module(task, network, build_losses(task, network), steps=len(sizes), events=sum(sizes))
-    try:
-        _run(make_trainer(task, worker, callbacks), module, data)
-    except InterruptedRun:
-        if worker.rank == 0:
-            write_summary(trained_model, "interrupted", _summarise(history, best, worker))
-        raise
-    network.load_state_dict(best.weights)
-    calibrate_ranges(network, data)
-    return _summarise(history, best, worker), history.rows
-
-
-def _run(trainer: Trainer, module: Module, data: Data) -> None:
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        trainer.fit(module, datamodule=data)
-    except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into an exit
-        raise InterruptedRun(
-            "training was interrupted; it can be resumed from its last complete epoch"
-        ) from None
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, handler)  # Lightning leaves it ignored
-
-
-def _summarise(history: History, best: BestEpoch, worker: WorkerInfo) -> Summary:
-    rates = [row["samples_per_second"] for row in history.rows]
-    return {
-        "seconds": sum(row["seconds"] for row in history.rows),
-        "epochs": len(history.rows),
-        "best_epoch": best.epoch,
-        "samples_per_second": sum(rates) / max(1, len(rates)),
-        "workers": worker.world_size,
-        "events": history.events,
-    }
+def _seed_everything(seed: int) -> None:
+    """Set the states of all random numbers, as Lightning's `seed_everything` does."""
+    os.environ |= {"PL_GLOBAL_SEED": str(seed), "PL_SEED_WORKERS": "0"}
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.manual_seed(seed)
 
 
 def _fit_in_one_call(trained_model: TrainedModel, data: Data) -> tuple[Summary, Rows]:
@@ -182,35 +132,6 @@ def _fit_in_one_call(trained_model: TrainedModel, data: Data) -> tuple[Summary, 
         "events": sum(data.sizes("train")),
     }
     return summary, rows
-
-
-def write_summary(
-    trained_model: TrainedModel,
-    status: Literal["interrupted", "finished"],
-    summary: Summary,
-    warnings: Sequence[str] = (),
-) -> None:
-    """Write `training.json`: status, summary, parameters, peak memory of this worker, warnings."""
-    content: dict[str, Any] = {
-        "status": status,
-        **summary,
-        "parameters": count_parameters(trained_model.network),
-        "peak_rss_mb": peak_mb(),
-        "warnings": list(warnings),
-    }
-    write_json(Path(trained_model.task.folder) / "training.json", content)
-
-
-class CallOnEpoch(Callback):
-    """Call a function after each epoch, which may stop the training."""
-
-    def __init__(self, on_epoch: EpochCallback, trained_model: TrainedModel) -> None:
-        self.on_epoch, self.trained_model = on_epoch, trained_model
-
-    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Call the function."""
-        if self.on_epoch(trainer.current_epoch + 1, self.trained_model):
-            trainer.should_stop = True
 
 
 def run_worker(folder: str, *flags: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -193,8 +192,3 @@ class Module(LightningModule):
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, _: int) -> Batch:
         """Return the batch on the worker's device."""
         return batch.to(device)
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Return the count of trained parameters."""
-    return sum(math.prod(p.shape) for p in network.parameters() if p.requires_grad)

@@ -17,7 +17,6 @@ from bunchtrain.methods.event_store import EventStore
 from bunchtrain.methods.method_network import MethodNetwork
 from bunchtrain.methods.weighted_sum import event_losses
 from bunchtrain.trained_model import TrainedModel
-from bunchtrain.training.constant import constant_loss
 from bunchtrain.training.data import Data
 
 #: Events of a class below which its fluctuations dominate.
@@ -32,6 +31,8 @@ CHECKED = 10_000
 MAX_POINTS = 500_000
 #: Epochs after the best one from which on overfitting is reported.
 WAITED = 5
+#: Iterations of the minimisation, in which losses such as the cross-entropy converge.
+ITERATIONS = 50
 
 
 def training_warnings(
@@ -174,6 +175,34 @@ def _about_constants(model: TrainedModel, validation: Batch) -> Iterator[str]:
                 f"{reached:.4g}, no better than that of a constant prediction, {constant:.4g}; "
                 f"{_advice(model)}"
             )
+
+
+def constant_loss(head: Head, batch: Batch) -> float:
+    """Return the smallest weighted mean of a loss with the same outputs for all events.
+
+    It is minimised by L-BFGS from outputs of 0: of standardised values the mean, of classes equal
+    probabilities.
+
+    head   the loss.
+    batch  events with standardised values, as `Network.standardise` returns them.
+    """
+    weight = (batch.weight if len(batch.weight) else torch.ones(len(batch))).float()
+    weight = weight / weight.sum()
+    outputs = torch.zeros(head.outputs, requires_grad=True)
+    optimiser = torch.optim.LBFGS([outputs], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+    found: list[float] = []
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        rows = len(batch.targets[head.target.name])
+        given = {head.target.name: outputs.expand(rows, -1)}
+        loss: Tensor = (weight * event_losses(head, given, batch)).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        found.append(float(loss.detach()))
+        return loss
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    return min(found)
 
 
 def mean_loss(loss: Head, outputs: dict[str, Tensor], batch: Batch) -> float:

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 
 from bunchtrain import parts
-from bunchtrain.errors import MachineError, RunError
+from bunchtrain.errors import MachineError, RunError, file_error
 from bunchtrain.files import read_json, write_json, write_text
 from bunchtrain.study import Study, validate
 from bunchtrain.study.loading import read
@@ -41,7 +41,7 @@ class RunFolder:
             except FileExistsError:
                 continue
             except OSError as problem:
-                raise MachineError(f"{path} cannot be created: {problem.strerror}") from None
+                raise file_error(problem, f"{path} cannot be created") from None
             folder = cls(path)
             folder.manifest.write_json(path / "environment.json", versions)
             folder.set_state("running")

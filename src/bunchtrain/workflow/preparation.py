@@ -22,6 +22,7 @@ from bunchtrain.tables.expressions.expression import Expression
 from bunchtrain.tables.source import Source
 from bunchtrain.tables.transforms.object_rows import EVENT, ObjectRows
 from bunchtrain.tables.transforms.windows import Windows
+from bunchtrain.workflow.progress import say
 
 #: Types of columns that are one number per event.
 _NUMBER = re.compile(r"\??(u?int\d+|float\d+|bool)")
@@ -75,13 +76,13 @@ def _unused_tensor(model: ModelConfig, tensor: str) -> str:
     """Return the message about a tensor that a model does not take."""
     every = parts.locate("model")
     takers = [name for name in every if tensor in input_names(parts.find("model", name))]
-    use = f"use a model that takes it ({', '.join(takers[:3])})" if takers else "no model takes it"
+    use = f"use a model that takes it ({', '.join(takers[:3])}), or " if takers else ""
     name, network = (parts.short_name(p.name) for p in (model.representation, model.model))
     is_option = tensor in parts.options(parts.find("representation", model.representation.name))
     other = f"leave out the option '{tensor}'" if is_option else "choose another representation"
     return (
         f"representation '{name}': model '{network}' does not take the tensor '{tensor}', which "
-        f"would be ignored; {use}, or {other}"
+        f"would be ignored; {use}{other}"
     )
 
 
@@ -189,6 +190,8 @@ def event_cache(study: Study, progress: Callable[[int], None] | None = None) -> 
     """Return the study's events, selected, weighted, split and shuffled on the local disk."""
     source = make_source(study)
     source.prepare()
+    if source.note:
+        say(source.note)
     wanted = recipe(study, source)
     made = EventCache.build(wanted, event_caches(study), study.storage.memory, progress)
     for name in ("train", "validation", "test"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import filecmp
+from pathlib import Path
+
 from bunchtrain.errors import RunError
 from bunchtrain.study import Study
 from bunchtrain.tables.cache.event_cache import EventCache
@@ -26,9 +29,20 @@ def run_events(folder: RunFolder, study: Study) -> EventCache:
 def check_key(folder: RunFolder, study: Study, cache: EventCache) -> None:
     """Raise RunError if a cache has other events than the run was made with."""
     key = folder.json("data.json").get("key", cache.key)
-    if key != cache.key:
+    if key != cache.key and not _has_same_events(event_caches(study) / key, cache):
         files = study.source.options.get("files", study.source.name)
         raise RunError(
             f"the events of '{files}' are not those that {folder.path} was started with: restore "
             f"the source, or start a new run: bunchtrain run {folder.study_file}"
         )
+
+
+def _has_same_events(folder: Path, cache: EventCache) -> bool:
+    """Return whether another cache has the same events, as of a file that was copied or touched."""
+    if not EventCache.is_complete(folder):
+        return False
+    other = EventCache.open(folder)
+    if {**other.manifest, "key": cache.key} != cache.manifest:
+        return False
+    shards = [shard["file"] for split in cache.manifest["shards"].values() for shard in split]
+    return all(filecmp.cmp(folder / name, cache.folder / name, shallow=False) for name in shards)

@@ -28,7 +28,7 @@ int main() {
     inputs.push_back(Ort::Value::CreateTensor(allocator, shape.data(), shape.size(), type));
     std::streamsize bytes = type == ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64 ? 8 : 4;
     for (const std::int64_t size : shape) bytes *= size;
-    file.read(static_cast<char*>(inputs.back().GetTensorMutableRawData()), bytes);
+    file.read(inputs.back().GetTensorMutableData<char>(), bytes);
   }
   if (!file) {
     std::fprintf(stderr, "example.bin cannot be read\n");

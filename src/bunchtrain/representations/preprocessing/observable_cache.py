@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.errors import MachineError
+from bunchtrain.errors import MachineError, UserError
 from bunchtrain.files import atomic_path, cache_folder
 from bunchtrain.physics.packed import Floats, Ints
 
@@ -56,5 +56,5 @@ def _hash(recipe: str, *arrays: NDArray[np.generic]) -> str:
 
 def _store(table: NDArray[np.float32], path: Path) -> None:
     # A full or read-only disk must not stop the run.
-    with suppress(MachineError), atomic_path(path) as part, open(part, "wb") as file:
+    with suppress(MachineError, UserError), atomic_path(path) as part, open(part, "wb") as file:
         np.save(file, table)

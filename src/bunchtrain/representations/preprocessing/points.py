@@ -14,7 +14,8 @@ from bunchtrain.physics.kinematics import wrap_angle
 from bunchtrain.physics.packed import Flags, Floats, Ints, sum_by_jet
 from bunchtrain.representations.preprocessing.group import Group, find_group
 from bunchtrain.representations.preprocessing.momentum import Momentum, momentum_from_array
-from bunchtrain.tables.expressions.expression import Expression
+from bunchtrain.tables.column_types import kind
+from bunchtrain.tables.expressions.expression import Expression, require_numbers
 
 #: Computed for every point from its momentum and from that of the jet.
 DERIVED = ("pt", "eta", "phi", "energy", "mass", "px", "py", "pz", "deta", "dphi", "dr")
@@ -148,7 +149,9 @@ class Points:
     def evaluate(self, expression: Expression) -> Floats:
         """Return the value of an expression for every point: (points,) float32."""
         names = sorted(expression.columns) or [next(iter(self.group.members))]
-        return _array(expression(ak.zip({name: self[name] for name in names})))
+        found = expression(ak.zip({name: self[name] for name in names}))
+        require_numbers(found, expression.text)
+        return _array(found)
 
     def are_finite(self) -> Flags:
         """Return which events have finite momenta only: (events,) bool."""
@@ -161,4 +164,6 @@ class Points:
 
 
 def _array(values: ak.Array, dtype: type[np.floating[Any]] = np.float32) -> Floats:
+    if kind(values) == "text":  # for comparisons in expressions
+        return np.asarray(ak.to_numpy(values))
     return np.asarray(ak.to_numpy(values), dtype=dtype)

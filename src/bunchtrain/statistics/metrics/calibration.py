@@ -72,7 +72,7 @@ class Calibration:
         covariance = np.diag(kernel) * sigma**2 / spread
         terms = gap * (2 * norm.cdf(ratio) - 1) - 2 * covariance * norm.pdf(ratio)
         own = np.abs(gap) > CERTAIN * sigma
-        certainty = 1 - np.exp(-(np.maximum(np.abs(ratio) - 1, 0) ** 2) / 2)
+        certainty = 1 - np.exp(-(np.maximum(np.abs(ratio) - 2, 0) ** 2) / 2)
         return np.where(own, np.abs(gap), terms) @ self.share, np.where(own, 1.0, certainty)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from bunchtrain.errors import DataError, ExpressionError, nearest
+from bunchtrain.errors import DataError, ExpressionError, nearest, shorten
 from bunchtrain.tables.column_types import kind, simplify
 from bunchtrain.tables.expressions.functions import (
     BINARY,
@@ -75,7 +75,8 @@ def _require(scope: Scope, name: str, found: ak.Array | None) -> ak.Array:
     if found is None:
         hint = nearest(name, [*scope.extra, *scope.events.fields])
         raise DataError(
-            f"the expression '{scope.text}' uses a column '{name}' that the data do not have{hint}"
+            f"the expression '{shorten(scope.text, plain=True)}' uses a column "
+            f"'{shorten(name, plain=True)}' that the data do not have{hint}"
         )
     return found
 

@@ -30,11 +30,16 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.errors import ExpressionError
+from bunchtrain.errors import ExpressionError, shorten
 from bunchtrain.tables.column_types import fill_missing, kind
 from bunchtrain.tables.expressions.evaluation import Scope
-from bunchtrain.tables.expressions.grammar import column_names, error_at, parse
-from bunchtrain.tables.expressions.integers import are_exact_floats, as_real_type
+from bunchtrain.tables.expressions.grammar import (
+    column_names,
+    divides_by_value,
+    error_at,
+    parse,
+)
+from bunchtrain.tables.expressions.integers import are_exact_floats, is_integer
 from bunchtrain.tables.expressions.vectors import PROPERTIES
 
 
@@ -48,6 +53,7 @@ class Expression:
         self.text = text.strip()
         self._tree = parse(self.text)
         self.columns: set[str] = set(column_names(self._tree))
+        self._may_be_infinite = divides_by_value(self._tree)
 
     def __call__(self, events: ak.Array, extra: Mapping[str, ak.Array] | None = None) -> ak.Array:
         """Return the value for each event: numbers, lists of numbers or four-vectors, (events,).
@@ -62,20 +68,23 @@ class Expression:
             raise error_at(self.text, None, "it is a string; compare it with a column")
         if not isinstance(value, ak.Array):
             return ak.Array(np.full(len(events), value))
-        return _without_missing(value)
+        return _without_missing(value, self._may_be_infinite)
 
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"
 
 
-def _without_missing(value: ak.Array) -> ak.Array:
-    """Return integers that may be missing as floats; large ones as they are if none is missing."""
-    found = as_real_type(value)
-    if found is value:
+def _without_missing(value: ak.Array, may_be_infinite: bool) -> ak.Array:
+    """Return integers that may be missing or infinite as floats.
+
+    The type does not depend on whether one is so in this block. Large integers, which are not exact
+    as floats, are kept if none is missing.
+    """
+    if not is_integer(value) or not (may_be_infinite or "?" in str(value.type)):
         return value
     if not (are_exact_floats(value) or ak.any(ak.is_none(value, axis=-1), axis=None)):
         return ak.fill_none(value, 0, axis=-1)
-    return fill_missing(found)
+    return fill_missing(ak.values_astype(value, np.float64))
 
 
 def evaluate(text: str, events: ak.Array) -> ak.Array:
@@ -128,6 +137,15 @@ def as_real(values: ak.Array, text: str) -> NDArray[np.float64]:
     if values.ndim != 1 or content not in ("float", "integer", "boolean"):
         raise ExpressionError(f"'{text}' must give one number per event, not {_describe(values)}")
     return np.asarray(ak.to_numpy(values), dtype=np.float64)
+
+
+def require_numbers(values: ak.Array, text: str) -> None:
+    """Raise ExpressionError if the values of an expression are texts or four-vectors."""
+    if kind(values) not in ("float", "integer", "boolean"):
+        raise ExpressionError(
+            f"{shorten(text)} must give numbers, not {_describe(values)}; compare texts, as in "
+            "'kind == \"ee\"', and take a property of four-vectors, as in 'p4(…).mass'"
+        )
 
 
 def as_mask(values: ak.Array, text: str) -> NDArray[np.bool_]:

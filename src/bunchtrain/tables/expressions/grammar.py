@@ -190,6 +190,16 @@ def dotted_name(node: ast.AST) -> str | None:
     return None
 
 
+def divides_by_value(tree: ast.AST) -> bool:
+    """Return whether a tree has `//` or `%` by something that may be 0."""
+    return any(
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.FloorDiv | ast.Mod)
+        and not literal_value(node.right)
+        for node in ast.walk(tree)
+    )
+
+
 def column_names(node: ast.AST) -> Iterator[str]:
     """Yield the names of the columns in a tree, with their dots."""
     name = dotted_name(node)

@@ -94,7 +94,9 @@ class CsvTable(Table):
             for field in batch.schema:
                 values = batch.column(field.name)
                 if pa.types.is_binary(field.type):
-                    raise DataError(f"{self.path}: the column '{field.name}' is no UTF-8 text")
+                    raise DataError(
+                        f"{self.path}: the column '{field.name}' has bytes that are not UTF-8 text"
+                    )
                 if pa.types.is_integer(field.type) and values.null_count:
                     missing.add(field.name)
                 if pa.types.is_integer(field.type) or pa.types.is_floating(field.type):

@@ -115,8 +115,8 @@ class ArrayTable(Table):
 
     def _declare_array(self, key: str, array: Any) -> None:
         if reason := unsupported(array):
-            for part in member_names(array) or [""]:
-                self.unreadable["_".join(text for text in (key, part) if text)] = reason
+            for name in member_names(array) or [""]:
+                self.unreadable["_".join(text for text in (key, name) if text)] = reason
             return
         for part in array.dtype.names or (None,):
             if part == "valid" and _has_valid(array):

@@ -23,15 +23,17 @@ class NpyArray:
 
     def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
         self._archive, self._name = archive, name
-        self._files = [archive.open(f"{name}.npy")]
-        version = np.lib.format.read_magic(self._files[0])
-        header = np.lib.format
-        read = header.read_array_header_1_0 if version == (1, 0) else header.read_array_header_2_0
-        self.shape, fortran, self.dtype = read(self._files[0])
+        self._files: list[Any] = []
+        with archive.open(f"{name}.npy") as file:
+            version = np.lib.format.read_magic(file)
+            header = np.lib.format
+            is_first = version == (1, 0)
+            read = header.read_array_header_1_0 if is_first else header.read_array_header_2_0
+            self.shape, fortran, self.dtype = read(file)
+            self._begin = file.tell()
         if version == (3, 0):
             names = self.dtype.names or ()
             self.dtype.names = tuple(n.encode("latin1").decode() for n in names) or None
-        self._begin = self._files[0].tell()
         self._fortran = fortran and len(self.shape) > 1
         self._loaded: Any = None
         size = self._begin + int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize

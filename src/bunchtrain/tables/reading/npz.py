@@ -8,6 +8,7 @@ from __future__ import annotations
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import awkward as ak
@@ -29,8 +30,9 @@ class NpzTable(Table):
     """
 
     def __init__(self, path: str, name: str) -> None:
-        with read_errors(path):
-            self._arrays, damaged = _open_arrays(zipfile.ZipFile(openable(path)))
+        with read_errors(path), ExitStack() as on_error:
+            archive = on_error.enter_context(zipfile.ZipFile(openable(path)))
+            self._arrays, damaged = _open_arrays(path, archive)
             self._offsets = dict(_find_offsets(self._arrays))
             super().__init__(path, name, self._count_events())
             self.unreadable |= damaged
@@ -38,8 +40,9 @@ class NpzTable(Table):
             self._location: dict[str, tuple[str, str | None, int | None, str | None]] = {}
             for key, array in self._arrays.items():
                 self._declare(key, array)
-        if not (self.fields or self.unreadable):
-            raise DataError(f"{path}: the archive has no array with a row per event")
+            if not (self.fields or self.unreadable):
+                raise DataError(f"{path}: the archive has no array with a row per event")
+            on_error.pop_all()
 
     def _count_events(self) -> int:
         if self._offsets:
@@ -125,11 +128,11 @@ def _has_prefix(key: str, offsets: str) -> bool:
     return prefix != offsets and (key == prefix or key.startswith(f"{prefix}_"))
 
 
-def _open_arrays(archive: zipfile.ZipFile) -> tuple[dict[str, NpyArray], dict[str, str]]:
+def _open_arrays(path: str, archive: zipfile.ZipFile) -> tuple[dict[str, NpyArray], dict[str, str]]:
     """Return the arrays by name, and why others cannot be read."""
     names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise DataError(f"the archive has the array '{twice[0]}' twice")
+        raise DataError(f"{path}: the archive has the array '{twice[0]}' twice")
     arrays, damaged = {}, {}
     for name in names:
         try:
@@ -138,7 +141,7 @@ def _open_arrays(archive: zipfile.ZipFile) -> tuple[dict[str, NpyArray], dict[st
             damaged[name] = f"it is no array of numpy, or damaged: {problem}"
     if damaged and not arrays:
         name, reason = next(iter(damaged.items()))
-        raise DataError(f"{archive.filename}: the array '{name}' cannot be read: {reason}")
+        raise DataError(f"{path}: the array '{name}' cannot be read: {reason}")
     return arrays, damaged
 
 

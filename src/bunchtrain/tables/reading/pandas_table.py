@@ -27,13 +27,13 @@ class _NamesUnpickler(pickle.Unpickler):
 
 
 class _Column(NamedTuple):
-    """Where a column is stored: an array or field, and its index in a block of columns.
+    """Where a column is stored: an array or field, and its number in a block of columns.
 
     `codes` is the array, or field, of indices into `block`, for categories and levels of an index.
     """
 
     block: str
-    index: int | None = None
+    number: int | None = None
     codes: str = ""
 
 
@@ -69,6 +69,7 @@ class PandasTable(Table):
         self._missing_text = _text(group.attrs.get("nan_rep", b"nan"))
         super().__init__(path, name, self._count_rows())
         self._location: dict[str, _Column] = {}
+        self._block_types: dict[str, tuple[np.dtype[Any], str, bool]] = {}
         for column, location in self._fixed_columns() if self._fixed else self._table_columns():
             if column in self._location:
                 self.fields.pop(column, None)
@@ -85,9 +86,8 @@ class PandasTable(Table):
         return _shape(self._group[rows])[0]
 
     def _declare(self, column: str, location: _Column) -> None:
-        stored = self._stored_type(location.block)
-        dtype = self._dtype(location.block)
-        if self._logical(location.block) == "pickled" or dtype.kind == "O":
+        dtype, stored, pickled = self._block_type(location.block)
+        if pickled or dtype.kind == "O":
             self.unreadable[column] = (
                 "pandas pickled its Python objects; write the frame with format='table'"
             )
@@ -145,6 +145,13 @@ class PandasTable(Table):
         pickled = bytes(self._group.attrs[f"{block}_kind"])
         return list(_NamesUnpickler(io.BytesIO(pickled)).load())
 
+    def _block_type(self, block: str) -> tuple[np.dtype[Any], str, bool]:
+        """Return the stored type of a block, its type in pandas, and whether it was pickled."""
+        if block not in self._block_types:
+            pickled = self._logical(block) == "pickled"
+            self._block_types[block] = (self._dtype(block), self._stored_type(block), pickled)
+        return self._block_types[block]
+
     def _stored_type(self, block: str) -> str:
         """Return the type of the values in pandas, which may be stored as another one."""
         if not self._fixed:
@@ -162,7 +169,8 @@ class PandasTable(Table):
 
     def _dtype(self, block: str) -> np.dtype[Any]:
         if not self._fixed:
-            return self._group.dtype[block].base
+            base: np.dtype[Any] = self._group.dtype[block].base
+            return base
         array = self._group[block]
         value_type = _text(array.attrs.get("value_type", b""))
         if _is_empty(array) and value_type and not re.match("datetime|timedelta", value_type):
@@ -206,13 +214,13 @@ class PandasTable(Table):
     def _rows(self, block: str, low: int, high: int | None) -> Any:
         array = self._group[block]
         if _is_empty(array):
-            return np.empty(_shape(array), self._dtype(block))
+            return np.empty(_shape(array), self._block_type(block)[0])
         return array[low:high]
 
     def _pick(self, slabs: Mapping[str, Any], column: _Column) -> ak.Array:
         """Return a column of a block; raises TypeError for a type that is no column."""
         codes = slabs[column.codes or column.block]
-        codes = codes if column.index is None else codes[:, column.index]
+        codes = codes if column.number is None else codes[:, column.number]
         if not column.codes:
             return self._plain(column.block, codes)
         if self._fixed:
@@ -226,7 +234,7 @@ class PandasTable(Table):
     def _plain(self, block: str, values: Any) -> ak.Array:
         if values.dtype.kind == "S":
             return self._without_nan_text(to_column(values))
-        if self._stored_type(block) == "bool" and values.dtype.kind in "ui":
+        if self._block_type(block)[1] == "bool" and values.dtype.kind in "ui":
             values = as_boolean(values)
         return to_column(values)
 
@@ -263,7 +271,7 @@ def _index_kind(array: Any) -> str:
 
 def _stack(slabs: Mapping[str, Any], locations: Sequence[_Column]) -> Any:
     blocks = {location.block for location in locations}
-    if len(blocks) == 1 and locations[0].index is not None:
-        return slabs[blocks.pop()][:, [location.index for location in locations]]
+    if len(blocks) == 1 and locations[0].number is not None:
+        return slabs[blocks.pop()][:, [location.number for location in locations]]
     columns = [slabs[b] if k is None else slabs[b][:, k] for b, k, _ in locations]
     return np.stack(columns, axis=1)

@@ -94,7 +94,7 @@ class Table(ABC):
         field = self._field_of[column]
         blocks = self._read([field], _ROWS, 0, None)
         found = (split_records(field, block[field])[column] for block in blocks)
-        return any(kind(simplify(values)) == "float" for values in found)
+        return any(kind(self._simplified(column, values)) == "float" for values in found)
 
     @abstractmethod
     def _read(

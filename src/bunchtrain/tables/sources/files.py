@@ -1,4 +1,4 @@
-"""Events from ROOT, HDF5, Parquet, CSV or NPZ files, local or remote."""
+"""Events from ROOT, HDF5, Parquet, CSV, NPZ or ARFF files, local or remote."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Files(Source):
     files   paths, globs, `file.root:tree` or addresses such as `https://…`, with `~` and `$NAME`
             replaced.
     tree    tree, data set or key in the file, if there are several.
-    format  `root`, `hdf5`, `parquet`, `csv` or `npz`, if the file name does not have it.
+    format  `root`, `hdf5`, `parquet`, `csv`, `npz` or `arff`, if the file name does not have it.
     names   names of the columns of a CSV file without a header.
     header  whether the first line of a CSV file has names; detected if unset.
     add     columns by file name, `{label: {"ttbar*.root": 1, "*": 0}}`; the first matching pattern
@@ -104,6 +104,12 @@ class Files(Source):
         self._check_added(columns)
         for file in range(len(self.paths)):
             yield from self._of_file(file, columns, rows)
+
+    @property
+    def note(self) -> str:
+        """What was decided in opening the first file."""
+        note = self.table(0).note
+        return f"{self.paths[0][0]}: {note}" if note else ""
 
     @property
     def entries(self) -> int | None:

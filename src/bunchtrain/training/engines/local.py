@@ -13,6 +13,6 @@ class Local:
         self, task: Task, *, resume: bool, progress: bool, on_epoch: EpochCallback | None
     ) -> None:
         """Train the task; the results are written into its folder."""
-        from bunchtrain.training.fit import fit  # Lightning takes seconds to import
+        from bunchtrain.training.fit import fit
 
         fit(task, WorkerInfo(), resume=resume, progress=progress, on_epoch=on_epoch)

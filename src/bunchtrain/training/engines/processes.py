@@ -49,7 +49,7 @@ class Processes:
         """
         worker = WorkerInfo.from_environment()
         if worker.launcher != "none":
-            from bunchtrain.training.fit import fit  # Lightning takes seconds to import
+            from bunchtrain.training.fit import fit
 
             fit(task, worker, resume=resume, progress=progress, on_epoch=on_epoch)
             return

@@ -62,7 +62,7 @@ class Ray:
 
 
 def _work(config: dict[str, Any]) -> None:
-    from bunchtrain.training.fit import run_worker  # Lightning takes seconds to import
+    from bunchtrain.training.fit import run_worker
 
     # Ray has set rank and size; with this variable they are read as torchrun's.
     os.environ["TORCHELASTIC_RUN_ID"] = "ray"

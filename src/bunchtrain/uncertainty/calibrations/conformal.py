@@ -16,6 +16,10 @@ from bunchtrain.parts.ranges import InnerFractions
 from bunchtrain.targets import Quantity, Target
 from bunchtrain.uncertainty.calibration import Calibration, Quantities, predicted_std
 
+#: Added to the quantile of 1 − p, so that events of equal scores, as those of trees, have the same
+#: sets whatever rounds them: another batch, device or export.
+ROUNDING = 1e-6
+
 
 class Conformal(Calibration):
     """Intervals of values, sets of classes, with guaranteed coverage (arXiv:1604.04173).
@@ -71,7 +75,7 @@ class Conformal(Calibration):
         for k, level in enumerate(self.levels):
             for name in self.target.classes:
                 probability = predictions[Quantity(name)]
-                inside = 1 - probability <= self.numbers["classes"][k]
+                inside = 1 - probability <= self.numbers["classes"][k] + ROUNDING
                 found[Quantity(name, "in_set", level)] = inside.to(probability.dtype)
             for value in self.target.values:
                 centre = predictions[Quantity(value)]

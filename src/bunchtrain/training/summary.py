@@ -1,0 +1,41 @@
+"""Summary of a training: `training.json`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from bunchtrain.files import write_json
+from bunchtrain.trained_model import TrainedModel
+from bunchtrain.training.process import peak_mb
+
+#: Measurements of a training, for `training.json`.
+Summary = dict[str, float]
+#: Rows of the learning curves.
+Rows = list[dict[str, float]]
+
+
+def write_summary(
+    trained_model: TrainedModel,
+    status: Literal["interrupted", "finished"],
+    summary: Summary,
+    warnings: Sequence[str] = (),
+) -> None:
+    """Write `training.json`: status, summary, parameters, peak memory of this worker, warnings."""
+    content: dict[str, Any] = {
+        "status": status,
+        **summary,
+        "parameters": count_parameters(trained_model.network),
+        "peak_rss_mb": peak_mb(),
+        "warnings": list(warnings),
+    }
+    write_json(Path(trained_model.task.folder) / "training.json", content)
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return the count of trained parameters."""
+    return sum(math.prod(p.shape) for p in network.parameters() if p.requires_grad)
