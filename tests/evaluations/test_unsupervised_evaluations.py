@@ -12,7 +12,7 @@ def test_a_classifier_does_not_separate_equal_samples_and_separates_others():
     first, second = random.normal(size=(2, 3000, 2))
     same = classifier_auc(first, second)
     assert abs(same.value - 0.5) < 4 * same.error
-    shifted = classifier_auc(first, second + [1.0, 0.0])
+    shifted = classifier_auc(first, second + np.array([1.0, 0.0]))
     # Of two unit Gaussians one standard deviation apart the best AUC is Φ(1/√2) = 0.760.
     assert shifted.value == pytest.approx(0.760, abs=0.03)
 

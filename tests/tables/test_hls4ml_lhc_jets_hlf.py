@@ -57,7 +57,7 @@ def test_other_files_raise(tmp_path):
         list(source.chunks(["label"], 9))
     with pytest.raises(DataError, match="no column 'mass'"):
         list(Hls4mlLhcJetsHlf(files=arff(tmp_path)).chunks(["mass"], 9))
-    with pytest.raises(DataError, match="'zlogz' .* only numbers, texts and nominal values"):
+    with pytest.raises(DataError, match=r"'zlogz' .* only numbers, texts and nominal values"):
         Hls4mlLhcJetsHlf(files=arff(tmp_path, ARFF.replace("zlogz REAL", "zlogz DATE"))).fields()
     with pytest.raises(DataError, match="no column 'class'"):
         Hls4mlLhcJetsHlf(files=parquet(tmp_path, "flavour")).fields()
