@@ -24,6 +24,7 @@ NOTICE = "Written from the code by `docs/reference.py`."
 #: Place of a mapping in a study → the model of its keys.
 SECTIONS: dict[str, type[BaseModel]] = {
     "The study": schema.Study,
+    "windows": schema.Windows,
     "targets.NAME": schema.TargetConfig,
     "weights": schema.Weights,
     "weights.reweight": schema.Reweight,
@@ -40,6 +41,7 @@ HEADINGS = {
     "split": "Splits (`split`)",
     "representation": "Representations (`representation`)",
     "model": "Models (`model`)",
+    "method": "Methods without targets (`method`)",
     "loss": "Losses (`loss`)",
     "engine": "Engines (`training.engine`)",
     "posterior": "Posteriors (`posterior`)",

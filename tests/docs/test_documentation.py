@@ -293,7 +293,7 @@ def test_every_shipped_study_has_a_page():
     for path in (ROOT / "studies").glob("*/study.yaml"):
         text = (path.parent / "README.md").read_text(encoding="utf-8")
         assert f"bunchtrain run {path.parent.name}" in text
-        assert all((one.method or name) in text for name, one in load(path).models.items())
+        assert all((one.curve or name) in text for name, one in load(path).models.items())
 
 
 def test_notebook_has_no_outputs():

@@ -53,9 +53,8 @@ class Circuit(ExportTarget):
     seeds          Seeds of the placement; the fastest result is used.
     input_bits     Bits of a feature, of trees.
     leaf_fraction  Fractional bits of the value of a leaf, of trees.
-    changed_decisions
-                   Largest fraction of events, for trees, whose decision may differ from that of
-                   the trained model, by the rounding of features and leaves.
+    changed_decisions  Largest fraction of events, for trees, whose decision may differ from that
+                   of the trained model, by the rounding of features and leaves.
     vhdl_events    Events simulated in VHDL by GHDL; if unset, 1000 where it is installed.
     streaming      Whether an image is read pixel by pixel, one a clock cycle, by one instance of
                    each layer, with its own `stages`; Verilog only. If not, pixels are read in
