@@ -62,7 +62,7 @@ class TrainedModel:
 
     task: Task
     representation: Representation
-    network: Network | MethodNetwork
+    network: Network
     calibrations: dict[str, list[Calibration]] = field(default_factory=dict)
 
     @property
@@ -116,7 +116,7 @@ class TrainedModel:
     def _predictions(self, batch: Batch) -> dict[tuple[str, Quantity], Tensor]:
         """Return (target, quantity) → predictions of the rows of its axis, (rows,) each."""
         if isinstance(self.network, MethodNetwork):
-            found = self._evaluate(self.network, batch, 0)
+            found = self._evaluate(self.network.predict, batch, 0)
             return {("", quantity): values for quantity, values in found.items()}
         return self._calibrated(self.draws(batch))
 
@@ -136,7 +136,7 @@ class TrainedModel:
         Where there are several targets, names begin with theirs, `flavour_b`.
         """
         if isinstance(self.network, MethodNetwork):
-            return {one.name: ("", one) for one in self.network.model.quantities}
+            return {one.name: ("", one) for one in self.network.method.quantities}
         draws, heads = (2 if self.network.has_posterior else 1), self.network.heads
         found = self._calibrated({head: torch.zeros(draws, 1, n) for head, n in heads.items()})
         several = len(heads) > 1
@@ -207,7 +207,9 @@ class TrainedModel:
     @property
     def generates(self) -> bool:
         """Whether its method generates events."""
-        return isinstance(self.network, MethodNetwork) and isinstance(self.network.model, Generates)
+        return isinstance(self.network, MethodNetwork) and isinstance(
+            self.network.method, Generates
+        )
 
     @property
     def columns_of_condition(self) -> list[str]:
@@ -234,7 +236,7 @@ class TrainedModel:
         if not isinstance(self.network, MethodNetwork):
             raise StudyError(f"model '{name}' predicts and does not generate events")
         given = None
-        if self.network.model.condition and conditions is not None:
+        if self.network.method.condition and conditions is not None:
             given = self.representation.encode_condition(conditions)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

@@ -58,10 +58,10 @@ def test_the_contract_of_a_method(name):
     assert np.isfinite(losses).all()
     assert np.mean(losses[-10:]) < np.mean(losses[:10])
     assert all(p.grad is not None for p in network.parameters())
-    found = network(representation(events))
-    assert set(found) == set(network.model.quantities)
+    found = network.predict(representation(events))
+    assert set(found) == set(network.method.quantities)
     assert all(values.shape == (500,) for values in found.values())
-    alone = network(representation(events[:7]))
+    alone = network.predict(representation(events[:7]))
     for quantity, values in alone.items():
         assert torch.allclose(values, found[quantity][:7], atol=1e-5)
     weights = torch.rand(500)
@@ -70,7 +70,7 @@ def test_the_contract_of_a_method(name):
         for factor in (1.0, 5.0)
     ]
     assert float(twice[0]) == pytest.approx(float(twice[1]), rel=1e-5)
-    if not isinstance(network.model, Generates):
+    if not isinstance(network.method, Generates):
         with pytest.raises(StudyError, match=f"method '{name}' does not generate events"):
             network.generate(3, None)
         return
@@ -106,7 +106,7 @@ def test_a_density_integrates_to_one_in_units_of_the_data(flow):
     x, y = np.linspace(-50, 250, 300), np.linspace(-2.5, 2.5, 300)
     grid = ak.Array({"x": np.repeat(x, 300), "y": np.tile(y, 300)})
     with torch.no_grad():
-        density = network(representation(grid))[LOG_LIKELIHOOD].exp()
+        density = network.predict(representation(grid))[LOG_LIKELIHOOD].exp()
     cell = (x[1] - x[0]) * (y[1] - y[0])
     assert float(density.sum()) * cell == pytest.approx(1, abs=0.02)
 
@@ -117,7 +117,7 @@ def test_a_density_of_one_gaussian_has_its_log_likelihood():
     representation = Table(features=["x", "y"])
     network, _ = trained("normalizing_flow", representation, events, 200)
     with torch.no_grad():
-        mean = float(network(representation(events))[LOG_LIKELIHOOD].mean())
+        mean = float(network.predict(representation(events))[LOG_LIKELIHOOD].mean())
     expected = -math.log(2 * math.pi * 2 * 0.5) - 1
     assert mean == pytest.approx(expected, abs=0.06)
 
@@ -133,8 +133,10 @@ def test_an_autoencoder_of_images_keeps_their_shape(shape):
 def test_an_autoencoder_finds_what_it_has_not_learnt():
     representation = Table(features=["x", "y"])
     network, _ = trained("autoencoder", representation, make_events(2000), 300)
-    normal = network(representation(make_events(500, 2)))[ANOMALY_SCORE]
-    other = network(representation(ak.Array({"x": [100.0] * 50, "y": [2.0] * 50})))[ANOMALY_SCORE]
+    normal = network.predict(representation(make_events(500, 2)))[ANOMALY_SCORE]
+    other = network.predict(representation(ak.Array({"x": [100.0] * 50, "y": [2.0] * 50})))[
+        ANOMALY_SCORE
+    ]
     assert float(other.mean()) > 5 * float(normal.mean())
 
 

@@ -163,7 +163,8 @@ def spectator(predictions: Predictions, name: str) -> Values:
     if name not in predictions.columns:
         hint = nearest(name, predictions.columns) or "; run the study again"
         raise DataError(f"the predictions have no column '{name}'{hint}")
-    return predictions.columns[name]
+    found: Values = predictions.columns[name]
+    return found
 
 
 def events_with_predictions(run: EvaluatedRun, rows: int) -> Iterator[tuple[ak.Array, Predictions]]:

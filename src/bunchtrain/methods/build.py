@@ -25,7 +25,7 @@ FEW = 128
 
 def build_network(
     task: Task, representation: Representation, normalisation: Normalisation | None = None
-) -> Network | MethodNetwork:
+) -> Network:
     """Return the network of a task with initial weights; its normalisation is the identity.
 
     Raises StudyError if the parts do not fit together.
@@ -52,7 +52,7 @@ def build_network(
 
 def build_normalised_network(
     task: Task, representation: Representation, blocks: Sequence[Batch]
-) -> Network | MethodNetwork:
+) -> Network:
     """Return the network of a task, with inputs and outputs scaled by blocks of training events."""
     inputs = [block.inputs for block in blocks]
     normalisation = Normalisation.fit(inputs, representation, task.invalid)
@@ -76,7 +76,7 @@ def build_normalised_network(
     return network
 
 
-def build_losses(task: Task, network: Network | MethodNetwork) -> list[tuple[Loss, float]]:
+def build_losses(task: Task, network: Network) -> list[tuple[Loss, float]]:
     """Return the terms of the loss with their weights, for the standardised values of a network."""
     terms = task.losses()
     if isinstance(network, MethodNetwork):

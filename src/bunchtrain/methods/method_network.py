@@ -2,64 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.heads._loss import Loss
+from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.unsupervised._method import CONDITION, LOG_LIKELIHOOD, Generates, Method
 from bunchtrain.methods.weighted_sum import WeightedSums
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 from bunchtrain.targets import Quantity
 
 
-class MethodNetwork(nn.Module):
-    """Normalisation and method as one module, which is trained without targets.
+class MethodNetwork(Network):
+    """Normalisation and method as one module, which is trained without targets and heads.
 
     normalisation  maps input tensors to input tensors, fitted on the training set.
     method         network with its own loss.
     """
 
-    #: It has no heads, is no ensemble and has no distribution of its weights.
-    ensemble_size = 1
-    has_posterior = False
-    trains_by_gradient = True
-
     def __init__(self, normalisation: Normalisation, method: Method) -> None:
-        super().__init__()
-        self.normalisation = normalisation
-        self.model = method
-        self.heads: dict[str, int] = {}
-        self.input_names = method.input_names
+        super().__init__(normalisation, method, {})
 
-    def normalise(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the normalised tensors of the method."""
-        tensors = {name: inputs[name] for name in self.input_names}
-        normalised: dict[str, Tensor] = self.normalisation(tensors)
-        return normalised
+    @property
+    def method(self) -> Method:
+        """The network with its own loss."""
+        assert isinstance(self.model, Method)
+        return self.model
 
-    def forward(self, inputs: dict[str, Tensor]) -> dict[Quantity, Tensor]:
+    def predict(self, inputs: dict[str, Tensor]) -> dict[Quantity, Tensor]:
         """Return the predicted quantities, (batch,) each; log likelihoods in units of the data."""
-        found = self.model.predict(self.normalise(inputs))
+        found = self.method.predict(self.normalise(inputs))
         if LOG_LIKELIHOOD in found:
             found[LOG_LIKELIHOOD] = found[LOG_LIKELIHOOD] - self._log_scale()
         return found
 
     def _log_scale(self) -> Tensor:
         """Return Σ ln scale, by which a density in units of the data is smaller."""
-        scale = self.normalisation.get_buffer(f"{self.model.tensor}_scale")
+        scale = self.normalisation.get_buffer(f"{self.method.tensor}_scale")
         return scale.log().sum()
 
     def loss_sums(self, terms: Sequence[tuple[Loss, float]], batch: Batch) -> WeightedSums:
         """Return Σ w ℓ and Σ w over a batch; `terms` is empty."""
-        losses = self.model.losses(self.normalise(batch.inputs))
+        losses = self.method.losses(self.normalise(batch.inputs))
         weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
         weight = weight.to(next(iter(losses.values()))).float()
-        sums = {f"{self.model.name}/{term}": (weight * loss).sum() for term, loss in losses.items()}
+        sums = {
+            f"{self.method.name}/{term}": (weight * loss).sum() for term, loss in losses.items()
+        }
         return WeightedSums(sums, torch.stack(list(sums.values())).sum(), weight.sum())
 
     @torch.inference_mode()
@@ -71,8 +65,8 @@ class MethodNetwork(nn.Module):
 
         Raises StudyError if the method does not generate, or if the condition is missing.
         """
-        method: Any = self.model
-        if not isinstance(method, Generates):
+        method: Any = self.method
+        if not isinstance(self.method, Generates):
             raise StudyError(
                 f"method '{method.name}' does not generate events; choose 'normalizing_flow' or "
                 "'flow_matching'"
@@ -83,4 +77,5 @@ class MethodNetwork(nn.Module):
         given = None
         if condition is not None:
             given = self.normalisation({CONDITION: condition})[CONDITION]
-        return self.normalisation.inverse({method.tensor: method.generate(count, given)})
+        normalisation: Any = self.normalisation
+        return dict(normalisation.inverse({method.tensor: method.generate(count, given)}))

@@ -173,7 +173,7 @@ class Network(nn.Module):
     def _scale(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the outputs in the units of the values."""
         sizes = list(self.heads.values())
-        scales, shifts = self.scale.split(sizes), self.shift.split(sizes)
+        scales, shifts = torch.split(self.scale, sizes), torch.split(self.shift, sizes)
         return {
             name: outputs[name] * scale + shift
             for name, scale, shift in zip(self.heads, scales, shifts, strict=True)

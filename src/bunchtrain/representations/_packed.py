@@ -64,8 +64,8 @@ class PackedPoints(PointRepresentation):
         self.group, self.jet, self.limit, self.normalise = group, jet, limit, normalise
         self.features = [Expression(text) for text in features]
         self.coordinates = [Expression(text) for text in coordinates or []]
-        default = None if coordinates else "pt"
-        self.order = Expression(order or default) if order or default else None
+        by = order or ("" if coordinates else "pt")
+        self.order = Expression(by) if by else None
         self.where = None if where is None else Expression(where)
         self.globals = [Expression(text) for text in globals or []]
         self.normalised = ("features", "globals") if self.globals else ("features",)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.parts.ranges import Steps
+from bunchtrain.physics.packed import Floats
 from bunchtrain.representations._representation import Representation, Size
 from bunchtrain.representations.table import columns_of
 from bunchtrain.tables.expressions.expression import Expression
@@ -60,7 +61,7 @@ class Window(Representation):
         columns = [self._values(expression, events) for expression in self.features]
         return {"window": torch.from_numpy(np.stack(columns, axis=1))}
 
-    def _values(self, expression: Expression, events: ak.Array) -> np.ndarray:
+    def _values(self, expression: Expression, events: ak.Array) -> Floats:
         values = expression(events)
         if values.ndim != 2 or np.any(ak.to_numpy(ak.num(values)) != self.length):
             raise DataError(
@@ -68,4 +69,4 @@ class Window(Representation):
                 "'windows'; set 'length' of the representation to that of 'windows'"
             )
         flat = ak.to_numpy(ak.flatten(values))
-        return flat.reshape(len(events), self.length).astype(np.float32)
+        return np.asarray(flat, np.float32).reshape(len(events), self.length)

@@ -140,7 +140,8 @@ class Predictions:
     @property
     def weights(self) -> Values:
         """The event weights (events,), without balancing or reweighting."""
-        return self.columns["weight"]
+        found: Values = self.columns["weight"]
+        return found
 
     @property
     def targets(self) -> dict[str, Target]:
@@ -210,9 +211,9 @@ class Predictions:
 
     def truth(self, target: str, value: str | None = None) -> Values:
         """Return the class indices of a target, or the true values of one value, (events,)."""
-        if value is None:
-            return self.columns[target]
-        return self.columns[f"{target}_{self.targets[target].values.index(value)}"]
+        index = "" if value is None else f"_{self.targets[target].values.index(value)}"
+        found: Values = self.columns[f"{target}{index}"]
+        return found
 
     def column(self, training: str, target: str, quantity: Quantity) -> Values | None:
         """Return a predicted quantity (events,), None if the model does not predict it."""

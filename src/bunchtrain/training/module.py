@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, UserError
 from bunchtrain.heads._loss import Loss
-from bunchtrain.methods.method_network import MethodNetwork
 from bunchtrain.methods.protocols import AddsNats, Anneals, HasWeightPenalty
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task, derive_seed
@@ -46,7 +45,7 @@ class Module(LightningModule):
     def __init__(
         self,
         task: Task,
-        network: Network | MethodNetwork,
+        network: Network,
         terms: list[tuple[Loss, float]],
         steps: int,
         events: int,

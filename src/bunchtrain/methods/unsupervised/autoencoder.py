@@ -117,4 +117,5 @@ class ImageDecoder(nn.Module):
         ):
             image = functional.interpolate(image if depth == 0 else image.relu(), size=side)
             image = convolution(image)
-        return image
+        decoded: Tensor = image
+        return decoded

@@ -62,4 +62,5 @@ def same_point(identifier: Tensor, edges: Tensor) -> Tensor:
     edges       (2, edges).
     """
     first, second = identifier[edges]
-    return ((first == second) & (first >= 0)).long()
+    same: Tensor = (first == second) & (first >= 0)
+    return same.long()

@@ -92,7 +92,8 @@ class LhcbVelo(Source):
 
 def _modules(prefix: NDArray[Any]) -> Ints:
     """Return the module of each hit, sorted by module, from `prefix` (events, modules + 1)."""
-    counts = np.diff(prefix.astype(np.int64), axis=1)
+    last = prefix.astype(np.int64)
+    counts: Ints = last[:, 1:] - last[:, :-1]
     return np.repeat(np.tile(np.arange(counts.shape[1]), len(counts)), counts.ravel())
 
 

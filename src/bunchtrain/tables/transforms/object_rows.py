@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import awkward as ak
 import numpy as np
+from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, nearest, one_of
 from bunchtrain.tables.source import Source
@@ -96,7 +97,7 @@ class ObjectRows(Transform):
             for start in range(0, max(1, len(table)), rows):
                 yield table[start : start + rows]
 
-    def _counts(self, events: ak.Array) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def _counts(self, events: ak.Array) -> NDArray[np.int64]:
         """Return the number of objects of each event, (events,)."""
         if not isinstance(self.objects, str):
             return np.full(len(events), len(self._members), np.int64)
@@ -132,5 +133,5 @@ def _common_prefix(prefixes: Sequence[str]) -> str:
     return common.rstrip("_0123456789.") or "object"
 
 
-def _lists(counts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> ak.Array:
+def _lists(counts: NDArray[np.int64]) -> ak.Array:
     return ak.unflatten(np.zeros(int(counts.sum()), np.int8), counts)

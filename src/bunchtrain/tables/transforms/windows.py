@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import awkward as ak
 import numpy as np
+from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, nearest
 from bunchtrain.tables.expressions.expression import as_real
@@ -87,7 +89,7 @@ class Windows(Transform):
     def _is_window(self, name: str) -> bool:
         return name.startswith(PREFIX) and name.removeprefix(PREFIX) in self.columns
 
-    def _series_rows(self, rows: ak.Array, before: int, following: int) -> np.ndarray:
+    def _series_rows(self, rows: ak.Array, before: int, following: int) -> NDArray[Any]:
         """Return the index of each row in its series, (rows,); the first new one is `following`."""
         index = np.arange(len(rows)) - before + following
         if self.series is None:
@@ -98,7 +100,7 @@ class Windows(Transform):
                 index[start:] = np.arange(len(rows) - start)
         return index
 
-    def _check_time(self, rows: ak.Array, index: np.ndarray, first: int) -> None:
+    def _check_time(self, rows: ak.Array, index: NDArray[Any], first: int) -> None:
         if self.time is None or len(rows) < 2:
             return
         time = _seconds(rows[self.time], self.time)
@@ -110,7 +112,7 @@ class Windows(Transform):
             )
 
     def _windows(
-        self, rows: ak.Array, last: np.ndarray, index: np.ndarray, columns: Collection[str]
+        self, rows: ak.Array, last: NDArray[Any], index: NDArray[Any], columns: Collection[str]
     ) -> ak.Array:
         made = {}
         for name in columns:
@@ -125,8 +127,8 @@ class Windows(Transform):
         return ak.zip(made, depth_limit=1)
 
 
-def _seconds(column: ak.Array, name: str) -> np.ndarray:
+def _seconds(column: ak.Array, name: str) -> NDArray[Any]:
     values = ak.to_numpy(column)
     if values.dtype.kind == "M":
-        return values.astype(np.int64)
+        return np.asarray(values, np.int64)
     return as_real(column, name)
