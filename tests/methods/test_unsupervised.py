@@ -69,7 +69,7 @@ def test_the_contract_of_a_method(name):
         network.loss_sums([], Batch(representation(events), weight=factor * weights)).mean()[0]
         for factor in (1.0, 5.0)
     ]
-    assert float(twice[0]) == pytest.approx(float(twice[1]), rel=1e-5)
+    assert float(twice[0].detach()) == pytest.approx(float(twice[1].detach()), rel=1e-5)
     if not isinstance(network.method, Generates):
         with pytest.raises(StudyError, match=f"method '{name}' does not generate events"):
             network.generate(3, None)
