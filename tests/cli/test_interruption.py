@@ -16,6 +16,7 @@ class Slow:
         print("begun", flush=True)
         time.sleep({destructor})
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored under nohup, which children inherit
 with interruptible():
     one = Slow()
     del one

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from bunchtrain.cli import main as command
+from bunchtrain.cli.main import main as command
 from bunchtrain.errors import LONGEST
 from bunchtrain.workflow import run_study
 

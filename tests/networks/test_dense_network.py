@@ -50,5 +50,5 @@ def test_initialisation_keeps_the_scale_through_many_layers(activation):
 
 
 def test_an_unknown_activation_raises_with_its_key():
-    with pytest.raises(StudyError, match=r"^net\.model\.activation: input should be 'relu'"):
+    with pytest.raises(StudyError, match=r"^net\.model\.activation: must be 'relu', .*got 'rleu'$"):
         parts.validate("model", "dense_network", {"activation": "rleu"}, "net.model")

@@ -103,7 +103,9 @@ def test_jets_do_not_see_one_another_nor_the_order_or_memory(seed):
 
 
 def test_unknown_correlators_are_named():
-    with pytest.raises(StudyError, match="no correlator named 'N4'; did you mean"):
+    with pytest.raises(StudyError, match=r"no correlator named 'N22'; did you mean 'N2'"):
+        series(random_jet(0), ("N22",))
+    with pytest.raises(StudyError, match=r"no correlator named 'N4'; there are C1, .*, N2, N3"):
         series(random_jet(0), ("N4",))
     with pytest.raises(StudyError, match="no correlator of 3 points and 4 angles"):
         generalised_correlator(random_jet(0), np.array([7]), 3, 4)

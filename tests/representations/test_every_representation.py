@@ -19,6 +19,7 @@ OPTIONS = {
     "n_subjettiness_basis": {"bodies": 3},
     "event_image": {"channels": {"energy": {"group": "constituent"}}, "pixels": 8},
     "image": {"pixels": 8},
+    "window": {"features": ["window_mass"], "length": 4},
 }
 EVERY = sorted(parts.locate("representation"))
 
@@ -31,7 +32,13 @@ def representation(request):
 def events(seed=0, jets=7):
     pt, eta, phi, lengths = plane_jets(seed, jets)
     mass = np.random.default_rng(seed).uniform(10, 200, jets)
-    return as_events(pt, eta, phi, lengths, jet_mass=mass)
+    return with_windows(as_events(pt, eta, phi, lengths, jet_mass=mass))
+
+
+def with_windows(block):
+    """Return events with a window of four masses, the event's own the first."""
+    windows = ak.to_numpy(block.jet_mass)[:, None] * np.array([1, 0.5, 2, 3])
+    return ak.with_field(block, ak.from_regular(ak.Array(windows)), "window_mass")
 
 
 def read(representation, block):
@@ -91,7 +98,7 @@ def test_nan_in_the_inputs_is_an_error_that_names_the_entry(representation):
     mass = ak.to_numpy(block.jet_mass).copy()
     mass[0] = np.nan
     block = ak.with_field(block, ak.unflatten(pt, ak.num(block.constituent_pt)), "constituent_pt")
-    tensors = read(representation, ak.with_field(block, mass, "jet_mass"))
+    tensors = read(representation, with_windows(ak.with_field(block, mass, "jet_mass")))
     with pytest.raises(DataError, match="in entry 100"):
         check_finite(tensors, representation.names, range(100, 107), "raise")
     kept = check_finite(tensors, representation.names, range(100, 107), "drop")
@@ -99,5 +106,5 @@ def test_nan_in_the_inputs_is_an_error_that_names_the_entry(representation):
 
 
 def test_a_missing_column_is_named(representation):
-    with pytest.raises(DataError, match=r"constituent|jet_mass"):
+    with pytest.raises(DataError, match=r"constituent|_mass"):
         representation.columns(["other_pt", "weight"])

@@ -210,6 +210,21 @@ def test_the_efficiency_of_a_cut_is_counted_where_scores_are_tied():
     assert (cut, signal, background) == (1.0, 0.9, 0.2)
     assert error == pytest.approx(np.sqrt(0.2 * 0.8 / 100))
     assert curve.passing(2.0)[0][0] == 0
+    # The cut stays the same if ε_S varies within the tie, so that the error is that of a fixed cut.
+    assert curve.background_by_cut(0.5) == (background, error)
+
+
+def test_the_error_of_a_working_point_includes_that_of_its_cut():
+    random, truth = np.random.default_rng(5), np.arange(900) < 200
+    found, fixed = [], []
+    for _ in range(300):
+        curve = roc(random.normal(truth, 1.0), truth, random.uniform(0.5, 1.5, 900))
+        found.append(curve.background_by_cut(0.7))
+        fixed.append(curve.passing(curve.threshold_at(0.7))[1][1])
+    mistags, errors = np.transpose(found)
+    assert np.mean(mistags) == pytest.approx(norm.sf(1 + norm.isf(0.7)), rel=0.02)
+    assert np.std(mistags) == pytest.approx(np.mean(errors), rel=0.12)
+    assert np.mean(errors) > 1.3 * np.mean(fixed)
 
 
 def test_macro_auc_is_the_mean_and_its_error_that_of_the_bootstrap():

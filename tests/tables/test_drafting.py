@@ -144,16 +144,24 @@ def test_lists_give_features_and_groups(tmp_path):
     path = str(tmp_path / "jets.root")
     momenta = ak.unflatten(np.arange(40.0), [2] * 20)
     with uproot.recreate(path) as file:
-        kinds = {"Jet_pt": "var * float64", "Jet_eta": "var * float64", "truth_flag": "i4"}
-        tree = file.mktree("Events", kinds)
-        tree.extend({"Jet_pt": momenta, "Jet_eta": momenta, "truth_flag": FLAG})
+        columns = dict.fromkeys(["Hit_x", "Hit_y", "Jet_pt", "Jet_eta", "Jet_phi"], momenta)
+        kinds = dict.fromkeys(columns, "var * float64")
+        tree = file.mktree("Events", {**kinds, "truth_flag": "i4"})
+        tree.extend({**columns, "truth_flag": FLAG})
         file.mktree("Runs", {"y": "i4"}).extend({"y": np.arange(2)})
     text = draft([path])
-    assert "#   Jet: Jet_pt, Jet_eta" in text
+    assert "#   Jet: Jet_pt, Jet_eta, Jet_phi\n#   Hit: Hit_x, Hit_y\n" in text
     assert '# representation: {name: point_cloud, group: "Jet"}' in text
     found = study(path)
     assert found.source.options["tree"] == "Events"
     assert "count(Jet_pt)" in found.representation.options["features"]
+
+
+def test_lists_without_a_momentum_are_offered_to_no_network(tmp_path):
+    columns = {"Jet_pt": [[float(x)] for x in X], "Jet_eta": [[0.0]] * len(X), "label": FLAG}
+    text = draft([written(tmp_path, **columns)])
+    assert "none has a momentum, which networks on particles need:\n#   Jet: Jet_pt" in text
+    assert "point_cloud" not in text
 
 
 @pytest.mark.parametrize("name", ["pt", "a.b", "x y", "class", "pi", 'quo"te', "a/b\\c"])

@@ -216,7 +216,7 @@ def test_missing_columns_are_told(make_task, source) -> None:
 
 
 def test_a_folder_without_network_is_told(tmp_path) -> None:
-    with pytest.raises(RunError, match="has no trained network"):
+    with pytest.raises(RunError, match=r"network\.json is missing: finish .* with --resume"):
         load(tmp_path)
 
 

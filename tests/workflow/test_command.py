@@ -66,7 +66,7 @@ def test_each_mistake_ends_in_one_sentence_and_exit_code_2(tmp_path, what):
         (["run", "--resume", "runs/none"], "is not the folder of a run"),
         (["run", "s.yaml", "--resume", "x"], "--resume reads the study from the run"),
         (["parts", "modell"], "did you mean 'model'"),
-        (["predict", "runs/none", "f.root", "-o", "x.root"], "is not the folder of a run"),
+        (["predict", "runs/none", SAMPLE, "-o", "x.root"], "is not the folder of a run"),
         (["inspect", "none.root"], "none.root"),
         (["fetch", "top_taging"], "top_tagging"),
         (["tune", "s.yaml", "--engine", "local"], "a search tunes one model"),
@@ -100,7 +100,7 @@ def test_a_signal_leaves_a_run_that_resume_continues(tmp_path, number, code):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.time() + 120
-    while not list(tmp_path.glob("runs/*/*/models/flow/checkpoint.pt")):
+    while not list(tmp_path.glob("runs/*/*/models/flow/checkpoint.safetensors")):
         assert time.time() < deadline
         assert process.poll() is None
         time.sleep(0.2)

@@ -28,7 +28,7 @@ from bunchtrain.workflow.worker_process import train_and_predict
 TABLE = {"representation": {"name": "table", "features": ["jet_mass", "multiplicity"]}}
 DENSE = {"model": {"name": "dense_network", "widths": [8]}, **TABLE, "seeds": 2}
 STUDY_OF_THREE = {
-    **STUDY,
+    **{key: value for key, value in STUDY.items() if key != "representation"},
     "training": {"epochs": 2, "batch_size": 64, "threads": 1},
     "models": {
         "trees": {**TABLE, "model": {"name": "boosted_trees", "trees": 10}},
@@ -142,7 +142,11 @@ def test_finished_seeds_are_not_trained_again(table, folder, monkeypatch):
 def test_a_failed_member_leaves_the_others_finished_and_is_named(tmp_path):
     path = tmp_path / "bad.yaml"
     members = {**STUDY_OF_THREE["models"]}
-    members["short"] = {**members["short"], "training": {"learning_rate": 1e30, "optimiser": "sgd"}}
+    members["short"] = {
+        **members["short"],
+        "model": {"name": "dense_network", "widths": [8] * 4, "activation": "leaky_relu"},
+        "training": {"learning_rate": 1000, "optimiser": "sgd", "events": 200},  # diverges
+    }
     path.write_text(yaml.safe_dump({**STUDY_OF_THREE, "models": members, "ensembles": {}}))
     with pytest.raises(UserError, match=r"model 'short': .*training\.learning_rate"):
         bunchtrain.run(path, "seeds=1", runs=tmp_path / "runs", only=["short", "trees"], jobs=1)
@@ -166,7 +170,7 @@ def test_ctrl_c_ends_all_members_and_resume_goes_on(tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.time() + 200
-    while len(list(tmp_path.glob("runs/*/*/models/*/checkpoint.pt"))) < 2:
+    while len(list(tmp_path.glob("runs/*/*/models/*/checkpoint.safetensors"))) < 2:
         assert time.time() < deadline
         assert process.poll() is None
         time.sleep(0.2)
@@ -185,7 +189,7 @@ def test_ctrl_c_ends_all_members_and_resume_goes_on(tmp_path):
         ({"goat": {"of": ["tree", "dense"]}}, "no model 'tree'; did you mean 'trees'"),
         ({"goat": {"of": ["trees"]}}, "two or more different models"),
         ({"goat": {"of": ["trees", "trees"]}}, "two or more different models"),
-        ({"trees": {}}, "ensembles.trees: a model has the same name"),
+        ({"trees": {}}, "models: two models, ensembles .* would have the name 'trees'"),
         ({"goat": {"by": "median"}}, "ensembles.goat.by"),
     ],
 )

@@ -45,9 +45,10 @@ class CountEvents(Evaluation):
 
 @pytest.fixture
 def old_run(finished, tmp_path):
-    """A copy of the run as release 0.1 wrote it: `members/`, no evaluations, no schema."""
+    """A copy of the run as release 0.1 wrote it: `members/`, no evaluations, schema or manifest."""
     folder = tmp_path / "old"
-    shutil.copytree(finished.folder, folder, ignore=shutil.ignore_patterns("evaluations"))
+    ignore = shutil.ignore_patterns("evaluations", "manifest.json")
+    shutil.copytree(finished.folder, folder, ignore=ignore)
     (folder / "models").rename(folder / "members")
     table = pq.read_table(folder / "predictions.parquet")
     pq.write_table(table.replace_schema_metadata(None), folder / "predictions.parquet")
@@ -85,7 +86,7 @@ def write(folder, **changes):
         (["regression"], "regression"),
         ([{"name": "classification", "target": "jets"}], "target 'jets'.*did you mean 'jet'"),
         (["clasification"], "no evaluation named 'clasification'; did you mean 'classification'"),
-        (["decorrelation"], "'decorrelation' needs 'against'"),
+        (["decorrelation"], "'decorrelation' needs the option 'against'"),
     ],
 )
 def test_an_unsuitable_evaluation_is_one_sentence_before_any_work(tmp_path, evaluation, message):

@@ -152,12 +152,38 @@ def test_two_heads_classify_and_regress_with_predicted_variance(tmp_path):
     assert "Predicted against true log_mass" in run.files.report_file.read_text()
 
 
+EDGE_NETWORK = '''"""A network of a graph."""
+
+import torch
+from torch import nn
+
+
+class EdgeNetwork(nn.Module):
+    """Mean over the points of an event, with the sum over the neighbours of each."""
+
+    def __init__(self, features, outputs, *, width: int = 16):
+        super().__init__()
+        self.edge = nn.Sequential(nn.Linear(2 * features, width), nn.ReLU())
+        self.event = nn.Sequential(nn.Linear(features + width, width), nn.ReLU())
+        self.last = nn.Linear(width, outputs)
+
+    def forward(self, features, edges, lengths):
+        pairs = self.edge(torch.cat([features[edges[0]], features[edges[1]]], 1))
+        sums = pairs.new_zeros(len(features), pairs.shape[1]).index_add(0, edges[1], pairs)
+        points = self.event(torch.cat([features, sums], 1))
+        event = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+        total = points.new_zeros(len(lengths), points.shape[1]).index_add(0, event, points)
+        return self.last(total / lengths.clamp(min=1)[:, None])
+'''
+
+
 @pytest.mark.parametrize("name", ["graph", "sequence", "image", "leading", "table"])
 def test_another_representation_costs_one_line(tmp_path, name):
+    (tmp_path / "edges.py").write_text(EDGE_NETWORK)
     chosen = {
         "graph": (
             {"name": "graph", "group": "constituent", "max_points": 12, "k": 3},
-            "particle_flow_network",
+            f"{tmp_path}/edges.py:EdgeNetwork",  # no model of the toolkit takes edges
         ),
         "sequence": (
             {"name": "sequence", "group": "constituent", "length": 8},

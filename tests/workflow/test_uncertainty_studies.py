@@ -12,7 +12,9 @@ SMALL = ("select=event_id < 600", "training.epochs=1", "training.threads=1")
 
 
 def run(tmp_path, study, only, *changes):
-    made = bunchtrain.load(study, SOURCE, *SMALL, *changes)
+    keys = {change.partition("=")[0] for change in changes}
+    small = [one for one in SMALL if one.partition("=")[0] not in keys]
+    made = bunchtrain.load(study, SOURCE, *small, *changes)
     done = bunchtrain.run(made, runs=tmp_path, only=only, jobs=1)
     return done, pq.read_table(done.files.predictions_file)
 

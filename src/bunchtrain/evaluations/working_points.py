@@ -53,7 +53,8 @@ class WorkingPoints(ClassEvaluation):
 
         `working_point_77_cut` is the largest cut on D_S that at least 77 % of the signal pass,
         `working_point_77_efficiency` the fraction that passes it, which is larger where scores are
-        tied, and `working_point_77/light` the rejection 1/ε of the class `light` by this cut.
+        tied, and `working_point_77/light` the rejection 1/ε of the class `light` by this cut. Its
+        error includes that of the cut, which varies with the signal events of the test set.
         """
         target, fractions = events.target, class_fractions(events.target, self.fractions)
         all_backgrounds = events.roc(probabilities, fractions)
@@ -70,7 +71,7 @@ class WorkingPoints(ClassEvaluation):
             found[f"{name}_cut"] = Measurement(cut)
             found[f"{name}_efficiency"] = Measurement(*passing)
             for label, curve in curves.items():
-                _, (mistag, error) = curve.passing(cut)
+                mistag, error = curve.background_by_cut(efficiency)
                 found[f"{name}/{label}"] = rejection(mistag, error, curve.background_count)
         return {name: one.as_dict() for name, one in found.items()}
 

@@ -22,6 +22,7 @@ from bunchtrain.parts.own import (
     absolute_name,
     check_recorded,
     copy_files,
+    is_own,
     map_names,
     relative_name,
     report_own_errors,
@@ -39,7 +40,7 @@ from bunchtrain.parts.registry import (
 
 __all__ = [
     "KINDS", "RENAMED", "Option", "Options", "absolute_name", "build", "check_recorded",
-    "copy_files", "describe", "describe_problem", "descriptions", "find", "locate", "map_names",
-    "option_docs", "option_model", "options", "paragraphs", "positional", "relative_name",
-    "replace_classes", "report_own_errors", "short_name", "validate",
+    "copy_files", "describe", "describe_problem", "descriptions", "find", "is_own", "locate",
+    "map_names", "option_docs", "option_model", "options", "paragraphs", "positional",
+    "relative_name", "replace_classes", "report_own_errors", "short_name", "validate",
 ]  # fmt: skip

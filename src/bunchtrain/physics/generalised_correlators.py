@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from bunchtrain.errors import StudyError, nearest
+from bunchtrain.errors import StudyError, nearest, one_of
 from bunchtrain.physics.measures import Hadronic, fractions
 from bunchtrain.physics.packed import MEMORY, Floats, Ints, equal_multiplicity
 
@@ -49,7 +49,8 @@ def correlator_series(
     """
     for name in names:
         if name not in SERIES:
-            raise StudyError(f"there is no correlator named '{name}'{nearest(name, SERIES)}")
+            hint = nearest(name, SERIES) or f"; there are {one_of(SERIES)}"
+            raise StudyError(f"there is no correlator named '{name}'{hint}")
     needed = dict.fromkeys(pair for name in names for pair in SERIES[name])
     found = {
         (points, angles): generalised_correlator(momenta, lengths, points, angles, beta, memory)

@@ -20,6 +20,8 @@ from bunchtrain.trained_model import TrainedModel
 
 #: Quantities whose column name ends in a level in per cent, e.g. `mass_low68`.
 WITH_LEVEL = ("low", "high", "in_set", "quantile")
+#: Quantities of a target; the others, of the same column names, are not in files of release 0.1.
+OF_TARGETS = [kind for kind in get_args(Kind) if kind not in ("score", "log_likelihood")]
 
 
 def make_schema(study: Study, columns: Mapping[str, PredictedColumn]) -> Schema:
@@ -80,7 +82,7 @@ def columns_by_name(study: Study, names: Iterable[str]) -> dict[str, PredictedCo
         one for m in model_configs(study).values() for one in training_names(study, m)
     ):
         for target in study.all_targets():
-            for label, kind in product(target.labels, get_args(Kind)):
+            for label, kind in product(target.labels, OF_TARGETS):
                 start = column_name(training, target.name, Quantity(label, kind), several)
                 pattern = re.escape(start) + (r"(\d+(?:p\d+)?)" if kind in WITH_LEVEL else "()")
                 for name in known:

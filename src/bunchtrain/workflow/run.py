@@ -290,7 +290,8 @@ def evaluate(runs: Run | Sequence[Run], name: str | type, **options: Any) -> Res
     The results are saved in the folder of the first run, and its report is regenerated.
 
     runs     finished runs.
-    name     of an evaluation, or its class, or the key of one that the study lists.
+    name     of an evaluation, or its class, or the key of one that the study lists. A class
+             of the same key as a listed one, e.g. in an edited file, is made in its place.
     options  of the evaluation, added to those in the study.
 
     Raises StudyError if it or an option is unknown or the study lacks what it evaluates, RunError
@@ -301,6 +302,7 @@ def evaluate(runs: Run | Sequence[Run], name: str | type, **options: Any) -> Res
     name = parts.absolute_name(parts.replace_classes(name), None)
     key = parts.short_name(name)
     part, known = evaluation_parts(run.study).get(key, (name, {}))
+    part = name if parts.is_own(name) else part
     results = evaluate_run(run, key, make_evaluation(run.study, part, {**known, **options}))
     listed[0].report()
     return results

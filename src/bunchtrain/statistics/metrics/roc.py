@@ -84,6 +84,26 @@ class Roc:
             found.append((float(sums[last] / sums[-1]), float(error)))
         return found[0], found[1]
 
+    def background_by_cut(self, efficiency: float) -> tuple[float, float]:
+        """Return ε_B of the cut of `threshold_at`, and its error.
+
+        The error is the binomial one, in quadrature with that of the cut: half the difference of
+        ε_B between the cuts at ε_S minus and plus its binomial error. Among tied scores the cut
+        is the same.
+        """
+        signal, squares = self.signal, self.signal_squares
+        _, (mistag, binomial) = self.passing(self.threshold_at(efficiency))
+        at_squares = _interpolate(
+            self.signal_efficiency, (squares,), np.array([efficiency]), "left"
+        )
+        wanted = efficiency * signal[-1]
+        shift = float(efficiency_error(wanted, at_squares[0][0], signal[-1], squares[-1]))
+        low, high = (
+            self.passing(self.threshold_at(float(np.clip(efficiency + step, 0, 1))))[1][0]
+            for step in (-shift, shift)
+        )
+        return mistag, float(np.hypot(binomial, (high - low) / 2))
+
     def _other_at(self, at: Any, fixed: Literal["signal", "background"]) -> tuple[Floats, Floats]:
         """Return the efficiency of the other class, and its error, at that of a fixed one."""
         side: Literal["left", "right"] = "left" if fixed == "signal" else "right"

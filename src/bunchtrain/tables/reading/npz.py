@@ -5,10 +5,10 @@ With offsets, event i holds the values offsets[i]:offsets[i+1] of the flat array
 
 from __future__ import annotations
 
+import weakref
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from typing import Any
 
 import awkward as ak
@@ -30,8 +30,10 @@ class NpzTable(Table):
     """
 
     def __init__(self, path: str, name: str) -> None:
-        with read_errors(path), ExitStack() as on_error:
-            archive = on_error.enter_context(zipfile.ZipFile(openable(path)))
+        with read_errors(path):
+            archive = zipfile.ZipFile(openable(path))
+            # Also if the table is part of a cycle of references, as with a kept traceback.
+            weakref.finalize(self, archive.close)
             self._arrays, damaged = _open_arrays(path, archive)
             self._offsets = dict(_find_offsets(self._arrays))
             super().__init__(path, name, self._count_events())
@@ -42,7 +44,6 @@ class NpzTable(Table):
                 self._declare(key, array)
             if not (self.fields or self.unreadable):
                 raise DataError(f"{path}: the archive has no array with a row per event")
-            on_error.pop_all()
 
     def _count_events(self) -> int:
         if self._offsets:
