@@ -54,7 +54,8 @@ def mean(values: NDArray[Any], weights: NDArray[Any] | None = None) -> Measureme
     found = Measurement(average, squares**0.5 / abs(total))
     if squares == 0:
         return found
-    skewness = float(np.sum(parts**3)) / squares**1.5 * math.copysign(1, total)
+    # Divided before the power, which underflows for values in small units.
+    skewness = float(np.sum((parts / squares**0.5) ** 3)) * math.copysign(1, total)
     shift = min(max(skewness / 2, -0.9), 0.9)
     freedom = max(effective_count(w) - 1, 1.0)
     step = found.error * student.ppf(HIGH, freedom) * math.sqrt(1 + 1 / freedom)
