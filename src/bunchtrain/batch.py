@@ -57,24 +57,14 @@ class Batch:
 
     def take(self, rows: Tensor) -> Batch:
         """Return the events with these indices (rows,), in this order; points stay packed."""
-        targets = {}
-        for name, value in self.targets.items():
-            axis = self.axes.get(name, "event")
-            targets[name] = value[rows if axis == "event" else self._kept(axis, rows)]
+        inputs, index = _take(self.inputs, rows)
         return replace(
             self,
-            inputs=take_inputs(self.inputs, rows),
-            targets=targets,
+            inputs=inputs,
+            targets={k: v[index[self.axes.get(k, "event")]] for k, v in self.targets.items()},
             weight=self.weight[rows] if len(self.weight) else self.weight,
             spectators={k: v[rows] for k, v in self.spectators.items()},
         )
-
-    def _kept(self, axis: str, rows: Tensor) -> Tensor:
-        """Return the indices of the points, or a mask of the edges, of these events."""
-        points = point_index(self.inputs["lengths"], rows)
-        if axis == "point":
-            return points
-        return _moved_edges(self.inputs["edges"], points, int(self.inputs["lengths"].sum()))[1]
 
 
 def starts(lengths: Tensor) -> Tensor:
@@ -91,19 +81,23 @@ def point_index(lengths: Tensor, rows: Tensor) -> Tensor:
 
 def take_inputs(inputs: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
     """Return the inputs of some events; points stay packed and edges refer to their new indices."""
+    return _take(inputs, rows)[0]
+
+
+def _take(
+    inputs: Mapping[str, Tensor], rows: Tensor
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the inputs of some events, and axis → indices or mask of the rows that are taken."""
     if "lengths" not in inputs:
-        return {name: value[rows] for name, value in inputs.items()}
+        return {name: value[rows] for name, value in inputs.items()}, {"event": rows}
     points = point_index(inputs["lengths"], rows)
     taken = {k: v[points if k in POINTWISE else rows] for k, v in inputs.items() if k != "edges"}
+    index = {"event": rows, "point": points}
     if "edges" in inputs:
-        edges, kept = _moved_edges(inputs["edges"], points, int(inputs["lengths"].sum()))
-        taken["edges"] = edges[:, kept]
-    return taken
-
-
-def _moved_edges(edges: Tensor, points: Tensor, total: int) -> tuple[Tensor, Tensor]:
-    """Return edges (2, edges) with the new indices of their points, and which are kept (edges,)."""
-    index = edges.new_full((total,), -1)
-    index[points] = torch.arange(len(points), device=edges.device)
-    moved = index[edges]
-    return moved, (moved >= 0).all(0)
+        edges = inputs["edges"]
+        new = edges.new_full((int(inputs["lengths"].sum()),), -1)
+        new[points] = torch.arange(len(points), device=edges.device)
+        moved = new[edges]
+        index["edge"] = (moved >= 0).all(0)
+        taken["edges"] = moved[:, index["edge"]]
+    return taken, index

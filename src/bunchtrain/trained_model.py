@@ -6,7 +6,7 @@ neither contains code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -159,18 +159,19 @@ class TrainedModel:
         calibrations are applied. Any count of events is evaluated in batches of the training's
         size. Raises DataError if a column is missing.
         """
-        rows = 8 * int(self.task.settings["batch_size"])
+        rows, columns = 8 * int(self.task.settings["batch_size"]), self.quantities
         starts = range(0, max(1, len(events)), rows)
-        blocks = [self._predict_block(events[start : start + rows]) for start in starts]
+        blocks = [self._predict_block(events[start : start + rows], columns) for start in starts]
         return {
             name: np.concatenate([block[name] for block in blocks])
             if self._axis(target) == "event"
             else ak.concatenate([block[name] for block in blocks])
-            for name, (target, _) in self.quantities.items()
+            for name, (target, _) in columns.items()
         }
 
-    def _predict_block(self, events: ak.Array) -> dict[str, Any]:
-        columns = self.quantities
+    def _predict_block(
+        self, events: ak.Array, columns: Mapping[str, tuple[str, Quantity]]
+    ) -> dict[str, Any]:
         if not len(events):
             empty = {"event": np.zeros(0, np.float32)}
             lists = ak.Array([[0.0]])[:0]

@@ -1,11 +1,14 @@
 """Whole runs of other shapes: labels of points and edges, no targets, rows of objects, windows."""
 
+import sys
+
 import awkward as ak
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 import bunchtrain
+from bunchtrain.cli.main import main
 from bunchtrain.errors import ExportError, RunError, StudyError
 from bunchtrain.study.loading import validate
 
@@ -215,6 +218,27 @@ def test_generated_events(unlabelled):
         run.generate(5, model="compressed", conditions=given)
     with pytest.raises(StudyError, match="method 'normalizing_flow' needs condition"):
         run.generate(5)
+
+
+def test_the_command_writes_generated_events(unlabelled, monkeypatch, capsys):
+    folder, run = unlabelled
+    wanted = {"c": np.full(300, -0.5), "unused": ["text"] * 300}
+    table = ak.to_arrow_table(ak.Array(wanted), extensionarray=False)
+    pq.write_table(table, folder / "wanted.parquet")
+    words = ["generate", run.folder, "-o", folder / "made.parquet"]
+    words += ["--conditions", folder / "wanted.parquet", "--rows", 300]
+    monkeypatch.setattr(sys, "argv", ["bunchtrain", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    made = ak.from_parquet(folder / "made.parquet")
+    expected = run.generate(300, conditions={"c": wanted["c"]})
+    assert np.allclose(made.x, expected.x)
+    monkeypatch.setattr(sys, "argv", ["bunchtrain", *map(str, words), "--rows", "301"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "there are 300 conditions for 301 events; give as many" in capsys.readouterr().err
 
 
 def test_a_model_needs_targets_and_a_method_none():

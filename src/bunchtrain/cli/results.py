@@ -71,11 +71,13 @@ def generate(
 ) -> None:
     """Generate events with a trained model of a run."""
     import bunchtrain as api
-    from bunchtrain.workflow.generate import read_conditions, write_generated
+    from bunchtrain.tables.sources.files import Files
+    from bunchtrain.tables.writing import write_table
+    from bunchtrain.workflow.generate import TREE, generate_events
 
     opened = api.open_run(run)
-    given = None if conditions is None else read_conditions(conditions, rows)
-    write_generated(opened.models, rows, output, name=model, conditions=given, seed=seed)
+    given = None if conditions is None else Files(files=conditions)
+    write_table(output, generate_events(opened.models, rows, model, given, seed), TREE)
     out.print(f"{rows:,} events: {output}", soft_wrap=True)
 
 

@@ -15,7 +15,7 @@ from bunchtrain.parts.ranges import InnerFraction
 from bunchtrain.plots import plot_roc, plot_scores
 from bunchtrain.report.content import Plot
 from bunchtrain.report.results import Results
-from bunchtrain.statistics.metrics import Metrics, auc, background_rejection, roc
+from bunchtrain.statistics.metrics import Metrics, Roc, auc, background_rejection, roc
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.predictions import Predictions, Values
 from bunchtrain.targets import Target
@@ -77,8 +77,7 @@ class AnomalyDetection(Evaluation):
     def _measure(self, table: Predictions, target: Target, normal: int, training: str) -> Metrics:
         found: Metrics = {}
         for score in table.scores(training).values():
-            for label, (values, is_anomaly, weights) in _samples(table, target, normal, score):
-                curve = roc(values, is_anomaly, weights)
+            for label, curve in _curves(table, target, normal, score).items():
                 of = f"/{label}" if len(target.classes) > 2 else ""
                 found[f"anomaly_auc{of}"] = auc(curve).as_dict()
                 for efficiency in self.efficiencies:
@@ -94,15 +93,11 @@ class AnomalyDetection(Evaluation):
             for model in table.estimators
             if (found := table.scores(model))
         }
-        for label in target.classes[:normal] + target.classes[normal + 1 :]:
-            curves = {}
-            for model, score in scores.items():
-                sample = dict(_samples(table, target, normal, score)).get(label)
-                if sample is not None:
-                    curves[model] = roc(*sample)
-            if curves:
-                drawn = plot_roc(curves, signal=label, background=target.classes[normal])
-                yield Plot(f"Anomaly scores: {label} against {target.classes[normal]}.", drawn)
+        curves = {model: _curves(table, target, normal, one) for model, one in scores.items()}
+        for label in next(iter(curves.values()), {}):
+            of_label = {model: found[label] for model, found in curves.items()}
+            drawn = plot_roc(of_label, signal=label, background=target.classes[normal])
+            yield Plot(f"Anomaly scores: {label} against {target.classes[normal]}.", drawn)
         for model, score in scores.items():
             ranked = np.argsort(np.argsort(score)) / max(1, len(score) - 1)
             drawn = plot_scores(
@@ -115,12 +110,11 @@ class AnomalyDetection(Evaluation):
             yield Plot("Anomaly score of each class, as its quantile.", drawn, model=model)
 
 
-def _samples(
-    table: Predictions, target: Target, normal: int, score: Values
-) -> Iterator[tuple[str, tuple[Values, Values, Values]]]:
-    """Yield each other class with scores, whether it is the anomaly, and weights, (events,)."""
-    truth, weights = table.truth(target.name), table.weights
+def _curves(table: Predictions, target: Target, normal: int, score: Values) -> dict[str, Roc]:
+    """Return each other class of the test set → the ROC of the score against normal events."""
+    truth, weights, found = table.truth(target.name), table.weights, {}
     for k, label in enumerate(target.classes):
         chosen = (truth == normal) | (truth == k)
         if k != normal and np.any(truth == k):
-            yield label, (score[chosen], truth[chosen] == k, weights[chosen])
+            found[label] = roc(score[chosen], truth[chosen] == k, weights[chosen])
+    return found

@@ -19,7 +19,7 @@ from bunchtrain.methods.protocols import (
     TrainsEnsemble,
 )
 from bunchtrain.methods.weighted_sum import Term, WeightedSums, average_members, weighted_sums
-from bunchtrain.networks.layers.axis_readout import EdgeReadout, PointReadout
+from bunchtrain.networks.layers.axis_readout import axis_readout, edge_context, point_context
 
 #: Outputs of a mixture, (batch, outputs), from those of its components (draw, batch, outputs).
 Aggregate = Callable[[Tensor], Tensor]
@@ -82,8 +82,9 @@ class Network(nn.Module):
         self.model = model
         self.heads = dict(heads)
         self.aggregates = dict(aggregates or {})
-        self.input_names = input_names(model)
+        self.model_inputs = self.input_names = input_names(model)
         self.readouts = nn.ModuleDict()
+        self.axes: dict[str, str] = {}
         if axes:
             self._add_readouts(model, axes)
         self.register_buffer("shift", torch.zeros(sum(heads.values())))
@@ -98,9 +99,9 @@ class Network(nn.Module):
                 "each point; choose particle_net, particle_transformer, particle_flow_network, "
                 "interaction_network or gar_net"
             )
-        for target, axis in axes.items():
-            kind = PointReadout if axis == "point" else EdgeReadout
-            self.readouts[target] = kind(model.point_width, self.heads[target])
+        self.axes = dict(axes)
+        for target in axes:
+            self.readouts[target] = axis_readout(model.point_width, self.heads[target])
         if set(axes) == set(self.heads):
             for name in model.event_modules:
                 delattr(model, name)
@@ -159,11 +160,13 @@ class Network(nn.Module):
         if not self.readouts:
             return self._heads(model(**tensors))
         assert isinstance(model, EmbedsPoints)  # checked in the constructor
-        points = model.embed_points(**{name: tensors[name] for name in input_names(model)})
-        lengths, edges = tensors["lengths"], tensors.get("edges")
+        points = model.embed_points(**{name: tensors[name] for name in self.model_inputs})
+        lengths, axes = tensors["lengths"], set(self.axes.values())
         of_events = len(self.readouts) < len(self.heads)
         found = self._heads(model.read_out(points, lengths)) if of_events else {}
-        found |= {name: readout(points, lengths, edges) for name, readout in self.readouts.items()}
+        context = {"point": point_context(points, lengths)} if "point" in axes else {}
+        context |= {"edge": edge_context(points, tensors["edges"])} if "edge" in axes else {}
+        found |= {name: self.readouts[name](context[axis]) for name, axis in self.axes.items()}
         return {name: found[name] for name in self.heads}
 
     def _heads(self, output: Tensor) -> dict[str, Tensor]:

@@ -56,7 +56,7 @@ class Table(Representation):
         """Return `table` (batch, feature), and `condition` (batch, condition) if there is one."""
         tensors = {"table": torch.from_numpy(evaluate_table(self.features, events))}
         if self.condition:
-            tensors["condition"] = torch.from_numpy(evaluate_table(self.condition, events))
+            tensors["condition"] = self.encode_condition(events)
         return tensors
 
     def columns_of_condition(self, available: Collection[str]) -> list[str]:

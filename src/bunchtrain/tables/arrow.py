@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,25 @@ def from_arrow(values: Any) -> ak.Array:
     if values.offset:
         values = values.take(pa.array(np.arange(len(values))))
     return ak.from_arrow(values)
+
+
+def slice_blocks(
+    blocks: Iterable[Any], fields: Collection[str], rows: int, start: int, stop: int | None
+) -> Iterator[dict[str, ak.Array]]:
+    """Yield the rows from `start` to `stop` of Arrow record batches, at most `rows` at a time.
+
+    stop  all rows if None.
+    """
+    offset = 0
+    for block in blocks:
+        low = max(start - offset, 0)
+        high = len(block) if stop is None else min(stop - offset, len(block))
+        columns = {f: from_arrow(block.column(f)) for f in fields} if low < high else {}
+        for first in range(low, high, rows):
+            yield {f: values[first : min(first + rows, high)] for f, values in columns.items()}
+        offset += len(block)
+        if stop is not None and offset >= stop:
+            return
 
 
 def to_events(table: pa.Table) -> ak.Array:

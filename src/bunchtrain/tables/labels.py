@@ -67,7 +67,7 @@ def _label_points(target: Target, events: ak.Array, entries: NDArray[np.int64]) 
         return ak.unflatten(flat[0].astype(np.int64), counts)
     if not target.classes:
         for text, values in zip(texts, flat, strict=True):
-            _require_finite_points(values, f"{where}: '{text}'", entry)
+            require_finite(values, f"{where}: '{text}'", entry)
         return ak.unflatten(np.stack(flat, axis=1).astype(np.float32), counts)
     if any(values.dtype.kind != "b" for values in flat):
         raise DataError(
@@ -88,14 +88,6 @@ def _lists(values: ak.Array, text: str, where: str) -> ak.Array:
     if values.ndim != 2:
         raise DataError(f"{where}: '{text}' must give a list for each event, one item per point")
     return values
-
-
-def _require_finite_points(values: NDArray[Any], where: str, entry: NDArray[np.int64]) -> None:
-    if (bad := np.flatnonzero(~np.isfinite(values))).size:
-        raise DataError(
-            f"{where} is {values[bad[0]]} in entry {entry[bad[0]]}; exclude such events with "
-            "'select'"
-        )
 
 
 def finite_values(

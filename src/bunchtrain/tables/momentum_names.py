@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 
 def _set_of(words: str) -> frozenset[str]:
@@ -43,6 +43,19 @@ _PLACES = _set_of(
 )
 CARTESIAN = ("px", "py", "pz")
 CYLINDRICAL = ("pt", "eta", "phi")
+
+
+def group_members(prefix: str, available: Iterable[str]) -> dict[str, str]:
+    """Return suffix → column of the columns `prefix_suffix` and `prefix.suffix`."""
+    marked, skipped = (f"{prefix}_", f"{prefix}."), len(prefix) + 1
+    return {n[skipped:]: n for n in available if n.startswith(marked) and len(n) > skipped}
+
+
+def group_prefixes(available: Iterable[str]) -> set[str]:
+    """Return what may be the prefix of a group: the beginnings of columns before a mark."""
+    names = list(available)
+    cut = {name.rpartition(mark)[0] for name in names for mark in "_."}
+    return (cut | {name.partition("_")[0] for name in names if "_" in name}) - {""}
 
 
 def name_words(name: str) -> list[str]:

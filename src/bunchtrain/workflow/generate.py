@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import awkward as ak
 
 from bunchtrain.errors import DataError, RunError, nearest, one_of
-from bunchtrain.tables.arrays import Arrays
-from bunchtrain.tables.sources.files import Files
-from bunchtrain.tables.writing import output_format, write_table
+from bunchtrain.tables.source import Source
 from bunchtrain.trained_model import TrainedModel
 
 #: Events that are generated in one call.
@@ -37,53 +33,37 @@ def find_generator(models: Mapping[str, TrainedModel], name: str | None) -> Trai
 
 
 def generate_events(
-    models: Mapping[str, TrainedModel], count: int, name: str | None, conditions: Any, seed: int
-) -> ak.Array:
-    """Return generated events, see `Run.generate`."""
-    blocks = list(_blocks(find_generator(models, name), count, conditions, seed))
-    return blocks[0] if len(blocks) == 1 else ak.concatenate(blocks)
-
-
-def write_generated(
     models: Mapping[str, TrainedModel],
     count: int,
-    output: Path,
-    *,
     name: str | None = None,
-    conditions: Any = None,
+    conditions: Source | None = None,
     seed: int = 1,
-) -> None:
-    """Write generated events as CSV, HDF5, Parquet or ROOT, block by block.
+) -> Iterator[ak.Array]:
+    """Yield generated events block by block.
 
-    Raises UserError for another kind of output.
+    count       number of events.
+    name        of the model; the first that generates if None.
+    conditions  with the columns of the representation's `condition`, one row for each event.
+    seed        of the random numbers.
+
+    Raises RunError if no such model generates, DataError if there are fewer conditions.
     """
-    output_format(output)
-    model = find_generator(models, name)
-    write_table(output, _blocks(model, count, conditions, seed), TREE)
-
-
-def read_conditions(file: str, count: int) -> ak.Array:
-    """Return the first `count` rows of a file."""
-    source = Files(files=file)
-    blocks, found = [], 0
-    for block in source.chunks(list(source.fields()), count):
-        blocks.append(block[: count - found])
-        found += len(blocks[-1])
-        if found >= count:
-            break
-    return ak.concatenate(blocks)
-
-
-def _blocks(model: TrainedModel, count: int, conditions: Any, seed: int) -> Iterator[ak.Array]:
-    given = None
+    model, given = find_generator(models, name), None
     if conditions is not None:
-        source = Arrays(conditions)
-        given = next(iter(source.chunks(model.columns_of_condition, count)), None)
-        if given is None or len(given) < count:
-            found = 0 if given is None else len(given)
-            raise DataError(f"there are {found:,} conditions for {count:,} events; give as many")
+        given = _first_rows(conditions, model.columns_of_condition, count)
     for number, start in enumerate(range(0, max(1, count), ROWS)):
         stop = min(count, start + ROWS)
         own = None if given is None else given[start:stop]
         # A seed for each block, so that the events do not depend on the memory of the machine.
         yield model.generate(stop - start, own, seed=seed + number * 1_000_003)
+
+
+def _first_rows(source: Source, columns: Sequence[str], count: int) -> ak.Array:
+    """Return the first `count` rows of a source; DataError if it has fewer."""
+    blocks, found = [], 0
+    for block in source.chunks(columns, ROWS):
+        blocks.append(block[: count - found])
+        found += len(blocks[-1])
+        if found >= count:
+            return ak.concatenate(blocks)
+    raise DataError(f"there are {found:,} conditions for {count:,} events; give as many")

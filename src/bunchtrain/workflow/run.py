@@ -172,7 +172,8 @@ class Run:
 
         Raises RunError if no model generates events, StudyError if a condition is missing.
         """
-        return generate_events(self.models, count, model, conditions, seed)
+        given = None if conditions is None else Arrays(conditions)
+        return ak.concatenate(list(generate_events(self.models, count, model, given, seed)))
 
     def predict(self, data: Any, output: Path | str | None = None, *, select: bool = True) -> Any:
         """Return the predictions for events in memory, or write those for files.

@@ -67,10 +67,6 @@ class Method(nn.Module, ABC):
     def predict(self, inputs: Mapping[str, Tensor]) -> dict[Quantity, Tensor]:
         """Return the predicted quantities, (batch,) each, of normalised tensors."""
 
-    def forward(self, **inputs: Tensor) -> dict[Quantity, Tensor]:
-        """Return the predicted quantities, (batch,) each."""
-        return self.predict(inputs)
-
 
 @runtime_checkable
 class Generates(Protocol):

@@ -12,41 +12,32 @@ from bunchtrain.networks.layers.packing import segment_ids, segment_mean
 HIDDEN = (128, 128)
 
 
-class PointReadout(nn.Module):
-    """Dense network on each point and the mean of the points of its event.
+def axis_readout(width: int, outputs: int) -> nn.Sequential:
+    """Return the dense network from the features of `point_context` or `edge_context`.
 
     width    features of an embedded point.
-    outputs  number of outputs of a point.
+    outputs  number of outputs of a point or edge.
     """
-
-    def __init__(self, width: int, outputs: int) -> None:
-        super().__init__()
-        self.dense = perceptron(2 * width, HIDDEN, outputs)
-
-    def forward(self, points: Tensor, lengths: Tensor, edges: Tensor | None) -> Tensor:
-        """Return (points, outputs) from (points, width) and `lengths` (batch,)."""
-        event = segment_ids(lengths, points.shape[0])
-        mean = segment_mean(points, lengths)[event]  # (points, width)
-        output: Tensor = self.dense(torch.cat([points, mean], 1))
-        return output
+    return perceptron(2 * width, HIDDEN, outputs)
 
 
-class EdgeReadout(nn.Module):
-    """Dense network on the sum and the absolute difference of the two points of each edge.
+def point_context(points: Tensor, lengths: Tensor) -> Tensor:
+    """Return each point and the mean of the points of its event, (points, 2 width).
 
-    The output is the same for both directions of an edge.
-
-    width    features of an embedded point.
-    outputs  number of outputs of an edge.
+    points   (points, width), packed.
+    lengths  (batch,), points of each event.
     """
+    event = segment_ids(lengths, points.shape[0])
+    return torch.cat([points, segment_mean(points, lengths)[event]], 1)
 
-    def __init__(self, width: int, outputs: int) -> None:
-        super().__init__()
-        self.dense = perceptron(2 * width, HIDDEN, outputs)
 
-    def forward(self, points: Tensor, lengths: Tensor, edges: Tensor | None) -> Tensor:
-        """Return (edges, outputs) from (points, width) and `edges` (2, edges)."""
-        assert edges is not None  # checked with the study
-        first, second = points[edges[0]], points[edges[1]]
-        output: Tensor = self.dense(torch.cat([first + second, (first - second).abs()], 1))
-        return output
+def edge_context(points: Tensor, edges: Tensor) -> Tensor:
+    """Return sum and absolute difference of the points of each edge, (edges, 2 width).
+
+    It is the same for both directions of an edge.
+
+    points  (points, width), packed.
+    edges   (2, edges), indices of points.
+    """
+    first, second = points[edges[0]], points[edges[1]]
+    return torch.cat([first + second, (first - second).abs()], 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from bunchtrain.errors import DataError, nearest, one_of
-from bunchtrain.tables.momentum_names import find_momentum
+from bunchtrain.tables.momentum_names import find_momentum, group_members, group_prefixes
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def find_group(prefix: str, available: Collection[str], *, has_momentum: bool = 
         if momentum := find_momentum(members):
             return Group(prefix, members, momentum)
     if not layouts:
-        known = nearest(prefix, _prefixes(available)) or f"; there are {one_of(available)}"
+        known = nearest(prefix, group_prefixes(available)) or f"; there are {one_of(available)}"
         raise DataError(f"the data have no columns '{prefix}_…' for the group '{prefix}'{known}")
     if not has_momentum:
         return Group(prefix, layouts[0], {})
@@ -43,12 +43,6 @@ def find_group(prefix: str, available: Collection[str], *, has_momentum: bool = 
         f"the group '{prefix}' has neither px, py, pz nor pt, eta, phi, from which momenta are "
         f"computed (it has {one_of(layouts[0])}); name another group"
     )
-
-
-def _after_mark(prefix: str, available: Collection[str]) -> dict[str, str]:
-    marked = (f"{prefix}_", f"{prefix}.")
-    skipped = len(prefix) + 1
-    return {n[skipped:]: n for n in available if n.startswith(marked) and len(n) > skipped}
 
 
 def _after_prefix(prefix: str, available: Collection[str]) -> dict[str, str]:
@@ -62,12 +56,7 @@ def _before_mark(prefix: str, available: Collection[str]) -> dict[str, str]:
 
 #: The ways in which columns are named after their object, the usual one first.
 _LAYOUTS: tuple[Callable[[str, Collection[str]], dict[str, str]], ...] = (
-    _after_mark,
+    group_members,
     _after_prefix,
     _before_mark,
 )
-
-
-def _prefixes(available: Collection[str]) -> set[str]:
-    cut = {name.rpartition(mark)[0] for name in available for mark in "_."}
-    return (cut | {name.partition("_")[0] for name in available if "_" in name}) - {""}

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from bunchtrain.errors import DataError, shorten
-from bunchtrain.tables.arrow import from_arrow
+from bunchtrain.tables.arrow import slice_blocks
 from bunchtrain.tables.reading.table import Table, read_errors
 
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
@@ -76,16 +76,7 @@ class ArffTable(Table):
     def _read(
         self, fields: list[str], rows: int, start: int, stop: int | None
     ) -> Iterator[Mapping[str, ak.Array]]:
-        offset = 0
-        for block in self._blocks(fields):
-            low = max(start - offset, 0)
-            high = len(block) if stop is None else min(stop - offset, len(block))
-            columns = {f: from_arrow(block.column(f)) for f in fields} if low < high else {}
-            for first in range(low, high, rows):
-                yield {f: values[first : min(first + rows, high)] for f, values in columns.items()}
-            offset += len(block)
-            if stop is not None and offset >= stop:
-                return
+        return slice_blocks(self._blocks(fields), fields, rows, start, stop)
 
     def _blocks(self, fields: list[str]) -> Iterator[Any]:
         with self._open() as file:

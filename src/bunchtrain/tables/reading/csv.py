@@ -13,7 +13,7 @@ import pyarrow.compute as pac
 import pyarrow.csv as pc
 
 from bunchtrain.errors import DataError, shorten
-from bunchtrain.tables.arrow import from_arrow
+from bunchtrain.tables.arrow import slice_blocks
 from bunchtrain.tables.column_types import EXACT
 from bunchtrain.tables.reading.csv_layout import find_layout, is_decimal_comma, is_number
 from bunchtrain.tables.reading.table import Table, read_errors
@@ -204,16 +204,8 @@ class CsvTable(Table):
     def _read(
         self, fields: list[str], rows: int, start: int, stop: int | None
     ) -> Iterator[Mapping[str, ak.Array]]:
-        offset = 0
-        for batch in self._reader(fields, self._types) if self._layout.has_rows else ():
-            low = max(start - offset, 0)
-            high = len(batch) if stop is None else min(stop - offset, len(batch))
-            columns = {f: from_arrow(batch.column(f)) for f in fields} if low < high else {}
-            for first in range(low, high, rows):
-                yield {f: values[first : min(first + rows, high)] for f, values in columns.items()}
-            offset += len(batch)
-            if stop is not None and offset >= stop:
-                return
+        if self._layout.has_rows:
+            yield from slice_blocks(self._reader(fields, self._types), fields, rows, start, stop)
 
 
 def _is_large(values: Any) -> bool:

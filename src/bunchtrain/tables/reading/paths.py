@@ -45,6 +45,17 @@ def split_tree(path: str) -> tuple[str, str | None]:
     return (found[1], found[2]) if found and not Path(path).exists() else (path, None)
 
 
+def resolve_one(files: str, source: str) -> str:
+    """Return the path of a source that reads one file.
+
+    Raises DataError if none or several match.
+    """
+    found = resolve(files)
+    if len(found) != 1:
+        raise DataError(f"source '{source}' reads one file, and '{files}' names {len(found)}")
+    return found[0][0]
+
+
 def resolve(files: str | Sequence[str]) -> list[tuple[str, str | None]]:
     """Return (path, tree) of every file that matches these paths and globs, globs sorted.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
 from bunchtrain.files import hash_file
-from bunchtrain.tables.reading.paths import resolve
+from bunchtrain.tables.reading.paths import resolve_one
 from bunchtrain.tables.source import Source
 from bunchtrain.tables.sources.files import unknown_column
 
@@ -32,10 +32,7 @@ class LhcbVelo(Source):
     """
 
     def __init__(self, *, files: str) -> None:
-        found = resolve(files)
-        if len(found) != 1:
-            raise DataError(f"source 'lhcb_velo' reads one file, and '{files}' names {len(found)}")
-        self.path = found[0][0]
+        self.path = resolve_one(files, "lhcb_velo")
 
     def fingerprint(self) -> str:
         """Return the hash of the file."""

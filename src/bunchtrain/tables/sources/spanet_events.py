@@ -11,7 +11,7 @@ import h5py
 
 from bunchtrain.errors import DataError
 from bunchtrain.files import hash_file
-from bunchtrain.tables.reading.paths import resolve
+from bunchtrain.tables.reading.paths import resolve_one
 from bunchtrain.tables.source import Source
 from bunchtrain.tables.sources.files import unknown_column
 
@@ -28,11 +28,7 @@ class SpanetEvents(Source):
     """
 
     def __init__(self, *, files: str, group: str = "Source", mask: str = "MASK") -> None:
-        found = resolve(files)
-        if len(found) != 1:
-            count = len(found)
-            raise DataError(f"source 'spanet_events' reads one file, and '{files}' names {count}")
-        self.path, self.group, self.mask = found[0][0], group, mask
+        self.path, self.group, self.mask = resolve_one(files, "spanet_events"), group, mask
 
     def fingerprint(self) -> str:
         """Return the hash of the file, with the options."""

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bunchtrain.errors import DataError
 from bunchtrain.tables.expressions.expression import as_real
 from bunchtrain.tables.hashing import hash_ids, uniform
+from bunchtrain.tables.labels import require_finite
 from bunchtrain.tables.splits._split import Split, event_ids, key_columns
 from bunchtrain.tables.splits.fraction import Fraction
 
@@ -61,9 +61,5 @@ def finite_column(events: ak.Array, name: str, entries: NDArray[np.int64]) -> ND
     Raises DataError, naming column and entry, for NaN or infinity.
     """
     values = as_real(events[name], name)
-    if (bad := np.flatnonzero(~np.isfinite(values))).size:
-        raise DataError(
-            f"split: column '{name}' is {values[bad[0]]} in entry {entries[bad[0]]}; remove such "
-            "rows with 'select'"
-        )
+    require_finite(values, f"split: column '{name}'", entries)
     return values

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, nearest, one_of
+from bunchtrain.tables.momentum_names import group_members, group_prefixes
 from bunchtrain.tables.source import Source
 from bunchtrain.tables.transforms._transform import Transform
 
@@ -49,8 +50,8 @@ class ObjectRows(Transform):
             self._members = [kept]
         else:
             self.prefix = _common_prefix(prefixes)
-            lacking = set.intersection(*(set(one) for one in self._members))
-            self._members = [{k: one[k] for k in one if k in lacking} for one in self._members]
+            shared = set.intersection(*(set(one) for one in self._members))
+            self._members = [{k: one[k] for k in one if k in shared} for one in self._members]
 
     def describe(self) -> str:
         """Return the transform with its options as text."""
@@ -68,11 +69,10 @@ class ObjectRows(Transform):
         available, own = self.source.fields(), self._names()
         used = {column for columns in own.values() for column in columns}
         found = {name: text for name, text in available.items() if name not in used}
-        found |= {
-            name: available[columns[0]].removeprefix("var * ") for name, columns in own.items()
-        }
-        if not isinstance(self.objects, str):
-            found |= {name: available[columns[0]] for name, columns in own.items()}
+        is_list = isinstance(self.objects, str)
+        for name, columns in own.items():
+            text = available[columns[0]]
+            found[name] = text.removeprefix("var * ") if is_list else text
         return found | {EVENT: "int64", INDEX: "int64"}
 
     def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
@@ -85,8 +85,8 @@ class ObjectRows(Transform):
         needed = list(dict.fromkeys(needed)) or list(self.source.fields())[:1]
         for events in self.source.chunks(needed, rows):
             counts = self._counts(events)
-            event = np.repeat(np.arange(len(events)), counts)
-            made = {EVENT: first + event, INDEX: ak.flatten(ak.local_index(_lists(counts)))}
+            event, starts = np.repeat(np.arange(len(events)), counts), np.cumsum(counts) - counts
+            made = {EVENT: first + event, INDEX: np.arange(len(event)) - starts[event]}
             for name in columns:
                 if name in own:
                     made[name] = self._column(events, own[name])
@@ -113,14 +113,10 @@ class ObjectRows(Transform):
 
 def _members(prefix: str, available: Collection[str]) -> dict[str, str]:
     """Return suffix → column of the columns `prefix_…` or `prefix.…`."""
-    found = {
-        name[len(prefix) + 1 :]: name
-        for name in available
-        if name.startswith((f"{prefix}_", f"{prefix}.")) and len(name) > len(prefix) + 1
-    }
+    found = group_members(prefix, available)
     if not found:
-        prefixes = {name.partition("_")[0] for name in available if "_" in name}
-        hint = nearest(prefix, prefixes) or f"; there are {one_of(sorted(prefixes))}"
+        prefixes = sorted(group_prefixes(available))
+        hint = nearest(prefix, prefixes) or f"; there are {one_of(prefixes)}"
         raise DataError(f"rows: the data have no columns '{prefix}_…'{hint}")
     return found
 
@@ -131,7 +127,3 @@ def _common_prefix(prefixes: Sequence[str]) -> str:
         while not prefix.startswith(common):
             common = common[:-1]
     return common.rstrip("_0123456789.") or "object"
-
-
-def _lists(counts: NDArray[np.int64]) -> ak.Array:
-    return ak.unflatten(np.zeros(int(counts.sum()), np.int8), counts)

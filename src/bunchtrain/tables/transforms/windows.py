@@ -103,7 +103,7 @@ class Windows(Transform):
     def _check_time(self, rows: ak.Array, index: NDArray[Any], first: int) -> None:
         if self.time is None or len(rows) < 2:
             return
-        time = _seconds(rows[self.time], self.time)
+        time = as_real(rows[self.time], self.time)
         back = np.flatnonzero((np.diff(time) < 0) & (np.diff(index) == 1))
         if back.size:
             raise DataError(
@@ -125,10 +125,3 @@ class Windows(Transform):
             else:
                 made[name] = rows[name][last]
         return ak.zip(made, depth_limit=1)
-
-
-def _seconds(column: ak.Array, name: str) -> NDArray[Any]:
-    values = ak.to_numpy(column)
-    if values.dtype.kind == "M":
-        return np.asarray(values, np.int64)
-    return as_real(column, name)
