@@ -211,6 +211,15 @@ def test_a_file_that_cannot_be_imported_is_one_sentence(study, tmp_path, text, m
         load(study, "model=./mine.py:X")
 
 
+def test_a_file_with_line_ends_of_windows_is_copied_as_it_is(study, tmp_path):
+    (tmp_path / "dos.py").write_bytes(OWN.replace("\n", "\r\n").encode())
+    content = load(study, "model=./dos.py:MyBackbone").model_dump(mode="json", exclude_none=True)
+    run = tmp_path / "run"
+    name = parts.absolute_name(parts.copy_files(content, run)["model"]["name"], run)
+    assert parts.find("model", name).__name__ == "MyBackbone"
+    assert (run / "parts" / "dos.py").read_bytes() == (tmp_path / "dos.py").read_bytes()
+
+
 def test_a_compiled_file_in_a_run_folder_is_not_executed(study, tmp_path):
     content = load(study, "model=./own.py:MyBackbone").model_dump(mode="json", exclude_none=True)
     run = tmp_path / "run"

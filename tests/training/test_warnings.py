@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +22,14 @@ from bunchtrain.networks.particle_flow_network import ParticleFlowNetwork
 from bunchtrain.targets import Target
 from bunchtrain.training.data import Data
 from bunchtrain.training.train import train
-from bunchtrain.training.warnings import areas_under_curves, constant_loss, training_warnings
+from bunchtrain.training.warnings import (
+    _about_curves,
+    _about_events,
+    _about_inputs,
+    areas_under_curves,
+    constant_loss,
+    training_warnings,
+)
 
 CLASSES, VALUES = Target("t", classes=("a", "b")), Target("t", values=("v",))
 
@@ -64,6 +73,30 @@ def test_an_input_that_is_the_target_is_reported(make_task) -> None:
     assert abs(areas[0] - 0.5) < 0.1
     assert areas[1:].tolist() == [0.0, 1.0]
     assert "alone separates" not in warnings_of(make_task())
+    inputs = {"table": torch.from_numpy(features).float()}
+    batch = Batch(inputs, {"t": torch.from_numpy(is_class).long()}, torch.ones(400))
+    names = SimpleNamespace(names={"table": ["x", "y", "is_b"]})
+    model: Any = SimpleNamespace(representation=names, task=SimpleNamespace(targets={"t": CLASSES}))
+    first, second = _about_inputs(model, batch)
+    assert "the input 'y' alone separates class 'b' (AUC 1.0000)" in first
+    assert "the input 'is_b' alone separates class 'b' (AUC 1.0000)" in second
+
+
+def test_an_event_with_a_tenth_of_the_weight_is_reported() -> None:
+    data: Any = SimpleNamespace(task=SimpleNamespace(targets={}))
+    weight = torch.ones(1000)
+    batch = Batch({"table": weight[:, None]}, {}, weight)
+    assert list(_about_events(data, batch)) == []
+    batch.weight[3] = 400.0
+    assert "one training event has 29 % of the weight of 1,000" in next(_about_events(data, batch))
+
+
+def test_a_loss_that_rises_while_the_training_loss_falls_is_reported() -> None:
+    rows = [{"train_loss": 1 / n, "validation_loss": 0.5 + abs(n - 3)} for n in range(1, 13)]
+    (found,) = _about_curves(rows, None)
+    assert "overfitting: the validation loss is smallest after epoch 3 of 12" in found
+    assert list(_about_curves(rows, 5)) == []
+    assert list(_about_curves(rows[:4], None)) == []
 
 
 def test_areas_are_those_of_scikit_learn() -> None:

@@ -91,3 +91,19 @@ def test_missing_columns_and_files_are_problems(make):
 def test_rare_classes_are_a_warning(make):
     found = make(targets={"event": {"classes": {"b": "truth", "s": "not truth and z > 2.4"}}})
     assert any("class 's' has only about" in warning for warning in found.warnings)
+
+
+def test_a_method_without_targets_has_its_cost(make):
+    models = {"flow": {"method": "normalizing_flow"}, "ae": {"method": "autoencoder"}}
+    truth = {"event": {"classes": {"b": "not truth", "s": "truth"}}}
+    found = make(models=models, targets={}, truth=truth)
+    assert found.problems == []
+    assert set(found.costs) == {"flow", "ae"}
+    assert all(cost.seconds > 0 for cost in found.costs.values())
+
+
+def test_events_of_a_transformed_source_are_checked(make):
+    found = make(windows={"length": 3, "columns": ["x"]}, split={"name": "fraction"})
+    assert found.problems == []
+    assert found.warnings == []
+    assert found.sampled == ROWS - 2

@@ -212,3 +212,17 @@ def test_a_run_is_described_and_has_its_figures(run):
     assert all(file.is_file() for file in files)
     assert set(run.figures()) >= {"classification"}
     assert run.figures("nothing") == {}
+
+
+def test_written_predictions_of_data_in_memory_have_the_units_of_the_study(folder, columns):
+    in_mev = columns | {"pt": 1000 * columns["pt"]}
+    pq.write_table(pa.table(in_mev), folder / "mev.parquet")
+    source = {"files": str(folder / "mev.parquet"), "units": {"pt": "MeV"}}
+    run = train(folder, "units", source)
+    returned = run.predict(in_mev)
+    run.predict(in_mev, folder / "units.parquet")
+    written = pq.read_table(folder / "units.parquet")
+    for name in SCORES:
+        np.testing.assert_array_equal(written[name].to_numpy(), returned[name])
+    unconverted = run.predict(in_mev | {"pt": 1000 * in_mev["pt"]})
+    assert not np.array_equal(unconverted[SCORES[1]], returned[SCORES[1]])

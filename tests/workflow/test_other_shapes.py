@@ -282,6 +282,8 @@ def test_rows_of_an_object_are_kept_together_and_predicted(tmp_path):
     found = ak.from_parquet(tmp_path / "scores.parquet")
     assert found.source_entry.tolist() == np.repeat(np.arange(400), counts).tolist()
     assert len(found.boosted_trees_b) == counts.sum()
+    exported = run.export("onnx", file=str(tmp_path / "events.parquet"))
+    assert exported.verifications["boosted_trees"].holds
 
 
 def run_cache(run):

@@ -151,8 +151,9 @@ def verify(
         ", one event at a time": (first, predict(events[:SINGLE], 1)),
     }
     for kind, given in edge_events(trained, events):
-        pairs[f", {kind}"] = (trained.predict(given), predict(given, None))
-        pairs[f", {kind}, one event at a time"] = (trained.predict(given), predict(given, 1))
+        true = trained.predict(given)
+        pairs[f", {kind}"] = (true, predict(given, None))
+        pairs[f", {kind}, one event at a time"] = (true, predict(given, 1))
     return [
         compare_scores(f"{what} with the trained model{kind}", a, b, targets, tolerance, None,
                        relative)

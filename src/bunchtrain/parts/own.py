@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from bunchtrain.errors import BunchtrainError, RunError, StudyError, nearest, one_of
-from bunchtrain.files import cache_folder, read_json, write_json, write_text
+from bunchtrain.files import atomic_path, cache_folder, read_json, write_json, write_text
 
 #: A part's name that gives a file and a class.
 _NAME = re.compile(r"^(.+\.py):([A-Za-z_]\w*)$")
@@ -161,10 +161,6 @@ def _own_line(problem: BaseException) -> tuple[str, int] | None:
     return frames[-1] if frames else None
 
 
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _trust_file(sha256: str) -> Path:
     return cache_folder() / "trusted_parts" / sha256
 
@@ -216,12 +212,14 @@ def copy_files(content: Any, run: Path) -> Any:
 
     def copy(name: str) -> str:
         path, _, attribute = absolute_name(name, None).rpartition(":")
-        text, sha256 = Path(path).read_text(encoding="utf-8"), _hash(Path(path))
+        content = Path(path).read_bytes()
+        sha256 = hashlib.sha256(content).hexdigest()
         file = Path(path).name
         if hashes.get(file, sha256) != sha256:  # another file of this name
             file = f"{Path(path).stem}_{sha256[:8]}.py"
         hashes[file] = sha256
-        write_text(folder / file, text)
+        with atomic_path(folder / file) as copied:
+            copied.write_bytes(content)
         write_text(_trust_file(sha256), path)
         return f"./parts/{file}:{attribute}"
 

@@ -91,9 +91,14 @@ class Sample(Source):
         self.recipe = {**recipe, **options.recipe()}
         self.base = cache_folder(options.folder) / "samples"
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether all parts have been produced."""
+        return all(path.exists() for path in self.parts())
+
     def prepare(self) -> None:
         """Produce the missing parts."""
-        if all(path.exists() for path in self.parts()):
+        if self.is_prepared:
             return
         try:
             module, _, name = self.maker.partition(":")

@@ -10,11 +10,10 @@ import yaml
 from bunchtrain import parts
 from bunchtrain.errors import StudyError
 from bunchtrain.study.loading import known, read
+from bunchtrain.study.schema import LISTS
 
 #: Kind of part → the key of a study, where it has another name.
-_KEYS = {"engine": "engine", "systematic": "systematics"}
-#: Kinds of which a study lists several.
-_LISTS = ("loss", "calibration", "evaluation", "export")
+_KEYS = {"systematic": "systematics"}
 #: Options of an example that is made from the signature.
 _MAX_OPTIONS = 5
 
@@ -49,7 +48,7 @@ def _made(kind: str, name: str) -> str:
 def _yaml(kind: str, part: dict[str, Any]) -> str:
     """Return a part under its key of a study."""
     content: Any = part if set(part) != {"name"} else part["name"]
-    content = [content] if kind in _LISTS else content
+    content = [content] if kind in LISTS else content
     if kind == "engine":
         content = {"training": {"engine": content}}
     else:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bunchtrain import parts
-from bunchtrain.study.schema import Study
-
-#: Keys that hold a list of parts, or a single one.
-LISTS = ("loss", "calibration", "evaluation", "export")
+from bunchtrain.study.schema import LISTS, Study
 
 
 def json_schema() -> dict[str, Any]:

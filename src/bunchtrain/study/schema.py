@@ -39,6 +39,8 @@ from bunchtrain.study.published import Published
 from bunchtrain.targets import Target
 from bunchtrain.targets.target import PAIR_CLASSES
 
+#: Keys of which a study lists several parts.
+LISTS = ("loss", "calibration", "evaluation", "export")
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -430,7 +432,7 @@ def _wrap_single(value: object) -> object:
     """Put a single part, where several may be given, into a list."""
     if not isinstance(value, dict):
         return value
-    single = {k: value.get(k) for k in ("loss", "calibration", "evaluation", "export")}
+    single = {k: value.get(k) for k in LISTS}
     return value | {k: [one] for k, one in single.items() if isinstance(one, str | dict)}
 
 

@@ -25,6 +25,11 @@ class ShiftedSource(Source):
         #: The columns that the effect changed in the last pass over the events.
         self.changed: set[str] = set()
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the events of the source can be read at once."""
+        return self.source.is_prepared
+
     def prepare(self) -> None:
         """Create the missing files of the source."""
         self.source.prepare()

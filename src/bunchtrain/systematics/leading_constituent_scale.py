@@ -12,7 +12,7 @@ from bunchtrain.errors import DataError, nearest
 from bunchtrain.parts.ranges import Share
 from bunchtrain.systematics._momenta import is_measured_momentum
 from bunchtrain.systematics._systematic import Systematic
-from bunchtrain.tables.momentum_names import components, find_momentum
+from bunchtrain.tables.momentum_names import components, find_momentum, group_members
 
 #: The components of a momentum that have the unit of energy.
 _SCALED = ("pt", "px", "py", "pz", "energy", "mass")
@@ -61,10 +61,6 @@ class LeadingConstituentScale(Systematic):
         factor = ak.where(ak.local_index(pt) == hardest, np.float32(1 + amount), np.float32(1))
         return {name: events[name] * factor for name in momenta}
 
-    def _members(self, columns: Collection[str]) -> dict[str, str]:
-        prefixes, skipped = (f"{self.group}_", f"{self.group}."), len(self.group) + 1
-        return {name[skipped:]: name for name in columns if name.startswith(prefixes)}
-
     def _transverse(self, columns: Collection[str]) -> set[str]:
         """Return the column of pT, or those of px and py, of the group."""
         found = self._components(columns)
@@ -73,10 +69,10 @@ class LeadingConstituentScale(Systematic):
         return {found["px"], found["py"]} if {"px", "py"} <= found.keys() else set()
 
     def _components(self, columns: Collection[str]) -> dict[str, str]:
-        members = self._members(columns)
+        members = group_members(self.group, columns)
         return find_momentum(members) | components(members)
 
     def _momenta(self, columns: Collection[str]) -> list[str]:
         axes = {column for axis, column in self._components(columns).items() if axis in _SCALED}
-        members = self._members(columns).values()
+        members = group_members(self.group, columns).values()
         return [name for name in members if name in axes or is_measured_momentum(name)]

@@ -15,6 +15,11 @@ class Source(ABC):
     or a string. The columns of one jagged group share a prefix, as in NanoAOD.
     """
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether its events can be read at once, without a simulation."""
+        return True
+
     def prepare(self) -> None:  # noqa: B027
         """Create missing files: a simulation runs here, and resumes if it was interrupted."""
 

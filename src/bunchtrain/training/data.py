@@ -20,6 +20,7 @@ from bunchtrain.methods.task import Task, derive_seed
 from bunchtrain.representations.preprocessing.finite import check_finite
 from bunchtrain.representations.preprocessing.labels import represent_targets
 from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.tables.cache.recipe import RESERVED
 from bunchtrain.tables.expressions.expression import as_real
 from bunchtrain.tables.labels import require_finite
 from bunchtrain.training.dataset_cache import DATASET_CACHE
@@ -204,4 +205,4 @@ def _spectator(events: ak.Array, name: str) -> Tensor:
 
 def _is_generated(column: str) -> bool:
     """Return whether the cache generated a column, which no pattern of inputs may match."""
-    return column in ("entry", "weight", "event_weight") or column.startswith("target_")
+    return column in RESERVED or column.startswith("target_")

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import awkward as ak
 import numpy as np
 import torch
 
-from bunchtrain import parts
 from bunchtrain.batch import Batch
 from bunchtrain.errors import BunchtrainError
-from bunchtrain.methods.build import build_network
+from bunchtrain.methods.method_network import MethodNetwork
+from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task
-from bunchtrain.study import ModelConfig, Study, model_configs
+from bunchtrain.representations._representation import Representation
+from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.arrow import to_events
 from bunchtrain.tables.cache.builder import SETS
 from bunchtrain.tables.cache.selection import KEY, Selection
 from bunchtrain.tables.source import Source
 from bunchtrain.workflow.evaluate import evaluation_parts, make_evaluation
 from bunchtrain.workflow.export import check_exports
-from bunchtrain.workflow.preparation import make_source, recipe, task
+from bunchtrain.workflow.preparation import (
+    build_untrained,
+    check_tensors,
+    make_source,
+    recipe,
+)
+
+#: Task, representation and network of a model before its training.
+Untrained: TypeAlias = tuple[Task, Representation, Network]
 
 #: Events of which classes, sets and cost are measured; fewer in a class are too few for metrics.
 ROWS, _FEW = 20_000, 100
@@ -86,18 +94,23 @@ def check(study: Study) -> Check:
     Raises no error of the user: each is in `problems`.
     """
     found = Check()
-    _collect(found, lambda: check_exports(study))
+    models = model_configs(study)
+    built = {
+        name: _collect(found, partial(build_untrained, study, models[name])) for name in models
+    }
+    if all(built.values()):
+        networks = {name: made[2] for name, made in built.items()}
+        _collect(found, lambda: check_tensors(study, networks))
+        _collect(found, lambda: check_exports(study))
     for key, (name, options) in evaluation_parts(study).items():
         _collect(found, partial(make_evaluation, study, name, options), f"{key}: ")
     source = _collect(found, lambda: make_source(study))
-    if source is None or type(source).prepare is not Source.prepare:
-        if source is not None:
-            found.warnings.append("the events are simulated by the run; they are not checked here")
-        _collect(found, lambda: list(_costs(found, study, None)))
-        return found
-    events = _collect(found, lambda: _read(found, study, source))
-    _collect(found, lambda: list(_costs(found, study, events)))
-    found.problems = list(dict.fromkeys(found.problems))
+    if source is not None and not source.is_prepared:
+        found.warnings.append("the events are simulated by the run; they are not checked here")
+    elif source is not None:
+        events = _collect(found, lambda: _read(found, study, source))
+        if events is not None and len(events):
+            _add_costs(found, study, {name: made for name, made in built.items() if made}, events)
     return found
 
 
@@ -106,7 +119,8 @@ def _collect(found: Check, work: Callable[[], Any], where: str = "") -> Any:
     try:
         return work()
     except BunchtrainError as problem:
-        found.problems.append(f"{where}{problem}")
+        if (text := f"{where}{problem}") not in found.problems:
+            found.problems.append(text)
         return None
 
 
@@ -150,38 +164,32 @@ def _judge(found: Check) -> None:
                 found.warnings.append(f"{where} has only about {expected} events")
 
 
-def _costs(found: Check, study: Study, events: ak.Array | None) -> Iterator[None]:
-    """Add the cost of each model, measured on some events; or only build the models."""
-    for name, model in model_configs(study).items():
+def _add_costs(
+    found: Check, study: Study, built: Mapping[str, Untrained], events: ak.Array
+) -> None:
+    """Add the cost of each model, measured on some events."""
+    for name, (made, representation, network) in built.items():
         where = f"models.{name}: " if study.models else ""
-        made = _collect(found, partial(_model, study, model), where)
-        if made is not None and events is not None and len(events):
-            cost = _collect(found, partial(_cost, found, made, events), where)
-            if cost is not None:
-                found.costs[name] = cost
-                limit = made.memory / 2
-                if cost.memory > limit:
-                    found.warnings.append(
-                        f"{where}the represented events need about {cost.memory / 1e9:.1f} GB and "
-                        f"are read from disk again in each epoch; storage.memory: "
-                        f"'{2 * cost.memory / 1e9:.0f} GB' keeps them"
-                    )
-        yield None
+        cost = _collect(found, partial(_cost, found, made, representation, network, events), where)
+        if cost is None:
+            continue
+        found.costs[name] = cost
+        if cost.memory > made.memory / 2:
+            found.warnings.append(
+                f"{where}the represented events need about {cost.memory / 1e9:.1f} GB and "
+                f"are read from disk again in each epoch; storage.memory: "
+                f"'{2 * cost.memory / 1e9:.0f} GB' keeps them"
+            )
 
 
-def _model(study: Study, model: ModelConfig) -> Task:
-    made = task(study, model, Path(), Path())
-    made.build_model(parts.build("representation", *made.representation))
-    return made
-
-
-def _cost(found: Check, made: Task, events: ak.Array) -> ModelCost:
-    representation, columns = made.build_representation(events.fields)
+def _cost(
+    found: Check, made: Task, representation: Representation, network: Network, events: ak.Array
+) -> ModelCost:
+    columns = representation.columns(events.fields)
     begin = time.perf_counter()
     batch = Batch(representation(events[columns]))
     represented = (time.perf_counter() - begin) / len(events)
     size = sum(value.nbytes for value in batch.inputs.values()) / len(events)
-    network = build_network(made, representation)
     training = found.scale * found.events.get("train", 0)
     used = min(training, made.settings.get("events") or training)
     both = used + found.scale * found.events.get("validation", 0)
@@ -191,16 +199,19 @@ def _cost(found: Check, made: Task, events: ak.Array) -> ModelCost:
     return ModelCost(parameters, size * both, seconds * used, in_one_call)
 
 
-def _step(network: torch.nn.Module, batch: Batch, rows: int) -> float:
+def _step(network: Network, batch: Batch, rows: int) -> float:
     """Return the seconds for an event in a step of the training, the least of a few."""
     chosen = batch.take(torch.arange(min(rows, len(batch)))).inputs
     found = []
     for _ in range(_STEPS):
         begin = time.perf_counter()
-        outputs = network(chosen)
-        values = outputs.values() if isinstance(outputs, dict) else [outputs]
+        if isinstance(network, MethodNetwork):
+            outputs = network.method.losses(network.normalise(chosen))
+        else:
+            outputs = network(chosen)
+        values = outputs.values()
         total = sum((value.float().square().sum() for value in values), torch.zeros(()))
         if total.requires_grad:
-            total.backward()
+            total.backward()  # type: ignore[no-untyped-call]
         found.append((time.perf_counter() - begin) / min(rows, len(batch)))
     return min(found)

@@ -24,7 +24,7 @@ from bunchtrain.uncertainty.calibration import build_calibrations
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.new_files import source_for_file
 from bunchtrain.workflow.predict import ROWS, columns_needed, used_columns
-from bunchtrain.workflow.preparation import task
+from bunchtrain.workflow.preparation import task, transform_source
 from bunchtrain.workflow.run_events import run_events
 
 #: Default of the maximum number of events for the verification.
@@ -154,7 +154,7 @@ def _test_events(folder: RunFolder, study: Study, trained: TrainedModel, limit: 
 def _file_events(
     study: Study, trained: TrainedModel, file: str | Sequence[str], limit: int
 ) -> ak.Array:
-    source = source_for_file(study, file)
+    source = transform_source(study, source_for_file(study, file))
     select = Expression(study.select) if study.select else None
 
     def chunks() -> Iterator[ak.Array]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from bunchtrain.errors import BunchtrainError, UserError
 from bunchtrain.study import Study
-from bunchtrain.tables.arrays import Arrays, like
+from bunchtrain.tables.arrays import Arrays, is_data, like
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
 from bunchtrain.tables.predictions import Predictions
 from bunchtrain.tables.reading.paths import resolve
@@ -87,11 +87,15 @@ class Predictor:
 
     def predict(self, data: Any) -> Any:
         """Return the predictions for events in memory, as the same kind of object as `data`."""
-        units = self.study.source.options.get("units")
-        blocks = list(self._of_source(Arrays(data, units)))
+        blocks = list(self._of_source(self._in_memory(data)))
         return like(data, {name: _joined([b[name] for b in blocks]) for name in blocks[0]})
 
+    def _in_memory(self, data: Any) -> Source:
+        return Arrays(data, self.study.source.options.get("units"))
+
     def _blocks(self, source: FilesOrSource, output: Path) -> Iterator[Columns]:
+        if is_data(source):
+            source = self._in_memory(source)
         if isinstance(source, Source):
             yield from self._of_source(source)
             return

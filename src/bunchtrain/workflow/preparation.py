@@ -12,7 +12,7 @@ from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.files import cache_folder
 from bunchtrain.methods.build import build_network
-from bunchtrain.methods.supervised import input_names
+from bunchtrain.methods.supervised import Network, input_names
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import PointRepresentation, Representation
 from bunchtrain.study import ModelConfig, Study, model_configs
@@ -45,23 +45,32 @@ def transform_source(study: Study, source: Source) -> Source:
 
 def check_models(study: Study) -> None:
     """Raise StudyError if a model cannot be built from its representation and losses."""
-    used: dict[str, set[str]] = {}
-    for name, model in model_configs(study).items():
-        try:
-            made = task(study, model, Path(), Path())
-            representation: Representation = parts.build("representation", *made.representation)
-            _check_axes(study, model, representation)
-            network = build_network(made, representation)
-        except StudyError as problem:
-            where = f"models.{name}: " if study.models else ""
-            raise StudyError(f"{where}{problem}") from None
-        used.setdefault(str(model.representation), set()).update(network.input_names)
-    _check_tensors(study, used)
+    configs = model_configs(study).items()
+    check_tensors(study, {name: build_untrained(study, model)[2] for name, model in configs})
 
 
-def _check_tensors(study: Study, used: Mapping[str, set[str]]) -> None:
+def build_untrained(study: Study, model: ModelConfig) -> tuple[Task, Representation, Network]:
+    """Return task, representation and network of a model, with initial weights.
+
+    Raises StudyError, naming the model, if its parts do not fit together.
+    """
+    try:
+        made = task(study, model, Path(), Path())
+        representation: Representation = parts.build("representation", *made.representation)
+        _check_axes(study, model, representation)
+        return made, representation, build_network(made, representation)
+    except StudyError as problem:
+        where = f"models.{model.name}: " if study.models else ""
+        raise StudyError(f"{where}{problem}") from None
+
+
+def check_tensors(study: Study, networks: Mapping[str, Network]) -> None:
     """Raise StudyError for a tensor that an option or a representation adds and no model takes."""
-    given = {str(model.representation): model for model in model_configs(study).values()}
+    given, used = dict[str, ModelConfig](), dict[str, set[str]]()
+    for name, model in model_configs(study).items():
+        key = str(model.representation)
+        given[key] = model
+        used.setdefault(key, set()).update(networks[name].input_names)
     for key, model in given.items():
         name, options = model.representation.name, model.representation.options
         for tensor in parts.build("representation", name, options).sizes:

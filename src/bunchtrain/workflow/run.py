@@ -195,9 +195,7 @@ class Run:
                 raise UserError("predictions for files need an output file, e.g. 'scores.parquet'")
             return self._predictor(select).predict(data)
         output_format(output)
-        return self.write_predictions(
-            Arrays(data) if is_data(data) else data, output, select
-        ).events
+        return self.write_predictions(data, output, select).events
 
     def write_predictions(
         self, files: FilesOrSource, output: Path | str, select: bool = True

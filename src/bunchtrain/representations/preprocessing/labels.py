@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bunchtrain.errors import DataError
+from bunchtrain.physics.packed import Ints
 from bunchtrain.representations._representation import PointRepresentation, Representation
 from bunchtrain.targets import Target
 
@@ -30,26 +31,26 @@ def represent_targets(
     Raises DataError if the labels do not belong to the points of the representation.
     """
     found: dict[str, Tensor] = {}
+    place = None
     for name, target in targets.items():
         labels = events[f"target_{name}"]
         if target.axis == "event":
             found[name] = torch.from_numpy(ak.to_numpy(labels).copy())
             continue
         assert isinstance(representation, PointRepresentation)  # checked with the study
-        points = _of_points(representation, labels, events, name)
+        place = place or representation.point_index(events)
+        points = _of_points(representation.group, place, labels, name)
         found[name] = points if target.axis == "point" else same_point(points, inputs["edges"])
     return found
 
 
-def _of_points(
-    representation: PointRepresentation, labels: ak.Array, events: ak.Array, name: str
-) -> Tensor:
+def _of_points(group: str, place: tuple[Ints, Ints], labels: ak.Array, name: str) -> Tensor:
     """Return the labels of the points that the representation selects, in its order."""
-    index, lengths = representation.point_index(events)
+    index, lengths = place
     if np.any(ak.to_numpy(ak.num(labels)) != lengths):
         raise DataError(
             f"targets.{name}: the labels are lists of other lengths than the group "
-            f"'{representation.group}'; use columns of that group"
+            f"'{group}'; use columns of that group"
         )
     flat = ak.flatten(labels, axis=1)
     return torch.from_numpy(ak.to_numpy(flat)[index])

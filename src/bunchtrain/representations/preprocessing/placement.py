@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bunchtrain.batch import Batch
+from bunchtrain.physics.packed import Ints, jet_index, positions
 from bunchtrain.representations._representation import PointRepresentation
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def place_points(
 ) -> Placement:
     """Return the places of the points of a batch made of the events `keep` of a block."""
     index, counts = representation.point_index(events)
-    event = np.repeat(np.arange(len(counts)), counts)[index]
+    event = jet_index(counts)[index]
     return Placement(index[np.isin(event, keep)], counts)
 
 
@@ -51,9 +50,8 @@ def place_edges(points: Placement, batch: Batch, keep: NDArray[np.int64]) -> Pla
     points  places of the points of the batch.
     batch   of the events `keep` of a block.
     """
-    begin = np.cumsum(points.counts) - points.counts
-    item = np.repeat(np.arange(len(points.counts)), points.counts)[points.index]
-    within = points.index - begin[item]  # (points,) index in the group of the event
+    item = jet_index(points.counts)[points.index]
+    within = positions(points.counts)[points.index]  # (points,) index in the group of the event
     edges = batch.inputs["edges"].numpy()
     event = item[edges[0]]
     order = np.argsort(event, kind="stable")

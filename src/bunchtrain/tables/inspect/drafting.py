@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from bunchtrain.errors import DataError
+from bunchtrain.tables.cache.recipe import RESERVED
 from bunchtrain.tables.inspect.column_roles import (
     Candidate,
     Roles,
@@ -22,8 +23,6 @@ from bunchtrain.tables.inspect.inspection import ColumnSummary, Inspection, Tabl
 from bunchtrain.tables.reading.paths import resolve
 
 _MAX_INPUTS, _MAX_LISTED = 100, 20
-#: Names that the event cache uses itself.
-_RESERVED = {"entry", "weight", "event_weight"}
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def _merge_column(same: Sequence[ColumnSummary]) -> ColumnSummary:
 def _inputs_of(table: TableSummary, roles: Roles, target: FirstTarget, path: str) -> list[str]:
     """Return the expressions of the inputs, without those from which the target is made."""
     flat = [as_expression(c.name) for c in roles.inputs if c.name not in target.columns]
-    found = [name for name in flat if name not in _RESERVED]
+    found = [name for name in flat if name not in RESERVED]
     if len(found) < 3:
         found += [text for text in reductions(roles) if text not in target.expressions]
     if not found:  # rather numbers without meaning than a study that cannot be run
@@ -275,7 +274,7 @@ def _model_and_evaluation(roles: Roles, target: FirstTarget) -> Iterator[str]:
     yield "# models:                # to compare several models on the same events"
     yield "#   trees: {model: boosted_trees}"
     yield "#   network: {model: dense_network}"
-    kept = [one.name for one in roles.keys if one.name not in _RESERVED]
+    kept = [one.name for one in roles.keys if one.name not in RESERVED]
     if kept:
         yield f"spectators: {_json(kept)}  # not inputs; stored with the predictions"
     yield ""

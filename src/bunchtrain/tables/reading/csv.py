@@ -163,8 +163,10 @@ class CsvTable(Table):
 
     def _check_texts(self) -> None:
         """Refuse decimal commas, and note the first text among numbers."""
-        for column in [name for name, kind in self._types.items() if kind == pa.string()]:
-            batch = next(iter(self._reader([column], self._types)))
+        names = [name for name, kind in self._types.items() if kind == pa.string()]
+        batch = next(iter(self._reader(names, self._types))) if names else None
+        for column in names:
+            assert batch is not None
             texts = [text for text in batch.column(column)[:1000].to_pylist() if text]
             if texts and all(map(is_decimal_comma, texts)):
                 self.unreadable[column] = (

@@ -106,7 +106,7 @@ def _cells(line: str, separator: str) -> list[str]:
 def _is_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
     """Return whether the first line has names: no number, or the numbers 0, 1, … as of pandas.
 
-    These are names only above a column of which each number has a decimal point.
+    These are names only above a column of which each number has a decimal point, or is none.
     """
     if not any(map(is_number, first)):
         return True
@@ -114,7 +114,7 @@ def _is_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
     if numbers != [str(n) for n in range(len(numbers))] or not others:
         return False
     columns = zip(*others, strict=False)
-    return any(all(re.search(r"\.|e|nan|^$", cell) for cell in column) for column in columns)
+    return any(all(re.search(r"\.|e|nan|inf|^$", cell) for cell in column) for column in columns)
 
 
 def is_number(cell: str) -> bool:

@@ -138,8 +138,8 @@ class Files(Source):
         stored = [column for column in columns if column not in made]
         table = self.table(file)
         available = [name for name in stored if name in table.fields or name not in self._fill]
+        units = {name: unit for name, unit in self._unit_of.items() if name in available}
         for chunk in table.chunks(available, rows, start, stop):
-            units = {name: unit for name, unit in self._unit_of.items() if name in chunk.fields}
             for name, unit in units.items():
                 chunk[name] = in_gev(chunk[name], unit)
             yield self._add_columns(chunk, list(columns), file)

@@ -19,6 +19,11 @@ class Transform(Source):
     def __init__(self, source: Source) -> None:
         self.source = source
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the events of the source can be read at once."""
+        return self.source.is_prepared
+
     def prepare(self) -> None:
         """Create missing files of the source."""
         self.source.prepare()
