@@ -72,6 +72,7 @@ class Progress(Callback):
             f"  epoch {done}/{total}  training loss {row['train_loss']:.4g}  "
             f"validation loss {row['validation_loss']:.4g}  {time_left(left)}",
             highlight=False,
+            soft_wrap=True,
         )
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:

@@ -13,7 +13,7 @@ console = Console(stderr=True, markup=False)
 
 def say(text: str) -> None:
     """Print one line about the next step."""
-    console.print(f"· {text}", highlight=False)
+    console.print(f"· {text}", highlight=False, soft_wrap=True)
 
 
 @contextmanager
