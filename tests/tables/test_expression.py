@@ -355,3 +355,10 @@ def test_random_numbers_depend_on_the_event_and_the_seed():
     assert (z.mean(), z.std()) == pytest.approx((0, 1), abs=0.03)
     with pytest.raises(ExpressionError, match="a column with one number per event"):
         evaluate("random(Jet_pt)", EVENTS)
+
+
+def test_absolute_values_of_large_integers_are_exact():
+    events = ak.Array({"a": np.array([-(2**63), 5]), "b": np.array([2**64 - 1, 0], dtype="uint64")})
+    assert evaluate("abs(a)", events).tolist() == [2**63, 5]
+    assert evaluate("abs(b)", events).tolist() == [2**64 - 1, 0]
+    assert evaluate("abs(9223372036854776833)", events).tolist() == [9223372036854776833] * 2

@@ -14,6 +14,9 @@ from scipy.special import ndtri
 from bunchtrain.tables.column_types import fill_missing, kind
 from bunchtrain.tables.expressions import lists, vectors
 from bunchtrain.tables.expressions.integers import (
+    OPERATIONS,
+    ORDERS,
+    absolute,
     as_64_bits,
     as_real_type,
     calculate,
@@ -40,7 +43,10 @@ class Function:
 
 def numeric(value: Any) -> Any:
     """Return a number or an array of numbers, with integers of 64 bits; missing ones are NaN."""
-    value = _number(value)
+    return _as_real(_number(value))
+
+
+def _as_real(value: Any) -> Any:
     if isinstance(value, ak.Array):
         return fill_missing(as_real_type(value))
     # NumPy and Awkward take an integer beyond 64 bits with a sign as an object
@@ -66,19 +72,19 @@ def _scalar(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _arithmetic(name: str, ufunc: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+def _arithmetic(name: str) -> Callable[[Any, Any], Any]:
     """Return an operation on numbers, exact for integers."""
 
     def apply(left: Any, right: Any) -> Any:
         left, right = _number(left), _number(right)
         if is_integer(left) and is_integer(right):
             return calculate(name, left, right)
-        return _scalar(ufunc(numeric(left), numeric(right)))
+        return _scalar(OPERATIONS[name].ufunc(_as_real(left), _as_real(right)))
 
     return apply
 
 
-_larger, _smaller = _arithmetic("max", np.maximum), _arithmetic("min", np.minimum)
+_larger, _smaller = _arithmetic("max"), _arithmetic("min")
 
 
 def _maximum(*values: Any) -> Any:
@@ -96,7 +102,7 @@ def _where(condition: Any, yes: Any, no: Any) -> Any:
     if is_integer(yes) and is_integer(no):
         yes, no = common_type(yes, no)
     else:
-        yes, no = numeric(yes), numeric(no)
+        yes, no = _as_real(yes), _as_real(no)
     return ak.where(condition, yes, no)
 
 
@@ -107,8 +113,8 @@ def _clip(value: Any, low: Any, high: Any) -> Any:
 def _absolute(value: Any) -> Any:
     value = _number(value)
     if is_integer(value):
-        return calculate("max", value, calculate("-", 0, value))
-    return _scalar(np.abs(numeric(value)))
+        return absolute(value)
+    return _scalar(np.abs(_as_real(value)))
 
 
 def _random(value: Any, seed: Any = 0) -> Any:
@@ -223,12 +229,12 @@ def _negative(value: Any) -> Any:
 
 
 BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
-    ast.Add: _with_vectors(_arithmetic("+", np.add), vectors.add),
-    ast.Sub: _with_vectors(_arithmetic("-", np.subtract), vectors.subtract),
-    ast.Mult: _with_vectors(_arithmetic("*", np.multiply), vectors.multiply),
+    ast.Add: _with_vectors(_arithmetic("+"), vectors.add),
+    ast.Sub: _with_vectors(_arithmetic("-"), vectors.subtract),
+    ast.Mult: _with_vectors(_arithmetic("*"), vectors.multiply),
     ast.Div: _with_vectors(_divide, vectors.divide),
-    ast.FloorDiv: _arithmetic("//", np.floor_divide),
-    ast.Mod: _arithmetic("%", np.remainder),
+    ast.FloorDiv: _arithmetic("//"),
+    ast.Mod: _arithmetic("%"),
     ast.Pow: _power,
     ast.BitAnd: _bits("&", np.logical_and),
     ast.BitOr: _bits("|", np.logical_or),
@@ -242,13 +248,9 @@ UNARY: dict[type[ast.AST], Callable[[Any], Any]] = {
     ast.Not: lambda value: _scalar(np.logical_not(require_boolean(value))),
 }
 
-COMPARE: dict[type[ast.AST], tuple[str, Callable[[Any, Any], Any]]] = {
-    ast.Eq: ("==", np.equal),
-    ast.NotEq: ("!=", np.not_equal),
-    ast.Lt: ("<", np.less),
-    ast.LtE: ("<=", np.less_equal),
-    ast.Gt: (">", np.greater),
-    ast.GtE: (">=", np.greater_equal),
+COMPARE: dict[type[ast.AST], str] = {
+    **{ast.Eq: "==", ast.NotEq: "!="},
+    **{ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="},
 }
 
 
@@ -260,10 +262,10 @@ def compare(operator: type[ast.AST], left: Any, right: Any) -> Any:
     if all(are_text) and operator in (ast.Eq, ast.NotEq):
         return left == right if operator is ast.Eq else left != right
     left, right = _number(left), _number(right)
-    name, ufunc = COMPARE[operator]
+    name = COMPARE[operator]
     if is_integer(left) and is_integer(right):
         return compare_integers(name, left, right)
-    return _scalar(ufunc(numeric(left), numeric(right)))
+    return _scalar(ORDERS[name](_as_real(left), _as_real(right)))
 
 
 def is_member(values: ak.Array, listed: Sequence[Any]) -> ak.Array:

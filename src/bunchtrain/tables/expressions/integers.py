@@ -25,7 +25,7 @@ UINT64: Range = (0, 2**64 - 1)
 
 
 @dataclass(frozen=True)
-class _Operation:
+class Operation:
     """An operation of NumPy, the same of Python, and the range of its results."""
 
     ufunc: Callable[..., Any]
@@ -54,20 +54,20 @@ def _bit_bounds(left: Range, right: Range) -> Range:
     return INT64 if _contains(INT64, left) and _contains(INT64, right) else UINT64
 
 
-_OPERATIONS: dict[str, _Operation] = {
-    "+": _Operation(np.add, operator.add, _corners(operator.add)),
-    "-": _Operation(np.subtract, operator.sub, _corners(operator.sub)),
-    "*": _Operation(np.multiply, operator.mul, _corners(operator.mul)),
-    "//": _Operation(np.floor_divide, operator.floordiv, _quotient_bounds),
-    "%": _Operation(np.remainder, operator.mod, _remainder_bounds),
-    "&": _Operation(np.bitwise_and, operator.and_, _bit_bounds),
-    "|": _Operation(np.bitwise_or, operator.or_, _bit_bounds),
-    "^": _Operation(np.bitwise_xor, operator.xor, _bit_bounds),
-    "min": _Operation(np.minimum, min, _corners(min)),
-    "max": _Operation(np.maximum, max, _corners(max)),
+OPERATIONS: dict[str, Operation] = {
+    "+": Operation(np.add, operator.add, _corners(operator.add)),
+    "-": Operation(np.subtract, operator.sub, _corners(operator.sub)),
+    "*": Operation(np.multiply, operator.mul, _corners(operator.mul)),
+    "//": Operation(np.floor_divide, operator.floordiv, _quotient_bounds),
+    "%": Operation(np.remainder, operator.mod, _remainder_bounds),
+    "&": Operation(np.bitwise_and, operator.and_, _bit_bounds),
+    "|": Operation(np.bitwise_or, operator.or_, _bit_bounds),
+    "^": Operation(np.bitwise_xor, operator.xor, _bit_bounds),
+    "min": Operation(np.minimum, min, _corners(min)),
+    "max": Operation(np.maximum, max, _corners(max)),
 }
 _DIVISIONS = {"//", "%"}
-_ORDERS = {
+ORDERS = {
     "==": np.equal, "!=": np.not_equal, "<": np.less,
     "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
 }  # fmt: skip
@@ -94,10 +94,15 @@ def calculate(name: str, left: Any, right: Any) -> Any:
     return _at_leaves(lambda a, b: _calculate(name, a, b), left, right)
 
 
+def absolute(value: Any) -> Any:
+    """Return the absolute values of integers."""
+    return _at_leaves(_absolute, value)
+
+
 def compare_integers(name: str, left: Any, right: Any) -> Any:
     """Return the result of a comparison of integers; false for a missing one, but `!=` is true."""
     # NumPy compares int64 with uint64 exactly
-    found = _at_leaves(_ORDERS[name], left, right)
+    found = _at_leaves(ORDERS[name], left, right)
     return ak.fill_none(found, name == "!=", axis=-1) if isinstance(found, ak.Array) else found
 
 
@@ -115,11 +120,8 @@ def is_listed(values: ak.Array, numbers: Sequence[float]) -> ak.Array:
 
 def common_type(left: Any, right: Any) -> tuple[Any, Any]:
     """Return two operands with one type that holds the values of both, a float if no integer."""
-    ranges = [_range(_flat(value)) for value in (left, right)]
-    for dtype, limits in ((np.int64, INT64), (np.uint64, UINT64)):
-        if all(_contains(limits, one) for one in ranges):
-            return _as_type(left, dtype), _as_type(right, dtype)
-    return _as_type(left, np.float64), _as_type(right, np.float64)
+    dtype = _integer_type(*(_range(_flat(value)) for value in (left, right))) or np.float64
+    return _as_type(left, dtype), _as_type(right, dtype)
 
 
 def as_real_type(value: ak.Array) -> ak.Array:
@@ -137,24 +139,21 @@ def sum_lists(values: ak.Array) -> ak.Array:
     """Return the sum of the integers of each list (events, items)."""
     low, high = _range(_flat(values))
     longest = int(ak.max(ak.num(values, axis=-1), axis=None) or 0)
-    bounds = (low * longest, high * longest)
-    for dtype, limits in ((np.int64, INT64), (np.uint64, UINT64)):
-        if _contains(limits, (low, high)) and _contains(limits, bounds):
-            return ak.sum(ak.values_astype(values, dtype), axis=-1)
+    dtype = _integer_type((low, high), (low * longest, high * longest))
+    if dtype is not None:
+        return ak.sum(ak.values_astype(values, dtype), axis=-1)
     return ak.Array(_narrow(np.array([sum(one) for one in ak.to_list(values)], dtype=object)))
 
 
 def _calculate(name: str, left: Ints, right: Ints) -> Ints:
-    operation, zero = _OPERATIONS[name], None
+    operation, zero = OPERATIONS[name], None
     if name in _DIVISIONS and (right == 0).any():
         zero = right == 0
         right = np.where(zero, right.dtype.type(1), right)
     ranges = _range(left), _range(right)
-    bounds = operation.bounds(*ranges)
-    for dtype, limits in ((np.int64, INT64), (np.uint64, UINT64)):
-        if all(_contains(limits, one) for one in (*ranges, bounds)):
-            found = operation.ufunc(left.astype(dtype), right.astype(dtype))
-            break
+    dtype = _integer_type(*ranges, operation.bounds(*ranges))
+    if dtype is not None:
+        found = operation.ufunc(left.astype(dtype), right.astype(dtype))
     else:
         exact = np.frompyfunc(operation.python, 2, 1)
         found = _narrow(np.asarray(exact(left.astype(object), right.astype(object)), dtype=object))
@@ -167,14 +166,26 @@ def _divide_by_zero(name: str, left: Ints, found: Ints, zero: Ints) -> Ints:
     return np.where(zero, infinite, found.astype(np.float64))
 
 
+def _absolute(values: Ints) -> Ints:
+    if values.dtype.kind == "u":
+        return values
+    if _range(values)[0] > INT64[0]:
+        return np.abs(values)
+    return _narrow(np.asarray(np.abs(values.astype(object)), dtype=object))
+
+
 def _narrow(values: Ints) -> Ints:
     """Return integers of any type as int64, as uint64 or, if neither contains them, as floats."""
     if values.dtype.kind in "bi" or (values.dtype.kind == "u" and values.dtype.itemsize < 8):
         return values.astype(np.int64)
-    found = _range(values)
-    if _contains(INT64, found):
-        return values.astype(np.int64)
-    return values.astype(np.uint64) if _contains(UINT64, found) else values.astype(np.float64)
+    return values.astype(_integer_type(_range(values)) or np.float64)
+
+
+def _integer_type(*ranges: Range) -> type[np.int64] | type[np.uint64] | None:
+    """Return the type of 64-bit integers that holds all of these ranges, None without one."""
+    if all(_contains(INT64, one) for one in ranges):
+        return np.int64
+    return np.uint64 if all(_contains(UINT64, one) for one in ranges) else None
 
 
 def _range(values: Ints) -> Range:
