@@ -8,6 +8,7 @@ from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.heads.reweighting_adversary import ReweightingAdversary
 from bunchtrain.targets import Target
+from bunchtrain.training.game import Game
 
 LABEL = Target("label", classes=("simulation", "data"))
 
@@ -23,28 +24,29 @@ def test_weights_end_at_the_ratio_of_the_densities():
     """Of normal densities of means 1/2 and 0 the logarithm of the ratio has the slope 1/2."""
     torch.manual_seed(0)
     x, batch = example()
-    head = ReweightingAdversary(LABEL, against=["x"], widths=(16,), strength=5.0)
+    head = ReweightingAdversary(LABEL, against=["x"], widths=(16,), steps=3)
     network = nn.Linear(1, 1)
-    steps = torch.optim.Adam([*network.parameters(), *head.parameters()], 0.02)
+    steps, game = torch.optim.Adam(network.parameters(), 0.01), Game([head], 0.02, lambda v: v)
     slopes = []
     for _ in range(400):
+        outputs = {"label": network(x[:, None])}
+        game.train(outputs, batch)
         steps.zero_grad()
-        head({"label": network(x[:, None])}, batch).mean().backward()
+        head(outputs, batch).mean().backward()
         steps.step()
         slopes.append(network.weight.item())
     assert sum(slopes[-200:]) / 200 == pytest.approx(0.5, abs=0.12)
 
 
-def test_inner_steps_bring_the_discriminator_further():
+def test_more_steps_bring_the_discriminator_further():
     _, batch = example(400)
-    output = torch.zeros(400, 1, requires_grad=True)
+    output = torch.zeros(400, 1)
     known = []
-    for inner in (1, 40):
+    for steps in (1, 40):
         torch.manual_seed(0)
-        head = ReweightingAdversary(LABEL, against=["x"], inner=inner)
-        head({"label": output}, batch).mean().backward()
+        head = ReweightingAdversary(LABEL, against=["x"], steps=steps)
+        Game([head], 0.01, lambda values: values).train({"label": output}, batch)
         known.append(head({"label": output}, batch).mean().item())
-        assert all(p.grad is not None for p in head.discriminator.parameters())
     assert known[1] > known[0] + 0.01
 
 

@@ -7,11 +7,12 @@ import torch
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 from torch.nn import functional
 
+from bunchtrain import parts
 from bunchtrain.batch import Batch
-from bunchtrain.heads._adversarial import reverse_gradient
 from bunchtrain.penalties._densities import Binned, Mixture
 from bunchtrain.penalties.adversary import Adversary
 from bunchtrain.targets import Target
+from bunchtrain.training.game import Game
 
 LABEL = Target("label", classes=("qcd", "top"))
 
@@ -47,33 +48,25 @@ def test_bins_are_a_cross_entropy():
     torch.testing.assert_close(found, expected)
 
 
-def test_the_gradient_is_reversed_and_the_value_is_not():
-    x = torch.tensor([1.0, 2.0], requires_grad=True)
-    seen = reverse_gradient(x, torch.tensor(0.25))
-    (seen**2).sum().backward()
-    assert seen.tolist() == [1, 2]
-    assert x.grad.tolist() == [-0.5, -1.0]
-
-
-def test_the_adversary_descends_and_the_classifier_ascends():
-    """One small step of each along its gradient: L_r falls by the first, rises by the second."""
+def test_the_adversary_gains_information_and_the_classifier_removes_it():
+    """One small step of each along its own gradient."""
     output, batch = example()
     penalty = Adversary(LABEL, against="mass")
     output.requires_grad_()
     value(penalty, output, batch).mean().backward()
+    penalty.zero_grad()
+    penalty.opponent_losses({"label": output.detach()}, batch).mean().backward()
 
-    def knowledge(scores):
-        network, density = penalty.networks[0], penalty.density
-        seen = penalty.score({"label": scores}).float()[:, None]
-        return -density(network(seen), batch.spectators["mass"]).mean()
+    def information(scores):
+        return value(penalty, scores, batch).mean()
 
     penalty.eval()
     with torch.no_grad():
-        before = knowledge(output)
-        assert knowledge(output - 10 * output.grad) < before
+        before = information(output)
+        assert information(output - 10 * output.grad) < before
         for parameter in penalty.networks.parameters():
             parameter -= 0.01 * parameter.grad
-        assert knowledge(output) > before
+        assert information(output) > before
 
 
 @pytest.mark.parametrize("edges", [None, [0.0, 60.0, 80.0, 100.0, 160.0]])
@@ -81,11 +74,9 @@ def test_it_finds_the_mutual_information(edges):
     """−½ ln(1 − ρ²) = 0.51 nats for Gaussians; bins hold a part of them."""
     output, batch = example(4000)
     penalty = Adversary(LABEL, against="mass", edges=edges, components=2)
-    optimiser = torch.optim.Adam(penalty.parameters(), 0.02)
+    game = Game([penalty], 0.02, lambda values: values)
     for _ in range(250):
-        optimiser.zero_grad()
-        value(penalty, output, batch).mean().backward()
-        optimiser.step()
+        game.train({"label": output}, batch)
     found = value(penalty.eval(), output, batch).mean().item()
     whole = -math.log(1 - 0.8**2) / 2
     assert found == pytest.approx(whole, abs=0.06) if edges is None else 0.6 * whole < found < whole
@@ -123,36 +114,39 @@ def test_the_classifier_begins_as_without_an_adversary():
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_inner_steps_bring_the_adversary_further_and_leave_the_classifier():
+def test_more_steps_bring_the_adversary_further_and_leave_the_classifier():
     output, batch = example()
     output.requires_grad_()
-    known, mass = {}, batch.spectators["mass"]
-    for inner in (1, 40):
+    known = {}
+    for steps in (1, 40):
         torch.manual_seed(0)
-        penalty = Adversary(LABEL, against="mass", inner=inner)
+        penalty = Adversary(LABEL, against="mass", steps=steps, learning_rate=0.01)
         before = output.detach().clone()
-        value(penalty, output, batch).mean().backward()
-        score = penalty.score({"label": output}).float()[:, None]
-        density = penalty.density(penalty.networks[0](score), mass)
-        without = penalty.density(penalty.priors.expand(len(score), -1), mass)
-        known[inner] = [-density.mean().item(), -without.mean().item()]
+        Game([penalty], 1.0, lambda values: values).train({"label": output}, batch)
         assert (output.detach() == before).all()
-        assert all(p.grad is not None for p in penalty.networks.parameters())
-    assert all(more > less + 0.01 for more, less in zip(known[40], known[1], strict=True))
+        assert output.grad is None
+        assert all(p.grad is None for p in penalty.parameters())
+        known[steps] = value(penalty.eval(), output, batch).mean().item()
+    assert known[40] > known[1] + 0.01
 
 
-def test_inner_steps_go_by_the_event_weights():
-    """Events of weight 0 teach the adversary nothing, whatever their column says."""
+def test_the_steps_go_by_the_event_weights():
+    """Events of weight 0 change nothing in the adversary, whatever their column is."""
     output, batch = example()
     learnt = []
     for strange in (0.0, 1e3):
         torch.manual_seed(0)
-        penalty = Adversary(LABEL, against="mass", inner=5)
+        penalty = Adversary(LABEL, against="mass", steps=5)
         penalty.density.initialise(batch.spectators["mass"])
         column = batch.spectators["mass"].clone()
         column[::2] += strange
         weight = (torch.arange(len(column)) % 2).float()
         seen = Batch({}, batch.targets, weight, {"mass": column})
-        value(penalty, output, seen)
+        Game([penalty], 0.1, lambda values: values).train({"label": output}, seen)
         learnt.append(torch.cat([p.flatten() for p in penalty.networks.parameters()]))
     torch.testing.assert_close(*learnt)
+
+
+def test_old_options_are_those_of_a_trained_model_and_of_a_study():
+    options = {"against": "mass", "inner": 4, "inner_rate": 0.1}
+    assert parts.build("loss", "adversary", options, LABEL).opponent.steps == 4

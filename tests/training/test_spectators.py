@@ -20,7 +20,7 @@ from bunchtrain.training.train import train
 
 FEATURES = {"representation": ("table", {"features": ["x", "y"]})}
 DISCO = ("disco", {"against": "z", "classes": ["background"]}, "kind", 5.0)
-ADVERSARY = ("adversary", {"against": "z", "alone": 3, "ramp": 5, "inner": 3}, "kind", 2.0)
+ADVERSARY = ("adversary", {"against": "z", "alone": 3, "ramp": 5, "steps": 3}, "kind", 2.0)
 FIT = ("cross_entropy", {}, "kind", 1.0)
 
 

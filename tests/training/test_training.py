@@ -63,7 +63,7 @@ class Stop(Callback):
 
 
 FIT = ("cross_entropy", {}, "kind", 1.0)
-ADVERSARY = ("adversary", {"against": "z", "alone": 3, "ramp": 5, "inner": 3}, "kind", 2.0)
+ADVERSARY = ("adversary", {"against": "z", "alone": 3, "ramp": 5, "steps": 3}, "kind", 2.0)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,9 @@ from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
-from bunchtrain.heads._loss import Loss
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.unsupervised._method import CONDITION, LOG_LIKELIHOOD, Generates, Method
-from bunchtrain.methods.weighted_sum import WeightedSums
+from bunchtrain.methods.weighted_sum import BeforeLoss, Term, WeightedSums, event_weights
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 from bunchtrain.targets import Quantity
 
@@ -46,11 +45,15 @@ class MethodNetwork(Network):
         scale = self.normalisation.get_buffer(f"{self.method.tensor}_scale")
         return scale.log().sum()
 
-    def loss_sums(self, terms: Sequence[tuple[Loss, float]], batch: Batch) -> WeightedSums:
-        """Return Σ w ℓ and Σ w over a batch; `terms` is empty."""
-        losses = self.method.losses(self.normalise(batch.inputs))
-        weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
-        weight = weight.to(next(iter(losses.values()))).float()
+    def loss_sums(
+        self, terms: Sequence[Term], batch: Batch, before: BeforeLoss | None = None
+    ) -> WeightedSums:
+        """Return Σ w ℓ and Σ w over a batch; `terms` is empty, `before` gets normalised inputs."""
+        inputs = self.normalise(batch.inputs)
+        if before:
+            before(inputs, batch)
+        losses = self.method.losses(inputs)
+        weight = event_weights(batch, next(iter(losses.values())))
         sums = {
             f"{self.method.name}/{term}": (weight * loss).sum() for term, loss in losses.items()
         }

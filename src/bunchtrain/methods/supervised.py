@@ -18,7 +18,13 @@ from bunchtrain.methods.protocols import (
     NamesInputs,
     TrainsEnsemble,
 )
-from bunchtrain.methods.weighted_sum import Term, WeightedSums, average_members, weighted_sums
+from bunchtrain.methods.weighted_sum import (
+    BeforeLoss,
+    Term,
+    WeightedSums,
+    average_members,
+    weighted_sums,
+)
 from bunchtrain.networks.layers.axis_readout import axis_readout, edge_context, point_context
 
 #: Outputs of a mixture, (batch, outputs), from those of its components (draw, batch, outputs).
@@ -135,10 +141,17 @@ class Network(nn.Module):
             return self._scale(self._heads(model.draws(**self.normalise(inputs))))
         return {head: values[None] for head, values in self._scale(self._outputs(inputs)).items()}
 
-    def loss_sums(self, terms: Sequence[Term], batch: Batch) -> WeightedSums:
-        """Return Σ w ℓ and Σ w over a batch of the terms of the loss, for an ensemble the means."""
+    def loss_sums(
+        self, terms: Sequence[Term], batch: Batch, before: BeforeLoss | None = None
+    ) -> WeightedSums:
+        """Return Σ w ℓ and Σ w over a batch of the terms of the loss, for an ensemble the means.
+
+        before  called with the outputs of each member, to train the opponents of a game.
+        """
         members = self.members(batch.inputs)
         batch = self.standardise(batch)
+        for outputs in members if before else ():
+            before(outputs, batch)
         return average_members([weighted_sums(terms, outputs, batch) for outputs in members])
 
     def standardise(self, batch: Batch) -> Batch:

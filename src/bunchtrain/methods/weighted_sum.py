@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,8 @@ from bunchtrain.heads._loss import Loss
 
 #: A loss and the factor λ on it.
 Term = tuple[Loss, float]
+#: Function of the outputs of the network and of a batch, called before the loss is evaluated.
+BeforeLoss = Callable[[Mapping[str, Tensor], Batch], None]
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,7 @@ def weighted_sums(
 
     A term that is one scalar for the batch counts as the loss of each of its events.
     """
-    weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
-    weight = weight.to(next(iter(outputs.values())).device).float()
+    weight = event_weights(batch, next(iter(outputs.values())))
     losses: dict[str, Tensor] = {}
     total = weight.new_zeros(())
     for loss, factor in terms:
@@ -55,6 +56,12 @@ def weighted_sums(
         losses[name] = losses[name] + summed if name in losses else summed
         total = total + factor * summed
     return WeightedSums(losses, total, weight.sum())
+
+
+def event_weights(batch: Batch, like: Tensor) -> Tensor:
+    """Return the weight of each event, (batch,) float32 on the device of a tensor; 1 if unset."""
+    weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
+    return weight.to(like.device).float()
 
 
 def event_losses(loss: Loss, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:

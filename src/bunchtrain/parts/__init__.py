@@ -30,6 +30,7 @@ from bunchtrain.parts.own import (
 from bunchtrain.parts.registry import (
     KINDS,
     RENAMED,
+    RENAMED_OPTIONS,
     build,
     describe,
     find,
@@ -39,7 +40,7 @@ from bunchtrain.parts.registry import (
 )
 
 __all__ = [
-    "KINDS", "RENAMED", "Option", "Options", "absolute_name", "build", "check_recorded",
+    "KINDS", "RENAMED", "RENAMED_OPTIONS", "Option", "Options", "absolute_name", "build", "check_recorded",
     "copy_files", "describe", "describe_problem", "descriptions", "find", "is_own", "locate",
     "map_names", "option_docs", "option_model", "options", "paragraphs", "positional",
     "relative_name", "replace_classes", "report_own_errors", "short_name", "validate",

@@ -66,6 +66,22 @@ RENAMED: dict[str, dict[str, str]] = {
     }
 }
 
+#: Kind → part → option in release 0.1 → its name, None if it was removed; trained models of that
+#: release have the old one.
+RENAMED_OPTIONS: dict[str, dict[str, dict[str, str | None]]] = {
+    "loss": {
+        name: {"inner": "steps", "inner_rate": None}
+        for name in ("adversary", "reweighting_adversary")
+    }
+}
+
+
+def rename_options(kind: str, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a part with the names of today."""
+    new = RENAMED_OPTIONS.get(kind, {}).get(name, {})
+    named = {new.get(key, key): value for key, value in values.items()}
+    return {key: value for key, value in named.items() if key is not None}
+
 
 @dataclass(frozen=True)
 class Description:
@@ -175,6 +191,7 @@ def validate(kind: str, name: str, values: Mapping[str, Any], where: str) -> dic
 
 def build(kind: str, name: str, values: Mapping[str, Any], *given: Any, where: str = "") -> Any:
     """Return a part, made from the arguments that the toolkit supplies and the study's options."""
+    values = rename_options(kind, name, values)
     part, chosen = find(kind, name), validate(kind, name, values, where or kind)
     return part(*given, **group_options(part, chosen))
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bunchtrain.heads._gather import gather_rows
+from bunchtrain.heads._opponent import Standardise
 
 #: Bound on |log σ| of a component, in units of the variable's standard deviation.
 BOUND = 5.0
@@ -20,27 +20,20 @@ class Mixture(nn.Module):
     z is first shifted and scaled by mean and standard deviation of the first training batch.
     """
 
-    location: Tensor
-    scale: Tensor
-
     def __init__(self, components: int) -> None:
         super().__init__()
         self.parameter_count = 3 * components
-        self.register_buffer("location", torch.zeros(()))
-        self.register_buffer("scale", torch.zeros(()))  # 0 until the first batch
+        self.standardise = Standardise()
 
     def initialise(self, value: Tensor) -> None:
         """Set shift and scale from the first training batch, that of all workers."""
-        if self.scale == 0:
-            values = gather_rows(value[:, None])
-            self.location.copy_(values.mean())
-            self.scale.copy_(values.std(unbiased=False).clamp(min=1e-12))
+        self.standardise.initialise(value)
 
     def forward(self, parameters: Tensor, value: Tensor) -> Tensor:
         """Return −log p(z), (events,), from (events, 3 components) and (events,)."""
         weights, means, logs = parameters.float().chunk(3, 1)
         logs = logs.clamp(-BOUND, BOUND)
-        z = ((value - self.location) / torch.where(self.scale > 0, self.scale, 1))[:, None]
+        z = self.standardise(value)[:, None]
         normal = -((z - means) / logs.exp()).square() / 2 - logs - math.log(2 * math.pi) / 2
         return -(weights.log_softmax(1) + normal).logsumexp(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -68,7 +69,7 @@ class Decorrelation(Penalty):
         """The column."""
         return (self.against,)
 
-    def score(self, outputs: dict[str, Tensor]) -> Tensor:
+    def score(self, outputs: Mapping[str, Tensor]) -> Tensor:
         """Return the score of each event, (batch,) in double precision where the device has it."""
         output = to_double(outputs[self.target.name])
         if output.shape[1] == 1:  # one logit, for the second class

@@ -125,13 +125,31 @@ def _curve(given: Any, notes: Notes) -> Any:
 
 
 def _part(kind: str, value: Any, notes: Notes) -> Any:
-    """Return the value of a key with the old name of a part replaced."""
+    """Return the value of a key with the old names of parts and of their options replaced."""
+    if kind == "loss" and isinstance(value, list):
+        return [_part(kind, one, notes) for one in value]
     name = value.get("name") if isinstance(value, Mapping) else value
     new = parts.RENAMED.get(kind, {}).get(name) if isinstance(name, str) else None
     if new is None:
-        return value
+        return _options(kind, value, notes) if isinstance(value, Mapping) else value
     notes[f"{kind}: {name}"] = f"{kind}: {new}"
     return {**value, "name": new} if isinstance(value, Mapping) else new
+
+
+def _options(kind: str, value: Mapping[str, Any], notes: Notes) -> Mapping[str, Any]:
+    """Return a part with the old names of its options replaced; one that was removed is left out.
+
+    Raises StudyError if an old option and its new name are both given.
+    """
+    name = value.get("name")
+    renamed = parts.RENAMED_OPTIONS.get(kind, {}).get(name, {}) if isinstance(name, str) else {}
+    for old, new in renamed.items():
+        if old in value and new in value:
+            raise StudyError(f"{name}.{old} is the old name of '{new}', which is given, too")
+        if old in value:
+            notes[f"{name}.{old}"] = f"{name}.{new}" if new else "of no effect"
+    found = {renamed.get(key, key): one for key, one in value.items()}
+    return {key: one for key, one in found.items() if key is not None}
 
 
 def _rejections(given: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
@@ -153,7 +171,11 @@ def _rejections(given: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
 def _rename(key: str, notes: Notes) -> str:
     words = key.split(".")
     notes |= {word: RENAMED[word] for word in words if word in RENAMED}
-    return ".".join(RENAMED.get(word, word) for word in words)
+    words = [RENAMED.get(word, word) for word in words]
+    for kind, part, option in zip(words, words[1:], words[2:], strict=False):
+        if new := parts.RENAMED_OPTIONS.get(kind, {}).get(part, {}).get(option):
+            words[-1], notes[f"{part}.{option}"] = new, f"{part}.{new}"
+    return ".".join(words)
 
 
 def _overrides(given: Mapping[str, Any], study: Mapping[str, Any], notes: Notes) -> dict[str, Any]:

@@ -109,6 +109,7 @@ class Checkpoint(Callback):
             "epoch": trainer.current_epoch + 1,
             "module": module.state_dict(),
             "optimiser": trainer.optimizers[0].state_dict(),
+            "opponents": module.game.state(),
             "precision": trainer.precision_plugin.state_dict(),
             "plateau": asdict(module.plateau),
             "rows": self.history.rows,
@@ -138,6 +139,7 @@ class Checkpoint(Callback):
         load_state(module, weights, path)
         module.plateau = Plateau(**state["plateau"])
         load_state(trainer.optimizers[0], state["optimiser"], path)
+        module.game.load_state(state.get("opponents", []))  # none in release 0.1
         trainer.precision_plugin.load_state_dict(state["precision"])
         self.history.rows = [rename_old_columns(row) for row in state["rows"]]
         best.losses, best.epochs, best.weights = (

@@ -16,6 +16,7 @@ from bunchtrain.methods.protocols import AddsNats, Anneals, HasWeightPenalty
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task, derive_seed
 from bunchtrain.methods.weighted_sum import WeightedSums
+from bunchtrain.training.game import Game
 from bunchtrain.training.schedules import Plateau, factor
 
 _OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -56,6 +57,8 @@ class Module(LightningModule):
         self.losses = nn.ModuleList(loss for loss, _ in terms)
         self.factors = [weight for _, weight in terms]
         self.plateau = Plateau()
+        parts = [network.model, *self.losses]
+        self.game = Game(parts, task.settings["learning_rate"], self._sum_over_workers)
         if self._fits_width:
             # Of a constant, in standard deviations of the values.
             self.register_buffer("mean_loss", torch.ones(()))
@@ -82,9 +85,13 @@ class Module(LightningModule):
         )
 
     def loss_sums(self, batch: Batch) -> WeightedSums:
-        """Return Σ w ℓ and Σ w over this worker's share of a batch, for an ensemble the means."""
+        """Return Σ w ℓ and Σ w over this worker's share of a batch, for an ensemble the means.
+
+        In training the opponents of a game are trained before, on the outputs of this step.
+        """
         terms: list[Any] = list(zip(self.losses, self.factors, strict=True))
-        return self.network.loss_sums(terms, batch)
+        before = self.game.train if self.training and self.game.parts else None
+        return self.network.loss_sums(terms, batch, before)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return this worker's part of the loss.
@@ -117,10 +124,13 @@ class Module(LightningModule):
 
     def _over_workers(self, sums: WeightedSums) -> WeightedSums:
         values = torch.stack([*sums.losses.values(), sums.total, sums.weight]).detach()
-        if self.trainer.world_size > 1:
-            values = self.trainer.strategy.reduce(values, reduce_op="sum")
-        *losses, total, weight = values.unbind()
+        *losses, total, weight = self._sum_over_workers(values).unbind()
         return WeightedSums(dict(zip(sums.losses, losses, strict=True)), total, weight)
+
+    def _sum_over_workers(self, values: Tensor) -> Tensor:
+        if self.trainer.world_size == 1:
+            return values
+        return torch.as_tensor(self.trainer.strategy.reduce(values, reduce_op="sum"))
 
     def epoch_losses(self, split: str) -> dict[str, float]:
         """Return the loss of the epoch as "loss" and its terms by name; reset the sums."""
@@ -164,8 +174,10 @@ class Module(LightningModule):
         if isinstance(self.network.model, Anneals):
             self.network.model.anneal(progress)
         shape = factor(self.settings["schedule"], progress, self.settings["warmup"])
+        shape *= self.plateau.factor
+        self.game.set_schedule(shape)
         for group in self._groups():
-            group["lr"] = self.settings["learning_rate"] * shape * self.plateau.factor
+            group["lr"] = self.settings["learning_rate"] * shape
 
     @property
     def learning_rate(self) -> float:
@@ -178,7 +190,7 @@ class Module(LightningModule):
         return groups
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the optimiser of the study."""
+        """Return the optimiser of the study, for all parameters but those of opponents."""
         kind = self.settings["optimiser"]
         options: dict[str, Any] = {"momentum": 0.9} if kind == "sgd" else {}
         return _OPTIMISERS[kind](
