@@ -144,7 +144,7 @@ def test_pandas_fixed(data, rows, step, named):
         frame.index = pd.MultiIndex.from_arrays(levels, names=["entry 1", "sub 1"])
         expected |= {"entry 1": (levels[0].tolist(), "number")}
         expected |= {"sub 1": (levels[1].tolist(), "number")}
-    frame["when"] = pd.to_datetime(["2020-01-01"] * rows)
+    frame["when"] = pd.to_timedelta([1] * rows)
     with tempfile.TemporaryDirectory() as folder:
         write_frame(frame, Path(folder) / "t.h5")
         expected["when"] = ([], "number")

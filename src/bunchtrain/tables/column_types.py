@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
 
-_KINDS = {"f": "float", "i": "integer", "u": "integer", "b": "boolean"}
+_KINDS = {"f": "float", "i": "integer", "u": "integer", "b": "boolean", "M": "time"}
+#: The type of times.
+NANOSECONDS = np.dtype("datetime64[ns]")
 #: The largest integer up to which all integers have an exact float64.
 EXACT = 2**53
 
@@ -30,7 +32,7 @@ def _is_text(layout: Any) -> bool:
 
 
 def kind(column: ak.Array) -> str:
-    """Return the kind of the values of a column: float, integer, boolean, text, record or other."""
+    """Return the kind of values: float, integer, boolean, text, time, record or other."""
     inner = innermost(column.layout)
     if _is_text(inner):
         return "text"
@@ -47,7 +49,8 @@ def simplify(column: ak.Array) -> ak.Array:
     """Return a column without missing values, fixed-size lists, categories or float16.
 
     A missing float or integer becomes NaN, a missing boolean false, a missing text '', a missing
-    list empty. Raises DataError if integers beyond ±2**53 would have to become float64.
+    time NaT, a missing list empty. Times are whole nanoseconds since 1970 in UTC. Raises DataError
+    if integers beyond ±2**53 would have to become float64, or times are outside 1677 to 2262.
     """
     layout = _plain(column.layout)
     return column if layout is column.layout else ak.Array(layout, behavior=column.behavior)
@@ -79,8 +82,21 @@ def _plain(layout: Any) -> Any:
 
 
 def _plain_numbers(layout: Any) -> Any:
+    if layout.dtype.kind == "M" and layout.dtype != NANOSECONDS:
+        return layout.copy(data=as_nanoseconds(layout.data))
     half = layout.dtype == np.float16
     return layout.copy(data=layout.data.astype(np.float32)) if half else layout
+
+
+def as_nanoseconds(times: NDArray[Any]) -> NDArray[np.datetime64]:
+    """Return times of any resolution in nanoseconds; DataError if one does not fit into 64 bits."""
+    converted = times.astype(NANOSECONDS)
+    # dates and times beyond the range overflow without a message
+    if (outside := np.flatnonzero(converted.astype(times.dtype) != times)).size:
+        outside = outside[~np.isnat(times[outside])]
+    if outside.size:
+        raise DataError(f"its time {times[outside[0]]} is outside the years 1677 to 2262")
+    return converted
 
 
 def _filled(layout: Any) -> Any:
@@ -100,15 +116,17 @@ def _filled(layout: Any) -> Any:
         counts = np.zeros(len(present) + 1, np.int64)
         counts[1:][present] = np.diff(lists.offsets.data)
         return lists.copy(offsets=Index64(np.cumsum(counts)))
-    if not values.is_numpy or values.dtype.kind not in "fiub":
+    if not values.is_numpy or values.dtype.kind not in "fiubM":
         return layout
     return NumpyArray(_with_missing(values.data, present), parameters=values.parameters)
 
 
 def _with_missing(values: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return (all,) from the values (present,): NaN where one is missing, false for booleans."""
+    """Return (all,) from the values (present,): NaN where one is missing, NaT, or false."""
     if values.dtype.kind == "b":
         filled = np.zeros(len(present), bool)
+    elif values.dtype.kind == "M":
+        filled = np.full(len(present), "NaT", values.dtype)
     else:
         values = as_float64(values) if values.dtype.kind in "iu" else values
         filled = np.full(len(present), np.nan, values.dtype)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import awkward as ak
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -110,7 +111,7 @@ def write_csv(path: str | os.PathLike[str], chunks: Iterable[Columns]) -> int:
 
     @contextmanager
     def opened(part: Path, first: _Columns) -> Iterator[Callable[[_Columns], None]]:
-        _require_flat(first, "CSV", ("float", "integer", "boolean", "text"))
+        _require_flat(first, "CSV", ("float", "integer", "boolean", "text", "time"))
         schema = _table(first).schema
         compression = "gzip" if str(path).lower().endswith(".gz") else None
         with (
@@ -186,7 +187,10 @@ def _require_flat(columns: _Columns, format: str, kinds: tuple[str, ...]) -> Non
 
 def _branch_type(name: str, values: ak.Array) -> Any:
     if kind(values) not in ("float", "integer", "boolean") or values.ndim > 2:
-        raise DataError(f"the column '{name}' of type {values.type} cannot be a branch of a TTree")
+        raise DataError(
+            f"the column '{name}' of type {values.type.content} cannot be a branch of a "
+            "TTree; write a .parquet file"
+        )
     text = str(values.type).partition(" * ")[2].replace("unknown", "float64")
     return text if values.ndim == 2 else ak.to_numpy(values).dtype
 
@@ -200,5 +204,18 @@ def _table(columns: Mapping[str, ak.Array]) -> pa.Table:
     packed = {
         name: ak.to_packed(values) for name, values in columns.items()
     }  # Arrow needs contiguous data
+    packed = {n: _missing_times(v) if kind(v) == "time" else v for n, v in packed.items()}
     arrays = {n: ak.to_arrow(v, extensionarray=False, list_to32=True) for n, v in packed.items()}
     return pa.table(arrays)
+
+
+def _missing_times(values: ak.Array) -> ak.Array:
+    """Return times in which NaT, which Arrow takes for the year 1677, is missing."""
+
+    def mask(layout: Any, **_: Any) -> Any:
+        if not layout.is_numpy:
+            return None
+        missing = ak.index.Index8(np.isnat(layout.data).view(np.int8))
+        return ak.contents.ByteMaskedArray(missing, layout, valid_when=False)
+
+    return ak.transform(mask, values)

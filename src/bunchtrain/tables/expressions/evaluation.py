@@ -23,6 +23,7 @@ from bunchtrain.tables.expressions.functions import (
 )
 from bunchtrain.tables.expressions.grammar import dotted_name, error_at, literal_value
 from bunchtrain.tables.expressions.lists import Problem, apply_mask, pick, require_list
+from bunchtrain.tables.expressions.times import as_seconds
 from bunchtrain.tables.expressions.vectors import PROPERTIES, vector_property
 
 
@@ -83,13 +84,15 @@ def _require(scope: Scope, name: str, found: ak.Array | None) -> ak.Array:
 
 def _call(scope: Scope, node: ast.Call) -> Any:
     if isinstance(node.func, ast.Attribute):
-        return FUNCTIONS[node.func.attr].apply(scope.value(node.func.value))
+        return FUNCTIONS[node.func.attr].apply(as_seconds(scope.value(node.func.value)))
     name = node.func.id  # type: ignore[attr-defined]
     if name == "column":
         column = str(ast.literal_eval(node.args[0]))
         return _require(scope, column, scope.column(column))
     named = {str(keyword.arg): scope.value(keyword.value) for keyword in node.keywords}
-    return FUNCTIONS[name].apply(*(scope.value(argument) for argument in node.args), **named)
+    arguments = (scope.value(argument) for argument in node.args)
+    exact = name in ("first", "take")  # a function of a time otherwise takes seconds
+    return FUNCTIONS[name].apply(*(v if exact else as_seconds(v) for v in arguments), **named)
 
 
 def _subscript(scope: Scope, node: ast.Subscript) -> Any:

@@ -18,6 +18,9 @@ and no code is executed.
   differences, `.sum()` over a list, their `.px .pt .eta .phi .mass .E .rapidity` ...,
   `deltaR(a, b)`.
 
+* times are seconds since 1970 in UTC; the difference of two is exact to a nanosecond, and they can
+  be compared with texts, `datetime >= "2024-05-31T12:00"`.
+
 Columns with one value per event are broadcast to lists. Integers have 64 bits. 0/0 is
 NaN and 1/0 infinity, without a warning; comparisons with NaN are false.
 """
@@ -40,6 +43,7 @@ from bunchtrain.tables.expressions.grammar import (
     parse,
 )
 from bunchtrain.tables.expressions.integers import are_exact_floats, is_integer
+from bunchtrain.tables.expressions.times import as_seconds
 from bunchtrain.tables.expressions.vectors import PROPERTIES
 
 
@@ -68,7 +72,7 @@ class Expression:
             raise error_at(self.text, None, "it is a string; compare it with a column")
         if not isinstance(value, ak.Array):
             return ak.Array(np.full(len(events), value))
-        return _without_missing(value, self._may_be_infinite)
+        return _without_missing(as_seconds(value), self._may_be_infinite)
 
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"
@@ -133,6 +137,7 @@ def _property_of(name: str, owner: str) -> bool:
 
 def as_real(values: ak.Array, text: str) -> NDArray[np.float64]:
     """Return one number per event as float64, (events,), or raise ExpressionError."""
+    values = as_seconds(values)
     content = kind(values)
     if values.ndim != 1 or content not in ("float", "integer", "boolean"):
         raise ExpressionError(f"'{text}' must give one number per event, not {_describe(values)}")

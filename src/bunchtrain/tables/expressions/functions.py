@@ -26,6 +26,12 @@ from bunchtrain.tables.expressions.integers import (
     is_listed,
 )
 from bunchtrain.tables.expressions.lists import Problem
+from bunchtrain.tables.expressions.times import (
+    as_seconds,
+    is_time,
+    subtract_times,
+    with_texts_as_times,
+)
 from bunchtrain.tables.hashing import hash_ids, uniform
 
 CONSTANTS: dict[str, float] = {"pi": np.pi, "inf": np.inf, "nan": np.nan}
@@ -58,7 +64,7 @@ def _number(value: Any) -> Any:
         raise Problem("strings can only be compared with == and !=")
     if vectors.is_vector(value):
         raise Problem("a four-vector is used as a number; use its .pt, .mass, ...")
-    return as_64_bits(value)
+    return as_64_bits(as_seconds(value))
 
 
 def _elementwise(ufunc: Callable[..., Any], arguments: int = 1) -> Function:
@@ -228,9 +234,17 @@ def _negative(value: Any) -> Any:
     return calculate("-", 0, value) if is_integer(value) else _scalar(np.negative(value))
 
 
+def _subtract(left: Any, right: Any) -> Any:
+    if is_time(left) and is_time(right):
+        return subtract_times(left, right)
+    return _difference(left, right)
+
+
+_difference = _arithmetic("-")
+
 BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: _with_vectors(_arithmetic("+"), vectors.add),
-    ast.Sub: _with_vectors(_arithmetic("-"), vectors.subtract),
+    ast.Sub: _with_vectors(_subtract, vectors.subtract),
     ast.Mult: _with_vectors(_arithmetic("*"), vectors.multiply),
     ast.Div: _with_vectors(_divide, vectors.divide),
     ast.FloorDiv: _arithmetic("//"),
@@ -255,14 +269,19 @@ COMPARE: dict[type[ast.AST], str] = {
 
 
 def compare(operator: type[ast.AST], left: Any, right: Any) -> Any:
-    """Return the result of a comparison of numbers, or of an equality of strings."""
+    """Return the result of a comparison of numbers or times, or of an equality of strings."""
     are_text = [
         isinstance(v, str) or (isinstance(v, ak.Array) and kind(v) == "text") for v in (left, right)
     ]
     if all(are_text) and operator in (ast.Eq, ast.NotEq):
         return left == right if operator is ast.Eq else left != right
-    left, right = _number(left), _number(right)
     name = COMPARE[operator]
+    left, right = with_texts_as_times(left, right)
+    if is_time(left) and (is_time(right) or isinstance(right, np.datetime64)):
+        return ORDERS[name](left, right)
+    if is_time(right) and isinstance(left, np.datetime64):
+        return ORDERS[name](left, right)
+    left, right = _number(left), _number(right)
     if is_integer(left) and is_integer(right):
         return compare_integers(name, left, right)
     return _scalar(ORDERS[name](_as_real(left), _as_real(right)))

@@ -80,9 +80,15 @@ class CsvTable(Table):
             raise DataError(
                 f"{self.path}: the column '{column}' has bytes that are not UTF-8 text"
             ) from None
-        self._types[column] = pa.float64() if found[3] == "int64" else pa.string()
-        if found[3] == "double":
-            self._note_text(column, found[4].partition("invalid value ")[2].strip("'"))
+        is_time = found[3] in ("date32", "timestamp") and column not in self._types
+        if found[3] == "int64":
+            self._types[column] = pa.float64()
+        elif is_time:
+            self._types[column] = pa.timestamp("ns", "UTC" if "tz=UTC" in found[4] else None)
+        else:
+            self._types[column] = pa.string()
+        if found[3] == "double" or (found[3] == "timestamp" and not is_time):
+            self._note_text(column, re.split("invalid value | in ", found[4])[-1].split("'")[1])
 
     def _scan(self, reader: Any) -> set[str]:
         """Read the rows; return the columns of integers with missing ones."""
@@ -222,4 +228,6 @@ def _plain_type(kind: Any) -> Any:
         return kind
     if pa.types.is_null(kind):
         return pa.float64()
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return pa.timestamp("ns", getattr(kind, "tz", None))
     return kind if pa.types.is_binary(kind) else pa.string()

@@ -12,10 +12,11 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.errors import DataError
-from bunchtrain.tables.column_types import as_text, kind
+from bunchtrain.tables.column_types import NANOSECONDS, as_text, kind
 from bunchtrain.tables.reading.hdf5_values import as_boolean, logical_type, to_column
 from bunchtrain.tables.reading.table import Table, read_errors
 
+_DAYS_TO_1970 = np.datetime64("1970-01-01").item().toordinal()
 _LAYOUTS = ("frame", "frame_table", "series", "series_table")
 
 
@@ -91,8 +92,10 @@ class PandasTable(Table):
             self.unreadable[column] = (
                 "pandas pickled its Python objects; write the frame with format='table'"
             )
-        elif re.match("datetime|timedelta|date$", stored):
+        elif re.match("timedelta", stored):
             self.unreadable[column] = f"its type is {stored}"
+        elif stored.startswith("date") and not location.codes:
+            self.fields[column], self._field_of[column] = str(NANOSECONDS), column
         elif dtype.kind in "fiu" and dtype.itemsize in (1, 4, 8) and not location.codes:
             name = "bool" if stored == "bool" else dtype.newbyteorder("=").name
             self.fields[column], self._field_of[column] = name, column
@@ -234,8 +237,14 @@ class PandasTable(Table):
     def _plain(self, block: str, values: Any) -> ak.Array:
         if values.dtype.kind == "S":
             return self._without_nan_text(to_column(values))
-        if self._block_type(block)[1] == "bool" and values.dtype.kind in "ui":
+        stored = self._block_type(block)[1]
+        if stored == "bool" and values.dtype.kind in "ui":
             values = as_boolean(values)
+        if stored == "date":  # days since the year 1
+            values = (values - _DAYS_TO_1970).astype("datetime64[D]")
+        elif stored.startswith("datetime64"):
+            resolution = stored if "[" in stored else NANOSECONDS
+            values = np.ascontiguousarray(values, np.int64).view(resolution)
         return to_column(values)
 
     def _without_nan_text(self, values: ak.Array) -> ak.Array:
@@ -266,7 +275,7 @@ def _index_name(array: Any) -> str:
 
 def _index_kind(array: Any) -> str:
     kind = _text(array.attrs.get("kind", b""))
-    return kind if kind in ("datetime64", "timedelta64", "date") else ""
+    return kind if re.match("datetime64|timedelta64|date$", kind) else ""
 
 
 def _stack(slabs: Mapping[str, Any], locations: Sequence[_Column]) -> Any:

@@ -120,10 +120,10 @@ class ParquetTable(Table):
 
 
 def _plain_type(kind: Any, step: str) -> Any:
-    """Return the type of numbers, texts, lists and records in which a type is read.
+    """Return the type of numbers, texts, times, lists and records in which a type is read.
 
     `step` is what becomes of decimals: shorter `digits`, `text`, or a `number`. Raises TypeError
-    for other types, as dates.
+    for other types, as durations.
     """
     types = pa.types
     if types.is_integer(kind) or types.is_boolean(kind) or kind in (pa.float32(), pa.float64()):
@@ -136,6 +136,8 @@ def _plain_type(kind: Any, step: str) -> Any:
         if step == "digits":
             return pa.decimal128(min(kind.precision, _DIGITS), kind.scale)
         return pa.string() if step == "text" else pa.float64()
+    if types.is_timestamp(kind) or types.is_date(kind):
+        return pa.timestamp("ns")
     if isinstance(kind, pa.DictionaryType):
         return _plain_type(kind.value_type, step)
     if kind in _TEXTS or types.is_fixed_size_binary(kind):

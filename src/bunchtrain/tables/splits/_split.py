@@ -58,6 +58,8 @@ def as_integers(
     Raises DataError, naming column and entry, for a value that is not an integer of 64 bits.
     """
     values = one_per_event(column)
+    if values is not None and values.dtype.kind == "M":
+        values = values.view(np.int64)
     if values is None or values.dtype.kind not in "iufb":
         raise DataError(
             f"column '{name}' identifies events in the split but has type {column.type}, "
