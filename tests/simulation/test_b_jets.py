@@ -97,3 +97,50 @@ def test_tracks_lie_in_their_jet(made):
         ak.to_numpy(ak.flatten(jets.track_pt)),
         rtol=1e-5,
     )
+
+
+def test_the_truth_of_tracks_fits_the_flavour_and_the_impact_parameters(made):
+    jets = made[1]
+    of = {code: ak.sum(jets.track_origin == code, axis=1) for code in range(2, 8)}
+    heavy = of[3] + of[4]
+    assert ak.mean(heavy[jets.flavour == 5] > 0) > 0.8
+    assert ak.mean(heavy[jets.flavour == 0] > 0) < 0.2
+    assert ak.mean(of[5][jets.flavour == 4] > 0) > 0.7
+    assert set(np.unique(ak.to_numpy(ak.flatten(jets.track_origin)))) <= {2, 3, 4, 5, 6, 7}
+    significance = np.abs(ak.flatten(jets.track_d0_significance))
+    origin = ak.flatten(jets.track_origin)
+    assert np.median(significance[origin == 2]) < 1 < np.median(significance[origin == 3])
+
+
+def test_tracks_of_a_vertex_have_indices_without_gaps_and_one_kind_of_origin(made):
+    jets = made[1]
+    for vertex, origin in zip(jets.track_vertex, jets.track_origin, strict=True):
+        found = np.unique(ak.to_numpy(vertex))
+        assert found.tolist() == list(range(len(found)))
+        primary = np.unique(ak.to_numpy(vertex[origin == 2]))
+        assert len(primary) <= 1
+
+
+@given(
+    places=st.lists(st.integers(0, 30), min_size=1, max_size=20),
+    events=st.lists(st.integers(0, 3), min_size=20, max_size=20),
+)
+def test_vertices_are_chains_of_places_within_their_distance(places, events):
+    from bunchtrain.simulation.pythia.track_truth import vertex_index
+
+    event, x = np.array(events[: len(places)]), np.array(places)
+    found = vertex_index(event, np.column_stack([0.09 * x, 0 * x, 0 * x]))
+    for i in range(len(x)):
+        for j in range(len(x)):
+            own = np.unique(x[event == event[i]])
+            between = own[(own >= min(x[i], x[j])) & (own <= max(x[i], x[j]))]
+            linked = event[i] == event[j] and np.all(np.diff(between) <= 1)
+            assert (found[i] == found[j]) == linked
+
+
+def test_descendants_are_found_along_the_whole_chain():
+    from bunchtrain.simulation.pythia.track_truth import _descends
+
+    mother = np.array([0, 0, 1, 2, 3, 4, 5, 0, 7])
+    chosen = np.array([0, 0, 1, 0, 0, 0, 0, 0, 0], bool)
+    assert _descends(chosen, mother).tolist() == [0, 0, 0, 1, 1, 1, 1, 0, 0]

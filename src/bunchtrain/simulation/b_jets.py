@@ -31,7 +31,10 @@ class BJets(Sample):
 
     `flavour` is 5, 4 and 0 in turn, from top pairs and then from dijets. The groups of columns
     are `track`: pt, eta, phi, charge; d0 and z0 (times sin θ) in mm, positive towards the jet, with
-    their significances; pt_fraction of the jet's pT; dr to its axis. Tracks are not ordered.
+    their significances; pt_fraction of the jet's pT; dr to its axis; and the truth: origin, with the
+    codes of GN1 (ATL-PHYS-PUB-2022-027), 2 primary, 3 from b, 4 from b → c, 5 from c, 6 from τ and
+    7 other secondary, and vertex, the index of its production vertex in the jet (vertices within
+    0.1 mm are one). Tracks are not ordered.
 
     jets     Number of jets, a third of each flavour.
     pt_min   Smallest jet pT in GeV.
@@ -46,6 +49,7 @@ class BJets(Sample):
     name = "b_jets"
     layout = B_JETS
     maker = "flavour_jets:FlavourJets"
+    version = 2  # with the truth of tracks; all other columns are those of version 1
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import awkward as ak
@@ -51,8 +52,16 @@ def label(jets: ak.Array, record: Record) -> ak.Array:
     return ak.with_field(ak.with_field(jets, flavour, "flavour"), pt, "hadron_pt")
 
 
-def attach_tracks(jets: ak.Array, tracks: Tracks, events: int, radius: float) -> ak.Array:
+def attach_tracks(
+    jets: ak.Array,
+    tracks: Tracks,
+    events: int,
+    radius: float,
+    truth: Mapping[str, Integers],
+) -> ak.Array:
     """Return the jets (event, jet) as a flat table with the tracks within `radius` of each.
+
+    `truth` holds `origin` and `vertex` of the particles. The vertices of a jet are numbered from 0.
 
     Impact parameters are positive where the track passes the beam line on the side of the jet:
     d₀ has the sign of d₀ sin(φ_jet − φ), z₀ sin θ that of (η_jet − η) z₀.
@@ -72,4 +81,16 @@ def attach_tracks(jets: ak.Array, tracks: Tracks, events: int, radius: float) ->
     table |= {"track_z0": z0 / np.cosh(track.eta), "track_z0_significance": z0 / track.z0_error}
     table["track_pt_fraction"] = track.pt / jet.pt
     table["track_dr"] = delta_r(jet.eta, jet.phi, track.eta, track.phi)
+    counts = ak.to_numpy(ak.num(track))
+    particle = ak.to_numpy(ak.flatten(track.particle))
+    table["track_origin"] = ak.unflatten(truth["origin"][particle], counts)
+    table["track_vertex"] = ak.unflatten(_within_jets(truth["vertex"][particle], counts), counts)
     return ak.zip(table, depth_limit=1)
+
+
+def _within_jets(vertex: Integers, counts: Integers) -> Integers:
+    """Return the index of each track's vertex among those of its jet, (tracks,)."""
+    jet = np.repeat(np.arange(len(counts)), counts)
+    both, place = np.unique(np.column_stack([jet, vertex]), axis=0, return_inverse=True)
+    first = np.searchsorted(both[:, 0], np.arange(len(counts)))
+    return np.asarray(place.ravel() - first[jet])

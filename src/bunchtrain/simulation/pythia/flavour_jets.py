@@ -14,6 +14,7 @@ from bunchtrain.simulation.pythia.flavour import BEAUTY, CHARM, attach_tracks, l
 from bunchtrain.simulation.pythia.jets import Jets
 from bunchtrain.simulation.pythia.processes import DIJETS, TOP
 from bunchtrain.simulation.pythia.recipe import Recipe
+from bunchtrain.simulation.pythia.track_truth import origins, vertex_index
 from bunchtrain.simulation.pythia.tracks import measure
 
 FLAVOURS = (BEAUTY, CHARM, 0)
@@ -49,4 +50,9 @@ class FlavourJets(Recipe):
         jets = Jets(objects, record.events, self.radius, self.pt_min).kinematics()
         jets = label(jets[(jets.pt < self.pt_max) & (np.abs(jets.eta) < REACH)], record)
         jets = jets[jets.flavour == FLAVOURS[index % len(FLAVOURS)]]
-        return attach_tracks(jets, measure(particles, vertex, rng), record.events, self.radius)
+        tracks = measure(particles, vertex, rng)
+        truth = {
+            "origin": origins(record)[record.visible],
+            "vertex": vertex_index(particles.event, vertex),
+        }
+        return attach_tracks(jets, tracks, record.events, self.radius, truth)

@@ -42,7 +42,15 @@ TRACKS = {
     "track_pt_fraction": "var * float32",
     "track_dr": "var * float32",
 }
-B_JETS = {"event_id": "int64", "flavour": "int8", **JET, "hadron_pt": "float32", **TRACKS}
+TRACK_TRUTH = {"track_origin": "var * int8", "track_vertex": "var * int16"}
+B_JETS = {
+    "event_id": "int64",
+    "flavour": "int8",
+    **JET,
+    "hadron_pt": "float32",
+    **TRACKS,
+    **TRACK_TRUTH,
+}
 TTH_EVENTS = {
     "event_id": "int64",
     "is_tth": "bool",

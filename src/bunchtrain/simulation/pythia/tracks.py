@@ -28,7 +28,10 @@ SCATTERING, SAGITTA = (0.011, 0.087), (0.073, 0.115)  # mm and mm GeV, of d₀ a
 
 @dataclass(frozen=True)
 class Tracks:
-    """Tracks of many events, one after the other: every array is (tracks,); GeV, rad, mm."""
+    """Tracks of many events, one after the other: every array is (tracks,); GeV, rad, mm.
+
+    `particle` is the row of the particle that made the track.
+    """
 
     event: Integers
     charge: Integers
@@ -39,6 +42,7 @@ class Tracks:
     z0: Floats
     d0_error: Floats
     z0_error: Floats
+    particle: Integers
 
     def __getitem__(self, chosen: Any) -> Tracks:
         return Tracks(**{name: value[chosen] for name, value in vars(self).items()})
@@ -85,6 +89,7 @@ def measure(particles: Particles, vertex: Floats, rng: np.random.Generator) -> T
         z0 + z0_error * rng.standard_normal(len(d0)),
         d0_error,
         z0_error,
+        np.flatnonzero(found),
     )
     near = (np.abs(tracks.d0) < D0_MAX) & (np.abs(tracks.z0) / np.cosh(tracks.eta) < Z0_MAX)
     return tracks[near & (tracks.pt > PT_MIN)]
