@@ -10,6 +10,8 @@ from torch import Tensor
 
 #: Tensors with one row per point, the points of all events concatenated (packed, never padded).
 POINTWISE = frozenset({"features", "coordinates", "momenta", "children", "levels"})
+#: Tensors with one row per edge, in the order of `edges`.
+EDGEWISE = frozenset({"edge_features"})
 
 
 @dataclass
@@ -20,9 +22,10 @@ class Batch:
                 (batch, channel, row, column), `globals` (batch, feature); packed point clouds have
                 `features` (points, feature), `coordinates` (points, 2), `momenta` (points, 4) as
                 (E, px, py, pz) in GeV, `edges` (2, edges) with indices of points in this batch,
-                and `lengths` (batch,), the count of points of each event. The points of a tree
-                are its nodes, the root last, with `children` (points, 2), counted from the event's
-                first point and −1 for none, and `levels` (points,), steps down from the root.
+                `edge_features` (edges, feature), and `lengths` (batch,), the count of points of
+                each event. The points of a tree are its nodes, the root last, with `children`
+                (points, 2), counted from the event's first point and −1 for none, and `levels`
+                (points,), steps down from the root.
     targets     for each head: class indices (rows,) int64, or values (rows, value).
     weight      (batch,), 1 where the study defines none.
     spectators  columns that losses read and models do not: (batch,) each.
@@ -56,7 +59,10 @@ class Batch:
         return points if axis == "point" else points[self.inputs["edges"][1]]
 
     def take(self, rows: Tensor) -> Batch:
-        """Return the events with these indices (rows,), in this order; points stay packed."""
+        """Return the events with these indices (rows,), in this order; points stay packed.
+
+        Edges are sorted by event, those of an event in their order.
+        """
         inputs, index = _take(self.inputs, rows)
         return replace(
             self,
@@ -87,17 +93,23 @@ def take_inputs(inputs: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]
 def _take(
     inputs: Mapping[str, Tensor], rows: Tensor
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return the inputs of some events, and axis → indices or mask of the rows that are taken."""
+    """Return the inputs of some events, and axis → indices of the rows that are taken."""
     if "lengths" not in inputs:
         return {name: value[rows] for name, value in inputs.items()}, {"event": rows}
-    points = point_index(inputs["lengths"], rows)
-    taken = {k: v[points if k in POINTWISE else rows] for k, v in inputs.items() if k != "edges"}
+    lengths, points = inputs["lengths"], point_index(inputs["lengths"], rows)
     index = {"event": rows, "point": points}
     if "edges" in inputs:
         edges = inputs["edges"]
-        new = edges.new_full((int(inputs["lengths"].sum()),), -1)
-        new[points] = torch.arange(len(points), device=edges.device)
-        moved = new[edges]
-        index["edge"] = (moved >= 0).all(0)
-        taken["edges"] = moved[:, index["edge"]]
+        event = torch.arange(len(lengths), device=edges.device).repeat_interleave(lengths)[edges[1]]
+        counts = torch.bincount(event, minlength=len(lengths))
+        index["edge"] = event.argsort(stable=True)[point_index(counts, rows)]
+    taken = {k: v[index[axis_of(k)]] for k, v in inputs.items() if k != "edges"}
+    if "edges" in inputs:
+        moved = (starts(lengths[rows]) - starts(lengths)[rows]).repeat_interleave(counts[rows])
+        taken["edges"] = edges[:, index["edge"]] + moved
     return taken, index
+
+
+def axis_of(tensor: str) -> str:
+    """Return `event`, `point` or `edge`, what a row of an input tensor belongs to."""
+    return "point" if tensor in POINTWISE else "edge" if tensor in EDGEWISE else "event"

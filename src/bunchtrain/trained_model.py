@@ -202,7 +202,9 @@ class TrainedModel:
         assert isinstance(self.representation, PointRepresentation)  # checked with the study
         found = {"point": place_points(self.representation, events[self.columns], keep)}
         if "edge" in axes:
-            found["edge"] = place_edges(found["point"], batch, keep)
+            found["edge"] = place_edges(
+                self.representation, events[self.columns], found["point"], batch, keep
+            )
         return found
 
     @property

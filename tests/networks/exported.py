@@ -5,6 +5,7 @@ import pytest
 import torch
 
 POINTWISE = {"features", "coordinates", "momenta", "children", "levels"}
+SPECIAL = {"edges": {1: "edges"}, "edge_features": {0: "edges"}}
 
 
 def check_onnx(model, inputs, path, tolerance):
@@ -13,7 +14,8 @@ def check_onnx(model, inputs, path, tolerance):
     example = inputs(model, [3, 0, 5, 2])
     torch.onnx.export(
         model, (), path, kwargs=example, dynamo=True, verbose=False,
-        dynamic_shapes={k: {0: "points" if k in POINTWISE else "batch"} for k in example},
+        dynamic_shapes={k: SPECIAL.get(k, {0: "points" if k in POINTWISE else "batch"})
+                        for k in example},
         input_names=list(example),
     )  # fmt: skip
     session = onnxruntime.InferenceSession(path)

@@ -8,6 +8,7 @@ from bunchtrain.methods.supervised import input_names
 
 PER_POINT = {"features", "coordinates", "momenta", "children", "levels"}
 SIZES = {"table": 4, "image": (1, 32, 32), "features": 4, "coordinates": 2, "momenta": 4}
+SIZES |= {"edge_features": 3}
 FEW = {"bits": 5, "input_bits": 6}
 SHORT = {"particles": 6, "widths": (5,)}
 
@@ -26,6 +27,7 @@ OPTIONS = {
         **{"blocks": 1, "class_blocks": 1},
     },
     "interaction_network": {},
+    "graph_network": {"width": 8, "rounds": 2, "classifier": (6,)},
     "gar_net": {"points": 8, "aggregators": (2, 3), "propagate": (4, 2), "filters": (3, 5)},
     "lorentz_net": {"width": 8, "blocks": 2},
     "lorentz_net with beams": {"width": 8, "blocks": 2, "beams": True},
@@ -78,15 +80,25 @@ def inputs(model, lengths):
         "table": torch.randn(len(lengths), 4, generator=random),
         "image": torch.rand(len(lengths), 1, 32, 32, generator=random),
     }
+    edges = [torch.combinations(torch.arange(n)).T for n in lengths]
+    first = torch.tensor([0, *lengths[:-1]]).cumsum(0)
+    given["edges"] = torch.cat([one + start for one, start in zip(edges, first, strict=True)], 1)
+    given["edge_features"] = torch.randn(given["edges"].shape[1], 3, generator=random)
     return {name: given[name] for name in input_names(model)}
 
 
 def single(given, lengths):
     """Return the tensors of each event by itself."""
+    pairs, first = [n * (n - 1) // 2 for n in lengths], [0, *lengths[:-1]]
     split = {
         name: tensor.split(lengths) if name in PER_POINT else tensor.split(1)
         for name, tensor in given.items()
     }
+    if "edges" in given:
+        starts = torch.tensor(first).cumsum(0)
+        every = given["edges"].split(pairs, 1)
+        split["edges"] = [one - start for one, start in zip(every, starts, strict=True)]
+        split["edge_features"] = given["edge_features"].split(pairs)
     return [
         {name: tensors[event] for name, tensors in split.items()} for event in range(len(lengths))
     ]

@@ -7,7 +7,7 @@ import torch
 from made_up_jets import as_events, plane_jets  # type: ignore[import-not-found]
 
 from bunchtrain import parts
-from bunchtrain.batch import POINTWISE, Batch
+from bunchtrain.batch import Batch, axis_of
 from bunchtrain.errors import DataError
 from bunchtrain.representations.preprocessing.finite import INTEGERS, check_finite
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
@@ -20,6 +20,15 @@ OPTIONS = {
     "event_image": {"channels": {"energy": {"group": "constituent"}}, "pixels": 8},
     "image": {"pixels": 8},
     "window": {"features": ["window_mass"], "length": 4},
+    "edge_list": {
+        **{"group": "constituent", "features": ["pt"], "max_points": 8, "order": "pt"},
+        **{"edge_features": ["first_pt - second_pt", "weight"], "edge_where": "weight > 0.1"},
+    },
+    "layered_graph": {
+        **{"group": "constituent", "features": ["pt"], "coordinates": ["eta", "phi"]},
+        **{"layer": "floor(eta / 0.2)", "window": [0.5, 0.4], "span": 2},
+        **{"edge_features": ["second_eta - first_eta"]},
+    },
 }
 EVERY = sorted(parts.locate("representation"))
 
@@ -32,7 +41,16 @@ def representation(request):
 def events(seed=0, jets=7):
     pt, eta, phi, lengths = plane_jets(seed, jets)
     mass = np.random.default_rng(seed).uniform(10, 200, jets)
-    return with_windows(as_events(pt, eta, phi, lengths, jet_mass=mass))
+    return with_edges(with_windows(as_events(pt, eta, phi, lengths, jet_mass=mass)))
+
+
+def with_edges(block):
+    """Return events with edges from each point to the next, and a weight of each."""
+    counts = np.maximum(ak.to_numpy(ak.num(block.constituent_pt)) - 1, 0)
+    first = ak.local_index(ak.unflatten(np.zeros(counts.sum()), counts))
+    weight = np.abs(block.constituent_phi[first]) % 1
+    block = ak.with_field(ak.with_field(block, first, "edge_first"), first + 1, "edge_second")
+    return ak.with_field(block, weight, "edge_weight")
 
 
 def with_windows(block):
@@ -60,10 +78,12 @@ def test_tensors_are_those_declared_with_their_sizes_and_names(representation):
 def test_rows_are_those_of_the_events_on_every_axis(representation):
     block = events()
     tensors = read(representation, block)
-    rows = int(tensors["lengths"].sum()) if "lengths" in tensors else None
+    rows = {"event": len(block)}
+    rows |= {"point": int(tensors["lengths"].sum())} if "lengths" in tensors else {}
+    rows |= {"edge": tensors["edges"].shape[1]} if "edges" in tensors else {}
     for name, tensor in tensors.items():
         if name != "edges":
-            assert len(tensor) == (rows if name in POINTWISE else len(block)), name
+            assert len(tensor) == rows[axis_of(name)], name
     assert len(Batch(tensors)) == len(block)
 
 

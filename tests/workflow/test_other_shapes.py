@@ -128,10 +128,15 @@ def test_such_a_model_is_not_exported(hits):
             {"representation": {"name": "table", "features": ["busy"]}},
             "has no points; choose point",
         ),
-        ({"representation.name": "point_cloud"}, "has no edges; choose 'graph'"),
+        ({"representation.name": "point_cloud"}, "has no edges; choose graph"),
         ({"model": "particle_transformer"}, "needs 'momenta'"),
         ({"model": "energy_flow_network"}, "needs 'momenta'"),
         ({"posterior": "mc_dropout"}, "is for targets of events"),
+        (
+            {"targets": {"pair": {"on": "edge", "classes": {"a": "hit_x > 0", "b": "hit_x < 0"}}}},
+            "makes the edges, which have no columns; use 'same'",
+        ),
+        ({"targets": {"pair": {"on": "hit", "ids": "hit_track"}}}, "no loss predicts 'ids'"),
     ],
 )
 def test_parts_that_do_not_fit_are_rejected_before_work(hits, changes, message):
@@ -149,9 +154,12 @@ def test_parts_that_do_not_fit_are_rejected_before_work(hits, changes, message):
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ({"on": "edge", "classes": {"a": "x > 0", "b": "x < 0"}}, "'same' belongs to a target wit"),
+        ({"on": "edge", "ids": "track"}, "'ids' belongs to a target of points"),
         ({"same": "track"}, "'same' belongs to a target with 'on: edge'"),
-        ({"on": "edge", "same": "x", "values": {"a": "x"}}, "has one of 'classes', 'values' and"),
+        (
+            {"on": "edge", "same": "x", "values": {"a": "x"}},
+            "has one of 'classes', 'values', 'same'",
+        ),
     ],
 )
 def test_targets_that_contradict_themselves(target, message):

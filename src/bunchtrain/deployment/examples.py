@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from bunchtrain.batch import POINTWISE, starts
+from bunchtrain.batch import axis_of, starts
 from bunchtrain.representations._representation import Size
 
 
@@ -33,20 +33,21 @@ def example_inputs(
         tensors["children"], tensors["levels"] = _trees(lengths)
         counts = (2 * counts - 1).clamp(min=0)
     tensors["lengths"] = counts
+    rows = {"event": len(counts), "point": int(counts.sum())}
+    if "edges" in needs:
+        tensors["edges"] = _edges(counts)
+        rows["edge"] = tensors["edges"].shape[1]
     for name in needs:
-        if name not in ("edges", *tensors):
+        if name not in tensors:
             size = sizes[name]
             row = (size,) if isinstance(size, int) else tuple(size)
-            rows = int(counts.sum()) if name in POINTWISE else len(counts)
-            tensors[name] = torch.randn((rows, *row), generator=random)
+            tensors[name] = torch.randn((rows[axis_of(name)], *row), generator=random)
     if "coordinates" in tensors and step is not None:
         tensors["coordinates"] = (tensors["coordinates"] / step).round() * step
     if "momenta" in tensors:
         momentum = 10 * tensors["momenta"][:, 1:4]
         energy = (momentum.square().sum(1, keepdim=True) + 0.14**2).sqrt()
         tensors["momenta"] = torch.cat([energy, momentum], 1)
-    if "edges" in needs:
-        tensors["edges"] = _edges(counts)
     return {name: tensors[name] for name in needs}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bunchtrain.batch import POINTWISE
+from bunchtrain.batch import axis_of
 from bunchtrain.deployment.examples import example_inputs
 from bunchtrain.deployment.export import silence_logs
 from bunchtrain.deployment.scoring import ScoredNetwork
@@ -88,10 +88,8 @@ def trace(trained: TrainedModel, opset: int | None = None) -> torch.onnx.ONNXPro
 
 def dynamic_dimensions(inputs: Mapping[str, Tensor]) -> dict[str, dict[int, str]]:
     """Return tensor → dimension → name of each dimension of variable size."""
-    special = {"edges": {1: "edges"}}
-    return {
-        name: special.get(name, {0: "points" if name in POINTWISE else "batch"}) for name in inputs
-    }
+    sizes = {"event": "batch", "point": "points", "edge": "edges"}
+    return {name: {1: "edges"} if name == "edges" else {0: sizes[axis_of(name)]} for name in inputs}
 
 
 def _accurate_functions() -> dict[Any, Any]:

@@ -47,6 +47,7 @@ def build_network(
         task.head_sizes(),
         aggregates,
         axes,
+        len(representation.names.get("edge_features", ())),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from bunchtrain.batch import POINTWISE, Batch, starts
+from bunchtrain.batch import EDGEWISE, Batch, axis_of, starts
 
 
 class EventStore:
@@ -30,15 +30,15 @@ class EventStore:
         """Return the events with these indices (rows,), in this order, as a packed batch."""
         events, inputs = self.events, self.events.inputs
         points, edges = self._item_indices("lengths", rows), self._item_indices("edge_counts", rows)
+        index = {"event": rows, "point": rows if points is None else points, "edge": edges}
         taken = {
-            name: value[points if points is not None and name in POINTWISE else rows]
+            name: value[index[axis_of(name)]]
             for name, value in inputs.items()
             if name not in ("edges", "edge_counts")
         }
         if "edges" in inputs:
             shift = starts(taken["lengths"]).repeat_interleave(inputs["edge_counts"][rows])
             taken["edges"] = inputs["edges"][:, edges] + shift
-        index = {"event": rows, "point": points, "edge": edges}
         targets = {
             name: value[index[events.axes.get(name, "event")]]
             for name, value in events.targets.items()
@@ -68,7 +68,8 @@ def local_edges(block: Batch) -> Batch:
     order = event.argsort(stable=True)
     local = (edges - starts(lengths)[event])[:, order]
     counts = torch.bincount(event, minlength=len(lengths))
-    inputs = {**block.inputs, "edges": local, "edge_counts": counts}
+    moved = {name: block.inputs[name][order] for name in EDGEWISE & set(block.inputs)}
+    inputs = {**block.inputs, **moved, "edges": local, "edge_counts": counts}
     targets = {
         name: value[order] if block.axes.get(name) == "edge" else value
         for name, value in block.targets.items()

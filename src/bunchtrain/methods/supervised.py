@@ -64,6 +64,7 @@ class Network(nn.Module):
                    mixture; the mean where not given.
     axes           target name → `point` or `edge`, whose outputs are (points or edges, outputs)
                    and are computed from the points that the model embeds.
+    edge_features  number of features of an edge, of the tensor `edge_features`.
 
     Raises StudyError if a target is of points or edges and the model does not embed points.
 
@@ -82,6 +83,7 @@ class Network(nn.Module):
         heads: dict[str, int],
         aggregates: Mapping[str, Aggregate] | None = None,
         axes: Mapping[str, str] | None = None,
+        edge_features: int = 0,
     ) -> None:
         super().__init__()
         self.normalisation = normalisation
@@ -92,13 +94,13 @@ class Network(nn.Module):
         self.readouts = nn.ModuleDict()
         self.axes: dict[str, str] = {}
         if axes:
-            self._add_readouts(model, axes)
+            self._add_readouts(model, axes, edge_features)
         self.register_buffer("shift", torch.zeros(sum(heads.values())))
         self.register_buffer("scale", torch.ones(sum(heads.values())))
         #: Target → mean and standard deviation (value,) of its values, during the training only.
         self.units: dict[str, tuple[Tensor, Tensor]] = {}
 
-    def _add_readouts(self, model: nn.Module, axes: Mapping[str, str]) -> None:
+    def _add_readouts(self, model: nn.Module, axes: Mapping[str, str], features: int) -> None:
         if not isinstance(model, EmbedsPoints):
             raise StudyError(
                 f"targets.{next(iter(axes))}: model '{type(model).__name__}' has no output for "
@@ -106,13 +108,15 @@ class Network(nn.Module):
                 "interaction_network or gar_net"
             )
         self.axes = dict(axes)
-        for target in axes:
-            self.readouts[target] = axis_readout(model.point_width, self.heads[target])
+        for target, axis in axes.items():
+            own = features if axis == "edge" else 0
+            self.readouts[target] = axis_readout(model.point_width, self.heads[target], own)
         if set(axes) == set(self.heads):
             for name in model.event_modules:
                 delattr(model, name)
-        if "edge" in axes.values() and "edges" not in self.input_names:
-            self.input_names = (*self.input_names, "edges")
+        needed = ("edges", "edge_features") if features else ("edges",)
+        if "edge" in axes.values():
+            self.input_names = tuple(dict.fromkeys((*self.input_names, *needed)))
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return head → (batch, outputs), of an ensemble those of the mixture."""
@@ -178,7 +182,9 @@ class Network(nn.Module):
         of_events = len(self.readouts) < len(self.heads)
         found = self._heads(model.read_out(points, lengths)) if of_events else {}
         context = {"point": point_context(points, lengths)} if "point" in axes else {}
-        context |= {"edge": edge_context(points, tensors["edges"])} if "edge" in axes else {}
+        if "edge" in axes:
+            own = tensors.get("edge_features")
+            context["edge"] = edge_context(points, tensors["edges"], own)
         found |= {name: self.readouts[name](context[axis]) for name, axis in self.axes.items()}
         return {name: found[name] for name in self.heads}
 

@@ -99,7 +99,8 @@ class Task:
         for path in ("cache", "folder"):
             object.__setattr__(self, path, str(getattr(self, path)))
         shapes = {
-            name: Target(name, t.classes, t.values, axis=t.axis) for name, t in self.targets.items()
+            name: Target(name, t.classes, t.values, axis=t.axis, same=t.same)
+            for name, t in self.targets.items()
         }
         object.__setattr__(self, "targets", shapes)
 

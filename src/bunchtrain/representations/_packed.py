@@ -72,12 +72,16 @@ class PackedPoints(PointRepresentation):
 
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns that it reads; DataError names the nearest to a missing one."""
-        chosen = [one for one in (self.order, self.where) if one is not None]
-        texts = [each.text for each in (*self.features, *self.coordinates, *chosen)]
+        texts = [each.text for each in self.expressions()]
         columns = required_columns(
             texts, self.group, available, self.jet, has_momentum=not self.coordinates
         )
         return list(dict.fromkeys(columns + columns_of(self.globals, available)))
+
+    def expressions(self) -> list[Expression]:
+        """Return the expressions over points."""
+        chosen = [one for one in (self.order, self.where) if one is not None]
+        return [*self.features, *self.coordinates, *chosen]
 
     @property
     def sizes(self) -> dict[str, Size]:
@@ -98,7 +102,10 @@ class PackedPoints(PointRepresentation):
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
         """Return the packed tensors of a block of events; events without points have length 0."""
         points = self.points(events)
-        chosen = self.select_points(points)
+        return self.encode(events, points, self.select_points(points))
+
+    def encode(self, events: ak.Array, points: Points, chosen: Ints) -> dict[str, Tensor]:
+        """Return the packed tensors of the chosen points of a block of events."""
         tensors = {
             "features": points.table(self.features)[chosen],
             **self._places(points, chosen),

@@ -86,6 +86,20 @@ class PointRepresentation(Representation):
         the order of the tensors; the second is (events,).
         """
 
+    def edge_index(self, events: ak.Array) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Return which edges of the data the edges are, and the count of these of each event.
+
+        As `point_index`; None where the representation makes the edges itself.
+        """
+        return None
+
+    def edge_ends(self, events: ak.Array) -> tuple[ak.Array, ak.Array]:
+        """Return the indices of both points of all edges of the data, as lists of the events."""
+        raise NotImplementedError
+
+    #: Whether the edges are those of the data, so that they have columns.
+    has_edge_columns: bool = False
+
 
 class ImageRepresentation(Representation):
     """A representation whose tensor `image` is a regular grid (channel, row, column)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import awkward as ak
 import numpy as np
 import torch
@@ -9,16 +11,17 @@ from torch import Tensor
 
 from bunchtrain.parts.ranges import PointCount
 from bunchtrain.physics.nearest import smallest
-from bunchtrain.physics.packed import MEMORY, equal_multiplicity
-from bunchtrain.representations._packed import PARTICLE_NET, Normalise, PackedPoints
-from bunchtrain.representations._representation import Size
+from bunchtrain.physics.packed import MEMORY, Floats, Ints, equal_multiplicity
+from bunchtrain.representations._edges import EdgePoints
+from bunchtrain.representations._packed import PARTICLE_NET, Normalise
+from bunchtrain.representations.preprocessing.points import Points
 
 
-class Graph(PackedPoints):
+class Graph(EdgePoints):
     """A point cloud with `edges` (2, edges) from the k nearest neighbours to each point.
 
-    Neighbours are nearest in (Δη, Δφ); row 0 holds the neighbours, row 1 the points whose
-    neighbours they are.
+    Neighbours are nearest in (Δη, Δφ), or in the coordinates; row 0 holds the neighbours, row 1 the
+    points whose neighbours they are.
 
     k  number of nearest neighbours.
 
@@ -38,22 +41,21 @@ class Graph(PackedPoints):
         globals: list[str] | None = None,
         normalise: Normalise = "standard",
         coordinates: list[str] | None = None,
+        edge_features: list[str] | None = None,
+        edge_where: str | None = None,
     ) -> None:
         super().__init__(
-            group, features, max_points, order, jet, where, globals, normalise, coordinates
-        )
+            group, features, max_points, order, jet, where, globals, normalise, coordinates,
+            edge_features, edge_where,
+        )  # fmt: skip
         self.k = k
 
-    @property
-    def sizes(self) -> dict[str, Size]:
-        """Return the sizes of the point cloud's tensors, and 2 for an edge."""
-        return {**super().sizes, "edges": 2}
-
-    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
-        """Return the packed tensors of a block of events with their edges."""
-        tensors = super().__call__(events)
-        edges = nearest_neighbours(tensors["coordinates"], tensors["lengths"], self.k)
-        return {**tensors, "edges": edges}
+    def edges(
+        self, events: ak.Array, points: Points, chosen: Ints, tensors: Mapping[str, Tensor]
+    ) -> tuple[Ints, dict[str, Floats]]:
+        """Return the edges from the nearest neighbours; they have no columns of their own."""
+        found = nearest_neighbours(tensors["coordinates"], tensors["lengths"], self.k)
+        return found.numpy(), {}
 
 
 def nearest_neighbours(

@@ -164,7 +164,7 @@ def _loss(study: Study, terms: list[Term] | None, where: str) -> list[Term]:
             "them by a 'method' such as 'autoencoder' or 'normalizing_flow'"
         )
     if terms is None:
-        return [_default_term(name, target) for name, target in study.targets.items()]
+        terms = [_default_term(name, target) for name, target in study.targets.items()]
     for term in terms:
         if term.target is None and len(study.targets) > 1:
             choices = ", ".join(study.targets)
@@ -172,6 +172,9 @@ def _loss(study: Study, terms: list[Term] | None, where: str) -> list[Term]:
         if term.target is not None and term.target not in study.targets:
             hint = nearest(term.target, study.targets)
             raise StudyError(f"{where}: there is no target '{term.target}'{hint}")
+    for name in study.targets:
+        if study.targets[name].ids and name in {term.target or name for term in terms}:
+            raise StudyError(f"targets.{name}: no loss predicts 'ids'; put the target into 'truth'")
     only = next(iter(study.targets))
     return [term.model_copy(update={"target": term.target or only}) for term in terms]
 

@@ -6,6 +6,7 @@ The study reference in the documentation and the JSON schema are made from it.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -123,8 +124,14 @@ class TargetConfig(Strict):
     )
     same: Expression | None = Field(
         None,
-        description="Integer that identifies what a point belongs to, negative for nothing: an "
-        "edge is `same` if both of its points have the same one, else `different`.",
+        description="Integer that identifies what a point belongs to, negative for nothing, or the "
+        "name of a target with `ids`: an edge is `same` if both of its points have the same one, "
+        "else `different`.",
+    )
+    ids: Expression | None = Field(
+        None,
+        description="Integer that identifies the true object of each point, e.g. the particle of a "
+        "hit, negative for nothing; for evaluations, and as the name in `same`.",
     )
     on: str = Field(
         "event",
@@ -135,10 +142,12 @@ class TargetConfig(Strict):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> TargetConfig:
-        if (self.classes, self.values, self.same).count(None) != 2:
-            raise ValueError("a target has one of 'classes', 'values' and 'same'")
-        if (self.same is not None) != (self.on == "edge"):
-            raise ValueError("'same' belongs to a target with 'on: edge', and an edge needs it")
+        if (self.classes, self.values, self.same, self.ids).count(None) != 3:
+            raise ValueError("a target has one of 'classes', 'values', 'same' and 'ids'")
+        if self.same is not None and self.on != "edge":
+            raise ValueError("'same' belongs to a target with 'on: edge'")
+        if self.ids is not None and self.on in ("event", "edge"):
+            raise ValueError("'ids' belongs to a target of points: 'on' the group of the points")
         if self.classes is not None and len(self.classes) < 2:
             raise ValueError("a target needs at least two classes")
         if self.signal is not None and self.signal not in (self.classes or {}):
@@ -161,6 +170,7 @@ class TargetConfig(Strict):
             self.signal,
             "event" if self.on == "event" else "edge" if self.on == "edge" else "point",
             self.same,
+            self.ids,
             is_truth,
         )
 
@@ -411,11 +421,18 @@ class Study(Strict):
     def all_targets(self) -> list[Target]:
         """Return the targets in their order, then those of the truth."""
         truth = [one.as_target(name, is_truth=True) for name, one in self.truth.items()]
+        truth = [self._with_identifier(one) for one in truth]
         return [*self.predicted_targets(), *truth]
 
     def predicted_targets(self) -> list[Target]:
         """Return the targets in their order, without those of the truth."""
-        return [one.as_target(name) for name, one in self.targets.items()]
+        found = [one.as_target(name) for name, one in self.targets.items()]
+        return [self._with_identifier(one) for one in found]
+
+    def _with_identifier(self, target: Target) -> Target:
+        """Return a target with `same` as an expression, where it is the name of one with `ids`."""
+        named = (self.targets | self.truth).get(target.same or "")
+        return replace(target, same=named.ids) if named and named.ids else target
 
     @property
     def heading(self) -> str:

@@ -53,7 +53,7 @@ def _class_indices(
 def _label_points(target: Target, events: ak.Array, entries: NDArray[np.int64]) -> ak.Array:
     """Return the labels of points, a list for each event."""
     where = f"targets.{target.name}"
-    texts = [target.same] if target.same else list(target.expressions)
+    texts = [target.identifier] if target.identifier else list(target.expressions)
     lists = [_lists(Expression(text)(events), text, where) for text in texts]
     counts = ak.to_numpy(ak.num(lists[0]))
     for text, values in zip(texts, lists, strict=True):
@@ -61,9 +61,10 @@ def _label_points(target: Target, events: ak.Array, entries: NDArray[np.int64]) 
             raise DataError(f"{where}: '{text}' has lists of other lengths than '{texts[0]}'")
     entry = np.repeat(entries, counts)
     flat = [ak.to_numpy(ak.flatten(values)) for values in lists]
-    if target.same:
+    if target.identifier:
         if flat[0].dtype.kind not in "iu":
-            raise DataError(f"{where}.same: '{target.same}' must be an integer for each point")
+            key = "same" if target.same else "ids"
+            raise DataError(f"{where}.{key}: '{texts[0]}' must be an integer for each point")
         return ak.unflatten(flat[0].astype(np.int64), counts)
     if not target.classes:
         for text, values in zip(texts, flat, strict=True):

@@ -155,14 +155,14 @@ class Predictions:
         that all models are compared on the same ones. Raises DataError if the models predict
         different edges.
         """
-        axis = self.targets[target].axis
-        if axis == "event":
+        if self.targets[target].axis == "event":
             return self
         of_target = {
             name: one.quantity.kind for one, name in self._of.items() if one.target == target
         }
         labels = target if self.targets[target].classes else f"{target}_0"
-        truth = self._edge_truth(target, of_target) if axis == "edge" else self.columns[labels]
+        is_pair = self.targets[target].same is not None
+        truth = self._edge_truth(target, of_target) if is_pair else self.columns[labels]
         counts = ak.to_numpy(ak.num(truth))
         flat: dict[str, Any] = {labels: ak.to_numpy(ak.flatten(truth))}
         for name, values in self.columns.items():

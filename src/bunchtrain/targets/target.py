@@ -25,6 +25,8 @@ class Target:
                  matters, as in a trained model.
     signal       signal class; the last one if None.
     axis         `event`, `point` for each point of the representation, or `edge` for each edge.
+    ids          expression of the identifier of what each point belongs to, negative for nothing,
+                 in place of classes or values.
     same         expression of an identifier of points: an edge is in the class `same` if both of
                  its points have the same one, and it is not negative; else in `different`.
     is_truth     whether only evaluations use it; events of none of its classes are kept.
@@ -37,7 +39,13 @@ class Target:
     signal: str | None = None
     axis: Axis = "event"
     same: str | None = field(default=None, compare=False)
+    ids: str | None = field(default=None, compare=False)
     is_truth: bool = field(default=False, compare=False)
+
+    @property
+    def identifier(self) -> str | None:
+        """Expression of an identifier of each point, of a target with `ids` or `same`."""
+        return self.ids or self.same
 
     @property
     def is_classification(self) -> bool:
@@ -72,6 +80,8 @@ class Target:
         shape: dict[str, Any] = {"classes": list(self.classes)} if self.classes else {}
         shape |= {"values": list(self.values)} if self.values else {}
         shape |= {"axis": self.axis} if self.axis != "event" else {}
+        shape |= {"same": self.same} if self.same else {}
+        shape |= {"ids": self.ids} if self.ids else {}
         return shape | ({"signal": self.signal} if self.signal else {})
 
     @classmethod
@@ -79,4 +89,5 @@ class Target:
         """Return the target that `as_dict` wrote."""
         classes, values = entry.get("classes") or (), entry.get("values") or ()
         axis: Axis = entry.get("axis", "event")
-        return cls(name, tuple(classes), tuple(values), signal=entry.get("signal"), axis=axis)
+        ids = {key: entry.get(key) for key in ("same", "ids", "signal")}
+        return cls(name, tuple(classes), tuple(values), axis=axis, **ids)

@@ -90,7 +90,8 @@ def _names(
 
 def _label_columns(study: Study, needed: Collection[str]) -> Iterator[set[str]]:
     """Yield the columns of the targets that no model reads, then with weights, then with others."""
-    texts = [text for target in study.all_targets() for text in target.expressions]
+    every = [(*one.expressions, one.identifier or "") for one in study.all_targets()]
+    texts = [text for texts in every for text in texts if text]
     targets = required_columns(study.define, texts) - set(needed)
     weights = required_columns(study.define, filter(None, [study.weights.event])) - set(needed)
     split = parts.build("split", study.split.name, study.split.options, where="split").columns()

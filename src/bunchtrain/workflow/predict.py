@@ -60,7 +60,7 @@ def event_columns(study: Study, events: ak.Array) -> Columns:
     columns = {"entry": ak.to_numpy(events["entry"]), "weight": ak.to_numpy(events["event_weight"])}
     for target in study.all_targets():
         values = _plain(events[f"target_{target.name}"])
-        if target.classes:
+        if target.classes or target.ids:
             columns[target.name] = values
         else:
             count = len(target.values)

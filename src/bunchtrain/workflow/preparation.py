@@ -104,12 +104,17 @@ def _check_axes(study: Study, model: ModelConfig, made: Representation) -> None:
         if not isinstance(made, PointRepresentation):
             raise StudyError(
                 f"targets.{name}.on: representation '{model.representation.name}' has no points; "
-                "choose point_cloud, sequence or graph"
+                "choose point_cloud, sequence, graph, layered_graph or edge_list"
             )
         if target.on == "edge" and "edges" not in made.sizes:
             raise StudyError(
                 f"targets.{name}.on: representation '{model.representation.name}' has no edges; "
-                "choose 'graph'"
+                "choose graph, layered_graph or edge_list"
+            )
+        if target.on == "edge" and not target.same and not made.has_edge_columns:
+            raise StudyError(
+                f"targets.{name}: representation '{model.representation.name}' makes the edges, "
+                "which have no columns; use 'same', or the representation 'edge_list'"
             )
         if target.on not in ("edge", made.group):
             raise StudyError(

@@ -12,13 +12,14 @@ from bunchtrain.networks.layers.packing import segment_ids, segment_mean
 HIDDEN = (128, 128)
 
 
-def axis_readout(width: int, outputs: int) -> nn.Sequential:
+def axis_readout(width: int, outputs: int, features: int = 0) -> nn.Sequential:
     """Return the dense network from the features of `point_context` or `edge_context`.
 
-    width    features of an embedded point.
-    outputs  number of outputs of a point or edge.
+    width     features of an embedded point.
+    outputs   number of outputs of a point or edge.
+    features  number of features of an edge itself.
     """
-    return perceptron(2 * width, HIDDEN, outputs)
+    return perceptron(2 * width + features, HIDDEN, outputs)
 
 
 def point_context(points: Tensor, lengths: Tensor) -> Tensor:
@@ -31,13 +32,15 @@ def point_context(points: Tensor, lengths: Tensor) -> Tensor:
     return torch.cat([points, segment_mean(points, lengths)[event]], 1)
 
 
-def edge_context(points: Tensor, edges: Tensor) -> Tensor:
-    """Return sum and absolute difference of the points of each edge, (edges, 2 width).
+def edge_context(points: Tensor, edges: Tensor, features: Tensor | None = None) -> Tensor:
+    """Return sum and absolute difference of the points of each edge, then its own features.
 
-    It is the same for both directions of an edge.
+    The first two, (edges, 2 width), are the same for both directions of an edge.
 
-    points  (points, width), packed.
-    edges   (2, edges), indices of points.
+    points    (points, width), packed.
+    edges     (2, edges), indices of points.
+    features  (edges, feature), or None.
     """
     first, second = points[edges[0]], points[edges[1]]
-    return torch.cat([first + second, (first - second).abs()], 1)
+    own = [] if features is None else [features]
+    return torch.cat([first + second, (first - second).abs(), *own], 1)

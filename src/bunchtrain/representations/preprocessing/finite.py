@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bunchtrain.batch import POINTWISE
+from bunchtrain.batch import axis_of
 from bunchtrain.errors import DataError
 
 Policy = Literal["raise", "clip", "impute", "drop"]
@@ -43,7 +43,10 @@ def check_finite(
 
 def _event_index(name: str, inputs: Mapping[str, Tensor], events: int) -> Tensor:
     index = torch.arange(events)
-    return index.repeat_interleave(inputs["lengths"]) if name in POINTWISE else index
+    if axis_of(name) == "event":
+        return index
+    points = index.repeat_interleave(inputs["lengths"])
+    return points if axis_of(name) == "point" else points[inputs["edges"][1]]
 
 
 def _invalid_value_error(

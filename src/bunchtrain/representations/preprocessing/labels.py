@@ -38,19 +38,25 @@ def represent_targets(
             found[name] = torch.from_numpy(ak.to_numpy(labels).copy())
             continue
         assert isinstance(representation, PointRepresentation)  # checked with the study
+        if target.axis == "edge" and not target.same:
+            edges = representation.edge_index(events)
+            assert edges is not None  # checked with the study
+            found[name] = _chosen(edges, labels, f"targets.{name}", "the edges")
+            continue
         place = place or representation.point_index(events)
-        points = _of_points(representation.group, place, labels, name)
+        group = f"the group '{representation.group}'"
+        points = _chosen(place, labels, f"targets.{name}", group)
         found[name] = points if target.axis == "point" else same_point(points, inputs["edges"])
     return found
 
 
-def _of_points(group: str, place: tuple[Ints, Ints], labels: ak.Array, name: str) -> Tensor:
-    """Return the labels of the points that the representation selects, in its order."""
+def _chosen(place: tuple[Ints, Ints], labels: ak.Array, where: str, group: str) -> Tensor:
+    """Return the labels of the points or edges of the representation, in its order."""
     index, lengths = place
     if np.any(ak.to_numpy(ak.num(labels)) != lengths):
         raise DataError(
-            f"targets.{name}: the labels are lists of other lengths than the group "
-            f"'{group}'; use columns of that group"
+            f"{where}: the labels are lists of other lengths than {group}; use columns of that "
+            "group"
         )
     flat = ak.flatten(labels, axis=1)
     return torch.from_numpy(ak.to_numpy(flat)[index])

@@ -44,12 +44,26 @@ def place_points(
     return Placement(index[np.isin(event, keep)], counts)
 
 
-def place_edges(points: Placement, batch: Batch, keep: NDArray[np.int64]) -> Placement:
+def place_edges(
+    representation: PointRepresentation,
+    events: ak.Array,
+    points: Placement,
+    batch: Batch,
+    keep: NDArray[np.int64],
+) -> Placement:
     """Return the places of the edges of a batch, sorted by event, with their two points.
+
+    Those of the data have their places there, others one after the other.
 
     points  places of the points of the batch.
     batch   of the events `keep` of a block.
     """
+    if representation.has_edge_columns:
+        found = representation.edge_index(events)
+        assert found is not None
+        index, counts = found
+        event = jet_index(counts)[index]
+        return Placement(index[np.isin(event, keep)], counts, representation.edge_ends(events))
     item = jet_index(points.counts)[points.index]
     within = positions(points.counts)[points.index]  # (points,) index in the group of the event
     edges = batch.inputs["edges"].numpy()

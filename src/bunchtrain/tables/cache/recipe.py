@@ -93,7 +93,7 @@ class Recipe:
     def used_columns(self) -> set[str]:
         """Return all columns that the recipe uses, of the source or defined."""
         texts = [text for target in self.targets for text in target.expressions]
-        texts += [target.same for target in self.targets if target.same]
+        texts += [target.identifier for target in self.targets if target.identifier]
         texts += [text for text in (self.select, self.weights.get("event")) if text is not None]
         names = {*self.stored_columns, *self.make_split().columns(), *self.make_spectra().variables}
         return names.union(*(Expression(text).columns for text in texts))
@@ -122,6 +122,7 @@ class Recipe:
 def _expressions(target: Target) -> dict[str, Any]:
     if target.axis != "event" or target.is_truth:
         shape = {"axis": target.axis, "same": target.same, "truth": target.is_truth}
+        shape |= {"ids": target.ids} if target.ids else {}
         return shape | _labels(target)
     return _labels(target)
 

@@ -1,0 +1,87 @@
+"""Graph network: messages along the edges of a graph, with features of the edges."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bunchtrain.networks.layers.dense import Activation, dense, perceptron
+from bunchtrain.networks.layers.packing import segment_mean
+from bunchtrain.parts.ranges import Depth, HiddenWidths, Width
+
+
+class GraphNetwork(nn.Module):
+    """Interaction network along given edges, for graphs of hits (arXiv:2103.16701, 2003.11603).
+
+        e_ik = φ_E(x_i, x_k, e_ik),   x_k = x_k + φ_N(x_k, mean_i e_ik, mean_i e_ki),
+
+    repeated with separate weights. The messages of both directions are averaged separately, so that
+    a hit distinguishes its neighbours in lower and in higher layers. The output of events is
+    φ_C(mean_k x_k). Invariant under permutations of points and of edges.
+
+    features       features of a point.
+    edge_features  features of an edge.
+    outputs        number of outputs.
+    width          size of the vectors of points and edges.
+    rounds         number of rounds of messages.
+    classifier     hidden widths of φ_C.
+    activation     activation function.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        edge_features: int,
+        outputs: int,
+        *,
+        width: Width = 64,
+        rounds: Depth = 3,
+        classifier: HiddenWidths = (64,),
+        activation: Activation = "relu",
+    ) -> None:
+        super().__init__()
+        self.point_width = width
+        self.points = dense(features, (width, width), activation)
+        self.edges = dense(edge_features, (width, width), activation)
+        self.messages = nn.ModuleList(
+            perceptron(3 * width, (width,), width, activation) for _ in range(rounds)
+        )
+        self.updates = nn.ModuleList(
+            perceptron(3 * width, (width,), width, activation) for _ in range(rounds)
+        )
+        self.classifier = perceptron(width, classifier, outputs, activation)
+
+    #: Modules of the outputs of events alone.
+    event_modules = ("classifier",)
+
+    def embed_points(
+        self, features: Tensor, edges: Tensor, edge_features: Tensor, lengths: Tensor
+    ) -> Tensor:
+        """Return the vectors x_k after all rounds, (points, width)."""
+        x, e = self.points(features), self.edges(edge_features)
+        first, second = edges[0], edges[1]
+        for message, update in zip(self.messages, self.updates, strict=True):
+            e = e + message(torch.cat([x[first], x[second], e], 1))
+            received = _mean_at(e, second, len(x)), _mean_at(e, first, len(x))
+            x = x + update(torch.cat([x, *received], 1))
+        return x
+
+    def read_out(self, points: Tensor, lengths: Tensor) -> Tensor:
+        """Return (batch, outputs) from embedded points."""
+        outputs: Tensor = self.classifier(segment_mean(points, lengths))
+        return outputs
+
+    def forward(
+        self, features: Tensor, edges: Tensor, edge_features: Tensor, lengths: Tensor
+    ) -> Tensor:
+        """Return (batch, outputs) from packed points, `edges` (2, edges) and their features."""
+        points = self.embed_points(features, edges, edge_features, lengths)
+        return self.read_out(points, lengths)
+
+
+def _mean_at(messages: Tensor, points: Tensor, count: int) -> Tensor:
+    """Return the mean of the messages (edges, width) at each of the points, 0 without any."""
+    total = messages.new_zeros(count, messages.shape[1]).index_add(0, points, messages)
+    ones = messages.new_ones(len(points))
+    number = messages.new_zeros(count).index_add(0, points, ones)
+    return total / number.clamp(min=1)[:, None]
