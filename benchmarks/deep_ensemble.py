@@ -22,14 +22,14 @@ from bunchtrain.methods.task import Task
 from bunchtrain.study.schema import Training
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 from bunchtrain.targets import Target
 from bunchtrain.training.train import train
 
 INPUTS = [f"x{number}" for number in range(60)]
 
 
-class Gaussians(Source):
+class Gaussians(Table):
     """Two classes of shifted Gaussians in 60 variables."""
 
     def __init__(self, events: int) -> None:
@@ -46,7 +46,7 @@ class Gaussians(Source):
         """Return column → type."""
         return {name: str(self.events[name].type.content) for name in self.events.fields}
 
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the events."""
         for start in range(0, len(self.events), rows):
             yield self.events[start : start + rows][list(columns)]

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from bunchtrain.errors import DataError
 from bunchtrain.study import Study
-from bunchtrain.tables.predictions import PredictedColumn, Predictions, Schema
+from bunchtrain.tables.predictions import Contents, PredictedColumn, Predictions
 from bunchtrain.targets import Quantity, Target
 from bunchtrain.targets.quantity import column_name
 
@@ -172,7 +172,7 @@ def predictions(*kinds, events=4000, seed=1, seeds=1, conformal=False):
                     if conformal:
                         inside = value[:, k] > 0.3
                         fill(training, target, Quantity(label, "in_set", 0.68), inside)
-    schema = Schema({one.name: one for one in targets}, trainings, ensembles, filled)
+    schema = Contents({one.name: one for one in targets}, trainings, ensembles, filled)
     return Predictions(schema, columns)
 
 
@@ -196,17 +196,17 @@ def shifted(table, amount):
             p = np.stack([table.columns[name] for name in names], 1)
             p[:, target.signal_index] *= np.exp(amount)
             columns |= dict(zip(names, (p / p.sum(1, keepdims=True)).T, strict=True))
-    return Predictions(table.schema, columns)
+    return Predictions(table.contents, columns)
 
 
 def copies(table, models):
     """Return a table of models that predict what others do: model → model of `table`."""
     columns, found = dict(table.columns), {}
     for model, source in models.items():
-        for name, column in table.schema.columns.items():
+        for name, column in table.contents.columns.items():
             if column.training == source:
                 copy = name.replace(source, model, 1)
                 columns[copy] = columns[name]
                 found[copy] = PredictedColumn(model, column.target, column.quantity)
-    schema = Schema(table.targets, {name: [name] for name in models}, [], found)
+    schema = Contents(table.targets, {name: [name] for name in models}, [], found)
     return Predictions(schema, columns)

@@ -136,10 +136,10 @@ def test_rejections_are_those_of_one_cut_on_the_published_score():
 def tied(run):
     """Return the run with the scores of all models rounded to two values."""
     columns = dict(run.predictions.columns)
-    for name, column in run.predictions.schema.columns.items():
+    for name, column in run.predictions.contents.columns.items():
         if column.quantity.label in ("qcd", "top"):
             columns[name] = np.where(columns[name] > 0.4, 0.9, 0.1).astype(np.float32)
-    run.predictions = Predictions(run.predictions.schema, columns)
+    run.predictions = Predictions(run.predictions.contents, columns)
     return run
 
 
@@ -163,10 +163,10 @@ def test_rejections_are_counted_at_the_cut_where_scores_are_tied():
 def test_scores_that_are_no_probabilities_have_no_log_loss_and_no_calibration():
     run = synthetic_runs.run("classes")
     columns = dict(run.predictions.columns)
-    for name, column in run.predictions.schema.columns.items():
+    for name, column in run.predictions.contents.columns.items():
         if column.training == "first":
             columns[name] = 2 * columns[name] - 0.5
-    run.predictions = Predictions(run.predictions.schema, columns)
+    run.predictions = Predictions(run.predictions.contents, columns)
     results = Classification().evaluate(run)
     assert "log_loss" not in results.metrics["first"]
     assert "calibration_error" not in results.metrics["first"]

@@ -13,7 +13,7 @@ from bunchtrain.evaluations.model_comparison import ModelComparison
 from bunchtrain.evaluations.predicted_uncertainty import PredictedUncertainty
 from bunchtrain.evaluations.regression import Regression
 from bunchtrain.statistics.metrics import Measurement, auc, roc
-from bunchtrain.tables.predictions import PredictedColumn, Predictions, Schema
+from bunchtrain.tables.predictions import Contents, PredictedColumn, Predictions
 from bunchtrain.targets import Quantity
 from bunchtrain.targets.quantity import column_name
 
@@ -68,7 +68,7 @@ def with_sigma(run):
     for label in ("qcd", "top"):
         name = f"second_{label}_sigma"
         run.predictions.columns[name] = np.full(len(run.predictions), 0.1)
-        run.predictions.schema.columns[name] = PredictedColumn(
+        run.predictions.contents.columns[name] = PredictedColumn(
             "second", "jet", Quantity(label, "sigma")
         )
     run.predictions = run.predictions.take(slice(None))
@@ -167,7 +167,7 @@ def test_predicted_quantiles_have_the_coverage_of_their_interval(levels, coverag
         name = column_name("net", "energy", quantity, False)
         columns[name] = np.full(5000, norm.ppf(level or 0.5, 50, 10))
         schema[name] = PredictedColumn("net", "energy", quantity)
-    table = Predictions(Schema({"energy": target}, {"net": ["net"]}, [], schema), columns)
+    table = Predictions(Contents({"energy": target}, {"net": ["net"]}, [], schema), columns)
     run = synthetic_runs.SyntheticRun(synthetic_runs.study([target]), table)
     found = Regression().metrics(run)["net"]
     assert {name for name in found if "coverage" in name} == {f"coverage_{c}" for c in coverages}

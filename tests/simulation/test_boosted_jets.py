@@ -36,7 +36,7 @@ def made(tmp_path_factory):
 
 
 def read(source, columns=tuple(FIELDS), rows=1000):
-    return ak.concatenate(list(source.chunks(columns, rows)))
+    return ak.concatenate(list(source.blocks(columns, rows)))
 
 
 def peak(values, low, high, width):
@@ -121,7 +121,7 @@ class TestMaking:
         assert ak.min(ak.num(read(bare).constituent_px)) > 10
 
     def test_chunks_are_bounded_and_hold_what_is_asked(self, made):
-        chunks = list(made.chunks(["jet_pt"], 4))
+        chunks = list(made.blocks(["jet_pt"], 4))
         assert [len(chunk) for chunk in chunks] == [4, 2, 4]
         assert all(chunk.fields == ["jet_pt"] for chunk in chunks)
 
@@ -176,11 +176,11 @@ class TestErrors:
         with pytest.raises(
             DataError, match=r"no column 'constituent_e'; did you mean 'constituent"
         ):
-            list(made.chunks(["constituent_e"], 10))
+            list(made.blocks(["constituent_e"], 10))
 
     def test_a_part_that_is_not_made_is_told(self, tmp_path):
         with pytest.raises(DataError, match="does not exist yet"):
-            list(sample("boosted_jets", folder=str(tmp_path)).chunks(["jet_pt"], 10))
+            list(sample("boosted_jets", folder=str(tmp_path)).blocks(["jet_pt"], 10))
 
     def test_a_missing_library_is_named_with_its_extra(self, monkeypatch):
         def absent(name):

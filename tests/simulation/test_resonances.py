@@ -17,7 +17,7 @@ def made(tmp_path_factory):
         "resonances", events=200, masses=(500, 1500), part=100, processes=1, folder=folder
     )
     source.prepare()
-    return source, ak.concatenate(list(source.chunks(list(source.fields()), 1000)))
+    return source, ak.concatenate(list(source.blocks(list(source.fields()), 1000)))
 
 
 def test_columns_are_those_that_are_promised(made):

@@ -14,12 +14,12 @@ from bunchtrain.systematics.expression_shift import ExpressionShift
 from bunchtrain.systematics.jet_energy_resolution import JetEnergyResolution
 from bunchtrain.systematics.jet_energy_scale import JetEnergyScale
 from bunchtrain.systematics.leading_constituent_scale import LeadingConstituentScale
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 
 EVENTS = 4000
 
 
-class Jets(Source):
+class Jets(Table):
     """Jets with constituents, read in chunks."""
 
     def __init__(self) -> None:
@@ -44,14 +44,14 @@ class Jets(Source):
     def fields(self):
         return {name: str(self.events[name].type.content) for name in self.events.fields}
 
-    def chunks(self, columns, rows):
+    def blocks(self, columns, rows):
         for start in range(0, EVENTS, rows):
             yield self.events[start : start + rows][list(columns)]
 
 
 def shifted(systematic, amount, rows=1000, columns=None):
     source = Jets()
-    chunks = ShiftedSource(source, systematic, amount).chunks(columns or source.events.fields, rows)
+    chunks = ShiftedSource(source, systematic, amount).blocks(columns or source.events.fields, rows)
     return source.events, ak.concatenate(list(chunks))
 
 
@@ -78,7 +78,7 @@ def test_only_the_hardest_constituent_is_scaled_and_the_jet_is_not():
     source = Jets()
     source.events["constituent_py"] = source.events.constituent_px * 0
     effect = LeadingConstituentScale()
-    shift = ShiftedSource(source, effect, -0.5).chunks(["constituent_energy", "jet_pt"], 1000)
+    shift = ShiftedSource(source, effect, -0.5).blocks(["constituent_energy", "jet_pt"], 1000)
     after, before = ak.concatenate(list(shift)), source.events
     filled = ak.num(before.constituent_px) > 0
     hardest = ak.argmax(before.constituent_px, axis=1, keepdims=True)[filled]
@@ -167,7 +167,7 @@ def test_effects_on_jets_change_their_momenta_and_no_other_column():
 
 def test_changed_columns_are_listed():
     source = ShiftedSource(Jets(), JetEnergyScale(), 0.02)
-    list(source.chunks(["jet_pt", "truth_pt", "jet_eta"], 1000))
+    list(source.blocks(["jet_pt", "truth_pt", "jet_eta"], 1000))
     assert source.changed == {"jet_pt"}
     columns = {"changed": ["jet_pt"], "unchanged": ["jet_eta", "truth_pt"], "inputs": ["jet_pt"]}
     text = describe_shift("jes", source.systematic, columns)

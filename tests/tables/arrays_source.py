@@ -1,10 +1,10 @@
 import awkward as ak
 import numpy as np
 
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 
 
-class Arrays(Source):
+class Arrays(Table):
     """Events held in memory, given out in chunks; `fail_at` raises before that entry."""
 
     def __init__(self, events, name="arrays", largest=None, fail_at=None, problem=None):
@@ -18,7 +18,7 @@ class Arrays(Source):
     def fields(self):
         return {n: str(self.events[n].type.content) for n in self.events.fields}
 
-    def chunks(self, columns, rows):
+    def blocks(self, columns, rows):
         self.passes += 1
         rows = min(rows, self.largest or rows)
         for start in range(0, len(self.events), rows):

@@ -134,16 +134,16 @@ def check(path, columns, *, tree=None, rows=3, refused=(), may_refuse=(), **opti
 
 def read_column(table, column, rows, **limits):
     """Return a column as a list; all chunks have the declared type."""
-    chunks = [chunk[column] for chunk in table.chunks([column], rows, **limits)]
+    chunks = [chunk[column] for chunk in table.blocks([column], rows, **limits)]
     assert all(0 < len(chunk) <= rows for chunk in chunks)
     for chunk in [*chunks, table.empty([column])[column]]:
-        assert str(chunk.type.content) == table.fields[column]
+        assert str(chunk.type.content) == table.fields()[column]
     return ak.concatenate(chunks).to_list() if chunks else []
 
 
 def is_refused(table, name, rows):
     """Return whether a column, or the columns of its records, cannot be read."""
-    columns = [c for c in [*table.fields, *table.unreadable] if c == name or c.startswith(name)]
+    columns = [c for c in [*table.fields(), *table.unreadable] if c == name or c.startswith(name)]
     try:
         for column in columns:
             read_column(table, column, rows)
@@ -155,6 +155,6 @@ def is_refused(table, name, rows):
 def assert_refused(table, column):
     """Assert that a column is refused in one sentence with its name."""
     with pytest.raises(DataError) as caught:
-        list(table.chunks([column], 100))
+        list(table.blocks([column], 100))
     assert column in str(caught.value)
     assert len(str(caught.value)) <= 400

@@ -45,7 +45,8 @@ def sharded(tmp_path_factory):
 
 
 def everything(cache, split, rows=97, **options):
-    return ak.concatenate(list(cache.blocks(split, rows, **options)))
+    columns = options.pop("columns", None)
+    return ak.concatenate(list(cache.of(split).blocks(columns, rows, **options)))
 
 
 def ab(a, b):
@@ -75,7 +76,7 @@ def test_columns_come_back_as_they_went_in(cache):
         assert ak.all(events.constituent_pt == ak.values_astype(source.constituent_pt, np.float32))
         np.testing.assert_allclose(events.log_pt, np.log(source.pt), rtol=1e-6)
         np.testing.assert_array_equal(events.target_label, source.label)
-    assert cache.fields == {
+    assert cache.fields() == {
         "constituent_pt": "var * float32",
         "log_pt": "float32",
         "number": "int64",
@@ -97,7 +98,7 @@ def test_counts_are_those_of_the_events(cache):
 @given(rows=st.integers(1, 700), order=st.none() | st.integers(0, 2**32))
 @settings(max_examples=20, deadline=None)
 def test_blocks_are_exact_and_every_order_is_a_permutation(cache, rows, order):
-    sizes = [len(block) for block in cache.blocks("train", rows, order=order)]
+    sizes = [len(block) for block in cache.of("train").blocks(None, rows, order=order)]
     total = cache.rows["train"]
     assert sizes == [rows] * (total // rows) + [total % rows] * (total % rows > 0)
     entries = everything(cache, "train", rows, order=order, columns=["entry"])
@@ -245,7 +246,7 @@ def test_two_targets_and_values(tmp_path):
     cache = EventCache.build(recipe(targets=[LABEL, momentum]), tmp_path)
     events = everything(cache, "train")
     source = EVENTS[events.entry]
-    assert cache.fields["target_momentum"] == "2 * float32"
+    assert cache.fields()["target_momentum"] == "2 * float32"
     np.testing.assert_allclose(
         ak.to_numpy(events.target_momentum), np.stack([source.pt / 100, source.eta], 1), rtol=1e-5
     )
@@ -292,9 +293,9 @@ def test_mistakes_are_reported_with_their_position(tmp_path, changes, error, mes
 
 def test_unknown_columns_and_sets_raise(cache):
     with pytest.raises(DataError, match="no 'numbr'; did you mean 'number'"):
-        cache.blocks("train", 10, columns=["numbr"])
+        cache.blocks(["numbr"], 10)
     with pytest.raises(DataError, match="no 'valid'; did you mean 'validation'"):
-        cache.blocks("valid", 10)
+        cache.of("valid")
 
 
 def test_a_condition_leaves_events_out_of_training_alone(sharded):

@@ -41,7 +41,7 @@ def test_both_layouts_give_the_same_jets(tmp_path, layout):
         files=arff(tmp_path) if layout == "arff" else parquet(tmp_path, layout)
     )
     assert list(source.fields()) == ["zlogz", "mass_mmdt", "multiplicity", "label"]
-    blocks = list(source.chunks(["label", "mass_mmdt"], 2))
+    blocks = list(source.blocks(["label", "mass_mmdt"], 2))
     assert [len(block) for block in blocks] == [2, 1]
     jets = ak.concatenate(blocks)
     assert jets["label"].to_list() == [2, 4, 0]
@@ -54,9 +54,9 @@ def test_other_files_raise(tmp_path):
         Hls4mlLhcJetsHlf(files=arff(tmp_path, "@relation x\n")).fields()
     source = Hls4mlLhcJetsHlf(files=arff(tmp_path, ARFF.replace("75.0,w", "75.0,b")))
     with pytest.raises(DataError, match="class 'b' is not one of g, q, w, z, t"):
-        list(source.chunks(["label"], 9))
+        list(source.blocks(["label"], 9))
     with pytest.raises(DataError, match="no column 'mass'"):
-        list(Hls4mlLhcJetsHlf(files=arff(tmp_path)).chunks(["mass"], 9))
+        list(Hls4mlLhcJetsHlf(files=arff(tmp_path)).blocks(["mass"], 9))
     with pytest.raises(DataError, match=r"'zlogz' .* only numbers, texts and nominal values"):
         Hls4mlLhcJetsHlf(files=arff(tmp_path, ARFF.replace("zlogz REAL", "zlogz DATE"))).fields()
     with pytest.raises(DataError, match="no column 'class'"):

@@ -22,7 +22,7 @@ def test_mass_does_not_separate_the_classes_after_planing(tmp_path):
         weights={"reweight": {"variables": {"mass": EDGES}, "reference": "qcd", "limit": 100.0}},
         columns=["mass"],
     )
-    events = ak.concatenate(list(EventCache.build(recipe, tmp_path).blocks("train", 1000)))
+    events = ak.concatenate(list(EventCache.build(recipe, tmp_path).of("train").blocks(None, 1000)))
     mass, is_w, weight = (
         ak.to_numpy(events[n]).astype(float) for n in ("mass", "target_label", "weight")
     )

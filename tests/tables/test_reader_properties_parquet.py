@@ -168,7 +168,7 @@ def test_decimals_are_read_as_the_number_they_show_or_refused(units):
 def test_types_that_are_no_column_are_named(tmp_path, values, kind):
     pq.write_table(pa.table({"when": values, "x": [1]}), tmp_path / "t.parquet")
     with pytest.raises(DataError, match=f"'when' .*{kind}"):
-        list(open_table(str(tmp_path / "t.parquet")).chunks(["when"], 9))
+        list(open_table(str(tmp_path / "t.parquet")).blocks(["when"], 9))
     check(tmp_path / "t.parquet", {"x": ([1], "number")})
 
 

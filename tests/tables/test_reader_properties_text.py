@@ -149,4 +149,4 @@ def test_arff(drawn, step):
             as_float = [v if v is None or kind != "number" else float(v) for v in values]
             expected[name] = (as_float, "text" if kind == "boolean" else kind)
         check(path, expected, rows=step)
-        assert open_table(str(path)).fields
+        assert open_table(str(path)).fields()

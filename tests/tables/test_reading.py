@@ -22,7 +22,7 @@ JETS = ak.Array([[50.0, 40.0], [], [30.0], [1.0, 2.0, 3.0], [7.0]])
 
 
 def read(table, columns=None, rows=2, **limits):
-    chunks = list(table.chunks(columns or list(table.fields), rows, **limits))
+    chunks = list(table.blocks(columns or list(table.fields()), rows, **limits))
     assert all(0 < len(chunk) <= rows for chunk in chunks)
     return ak.concatenate(chunks)
 
@@ -41,7 +41,7 @@ def tree_file(tmp_path):
 def test_root_tree(tree_file):
     table = open_table(tree_file)
     assert table.entries == 5
-    assert table.fields["Jet_pt"] == "var * float32"
+    assert table.fields()["Jet_pt"] == "var * float32"
     events = read(table, ["Jet_pt", "event"])
     assert events["Jet_pt"].to_list() == JETS.to_list()
     assert events["event"].to_list() == [k * 10**10 for k in range(5)]
@@ -54,7 +54,7 @@ def test_root_ntuple_with_records(tmp_path):
     with uproot.recreate(path) as file:
         file.mkrntuple("events", events)
     table = open_table(path)
-    assert set(table.fields) == {"x", "Jet_pt", "Jet_eta"}
+    assert set(table.fields()) == {"x", "Jet_pt", "Jet_eta"}
     assert read(table, ["Jet_eta"])["Jet_eta"].to_list() == JETS.to_list()
 
 
@@ -72,7 +72,7 @@ def test_root_with_several_trees_needs_one_named(tmp_path):
 
 def test_a_missing_column_is_reported_with_the_nearest(tree_file):
     with pytest.raises(DataError, match="no column 'Jet_pT'; did you mean 'Jet_pt'"):
-        next(open_table(tree_file).chunks(["Jet_pT"], 10))
+        next(open_table(tree_file).blocks(["Jet_pT"], 10))
 
 
 def test_hdf5_as_atlas_writes_it(tmp_path):
@@ -85,14 +85,14 @@ def test_hdf5_as_atlas_writes_it(tmp_path):
     with h5py.File(path, "w") as file:
         file["jets"], file["tracks"], file["weights"] = jets, tracks, np.ones(2)
     table = open_table(path)
-    assert table.fields == {
+    assert table.fields() == {
         "jets_pt": "float32",
         "jets_flavour": "int32",
         "tracks_d0": "var * float32",
     }
     assert read(table)["tracks_d0"].to_list() == [[0, 1], [], [8, 9, 10, 11]]
     assert "2 rows, and the table has 3" in table.unreadable["weights"]
-    assert set(open_table(path, "jets").fields) == {"pt", "flavour"}
+    assert set(open_table(path, "jets").fields()) == {"pt", "flavour"}
 
 
 def test_hdf5_arrays(tmp_path):
@@ -126,7 +126,7 @@ def test_hdf5_of_pandas(tmp_path, write):
 def test_hdf5_of_pandas_with_data_columns_and_numbers_as_names(tmp_path):
     path = str(tmp_path / "frame.h5")
     layouts.pandas_table(path, "df", [([0, 1], np.ones((2, 2)))], [("tag", np.array([b"x", b"y"]))])
-    assert set(open_table(path).fields) == {"column_0", "column_1", "tag"}
+    assert set(open_table(path).fields()) == {"column_0", "column_1", "tag"}
     assert read(open_table(path))["tag"].to_list() == ["x", "y"]
 
 
@@ -156,7 +156,7 @@ def test_parquet_with_lists_missing_values_and_categories(tmp_path):
     }
     pq.write_table(pa.table(columns), path, row_group_size=2)
     table = open_table(path)
-    assert table.fields == {
+    assert table.fields() == {
         "n": "float64", "k": "int8", "kind": "string", "jets_pt": "var * float64",
     }  # fmt: skip
     events = read(table)
@@ -172,14 +172,14 @@ def test_csv_with_header(tmp_path, separator):
     rows = [["pt", "n", "kind"], ["1.5", "1", "a"], ["nan", "2", "b"], ["3", "3", "c"]]
     path.write_text("".join(separator.join(row) + "\n" for row in rows))
     table = open_table(str(path))
-    assert table.fields == {"pt": "float64", "n": "int64", "kind": "string"}
+    assert table.fields() == {"pt": "float64", "n": "int64", "kind": "string"}
     assert str(read(table)["pt"].to_list()) == "[1.5, nan, 3.0]"
 
 
 def test_csv_gzipped_without_header(tmp_path):
     path = tmp_path / "events.gz"
     path.write_bytes(gzip.compress(b"1\t0.5\n0\t0.7\n1\t0.9\n"))
-    assert set(open_table(str(path)).fields) == {"column_0", "column_1"}
+    assert set(open_table(str(path)).fields()) == {"column_0", "column_1"}
     table = open_table(str(path), names=["label", "x"])
     assert read(table)["label"].to_list() == [1, 0, 1]
     with pytest.raises(DataError, match="3 names are given for 2 columns"):
@@ -191,7 +191,7 @@ def test_csv_types_are_valid_for_the_entire_file(tmp_path, monkeypatch):
     path = tmp_path / "events.csv"
     path.write_text("a,b,c\n" + "1,2,3\n" * 40 + "1.5,,x\n")
     table = open_table(str(path))
-    assert table.fields == {"a": "float64", "b": "float64", "c": "string"}
+    assert table.fields() == {"a": "float64", "b": "float64", "c": "string"}
     assert read(table, rows=9)["a"].to_list() == [1.0] * 40 + [1.5]
 
 
@@ -203,7 +203,7 @@ def test_npz_with_offsets(tmp_path):
         path, p=values, q=fortran, offsets=[0, 2, 2, 6], label=[0, 1, 1], z=np.ones(7)
     )
     table = open_table(path)
-    assert set(table.fields) == {"p_0", "p_1", "q_0", "q_1", "label"}
+    assert set(table.fields()) == {"p_0", "p_1", "q_0", "q_1", "label"}
     assert "fits neither" in table.unreadable["z"]
     events = read(table)
     assert events["p_1"].to_list() == events["q_1"].to_list() == [[1, 3], [], [5, 7, 9, 11]]
@@ -284,7 +284,7 @@ def test_a_file_cut_in_the_middle_of_its_baskets(tree_file):
         file.seek(0)
         file.write(content)
     with pytest.raises(DataError, match=r"events\.root cannot be read"):
-        list(open_table(tree_file).chunks(["Jet_pt"], 2))
+        list(open_table(tree_file).blocks(["Jet_pt"], 2))
 
 
 def test_a_missing_file_is_reported_with_the_nearest(tmp_path):
@@ -337,7 +337,7 @@ def test_simplified_columns_have_no_missing_values(column, expected):
 def test_csv_values(tmp_path, text, expected):
     (tmp_path / "a.csv").write_text(text, encoding="utf-8")
     table = open_table(str(tmp_path / "a.csv"))
-    chunks = list(table.chunks(list(table.fields), 10)) or [table.empty(list(table.fields))]
+    chunks = list(table.blocks(list(table.fields()), 10)) or [table.empty(list(table.fields()))]
     assert table.entries == len(chunks[0])
     assert {name: chunks[0][name].to_list() for name in chunks[0].fields} == expected
 
@@ -354,7 +354,7 @@ def test_csv_values(tmp_path, text, expected):
 def test_csv_columns_that_no_type_holds(tmp_path, text, reason):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(DataError, match=f"column 'a' .*{reason}"):
-        list(open_table(str(tmp_path / "a.csv")).chunks(["a"], 9))
+        list(open_table(str(tmp_path / "a.csv")).blocks(["a"], 9))
 
 
 def test_slices_of_arrow_arrays_keep_their_missing_values():

@@ -22,14 +22,14 @@ real_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are no
 
 
 def read(source, columns, rows=100):
-    chunks = list(source.chunks(columns, rows))
+    chunks = list(source.blocks(columns, rows))
     assert all(len(chunk) <= rows for chunk in chunks)
     return ak.concatenate(chunks)
 
 
 def types_are_kept(source):
     fields = source.fields()
-    chunk = next(iter(source.chunks(list(fields), 2)))
+    chunk = next(iter(source.blocks(list(fields), 2)))
     for name, kind in fields.items():
         assert str(chunk[name].type).partition(" * ")[2] == kind
 

@@ -31,7 +31,7 @@ def test_rows_of_a_group_of_lists(rows):
     columns = ["Jet_pt", "Jet_tag", "met", "Muon_pt", "source_entry", "object_index"]
     assert set(columns) <= set(made.fields())
     assert made.fields()["Jet_pt"] == "float64"
-    blocks = list(made.chunks(columns, rows))
+    blocks = list(made.blocks(columns, rows))
     assert all(len(block) <= max(rows, 1) for block in blocks)
     table = ak.concatenate(blocks)
     assert table.Jet_pt.tolist() == [1, 2, 3, 4, 5]
@@ -44,7 +44,7 @@ def test_rows_of_a_group_of_lists(rows):
 
 def test_rows_of_several_objects():
     made = ObjectRows(Arrays(EVENTS), ["jet1", "jet2"])
-    table = ak.concatenate(list(made.chunks(["jet_pt", "met", "object_index"], 2)))
+    table = ak.concatenate(list(made.blocks(["jet_pt", "met", "object_index"], 2)))
     assert table.jet_pt.tolist() == [1, 4, 2, 5, 3, 6]
     assert table.met.tolist() == [10, 10, 20, 20, 30, 30]
     assert table.object_index.tolist() == [0, 1] * 3
@@ -86,7 +86,7 @@ def test_windows_of_series(lengths, length, step, rows):
     values = np.arange(float(len(series)))
     source = Arrays(ak.Array({"name": series, "x": values, "y": values}))
     made = Windows(source, length=length, step=step, series="name", time="x", columns=["x"])
-    table = ak.concatenate(list(made.chunks(["window_x", "x", "name", "series_row"], rows)))
+    table = ak.concatenate(list(made.blocks(["window_x", "x", "name", "series_row"], rows)))
     expected = windows_in_python(series, values.tolist(), length, step)
     assert table.series_row.tolist() == [index for index, _ in expected]
     assert table.window_x.tolist() == [window for _, window in expected]
@@ -97,6 +97,6 @@ def test_a_series_whose_time_goes_back():
     source = Arrays(ak.Array({"t": [1.0, 2.0, 1.5], "x": [0.0, 1.0, 2.0]}))
     made = Windows(source, length=2, time="t")
     with pytest.raises(DataError, match="windows: 't' goes back in entry 2; sort the rows by time"):
-        list(made.chunks(["window_x"], 10))
+        list(made.blocks(["window_x"], 10))
     with pytest.raises(DataError, match="windows: the data have no column 'u'"):
         Windows(source, length=2, series="u")

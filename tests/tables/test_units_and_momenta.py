@@ -92,7 +92,7 @@ def write(path, scale=1.0):
 def test_energies_are_converted_once_and_nothing_else(tmp_path):
     before = write(tmp_path / "a.npz", 1000.0)
     source = Files(files=str(tmp_path / "a.npz"), units="MeV")
-    (events,) = source.chunks(list(before), 10)
+    (events,) = source.blocks(list(before), 10)
     assert events.jet_pt.tolist() == [50.0, 80.0]
     assert events.E_miss.tolist() == [10.0, 20.0]
     for name in ("jetEta", "n_jets", "label"):
@@ -100,9 +100,9 @@ def test_energies_are_converted_once_and_nothing_else(tmp_path):
     found = {name: str(events[name].type.content) for name in before}
     assert found == {name: text for name, text in source.fields().items() if name in before}
     named = Files(files=str(tmp_path / "a.npz"), units={"jet_pt": "MeV"})
-    (events,) = named.chunks(["jet_pt", "E_miss"], 10)
+    (events,) = named.blocks(["jet_pt", "E_miss"], 10)
     assert events.tolist() == [{"jet_pt": 50, "E_miss": 10_000}, {"jet_pt": 80, "E_miss": 20_000}]
-    in_memory = next(Arrays(before, "MeV").chunks(["jet_pt", "n_jets"], 10))
+    in_memory = next(Arrays(before, "MeV").blocks(["jet_pt", "n_jets"], 10))
     assert in_memory.tolist() == [{"jet_pt": 50, "n_jets": 1}, {"jet_pt": 80, "n_jets": 2}]
 
 

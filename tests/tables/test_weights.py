@@ -26,7 +26,7 @@ def train(folder, weights, events=None, **changes):
     events = jets(3000) if events is None else events
     plain = {"source": Arrays(events), "targets": [LABEL], "columns": ["pt", "eta"]}
     cache = EventCache.build(Recipe(weights=weights, **(plain | changes)), folder)
-    return ak.concatenate(list(cache.blocks("train", 1000)))
+    return ak.concatenate(list(cache.of("train").blocks(None, 1000)))
 
 
 def by_class(events, weights):

@@ -85,8 +85,8 @@ def test_every_format_is_read_back(tmp_path, ending, rows):
     blocks += [{k: v[start : start + 3] for k, v in columns.items()} for start in range(0, rows, 3)]
     assert write_table(path, blocks, "scores") == rows
     table = open_table(str(path))
-    assert set(table.fields) == set(columns)
-    found = list(table.chunks(list(columns), 5))
+    assert set(table.fields()) == set(columns)
+    found = list(table.blocks(list(columns), 5))
     assert sum(map(len, found)) == rows
     for name, values in columns.items():
         read = np.concatenate([ak.to_numpy(one[name]) for one in found]) if found else []

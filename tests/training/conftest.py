@@ -11,7 +11,7 @@ import pytest
 from bunchtrain.methods.task import Task
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 from bunchtrain.targets import Target
 
 SETTINGS: dict[str, Any] = {
@@ -31,7 +31,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-class Gaussians(Source):
+class Gaussians(Table):
     """Signal and background as two shifted Gaussians in three variables."""
 
     def __init__(self, events: int = 700) -> None:
@@ -47,7 +47,7 @@ class Gaussians(Source):
     def fields(self) -> dict[str, str]:
         return {name: str(self.events[name].type.content) for name in self.events.fields}
 
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         for start in range(0, len(self.events), rows):
             yield self.events[start : start + rows][list(columns)]
 

@@ -36,7 +36,7 @@ def test_spectators_stay_with_their_events(make_task, cache, memory) -> None:
     for data in shares:
         data.load()
         assert data.task.columns == ["x", "y"]
-    events = ak.concatenate(list(cache.blocks("train", 1000)))
+    events = ak.concatenate(list(cache.of("train").blocks(None, 1000)))
     known = dict(zip(events.x.tolist(), events.z.tolist(), strict=True))
     batches = [batch for data in shares for batch in data.batches("train", 2)]
     assert sum(map(len, batches)) == len(events)

@@ -111,7 +111,7 @@ def test_early_stopping_restores_the_best_epoch(make_task, cache) -> None:
     losses = [row["validation_loss"] for row in curves(task.folder)]
     best = int(np.argmin(losses))
     assert len(losses) == best + 1 + 2
-    events = ak.concatenate(list(cache.blocks("validation", 1000)))
+    events = ak.concatenate(list(cache.of("validation").blocks(None, 1000)))
     scores = trained_model.predict(events)["signal"].astype(float)
     right = np.where(ak.to_numpy(events["target_kind"]) == 1, scores, 1 - scores)
     weight = ak.to_numpy(events["weight"])

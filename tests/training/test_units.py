@@ -16,7 +16,7 @@ from bunchtrain.heads.huber import Huber
 from bunchtrain.methods.task import Task
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 from bunchtrain.targets import Target
 from bunchtrain.training.train import train
 
@@ -48,7 +48,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 POSTERIORS = ("bayes_by_backprop", "mc_dropout", "deep_ensemble", "last_layer_laplace")
 
 
-class Values(Source):
+class Values(Table):
     """A value as a function of three numbers, in some unit; and another one that is not."""
 
     def __init__(self, unit: float = 1.0, weight: float = 1.0, events: int = 400) -> None:
@@ -68,7 +68,7 @@ class Values(Source):
     def fields(self) -> dict[str, str]:
         return {name: str(self.events[name].type.content) for name in self.events.fields}
 
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         yield self.events[list(columns)]
 
 

@@ -102,7 +102,7 @@ def test_evaluations_listed_twice_have_their_own_results(tmp_path):
 
 
 def test_a_run_of_release_0_1_is_read_and_its_evaluations_are_made(finished, old_run):
-    assert old_run.predictions.schema == finished.predictions.schema
+    assert old_run.predictions.contents == finished.predictions.contents
     for name, values in finished.predictions.columns.items():
         np.testing.assert_array_equal(values, old_run.predictions.columns[name])
     assert set(old_run.models) == {"trees", "flow"}

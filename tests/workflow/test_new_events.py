@@ -80,10 +80,10 @@ def headless(folder, columns):
 
 def read(path):
     table = open_table(str(path))
-    blocks = list(table.chunks(list(table.fields), 1000))
+    blocks = list(table.blocks(list(table.fields()), 1000))
     return {
         name: np.concatenate([ak.to_numpy(b[name]) for b in blocks]) if blocks else np.empty(0)
-        for name in table.fields
+        for name in table.fields()
     }
 
 
@@ -125,7 +125,7 @@ def test_an_empty_file_gives_the_columns_without_rows(run, folder, given, ending
         assert run.predict(folder / given, output, select=False) == 0
     else:
         assert run.predict(folder / given, output) == 0
-    assert set(SCORES) <= set(open_table(str(output)).fields)
+    assert set(SCORES) <= set(open_table(str(output)).fields())
 
 
 def test_no_event_that_passes_the_selection_is_reported(run, folder, columns, capsys):

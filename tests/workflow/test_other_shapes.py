@@ -283,7 +283,7 @@ def test_rows_of_an_object_are_kept_together_and_predicted(tmp_path):
     assert run.metrics["boosted_trees"]["auc"]["value"] > 0.7
     sets = {}
     for split in ("train", "validation", "test"):
-        for block in run.files and run_cache(run).blocks(split, 1000):
+        for block in run.files and run_cache(run).of(split).blocks(None, 1000):
             for entry in ak.to_numpy(block["source_entry"]).tolist():
                 assert sets.setdefault(entry, split) == split
     run.predict(str(tmp_path / "events.parquet"), tmp_path / "scores.parquet")

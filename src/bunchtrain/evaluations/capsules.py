@@ -82,7 +82,7 @@ def _blocks(events: ClassPredictions, first: dict[str, Vectors]) -> Iterator[dic
         if isinstance(trained.network.model, HasCapsules)
     }
     for block, predictions in events_with_predictions(events.run, ROWS):
-        predicted = predictions.schema.columns
+        predicted = predictions.contents.columns
         columns = {name: v for name, v in predictions.columns.items() if name not in predicted}
         for name, trained in models.items():
             vectors = capsule_vectors(trained, block)

@@ -40,7 +40,7 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "source": Kind(("tables.sources", "simulation"), "tables.source:Source"),
+    "source": Kind(("tables.sources", "simulation"), "tables.table:Table"),
     "split": Kind(("tables.splits",), "tables.splits._split:Split"),
     "representation": Kind(("representations",), "representations._representation:Representation"),
     "model": Kind(

@@ -20,7 +20,7 @@ from bunchtrain.files import cache_folder
 from bunchtrain.parts import Options
 from bunchtrain.parts.ranges import Momentum, PointCount, Radius, Sampled, Seed, WorkerCount
 from bunchtrain.simulation.pythia.production import produce_parts
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class JetOptions(SampleOptions):
     constituents: PointCount = 200
 
 
-class Sample(Source):
+class Sample(Table):
     """Simulated events in files of `part` events, produced once and then read.
 
     The events depend only on the recipe and on their index: a larger sample begins with the events
@@ -130,7 +130,7 @@ class Sample(Source):
         """Return column → awkward type as text."""
         return dict(self.layout)
 
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield all events in their order, at most `rows` per chunk.
 
         Raises DataError for an unknown column or a part that does not exist yet.

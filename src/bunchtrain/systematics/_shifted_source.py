@@ -9,10 +9,11 @@ import numpy as np
 
 from bunchtrain.errors import StudyError, one_of
 from bunchtrain.systematics._systematic import Systematic
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
+from bunchtrain.tables.transforms._transform import Transform
 
 
-class ShiftedSource(Source):
+class ShiftedSource(Transform):
     """Events of a source, shifted before definitions, selection and representation.
 
     source      of the events.
@@ -20,35 +21,30 @@ class ShiftedSource(Source):
     amount      signed size of the shift.
     """
 
-    def __init__(self, source: Source, systematic: Systematic, amount: float) -> None:
-        self.source, self.systematic, self.amount = source, systematic, amount
+    def __init__(self, source: Table, systematic: Systematic, amount: float) -> None:
+        super().__init__(source)
+        self.systematic, self.amount = systematic, amount
         #: The columns that the effect changed in the last pass over the events.
         self.changed: set[str] = set()
 
-    @property
-    def is_prepared(self) -> bool:
-        """Whether the events of the source can be read at once."""
-        return self.source.is_prepared
-
-    def prepare(self) -> None:
-        """Create the missing files of the source."""
-        self.source.prepare()
+    def describe(self) -> str:
+        """Return the effect with its options and its size as text."""
+        options = sorted((k, str(v)) for k, v in vars(self.systematic).items())
+        return f"{type(self.systematic).__name__} {options} {self.amount}"
 
     def fingerprint(self) -> str:
-        """Return the fingerprint of the source, with effect and amount."""
-        options = sorted((k, str(v)) for k, v in vars(self.systematic).items())
-        effect = f"{type(self.systematic).__name__} {options} {self.amount}"
-        return f"{self.source.fingerprint()} {effect}"
+        """Return the fingerprint of the source, with the effect."""
+        return f"{self.source.fingerprint()} {self.describe()}"
 
     def fields(self) -> dict[str, str]:
         """Return column → awkward type as text, those of the source."""
         return self.source.fields()
 
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the shifted events in the order of the source, in chunks of at most `rows`."""
         extra = self.systematic.required_columns(columns, self.fields())
         first = 0
-        for chunk in self.source.chunks(sorted({*columns, *extra}), rows):
+        for chunk in self.source.blocks(sorted({*columns, *extra}), rows):
             entries = np.arange(first, first + len(chunk), dtype=np.int64)
             first += len(chunk)
             changed = self.systematic(chunk, entries, self.amount)

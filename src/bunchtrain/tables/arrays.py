@@ -12,11 +12,11 @@ import pyarrow as pa
 from bunchtrain.errors import DataError, nearest
 from bunchtrain.tables.arrow import from_arrow
 from bunchtrain.tables.column_types import simplify, split_records
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 from bunchtrain.tables.units import Units, column_units, in_gev, present_units
 
 
-class Arrays(Source):
+class Arrays(Table):
     """Events of a mapping of arrays, a data frame, a structured or awkward array, or a table.
 
     Args:
@@ -50,7 +50,7 @@ class Arrays(Source):
         """Return column → type."""
         return {n: str(v.type).partition(" * ")[2] for n, v in self._columns.items()}
 
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the events as records of these columns in chunks of at most `rows`."""
         for name in columns:
             if name not in self._columns:

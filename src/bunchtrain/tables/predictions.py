@@ -7,7 +7,7 @@ and which quantity. Code uses the schema and never parses the name of a column.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, RunError
 from bunchtrain.files import damaged
+from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.targets import Quantity, Target
 from bunchtrain.targets.quantity import Kind
@@ -49,7 +50,7 @@ class PredictedColumn:
 
 
 @dataclass(frozen=True)
-class Schema:
+class Contents:
     """Content of the columns of a table of predictions.
 
     targets    by name.
@@ -69,7 +70,7 @@ class Schema:
         return self.targets[target].axis if target else "event"
 
     def as_json(self) -> str:
-        """Return the schema as text for a file's metadata."""
+        """Return the contents as text for a file's metadata."""
         return json.dumps(
             {
                 "targets": {name: target.as_dict() for name, target in self.targets.items()},
@@ -80,8 +81,8 @@ class Schema:
         )
 
     @classmethod
-    def from_json(cls, text: str) -> Schema:
-        """Return the schema that `as_json` wrote."""
+    def from_json(cls, text: str) -> Contents:
+        """Return the contents that `as_json` wrote."""
         content = json.loads(text)
         return cls(
             {name: Target.from_dict(name, one) for name, one in content["targets"].items()},
@@ -91,25 +92,44 @@ class Schema:
         )
 
 
-class Predictions:
+class Predictions(Table):
     """Truth, weights, spectators and predictions of a set of events, (events,) each.
 
     Columns of a target on points or edges are lists, one of each event, as awkward arrays; `rows`
     gives them flat.
     """
 
-    def __init__(self, schema: Schema, columns: Mapping[str, Any]) -> None:
-        self.schema, self.columns = schema, dict(columns)
-        self._of = {column: name for name, column in schema.columns.items() if name in columns}
+    def __init__(self, contents: Contents, columns: Mapping[str, Any]) -> None:
+        self.contents, self.columns = contents, dict(columns)
+        self._of = {column: name for name, column in contents.columns.items() if name in columns}
+
+    def fingerprint(self) -> str:
+        """Return a text that is different for any other object."""
+        return f"predictions in memory {id(self)}"
+
+    def fields(self) -> dict[str, str]:
+        """Return column → awkward type as text."""
+        return {n: str(ak.Array(v).type).partition(" * ")[2] for n, v in self.columns.items()}
+
+    @property
+    def entries(self) -> int:
+        """The number of events."""
+        return len(self)
+
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+        """Yield the events as records of these columns in blocks of at most `rows`."""
+        for start in range(0, len(self), rows):
+            found = {name: self.columns[name][start : start + rows] for name in columns}
+            yield ak.zip(found, depth_limit=1)
 
     @classmethod
-    def read(cls, path: Path, schema: Schema | None = None) -> Predictions:
+    def read(cls, path: Path, contents: Contents | None = None) -> Predictions:
         """Return the table in a file such as `predictions.parquet`.
 
-        path    Parquet file.
-        schema  of a file without one, such as those of earlier releases.
+        path      Parquet file.
+        contents  of a file without a description, such as those of earlier releases.
 
-        Raises RunError if the file is missing, DataError if it has no schema and none is given.
+        Raises RunError if the file is missing, DataError if there is no description.
         """
         if not path.is_file():
             raise RunError(f"{path} is missing; resume the run")
@@ -118,10 +138,10 @@ class Predictions:
         except (pa.ArrowException, OSError) as problem:
             raise damaged(path, problem) from None
         text = (table.schema.metadata or {}).get(METADATA.encode())
-        if text is None and schema is None:
+        if text is None and contents is None:
             raise DataError(f"{path} contains no schema of predictions")
         try:
-            found = Schema.from_json(text.decode()) if text is not None else schema
+            found = Contents.from_json(text.decode()) if text is not None else contents
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise damaged(path, f"schema of its columns, {problem}") from None
         assert found is not None
@@ -132,7 +152,7 @@ class Predictions:
 
     def write(self, path: Path) -> None:
         """Write the table as Parquet, in a temporary file that is renamed."""
-        write_parquet(path, [self.columns], {METADATA: self.schema.as_json()})
+        write_parquet(path, [self.columns], {METADATA: self.contents.as_json()})
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -146,7 +166,7 @@ class Predictions:
     @property
     def targets(self) -> dict[str, Target]:
         """The targets by name."""
-        return self.schema.targets
+        return self.contents.targets
 
     def rows(self, target: str) -> Predictions:
         """Return the table with one row per point or edge of a target, its columns flat.
@@ -172,7 +192,7 @@ class Predictions:
                 flat[name] = ak.to_numpy(ak.flatten(values))
         predicted = [flat[name] for name in of_target]
         known = np.all([np.isfinite(values) for values in predicted], axis=0)
-        return Predictions(self.schema, {name: values[known] for name, values in flat.items()})
+        return Predictions(self.contents, {name: values[known] for name, values in flat.items()})
 
     def _edge_truth(self, target: str, kinds: Mapping[str, Kind]) -> ak.Array:
         """Return the class index of each edge, from the identifiers of its points."""
@@ -198,16 +218,16 @@ class Predictions:
     @property
     def models(self) -> list[str]:
         """The names of the models, without the ensembles of them."""
-        return [name for name in self.schema.trainings if name not in self.schema.ensembles]
+        return [name for name in self.contents.trainings if name not in self.contents.ensembles]
 
     @property
     def estimators(self) -> list[str]:
         """The names of the models and of their ensembles."""
-        return list(self.schema.trainings)
+        return list(self.contents.trainings)
 
     def trainings(self, estimator: str) -> list[str]:
         """Return the names of the trainings of a model; those of an ensemble are its own name."""
-        return self.schema.trainings[estimator]
+        return self.contents.trainings[estimator]
 
     def truth(self, target: str, value: str | None = None) -> Values:
         """Return the class indices of a target, or the true values of one value, (events,)."""
@@ -280,7 +300,7 @@ class Predictions:
 
     def take(self, rows: Values) -> Predictions:
         """Return the events of these indices or of this mask, in order."""
-        return Predictions(self.schema, {name: v[rows] for name, v in self.columns.items()})
+        return Predictions(self.contents, {name: v[rows] for name, v in self.columns.items()})
 
 
 LOW_HIGH: tuple[Any, Any] = ("low", "high")
@@ -298,7 +318,7 @@ def concatenate(tables: Sequence[Predictions]) -> Predictions:
     check_disjoint([one.columns["entry"] for one in tables])
     names = first.columns
     columns = {name: _concatenate([one.columns[name] for one in tables]) for name in names}
-    return Predictions(first.schema, columns)
+    return Predictions(first.contents, columns)
 
 
 def _column(column: pa.ChunkedArray) -> Any:

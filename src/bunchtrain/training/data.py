@@ -46,7 +46,7 @@ class Data:
             self.cache = self.cache.limit("train", task.settings["events"])
         if task.settings.get("select"):
             self.cache = self.cache.where(task.settings["select"])
-        available = [name for name in self.cache.fields if not _is_generated(name)]
+        available = [name for name in self.cache.fields() if not _is_generated(name)]
         self.representation, columns = task.build_representation(available)
         self.task = replace(task, columns=columns)
         self.spectators = task.spectators
@@ -83,14 +83,14 @@ class Data:
 
     def _block_rows(self, probe: int = 64) -> int:
         """Return the count of events in a block, which takes at most a 16th of the memory."""
-        events = next(iter(self.cache.blocks("train", probe, columns=self.columns)))
+        events = next(iter(self.cache.of("train").blocks(self.columns, probe)))
         size = size_in_bytes(self.represent(events)) / len(events)
         return int(min(BLOCK, max(1, self.task.memory / 16 / size)))
 
     def _read_up_to(self, split: str, budget: int) -> tuple[list[Batch], bool, int]:
         """Return blocks of a split, whether they are complete, and their size in bytes."""
         blocks, used = [], 0
-        for events in self.cache.blocks(split, self.block, columns=self.columns):
+        for events in self.cache.of(split).blocks(self.columns, self.block):
             blocks.append(self.represent(events))
             used += size_in_bytes(blocks[-1])
             if used > budget:
@@ -141,7 +141,7 @@ class Data:
         per_block = max(1, self.block // self.batch_size)
         sizes = self.sizes(split)
         groups = [sizes[i : i + per_block] for i in range(0, len(sizes), per_block)]
-        events = self.cache.blocks(split, self.block, columns=self.columns, order=order)
+        events = self.cache.of(split).blocks(self.columns, self.block, order)
         blocks = rechunk(events, map(sum, groups))
         yield from prefetch(
             batch

@@ -57,7 +57,7 @@ def first_events(data: Data, split: str) -> Batch:
         store = data.stores[split]
         return store.take(torch.arange(_checked_events(store.events)))
     found, count = list[Batch](), 0
-    for events in data.cache.blocks(split, data.block, columns=data.columns):
+    for events in data.cache.of(split).blocks(data.columns, data.block):
         found.append(data.represent(events))
         count += len(found[-1])
         if count >= CHECKED:

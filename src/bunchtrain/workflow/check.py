@@ -22,7 +22,7 @@ from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.arrow import to_events
 from bunchtrain.tables.cache.builder import SETS
 from bunchtrain.tables.cache.selection import KEY, Selection
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 from bunchtrain.workflow.evaluate import evaluation_parts, make_evaluation
 from bunchtrain.workflow.export import check_exports
 from bunchtrain.workflow.preparation import (
@@ -124,7 +124,7 @@ def _collect(found: Check, work: Callable[[], Any], where: str = "") -> Any:
         return None
 
 
-def _read(found: Check, study: Study, source: Source) -> ak.Array | None:
+def _read(found: Check, study: Study, source: Table) -> ak.Array | None:
     """Count the events of a sample, and return those of the training set."""
     wanted = recipe(study, source)
     columns, fields = wanted.source_columns(), source.fields()

@@ -148,7 +148,7 @@ def _test_events(folder: RunFolder, study: Study, trained: TrainedModel, limit: 
     cache = run_events(folder, study)
     truth = [f"target_{name}" for name in trained.task.targets]
     columns = list(dict.fromkeys([*trained.columns, "entry", *truth]))
-    return _up_to(limit, cache.blocks("test", ROWS, columns=columns))
+    return _up_to(limit, cache.of("test").blocks(columns, ROWS))
 
 
 def _file_events(
@@ -158,7 +158,7 @@ def _file_events(
     select = Expression(study.select) if study.select else None
 
     def chunks() -> Iterator[ak.Array]:
-        for chunk in source.chunks(columns_needed(study, source, {"": trained}), ROWS):
+        for chunk in source.blocks(columns_needed(study, source, {"": trained}), ROWS):
             events = define(chunk, study.define, used_columns(study, {"": trained}))
             kept = events if select is None else events[as_mask(select(events), study.select or "")]
             yield kept[trained.columns]

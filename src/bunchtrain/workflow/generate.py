@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import awkward as ak
 
 from bunchtrain.errors import DataError, RunError, nearest, one_of
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 from bunchtrain.trained_model import TrainedModel
 
 #: Events that are generated in one call.
@@ -36,7 +36,7 @@ def generate_events(
     models: Mapping[str, TrainedModel],
     count: int,
     name: str | None = None,
-    conditions: Source | None = None,
+    conditions: Table | None = None,
     seed: int = 1,
 ) -> Iterator[ak.Array]:
     """Yield generated events block by block.
@@ -58,10 +58,10 @@ def generate_events(
         yield model.generate(stop - start, own, seed=seed + number * 1_000_003)
 
 
-def _first_rows(source: Source, columns: Sequence[str], count: int) -> ak.Array:
+def _first_rows(source: Table, columns: Sequence[str], count: int) -> ak.Array:
     """Return the first `count` rows of a source; DataError if it has fewer."""
     blocks, found = [], 0
-    for block in source.chunks(columns, ROWS):
+    for block in source.blocks(columns, ROWS):
         blocks.append(block[: count - found])
         found += len(blocks[-1])
         if found >= count:

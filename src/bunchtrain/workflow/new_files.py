@@ -9,13 +9,13 @@ from bunchtrain.errors import DataError, one_of
 from bunchtrain.study import Study
 from bunchtrain.tables.expressions.expression import required_columns
 from bunchtrain.tables.reading import find_format, open_table
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 from bunchtrain.tables.units import present_units
 
 
 def source_for_file(
     study: Study, file: str | Sequence[str], changes: Mapping[str, object] | None = None
-) -> Source:
+) -> Table:
     """Return a source of other files with the options of the study's source.
 
     Simulated events are read from a file with the columns of the simulation.
@@ -33,7 +33,7 @@ def source_for_file(
         kept.pop("format", None)  # of the training files; the new ones may have another
     units = kept.pop("units", None)
     given = {**kept, **(changes or {}), "files": file}
-    made: Source = parts.build("source", name, given)
+    made: Table = parts.build("source", name, given)
     if units:
         given["units"] = present_units(units, made.fields())
         made = parts.build("source", name, given)
@@ -45,7 +45,7 @@ def file_sources(
     files: Sequence[tuple[str, str | None]],
     needed: Collection[str],
     columns: int | None,
-) -> Iterator[Source]:
+) -> Iterator[Table]:
     """Yield the source of each file, in order.
 
     A CSV file without header may lack the columns that only targets, weights, split and spectators
@@ -71,7 +71,7 @@ def _names(
     options = study.source.options
     if study.source.name != "files" or find_format(path) != "csv":
         return {}
-    own = list(open_table(path, header=options.get("header"), sampled=True).fields)
+    own = list(open_table(path, header=options.get("header"), sampled=True).fields())
     known = options.get("names") or [f"column_{i}" for i in range(columns or 0)]
     if any(name != f"column_{i}" for i, name in enumerate(own)):
         return {"names": None, "header": True} if set(needed) <= set(own) else {}

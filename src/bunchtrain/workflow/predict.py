@@ -15,7 +15,7 @@ from bunchtrain.study import Study
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.expressions.expression import Expression, required_columns
 from bunchtrain.tables.predictions import METADATA
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.prediction_schema import schema_of_models
@@ -42,7 +42,7 @@ def write_predictions(
     seconds = dict.fromkeys(models, 0.0)
 
     def chunks() -> Iterator[Columns]:
-        for events in cache.blocks(split, ROWS):
+        for events in cache.of(split).blocks(None, ROWS):
             columns = event_columns(study, events)
             for name, model in models.items():
                 begin = time.perf_counter()
@@ -84,7 +84,7 @@ def predict_columns(models: Mapping[str, TrainedModel], events: ak.Array) -> Col
 
 
 def columns_needed(
-    study: Study, source: Source, models: Mapping[str, TrainedModel], *, selection: bool = True
+    study: Study, source: Table, models: Mapping[str, TrainedModel], *, selection: bool = True
 ) -> list[str]:
     """Return the columns of a source that the models' inputs and the selection need, sorted.
 

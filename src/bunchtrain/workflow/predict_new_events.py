@@ -17,7 +17,7 @@ from bunchtrain.tables.arrays import Arrays, is_data, like
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
 from bunchtrain.tables.predictions import Predictions
 from bunchtrain.tables.reading.paths import resolve
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 from bunchtrain.tables.transforms.object_rows import EVENT, INDEX
 from bunchtrain.tables.writing import output_format, write_table
 from bunchtrain.trained_model import TrainedModel
@@ -35,7 +35,7 @@ from bunchtrain.workflow.predict import (
 from bunchtrain.workflow.prediction_schema import schema_of_models
 from bunchtrain.workflow.preparation import transform_source
 
-FilesOrSource: TypeAlias = "str | Path | Sequence[str | Path] | Source"
+FilesOrSource: TypeAlias = "str | Path | Sequence[str | Path] | Table"
 #: The tree of predictions in a ROOT file, to be used as a friend.
 TREE = "scores"
 #: Column that is true for the events that `select` of the study selects.
@@ -90,13 +90,13 @@ class Predictor:
         blocks = list(self._of_source(self._in_memory(data)))
         return like(data, {name: _joined([b[name] for b in blocks]) for name in blocks[0]})
 
-    def _in_memory(self, data: Any) -> Source:
+    def _in_memory(self, data: Any) -> Table:
         return Arrays(data, self.study.source.options.get("units"))
 
     def _blocks(self, source: FilesOrSource, output: Path) -> Iterator[Columns]:
         if is_data(source):
             source = self._in_memory(source)
-        if isinstance(source, Source):
+        if isinstance(source, Table):
             yield from self._of_source(source)
             return
         files = [source] if isinstance(source, str | Path) else source
@@ -113,7 +113,7 @@ class Predictor:
                 path, text = paths[number][0], str(problem).removeprefix("the file ")
                 raise type(problem)(text if path in text else f"{path}: {text}") from None
 
-    def _of_source(self, source: Source) -> Iterator[Columns]:
+    def _of_source(self, source: Table) -> Iterator[Columns]:
         """Yield the columns of the predictions, first a block without events."""
         study, selection = self.study, self._selection
         source = transform_source(study, source)
@@ -124,7 +124,7 @@ class Predictor:
         empty |= {} if selection is None else {SELECTED: np.empty(0, bool)}
         axes = {name: schema.axis(name) for name in schema.columns}
         yield empty | {name: _empty(axis) for name, axis in axes.items()}
-        for chunk in source.chunks([*columns, *index], ROWS):
+        for chunk in source.blocks([*columns, *index], ROWS):
             names = used_columns(study, self.models, selection=self.select)
             events = define(chunk, study.define, names)
             kept = np.ones(len(events), bool)

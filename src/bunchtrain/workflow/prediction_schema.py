@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from bunchtrain.files import damaged
 from bunchtrain.study import Study, model_configs, training_names
-from bunchtrain.tables.predictions import METADATA, PredictedColumn, Predictions, Schema
+from bunchtrain.tables.predictions import METADATA, Contents, PredictedColumn, Predictions
 from bunchtrain.targets import Quantity
 from bunchtrain.targets.quantity import Kind, column_name
 from bunchtrain.trained_model import TrainedModel
@@ -24,7 +24,7 @@ WITH_LEVEL = ("low", "high", "in_set", "quantile")
 OF_TARGETS = [kind for kind in get_args(Kind) if kind not in ("score", "log_likelihood")]
 
 
-def make_schema(study: Study, columns: Mapping[str, PredictedColumn]) -> Schema:
+def make_schema(study: Study, columns: Mapping[str, PredictedColumn]) -> Contents:
     """Return the schema of tables with these columns of models, and those of the ensembles."""
     trainings = {name: list(training_names(study, m)) for name, m in model_configs(study).items()}
     targets = study.all_targets()
@@ -36,7 +36,7 @@ def make_schema(study: Study, columns: Mapping[str, PredictedColumn]) -> Schema:
         for target in targets
         for label in target.classes
     }
-    return Schema(
+    return Contents(
         {target.name: target for target in targets},
         trainings | {name: [name] for name in study.ensembles},
         list(study.ensembles),
@@ -44,7 +44,7 @@ def make_schema(study: Study, columns: Mapping[str, PredictedColumn]) -> Schema:
     )
 
 
-def schema_of_models(study: Study, models: Mapping[str, TrainedModel]) -> Schema:
+def schema_of_models(study: Study, models: Mapping[str, TrainedModel]) -> Contents:
     """Return the schema of the predictions of these models, training → model, and ensembles."""
     columns = {
         f"{training}_{column}": PredictedColumn(training, target, quantity)

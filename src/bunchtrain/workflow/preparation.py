@@ -19,7 +19,7 @@ from bunchtrain.study import ModelConfig, Study, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.tables.expressions.expression import Expression
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 from bunchtrain.tables.transforms.object_rows import EVENT, ObjectRows
 from bunchtrain.tables.transforms.windows import Windows
 from bunchtrain.workflow.progress import say
@@ -28,13 +28,13 @@ from bunchtrain.workflow.progress import say
 _NUMBER = re.compile(r"\??(u?int\d+|float\d+|bool)")
 
 
-def make_source(study: Study) -> Source:
+def make_source(study: Study) -> Table:
     """Return the source of a study's events."""
-    made: Source = parts.build("source", study.source.name, study.source.options)
+    made: Table = parts.build("source", study.source.name, study.source.options)
     return transform_source(study, made)
 
 
-def transform_source(study: Study, source: Source) -> Source:
+def transform_source(study: Study, source: Table) -> Table:
     """Return the rows of objects, or the windows, of a source, by the keys of the study."""
     if study.rows is not None:
         source = ObjectRows(source, study.rows)
@@ -168,7 +168,7 @@ def _selection_columns(study: Study) -> set[str]:
     return set().union(*(Expression(text).columns for text in texts if text))
 
 
-def recipe(study: Study, source: Source) -> Recipe:
+def recipe(study: Study, source: Table) -> Recipe:
     """Return the recipe of the study's event cache.
 
     Raises DataError, with the nearest names, if the source lacks a column.
@@ -229,7 +229,7 @@ def _check_columns(study: Study, cache: EventCache) -> None:
                 f"the spectator '{name}' is {what} and must be one number per event: 'define' "
                 "a number, e.g. a comparison or the length of a list"
             )
-    events = next(cache.blocks("train", 10))
+    events = next(cache.of("train").blocks(None, 10))
     for model in model_configs(study).values():
         part = model.representation
         try:

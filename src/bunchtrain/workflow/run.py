@@ -94,7 +94,7 @@ class Run:
         source has other events now.
         """
         cache = run_events(self.files, self.study)
-        yield from cache.blocks("test", rows, columns=None if columns is None else list(columns))
+        yield from cache.of("test").blocks(columns, rows)
 
     def shifted(self, systematic: str, size: float | None, deviations: float) -> Predictions:
         """Return the predictions of the test set under a systematic effect.

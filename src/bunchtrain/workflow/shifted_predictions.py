@@ -16,8 +16,8 @@ from bunchtrain.systematics._systematic import Systematic, describe_shift
 from bunchtrain.tables.arrow import to_events
 from bunchtrain.tables.cache.selection import KEY, Selection
 from bunchtrain.tables.predictions import METADATA, Predictions
-from bunchtrain.tables.source import Source
 from bunchtrain.tables.splits._split import TEST
+from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.ensembles import ensemble_columns, load_ensembles
@@ -111,12 +111,12 @@ def _write(
     write_parquet(path, chunks(), {METADATA: schema.as_json()})
 
 
-def _test_set(study: Study, source: Source) -> Iterator[ak.Array]:
+def _test_set(study: Study, source: Table) -> Iterator[ak.Array]:
     """Yield the events of the test set of a source, with the study's columns and selection."""
     source.prepare()
     wanted = recipe(study, source)
     select = Selection(wanted)
-    for chunk in source.chunks(wanted.source_columns(), ROWS):
+    for chunk in source.blocks(wanted.source_columns(), ROWS):
         events = to_events(select(chunk))
         chosen = ak.to_numpy(events[KEY]) >> np.uint64(62) == TEST
         if chosen.any():

@@ -128,7 +128,7 @@ def merge_predictions(folder: RunFolder, study: Study) -> None:
         save_ensembles(folder, fitted)
     test = _read_trainings(folder, study, "test")
     ensembles = ensemble_columns(study, test, fitted)
-    Predictions(test.schema, test.columns | ensembles).write(folder.predictions_file)
+    Predictions(test.contents, test.columns | ensembles).write(folder.predictions_file)
 
 
 def _read_trainings(folder: RunFolder, study: Study, split: str) -> Predictions:
@@ -138,6 +138,6 @@ def _read_trainings(folder: RunFolder, study: Study, split: str) -> Predictions:
     for model in model_configs(study).values():
         for one in trainings(folder, study, model):
             found = read_predictions(one.folder / f"{split}.parquet", study)
-            schema |= found.schema.columns
+            schema |= found.contents.columns
             columns |= found.columns
     return Predictions(make_schema(study, schema), columns)

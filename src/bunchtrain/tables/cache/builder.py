@@ -68,12 +68,12 @@ def write_cache(
 def _chunks(recipe: Recipe, memory: int) -> Iterator[ak.Array]:
     # An event needs about eight times its packed size: decompression, definitions, sorting.
     columns = recipe.source_columns()
-    sample = next(iter(recipe.source.chunks(columns, 256)), None)
+    sample = next(iter(recipe.source.blocks(columns, 256)), None)
     if sample is None or not len(sample):
         raise DataError("the source has no events")
     size = ak.to_packed(sample).nbytes / len(sample)
     rows = int(np.clip(memory / 8 / max(size, 1.0), 64, 1 << 18))
-    return iter(recipe.source.chunks(columns, rows))
+    return iter(recipe.source.blocks(columns, rows))
 
 
 class SortedRuns:

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,26 @@ from bunchtrain.tables.cache.builder import MANIFEST, SETS, write_cache
 from bunchtrain.tables.cache.recipe import VERSION, Recipe
 from bunchtrain.tables.cache.shards import Shards, rechunk
 from bunchtrain.tables.expressions.expression import Expression, as_mask
+from bunchtrain.tables.table import Table
 
 #: Events per block when those that pass a condition are counted.
 _ROWS = 65536
 
 
 @dataclass(frozen=True)
-class EventCache:
-    """A complete cache, opened for reading."""
+class EventCache(Table):
+    """A complete cache, opened for reading: the rows of all its sets, or of some of them.
+
+    folder      of the cache.
+    manifest    description of its content.
+    selections  set → condition that its rows must fulfil.
+    sets        whose rows it has, one after the other.
+    """
 
     folder: Path
     manifest: dict[str, Any]
-    conditions: Mapping[str, Expression] = field(default_factory=dict)
+    selections: Mapping[str, Expression] = field(default_factory=dict)
+    sets: tuple[str, ...] = SETS
 
     @classmethod
     def build(
@@ -87,12 +96,20 @@ class EventCache:
         """The hash of recipe and source."""
         return str(self.manifest["key"])
 
+    def fingerprint(self) -> str:
+        """Return the hash of recipe and source, with the sets."""
+        return f"{self.key} {self.sets}"
+
+    @property
+    def entries(self) -> int:
+        """The number of its rows."""
+        return sum(self.rows[name] for name in self.sets)
+
     @property
     def rows(self) -> dict[str, int]:
         """Set → number of events: train, validation and test."""
         return dict(self.manifest["rows"])
 
-    @property
     def fields(self) -> dict[str, str]:
         """Column → type, e.g. `float32` or `var * float32`."""
         return dict(self.manifest["fields"])
@@ -126,7 +143,16 @@ class EventCache:
             "shards": {**self.manifest["shards"], split: shards},
             "rows": {**self.rows, split: events - missing},
         }
-        return EventCache(self.folder, {**self.manifest, **changes})
+        return replace(self, manifest={**self.manifest, **changes})
+
+    def of(self, split: str) -> EventCache:
+        """Return the rows of one set.
+
+        Raises DataError for an unknown set.
+        """
+        if split not in SETS:
+            raise DataError(f"the cache has no '{split}'{nearest(split, SETS)}")
+        return replace(self, sets=(split,))
 
     def where(self, condition: str) -> EventCache:
         """Return the cache with the training and validation events that pass a condition.
@@ -135,36 +161,38 @@ class EventCache:
         for a column that the cache lacks.
         """
         expression = Expression(condition)
-        conditions = dict.fromkeys(("train", "validation"), expression)
-        masked = EventCache(self.folder, self.manifest, conditions)
-        columns = expression.columns
-        rows = {s: sum(map(len, masked.blocks(s, _ROWS, columns=columns))) for s in conditions}
+        selections = dict.fromkeys(("train", "validation"), expression)
+        masked, columns = replace(self, selections=selections), expression.columns
+        rows = {s: sum(map(len, masked.of(s).blocks(columns, _ROWS))) for s in selections}
         return replace(masked, manifest={**self.manifest, "rows": self.rows | rows})
 
     def blocks(
-        self,
-        split: str,
-        rows: int,
-        *,
-        columns: Collection[str] | None = None,
-        order: int | None = None,
+        self, columns: Collection[str] | None, rows: int, order: int | None = None
     ) -> Iterator[ak.Array]:
-        """Yield the events of a set as records in blocks of exactly `rows`, except for the last.
+        """Yield the rows as records in blocks of exactly `rows`, except for the last of a set.
 
-        `order` is a seed that determines the order, independent of `rows`, `columns` and the
-        machine; without it, events are in stored order. Memory use is one buffer of about 16 MB.
-        Raises DataError for an unknown set or column.
+        columns  all if None.
+        order    seed that determines the order of the rows of each set, independent of `rows`,
+                 `columns` and the machine; without it, they are in stored order.
+
+        Memory use is one buffer of about 16 MB. Raises DataError for an unknown column.
         """
-        if split not in SETS:
-            raise DataError(f"the cache has no '{split}'{nearest(split, SETS)}")
+        known = self.fields()
+        for name in columns or ():
+            if name not in known:
+                raise DataError(f"the cache has no '{name}'{nearest(name, known)}")
+        chosen = list(known if columns is None else columns)
+        return chain.from_iterable(self._set_blocks(s, chosen, rows, order) for s in self.sets)
+
+    def _set_blocks(
+        self, split: str, columns: list[str], rows: int, order: int | None
+    ) -> Iterator[ak.Array]:
         shards = self.manifest["shards"][split]
         paths = [self.folder / shard["file"] for shard in shards]
-        names, condition = list(columns or self.fields), self.conditions.get(split)
-        names += [n for n in condition.columns if n not in names] if condition else []
-        for name in names:
-            if name not in self.fields:
-                raise DataError(f"the cache has no '{name}'{nearest(name, self.fields)}")
-        table = Shards(paths, [shard["rows"] for shard in shards], names)
+        condition = self.selections.get(split)
+        needed = condition.columns if condition is not None else ()
+        read = list(dict.fromkeys([*columns, *needed]))
+        table = Shards(paths, [shard["rows"] for shard in shards], read)
         if order is None:
             chunks = table.read()
         else:

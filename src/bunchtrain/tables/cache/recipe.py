@@ -11,8 +11,8 @@ from typing import Any
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError, nearest
 from bunchtrain.tables.expressions.expression import Expression, required_columns
-from bunchtrain.tables.source import Source
 from bunchtrain.tables.splits._split import Split
+from bunchtrain.tables.table import Table
 from bunchtrain.tables.weights import Spectra
 from bunchtrain.targets import Target
 
@@ -38,7 +38,7 @@ class Recipe:
     columns     columns stored for representations; `spectators` are stored for the predictions.
     """
 
-    source: Source
+    source: Table
     targets: Sequence[Target]
     define: Mapping[str, str] = field(default_factory=dict)
     select: str | None = None

@@ -30,7 +30,7 @@ def count_classes(
     rows = 0
     for path, tree in files if columns else ():
         table = open_table(path, tree)
-        for chunk in table.chunks([c for c in columns if c in table.fields], _BLOCK):
+        for chunk in table.blocks([c for c in columns if c in table.fields()], _BLOCK):
             for name in chunk.fields:
                 if len(found[name]) <= limit:
                     found[name].update(_counts(chunk[name]))

@@ -21,7 +21,7 @@ from bunchtrain.errors import BunchtrainError, DataError
 from bunchtrain.tables.column_types import kind
 from bunchtrain.tables.reading import find_format, open_table, table_names
 from bunchtrain.tables.reading.paths import is_remote, split_tree
-from bunchtrain.tables.reading.table import Table
+from bunchtrain.tables.reading.file_table import FileTable
 
 #: Columns read together, ranges of rows of a sample, and the maximum number of values listed.
 _COLUMNS, _RANGES, _MAX_VALUES, _MAX_TEXTS = 64, 10, 12, 50
@@ -166,26 +166,26 @@ def inspect(path: str, rows: int = 10_000, *, tree: str | None = None) -> Inspec
     return Inspection(path, find_format(path), size, tables, unreadable)
 
 
-def _summarise(table: Table, rows: int) -> TableSummary:
+def _summarise(table: FileTable, rows: int) -> TableSummary:
     if not table.seekable:
         return _summarise_text(table, rows)
     unreadable, columns, sampled = dict(table.unreadable), [], 0
-    names = list(table.fields)
+    names = list(table.fields())
     for low in range(0, len(names), _COLUMNS):
         for name, values in _read(table, names[low : low + _COLUMNS], rows, unreadable):
             sampled = max(sampled, len(values))
-            columns.append(_column(name, table.fields[name], values))
+            columns.append(_column(name, table.fields()[name], values))
     if names and not columns:
         raise DataError(f"{table.path}: no column can be read; {unreadable[names[0]]}")
     return TableSummary(table.name, table.entries, sampled, columns, unreadable, table.note)
 
 
-def _summarise_text(table: Table, rows: int) -> TableSummary:
+def _summarise_text(table: FileTable, rows: int) -> TableSummary:
     """Return the summary of every n-th row of a table that can only be read from its beginning."""
-    names, blocks, read, step = list(table.fields), list[ak.Array](), 0, 1
+    names, blocks, read, step = list(table.fields()), list[ak.Array](), 0, 1
     complete = True
     try:
-        for chunk in table.chunks(names, _BLOCK):
+        for chunk in table.blocks(names, _BLOCK):
             blocks.append(chunk[-read % step :: step])
             read += len(chunk)
             while sum(map(len, blocks)) > rows:
@@ -198,14 +198,14 @@ def _summarise_text(table: Table, rows: int) -> TableSummary:
             raise
         complete = False
     events = ak.concatenate(blocks) if blocks else table.empty(names)
-    columns = [_column(name, table.fields[name], events[name]) for name in names]
+    columns = [_column(name, table.fields()[name], events[name]) for name in names]
     entries = read if complete else None
     unreadable = dict(table.unreadable)
     return TableSummary(table.name, entries, len(events), columns, unreadable, table.note)
 
 
 def _read(
-    table: Table, names: list[str], rows: int, unreadable: dict[str, str]
+    table: FileTable, names: list[str], rows: int, unreadable: dict[str, str]
 ) -> Iterator[tuple[str, ak.Array]]:
     """Yield the sampled values of columns; if one cannot be read, the others one by one."""
     try:
@@ -221,16 +221,16 @@ def _read(
         yield name, events[name]
 
 
-def _sample(table: Table, names: list[str], rows: int) -> ak.Array:
+def _sample(table: FileTable, names: list[str], rows: int) -> ak.Array:
     blocks = [
         block
         for start, stop in _row_ranges(table, rows)
-        for block in table.chunks(names, rows, start, stop)
+        for block in table.blocks(names, rows, start, stop)
     ]
     return ak.concatenate(blocks) if blocks else table.empty(names)
 
 
-def _row_ranges(table: Table, rows: int) -> list[tuple[int, int]]:
+def _row_ranges(table: FileTable, rows: int) -> list[tuple[int, int]]:
     """Return the ranges of rows to read."""
     if table.entries is None or table.entries <= rows:
         return [(0, rows if table.entries is None else min(rows, table.entries))]

@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import Any, cast
 
 from bunchtrain.errors import DataError, StudyError, nearest, one_of
+from bunchtrain.tables.reading.file_table import FileTable
 from bunchtrain.tables.reading.paths import check, open_binary
-from bunchtrain.tables.reading.table import Table
 
 _MAGIC = {"root": b"root", "hdf5": b"\x89HDF", "parquet": b"PAR1", "npz": b"PK\x03\x04"}
 _SUFFIX = {
@@ -57,7 +57,7 @@ def open_table(
     names: Sequence[str] | None = None,
     header: bool | None = None,
     sampled: bool = False,
-) -> Table:
+) -> FileTable:
     """Return the table of events of a file, local or remote.
 
     `tree` selects one of several tables; `names` and `header` are for CSV; with `sampled`, CSV
@@ -77,7 +77,7 @@ def _open(
     names: Sequence[str] | None,
     header: bool | None,
     sampled: bool,
-) -> Table:
+) -> FileTable:
     if tree not in (None, "events") and found not in ("root", "hdf5"):
         raise DataError(f"{path} has the format {found}, which has no trees; remove 'tree'")
     if found == "csv":
@@ -99,17 +99,17 @@ def _open(
     return _open_tree(path, found, tree)
 
 
-def _open_tree(path: str, format: str, tree: str | None) -> Table:
+def _open_tree(path: str, format: str, tree: str | None) -> FileTable:
     module: Any = import_module(f"bunchtrain.tables.reading.{format}")
     if tree is not None and format == "hdf5" and module.has(path, tree):
-        return cast(Table, module.open_table(path, tree))
+        return cast(FileTable, module.open_table(path, tree))
     known = module.tables(path)
     if tree is not None or len(known) < 2:
-        return cast(Table, module.open_table(path, _choose(path, known, tree)))
+        return cast(FileTable, module.open_table(path, _choose(path, known, tree)))
     filled = [name for name in known if module.open_table(path, name).entries]
     if len(filled) != 1:
         raise DataError(f"{path} contains several trees ({one_of(known)}); name one with 'tree'")
-    found: Table = module.open_table(path, filled[0])
+    found: FileTable = module.open_table(path, filled[0])
     found.note = f"of {len(known)} trees, '{filled[0]}' is the only one with rows"
     return found
 

@@ -15,7 +15,7 @@ import pyarrow.csv as pc
 
 from bunchtrain.errors import DataError, shorten
 from bunchtrain.tables.arrow import slice_blocks
-from bunchtrain.tables.reading.table import Table, read_errors
+from bunchtrain.tables.reading.file_table import FileTable, read_errors
 
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _ATTRIBUTE = re.compile(rf"@attribute\s+({_QUOTED}|[^\s,{{}}]+)\s+(.+)", re.IGNORECASE)
@@ -24,7 +24,7 @@ _NUMBERS = ("numeric", "real", "integer")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
-class ArffTable(Table):
+class ArffTable(FileTable):
     """A dense ARFF file of numbers, texts and nominal values, which are read as text.
 
     A `?` is a missing value.

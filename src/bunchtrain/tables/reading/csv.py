@@ -16,7 +16,7 @@ from bunchtrain.errors import DataError, shorten
 from bunchtrain.tables.arrow import slice_blocks
 from bunchtrain.tables.column_types import EXACT
 from bunchtrain.tables.reading.csv_layout import find_layout, is_decimal_comma, is_number
-from bunchtrain.tables.reading.table import Table, read_errors
+from bunchtrain.tables.reading.file_table import FileTable, read_errors
 
 _BLOCK = 8_000_000
 #: Bytes of a file of which only a sample is shown.
@@ -24,7 +24,7 @@ _SAMPLE = 64_000_000
 _INTEGER = r"^\s*[+-]?\d+\s*$"
 
 
-class CsvTable(Table):
+class CsvTable(FileTable):
     """A text table whose separator, header and types are inferred from its content.
 
     The types are valid for the entire file, which is read once to infer them; with `sampled` they

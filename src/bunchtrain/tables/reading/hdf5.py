@@ -20,9 +20,9 @@ import h5py
 
 from bunchtrain.errors import DataError, missing
 from bunchtrain.tables.reading import pandas_table
+from bunchtrain.tables.reading.file_table import FileTable, read_errors
 from bunchtrain.tables.reading.hdf5_values import logical_type, member_names, to_column, unsupported
 from bunchtrain.tables.reading.paths import openable
-from bunchtrain.tables.reading.table import Table, read_errors
 
 
 def _open(path: str) -> Any:
@@ -65,7 +65,7 @@ def _is_column(item: Any) -> bool:
     return isinstance(item, h5py.Dataset) and bool(item.shape)
 
 
-def open_table(path: str, name: str) -> Table:
+def open_table(path: str, name: str) -> FileTable:
     """Return a table of an HDF5 file, in the layout of pandas or of plain arrays."""
     with read_errors(path):
         item = _open(path)[name]
@@ -94,7 +94,7 @@ def _check_compression(item: Any) -> None:
                 raise missing("hdf5plugin", "hdf5", purpose) from None
 
 
-class ArrayTable(Table):
+class ArrayTable(FileTable):
     """The arrays of a group that have one row per event, or one structured array."""
 
     def __init__(self, path: str, name: str, item: Any) -> None:
@@ -123,7 +123,7 @@ class ArrayTable(Table):
                 continue
             column = "_".join(text for text in (key, part) if text)
             if column in self._parts:
-                self.fields.pop(column, None)
+                self.types.pop(column, None)
                 self.unreadable[column] = "several columns of the file have this name"
                 continue
             self._parts[column] = (key, part)

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
+from bunchtrain.tables.reading.file_table import FileTable, read_errors
 from bunchtrain.tables.reading.hdf5_values import to_column
 from bunchtrain.tables.reading.npy import NpyArray
 from bunchtrain.tables.reading.paths import openable
-from bunchtrain.tables.reading.table import Table, read_errors
 
 
-class NpzTable(Table):
+class NpzTable(FileTable):
     """The arrays of an archive that have one row per event, or one row per item of its lists.
 
     The lists are defined by the arrays named `offsets` or `…_offsets`. An array (items, n) gives
@@ -42,7 +42,7 @@ class NpzTable(Table):
             self._location: dict[str, tuple[str, str | None, int | None, str | None]] = {}
             for key, array in self._arrays.items():
                 self._declare(key, array)
-            if not (self.fields or self.unreadable):
+            if not (self.types or self.unreadable):
                 raise DataError(f"{path}: the archive has no array with a row per event")
 
     def _count_events(self) -> int:
@@ -64,7 +64,7 @@ class NpzTable(Table):
             for index in range(array.shape[1]) if columns else (None,):
                 column = "_".join(str(part) for part in (key, field, index) if part is not None)
                 if column in self._location:
-                    self.fields.pop(column, None)
+                    self.types.pop(column, None)
                     self.unreadable[column] = "several columns of the file have this name"
                     continue
                 self._location[column] = (key, field, index, lists)

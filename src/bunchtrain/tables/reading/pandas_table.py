@@ -13,8 +13,8 @@ import numpy as np
 
 from bunchtrain.errors import DataError
 from bunchtrain.tables.column_types import NANOSECONDS, as_text, kind
+from bunchtrain.tables.reading.file_table import FileTable, read_errors
 from bunchtrain.tables.reading.hdf5_values import as_boolean, logical_type, to_column
-from bunchtrain.tables.reading.table import Table, read_errors
 
 _DAYS_TO_1970 = np.datetime64("1970-01-01").item().toordinal()
 _LAYOUTS = ("frame", "frame_table", "series", "series_table")
@@ -55,7 +55,7 @@ def column_name(name: Any) -> str:
     return _text(name) if isinstance(name, bytes | str) else f"column_{name}"
 
 
-class PandasTable(Table):
+class PandasTable(FileTable):
     """A data frame: blocks of columns of one type, (rows, columns).
 
     Named levels of the index are columns, too.
@@ -73,7 +73,7 @@ class PandasTable(Table):
         self._block_types: dict[str, tuple[np.dtype[Any], str, bool]] = {}
         for column, location in self._fixed_columns() if self._fixed else self._table_columns():
             if column in self._location:
-                self.fields.pop(column, None)
+                self.types.pop(column, None)
                 self.unreadable[column] = "several columns of the file have this name"
                 continue
             self._location[column] = location
@@ -95,10 +95,10 @@ class PandasTable(Table):
         elif re.match("timedelta", stored):
             self.unreadable[column] = f"its type is {stored}"
         elif stored.startswith("date") and not location.codes:
-            self.fields[column], self._field_of[column] = str(NANOSECONDS), column
+            self.types[column], self._field_of[column] = str(NANOSECONDS), column
         elif dtype.kind in "fiu" and dtype.itemsize in (1, 4, 8) and not location.codes:
             name = "bool" if stored == "bool" else dtype.newbyteorder("=").name
-            self.fields[column], self._field_of[column] = name, column
+            self.types[column], self._field_of[column] = name, column
         else:
             try:
                 self.declare(column, self._pick(self._slabs([location], 0, 0), location))

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from bunchtrain.errors import DataError
 from bunchtrain.tables.arrow import from_arrow
+from bunchtrain.tables.reading.file_table import FileTable, read_errors
 from bunchtrain.tables.reading.paths import openable
-from bunchtrain.tables.reading.table import Table, read_errors
 
 #: Decimal digits that a float64 holds.
 _DIGITS = 15
@@ -23,7 +23,7 @@ _TEXTS = (
 )
 
 
-class ParquetTable(Table):
+class ParquetTable(FileTable):
     """A Parquet file, read by row groups."""
 
     def __init__(self, path: str, name: str) -> None:
@@ -54,11 +54,11 @@ class ParquetTable(Table):
         except (NotImplementedError, TypeError, ValueError, pa.ArrowException):
             self.unreadable[field.name] = f"its type is {field.type}"
             return
-        if field.name in self.fields and self._nulls.get(field.name):
+        if field.name in self.types and self._nulls.get(field.name):
             # One value per event: missing by the statistics of the file.
             self._optional.discard(field.name)
-            if self.fields[field.name].startswith(("int", "uint")):
-                self.fields[field.name] = "float64"
+            if self.types[field.name].startswith(("int", "uint")):
+                self.types[field.name] = "float64"
                 self._floats.add(field.name)
 
     def _convert(self, values: Any, name: str) -> ak.Array:

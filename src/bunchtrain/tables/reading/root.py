@@ -10,8 +10,8 @@ import awkward as ak
 import uproot
 
 from bunchtrain.errors import DataError
+from bunchtrain.tables.reading.file_table import FileTable, read_errors
 from bunchtrain.tables.reading.paths import openable
-from bunchtrain.tables.reading.table import Table, read_errors
 
 
 def tables(path: str) -> list[str]:
@@ -30,12 +30,12 @@ def _open(path: str) -> Any:
     return file
 
 
-def open_table(path: str, name: str) -> Table:
+def open_table(path: str, name: str) -> FileTable:
     """Return a tree of a ROOT file."""
     return RootTable(path, name)
 
 
-class RootTable(Table):
+class RootTable(FileTable):
     """A TTree, whose columns are its leaf branches, or an RNTuple."""
 
     def __init__(self, path: str, name: str) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 
 from bunchtrain.errors import DataError
 from bunchtrain.tables.reading.pandas_table import PandasTable
-from bunchtrain.tables.source import Source
 from bunchtrain.tables.sources.files import Files, unknown_column
+from bunchtrain.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Layout:
     flat: Mapping[str, str]
 
 
-class Padded(Source):
+class Padded(Table):
     """A pandas data frame with a column for each slot and quantity, converted to lists.
 
     files  path or glob, or a list of them.
@@ -51,13 +51,13 @@ class Padded(Source):
 
     def fields(self) -> dict[str, str]:
         """Return column → type."""
-        known = self._files.table(0).fields
+        known = self._files.table(0).fields()
         layout = self.layout(known)
         lists = {column: f"var * {known[stored[0]]}" for column, stored in layout.lists.items()}
         flat = {column: known[stored] for column, stored in layout.flat.items()}
         return {**lists, **flat, "file_number": "int64"}
 
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield all events in order, as records of these columns, in chunks of at most `rows`."""
         known = self.fields()
         for column in columns:
@@ -70,7 +70,7 @@ class Padded(Source):
         table = self._files.table(file)
         if not isinstance(table, PandasTable):
             raise DataError(f"{table.path}: '{table.name}' is not a pandas data frame")
-        layout = self.layout(table.fields)
+        layout = self.layout(table.fields())
         stored = {"": layout.present, **{n: [s] for n, s in layout.flat.items()}, **layout.lists}
         groups = {name: stored[name] for name in ("", *columns) if name in stored}
         for block in table.matrices(groups, rows):

@@ -15,14 +15,14 @@ from bunchtrain.errors import DataError, StudyError, nearest, one_of
 from bunchtrain.parts.ranges import Finite, Whole
 from bunchtrain.tables.reading import open_table
 from bunchtrain.tables.reading.paths import fingerprint, resolve
-from bunchtrain.tables.reading.table import Table
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.reading.file_table import FileTable
+from bunchtrain.tables.table import Table
 from bunchtrain.tables.units import Unit, Units, column_units, converted_types, in_gev
 
 Value = Whole | Finite | str
 
 
-class Files(Source):
+class Files(Table):
     """Events of one or more files in order, with a column `file_number`, the index of the file.
 
     files   paths, globs, `file.root:tree` or addresses such as `https://…`, with `~` and `$NAME`
@@ -54,7 +54,7 @@ class Files(Source):
         self._names, self._header, self._add = names, header, add or {}
         self._fill, self._units = fill or {}, units
         self._found: list[tuple[str, str | None]] | None = None
-        self._first: Table | None = None
+        self._first: FileTable | None = None
 
     @property
     def paths(self) -> list[tuple[str, str | None]]:
@@ -75,19 +75,19 @@ class Files(Source):
         """Return column → type, of the first file and of the added columns."""
         filled = {name: str(ak.Array([value]).type.content) for name, value in self._fill.items()}
         added = {name: str(kind) for name, kind in self._added_types()}
-        converted = converted_types(self.table(0).fields, self._unit_of)
+        converted = converted_types(self.table(0).fields(), self._unit_of)
         return {**filled, **converted, **added}
 
     @property
     def _unit_of(self) -> dict[str, Unit]:
-        return column_units(self._units, self.table(0).fields)
+        return column_units(self._units, self.table(0).fields())
 
     def _added_types(self) -> Iterator[tuple[str, str]]:
         yield "file_number", "int64"
         for name, values in self._add.items():
             yield name, str(ak.Array(_as_array(name, list(values.values()))).type.content)
 
-    def table(self, file: int) -> Table:
+    def table(self, file: int) -> FileTable:
         """Return the opened table of a file by its index."""
         if file == 0 and self._first is not None:
             return self._first
@@ -99,7 +99,7 @@ class Files(Source):
             self._first = table
         return table
 
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield all events in order, as records of these columns, in chunks of at most `rows`."""
         self._check_added(columns)
         for file in range(len(self.paths)):
@@ -137,9 +137,9 @@ class Files(Source):
         made = {"file_number", *self._add}
         stored = [column for column in columns if column not in made]
         table = self.table(file)
-        available = [name for name in stored if name in table.fields or name not in self._fill]
+        available = [name for name in stored if name in table.fields() or name not in self._fill]
         units = {name: unit for name, unit in self._unit_of.items() if name in available}
-        for chunk in table.chunks(available, rows, start, stop):
+        for chunk in table.blocks(available, rows, start, stop):
             for name, unit in units.items():
                 chunk[name] = in_gev(chunk[name], unit)
             yield self._add_columns(chunk, list(columns), file)
@@ -149,7 +149,7 @@ class Files(Source):
             self._check_add(name)
 
     def _check_add(self, name: str) -> None:
-        if name in self.table(0).fields:
+        if name in self.table(0).fields():
             raise StudyError(f"source.add.{name}: the files already have a column of this name")
         for file in range(len(self.paths)):
             self._pattern(name, file)

@@ -14,8 +14,8 @@ import numpy as np
 from bunchtrain.errors import DataError
 from bunchtrain.tables.reading.arff import ArffTable
 from bunchtrain.tables.reading.paths import fingerprint, resolve
-from bunchtrain.tables.source import Source
 from bunchtrain.tables.sources.files import Files, unknown_column
+from bunchtrain.tables.table import Table
 
 CLASSES = ("g", "q", "w", "z", "t")
 #: Names of the class column in the files.
@@ -24,7 +24,7 @@ TARGETS = ("class", "jet_type")
 VARIANT = "OpenML 42468"
 
 
-class Hls4mlLhcJetsHlf(Source):
+class Hls4mlLhcJetsHlf(Table):
     """The sample hls4ml_lhc_jets_hlf, variant OpenML 42468, as ARFF or Parquet (arXiv:1804.06913).
 
     Columns: the 16 features with their published names, and `label`: 0 g, 1 q, 2 W, 3 Z, 4 t.
@@ -51,7 +51,7 @@ class Hls4mlLhcJetsHlf(Source):
         table = self._table()
         if isinstance(table, ArffTable):
             table.check(table.unreadable)
-        stored = list(table.fields if isinstance(table, ArffTable) else table.fields())
+        stored = list(table.fields())
         target = next((name for name in TARGETS if name in stored), None)
         if target is None:
             raise unknown_column(TARGETS[0], stored, f"the sample {VARIANT}")
@@ -62,14 +62,14 @@ class Hls4mlLhcJetsHlf(Source):
         features, _ = self._features()
         return {**dict.fromkeys(features, "float64"), "label": "int64"}
 
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield all jets in order, as records of these columns, in chunks of at most `rows`."""
         features, target = self._features()
         for column in columns:
             if column not in (*features, "label"):
                 raise unknown_column(column, [*features, "label"], f"the sample {VARIANT}")
         inputs = [name for name in columns if name != "label"]
-        for block in self._table().chunks([*inputs, target], rows):
+        for block in self._table().blocks([*inputs, target], rows):
             made = {name: block[name] for name in inputs}
             if "label" in columns:
                 made["label"] = _class_indices(block[target], self._path)

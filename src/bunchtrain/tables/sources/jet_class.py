@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator
 import awkward as ak
 import numpy as np
 
-from bunchtrain.tables.source import Source
 from bunchtrain.tables.sources.files import Files, unknown_column
+from bunchtrain.tables.table import Table
 
 CLASSES = ("QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl")
 
 
-class JetClass(Source):
+class JetClass(Table):
     """Jets of ten classes from the JetClass ROOT files (arXiv:2202.03772).
 
     Columns: the branches `jet_…`, `part_…`, `aux_…`, `label_…`, and `label`: the index of the class
@@ -39,12 +39,12 @@ class JetClass(Source):
                 raise unknown_column(name, known, "the JetClass file")
         return {**known, "label": "int64"}
 
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield all events in order, as records of these columns, in chunks of at most `rows`."""
         self.fields()
         stored = [column for column in columns if column != "label"]
         labels = self._labels if "label" in columns else []
-        for chunk in self._files.chunks([*dict.fromkeys([*stored, *labels])], rows):
+        for chunk in self._files.blocks([*dict.fromkeys([*stored, *labels])], rows):
             if labels:
                 flags = np.stack([ak.to_numpy(chunk[name]) for name in labels], axis=1)
                 chunk = ak.with_field(chunk, flags.argmax(axis=1), "label")

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from bunchtrain.errors import DataError
 from bunchtrain.files import hash_file
 from bunchtrain.tables.reading.paths import resolve_one
-from bunchtrain.tables.source import Source
 from bunchtrain.tables.sources.files import unknown_column
+from bunchtrain.tables.table import Table
 
 Ints = NDArray[np.int64]
 
 
-class LhcbVelo(Source):
+class LhcbVelo(Table):
     """Hits of the VELO with the particles that made them, from one NPZ file.
 
     Columns: `hit_x`, `hit_y`, `hit_z` in mm; `hit_module`, the index of the module; `hit_particle`,
@@ -77,7 +77,7 @@ class LhcbVelo(Source):
         """Return column → type."""
         return {name: str(self._table[name].type.content) for name in self._table.fields}
 
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield all events in order, as records of these columns, in chunks of at most `rows`."""
         table = self._table
         for column in columns:

@@ -12,11 +12,11 @@ import h5py
 from bunchtrain.errors import DataError
 from bunchtrain.files import hash_file
 from bunchtrain.tables.reading.paths import resolve_one
-from bunchtrain.tables.source import Source
 from bunchtrain.tables.sources.files import unknown_column
+from bunchtrain.tables.table import Table
 
 
-class SpanetEvents(Source):
+class SpanetEvents(Table):
     """Padded objects and target indices of the HDF5 files of SPANet (arXiv:2106.03898).
 
     Columns: `jet_pt`, `jet_eta`, … lists without the padding, of `INPUTS/<group>`; `t1_b`,
@@ -61,7 +61,7 @@ class SpanetEvents(Source):
         """Return column → type."""
         return {name: kind for name, (_, kind) in self._places.items()}
 
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield all events in order, as records of these columns, in chunks of at most `rows`."""
         places = self._places
         for column in columns:

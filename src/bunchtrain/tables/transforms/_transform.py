@@ -1,27 +1,27 @@
-"""Base of transforms of tables: a source made of the rows of another source."""
+"""Base of transforms of tables: a table made of the rows of another one."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import awkward as ak
 
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 
 
-class Transform(Source):
-    """The rows of a source, changed block by block.
+class Transform(Table):
+    """The rows of a table, changed block by block.
 
     source  whose rows are transformed.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Table) -> None:
         self.source = source
 
     @property
     def is_prepared(self) -> bool:
-        """Whether the events of the source can be read at once."""
+        """Whether the rows of the source can be read at once."""
         return self.source.is_prepared
 
     def prepare(self) -> None:
@@ -32,6 +32,20 @@ class Transform(Source):
         """Return a text that changes with the content of the source or the transform."""
         return f"{self.describe()} of {self.source.fingerprint()}"
 
+    def units(self) -> dict[str, str]:
+        """Return column → unit, of the columns that keep their name."""
+        return self.source.units()
+
+    @property
+    def conditions(self) -> Mapping[str, Table]:
+        """The small tables that belong to the source."""
+        return self.source.conditions
+
+    @property
+    def note(self) -> str:
+        """What was decided in opening the source."""
+        return self.source.note
+
     @abstractmethod
     def describe(self) -> str:
         """Return the transform with its options as text."""
@@ -41,5 +55,5 @@ class Transform(Source):
         """Return column → awkward type as text."""
 
     @abstractmethod
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the transformed rows in order, as records of these columns."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, nearest, one_of
 from bunchtrain.tables.momentum_names import group_members, group_prefixes
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 from bunchtrain.tables.transforms._transform import Transform
 
 #: Columns of every row: the entry of its event in the source, and its index in the event.
@@ -30,7 +30,7 @@ class ObjectRows(Transform):
     Raises DataError, naming the nearest, if there are no such columns.
     """
 
-    def __init__(self, source: Source, objects: str | Sequence[str]) -> None:
+    def __init__(self, source: Table, objects: str | Sequence[str]) -> None:
         super().__init__(source)
         self.objects = objects
         available = source.fields()
@@ -75,7 +75,7 @@ class ObjectRows(Transform):
             found[name] = text.removeprefix("var * ") if is_list else text
         return found | {EVENT: "int64", INDEX: "int64"}
 
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the rows in the order of the events, as records of these columns."""
         own, first = self._names(), 0
         needed = [c for name in columns if name in own for c in own[name]]
@@ -83,7 +83,7 @@ class ObjectRows(Transform):
         if isinstance(self.objects, str):
             needed.append(next(iter(self._members[0].values())))
         needed = list(dict.fromkeys(needed)) or list(self.source.fields())[:1]
-        for events in self.source.chunks(needed, rows):
+        for events in self.source.blocks(needed, rows):
             counts = self._counts(events)
             event, starts = np.repeat(np.arange(len(events)), counts), np.cumsum(counts) - counts
             made = {EVENT: first + event, INDEX: np.arange(len(event)) - starts[event]}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, nearest
 from bunchtrain.tables.expressions.expression import as_real
-from bunchtrain.tables.source import Source
+from bunchtrain.tables.table import Table
 from bunchtrain.tables.transforms._transform import Transform
 
 #: Column that is added: index of the row in its series.
@@ -37,7 +37,7 @@ class Windows(Transform):
 
     def __init__(
         self,
-        source: Source,
+        source: Table,
         *,
         length: int,
         step: int = 1,
@@ -66,7 +66,7 @@ class Windows(Transform):
         windows = {f"{PREFIX}{name}": "var * float32" for name in self.columns}
         return {**self.source.fields(), **windows, ROW: "int64"}
 
-    def chunks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the windows in order, as records of these columns."""
         plain = [name for name in columns if not self._is_window(name) and name != ROW]
         wide = [name.removeprefix(PREFIX) for name in columns if self._is_window(name)]
@@ -74,7 +74,7 @@ class Windows(Transform):
         needed = list(dict.fromkeys(needed)) or list(self.source.fields())[:1]
         kept: ak.Array | None = None  # the last rows of the blocks before
         row, entry = 0, 0  # index in the series, and in the source, of the first row of a block
-        for block in self.source.chunks(needed, rows):
+        for block in self.source.blocks(needed, rows):
             joined = block if kept is None else ak.concatenate([kept, block])
             before = len(joined) - len(block)
             index = self._series_rows(joined, before, row)

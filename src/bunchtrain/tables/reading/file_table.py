@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -20,15 +20,17 @@ from bunchtrain.tables.column_types import (
     simplify,
     split_records,
 )
+from bunchtrain.tables.reading.paths import fingerprint
+from bunchtrain.tables.table import Table
 
 #: Rows that are read together to find missing values.
 _ROWS = 100_000
 
 
-class Table(ABC):
-    """A table of events.
+class FileTable(Table):
+    """A table of events in a file.
 
-    `fields` maps column → type, `unreadable` content that cannot be a column → the reason. A
+    `types` maps column → type, `unreadable` content that cannot be a column → the reason. A
     column of integers of which one is missing is float64 in all of the table.
     """
 
@@ -37,35 +39,44 @@ class Table(ABC):
     sampled = False
     #: What was decided in opening the file, for its inspection.
     note = ""
+    entries: int | None = None
 
     def __init__(self, path: str, name: str, entries: int | None) -> None:
         self.path, self.name, self.entries = path, name, entries
-        self.fields: dict[str, str] = {}
+        self.types: dict[str, str] = {}
         self.unreadable: dict[str, str] = {}
         self._field_of: dict[str, str] = {}
         self._optional: set[str] = set()
         self._floats: set[str] = set()
 
+    def fingerprint(self) -> str:
+        """Return a hash of the size, time and ends of the file, with the name of the table."""
+        return f"{fingerprint(self.path)} {self.name}"
+
+    def fields(self) -> dict[str, str]:
+        """Return column → awkward type as text."""
+        return self.types
+
     def declare(self, field: str, empty: ak.Array) -> None:
         """Add the columns of a field of the file, of which `empty` is an array without events."""
         for column, part in split_records(field, empty).items():
             text = str(simplify(part).type).partition(" * ")[2].replace("bytes", "string")
-            if column in self.fields or column in self.unreadable:
-                self.fields.pop(column, None)
+            if column in self.types or column in self.unreadable:
+                self.types.pop(column, None)
                 self.unreadable[column] = "several columns of the file have this name"
             elif kind(part) == "other":
                 self.unreadable[column] = f"its type is {text}"
             else:
-                self.fields[column], self._field_of[column] = text, field
+                self.types[column], self._field_of[column] = text, field
                 if has_optional_integers(part.layout):
                     self._optional.add(column)
 
     def empty(self, columns: Collection[str]) -> ak.Array:
         """Return records of these columns without an event."""
         self.check(columns)
-        return _zip({column: empty_column(self.fields[column]) for column in columns}, 0)
+        return _zip({column: empty_column(self.types[column]) for column in columns}, 0)
 
-    def chunks(
+    def blocks(
         self, columns: Collection[str], rows: int, start: int = 0, stop: int | None = None
     ) -> Iterator[ak.Array]:
         """Yield events `start` to `stop` as records of these columns in chunks of at most `rows`.
@@ -87,7 +98,7 @@ class Table(ABC):
         self._optional.remove(column)
         if self._has_missing(column):
             self._floats.add(column)
-            self.fields[column] = re.sub(r"u?int\d+$", "float64", self.fields[column])
+            self.types[column] = re.sub(r"u?int\d+$", "float64", self.types[column])
 
     def _has_missing(self, column: str) -> bool:
         """Return whether an integer of a column is missing."""
@@ -110,16 +121,16 @@ class Table(ABC):
                     f"{self.path}: the column '{column}' of '{self.name}' cannot be read: "
                     f"{self.unreadable[column]}"
                 )
-            if column not in self.fields:
-                hint = nearest(column, self.fields)
+            if column not in self.types:
+                hint = nearest(column, self.types)
                 raise DataError(
                     f"{self.path}: the table '{self.name}' has no column '{column}'{hint}"
                 )
 
     def _smallest_column(self) -> str:
-        if not self.fields:
+        if not self.types:
             raise DataError(f"{self.path}: the table '{self.name}' has no readable column")
-        return min(self.fields, key=lambda column: (len(self.fields[column]), column))
+        return min(self.types, key=lambda column: (len(self.types[column]), column))
 
     def _records(self, fields: Mapping[str, ak.Array], columns: Collection[str]) -> ak.Array:
         found: dict[str, ak.Array] = {}
