@@ -31,8 +31,8 @@ MODERN = st.integers(0, 4 * 10**18)
 def read(path):
     """Return the column t in nanoseconds since 1970, None for a missing time."""
     table = open_table(str(path))
-    assert table.fields["t"] == "datetime64[ns]"
-    column = ak.concatenate([chunk.t for chunk in table.chunks(["t"], 3)])
+    assert table.fields()["t"] == "datetime64[ns]"
+    column = ak.concatenate([chunk.t for chunk in table.blocks(["t"], 3)])
     assert str(column.type.content) == "datetime64[ns]"
     times = ak.to_numpy(column)
     return [None if np.isnat(t) else int(t.astype(np.int64)) for t in times]
@@ -130,7 +130,7 @@ def test_data_in_memory():
     when = pd.to_datetime(["2024-05-31 12:00:00.000000001", None])
     frame = pd.DataFrame({"t": when, "z": when.tz_localize("Asia/Tokyo"), "x": [1.0, 2.0]})
     frame["d"] = [datetime.date(2024, 5, 31)] * 2
-    rows = ak.concatenate(list(Arrays(frame).chunks(["t", "z", "d", "x"], 10)))
+    rows = ak.concatenate(list(Arrays(frame).blocks(["t", "z", "d", "x"], 10)))
     assert evaluate("t - z", rows).to_list()[0] == 9 * 3600
     assert evaluate("t - d", rows).to_list()[0] == 43200.000000001
     days = {"t": np.array(["2024-05-31"], "M8[D]"), "x": [1.0]}
@@ -172,7 +172,7 @@ def test_a_time_beyond_the_range(tmp_path):
     table = pa.table({"t": pa.array([10**12], pa.int64()).cast(pa.timestamp("s")), "x": [1]})
     pq.write_table(table, tmp_path / "t.parquet")
     with pytest.raises(DataError, match=r"the column 't' of type timestamp.* cannot be read"):
-        list(open_table(str(tmp_path / "t.parquet")).chunks(["t"], 10))
+        list(open_table(str(tmp_path / "t.parquet")).blocks(["t"], 10))
     with pytest.raises(DataError, match="outside the years 1677 to 2262"):
         Arrays({"t": np.array(["9999-01-01"], "M8[D]")})
 
@@ -180,4 +180,4 @@ def test_a_time_beyond_the_range(tmp_path):
 def test_text_that_turns_out_to_be_no_time(tmp_path):
     lines = ["t,x", *["2024-05-31,1"] * 5, "noon,1"]
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
-    assert open_table(str(tmp_path / "t.csv")).fields["t"] == "string"
+    assert open_table(str(tmp_path / "t.csv")).fields()["t"] == "string"
