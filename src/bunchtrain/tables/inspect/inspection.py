@@ -20,8 +20,8 @@ from rich.text import Text
 from bunchtrain.errors import BunchtrainError, DataError
 from bunchtrain.tables.column_types import kind
 from bunchtrain.tables.reading import find_format, open_table, table_names
-from bunchtrain.tables.reading.paths import is_remote, split_tree
 from bunchtrain.tables.reading.file_table import FileTable
+from bunchtrain.tables.reading.paths import is_remote, split_tree
 
 #: Columns read together, ranges of rows of a sample, and the maximum number of values listed.
 _COLUMNS, _RANGES, _MAX_VALUES, _MAX_TEXTS = 64, 10, 12, 50

@@ -14,8 +14,8 @@ import numpy as np
 from bunchtrain.errors import DataError, StudyError, nearest, one_of
 from bunchtrain.parts.ranges import Finite, Whole
 from bunchtrain.tables.reading import open_table
-from bunchtrain.tables.reading.paths import fingerprint, resolve
 from bunchtrain.tables.reading.file_table import FileTable
+from bunchtrain.tables.reading.paths import fingerprint, resolve
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.units import Unit, Units, column_units, converted_types, in_gev
 
