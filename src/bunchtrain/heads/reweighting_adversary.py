@@ -85,7 +85,7 @@ class ReweightingAdversary(BinaryCrossEntropy):
         return self.strength * information + (1 - self.strength) * information.detach()
 
     def opponent_losses(self, given: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        """Return the cross-entropy of the discriminator times the weights of simulation, (batch,)."""
+        """Return the cross-entropy of the discriminator, times the weights, (batch,)."""
         data = self.class_index(batch) == 1
         log_weight = given[self.target.name].float().squeeze(1)
         weight = self._normalise(log_weight, data, batch.weight)

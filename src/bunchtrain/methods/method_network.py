@@ -71,8 +71,8 @@ class MethodNetwork(Network):
         method: Any = self.method
         if not isinstance(self.method, Generates):
             raise StudyError(
-                f"method '{method.name}' does not generate events; choose 'normalizing_flow' or "
-                "'flow_matching'"
+                f"method '{method.name}' does not generate events; choose "
+                "'normalizing_flow' or 'flow_matching'"
             )
         if (condition is None) == bool(method.condition):
             needs = "needs" if method.condition else "takes no"

@@ -40,8 +40,9 @@ from bunchtrain.parts.registry import (
 )
 
 __all__ = [
-    "KINDS", "RENAMED", "RENAMED_OPTIONS", "Option", "Options", "absolute_name", "build", "check_recorded",
-    "copy_files", "describe", "describe_problem", "descriptions", "find", "is_own", "locate",
-    "map_names", "option_docs", "option_model", "options", "paragraphs", "positional",
-    "relative_name", "replace_classes", "report_own_errors", "short_name", "validate",
+    "KINDS", "RENAMED", "RENAMED_OPTIONS", "Option", "Options", "absolute_name", "build",
+    "check_recorded", "copy_files", "describe", "describe_problem", "descriptions", "find",
+    "is_own", "locate", "map_names", "option_docs", "option_model", "options", "paragraphs",
+    "positional", "relative_name", "replace_classes", "report_own_errors", "short_name",
+    "validate",
 ]  # fmt: skip

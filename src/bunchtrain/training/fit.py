@@ -22,6 +22,7 @@ from bunchtrain.methods.build import build_losses, build_normalised_network
 from bunchtrain.methods.protocols import FitsInOneCall, FitsPenalties
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task
+from bunchtrain.methods.unsupervised._fit_method import FitMethod
 from bunchtrain.parts import report_own_errors
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.data import Data, NormalisedBatches
@@ -90,24 +91,9 @@ def _fit_in_one_call(trained_model: TrainedModel, data: Data) -> tuple[Summary, 
     The first head is the loss of the fit; further terms are given to models that support them.
     Raises StudyError for more than one term where the model supports one only.
     """
-    task, network = trained_model.task, trained_model.network
-    model = network.model
-    assert isinstance(model, FitsInOneCall)  # as it does not train by gradient
-    terms = sorted(build_losses(task, network), key=lambda term: not isinstance(term[0], Head))
-    (loss, factor), others = terms[0], terms[1:]
-    training = NormalisedBatches(data, network, "train")
-    validation = NormalisedBatches(data, network, "validation")
-    seed, threads = task.seed, task.settings["threads"] or torch.get_num_threads()
+    task = trained_model.task
     began = time.perf_counter()
-    if not others:
-        losses = model.fit(training, validation, loss, seed=seed, threads=threads)
-    elif isinstance(model, FitsPenalties) and model.fits_penalties:
-        penalties = [(term, weight / factor) for term, weight in others]
-        losses = model.fit(
-            training, validation, loss, seed=seed, threads=threads, penalties=penalties
-        )
-    else:
-        raise StudyError(f"model '{task.model[0]}' fits one loss; the study gives {len(terms)}")
+    losses = _fit_losses(trained_model, data)
     seconds = time.perf_counter() - began
     rate = sum(data.sizes("train")) * len(losses) / seconds
     rows = [
@@ -132,6 +118,26 @@ def _fit_in_one_call(trained_model: TrainedModel, data: Data) -> tuple[Summary, 
         "events": sum(data.sizes("train")),
     }
     return summary, rows
+
+
+def _fit_losses(trained_model: TrainedModel, data: Data) -> list[dict[str, float]]:
+    """Fit a model or a method in one call; return its losses after each round."""
+    task, network = trained_model.task, trained_model.network
+    model = network.model
+    training = NormalisedBatches(data, network, "train")
+    validation = NormalisedBatches(data, network, "validation")
+    options = {"seed": task.seed, "threads": task.settings["threads"] or torch.get_num_threads()}
+    if isinstance(model, FitMethod):
+        return model.fit(training, validation, **options)
+    assert isinstance(model, FitsInOneCall)  # as it does not train by gradient
+    terms = sorted(build_losses(task, network), key=lambda term: not isinstance(term[0], Head))
+    (loss, factor), others = terms[0], terms[1:]
+    if not others:
+        return model.fit(training, validation, loss, **options)
+    if isinstance(model, FitsPenalties) and model.fits_penalties:
+        penalties = [(term, weight / factor) for term, weight in others]
+        return model.fit(training, validation, loss, penalties=penalties, **options)
+    raise StudyError(f"model '{task.model[0]}' fits one loss; the study gives {len(terms)}")
 
 
 def run_worker(folder: str, *flags: str) -> int:

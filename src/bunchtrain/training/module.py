@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, UserError
 from bunchtrain.heads._loss import Loss
+from bunchtrain.methods.method_network import MethodNetwork
 from bunchtrain.methods.protocols import AddsNats, Anneals, HasWeightPenalty
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task, derive_seed
@@ -193,6 +194,8 @@ class Module(LightningModule):
         """Return the optimiser of the study, for all parameters but those of opponents."""
         kind = self.settings["optimiser"]
         options: dict[str, Any] = {"momentum": 0.9} if kind == "sgd" else {}
+        if kind != "sgd" and isinstance(self.network, MethodNetwork):
+            options["betas"] = self.network.method.betas
         return _OPTIMISERS[kind](
             (p for p in self.parameters() if p.requires_grad),
             lr=self.settings["learning_rate"],

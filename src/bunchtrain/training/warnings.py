@@ -15,7 +15,8 @@ from bunchtrain.heads._head import Head
 from bunchtrain.methods.build import build_losses
 from bunchtrain.methods.event_store import EventStore
 from bunchtrain.methods.method_network import MethodNetwork
-from bunchtrain.methods.weighted_sum import event_losses
+from bunchtrain.methods.unsupervised._method import CONDITION, Generates
+from bunchtrain.methods.weighted_sum import event_losses, event_weights
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.data import Data
 
@@ -31,6 +32,9 @@ CHECKED = 10_000
 MAX_POINTS = 500_000
 #: Epochs after the best one from which on overfitting is reported.
 WAITED = 5
+#: Events on which a method is checked, and the fraction of the variance of the data below which
+#: generated events have collapsed.
+FEW_OF_METHOD, COLLAPSED = 2000, 0.02
 #: Iterations of the minimisation, in which losses such as the cross-entropy converge.
 ITERATIONS = 50
 
@@ -158,6 +162,7 @@ def _about_constants(model: TrainedModel, validation: Batch) -> Iterator[str]:
     """Yield a warning for each loss that is no better than that of the best constant."""
     network = model.network
     if isinstance(network, MethodNetwork):
+        yield from _about_method(network, validation)
         return
     standardised = network.standardise(validation)
     with torch.inference_mode():
@@ -175,6 +180,37 @@ def _about_constants(model: TrainedModel, validation: Batch) -> Iterator[str]:
                 f"{reached:.4g}, no better than that of a constant prediction, {constant:.4g}; "
                 f"{_advice(model)}"
             )
+
+
+def _about_method(network: MethodNetwork, validation: Batch) -> Iterator[str]:
+    """Yield a warning if a method is no better than a constant, or if what it gives collapsed."""
+    method, few = network.method, validation.take(torch.arange(min(FEW_OF_METHOD, len(validation))))
+    with torch.inference_mode():
+        inputs = network.normalise(few.inputs)
+        constants = method.constant_losses(inputs)
+        weight = event_weights(few, inputs[method.tensor])
+        total = weight.sum()
+        if constants is not None and total > 0:
+            losses = torch.stack(list(method.losses(inputs).values())).sum(0)
+            reached, constant = (float((weight * x).sum() / total) for x in (losses, constants))
+            if not reached < constant:
+                yield (
+                    f"the validation loss of method '{method.name}' is {reached:.4g}, no better "
+                    f"than that of a constant, {constant:.4g}: it has learnt nothing or "
+                    "collapsed; change 'training.learning_rate' or the number of epochs"
+                )
+        if isinstance(method, Generates) and len(few) > 1:
+            made = method.generate(len(few), inputs.get(CONDITION) if method.condition else None)
+            spread, true = (
+                float(x.flatten(1).var(0, correction=0).sum())
+                for x in (made, inputs[method.tensor])
+            )
+            if not spread > COLLAPSED * true:
+                yield (
+                    f"the events that method '{method.name}' generates are nearly all alike: their "
+                    f"variance is {100 * spread / true if true else 0:.2g} % of that of the data; "
+                    "lower 'training.learning_rate' or train longer"
+                )
 
 
 def constant_loss(head: Head, batch: Batch) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from math import prod
-from typing import Protocol, runtime_checkable
+from math import log, pi, prod
+from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -32,6 +32,10 @@ class Method(nn.Module, ABC):
 
     #: The quantities of an event that it predicts.
     quantities: tuple[Quantity, ...] = ()
+    #: Whether it can be conditional on the tensor `condition`.
+    takes_condition: ClassVar[bool] = True
+    #: Of its optimiser, if that is a kind of Adam.
+    betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
 
     def __init__(self, sizes: Mapping[str, Size]) -> None:
         super().__init__()
@@ -43,6 +47,12 @@ class Method(nn.Module, ABC):
                 "'image'"
             )
         self.tensor = found[0]
+        used = (self.tensor, CONDITION) if self.takes_condition else (self.tensor,)
+        if unused := [name for name in sizes if name not in used]:
+            raise StudyError(
+                f"method '{self.name}' learns the tensor '{self.tensor}' and does not use "
+                f"'{unused[0]}' of the representation; remove it"
+            )
         size = sizes[self.tensor]
         self.shape = (size,) if isinstance(size, int) else tuple(size)
         condition = sizes.get(CONDITION, 0)
@@ -63,9 +73,23 @@ class Method(nn.Module, ABC):
     def losses(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return term → loss of each event, (batch,), of normalised tensors; L is their sum."""
 
+    def constant_losses(self, inputs: Mapping[str, Tensor]) -> Tensor | None:
+        """Return the losses (batch,) of the best prediction that is the same for all events.
+
+        They are compared with the trained loss; None where no constant is defined.
+        """
+        return None
+
     @abstractmethod
     def predict(self, inputs: Mapping[str, Tensor]) -> dict[Quantity, Tensor]:
         """Return the predicted quantities, (batch,) each, of normalised tensors."""
+
+
+def gaussian_losses(values: Tensor) -> Tensor:
+    """Return −log p, (batch,), of independent Gaussians with mean and width of (batch, value)."""
+    std = values.std(0, correction=0).clamp(min=1e-6)
+    z = (values - values.mean(0)) / std
+    return (0.5 * (z.square() + log(2 * pi)) + std.log()).sum(1)
 
 
 @runtime_checkable

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
+from bunchtrain.methods.unsupervised._coders import decoder, encoder
 from bunchtrain.methods.unsupervised._method import ANOMALY_SCORE, Method
-from bunchtrain.networks.layers.dense import dense, perceptron
 from bunchtrain.representations._representation import Size
 from bunchtrain.targets import Quantity
 
@@ -28,6 +26,7 @@ class Autoencoder(Method):
     """
 
     quantities = (ANOMALY_SCORE,)
+    takes_condition = False
 
     def __init__(
         self,
@@ -38,13 +37,8 @@ class Autoencoder(Method):
         channels: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = (16, 32),
     ) -> None:
         super().__init__(sizes)
-        if self.tensor == "image":
-            self.encoder: nn.Module = ImageEncoder(self.shape, channels, widths, latent)
-            self.decoder: nn.Module = ImageDecoder(self.shape, channels, widths, latent)
-        else:
-            self.encoder = nn.Sequential(nn.Flatten(), perceptron(self.features, widths, latent))
-            decoder = perceptron(latent, widths[::-1], self.features)
-            self.decoder = nn.Sequential(decoder, nn.Unflatten(1, self.shape))
+        self.encoder = encoder(self.shape, channels, widths, latent)
+        self.decoder = decoder(self.shape, channels, widths, latent)
 
     def reconstruct(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the decoded tensor, (batch, *shape)."""
@@ -56,66 +50,11 @@ class Autoencoder(Method):
         error = (self.reconstruct(inputs) - inputs[self.tensor]).square().flatten(1).mean(1)
         return {"reconstruction": error}
 
+    def constant_losses(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return the mean squared difference from the mean event, (batch,)."""
+        values = inputs[self.tensor].flatten(1)
+        return (values - values.mean(0)).square().mean(1)
+
     def predict(self, inputs: Mapping[str, Tensor]) -> dict[Quantity, Tensor]:
         """Return the anomaly score of each event, (batch,)."""
         return {ANOMALY_SCORE: self.losses(inputs)["reconstruction"]}
-
-
-class ImageEncoder(nn.Module):
-    """Convolutions of stride 2, then a dense network: (batch, *shape) → (batch, latent)."""
-
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        channels: tuple[int, ...],
-        widths: tuple[int, ...],
-        latent: int,
-    ) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for before, after in zip([shape[0], *channels], channels, strict=False):
-            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.ReLU()]
-        self.convolutions = nn.Sequential(*layers, nn.Flatten())
-        size = self.convolutions(torch.zeros(1, *shape)).shape[1]
-        self.dense = perceptron(size, widths, latent)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Return (batch, latent)."""
-        latent: Tensor = self.dense(self.convolutions(image))
-        return latent
-
-
-class ImageDecoder(nn.Module):
-    """Dense network, then convolutions of enlarged images: (batch, latent) → (batch, *shape)."""
-
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        channels: tuple[int, ...],
-        widths: tuple[int, ...],
-        latent: int,
-    ) -> None:
-        super().__init__()
-        sides = [tuple(shape[1:])]
-        for _ in channels:
-            sides.append(tuple((side + 1) // 2 for side in sides[-1]))
-        self.sides = sides[-2::-1]  # (rows, columns) after each convolution
-        first = (channels[-1] if channels else shape[0], *sides[-1])
-        size = first[0] * first[1] * first[2]
-        self.dense = dense(latent, (*widths[::-1], size))
-        self.unflatten = nn.Unflatten(1, first)
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(before, after, 3, padding=1)
-            for before, after in zip(channels[::-1], [*channels[-2::-1], shape[0]], strict=True)
-        )
-
-    def forward(self, latent: Tensor) -> Tensor:
-        """Return (batch, *shape)."""
-        image = self.unflatten(self.dense(latent))
-        for depth, (side, convolution) in enumerate(
-            zip(self.sides, self.convolutions, strict=True)
-        ):
-            image = functional.interpolate(image if depth == 0 else image.relu(), size=side)
-            image = convolution(image)
-        decoded: Tensor = image
-        return decoded

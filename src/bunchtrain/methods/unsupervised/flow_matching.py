@@ -54,6 +54,11 @@ class FlowMatching(Method):
         velocity = self._velocity(state, time, inputs.get(CONDITION))
         return {"velocity": (velocity - (data - noise)).square().mean(1)}
 
+    def constant_losses(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return the losses (batch,) of the mean velocity: the variances of data and noise."""
+        data = inputs[self.tensor].flatten(1)
+        return (data - data.mean(0)).square().mean(1) + 1
+
     def predict(self, inputs: Mapping[str, Tensor]) -> dict[Quantity, Tensor]:
         """Return nothing: the method generates events and has no score."""
         return {}

@@ -10,7 +10,13 @@ from pydantic import Field
 from torch import Tensor
 
 from bunchtrain.errors import MissingDependency, StudyError
-from bunchtrain.methods.unsupervised._method import ANOMALY_SCORE, CONDITION, LOG_LIKELIHOOD, Method
+from bunchtrain.methods.unsupervised._method import (
+    ANOMALY_SCORE,
+    CONDITION,
+    LOG_LIKELIHOOD,
+    Method,
+    gaussian_losses,
+)
 from bunchtrain.representations._representation import Size
 from bunchtrain.targets import Quantity
 
@@ -70,6 +76,10 @@ class NormalizingFlow(Method):
     def losses(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return −log p of each event, (batch,)."""
         return {"negative_log_likelihood": -self.log_prob(inputs)}
+
+    def constant_losses(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return −log p of independent Gaussians, (batch,)."""
+        return gaussian_losses(inputs[self.tensor].flatten(1))
 
     def predict(self, inputs: Mapping[str, Tensor]) -> dict[Quantity, Tensor]:
         """Return anomaly score −log p and log p of each event, (batch,) each."""
