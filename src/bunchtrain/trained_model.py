@@ -23,6 +23,7 @@ from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, RunError, StudyError, nearest
 from bunchtrain.files import damaged, hash_file, read_json, write_json
 from bunchtrain.heads._head import Head
+from bunchtrain.heads.assignment_cross_entropy import AssignmentCrossEntropy
 from bunchtrain.methods.build import build_network
 from bunchtrain.methods.event_store import EventStore
 from bunchtrain.methods.method_network import MethodNetwork
@@ -105,11 +106,19 @@ class TrainedModel:
         self.network.train(was_training)
         return {key: torch.cat([p[key].float().cpu() for p in parts], axis) for key in parts[0]}
 
-    def uncalibrated_predictions(self, draws: dict[str, Tensor]) -> dict[str, Quantities]:
-        """Return target → predictions before calibration, (events,) each, from `draws`."""
+    def uncalibrated_predictions(
+        self, draws: dict[str, Tensor], lengths: Tensor | None = None
+    ) -> dict[str, Quantities]:
+        """Return target → predictions before calibration, (events,) each, from `draws`.
+
+        lengths  (events,), points of each event, for assignments; None for the quantities alone.
+        """
         found: dict[str, Quantities] = {target: {} for target in draws}
         for loss, _ in self.task.losses():
-            if isinstance(loss, Head):
+            if isinstance(loss, AssignmentCrossEntropy) and lengths is not None:
+                outputs = draws[loss.target.name][0]
+                found[loss.target.name] |= loss.event_predictions(outputs, lengths)
+            elif isinstance(loss, Head):
                 found[loss.target.name] |= predict_mixture(loss, draws[loss.target.name])
         return found
 
@@ -118,12 +127,14 @@ class TrainedModel:
         if isinstance(self.network, MethodNetwork):
             found = self._evaluate(self.network.predict, batch, 0)
             return {("", quantity): values for quantity, values in found.items()}
-        return self._calibrated(self.draws(batch))
+        return self._calibrated(self.draws(batch), batch.inputs.get("lengths"))
 
-    def _calibrated(self, draws: dict[str, Tensor]) -> dict[tuple[str, Quantity], Tensor]:
+    def _calibrated(
+        self, draws: dict[str, Tensor], lengths: Tensor | None = None
+    ) -> dict[tuple[str, Quantity], Tensor]:
         """Return (target, quantity) → calibrated predictions, (events,) each, from `draws`."""
         found: dict[tuple[str, Quantity], Tensor] = {}
-        for target, predictions in self.uncalibrated_predictions(draws).items():
+        for target, predictions in self.uncalibrated_predictions(draws, lengths).items():
             for calibration in self.calibrations.get(target, []):
                 predictions = calibration.apply(predictions)
             found |= {(target, quantity): values for quantity, values in predictions.items()}
@@ -173,20 +184,27 @@ class TrainedModel:
         self, events: ak.Array, columns: Mapping[str, tuple[str, Quantity]]
     ) -> dict[str, Any]:
         if not len(events):
-            empty = {"event": np.zeros(0, np.float32)}
-            lists = ak.Array([[0.0]])[:0]
-            return {name: empty.get(self._axis(of[0]), lists) for name, of in columns.items()}
+            return {
+                name: _missing(quantity, 0)
+                if self._axis(target) == "event"
+                else ak.Array([[0.0]])[:0]
+                for name, (target, quantity) in columns.items()
+            }
         batch, keep = self.represent(events)
         predictions = self._predictions(batch) if len(keep) else {}
         axes = {self._axis(target) for target, _ in columns.values()}
+        axes |= {"point"} if any(one.kind == "index" for _, one in columns.values()) else set()
         places = self._places(events, batch, keep.numpy(), axes)
         found: dict[str, Any] = {}
         for name, (target, quantity) in columns.items():
             axis = self._axis(target)
             if axis == "event":
-                found[name] = np.full(len(events), np.nan, np.float32)
+                found[name] = _missing(quantity, len(events))
                 if len(keep):
-                    found[name][keep.numpy()] = predictions[target, quantity].numpy()
+                    values = predictions[target, quantity].numpy()
+                    if quantity.kind == "index":
+                        values = places["point"].items(values, batch.inputs["lengths"].numpy())
+                    found[name][keep.numpy()] = values
             elif quantity in EDGE:
                 found[name] = places[axis].ends[EDGE.index(quantity)]
             else:
@@ -261,6 +279,11 @@ class TrainedModel:
         }
         content["sha256"] = hash_file(weights)
         write_json(folder / "network.json", content)
+
+
+def _missing(quantity: Quantity, events: int) -> NDArray[Any]:
+    """Return a column (events,) of events without a prediction."""
+    return np.full(events, quantity.missing, np.int64 if quantity.kind == "index" else np.float32)
 
 
 def load(folder: str | Path, *, is_own: bool = False) -> TrainedModel:

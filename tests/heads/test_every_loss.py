@@ -18,7 +18,9 @@ CLASSES = Target("jet", classes=("qcd", "top"))
 VALUES = Target("jet", values=("mass", "pt"))
 #: Required options.
 OPTIONS = {"against": "mass"}
-LOSSES = parts.locate("loss")
+#: With outputs for combinations of points, and the same tests in its own file.
+ELSEWHERE = {"assignment_cross_entropy"}
+LOSSES = [name for name in parts.locate("loss") if name not in ELSEWHERE]
 
 
 def build(name, target=None):

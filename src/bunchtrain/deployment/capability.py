@@ -13,7 +13,7 @@ from bunchtrain.methods.build import build_network
 from bunchtrain.methods.supervised import input_names
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import Representation
-from bunchtrain.targets import Target
+from bunchtrain.targets import Assignment, Target
 from bunchtrain.trained_model import TrainedModel
 
 #: Name and type of options → values of a small network, since capabilities do not depend on size.
@@ -82,7 +82,10 @@ def build_untrained(model: str) -> TrainedModel:
     representation = _matching_representation(input_names(kind))
     losses = list(getattr(kind, "supported_losses", ())) or ["cross_entropy"]
     separates = "cross_entropy" in losses
-    target = Target("jet", ("qcd", "top")) if separates else Target("jet", values=("mass",))
+    if "assignment_cross_entropy" in losses:
+        target = Target("jet", assignment=Assignment("part", (("t", ("b", "q")),)))
+    else:
+        target = Target("jet", ("qcd", "top")) if separates else Target("jet", values=("mass",))
     task = Task(
         cache="",
         folder="",

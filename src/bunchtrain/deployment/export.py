@@ -62,10 +62,15 @@ def check_supported(trained: TrainedModel, target: ExportTarget, name: str) -> N
 
     The model need not be trained.
     """
-    reason: str | None = "only models of targets of events are exported, not points and edges"
+    reason: str | None = (
+        "only models of classes and values of events are exported, not of points, edges or "
+        "assignments"
+    )
     if isinstance(trained.network, MethodNetwork):
         reason = "methods with a loss of their own are not exported"
-    elif not trained.network.readouts:
+    elif not (
+        trained.network.readouts or any(one.assignment for one in trained.task.targets.values())
+    ):
         reason = target.unsupported_reason(trained)
     if reason is not None:
         raise ExportError(

@@ -28,6 +28,10 @@ class Head(Loss):
     def outputs(self) -> int:
         """Count of the network's outputs for the target."""
 
+    def output_rows(self, batch: Batch) -> int:
+        """Return the number of rows of the outputs for a batch: those of the target."""
+        return len(batch.targets[self.target.name])
+
     @abstractmethod
     def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
         """Return the predicted quantities, (batch,) each, from (batch, outputs)."""

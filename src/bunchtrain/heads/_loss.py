@@ -10,7 +10,14 @@ from torch import Tensor, nn
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, StudyError, nearest
-from bunchtrain.targets import Target
+from bunchtrain.targets import Assignment, Target
+
+#: What a target has → losses of it, in messages.
+_SUITABLE = {
+    "classes": "'cross_entropy'",
+    "values": "a regression loss such as 'mean_squared_error'",
+    "an assignment": "'assignment_cross_entropy'",
+}
 
 
 class Loss(nn.Module):
@@ -94,10 +101,7 @@ class Loss(nn.Module):
         """Raise StudyError if the target has no classes, or not this count of them."""
         target = self.target
         if not target.classes:
-            raise StudyError(
-                f"loss '{self.name}' needs a target with classes, and target '{target.name}' has "
-                "values; use a regression loss such as 'mean_squared_error'"
-            )
+            raise self._other_target("classes")
         if count is not None and len(target.classes) != count:
             raise StudyError(
                 f"loss '{self.name}' needs a target of {count} classes, and target "
@@ -107,10 +111,20 @@ class Loss(nn.Module):
     def require_values(self) -> None:
         """Raise StudyError if the target has no values."""
         if not self.target.values:
-            raise StudyError(
-                f"loss '{self.name}' needs a target with values, and target '{self.target.name}' "
-                "has classes; use 'cross_entropy'"
-            )
+            raise self._other_target("values")
+
+    def require_assignment(self) -> Assignment:
+        """Return the assignment of the target; StudyError if it has none."""
+        if self.target.assignment is None:
+            raise self._other_target("an assignment")
+        return self.target.assignment
+
+    def _other_target(self, needed: str) -> StudyError:
+        target = self.target
+        return StudyError(
+            f"loss '{self.name}' needs a target with {needed}, and target '{target.name}' has "
+            f"{target.content}; use {_SUITABLE[target.content]}"
+        )
 
     def require_between(self, option: str, value: float, low: float, high: float) -> None:
         """Raise StudyError if the value of an option is outside [low, high)."""

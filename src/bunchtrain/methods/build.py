@@ -33,8 +33,8 @@ def build_network(
     normalisation = normalisation or Normalisation(representation.sizes)
     if task.owns_loss:
         return MethodNetwork(normalisation, task.build_method(representation))
-    axes = {name: one.axis for name, one in task.targets.items() if one.axis != "event"}
-    axes = {name: axis for name, axis in axes.items() if name in task.heads()}
+    used = {name: one for name, one in task.targets.items() if name in task.heads()}
+    axes = {name: one.output_axis for name, one in used.items() if one.output_axis != "event"}
     if axes and task.posterior is not None:
         raise StudyError(
             f"posterior '{task.posterior[0]}' is for targets of events, and "
@@ -46,8 +46,10 @@ def build_network(
         task.build_model(representation),
         task.head_sizes(),
         aggregates,
-        axes,
+        {name: axis for name, axis in axes.items() if axis != "combination"},
         len(representation.names.get("edge_features", ())),
+        {name: one.assignment for name, one in used.items() if one.assignment},
+        has_momenta="momenta" in representation.sizes,
     )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._loss import Loss
+from bunchtrain.targets import Assignment
 
 
 @runtime_checkable
@@ -176,6 +177,16 @@ class EmbedsPoints(Protocol):
 
     def read_out(self, points: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs) from the vectors (points, width) and `lengths` (batch,)."""
+
+
+@runtime_checkable
+class ScoresCombinations(Protocol):
+    """A model of an assignment that returns the packed scores of combinations, (combinations, 1).
+
+    Its constructor takes the `assignment` of the target.
+    """
+
+    assignment: Assignment
 
 
 @runtime_checkable

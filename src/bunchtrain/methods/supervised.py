@@ -16,6 +16,7 @@ from bunchtrain.methods.protocols import (
     FitsInOneCall,
     HasPosterior,
     NamesInputs,
+    ScoresCombinations,
     TrainsEnsemble,
 )
 from bunchtrain.methods.weighted_sum import (
@@ -26,6 +27,8 @@ from bunchtrain.methods.weighted_sum import (
     weighted_sums,
 )
 from bunchtrain.networks.layers.axis_readout import axis_readout, edge_context, point_context
+from bunchtrain.networks.layers.combination_readout import CombinationReadout
+from bunchtrain.targets import Assignment
 
 #: Outputs of a mixture, (batch, outputs), from those of its components (draw, batch, outputs).
 Aggregate = Callable[[Tensor], Tensor]
@@ -65,6 +68,10 @@ class Network(nn.Module):
     axes           target name → `point` or `edge`, whose outputs are (points or edges, outputs)
                    and are computed from the points that the model embeds.
     edge_features  number of features of an edge, of the tensor `edge_features`.
+    assignments    target name → its assignment, whose outputs are scores of combinations of points,
+                   (combinations, 1); they are computed from the points that the model embeds, or by
+                   the model itself.
+    has_momenta    whether the inputs have the momenta of points, which assignments use.
 
     Raises StudyError if a target is of points or edges and the model does not embed points.
 
@@ -84,6 +91,9 @@ class Network(nn.Module):
         aggregates: Mapping[str, Aggregate] | None = None,
         axes: Mapping[str, str] | None = None,
         edge_features: int = 0,
+        assignments: Mapping[str, Assignment] | None = None,
+        *,
+        has_momenta: bool = False,
     ) -> None:
         super().__init__()
         self.normalisation = normalisation
@@ -93,17 +103,23 @@ class Network(nn.Module):
         self.model_inputs = self.input_names = input_names(model)
         self.readouts = nn.ModuleDict()
         self.axes: dict[str, str] = {}
-        if axes:
-            self._add_readouts(model, axes, edge_features)
+        self.assignments: dict[str, Assignment] = {}
+        if assignments and not isinstance(model, ScoresCombinations):
+            self.assignments = dict(assignments)
+        if axes or self.assignments:
+            self._add_readouts(model, axes or {}, edge_features, has_momenta=has_momenta)
         self.register_buffer("shift", torch.zeros(sum(heads.values())))
         self.register_buffer("scale", torch.ones(sum(heads.values())))
         #: Target → mean and standard deviation (value,) of its values, during the training only.
         self.units: dict[str, tuple[Tensor, Tensor]] = {}
 
-    def _add_readouts(self, model: nn.Module, axes: Mapping[str, str], features: int) -> None:
+    def _add_readouts(
+        self, model: nn.Module, axes: Mapping[str, str], features: int, *, has_momenta: bool
+    ) -> None:
         if not isinstance(model, EmbedsPoints):
+            target = next(iter([*axes, *self.assignments]))
             raise StudyError(
-                f"targets.{next(iter(axes))}: model '{type(model).__name__}' has no output for "
+                f"targets.{target}: model '{type(model).__name__}' has no output for "
                 "each point; choose particle_net, particle_transformer, particle_flow_network, "
                 "interaction_network or gar_net"
             )
@@ -111,12 +127,17 @@ class Network(nn.Module):
         for target, axis in axes.items():
             own = features if axis == "edge" else 0
             self.readouts[target] = axis_readout(model.point_width, self.heads[target], own)
-        if set(axes) == set(self.heads):
+        for target, assignment in self.assignments.items():
+            self.readouts[target] = CombinationReadout(
+                2 * model.point_width, assignment, has_momenta=has_momenta
+            )
+        if set(self.readouts) == set(self.heads):
             for name in model.event_modules:
                 delattr(model, name)
         needed = ("edges", "edge_features") if features else ("edges",)
-        if "edge" in axes.values():
-            self.input_names = tuple(dict.fromkeys((*self.input_names, *needed)))
+        needed = needed if "edge" in axes.values() else ()
+        needed += ("momenta",) if self.assignments and has_momenta else ()
+        self.input_names = tuple(dict.fromkeys((*self.input_names, *needed)))
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return head → (batch, outputs), of an ensemble those of the mixture."""
@@ -181,11 +202,16 @@ class Network(nn.Module):
         lengths, axes = tensors["lengths"], set(self.axes.values())
         of_events = len(self.readouts) < len(self.heads)
         found = self._heads(model.read_out(points, lengths)) if of_events else {}
-        context = {"point": point_context(points, lengths)} if "point" in axes else {}
+        reads_points = "point" in axes or self.assignments
+        context = {"point": point_context(points, lengths)} if reads_points else {}
         if "edge" in axes:
             own = tensors.get("edge_features")
             context["edge"] = edge_context(points, tensors["edges"], own)
         found |= {name: self.readouts[name](context[axis]) for name, axis in self.axes.items()}
+        found |= {
+            name: self.readouts[name](context["point"], lengths, tensors.get("momenta"))
+            for name in self.assignments
+        }
         return {name: found[name] for name in self.heads}
 
     def _heads(self, output: Tensor) -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ from bunchtrain.methods.unsupervised._method import Method
 from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.finite import Policy
 from bunchtrain.targets import Quantity, Target
+from bunchtrain.targets.quantity import Kind
 
 #: Name and options of a part.
 NamedPart = tuple[str, dict[str, Any]]
@@ -99,7 +100,9 @@ class Task:
         for path in ("cache", "folder"):
             object.__setattr__(self, path, str(getattr(self, path)))
         shapes = {
-            name: Target(name, t.classes, t.values, axis=t.axis, same=t.same)
+            name: Target(
+                name, t.classes, t.values, axis=t.axis, same=t.same, assignment=t.assignment
+            )
             for name, t in self.targets.items()
         }
         object.__setattr__(self, "targets", shapes)
@@ -181,11 +184,18 @@ class Task:
         check_inputs(kind, name, tensors, self.representation[0])
         check_batch(tensors, self.settings.get("batch_size", 1))
         sizes_of_events = [
-            head.outputs for head in self.heads().values() if head.target.axis == "event"
+            head.outputs for head in self.heads().values() if head.target.output_axis == "event"
         ]
         # A model needs an output; without a target of events that part of it is removed.
         outputs = sum(sizes_of_events) or 1
         known: dict[str, Any] = {**tensors, "outputs": outputs}
+        assignments = [head.target.assignment for head in self.heads().values()]
+        if "assignment" in parts.positional(kind):
+            if len(assignments) > 1 or assignments[0] is None:
+                raise StudyError(
+                    f"model '{name}' needs one target with an assignment alone; give 'assign'"
+                )
+            known["assignment"] = assignments[0]
         if unknown := [size for size in parts.positional(kind) if size not in known]:
             raise StudyError(
                 f"model '{name}': the constructor's argument '{unknown[0]}' is neither 'outputs' "
@@ -211,8 +221,13 @@ class Task:
         return posterior
 
     def _check_calibration(self) -> None:
-        """Raise StudyError for a temperature of scores that are no probabilities."""
+        """Raise StudyError for a calibration of an assignment, or of what is no probability."""
         for head in self.heads().values():
+            if self.calibration and head.target.assignment:
+                raise StudyError(
+                    f"calibration '{self.calibration[0][0]}' is for classes and values, and target "
+                    f"'{head.target.name}' has an assignment; remove it"
+                )
             names = [name for name, _ in self.calibration]
             if "temperature" in names and head.target.classes and not head.gives_probabilities:
                 raise StudyError(
@@ -308,7 +323,8 @@ def _check_predictions(head: Head) -> None:
     """Raise StudyError if a head predicts no value, but only quantiles of it."""
     predicted = head.predictions(torch.zeros(1, head.outputs))
     for label in head.target.labels:
-        if Quantity(label) not in predicted:
+        kinds: tuple[Kind, ...] = ("prediction", "index")
+        if not any(Quantity(label, kind) in predicted for kind in kinds):
             raise StudyError(
                 f"loss '{head.name}' does not predict '{label}' itself; add the median, 0.5, to "
                 "its option 'levels'"

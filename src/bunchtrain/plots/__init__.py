@@ -1,5 +1,6 @@
 """Plots in the style of the field; each function returns a matplotlib figure, without pyplot."""
 
+from bunchtrain.plots.assignment import plot_assigned_masses, plot_assignment_efficiency
 from bunchtrain.plots.classification import (
     PublishedPoint,
     plot_calibration,
@@ -63,6 +64,8 @@ __all__ = [
     "bin_edges",
     "dominated_by",
     "picture",
+    "plot_assigned_masses",
+    "plot_assignment_efficiency",
     "plot_calibration",
     "plot_closure",
     "plot_confusion",

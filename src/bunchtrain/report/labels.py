@@ -13,6 +13,8 @@ _NAMES = {
     "two_sample_auc": "Two-sample AUC",
     "wasserstein": "W₁/σ",
     "calibration_error": "Calibration error",
+    "event_efficiency": "Event efficiency",
+    "particle_efficiency": "Particle efficiency",
     "significance_s_over_sqrt_b": "s/√b",
     "significance_s_over_sqrt_sb": "s/√(s + b)",
     "significance_asimov": "Asimov significance",
@@ -72,6 +74,9 @@ def label(name: str) -> str:
         return f"{kind} at ε_S = {float(found[1]) / 100:g}{versus}"
     if found := re.fullmatch(r"efficiency_at_([\d.e-]+)", name):
         return f"ε_S at ε_B = {float(found[1]) / 100:g}{versus}"
+    if found := re.fullmatch(r"(event|particle)_efficiency_(\d+)(\+?)", name):
+        count = f"{'n ≥' if found[3] else 'n ='} {found[2]}"
+        return f"{_NAMES[f'{found[1]}_efficiency']}, {count}{versus}"
     if found := re.fullmatch(r"expected_(significance|limit)_(\w+)", name):
         kind = "Expected significance" if found[1] == "significance" else "Expected limit on μ"
         return f"{kind}, uncertainties: {found[2]}{versus}"

@@ -71,7 +71,11 @@ def _check_names(study: Study, models: Mapping[str, ModelConfig]) -> None:
         column
         for name, target in (study.targets | study.truth).items()
         for column in (
-            [f"{name}_{i}" for i in range(len(target.labels))] if target.values else [name]
+            [f"{name}_{i}" for i in range(len(target.labels))]
+            if target.values
+            else [f"{name}_{role}" for role in target.labels]
+            if target.assign
+            else [name]
         )
     ]
     several = len(study.targets) > 1

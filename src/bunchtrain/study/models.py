@@ -180,6 +180,8 @@ def _loss(study: Study, terms: list[Term] | None, where: str) -> list[Term]:
 
 
 def _default_term(name: str, target: TargetConfig) -> Term:
+    if target.assign:
+        return Term(name="assignment_cross_entropy", target=name)
     return Term(name="mean_squared_error" if target.values else "cross_entropy", target=name)
 
 

@@ -37,6 +37,7 @@ def default_evaluations(targets: object) -> list[str]:
     given = list(targets.values()) if isinstance(targets, Mapping) else []
     keys = {key for target in given if isinstance(target, Mapping) for key in target}
     kinds = {"classes": "classification", "same": "classification", "values": "regression"}
+    kinds |= {"assign": "assignment_efficiency"}
     return list(dict.fromkeys(name for key, name in kinds.items() if key in keys))
 
 

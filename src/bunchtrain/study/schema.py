@@ -37,8 +37,8 @@ from bunchtrain.parts.ranges import (
 from bunchtrain.study.names import FileName, Label
 from bunchtrain.study.overrides import expand_scans
 from bunchtrain.study.published import Published
-from bunchtrain.targets import Target
-from bunchtrain.targets.target import PAIR_CLASSES
+from bunchtrain.targets import Assignment, Target
+from bunchtrain.targets.target import PAIR_CLASSES, Axis
 
 #: Keys of which a study lists several parts.
 LISTS = ("loss", "calibration", "evaluation", "export")
@@ -112,7 +112,7 @@ class Term(Part):
 
 
 class TargetConfig(Strict):
-    """What is predicted of each event, point or edge: one of several classes, or values."""
+    """What is predicted of each event, point or edge: one of several classes, values, items."""
 
     classes: dict[Label, Expression] | None = Field(
         None,
@@ -133,21 +133,39 @@ class TargetConfig(Strict):
         description="Integer that identifies the true object of each point, e.g. the particle of a "
         "hit, negative for nothing; for evaluations, and as the name in `same`.",
     )
+    assign: dict[Label, dict[Label, Expression] | Expression] | None = Field(
+        None,
+        description="Particle → product → index of the item of the group `on` that it is, counted "
+        "from 0 in the list of the event, negative if it is missing; the index itself for a "
+        "particle that is one item.",
+        min_length=1,
+    )
+    symmetries: list[list[str]] = Field(
+        [],
+        description="What may be exchanged in an assignment: lists of particles (`[t1, t2]`) or of "
+        "products of one (`[t1_q1, t1_q2]`).",
+    )
     on: str = Field(
         "event",
         description="What it is predicted of: `event`, `edge`, or the group of the points of the "
-        "representation, e.g. `track`.",
+        "representation, e.g. `track`; of an assignment, the group whose items are assigned.",
     )
     signal: str | None = Field(None, description="Signal class; the last one if unset.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> TargetConfig:
-        if (self.classes, self.values, self.same, self.ids).count(None) != 3:
-            raise ValueError("a target has one of 'classes', 'values', 'same' and 'ids'")
+        given = (self.classes, self.values, self.same, self.ids, self.assign)
+        if given.count(None) != len(given) - 1:
+            raise ValueError("a target has one of 'classes', 'values', 'same', 'ids' and 'assign'")
         if self.same is not None and self.on != "edge":
             raise ValueError("'same' belongs to a target with 'on: edge'")
         if self.ids is not None and self.on in ("event", "edge"):
             raise ValueError("'ids' belongs to a target of points: 'on' the group of the points")
+        if self.assign is not None and self.on in ("event", "edge"):
+            raise ValueError("'assign' needs the group of its items as 'on', e.g. 'on: jet'")
+        if self.symmetries and self.assign is None:
+            raise ValueError("'symmetries' belongs to a target with 'assign'")
+        _ = self.assignment  # raises for symmetries that do not fit
         if self.classes is not None and len(self.classes) < 2:
             raise ValueError("a target needs at least two classes")
         if self.signal is not None and self.signal not in (self.classes or {}):
@@ -157,21 +175,49 @@ class TargetConfig(Strict):
 
     @property
     def labels(self) -> list[str]:
-        """Names of the classes or values."""
+        """Names of the classes, values or roles of an assignment."""
+        if self.assignment:
+            return list(self.assignment.roles)
         return list(PAIR_CLASSES if self.same else self.classes or self.values or {})
+
+    @property
+    def assignment(self) -> Assignment | None:
+        """The assignment, None for classes and values."""
+        if self.assign is None:
+            return None
+        particles = tuple(
+            (k, tuple(one) if isinstance(one, dict) else ()) for k, one in self.assign.items()
+        )
+        return Assignment(self.on, particles, tuple(map(tuple, self.symmetries)))
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Conditions of the classes, or expressions of values or roles, in their order."""
+        if self.assign is None:
+            return tuple((self.classes or self.values or {}).values())
+        given = [one.values() if isinstance(one, dict) else [one] for one in self.assign.values()]
+        return tuple(text for of_particle in given for text in of_particle)
+
+    @property
+    def axis(self) -> Axis:
+        """What a row of the target belongs to; an assignment has one for each event."""
+        if self.assign is not None or self.on == "event":
+            return "event"
+        return "edge" if self.on == "edge" else "point"
 
     def as_target(self, name: str, *, is_truth: bool = False) -> Target:
         """Return the target with its expressions."""
         return Target(
             name,
-            tuple(self.labels) if self.values is None else (),
+            tuple(self.labels) if self.classes or self.same else (),
             tuple(self.values or ()),
-            tuple((self.classes or self.values or {}).values()),
+            self.expressions,
             self.signal,
-            "event" if self.on == "event" else "edge" if self.on == "edge" else "point",
+            self.axis,
             self.same,
             self.ids,
             is_truth,
+            self.assignment,
         )
 
 

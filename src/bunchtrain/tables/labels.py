@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
 from bunchtrain.tables.expressions.expression import Expression, as_mask, as_real
-from bunchtrain.targets import Target
+from bunchtrain.tables.momentum_names import group_members
+from bunchtrain.targets import Assignment, Target
 
 #: Class index of an event that belongs to none of the classes.
 NO_CLASS = -1
@@ -22,11 +23,14 @@ def label_events(
     """Return the class indices (events,) int64 of a target, or its values (events, value) float32.
 
     Those of points and edges are lists, one of each event: class indices, or the identifier of each
-    point, int64, or values (events, points, value) float32.
+    point, int64, or values (events, points, value) float32. Those of an assignment are the items of
+    the roles, (events, role) int64, −1 where one is missing.
 
     Raises DataError, naming the entry, if an event or point belongs to two classes, a point to
-    none, or a value is not finite.
+    none, a value is not finite, or an item has two roles or does not exist.
     """
+    if target.assignment:
+        return _label_assignment(target, target.assignment, events, entries)
     if target.axis != "event":
         return _label_points(target, events, entries)
     if target.is_classification:
@@ -83,6 +87,53 @@ def _label_points(target: Target, events: ak.Array, entries: NDArray[np.int64]) 
             "the conditions or add a class for the others"
         )
     return ak.unflatten(in_class.argmax(1), counts)
+
+
+def _label_assignment(
+    target: Target, assignment: Assignment, events: ak.Array, entries: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the item of each role, (events, role), −1 where it is missing."""
+    where, group = f"targets.{target.name}", assignment.group
+    given = [finite_values(events, text, where, entries) for text in target.expressions]
+    items = np.stack(given, axis=1)
+    if (wrong := np.argwhere(items != np.floor(items))).size:
+        event, role = wrong[0]
+        raise DataError(
+            f"{where}, entry {entries[event]}: '{target.expressions[role]}' is "
+            f"{items[event, role]:g} and must be the index of an item of '{group}'"
+        )
+    items = np.where(items < 0, -1, items).astype(np.int64)
+    counts = _group_counts(events, group, where)
+    if (wrong := np.argwhere(items >= counts[:, None])).size:
+        event, role = wrong[0]
+        raise DataError(
+            f"{where}, entry {entries[event]}: '{target.expressions[role]}' is "
+            f"{items[event, role]}, and the event has {counts[event]} items of '{group}', counted "
+            "from 0; give −1 for one that is missing"
+        )
+    for second in range(items.shape[1]):
+        for first in range(second):
+            twice = (items[:, first] == items[:, second]) & (items[:, first] >= 0)
+            if (bad := np.flatnonzero(twice)).size:
+                names = assignment.roles
+                raise DataError(
+                    f"{where}, entry {entries[bad[0]]}: item {items[bad[0], first]} of '{group}' "
+                    f"is both '{names[first]}' and '{names[second]}'; an item has one role, give "
+                    "−1 where it is ambiguous"
+                )
+    return items
+
+
+def _group_counts(events: ak.Array, group: str, where: str) -> NDArray[np.int64]:
+    """Return the number of items of a group in each event, (events,)."""
+    others = [n for n in events.fields if n.startswith(group) or n.endswith(f"_{group}")]
+    for column in [*group_members(group, events.fields).values(), *others]:
+        if events[column].ndim == 2:
+            return np.asarray(ak.to_numpy(ak.num(events[column])))
+    raise DataError(
+        f"{where}.on: the events have no lists of the group '{group}'; name the group of the "
+        "representation"
+    )
 
 
 def _lists(values: ak.Array, text: str, where: str) -> ak.Array:

@@ -230,8 +230,13 @@ class Predictions(Table):
         return self.contents.trainings[estimator]
 
     def truth(self, target: str, value: str | None = None) -> Values:
-        """Return the class indices of a target, or the true values of one value, (events,)."""
-        index = "" if value is None else f"_{self.targets[target].values.index(value)}"
+        """Return the class indices of a target, or the truth of one value or role, (events,)."""
+        if value is None:
+            index = ""
+        elif self.targets[target].assignment:
+            index = f"_{value}"
+        else:
+            index = f"_{self.targets[target].values.index(value)}"
         found: Values = self.columns[f"{target}{index}"]
         return found
 

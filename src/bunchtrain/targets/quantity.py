@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +11,9 @@ from typing import Any, Literal
 #: `sigma_model` the part of it from the posterior of the weights, `low` and `high` the ends of an
 #: interval, `in_set` 1 for a class in a conformal set, `quantile` a predicted quantile of a value
 #: and `quantile_sigma` its standard deviation. `first` and `second` are the points of an edge,
-#: counted within the event. `score` and `log_likelihood` belong to no target.
+#: counted within the event. `index` is the item of a role in the list of the event, −1 for none,
+#: and `probability` that of the assignment of a role, a particle or the whole event. `score` and
+#: `log_likelihood` belong to no target.
 Kind = Literal[
     "prediction",
     "sigma",
@@ -22,6 +25,8 @@ Kind = Literal[
     "quantile_sigma",
     "first",
     "second",
+    "index",
+    "probability",
     "score",
     "log_likelihood",
 ]
@@ -37,6 +42,8 @@ _NAMES: dict[Kind, str] = {
     "quantile_sigma": "{label}_q{level}_sigma",
     "first": "{label}_first",
     "second": "{label}_second",
+    "index": "{label}",
+    "probability": "{label}_probability",
     "score": "{label}",
     "log_likelihood": "{label}",
 }
@@ -53,6 +60,11 @@ class Quantity:
     label: str
     kind: Kind = "prediction"
     level: float | None = None
+
+    @property
+    def missing(self) -> float | int:
+        """What an event without a prediction has: −1 for an index, else NaN."""
+        return -1 if self.kind == "index" else math.nan
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""A target: classes or values of events, points or edges. The one type from study to export."""
+"""A target: classes, values or assignments. The one type from study to export."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bunchtrain.errors import StudyError, nearest, one_of
+from bunchtrain.targets.assignment import Assignment
 
 #: What a row of a target, a tensor or a prediction belongs to.
 Axis = Literal["event", "point", "edge"]
+#: The same for outputs of networks; an assignment has one for each combination of points.
+OutputAxis = Literal["event", "point", "edge", "combination"]
 #: Classes of an edge by whether its two points have the same identifier.
 PAIR_CLASSES = ("different", "same")
 
 
 @dataclass(frozen=True)
 class Target:
-    """Classes with their conditions, or values with their expressions, for each row of an axis.
+    """Classes with conditions, values or an assignment with expressions, for each row of an axis.
 
     name         of the target in the study.
     classes      names of the classes in the order of their indices; () for a regression.
     values       names of the regressed values in the order of their columns; () for classes.
-    expressions  condition of each class, or expression of each value; () where only the shape
-                 matters, as in a trained model.
+    expressions  condition of each class, expression of each value, or of the index of the item of
+                 each role; () where only the shape matters, as in a trained model.
     signal       signal class; the last one if None.
     axis         `event`, `point` for each point of the representation, or `edge` for each edge.
     ids          expression of the identifier of what each point belongs to, negative for nothing,
@@ -30,6 +33,7 @@ class Target:
     same         expression of an identifier of points: an edge is in the class `same` if both of
                  its points have the same one, and it is not negative; else in `different`.
     is_truth     whether only evaluations use it; events of none of its classes are kept.
+    assignment   of the items of a group to particles, None for classes and values.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Target:
     same: str | None = field(default=None, compare=False)
     ids: str | None = field(default=None, compare=False)
     is_truth: bool = field(default=False, compare=False)
+    assignment: Assignment | None = None
 
     @property
     def identifier(self) -> str | None:
@@ -54,8 +59,18 @@ class Target:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the classes, or of the values."""
-        return self.classes or self.values
+        """Names of the classes, of the values, or of the roles of an assignment."""
+        return self.classes or self.values or (self.assignment.roles if self.assignment else ())
+
+    @property
+    def output_axis(self) -> OutputAxis:
+        """What a row of a network's outputs belongs to: that of the target, or a combination."""
+        return self.axis if self.assignment is None else "combination"
+
+    @property
+    def content(self) -> str:
+        """What it has, in messages."""
+        return "classes" if self.classes else "values" if self.values else "an assignment"
 
     @property
     def signal_index(self) -> int:
@@ -82,6 +97,7 @@ class Target:
         shape |= {"axis": self.axis} if self.axis != "event" else {}
         shape |= {"same": self.same} if self.same else {}
         shape |= {"ids": self.ids} if self.ids else {}
+        shape |= {"assignment": self.assignment.as_dict()} if self.assignment else {}
         return shape | ({"signal": self.signal} if self.signal else {})
 
     @classmethod
@@ -89,5 +105,7 @@ class Target:
         """Return the target that `as_dict` wrote."""
         classes, values = entry.get("classes") or (), entry.get("values") or ()
         axis: Axis = entry.get("axis", "event")
-        ids = {key: entry.get(key) for key in ("same", "ids", "signal")}
-        return cls(name, tuple(classes), tuple(values), axis=axis, **ids)
+        more = {key: entry.get(key) for key in ("same", "ids", "signal")}
+        given = entry.get("assignment")
+        assignment = Assignment.from_dict(given) if given else None
+        return cls(name, tuple(classes), tuple(values), axis=axis, assignment=assignment, **more)

@@ -230,7 +230,7 @@ def constant_loss(head: Head, batch: Batch) -> float:
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        rows = len(batch.targets[head.target.name])
+        rows = head.output_rows(batch)
         given = {head.target.name: outputs.expand(rows, -1)}
         loss: Tensor = (weight * event_losses(head, given, batch)).sum()
         loss.backward()  # type: ignore[no-untyped-call]

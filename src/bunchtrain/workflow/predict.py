@@ -62,6 +62,9 @@ def event_columns(study: Study, events: ak.Array) -> Columns:
         values = _plain(events[f"target_{target.name}"])
         if target.classes or target.ids:
             columns[target.name] = values
+        elif target.assignment:
+            roles = target.assignment.roles
+            columns |= {f"{target.name}_{role}": values[:, i] for i, role in enumerate(roles)}
         else:
             count = len(target.values)
             columns |= {f"{target.name}_{i}": values[..., i] for i in range(count)}

@@ -15,7 +15,7 @@ from bunchtrain.errors import BunchtrainError, UserError
 from bunchtrain.study import Study
 from bunchtrain.tables.arrays import Arrays, is_data, like
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
-from bunchtrain.tables.predictions import Predictions
+from bunchtrain.tables.predictions import Predictions, Schema
 from bunchtrain.tables.reading.paths import resolve
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.transforms.object_rows import EVENT, INDEX
@@ -122,8 +122,7 @@ class Predictor:
         schema = schema_of_models(study, self.models)
         empty: Columns = {name: np.empty(0, np.int64) for name in index}
         empty |= {} if selection is None else {SELECTED: np.empty(0, bool)}
-        axes = {name: schema.axis(name) for name in schema.columns}
-        yield empty | {name: _empty(axis) for name, axis in axes.items()}
+        yield empty | {name: _empty(schema, name) for name in schema.columns}
         for chunk in source.blocks([*columns, *index], ROWS):
             names = used_columns(study, self.models, selection=self.select)
             events = define(chunk, study.define, names)
@@ -154,14 +153,18 @@ def _fill(columns: Columns, kept: np.ndarray[Any, np.dtype[np.bool_]]) -> Column
             counts[kept] = ak.to_numpy(ak.num(values))
             filled[name] = ak.unflatten(ak.flatten(values), counts)
         else:
-            filled[name] = np.full(len(kept), np.nan, np.float32)
+            is_index = values.dtype.kind == "i"  # of the item of a role
+            filled[name] = np.full(len(kept), -1 if is_index else np.nan, values.dtype)
             filled[name][kept] = values
     return filled
 
 
-def _empty(axis: str) -> Any:
+def _empty(schema: Schema, column: str) -> Any:
     """Return a column without events, of lists for targets on points and edges."""
-    return np.empty(0, np.float32) if axis == "event" else ak.Array([[np.float32(0)]])[:0]
+    if schema.axis(column) != "event":
+        return ak.Array([[np.float32(0)]])[:0]
+    is_index = schema.columns[column].quantity.kind == "index"
+    return np.empty(0, np.int64 if is_index else np.float32)
 
 
 def _joined(blocks: Sequence[Any]) -> Any:

@@ -20,8 +20,9 @@ from bunchtrain.trained_model import TrainedModel
 
 #: Quantities whose column name ends in a level in per cent, e.g. `mass_low68`.
 WITH_LEVEL = ("low", "high", "in_set", "quantile")
+_LATER = ("score", "log_likelihood", "index", "probability")
 #: Quantities of a target; the others, of the same column names, are not in files of release 0.1.
-OF_TARGETS = [kind for kind in get_args(Kind) if kind not in ("score", "log_likelihood")]
+OF_TARGETS = [kind for kind in get_args(Kind) if kind not in _LATER]
 
 
 def make_schema(study: Study, columns: Mapping[str, PredictedColumn]) -> Contents:
@@ -70,7 +71,7 @@ def read_predictions(path: Path, study: Study) -> Predictions:
     found = Predictions.read(path, schema)
     for target in study.all_targets():
         known = found.targets.get(target.name)
-        if known is None or (known.classes, known.values) != (target.classes, target.values):
+        if known is None or (known.labels, known.content) != (target.labels, target.content):
             raise damaged(path, f"it has another target '{target.name}' than the study")
     return found
 

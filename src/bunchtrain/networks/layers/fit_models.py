@@ -36,6 +36,8 @@ class FitModel(nn.Module):
     outputs  number of outputs.
     """
 
+    #: Names of the tensors that `forward` takes.
+    tensors: ClassVar[tuple[str, ...]] = ("table",)
     #: Losses that the library can fit → their names in the library.
     supported_losses: ClassVar[Mapping[str, str]] = {}
 
@@ -93,7 +95,7 @@ class FitModel(nn.Module):
         with torch.inference_mode():
             for batch in batches:
                 weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
-                outputs: Tensor = self(batch.inputs["table"])
+                outputs: Tensor = self(*(batch.inputs[name] for name in self.tensors))
                 total += float((weight * loss({loss.target.name: outputs}, batch)).sum())
                 weights += float(weight.sum())
         return total / weights if weights else None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bunchtrain.errors import DataError
-from bunchtrain.physics.packed import Ints
+from bunchtrain.physics.packed import Ints, jet_index, positions, starts
 from bunchtrain.representations._representation import PointRepresentation, Representation
 from bunchtrain.targets import Target
 
@@ -23,6 +23,9 @@ def represent_targets(
 ) -> dict[str, Tensor]:
     """Return target → class indices (rows,) int64 or values (rows, value) float32 of its axis.
 
+    Those of an assignment are indices of points within the event, (events, role) int64, −1 for an
+    item that is missing or that the representation leaves out.
+
     representation  that made `inputs` from `events`.
     targets         by name; the cache stored their labels as `target_NAME`.
     events          block of the event cache.
@@ -34,7 +37,7 @@ def represent_targets(
     place = None
     for name, target in targets.items():
         labels = events[f"target_{name}"]
-        if target.axis == "event":
+        if target.axis == "event" and not target.assignment:
             found[name] = torch.from_numpy(ak.to_numpy(labels).copy())
             continue
         assert isinstance(representation, PointRepresentation)  # checked with the study
@@ -44,6 +47,9 @@ def represent_targets(
             found[name] = _chosen(edges, labels, f"targets.{name}", "the edges")
             continue
         place = place or representation.point_index(events)
+        if target.assignment:
+            found[name] = _indices_of_points(place, ak.to_numpy(labels))
+            continue
         group = f"the group '{representation.group}'"
         points = _chosen(place, labels, f"targets.{name}", group)
         found[name] = points if target.axis == "point" else same_point(points, inputs["edges"])
@@ -60,6 +66,20 @@ def _chosen(place: tuple[Ints, Ints], labels: ak.Array, where: str, group: str) 
         )
     flat = ak.flatten(labels, axis=1)
     return torch.from_numpy(ak.to_numpy(flat)[index])
+
+
+def _indices_of_points(place: tuple[Ints, Ints], items: Ints) -> Tensor:
+    """Return the point of each role, counted within its event, −1 where there is none.
+
+    place  of the points among the items, and the count of items of each event.
+    items  (events, role), counted within the event, −1 for none.
+    """
+    index, lengths = place
+    event = jet_index(lengths)[index]
+    within = np.full(int(lengths.sum()) + 1, -1, np.int64)  # the last one is that of none
+    within[index] = positions(np.bincount(event, minlength=len(lengths)).astype(np.int64))
+    flat = np.where(items >= 0, items + starts(lengths)[:, None], len(within) - 1)
+    return torch.from_numpy(within[flat])
 
 
 def same_point(identifier: Tensor, edges: Tensor) -> Tensor:

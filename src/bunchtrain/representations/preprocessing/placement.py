@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bunchtrain.batch import Batch
-from bunchtrain.physics.packed import Ints, jet_index, positions
+from bunchtrain.physics.packed import Ints, jet_index, positions, starts
 from bunchtrain.representations._representation import PointRepresentation
 
 
@@ -26,6 +26,15 @@ class Placement:
     index: Ints
     counts: Ints
     ends: tuple[ak.Array, ...] = ()
+
+    def items(self, points: Ints, lengths: Ints) -> Ints:
+        """Return the items of the group that are points of events, −1 where there is none.
+
+        points   (events,), one point counted within each event, −1 for none.
+        lengths  (events,), points of each event.
+        """
+        within = np.append(positions(self.counts)[self.index], -1)
+        return np.asarray(within[np.where(points >= 0, points + starts(lengths), -1)])
 
     def spread(self, values: Tensor | None) -> ak.Array:
         """Return values (rows,) as lists of the events, NaN for items without a row."""
