@@ -12,19 +12,33 @@ from scipy.stats import norm
 from bunchtrain.errors import DataError
 from bunchtrain.study import Study
 from bunchtrain.tables.predictions import Contents, PredictedColumn, Predictions
-from bunchtrain.targets import Quantity, Target
+from bunchtrain.targets import Assignment, Quantity, Target
 from bunchtrain.targets.quantity import column_name
 
 #: Distance of the two classes in standard deviations of the score, by model.
 SEPARATION = {"first": 1.0, "second": 2.0}
 #: Bias and standard deviation of predicted − true energy, by model.
 BIAS, SIGMA = {"first": 2.0, "second": 0.0}, {"first": 5.0, "second": 10.0}
+#: Two tops of one b jet and two others each, both of which may be exchanged.
+TOPS = Assignment(
+    "jet",
+    (("t1", ("b", "q1", "q2")), ("t2", ("b", "q1", "q2"))),
+    (("t1", "t2"), ("t1_q1", "t1_q2")),
+)
+#: Probability that a top is assigned correctly in easy and in hard events, by model; a tenth of the
+#: tops lacks a jet.
+RIGHT, LACKING = {"first": (0.9, 0.3), "second": (0.8, 0.6)}, 0.1
 TARGETS = {
     "classes": Target("jet", classes=("qcd", "top"), expressions=("is_top == 0", "is_top == 1")),
     "flavours": Target(
         "flavour", ("light", "c", "b"), expressions=("label == 0", "label == 1", "label == 2")
     ),
     "values": Target("energy", values=("energy",), expressions=("true_energy",)),
+    "assignment": Target(
+        "tops",
+        expressions=tuple(f"{top}_{one}" for top in ("t1", "t2") for one in ("b", "q1", "q2")),
+        assignment=TOPS,
+    ),
 }
 #: The systematic effect of shifted runs.
 EFFECT = "jet_energy_scale"
@@ -70,6 +84,15 @@ def study(targets, changes=None):
     """Return a study of these targets with models `first` and `second` and their mean `both`."""
     kinds = {
         one.name: {
+            "on": one.assignment.group,
+            "assign": {
+                name: {p: f"{name}_{p}" for p in products}
+                for name, products in one.assignment.particles
+            },
+            "symmetries": [list(names) for names in one.assignment.symmetries],
+        }
+        if one.assignment
+        else {
             "classes" if one.classes else "values": dict(
                 zip(one.labels, one.expressions, strict=True)
             )
@@ -117,6 +140,26 @@ def _flavours(random, events):
     return truth, found
 
 
+def _tops(random, events):
+    """Truth (events, role) and predicted items by model, under the symmetries; half are hard."""
+    truth = random.permuted(np.tile(np.arange(8), (events, 1)), axis=1)[:, :6]
+    hard = random.random(events) < 0.5
+    found = {}
+    for name, chances in RIGHT.items():
+        wanted = random.random((events, 2)) < np.where(hard, chances[1], chances[0])[:, None]
+        items = truth.copy()
+        for k in range(2):  # a wrong top has one of the two jets that are in none
+            lost = ~wanted[:, k]
+            free = np.array([sorted({*range(8)} - {*row})[k] for row in truth])
+            items[lost, 3 * k + random.integers(0, 3)] = free[lost]
+        swapped = random.random(events) < 0.5
+        items[swapped] = items[swapped][:, [3, 5, 4, 0, 1, 2]]
+        found[name] = items
+    for k in range(2):
+        truth[random.random(events) < LACKING, 3 * k + 1] = -1
+    return truth, found
+
+
 def predictions(*kinds, events=4000, seed=1, seeds=1, conformal=False):
     """Return the predictions of `first` (with `seeds` trainings), `second` and `both`.
 
@@ -145,7 +188,11 @@ def predictions(*kinds, events=4000, seed=1, seeds=1, conformal=False):
         filled[name] = PredictedColumn(training, target.name, quantity)
 
     for target in targets:
-        if target.values:
+        if target.assignment:
+            truth, found = _tops(random, events)
+            roles = target.assignment.roles
+            columns |= {f"tops_{role}": truth[:, k] for k, role in enumerate(roles)}
+        elif target.values:
             truth = random.uniform(50, 150, events)
             columns[f"{target.name}_0"] = truth
             found = {name: random.normal(truth + BIAS[name], SIGMA[name]) for name in BIAS}
@@ -160,6 +207,8 @@ def predictions(*kinds, events=4000, seed=1, seeds=1, conformal=False):
                 if estimator not in found:  # ensembles combine classes alone
                     continue
                 value = found[estimator]
+                for k, role in enumerate(target.assignment.roles if target.assignment else ()):
+                    fill(training, target, Quantity(role, "index"), value[:, k])
                 if target.values:
                     (label,), sigma = target.values, SIGMA[estimator]
                     fill(training, target, Quantity(label), value)

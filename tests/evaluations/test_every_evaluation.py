@@ -31,6 +31,7 @@ class Case:
 EDGES = [0, 50, 70, 90, 120, 300]
 EFFECT = {synthetic_runs.EFFECT: 0.02}
 CASES = {
+    "assignment_efficiency": Case(("assignment",), run={"seeds": 2}),
     "classification": Case(run={"conformal": True, "seeds": 2}),
     "decorrelation": Case(options={"against": "jet_mass", "edges": EDGES}),
     "efficiency_profile": Case(("flavours",), {"against": ["jet_pt", "jet_mass"]}),
@@ -161,14 +162,16 @@ def test_misspelt_spectators_are_refused_with_the_nearest(name):
 def test_unknown_targets_are_refused_with_the_nearest(name):
     if "target" not in parts.options(parts.find("evaluation", name)):
         pytest.skip("it has no option 'target'")
-    known = {"classes": "jet", "flavours": "flavour", "values": "energy"}[CASES[name].kinds[0]]
+    known = {"classes": "jet", "flavours": "flavour", "values": "energy", "assignment": "tops"}
+    known = known[CASES[name].kinds[0]]
     with pytest.raises(StudyError, match=f"did you mean '{known}'") as error:
         build(name, target=known + "s").check(run_of(name).study)
     assert one_sentence(error)
 
 
 @pytest.mark.parametrize(
-    "name", sorted(name for name in CASES if "values" not in CASES[name].kinds)
+    "name",
+    sorted(name for name, case in CASES.items() if not {"values", "assignment"} & {*case.kinds}),
 )
 def test_evaluations_of_classes_refuse_a_regression(name):
     with pytest.raises(StudyError, match=f"evaluation '{name}' needs a target with classes"):
@@ -180,6 +183,7 @@ def test_evaluations_of_classes_refuse_a_regression(name):
     [
         ("classification", ["auc", "accuracy", "rejection_50", "efficiency_at_1"]),
         ("decorrelation", ["inverse_jsd_50"]),
+        ("assignment_efficiency", ["event_efficiency", "particle_efficiency"]),
         ("parameter_scan", ["auc/mass_point=500"]),
         ("working_points", ["working_point_70/light", "working_point_70/c"]),
     ],

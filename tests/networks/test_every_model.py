@@ -13,7 +13,7 @@ from bunchtrain.methods.supervised import input_names
 #: Models with these tests in other files: fit in one call, and the one on clustering trees.
 ELSEWHERE = {
     *("boosted_trees", "histogram_trees", "random_forest", "binned_correction"),
-    *("linear_classifier", "latent_dirichlet_allocation", "tree_nin"),
+    *("linear_classifier", "latent_dirichlet_allocation", "tree_nin", "mass_chi_squared"),
 }
 
 #: Models that depend on the order of the particles.

@@ -79,7 +79,7 @@ def test_overrides_leave_the_original_alone():
         ({"targets": {}}, "targets"),
         (
             {"targets": {"jet": {}}},
-            "targets.jet: a target has one of 'classes', 'values' and 'same'",
+            "targets.jet: a target has one of 'classes', 'values', 'same', 'ids' and 'assign'",
         ),
         ({"targets": {"jet": {"classes": {"a": "x"}}}}, "at least two classes"),
         ({"model": "dense_netwrok"}, "no model named 'dense_netwrok'; did you mean 'dense_network"),

@@ -116,7 +116,7 @@ def test_predictions_of_a_file_are_lists_in_its_order(hits):
 
 def test_such_a_model_is_not_exported(hits):
     _, _, run = hits
-    with pytest.raises(ExportError, match="not points and edges"):
+    with pytest.raises(ExportError, match="not of points, edges"):
         run.export("onnx")
 
 

@@ -250,7 +250,7 @@ def assigned_items(
         table.column(training, target.name, Quantity(role, "index")) for role in assignment.roles
     ]
     known = [one for one in found if one is not None]
-    return np.stack(known, 1) if len(known) == len(found) else None
+    return np.stack(known, 1).astype(np.int64) if len(known) == len(found) else None
 
 
 def true_items(table: Predictions, target: Target, assignment: Assignment) -> NDArray[Any]:

@@ -17,6 +17,7 @@ _SUITABLE = {
     "classes": "'cross_entropy'",
     "values": "a regression loss such as 'mean_squared_error'",
     "an assignment": "'assignment_cross_entropy'",
+    "identifiers": "it in evaluations alone",
 }
 
 

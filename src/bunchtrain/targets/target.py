@@ -70,7 +70,9 @@ class Target:
     @property
     def content(self) -> str:
         """What it has, in messages."""
-        return "classes" if self.classes else "values" if self.values else "an assignment"
+        if self.assignment:
+            return "an assignment"
+        return "classes" if self.classes else "values" if self.values else "identifiers"
 
     @property
     def signal_index(self) -> int:

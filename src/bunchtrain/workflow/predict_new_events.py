@@ -15,7 +15,7 @@ from bunchtrain.errors import BunchtrainError, UserError
 from bunchtrain.study import Study
 from bunchtrain.tables.arrays import Arrays, is_data, like
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
-from bunchtrain.tables.predictions import Predictions, Schema
+from bunchtrain.tables.predictions import Contents, Predictions
 from bunchtrain.tables.reading.paths import resolve
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.transforms.object_rows import EVENT, INDEX
@@ -159,7 +159,7 @@ def _fill(columns: Columns, kept: np.ndarray[Any, np.dtype[np.bool_]]) -> Column
     return filled
 
 
-def _empty(schema: Schema, column: str) -> Any:
+def _empty(schema: Contents, column: str) -> Any:
     """Return a column without events, of lists for targets on points and edges."""
     if schema.axis(column) != "event":
         return ak.Array([[np.float32(0)]])[:0]
