@@ -6,16 +6,25 @@ from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, average_trainings
 from bunchtrain.methods.unsupervised._method import ANOMALY_SCORE
-from bunchtrain.parts.ranges import InnerFraction
+from bunchtrain.parts.ranges import Edges, InnerFraction
 from bunchtrain.plots import plot_roc, plot_scores
 from bunchtrain.report.content import Plot
 from bunchtrain.report.results import Results
-from bunchtrain.statistics.metrics import Metrics, Roc, auc, background_rejection, roc
+from bunchtrain.statistics.metrics import (
+    Measurement,
+    Metrics,
+    Roc,
+    auc,
+    background_rejection,
+    inverse_jensen_shannon,
+    roc,
+)
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.predictions import Predictions, Values
 from bunchtrain.targets import Target
@@ -27,6 +36,9 @@ class AnomalyDetection(Evaluation):
     target        Target of `truth` or `targets` with classes; the first one if None.
     normal        Class of the normal events; the first one if None.
     efficiencies  Efficiencies for the anomaly at which 1/ε_normal is given.
+    against       Spectator whose spectrum of normal events a cut should not change: 1/JSD of those
+                  that pass and that fail, at the first efficiency, and the rank correlation.
+    edges         Bin edges of this spectrum, rising, in its unit; quantiles in ten bins if None.
     """
 
     def __init__(
@@ -35,8 +47,11 @@ class AnomalyDetection(Evaluation):
         target: str | None = None,
         normal: str | None = None,
         efficiencies: tuple[InnerFraction, ...] = (0.3, 0.5),
+        against: str | None = None,
+        edges: Edges | None = None,
     ) -> None:
         self.target, self.normal, self.efficiencies = target, normal, efficiencies
+        self.against, self.edges = against, edges
 
     def check(self, study: Study) -> None:
         """Raise StudyError for an unknown target or class, or if no model has a score."""
@@ -48,6 +63,8 @@ class AnomalyDetection(Evaluation):
                 "'autoencoder' or 'normalizing_flow'"
             )
         self._normal(self.class_target(study, self.target, truth=True))
+        if self.against is not None:
+            self.need_spectator(study, self.against, "against")
 
     def _normal(self, target: Target) -> int:
         """Return the index of the normal class."""
@@ -83,6 +100,32 @@ class AnomalyDetection(Evaluation):
                 for efficiency in self.efficiencies:
                     entry = background_rejection(curve, efficiency).as_dict()
                     found[f"anomaly_rejection_{100 * efficiency:g}{of}"] = entry
+            found |= self._sculpting(table, target, normal, score)
+        return found
+
+    def _sculpting(self, table: Predictions, target: Target, normal: int, score: Values) -> Metrics:
+        """Return 1/JSD of normal events by class, and their rank correlation, if asked for."""
+        if self.against is None or not self.efficiencies:
+            return {}
+        column, truth = np.asarray(table.columns[self.against], float), table.truth(target.name)
+        own = truth == normal
+        found: Metrics = {}
+        edges = np.asarray(self.edges or np.unique(np.quantile(column[own], np.linspace(0, 1, 11))))
+        for k, label in enumerate(target.classes):
+            chosen = own | (truth == k)
+            if k == normal or not np.any(truth == k):
+                continue
+            of = f"/{label}" if len(target.classes) > 2 else ""
+            efficiency = self.efficiencies[0]
+            found[f"anomaly_inverse_jsd_{100 * efficiency:g}{of}"] = inverse_jensen_shannon(
+                score[chosen], truth[chosen] == k, column[chosen], edges, efficiency,
+                table.weights[chosen],
+            ).as_dict()  # fmt: skip
+        ranks = spearmanr(score[own], column[own]).statistic
+        error = (1 - ranks**2) / np.sqrt(max(1, own.sum() - 1))
+        found[f"anomaly_correlation/{self.against}"] = Measurement(
+            float(ranks), float(error)
+        ).as_dict()
         return found
 
     def _plots(self, run: EvaluatedRun) -> Iterator[Plot]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from bunchtrain.statistics.two_sample import classifier_auc, wasserstein
 from bunchtrain.study import ModelConfig, Study, model_configs
 from bunchtrain.trained_model import TrainedModel
 
+Values = NDArray[np.float64]
 #: Rows of a block of the test set.
 ROWS = 16384
 
@@ -60,18 +62,24 @@ class GeneratedEvents(Evaluation):
         for name, model in run.models.items():
             if not generates(model_configs(run.study)[name]):
                 continue
-            true, generated = self._samples(run, model)
+            true, generated, rate = self._samples(run, model)
             metrics: Metrics = {}
-            matrix = [np.stack(list(one.values()), 1) for one in (true, generated)]
+            matrix = [
+                np.concatenate([values.reshape(len(values), -1) for values in one.values()], 1)
+                for one in (true, generated)
+            ]
             found = classifier_auc(*matrix, seed=self.seed)
             metrics["two_sample_auc"] = found.as_dict()
+            metrics["generated_per_second"] = {"value": rate, "error": None}
             for column in true:
-                distance = wasserstein(true[column], generated[column])
+                distance = wasserstein(true[column].ravel(), generated[column].ravel())
                 metrics[f"wasserstein/{column}"] = distance.as_dict()
                 rows.append([name, column, str(distance)])
             results.metrics[name] = metrics
             for column in true:
-                drawn = plot_samples({"test set": true[column], name: generated[column]}, column)
+                drawn = plot_samples(
+                    {"test set": true[column].ravel(), name: generated[column].ravel()}, column
+                )
                 results.plots.append(
                     Plot(f"{column} of the test set and generated.", drawn, model=name)
                 )
@@ -83,8 +91,11 @@ class GeneratedEvents(Evaluation):
 
     def _samples(
         self, run: EvaluatedRun, model: TrainedModel
-    ) -> tuple[Mapping[str, NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]:
-        """Return column → values of the test set, and of as many generated events."""
+    ) -> tuple[Mapping[str, Values], Mapping[str, Values], float]:
+        """Return column → values of the test set and of as many generated events, and their rate.
+
+        The last is in events per second.
+        """
         blocks, count = [], 0
         for block in run.events(ROWS):
             blocks.append(block[: self.events - count])
@@ -93,9 +104,11 @@ class GeneratedEvents(Evaluation):
                 break
         events = ak.concatenate(blocks)
         true = model.decoded(events)
+        began = time.perf_counter()
         generated = model.generate(len(events), events, seed=self.seed)
+        rate = len(events) / (time.perf_counter() - began)
         columns = [name for name in true.fields if name in generated.fields]
-        return _arrays(true, columns), _arrays(generated, columns)
+        return _arrays(true, columns), _arrays(generated, columns), rate
 
 
 def generates(model: ModelConfig) -> bool:
@@ -107,5 +120,5 @@ def generates(model: ModelConfig) -> bool:
     return is_invertible and issubclass(parts.find("method", model.model.name), Generates)
 
 
-def _arrays(table: ak.Array, columns: list[str]) -> Mapping[str, NDArray[np.float64]]:
+def _arrays(table: ak.Array, columns: list[str]) -> Mapping[str, Values]:
     return {name: np.asarray(ak.to_numpy(table[name]), np.float64) for name in columns}

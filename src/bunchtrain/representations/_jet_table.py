@@ -7,28 +7,33 @@ from collections.abc import Collection
 
 import awkward as ak
 import numpy as np
-import torch
 from torch import Tensor
 
 from bunchtrain.physics.packed import Floats, Ints, sum_by_jet
 from bunchtrain.representations._packed import Normalise
-from bunchtrain.representations._representation import Representation, Size
 from bunchtrain.representations.preprocessing.observable_cache import cached_observable
 from bunchtrain.representations.preprocessing.points import Points, required_columns
+from bunchtrain.representations.table import ConditionalTable, columns_of
 from bunchtrain.tables.expressions.expression import Expression
 
 #: Incremented when the same options give different observables.
 VERSION = 3
 
 
-class JetTable(Representation):
+class JetTable(ConditionalTable):
     """`table` of observables computed from the momenta of the points of each jet."""
 
-    normalised = ("table",)
-
-    def __init__(self, group: str, where: str | None, memory: int, normalise: Normalise) -> None:
+    def __init__(
+        self,
+        group: str,
+        where: str | None,
+        memory: int,
+        normalise: Normalise,
+        condition: list[str] | None = None,
+    ) -> None:
         self.group, self.memory, self.normalise = group, memory, normalise
         self.where = None if where is None else Expression(where)
+        self.set_condition(condition)
 
     @property
     @abstractmethod
@@ -41,17 +46,13 @@ class JetTable(Representation):
 
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns that it reads; DataError names the nearest to a missing one."""
-        return required_columns([self.where.text] if self.where else [], self.group, available)
+        found = required_columns([self.where.text] if self.where else [], self.group, available)
+        return list(dict.fromkeys([*found, *columns_of(self.condition, available)]))
 
     @property
-    def sizes(self) -> dict[str, Size]:
-        """Return the number of observables."""
-        return {"table": len(self.observables)}
-
-    @property
-    def names(self) -> dict[str, list[str]]:
+    def table_names(self) -> list[str]:
         """Return the observables."""
-        return {"table": self.observables}
+        return self.observables
 
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
         """Return `table` (batch, feature); 0 for a jet without points, NaN for one with NaN."""
@@ -64,10 +65,10 @@ class JetTable(Representation):
         lengths = sum_by_jet(chosen, points.lengths).astype(np.int64)
         table = cached_observable(self._recipe(), momenta[chosen], lengths, self.compute)
         table[~points.are_finite()] = np.nan
-        return {"table": torch.from_numpy(table)}
+        return self.with_condition(table, events)
 
     def _recipe(self) -> str:
         """Return everything except the momenta that the observables depend on."""
-        excluded = ("memory", "where", "normalise")
+        excluded = ("memory", "where", "normalise", "normalised", "condition")
         options = {k: repr(v) for k, v in sorted(vars(self).items()) if k not in excluded}
         return f"{type(self).__qualname__} {VERSION} {options}"

@@ -122,6 +122,7 @@ class JetFeatures(JetTable):
     radius    of the jets, the scale of angles.
     where     condition that a point must fulfil, e.g. `pt > 0.1`.
     memory    bound in bytes on the memory of the computation.
+    condition  expressions that a density or a generator is conditional on.
 
     arXiv:1011.2268, arXiv:1402.2657, arXiv:1409.6298, arXiv:1609.07483
     """
@@ -135,12 +136,13 @@ class JetFeatures(JetTable):
         where: str | None = None,
         memory: Events = MEMORY,
         normalise: Normalise = "standard",
+        condition: list[str] | None = None,
     ) -> None:
         for name in features:
             if name not in FEATURES:
                 known = nearest(name, FEATURES) or f"; there are {', '.join(FEATURES)}"
                 raise StudyError(f"there is no jet feature named '{name}'{known}")
-        super().__init__(group, where, memory, normalise)
+        super().__init__(group, where, memory, normalise, condition)
         self.features, self.radius = features, radius
 
     @property

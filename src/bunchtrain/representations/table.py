@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
@@ -16,7 +17,64 @@ from bunchtrain.representations._representation import Representation, Size
 from bunchtrain.tables.expressions.expression import Expression, require_numbers
 
 
-class Table(Representation):
+class ConditionalTable(Representation):
+    """A tensor `table` of named columns, and `condition` of expressions over the events.
+
+    condition  expressions that a density or a generator is conditional on.
+    """
+
+    condition: list[Expression]
+
+    def set_condition(self, condition: list[str] | None) -> None:
+        """Set the expressions of the condition, of which there may be none."""
+        self.condition = [Expression(text) for text in condition or []]
+        self.normalised = ("table", "condition") if condition else ("table",)
+
+    @property
+    @abstractmethod
+    def table_names(self) -> list[str]:
+        """Return the names of the columns of `table`."""
+
+    @property
+    def sizes(self) -> dict[str, Size]:
+        """Return the number of columns, and of the conditions."""
+        return {name: len(columns) for name, columns in self.names.items()}
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """Return the names of the columns, and the expressions of the condition."""
+        names = {"table": self.table_names}
+        return names | {"condition": [e.text for e in self.condition]} if self.condition else names
+
+    def with_condition(self, table: Floats, events: ak.Array) -> dict[str, Tensor]:
+        """Return `table` (batch, feature), and `condition` (batch, condition) if there is one."""
+        tensors = {"table": torch.from_numpy(table)}
+        if self.condition:
+            tensors["condition"] = self.encode_condition(events)
+        return tensors
+
+    def columns_of_condition(self, available: Collection[str]) -> list[str]:
+        """Return the columns that the tensor `condition` is made of, none without one."""
+        return columns_of(self.condition, available)
+
+    def encode_condition(self, events: ak.Array) -> Tensor:
+        """Return the tensor `condition` (batch, condition) of events."""
+        return torch.from_numpy(evaluate_table(self.condition, events))
+
+    def decode(self, tensors: Mapping[str, Tensor]) -> ak.Array:
+        """Return the columns of `table`, and the conditions if they are given."""
+        names = self.names
+        return ak.Array(
+            {
+                column: tensors[name][:, k].numpy()
+                for name in names
+                if name in tensors
+                for k, column in enumerate(names[name])
+            }
+        )
+
+
+class Table(ConditionalTable):
     """One row of features per event, each an expression over its columns.
 
     features   expressions; generated events have columns of these names.
@@ -32,52 +90,21 @@ class Table(Representation):
     ) -> None:
         if not features:
             raise StudyError("a table needs at least one of 'features'")
-        self.features = [Expression(text) for text in features]
-        self.condition = [Expression(text) for text in condition or []]
-        self.normalise = normalise
-        self.normalised = ("table", "condition") if condition else ("table",)
+        self.features, self.normalise = [Expression(text) for text in features], normalise
+        self.set_condition(condition)
 
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns that the expressions read."""
         return columns_of([*self.features, *self.condition], available)
 
     @property
-    def sizes(self) -> dict[str, Size]:
-        """Return the number of features, and of the conditions."""
-        return {name: len(columns) for name, columns in self.names.items()}
-
-    @property
-    def names(self) -> dict[str, list[str]]:
+    def table_names(self) -> list[str]:
         """Return the expressions."""
-        names = {"table": [each.text for each in self.features]}
-        return names | {"condition": [e.text for e in self.condition]} if self.condition else names
+        return [each.text for each in self.features]
 
     def __call__(self, events: ak.Array) -> dict[str, Tensor]:
         """Return `table` (batch, feature), and `condition` (batch, condition) if there is one."""
-        tensors = {"table": torch.from_numpy(evaluate_table(self.features, events))}
-        if self.condition:
-            tensors["condition"] = self.encode_condition(events)
-        return tensors
-
-    def columns_of_condition(self, available: Collection[str]) -> list[str]:
-        """Return the columns that the tensor `condition` is made of, none without one."""
-        return columns_of(self.condition, available)
-
-    def encode_condition(self, events: ak.Array) -> Tensor:
-        """Return the tensor `condition` (batch, condition) of events."""
-        return torch.from_numpy(evaluate_table(self.condition, events))
-
-    def decode(self, tensors: Mapping[str, Tensor]) -> ak.Array:
-        """Return the features, and the conditions if they are given, as columns."""
-        names = self.names
-        return ak.Array(
-            {
-                column: tensors[name][:, k].numpy()
-                for name in names
-                if name in tensors
-                for k, column in enumerate(names[name])
-            }
-        )
+        return self.with_condition(evaluate_table(self.features, events), events)
 
 
 def columns_of(expressions: Iterable[Expression], available: Collection[str]) -> list[str]:

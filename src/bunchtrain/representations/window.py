@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 import awkward as ak
@@ -60,6 +60,11 @@ class Window(Representation):
         """
         columns = [self._values(expression, events) for expression in self.features]
         return {"window": torch.from_numpy(np.stack(columns, axis=1))}
+
+    def decode(self, tensors: Mapping[str, Tensor]) -> ak.Array:
+        """Return the features as columns of lists, (batch, time) each."""
+        columns = zip(self.names["window"], tensors["window"].unbind(1), strict=True)
+        return ak.Array({name: ak.from_regular(values.numpy()) for name, values in columns})
 
     def _values(self, expression: Expression, events: ak.Array) -> Floats:
         values = expression(events)
