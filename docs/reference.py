@@ -47,11 +47,12 @@ HEADINGS = {
     "posterior": "Posteriors (`posterior`)",
     "calibration": "Calibrations (`calibration`)",
     "systematic": "Systematic effects (`systematics`)",
+    "transform": "Transforms (`transforms`)",
     "evaluation": "Evaluations (`evaluation`)",
     "export": "Export targets (`export`)",
 }
 #: Key of a study → the kind of its parts, where it has another name.
-KINDS = {"systematics": "systematic"}
+KINDS = {"systematics": "systematic", "transforms": "transform"}
 TYPES = {
     "integer": "whole number",
     "number": "number",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -13,6 +13,7 @@ from bunchtrain.evaluations._evaluation import (
     EvaluatedRun,
     Evaluation,
     average_trainings,
+    measure_by_event,
     spectator,
 )
 from bunchtrain.plots import MAX_LEGEND
@@ -178,7 +179,13 @@ class ClassEvaluation(Evaluation):
         probabilities = events.probabilities(training)
         if probabilities is None:
             return {}
-        found = self.measure(events, training, probabilities)
+        table = events.table
+
+        def measure(weights: Values) -> Metrics:
+            changed = replace(events, table=table.with_weights(weights))
+            return self.measure(changed, training, probabilities)
+
+        found = measure_by_event(measure, table)
         return {events.prefix + name: entry for name, entry in found.items()}
 
     def measure(self, events: ClassPredictions, training: str, probabilities: Values) -> Metrics:

@@ -14,9 +14,10 @@ import numpy as np
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError, nearest
 from bunchtrain.report.results import Results
+from bunchtrain.statistics.correlated_rows import cluster_bootstrap
 from bunchtrain.statistics.metrics import Metrics, average_seeds
 from bunchtrain.study import Study, model_configs
-from bunchtrain.tables.predictions import Predictions, Values
+from bunchtrain.tables.predictions import EVENT_ROW, Predictions, Values
 from bunchtrain.targets import Target
 from bunchtrain.trained_model import TrainedModel
 
@@ -153,6 +154,19 @@ def average_trainings(
         for name in predictions.estimators
     }
     return {name: average_seeds(metrics) for name, metrics in found.items()}
+
+
+def measure_by_event(measure: Callable[[Values], Metrics], table: Predictions) -> Metrics:
+    """Return metrics of the rows of a target, with uncertainties that hold for points and edges.
+
+    Those of one event are correlated, so that whole events are resampled.
+
+    measure  weights of the rows (rows,) → metrics.
+    table    rows of the target.
+    """
+    if EVENT_ROW not in table.columns:
+        return measure(table.weights)
+    return cluster_bootstrap(measure, table.columns[EVENT_ROW], table.weights)
 
 
 def spectator(predictions: Predictions, name: str) -> Values:

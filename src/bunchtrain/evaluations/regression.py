@@ -10,6 +10,7 @@ from bunchtrain.evaluations._evaluation import (
     EvaluatedRun,
     Evaluation,
     average_trainings,
+    measure_by_event,
     spectator,
 )
 from bunchtrain.plots import (
@@ -69,7 +70,7 @@ class Regression(Evaluation):
         results = Results(self.metrics(run))
         for target in self.targets(run.study):
             for value in target.values:
-                results.plots += self._plots(run.predictions, target.name, value)
+                results.plots += self._plots(run.predictions.rows(target.name), target.name, value)
         return results
 
     def metrics(self, run: EvaluatedRun) -> dict[str, Metrics]:
@@ -139,21 +140,29 @@ def _measure(
     found: Metrics = {}
     for target in targets:
         prefix = f"{target.name}:" if several_targets else ""
+        rows = table.rows(target.name)
         for value in target.values:
-            predicted = table.column(training, target.name, Quantity(value))
-            if predicted is None:
+            if rows.column(training, target.name, Quantity(value)) is None:
                 continue
-            metrics = measure_regression(
-                predicted,
-                table.truth(target.name, value),
-                table.weights,
-                table.sigma(training, target.name, value),
-                quantile_intervals(table, training, target.name, value)
-                | table.intervals(training, target.name, value),
-            )
+            measure = partial(_measure_value, rows, training, target.name, value)
             suffix = f"/{value}" if len(target.values) > 1 else ""
+            metrics = measure_by_event(measure, rows)
             found |= {prefix + key + suffix: entry for key, entry in metrics.items()}
     return found
+
+
+def _measure_value(
+    table: Predictions, training: str, target: str, value: str, weights: Values
+) -> Metrics:
+    """Return the metrics of one value with these weights (rows,)."""
+    return measure_regression(
+        table.column(training, target, Quantity(value)),
+        table.truth(target, value),
+        weights,
+        table.sigma(training, target, value),
+        quantile_intervals(table, training, target, value)
+        | table.intervals(training, target, value),
+    )
 
 
 def quantile_intervals(

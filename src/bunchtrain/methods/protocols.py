@@ -190,6 +190,13 @@ class ScoresCombinations(Protocol):
 
 
 @runtime_checkable
+class EmbedsEdges(EmbedsPoints, Protocol):
+    """A model that also has a vector of size `point_width` for each edge."""
+
+    embed_edges: Callable[..., tuple[Tensor, Tensor]]  # → (points, width), (edges, width)
+
+
+@runtime_checkable
 class TrainsEnsemble(Protocol):
     """A model of several members trained together; `forward` returns (member, batch, outputs)."""
 

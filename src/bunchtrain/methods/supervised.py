@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.methods.protocols import (
+    EmbedsEdges,
     EmbedsPoints,
     FitsInOneCall,
     HasPosterior,
@@ -121,11 +122,12 @@ class Network(nn.Module):
             raise StudyError(
                 f"targets.{target}: model '{type(model).__name__}' has no output for "
                 "each point; choose particle_net, particle_transformer, particle_flow_network, "
-                "interaction_network or gar_net"
+                "interaction_network, gar_net or graph_network"
             )
         self.axes = dict(axes)
         for target, axis in axes.items():
-            own = features if axis == "edge" else 0
+            embedded = model.point_width if isinstance(model, EmbedsEdges) else features
+            own = embedded if axis == "edge" else 0
             self.readouts[target] = axis_readout(model.point_width, self.heads[target], own)
         for target, assignment in self.assignments.items():
             self.readouts[target] = CombinationReadout(
@@ -198,15 +200,18 @@ class Network(nn.Module):
         if not self.readouts:
             return self._heads(model(**tensors))
         assert isinstance(model, EmbedsPoints)  # checked in the constructor
-        points = model.embed_points(**{name: tensors[name] for name in self.model_inputs})
+        given = {name: tensors[name] for name in self.model_inputs}
+        if isinstance(model, EmbedsEdges):
+            points, of_edges = model.embed_edges(**given)
+        else:
+            points, of_edges = model.embed_points(**given), tensors.get("edge_features")
         lengths, axes = tensors["lengths"], set(self.axes.values())
         of_events = len(self.readouts) < len(self.heads)
         found = self._heads(model.read_out(points, lengths)) if of_events else {}
         reads_points = "point" in axes or self.assignments
         context = {"point": point_context(points, lengths)} if reads_points else {}
         if "edge" in axes:
-            own = tensors.get("edge_features")
-            context["edge"] = edge_context(points, tensors["edges"], own)
+            context["edge"] = edge_context(points, tensors["edges"], of_edges)
         found |= {name: self.readouts[name](context[axis]) for name, axis in self.axes.items()}
         found |= {
             name: self.readouts[name](context["point"], lengths, tensors.get("momenta"))

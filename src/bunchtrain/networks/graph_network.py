@@ -13,11 +13,13 @@ from bunchtrain.parts.ranges import Depth, HiddenWidths, Width
 class GraphNetwork(nn.Module):
     """Interaction network along given edges, for graphs of hits (arXiv:2103.16701, 2003.11603).
 
-        e_ik = φ_E(x_i, x_k, e_ik),   x_k = x_k + φ_N(x_k, mean_i e_ik, mean_i e_ki),
+        e_ik = e_ik + φ_E(x_i, x_k, e_ik),   x_k = x_k + φ_N(x_k, ⟨e_ik⟩_i, ⟨e_ki⟩_i),
 
-    repeated with separate weights. The messages of both directions are averaged separately, so that
-    a hit distinguishes its neighbours in lower and in higher layers. The output of events is
-    φ_C(mean_k x_k). Invariant under permutations of points and of edges.
+    repeated with separate weights. ⟨e⟩ is the mean over the edges of a point, weighted by a gate
+    σ(g(e)), so that edges between different particles are left out (arXiv:1711.07553). Those of both
+    directions are averaged separately: a hit distinguishes its neighbours in lower and in higher
+    layers. The output of events is φ_C(mean_k x_k). Invariant under permutations of points and of
+    edges.
 
     features       features of a point.
     edge_features  features of an edge.
@@ -46,6 +48,7 @@ class GraphNetwork(nn.Module):
         self.messages = nn.ModuleList(
             perceptron(3 * width, (width,), width, activation) for _ in range(rounds)
         )
+        self.gates = nn.ModuleList(nn.Linear(width, 1) for _ in range(rounds))
         self.updates = nn.ModuleList(
             perceptron(3 * width, (width,), width, activation) for _ in range(rounds)
         )
@@ -54,17 +57,25 @@ class GraphNetwork(nn.Module):
     #: Modules of the outputs of events alone.
     event_modules = ("classifier",)
 
+    def embed_edges(
+        self, features: Tensor, edges: Tensor, edge_features: Tensor, lengths: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the vectors of points (points, width) and of edges (edges, width)."""
+        x, e = self.points(features), self.edges(edge_features)
+        first, second = edges[0], edges[1]
+        rounds = zip(self.messages, self.gates, self.updates, strict=True)
+        for message, gate, update in rounds:
+            e = e + message(torch.cat([x[first], x[second], e], 1))
+            weight = torch.sigmoid(gate(e))
+            received = [_mean_at(e, weight, end, len(x)) for end in (second, first)]
+            x = x + update(torch.cat([x, *received], 1))
+        return x, e
+
     def embed_points(
         self, features: Tensor, edges: Tensor, edge_features: Tensor, lengths: Tensor
     ) -> Tensor:
         """Return the vectors x_k after all rounds, (points, width)."""
-        x, e = self.points(features), self.edges(edge_features)
-        first, second = edges[0], edges[1]
-        for message, update in zip(self.messages, self.updates, strict=True):
-            e = e + message(torch.cat([x[first], x[second], e], 1))
-            received = _mean_at(e, second, len(x)), _mean_at(e, first, len(x))
-            x = x + update(torch.cat([x, *received], 1))
-        return x
+        return self.embed_edges(features, edges, edge_features, lengths)[0]
 
     def read_out(self, points: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs) from embedded points."""
@@ -79,9 +90,8 @@ class GraphNetwork(nn.Module):
         return self.read_out(points, lengths)
 
 
-def _mean_at(messages: Tensor, points: Tensor, count: int) -> Tensor:
-    """Return the mean of the messages (edges, width) at each of the points, 0 without any."""
-    total = messages.new_zeros(count, messages.shape[1]).index_add(0, points, messages)
-    ones = messages.new_ones(len(points))
-    number = messages.new_zeros(count).index_add(0, points, ones)
-    return total / number.clamp(min=1)[:, None]
+def _mean_at(messages: Tensor, weight: Tensor, points: Tensor, count: int) -> Tensor:
+    """Return the mean of the messages (edges, width), weighted, at each of the points, else 0."""
+    total = messages.new_zeros(count, messages.shape[1]).index_add(0, points, weight * messages)
+    weights = messages.new_zeros(count, 1).index_add(0, points, weight)
+    return total / (weights + 1e-6)

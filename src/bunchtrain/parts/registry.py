@@ -52,6 +52,7 @@ KINDS: dict[str, Kind] = {
     "systematic": Kind(("systematics",), "systematics._systematic:Systematic"),
     "posterior": Kind(("uncertainty.posteriors",), "uncertainty.posterior:Posterior"),
     "calibration": Kind(("uncertainty.calibrations",), "uncertainty.calibration:Calibration"),
+    "transform": Kind(("transforms",), "transforms._clustering:Clustering"),
     "evaluation": Kind(("evaluations",), "evaluations._evaluation:Evaluation"),
     "export": Kind(("deployment.targets",), "deployment.export:ExportTarget"),
 }

@@ -31,9 +31,9 @@ class BJets(Sample):
 
     `flavour` is 5, 4 and 0 in turn, from top pairs and then from dijets. The groups of columns
     are `track`: pt, eta, phi, charge; d0 and z0 (times sin θ) in mm, positive towards the jet, with
-    their significances; pt_fraction of the jet's pT; dr to its axis; and the truth: origin, with the
-    codes of GN1 (ATL-PHYS-PUB-2022-027), 2 primary, 3 from b, 4 from b → c, 5 from c, 6 from τ and
-    7 other secondary, and vertex, the index of its production vertex in the jet (vertices within
+    their significances; pt_fraction of the jet's pT; dr to its axis; and the truth: origin, with
+    the codes of GN1 (ATL-PHYS-PUB-2022-027), 2 primary, 3 from b, 4 from b → c, 5 from c, 6 from τ
+    and 7 other secondary, and vertex, the index of its production vertex in the jet (those within
     0.1 mm are one). Tracks are not ordered.
 
     jets     Number of jets, a third of each flavour.

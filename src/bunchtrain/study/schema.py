@@ -444,6 +444,12 @@ class Study(Strict):
     ensembles: dict[FileName, Ensemble] = Field(
         {}, description="Combinations of models; one set to null is left out."
     )
+    transforms: dict[FileName, Part] = Field(
+        {},
+        description="Name → a transform of the predictions of each model, such as "
+        "`connected_components` of the predicted edges: the index of the object of each point, and "
+        "a table of the objects.",
+    )
     evaluation: list[Part] | None = Field(
         None,
         description="What is measured on the test set, in this order; if unset `classification` "

@@ -27,6 +27,8 @@ from bunchtrain.targets.quantity import Kind
 from bunchtrain.targets.target import Axis
 
 Values = NDArray[Any]
+#: Column of `rows`: the event of each point or edge, counted in the table of events.
+EVENT_ROW = "event_row"
 #: Key of the schema in the metadata of a Parquet file.
 METADATA = "bunchtrain"
 
@@ -67,6 +69,8 @@ class Contents:
     def axis(self, column: str) -> Axis:
         """Return what the rows of a predicted column belong to: event, point or edge."""
         target = self.columns[column].target
+        if self.columns[column].quantity.kind == "object":
+            return "point"
         return self.targets[target].axis if target else "event"
 
     def as_json(self) -> str:
@@ -185,6 +189,7 @@ class Predictions(Table):
         truth = self._edge_truth(target, of_target) if is_pair else self.columns[labels]
         counts = ak.to_numpy(ak.num(truth))
         flat: dict[str, Any] = {labels: ak.to_numpy(ak.flatten(truth))}
+        flat[EVENT_ROW] = np.repeat(np.arange(len(counts)), counts)
         for name, values in self.columns.items():
             if isinstance(values, np.ndarray):
                 flat[name] = np.repeat(values, counts)
@@ -209,6 +214,10 @@ class Predictions(Table):
         identifier = self.columns[target]
         first, second = (identifier[found[0]] for found in ends.values())
         return ak.values_astype((first == second) & (first >= 0), np.int64)
+
+    def with_weights(self, weights: Values) -> Predictions:
+        """Return the table with other weights, (rows,)."""
+        return Predictions(self.schema, self.columns | {"weight": weights})
 
     @property
     def classifications(self) -> dict[str, Target]:

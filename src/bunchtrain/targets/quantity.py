@@ -13,7 +13,8 @@ from typing import Any, Literal
 #: and `quantile_sigma` its standard deviation. `first` and `second` are the points of an edge,
 #: counted within the event. `index` is the item of a role in the list of the event, −1 for none,
 #: and `probability` that of the assignment of a role, a particle or the whole event. `score` and
-#: `log_likelihood` belong to no target.
+#: `log_likelihood` belong to no target, nor does `object`, the index of the object that a transform
+#: assigns a point to.
 Kind = Literal[
     "prediction",
     "sigma",
@@ -29,6 +30,7 @@ Kind = Literal[
     "probability",
     "score",
     "log_likelihood",
+    "object",
 ]
 
 _NAMES: dict[Kind, str] = {
@@ -46,6 +48,7 @@ _NAMES: dict[Kind, str] = {
     "probability": "{label}_probability",
     "score": "{label}",
     "log_likelihood": "{label}",
+    "object": "{label}",
 }
 
 

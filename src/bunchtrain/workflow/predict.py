@@ -19,6 +19,7 @@ from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.prediction_schema import schema_of_models
+from bunchtrain.workflow.transforms import transformed_columns
 
 #: Events in a block.
 ROWS = 16384
@@ -46,7 +47,7 @@ def write_predictions(
             columns = event_columns(study, events)
             for name, model in models.items():
                 begin = time.perf_counter()
-                columns |= predict_columns({name: model}, events)
+                columns |= predict_columns(study, {name: model}, events)
                 seconds[name] += time.perf_counter() - begin
             yield columns
 
@@ -77,13 +78,15 @@ def _plain(column: ak.Array) -> Any:
     return column if is_list else ak.to_numpy(column)
 
 
-def predict_columns(models: Mapping[str, TrainedModel], events: ak.Array) -> Columns:
-    """Return `<training>_<quantity>` → (events,) for a block of events."""
-    return {
-        f"{training}_{name}": values
-        for training, model in models.items()
-        for name, values in model.predict(events).items()
-    }
+def predict_columns(
+    study: Study, models: Mapping[str, TrainedModel], events: ak.Array
+) -> Columns:
+    """Return `<training>_<quantity>` → (events,) for a block of events, then the transforms'."""
+    found: Columns = {}
+    for training, model in models.items():
+        made = {f"{training}_{name}": one for name, one in model.predict(events).items()}
+        found |= made | transformed_columns(study, training, model, events, made)
+    return found
 
 
 def columns_needed(

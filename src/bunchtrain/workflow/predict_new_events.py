@@ -138,7 +138,7 @@ class Predictor:
     def _predicted(self, events: ak.Array) -> Columns:
         """Return predicted column → (events,), of the models and then of the ensembles."""
         schema = schema_of_models(self.study, self.models)
-        columns = predict_columns(self.models, events)
+        columns = predict_columns(self.study, self.models, events)
         spectators = {n: ak.to_numpy(events[n]) for n in decorrelation_columns(self.study)}
         predictions = Predictions(schema, columns | spectators)
         return columns | ensemble_columns(self.study, predictions, self.fitted)
@@ -161,10 +161,9 @@ def _fill(columns: Columns, kept: np.ndarray[Any, np.dtype[np.bool_]]) -> Column
 
 def _empty(schema: Contents, column: str) -> Any:
     """Return a column without events, of lists for targets on points and edges."""
-    if schema.axis(column) != "event":
-        return ak.Array([[np.float32(0)]])[:0]
-    is_index = schema.columns[column].quantity.kind == "index"
-    return np.empty(0, np.int64 if is_index else np.float32)
+    is_index = schema.columns[column].quantity.kind in ("index", "object")
+    empty = np.zeros(1, np.int64 if is_index else np.float32)
+    return empty[:0] if schema.axis(column) == "event" else ak.from_regular(ak.Array(empty[None]))[:0]
 
 
 def _joined(blocks: Sequence[Any]) -> Any:

@@ -52,6 +52,11 @@ def schema_of_models(study: Study, models: Mapping[str, TrainedModel]) -> Conten
         for training, model in models.items()
         for column, (target, quantity) in model.quantities.items()
     }
+    columns |= {
+        f"{training}_{name}": PredictedColumn(training, "", Quantity(name, "object"))
+        for training in models
+        for name in study.transforms
+    }
     return make_schema(study, columns)
 
 

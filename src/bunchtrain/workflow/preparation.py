@@ -127,7 +127,9 @@ def task(
     study: Study, model: ModelConfig, cache: Path, folder: Path, seed: int | None = None
 ) -> Task:
     """Return the training of one model as plain data; its seed is the study's if unset."""
-    of_model = study.targets if model.kind == "model" else ()
+    terms = {term.target for term in model.loss}
+    own = [name for name, one in study.targets.items() if one.on == "event" or name in terms]
+    of_model = own if model.kind == "model" else ()
     return Task(
         cache=str(cache),
         folder=str(folder),

@@ -21,6 +21,7 @@ from bunchtrain.workflow.preparation import check_models, event_cache
 from bunchtrain.workflow.progress import counting, say
 from bunchtrain.workflow.run import Run
 from bunchtrain.workflow.run_events import check_key
+from bunchtrain.workflow.transforms import make_transforms, write_objects
 from bunchtrain.workflow.trainings import (
     merge_predictions,
     predict_model,
@@ -53,6 +54,7 @@ def run(
     chosen = study if isinstance(study, Study) else load(study, *assignments, size=size)
     chosen = select_models(chosen, only)
     check_models(chosen)
+    make_transforms(chosen)
     check_exports(chosen)
     launch.check_engines(chosen)
     if not launch.is_leader():
@@ -116,6 +118,8 @@ def _steps(folder: RunFolder, study: Study, resume: bool, jobs: int | None) -> R
         if not folder.predictions_file.is_file():
             _train(folder, study, cache, resume, concurrent)
             merge_predictions(folder, study)
+            if study.transforms:
+                write_objects(folder, study, Run(folder).predictions)
         folder.manifest.add_missing()
         _evaluate_and_export(Run(folder))
     return Run(folder)

@@ -105,7 +105,7 @@ def _write(
 
     def chunks() -> Iterator[Columns]:
         for events in _test_set(study, source):
-            columns = event_columns(study, events) | predict_columns(models, events)
+            columns = event_columns(study, events) | predict_columns(study, models, events)
             yield columns | ensemble_columns(study, Predictions(schema, columns), fitted)
 
     write_parquet(path, chunks(), {METADATA: schema.as_json()})

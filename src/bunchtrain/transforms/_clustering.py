@@ -1,0 +1,111 @@
+"""Base of transforms that assign points to objects, such as hits to tracks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from bunchtrain.errors import StudyError, nearest
+from bunchtrain.targets import Target
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ScoredEdges:
+    """Edges of a block of events with a score each, NaN for one that was left out.
+
+    first, second  (edges,) indices of their points among all points of the block.
+    score          (edges,) probability that both points belong together.
+    """
+
+    first: Ints
+    second: Ints
+    score: Floats
+
+
+class Clustering(ABC):
+    """Assigns the points of events to objects.
+
+    least  smallest number of points of an object.
+    """
+
+    #: Target of edges whose predictions it reads, the only one if None.
+    target: str | None = None
+    #: Whether it reads predictions of edges; otherwise columns of events.
+    of_edges: bool = False
+    least: int = 1
+
+    def columns(self, available: Collection[str]) -> list[str]:
+        """Return the columns of events that it reads; DataError names the nearest to a missing."""
+        return []
+
+    @abstractmethod
+    def label(self, events: ak.Array, counts: Ints, edges: ScoredEdges | None) -> Ints:
+        """Return the object of each point of a block, (points,), −1 for none, in any numbering.
+
+        events  the columns of `columns`.
+        counts  (events,) points of each event.
+        edges   predicted edges, where it reads them.
+        """
+
+    def __call__(
+        self, events: ak.Array, counts: Ints, edges: ScoredEdges | None = None
+    ) -> ak.Array:
+        """Return the index of the object of each point in its event, −1 for none, as lists.
+
+        Objects are numbered from 0 in the order of their first point; those with fewer points than
+        `least` are none. The arguments are those of `label`.
+        """
+        found = within_events(self.label(events, counts, edges), counts, self.least)
+        return ak.unflatten(found, counts)
+
+    def edge_target(self, targets: Mapping[str, Target]) -> Target:
+        """Return the target of edges that it reads.
+
+        Raises StudyError, naming the nearest, if there is none or it is on another axis.
+        """
+        name = type(self).__module__.rpartition(".")[2]
+        known = [one.name for one in targets.values() if one.axis == "edge" and one.classes]
+        if self.target is not None and self.target in targets and self.target not in known:
+            raise StudyError(
+                f"transform '{name}' needs a target of edges with classes, and "
+                f"'{self.target}' is of each {targets[self.target].axis}"
+            )
+        chosen = self.target or (known[0] if len(known) == 1 else None)
+        if chosen not in known:
+            hint = nearest(chosen or "", known) or "; give it, with 'on: edge'"
+            which = f"target '{chosen}'" if chosen else "the option 'target'"
+            raise StudyError(f"transform '{name}' needs {which} of edges with classes{hint}")
+        return targets[str(chosen)]
+
+
+def within_events(label: Ints, counts: Ints, least: int) -> Ints:
+    """Return labels (points,) renumbered within each event; −1 for objects of too few points.
+
+    label   (points,) any numbers, negative for none; equal ones in two events are two objects.
+    counts  (events,) points of each event.
+    least   smallest number of points.
+    """
+    event = np.repeat(np.arange(len(counts)), counts)
+    found = np.full(len(label), -1, np.int64)
+    rows = np.flatnonzero(label >= 0)
+    if not len(rows):
+        return found
+    keys = np.column_stack([event[rows], label[rows]])
+    _, start, place, sizes = np.unique(
+        keys, axis=0, return_index=True, return_inverse=True, return_counts=True
+    )
+    kept = np.flatnonzero(sizes >= least)
+    kept = kept[np.argsort(start[kept], kind="stable")]  # in the order of their first points
+    own = event[rows][start[kept]]
+    index = np.full(len(sizes), -1, np.int64)
+    index[kept] = np.arange(len(kept)) - np.searchsorted(own, own)
+    found[rows] = index[place.ravel()]
+    return found

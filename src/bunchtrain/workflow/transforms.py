@@ -1,0 +1,109 @@
+"""Transforms of predictions: the object of each point, and tables with a row for each object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from bunchtrain import parts
+from bunchtrain.errors import StudyError
+from bunchtrain.representations._representation import PointRepresentation
+from bunchtrain.study import Study, model_configs
+from bunchtrain.tables.predictions import Predictions
+from bunchtrain.tables.writing import write_parquet
+from bunchtrain.targets import Quantity, Target
+from bunchtrain.trained_model import TrainedModel
+from bunchtrain.transforms._clustering import Clustering, Ints, ScoredEdges
+from bunchtrain.transforms.objects import object_rows
+from bunchtrain.workflow.folder import RunFolder
+
+
+def make_transforms(study: Study) -> dict[str, Clustering]:
+    """Return the transforms of a study by name.
+
+    Raises StudyError if one is unknown, reads no predictions, or reads those of another axis.
+    """
+    targets = {one.name: one for one in study.predicted_targets()}
+    made = {}
+    for name, part in study.transforms.items():
+        where = f"transforms.{name}"
+        one: Clustering = parts.build("transform", part.name, part.options, where=where)
+        try:
+            if not one.of_edges:
+                raise StudyError(
+                    f"transform '{part.name}' reads no predictions; use it as the 'baseline' of "
+                    "an evaluation"
+                )
+            target = one.edge_target(targets)
+        except StudyError as problem:
+            raise StudyError(f"{where}: {problem}") from None
+        for model in model_configs(study).values():
+            if target.name not in {term.target for term in model.loss}:
+                raise StudyError(
+                    f"{where}: model '{model.name}' does not predict '{target.name}', which the "
+                    "transform reads"
+                )
+        made[name] = one
+    return made
+
+
+def transformed_columns(
+    study: Study,
+    training: str,
+    model: TrainedModel,
+    events: ak.Array,
+    predicted: Mapping[str, Any],
+) -> dict[str, ak.Array]:
+    """Return `<training>_<transform>` → the object of each point, a list for each event.
+
+    events     block of events.
+    predicted  columns that the model predicts for them.
+    """
+    found: dict[str, ak.Array] = {}
+    transforms = make_transforms(study)
+    if not transforms:
+        return found
+    assert isinstance(model.representation, PointRepresentation)  # its target is on edges
+    counts = np.zeros(0, np.int64)
+    if len(events):
+        counts = model.representation.point_index(events[model.columns])[1]
+    targets = {one.name: one for one in study.predicted_targets()}
+    for name, transform in transforms.items():
+        edges = _edges(training, transform.edge_target(targets), predicted, counts, model)
+        found[f"{training}_{name}"] = transform(events, counts, edges)
+    return found
+
+
+def _edges(
+    training: str,
+    target: Target,
+    predicted: Mapping[str, Any],
+    counts: Ints,
+    model: TrainedModel,
+) -> ScoredEdges:
+    """Return the predicted edges of a block, with the probability of the signal class."""
+    wanted = (
+        Quantity("edge", "first"),
+        Quantity("edge", "second"),
+        Quantity(target.classes[target.signal_index]),
+    )
+    of = {pair: name for name, pair in model.quantities.items()}
+    columns = [predicted[f"{training}_{of[target.name, one]}"] for one in wanted]
+    start = np.cumsum(counts) - counts
+    shift = np.repeat(start, ak.to_numpy(ak.num(columns[0])))
+    first, second, score = (ak.to_numpy(ak.flatten(one)) for one in columns)
+    return ScoredEdges(first.astype(np.int64) + shift, second.astype(np.int64) + shift, score)
+
+
+def write_objects(folder: RunFolder, study: Study, predictions: Predictions) -> None:
+    """Write `<transform>_<model>.parquet`, one row for each object of the test set."""
+    ids = next((one for one in study.all_targets() if one.ids), None)
+    for name in study.transforms:
+        for model in predictions.models:
+            objects = predictions.scores(model, "object")[name]
+            truth = predictions.columns[ids.name] if ids else None
+            rows = object_rows(predictions.columns["entry"], objects, truth)
+            write_parquet(folder.path / f"{name}_{model}.parquet", [rows])

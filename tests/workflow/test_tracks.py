@@ -1,0 +1,143 @@
+"""Whole runs with edges of the data, and with tracks made of predicted edges."""
+
+import awkward as ak
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from test_other_shapes import hit_study, write_hits  # type: ignore[import-not-found]
+
+import bunchtrain
+from bunchtrain.errors import DataError, StudyError
+from bunchtrain.study.loading import validate
+
+GRAPH = {
+    **{"name": "layered_graph", "group": "hit", "layer": "z", "coordinates": ["u", "v"]},
+    **{"window": 0.1, "span": 1, "features": ["x", "y", "z", "u", "v"]},
+    "edge_features": ["second_u - first_u", "second_v - first_v"],
+}
+TRACKING = {
+    "targets": {"pair": {"on": "edge", "same": "particle"}},
+    "truth": {"particle": {"on": "hit", "ids": "hit_track"}},
+    "representation": GRAPH,
+    "model": {"name": "graph_network", "width": 16, "rounds": 2},
+    "transforms": {"tracks": {"name": "connected_components", "one_to_one": True}},
+    "spectators": ["hit_x", "hit_y", "hit_z"],
+    "training": {"epochs": 5, "batch_size": 16, "learning_rate": 0.005},
+    "evaluation": [
+        "classification",
+        {"name": "tracking_efficiency", "matching": "double_majority",
+         "baseline": {"name": "triplet_search", "layer": "z", "scatter": 0.05}},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tracks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tracks")
+    events = write_hits(folder / "hits.parquet", 400)
+    study = hit_study(folder / "hits.parquet", **TRACKING)
+    return folder, events, study, bunchtrain.run(validate(study), runs=folder / "runs", jobs=1)
+
+
+def test_tracks_are_a_table_and_an_index_of_each_hit(tracks):
+    _, events, _, run = tracks
+    found = run.metrics["graph_network"]
+    assert found["track_efficiency"]["value"] > 0.85
+    assert found["fake_rate"]["value"] < 0.15
+    assert found["track_efficiency"]["error"] > 0
+    table = ak.from_parquet(run.folder / "tracks_graph_network.parquet")
+    index = run.predictions.columns["graph_network_tracks"]
+    entry = run.predictions.columns["entry"]
+    assert ak.all(ak.num(index) == ak.num(events.hit_x[entry]))
+    assert ak.sum(table["size"]) == ak.sum(index >= 0)
+    assert ak.min(table["size"]) >= 3
+    first = table[0]
+    own = events.hit_track[first.entry][first.points]
+    assert first.majority == ak.sum(own == first.true_object)
+    assert "triplet_search" in run.report().path.read_text(encoding="utf-8")
+
+
+def test_predictions_of_a_file_have_the_track_of_each_hit(tracks):
+    folder, _, _, run = tracks
+    run.predict(str(folder / "hits.parquet"), folder / "scores.parquet")
+    found = ak.from_parquet(folder / "scores.parquet").graph_network_tracks
+    entry = run.predictions.columns["entry"]
+    assert found[entry].to_list() == run.predictions.columns["graph_network_tracks"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"transforms": {"tracks": "triplet_search"}}, "reads no predictions; use it as the"),
+        ({"transforms": {}}, "needs a transform"),
+        ({"truth": {}, "targets": {"pair": {"on": "edge", "same": "hit_track"}}}, "with 'ids'"),
+        (
+            {"transforms": {"tracks": {"name": "connected_components", "target": "pears"}}},
+            "did you mean 'pair'",
+        ),
+        ({"evaluation": [{"name": "tracking_efficiency", "against": ["hit_x"]}]}, "no column of p"),
+        (
+            {"evaluation": [{"name": "tracking_efficiency", "baseline": "connected_components"}]},
+            "reads predictions; list it in 'transforms'",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_rejected_before_work(tracks, changes, message):
+    folder, _, study, _ = tracks
+    with pytest.raises(StudyError, match=message):
+        bunchtrain.run(validate(study | changes), runs=folder / "none", jobs=1)
+
+
+def with_edges(events, wrong=False):
+    """Return events with edges from each hit to the next, and whether they are of one track."""
+    counts = ak.to_numpy(ak.num(events.hit_x)) - 1
+    first = ak.local_index(ak.unflatten(np.zeros(counts.sum()), counts))
+    second = first + 1
+    same = (events.hit_track[first] == events.hit_track[second]) & (events.hit_track[first] >= 0)
+    events = ak.with_field(events, first, "edge_first")
+    events = ak.with_field(events, second + 50 * wrong, "edge_second")
+    return ak.with_field(events, ak.values_astype(same, np.int64), "edge_true")
+
+
+def edge_study(path):
+    return hit_study(
+        path,
+        targets={
+            "link": {"on": "edge", "classes": {"no": "edge_true == 0", "yes": "edge_true == 1"}},
+            "step": {"on": "edge", "values": {"z": "abs(edge_second - edge_first) * 1.0"}},
+            "radius": {"on": "hit", "values": {"u": "hit_u"}},
+        },
+        representation={
+            **{"name": "edge_list", "group": "hit", "coordinates": ["u", "v"]},
+            **{"features": ["x", "y", "z", "u", "v"], "max_points": 12, "order": "-z"},
+            "edge_features": ["second_u - first_u", "second_v - first_v"],
+        },
+        training={"epochs": 3, "batch_size": 16, "learning_rate": 0.005},
+    )
+
+
+def test_edges_of_the_data_are_predicted_in_their_places(tmp_path):
+    events = with_edges(write_hits(tmp_path / "plain.parquet", 300))
+    path = tmp_path / "edges.parquet"
+    pq.write_table(ak.to_arrow_table(events, extensionarray=False), path)
+    run = bunchtrain.run(validate(edge_study(path)), runs=tmp_path / "runs", jobs=1)
+    metrics = run.metrics["particle_flow_network"]
+    assert metrics["link:auc"]["value"] > 0.85
+    assert metrics["radius:resolution"]["error"] > 0
+    entry = run.predictions.columns["entry"]
+    found = run.predictions.columns["particle_flow_network_link_yes"]
+    assert ak.all(ak.num(found) == ak.num(events.edge_first[entry]))
+    first = run.predictions.columns["particle_flow_network_link_edge_first"]
+    assert ak.array_equal(first, events.edge_first[entry])
+    rows = run.predictions.rows("link")
+    kept = ak.to_numpy(ak.flatten(~np.isnan(found)))
+    truth = ak.to_numpy(ak.flatten(events.edge_true[entry]))
+    assert np.array_equal(rows.columns["link"], truth[kept])
+
+
+def test_edges_of_hits_that_do_not_exist_end_in_a_sentence(tmp_path):
+    events = with_edges(write_hits(tmp_path / "plain.parquet", 100), wrong=True)
+    path = tmp_path / "edges.parquet"
+    pq.write_table(ak.to_arrow_table(events, extensionarray=False), path)
+    with pytest.raises(DataError, match=r"entry \d+: an edge names point 51 in 'edge_second'"):
+        bunchtrain.run(validate(edge_study(path)), runs=tmp_path / "runs", jobs=1)
