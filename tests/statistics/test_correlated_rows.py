@@ -47,5 +47,6 @@ def test_ratios_of_no_and_of_one_event():
     one = ratio_of_sums(np.ones(1), 2 * np.ones(1))
     assert one.value == 0.5
     assert np.isnan(one.error)
+    assert ratio_of_sums(np.array([4, 5]), np.array([4, 5])).error == 0.1
     weighted = ratio_of_sums(np.array([1, 0]), np.array([1, 1]), np.array([3.0, 1.0]))
     assert weighted.value == 0.75

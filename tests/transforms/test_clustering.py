@@ -47,13 +47,18 @@ def test_one_to_one_links_keep_the_best_of_each_side_and_small_objects_are_none(
     assert components_of([5, 2], edges)[0] == [0] * 5
     assert components_of([5, 2], edges, one_to_one=True)[0] == [0, 0, 1, 2, 0]
     assert components_of([5, 2], edges, one_to_one=True, min_points=3)[1] == [-1, -1]
-    assert components_of([5, 2], edges, threshold=0.85, min_points=2) == [[0, 0, -1, -1, -1], [0, 0]]
+    assert components_of([5, 2], edges, threshold=0.85, min_points=2) == [
+        [0, 0, -1, -1, -1],
+        [0, 0],
+    ]
     assert components_of([2], [(0, 0, 1, np.nan)]) == [[0, 1]]
 
 
 def straight_hits(slopes, z, seed=0):
     random = np.random.default_rng(seed)
-    x = np.concatenate([sx * z for sx, _ in slopes]) + 1e-4 * random.normal(size=len(slopes) * len(z))
+    x = np.concatenate([sx * z for sx, _ in slopes]) + 1e-4 * random.normal(
+        size=len(slopes) * len(z)
+    )
     y = np.concatenate([sy * z for _, sy in slopes])
     layer = np.tile(np.arange(len(z)), len(slopes))
     names = ("hit_x", "hit_y", "hit_z", "hit_module")

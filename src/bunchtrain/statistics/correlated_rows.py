@@ -34,7 +34,10 @@ def ratio_of_sums(
     residual, events = weight * (numerator - value * denominator), len(numerator)
     if events < 2:
         return Measurement(value)
-    return Measurement(value, float(np.sqrt(events / (events - 1) * (residual**2).sum())) / total)
+    error = float(np.sqrt(events / (events - 1) * (residual**2).sum())) / total
+    # A fraction of which all or nothing passes has the error of one row.
+    is_certain = error == 0 and value in (0, 1)
+    return Measurement(value, 1 / (float(denominator.sum()) + 1) if is_certain else error)
 
 
 def cluster_bootstrap(

@@ -10,9 +10,7 @@ import numpy as np
 from bunchtrain.transforms._clustering import Ints
 
 
-def object_rows(
-    entry: Ints, objects: ak.Array, truth: ak.Array | None = None
-) -> dict[str, Any]:
+def object_rows(entry: Ints, objects: ak.Array, truth: ak.Array | None = None) -> dict[str, Any]:
     """Return the columns of a table with one row for each object of the events.
 
     entry    (events,) written to each row.

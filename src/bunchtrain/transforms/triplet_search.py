@@ -79,9 +79,7 @@ class TripletSearch(Clustering):
             found: Floats = (place[second] - place[first]) / step[:, None]
         return np.where(step[:, None] > 0, found, np.inf)
 
-    def _links(
-        self, first: Ints, second: Ints, slopes: Floats, layer: Floats
-    ) -> tuple[Ints, Ints]:
+    def _links(self, first: Ints, second: Ints, slopes: Floats, layer: Floats) -> tuple[Ints, Ints]:
         """Return the pairs of doublets that follow each other, each at most once on each side."""
         order = np.argsort(first, kind="stable")
         start = np.searchsorted(first[order], second)

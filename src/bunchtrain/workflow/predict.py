@@ -78,9 +78,7 @@ def _plain(column: ak.Array) -> Any:
     return column if is_list else ak.to_numpy(column)
 
 
-def predict_columns(
-    study: Study, models: Mapping[str, TrainedModel], events: ak.Array
-) -> Columns:
+def predict_columns(study: Study, models: Mapping[str, TrainedModel], events: ak.Array) -> Columns:
     """Return `<training>_<quantity>` → (events,) for a block of events, then the transforms'."""
     found: Columns = {}
     for training, model in models.items():

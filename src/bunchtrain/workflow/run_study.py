@@ -21,13 +21,13 @@ from bunchtrain.workflow.preparation import check_models, event_cache
 from bunchtrain.workflow.progress import counting, say
 from bunchtrain.workflow.run import Run
 from bunchtrain.workflow.run_events import check_key
-from bunchtrain.workflow.transforms import make_transforms, write_objects
 from bunchtrain.workflow.trainings import (
     merge_predictions,
     predict_model,
     train_model,
     training_warnings,
 )
+from bunchtrain.workflow.transforms import make_transforms, write_objects
 from bunchtrain.workflow.write_report import write_report
 
 
