@@ -56,6 +56,7 @@ ELSEWHERE = {
     "mean_images",
     "predicted_uncertainty",
     "reweighting",
+    "tracking_efficiency",
     "training_curves",
 }
 #: Metrics that are settings and have no uncertainty.

@@ -1,4 +1,4 @@
-"""Tracking: efficiency, fake and clone rate of objects made of points, beside a classical search."""
+"""Tracking: efficiency, fake and clone rate of tracks made of hits, beside a classical search."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class TrackingEfficiency(Evaluation):
     """Track efficiency, fake rate and clone rate of a transform that makes tracks of hits.
 
     A track is matched to the particle of most of its hits if at least 70 % of them are of it
-    (`lhcb`), or if more than half of its hits are of the particle and more than half of the hits of
-    the particle are in it (`double_majority`, TrackML, arXiv:1904.06778). Efficiency is the fraction
-    of particles with a matched track, fake rate that of tracks without a match, clone rate that of
-    matched tracks beyond the first of a particle. Uncertainties take correlations within an event
-    into account.
+    (`lhcb`), or if more than half of its hits are of the particle and more than half of the hits
+    of the particle are in it (`double_majority`, TrackML, arXiv:1904.06778). Efficiency is the
+    fraction of particles with a matched track, fake rate that of tracks without a match, clone rate
+    that of matched tracks beyond the first of a particle. Uncertainties include correlations within
+    an event.
 
     tracks      Transform of the study; the first if None.
     ids         Target with `ids`, the particle of each hit; the first if None.

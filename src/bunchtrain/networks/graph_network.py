@@ -16,10 +16,10 @@ class GraphNetwork(nn.Module):
         e_ik = e_ik + φ_E(x_i, x_k, e_ik),   x_k = x_k + φ_N(x_k, ⟨e_ik⟩_i, ⟨e_ki⟩_i),
 
     repeated with separate weights. ⟨e⟩ is the mean over the edges of a point, weighted by a gate
-    σ(g(e)), so that edges between different particles are left out (arXiv:1711.07553). Those of both
-    directions are averaged separately: a hit distinguishes its neighbours in lower and in higher
-    layers. The output of events is φ_C(mean_k x_k). Invariant under permutations of points and of
-    edges.
+    σ(g(e)), so that edges between different particles are left out (arXiv:1711.07553). Those of
+    both directions are averaged separately: a hit distinguishes its neighbours in lower and in
+    higher layers. The output of events is φ_C(mean_k x_k). Invariant under permutations of points
+    and of edges.
 
     features       features of a point.
     edge_features  features of an edge.

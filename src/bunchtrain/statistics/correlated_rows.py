@@ -49,8 +49,8 @@ def cluster_bootstrap(
     """Return metrics of rows with the uncertainties of a bootstrap of whole events.
 
     In a replica all rows of an event count n times, n from a Poisson distribution of mean 1; the
-    uncertainty is the standard deviation over the replicas. A lower limit and an asymmetric interval
-    are replaced; where a replica has no value it is left out.
+    uncertainty is the standard deviation over the replicas, in place of an asymmetric interval.
+    Replicas without a value are left out, and lower limits are unchanged.
 
     measure  weights of the rows (rows,) → metrics.
     event    (rows,) index of the event of each row.

@@ -217,7 +217,7 @@ class Predictions(Table):
 
     def with_weights(self, weights: Values) -> Predictions:
         """Return the table with other weights, (rows,)."""
-        return Predictions(self.schema, self.columns | {"weight": weights})
+        return Predictions(self.contents, self.columns | {"weight": weights})
 
     @property
     def classifications(self) -> dict[str, Target]:

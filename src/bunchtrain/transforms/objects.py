@@ -19,8 +19,8 @@ def object_rows(entry: Ints, objects: ak.Array, truth: ak.Array | None = None) -
 
     `object` is its index in the event, `size` the number of its points and `points` their indices.
     With `truth`: `true_object`, of most of its points (−1 if none has one), `majority`, the number
-    of these points, `purity` = majority / size, `true_size`, the number of points of the true object
-    in the event, and `completeness` = majority / true_size.
+    of these points, `purity` = majority / size, `true_size`, the number of points of the true
+    object in the event, and `completeness` = majority / true_size.
     """
     counts = ak.to_numpy(ak.num(objects))
     event, index = np.repeat(np.arange(len(counts)), counts), ak.to_numpy(ak.flatten(objects))

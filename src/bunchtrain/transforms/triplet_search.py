@@ -19,8 +19,9 @@ class TripletSearch(Clustering):
 
     Doublets are two hits in neighbouring layers whose azimuth differs by at most `window`; two
     doublets with a common hit form a triplet if their slopes (dx/dz, dy/dz) differ by at most
-    `scatter`. Each doublet is linked to its best successor and predecessor, through the fewest layers; the doublets that are
-    linked form a track, and a hit of two tracks belongs to the longer one.
+    `scatter`. Each doublet is linked to its best successor and predecessor, through the fewest
+    layers; the doublets that are linked form a track, and a hit of two tracks belongs to the longer
+    one.
 
     group       Prefix of the columns x, y, z and layer of the hits.
     layer       Suffix of the column of the layer.

@@ -163,7 +163,9 @@ def _empty(schema: Contents, column: str) -> Any:
     """Return a column without events, of lists for targets on points and edges."""
     is_index = schema.columns[column].quantity.kind in ("index", "object")
     empty = np.zeros(1, np.int64 if is_index else np.float32)
-    return empty[:0] if schema.axis(column) == "event" else ak.from_regular(ak.Array(empty[None]))[:0]
+    return (
+        empty[:0] if schema.axis(column) == "event" else ak.from_regular(ak.Array(empty[None]))[:0]
+    )
 
 
 def _joined(blocks: Sequence[Any]) -> Any:
