@@ -14,7 +14,7 @@ from pydantic import Field
 from bunchtrain import parts
 from bunchtrain.errors import StudyError
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
-from bunchtrain.methods.unsupervised._method import Generates
+from bunchtrain.methods.unsupervised._method import CONDITION, Generates
 from bunchtrain.plots import plot_samples
 from bunchtrain.report.content import Plot, Table
 from bunchtrain.report.results import Results
@@ -22,6 +22,7 @@ from bunchtrain.representations._representation import Representation
 from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.statistics.two_sample import classifier_auc, wasserstein
 from bunchtrain.study import ModelConfig, Study, model_configs
+from bunchtrain.tables.expressions.expression import Expression
 from bunchtrain.trained_model import TrainedModel
 
 Values = NDArray[np.float64]
@@ -32,8 +33,8 @@ ROWS = 16384
 class GeneratedEvents(Evaluation):
     """Two-sample AUC of generated events against the test set, and W₁ of each variable.
 
-    An AUC of 0.5 means that boosted trees cannot tell them apart. Conditions are those of the test
-    set; the weights of events are not used.
+    An AUC of 0.5 means that boosted trees cannot tell them apart. Of the test set the events of
+    `training.select` are used, and their conditions; the weights of events are not used.
 
     events  Maximum number of events of each sample.
     seed    Of the generated events and the folds.
@@ -58,11 +59,11 @@ class GeneratedEvents(Evaluation):
 
     def evaluate(self, run: EvaluatedRun) -> Results:
         """Return metrics, distributions and a table of distances."""
-        results, rows = Results(), list[list[object]]()
+        results, rows, rates = Results(), list[list[object]](), list[list[object]]()
         for name, model in run.models.items():
             if not generates(model_configs(run.study)[name]):
                 continue
-            true, generated, rate = self._samples(run, model)
+            true, generated, rate = self._samples(run, name, model)
             metrics: Metrics = {}
             matrix = [
                 np.concatenate([values.reshape(len(values), -1) for values in one.values()], 1)
@@ -70,13 +71,14 @@ class GeneratedEvents(Evaluation):
             ]
             found = classifier_auc(*matrix, seed=self.seed)
             metrics["two_sample_auc"] = found.as_dict()
-            metrics["generated_per_second"] = {"value": rate, "error": None}
-            for column in true:
+            rates.append([name, f"{rate:,.0f}"])
+            compared = [n for n in true if n not in model.representation.names.get(CONDITION, [])]
+            for column in compared:
                 distance = wasserstein(true[column].ravel(), generated[column].ravel())
                 metrics[f"wasserstein/{column}"] = distance.as_dict()
                 rows.append([name, column, str(distance)])
             results.metrics[name] = metrics
-            for column in true:
+            for column in compared:
                 drawn = plot_samples(
                     {"test set": true[column].ravel(), name: generated[column].ravel()}, column
                 )
@@ -87,17 +89,22 @@ class GeneratedEvents(Evaluation):
             "W₁ between test set and generated events, in standard deviations of the test set."
         )
         results.tables.append(Table(caption, ["Model", "Variable", "W₁/σ"], rows))
+        caption = "Rate of generated events on this machine, all in one call."
+        results.tables.append(Table(caption, ["Model", "Events/s"], rates))
         return results
 
     def _samples(
-        self, run: EvaluatedRun, model: TrainedModel
+        self, run: EvaluatedRun, name: str, model: TrainedModel
     ) -> tuple[Mapping[str, Values], Mapping[str, Values], float]:
         """Return column → values of the test set and of as many generated events, and their rate.
 
         The last is in events per second.
         """
         blocks, count = [], 0
+        select = model_configs(run.study)[name].training.select
         for block in run.events(ROWS):
+            if select is not None:
+                block = block[np.asarray(Expression(select)(block), bool)]
             blocks.append(block[: self.events - count])
             count += len(blocks[-1])
             if count >= self.events:

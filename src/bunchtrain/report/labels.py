@@ -10,6 +10,7 @@ _NAMES = {
     "auc_macro": "AUC, mean over classes",
     "accuracy": "Accuracy",
     "anomaly_auc": "AUC of the anomaly score",
+    "anomaly_correlation": "Rank correlation of the anomaly score",
     "two_sample_auc": "Two-sample AUC",
     "wasserstein": "W₁/σ",
     "calibration_error": "Calibration error",
@@ -67,7 +68,7 @@ def label(name: str) -> str:
         return f"Coverage of {float(found[2]):g} % {kind}{versus}"
     if found := re.fullmatch(r"set_size_([\d.]+)", name):
         return f"Classes in {float(found[1]):g} % sets{versus}"
-    if found := re.fullmatch(r"inverse_jsd_([\d.e-]+)", name):
+    if found := re.fullmatch(r"(?:anomaly_)?inverse_jsd_([\d.e-]+)", name):
         return f"1/JSD at ε_S = {float(found[1]) / 100:g}{versus}"
     if found := re.fullmatch(r"working_point_([\d.]+)(_cut|_efficiency)?", name):
         kind = {None: "1/ε", "_cut": "Cut on D", "_efficiency": "ε_S of the cut"}[found[2]]
