@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 
+import awkward as ak
 import numpy as np
+from torch import Tensor
 
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.parts.ranges import Events, Radius
@@ -149,6 +151,13 @@ class JetFeatures(JetTable):
     def observables(self) -> list[str]:
         """Return the features."""
         return list(self.features)
+
+    def decode(self, tensors: Mapping[str, Tensor]) -> ak.Array:
+        """Return the features as columns, the multiplicity as a whole number."""
+        columns = super().decode(tensors)
+        if "multiplicity" in columns.fields:
+            columns["multiplicity"] = np.rint(columns["multiplicity"])
+        return columns
 
     def compute(self, momenta: Floats, lengths: Ints) -> Floats:
         """Return the features of each jet."""
