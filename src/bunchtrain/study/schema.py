@@ -356,6 +356,17 @@ class Windows(Strict):
         None, description="Column that identifies a series, e.g. an experiment; one if unset."
     )
     time: str | None = Field(None, description="Column that must not decrease in a series.")
+    max_gap: float | None = Field(
+        None,
+        gt=0,
+        le=1e18,
+        description="Largest difference of `time` between rows of a window, in seconds for times.",
+    )
+    scale: Steps | None = Field(
+        None,
+        description="Rows at the beginning of each series by whose mean and standard deviation "
+        "the windows of the series are standardised.",
+    )
     columns: list[str] = Field(
         [], description="Columns made into windows `window_<column>`; all numbers if empty."
     )

@@ -16,7 +16,7 @@ from typing import Literal
 import awkward as ak
 
 #: What the values of a column are; a record has several numbers, as a four-vector.
-ValueKind = Literal["real", "integer", "boolean", "text", "record"]
+ValueKind = Literal["real", "integer", "boolean", "text", "time", "record"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,14 @@ class Table(ABC):
         """The number of rows, None if it is not known without reading them."""
         return None
 
+    def place(self, entry: int) -> str:
+        """Return where the row of this index is, for messages."""
+        return f"entry {entry}"
+
+    def first_row(self, column: str) -> str | None:
+        """Return the column of the first row of several that a row was made of, as of a window."""
+        return None
+
     def sample(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield about `rows` rows; a subclass may take them from all parts of the table."""
         left = rows
@@ -127,6 +135,8 @@ def _value_kind(type: str) -> ValueKind:
         return "text"
     if "bool" in type:
         return "boolean"
+    if "datetime" in type:
+        return "time"
     return "real" if "float" in type or "unknown" in type else "integer"
 
 

@@ -176,7 +176,7 @@ def recipe(study: Study, source: Table) -> Recipe:
     Raises DataError, with the nearest names, if the source lacks a column.
     """
     available = [*source.fields(), *study.define]
-    return Recipe(
+    made = Recipe(
         source=source,
         targets=study.all_targets(),
         define=study.define,
@@ -187,6 +187,14 @@ def recipe(study: Study, source: Table) -> Recipe:
         spectators=sorted({*study.spectators, *loss_columns(study), *_selection_columns(study)}),
         seed=study.seed,
     )
+    windows = study.windows
+    if windows and windows.step < windows.length and not made.make_split().columns():
+        raise StudyError(
+            f"split '{study.split.name}' divides windows at random, and they overlap, so that the "
+            "test set has rows of the training; choose the split 'time' or 'blocks', or set its "
+            "'key' to 'series_index'"
+        )
+    return made
 
 
 def _split_options(study: Study) -> dict[str, Any]:

@@ -98,6 +98,12 @@ class Recipe:
         names = {*self.stored_columns, *self.make_split().columns(), *self.make_spectra().variables}
         return names.union(*(Expression(text).columns for text in texts))
 
+    def first_rows(self) -> dict[str, str]:
+        """Return column of the split → that of the first row of a window, {} without windows."""
+        names = self.make_split().columns()
+        found = {name: self.source.first_row(name) for name in names}
+        return {name: first for name, first in found.items() if first is not None}
+
     def source_columns(self) -> list[str]:
         """Return the columns that are read from the source, sorted.
 
@@ -116,7 +122,7 @@ class Recipe:
         for name in names:
             if name not in available:
                 raise DataError(f"the source has no column '{name}'{nearest(name, available)}")
-        return names
+        return [*names, *self.first_rows().values()]
 
 
 def _expressions(target: Target) -> dict[str, Any]:

@@ -36,6 +36,9 @@ class Selection:
         }
         self.cutflow = dict.fromkeys(["read", *self._conditions()], 0)
         self._used = recipe.used_columns()
+        self._first_rows = recipe.first_rows()
+        if self._first_rows:
+            self.cutflow["split"] = 0
 
     def __call__(self, chunk: ak.Array) -> pa.Table:
         """Return the selected events of the next chunk, with their sort keys."""
@@ -51,7 +54,18 @@ class Selection:
                 self._apply(f"targets.{target.name}", labels != NO_CLASS)
         weights = self._weights()
         sets = self.split.assign(self._events, self._entries, self.recipe.seed)
+        if self._first_rows:
+            together = self._first_sets() == sets
+            self._apply("split", together)
+            weights, sets = weights[together], sets[together]
         return self._table(weights, sets)
+
+    def _first_sets(self) -> NDArray[np.int8]:
+        """Return the set of the first row of each window, (windows,)."""
+        first = self._events
+        for name, column in self._first_rows.items():
+            first = ak.with_field(first, self._events[column], name)
+        return self.split.assign(first, self._entries, self.recipe.seed)
 
     def check(self) -> None:
         """Raise DataError, naming the condition, if no event passes."""
@@ -74,6 +88,8 @@ class Selection:
                 described[f"targets.{target.name}"] = f"the classes of '{target.name}' contain"
         if recipe.weights.get("negative") == "drop":
             described["weights.negative"] = "weights.negative: drop selects"
+        if self.recipe.first_rows():
+            described["split"] = "the sets of the split contain all rows of"
         return described
 
     def _apply(self, condition: str, mask: NDArray[np.bool_]) -> None:

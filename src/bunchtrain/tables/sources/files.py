@@ -117,6 +117,15 @@ class Files(Table):
         found = [self.table(file).entries for file in range(len(self.paths))]
         return None if None in found else sum(one or 0 for one in found)
 
+    def place(self, entry: int) -> str:
+        """Return the file and the entry in it of the row of this index."""
+        for file, (path, _) in enumerate(self.paths):
+            entries = self.table(file).entries
+            if entries is None or entry < entries:
+                return f"{path}, entry {entry}"
+            entry -= entries
+        return f"entry {entry}"
+
     def sample(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield about `rows` events: of each file the same number, from ten ranges over it."""
         self._check_added(columns)
