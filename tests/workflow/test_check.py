@@ -103,7 +103,8 @@ def test_a_method_without_targets_has_its_cost(make):
 
 
 def test_events_of_a_transformed_source_are_checked(make):
-    found = make(windows={"length": 3, "columns": ["x"]}, split={"name": "fraction"})
+    windows = {"length": 3, "step": 3, "columns": ["x"]}
+    found = make(windows=windows, split={"name": "fraction"})
     assert found.problems == []
     assert found.warnings == []
     assert found.sampled == ROWS - 2

@@ -53,8 +53,10 @@ class EvaluatedRun(Protocol):
     def fold_sizes(self) -> Sequence[int]:
         """Number of events of the test set of each of these runs, in the order of their events."""
 
-    def events(self, rows: int, columns: Collection[str] | None = None) -> Iterator[ak.Array]:
-        """Yield the test set from the cache in blocks of at most `rows` events.
+    def events(
+        self, rows: int, columns: Collection[str] | None = None, split: str = "test"
+    ) -> Iterator[ak.Array]:
+        """Yield the test set, or another one, from the cache in blocks of at most `rows` events.
 
         Raises DataError if the cache was deleted and cannot be recreated.
         """

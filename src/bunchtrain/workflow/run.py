@@ -87,14 +87,16 @@ class Run:
         """The first training of each model."""
         return {name: load(self.files.model(name)) for name in model_configs(self.study)}
 
-    def events(self, rows: int, columns: Collection[str] | None = None) -> Iterator[ak.Array]:
-        """Yield the test set from the cache in blocks of at most `rows` events.
+    def events(
+        self, rows: int, columns: Collection[str] | None = None, split: str = "test"
+    ) -> Iterator[ak.Array]:
+        """Yield the test set, or another one, from the cache in blocks of at most `rows` events.
 
         Raises DataError if the cache was deleted and cannot be created again, RunError if the
         source has other events now.
         """
         cache = run_events(self.files, self.study)
-        yield from cache.of("test").blocks(columns, rows)
+        yield from cache.of(split).blocks(columns, rows)
 
     def shifted(self, systematic: str, size: float | None, deviations: float) -> Predictions:
         """Return the predictions of the test set under a systematic effect.
@@ -255,10 +257,12 @@ class FoldedRun(Run):
         """Number of events of the test set of each fold."""
         return [len(run.predictions) for run in self.runs]
 
-    def events(self, rows: int, columns: Collection[str] | None = None) -> Iterator[ak.Array]:
-        """Yield the test sets of all folds in blocks of at most `rows` events."""
+    def events(
+        self, rows: int, columns: Collection[str] | None = None, split: str = "test"
+    ) -> Iterator[ak.Array]:
+        """Yield the test sets, or others, of all folds in blocks of at most `rows` events."""
         for run in self.runs:
-            yield from run.events(rows, columns)
+            yield from run.events(rows, columns, split)
 
     def shifted(self, systematic: str, size: float | None, deviations: float) -> Predictions:
         """Return the predictions of the test sets of all folds under a systematic effect."""

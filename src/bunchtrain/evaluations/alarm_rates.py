@@ -1,0 +1,121 @@
+"""Alarms of an anomaly score above a threshold: F1, false alarm rate, missed alarm rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bunchtrain.errors import DataError, StudyError
+from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, spectator
+from bunchtrain.evaluations.anomaly_detection import AnomalyDetection
+from bunchtrain.parts.ranges import InnerFraction
+from bunchtrain.report.results import Results
+from bunchtrain.statistics.metrics import Measurement, Metrics
+from bunchtrain.study import Study
+from bunchtrain.targets import Target
+
+_ROWS, _DRAWS = 10_000, 500
+
+
+class AlarmRates(Evaluation):
+    """F1, false and missed alarm rate of an anomaly score above a threshold, row by row.
+
+    The threshold is a quantile of the scores of the validation set, without labels; the validation
+    set should have normal rows only. False alarm rate = FP/(FP + TN), missed alarm rate =
+    FN/(FN + TP), F1 = 2 TP/(2 TP + FP + FN). The uncertainties are those of a bootstrap of whole
+    series, since neighbouring rows are correlated; they do not include that of the threshold.
+
+    target    Target of `truth` or `targets` with classes; the first one if None.
+    normal    Class of the normal rows; the first one if None.
+    quantile  Quantile of the scores of the validation set that is the threshold.
+    series    Spectator that identifies a series, e.g. `series_index`; rows are independent if None.
+    """
+
+    def __init__(
+        self,
+        *,
+        target: str | None = None,
+        normal: str | None = None,
+        quantile: InnerFraction = 0.99,
+        series: str | None = None,
+    ) -> None:
+        self.target, self.normal, self.quantile, self.series = target, normal, quantile, series
+
+    def check(self, study: Study) -> None:
+        """Raise StudyError for an unknown target, class or spectator, or without a score."""
+        self._of_scores().check(study)
+        if self.series is not None:
+            self.need_spectator(study, self.series, "series")
+
+    def _of_scores(self) -> AnomalyDetection:
+        return AnomalyDetection(target=self.target, normal=self.normal)
+
+    def evaluate(self, run: EvaluatedRun) -> Results:
+        """Return the metrics of the first training of each model with an anomaly score."""
+        target: Target = self.class_target(run.study, self.target, truth=True)
+        normal = 0 if self.normal is None else self.find_class(target, self.normal, "normal")
+        table = run.predictions
+        truth = table.truth(target.name) != normal
+        if truth.all() or not truth.any():
+            raise DataError(
+                f"evaluation '{self.name}': the test set needs normal rows and others in the target "
+                f"'{target.name}'"
+            )
+        blocks = np.arange(len(truth)) if self.series is None else spectator(table, self.series)
+        found: dict[str, Metrics] = {}
+        for model in run.models:
+            for score in table.scores(model).values():
+                alarm = score > self._threshold(run, model)
+                counts = _counts(alarm, truth, table.weights, np.asarray(blocks))
+                found[model] = _measure(counts)
+        return Results(found, [])
+
+    def _threshold(self, run: EvaluatedRun, model: str) -> float:
+        """Return the quantile of the model's scores of the validation set."""
+        trained, scores = run.models[model], list[NDArray[Any]]()
+        for events in run.events(_ROWS, trained.columns, "validation"):
+            scores.append(trained.predict(events)["anomaly_score"])
+        values = np.concatenate(scores) if scores else np.zeros(0)
+        if not len(values):
+            raise StudyError(f"evaluation '{self.name}' needs a validation set for its threshold")
+        return float(np.nanquantile(values, self.quantile))
+
+
+def _counts(
+    alarm: NDArray[np.bool_], truth: NDArray[np.bool_], weights: Any, blocks: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return the sums of weights of true and false, positive and negative rows: (blocks, 2, 2).
+
+    The second axis is whether the row is anomalous, the third whether there is an alarm.
+    """
+    index = np.unique(blocks, return_inverse=True)[1]
+    counts = np.zeros((int(index.max()) + 1, 2, 2))
+    np.add.at(counts, (index, truth.astype(int), alarm.astype(int)), weights)
+    return counts
+
+
+def _rates(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Return the metrics of sums of weights (…, 2, 2)."""
+    (tn, fp), (fn, tp) = ((counts[..., k, 0], counts[..., k, 1]) for k in (0, 1))
+    with np.errstate(all="ignore"):
+        return {
+            "f1": 2 * tp / (2 * tp + fp + fn),
+            "false_alarm_rate": fp / (fp + tn),
+            "missed_alarm_rate": fn / (fn + tp),
+        }
+
+
+def _measure(counts: NDArray[np.float64]) -> Metrics:
+    """Return the metrics with the standard deviation over bootstrap samples of the blocks."""
+    random = np.random.default_rng(1)
+    samples = np.empty((_DRAWS, 2, 2))
+    for draw in range(_DRAWS):
+        times = random.multinomial(len(counts), np.full(len(counts), 1 / len(counts)))
+        samples[draw] = np.tensordot(times, counts, 1)
+    values, spread = _rates(counts.sum(0)), _rates(samples)
+    return {
+        name: Measurement(float(values[name]), float(np.nanstd(spread[name]))).as_dict()
+        for name in values
+    }
