@@ -45,6 +45,7 @@ CASES = {
 }
 #: Evaluations of more than predictions, with the tests of their own files.
 ELSEWHERE = {
+    "alarm_rates",
     "anomaly_detection",
     "capsules",
     "expected_sensitivity",

@@ -258,6 +258,12 @@ def test_the_scores_of_fitted_methods_are_those_of_scikit_learn():
     pca = PCA(1).fit(table)
     rest = ((table - pca.inverse_transform(pca.transform(table))) ** 2).mean(1)
     np.testing.assert_allclose(found["pca"], rest, atol=1e-4)
+    hotelling = parts.build("method", "pca", {"components": 1, "score": "hotelling"}, {"table": 2})
+    hotelling.fit_values(table, np.ones(len(table)), 1, 1)
+    score = hotelling.predict({"table": torch.from_numpy(table)})[ANOMALY_SCORE].numpy()
+    # scikit-learn divides by n − 1
+    variance = pca.explained_variance_ * (len(table) - 1) / len(table)
+    np.testing.assert_allclose(score, (pca.transform(table) ** 2 / variance)[:, 0], rtol=1e-3)
     forest = IsolationForest(n_estimators=20, max_samples=256, random_state=1).fit(table)
     np.testing.assert_allclose(found["isolation_forest"], -forest.score_samples(table), rtol=1e-4)
     mixture = GaussianMixture(2, reg_covar=1e-4, random_state=1, max_iter=200)

@@ -317,5 +317,21 @@ def test_windows_of_a_series(tmp_path):
         "method": {"name": "autoencoder", "latent": 2, "widths": [16]},
         "training": {"epochs": 15, "batch_size": 32, "learning_rate": 0.005},
     }
+    study |= {"spectators": ["series_index"]}
+    study |= {"evaluation": [{"name": "alarm_rates", "series": "series_index", "quantile": 0.95}]}
     run = bunchtrain.run(validate(study), runs=tmp_path / "runs", jobs=1)
-    assert run.metrics["autoencoder"]["anomaly_auc"]["value"] > 0.8
+    found = {name: entry["value"] for name, entry in run.metrics["autoencoder"].items()}
+    assert found["anomaly_auc"] > 0.8
+    table = run.predictions
+    assert len(table) == 500 - 15  # no window reaches into the validation set
+    alarms = [found[name] for name in ("f1", "false_alarm_rate", "missed_alarm_rate")]
+    assert alarms[1] < 0.3
+    truth = table.truth("state") == 1
+    positive = (1 - alarms[2]) * truth.sum()
+    false = alarms[1] * (~truth).sum()
+    assert alarms[0] == pytest.approx(2 * positive / (truth.sum() + positive + false), rel=1e-4)
+    changed = validate({**study, "split": {"name": "fraction"}})
+    with pytest.raises(StudyError, match="divides windows at random, and they overlap"):
+        bunchtrain.run(changed, runs=tmp_path / "runs", jobs=1)
+    with pytest.raises(StudyError, match="'alarm_rates': series 'run' is not listed in 'spec"):
+        validate({**study, "evaluation": [{"name": "alarm_rates", "series": "run"}]})

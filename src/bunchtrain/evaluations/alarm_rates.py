@@ -60,8 +60,8 @@ class AlarmRates(Evaluation):
         truth = table.truth(target.name) != normal
         if truth.all() or not truth.any():
             raise DataError(
-                f"evaluation '{self.name}': the test set needs normal rows and others in the target "
-                f"'{target.name}'"
+                f"evaluation '{self.name}': the test set needs normal rows and others in the "
+                f"target '{target.name}'"
             )
         blocks = np.arange(len(truth)) if self.series is None else spectator(table, self.series)
         found: dict[str, Metrics] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -26,7 +26,9 @@ class Pca(FitMethod):
     The anomaly score |x − μ − VᵀV (x − μ)|² / n is the smallest that a linear autoencoder can have
     with this number of latent variables.
 
-    components  number of eigenvectors V of the covariance, those of the largest eigenvalues.
+    components  number of eigenvectors V of the covariance, those of the largest eigenvalues λ.
+    score       `residual`, the error above, or `hotelling`, T²/n = Σ (V (x − μ))²/λ / n over the n
+                components (Hotelling 1931), for deviations along the components.
     """
 
     quantities = (ANOMALY_SCORE,)
@@ -34,14 +36,17 @@ class Pca(FitMethod):
 
     mean: Tensor  # (value,)
     vectors: Tensor  # (component, value)
+    variances: Tensor  # (component,)
 
     def __init__(
         self,
         sizes: Mapping[str, Size],
         *,
         components: Annotated[int, Field(ge=1, le=10_000)] = 6,
+        score: Literal["residual", "hotelling"] = "residual",
     ) -> None:
         super().__init__(sizes)
+        self.score = score
         if components >= self.features or self.features > LIMIT:
             raise StudyError(
                 f"method 'pca' needs fewer components than the {self.features:,} values of an "
@@ -49,15 +54,21 @@ class Pca(FitMethod):
             )
         self.register_buffer("mean", torch.zeros(self.features))
         self.register_buffer("vectors", torch.zeros(components, self.features))
+        if score == "hotelling":
+            self.register_buffer("variances", torch.ones(components))
 
     def fit_values(self, values: Array, weight: Array, seed: int, threads: int) -> None:
         """Set mean and eigenvectors."""
         mean = np.average(values, axis=0, weights=weight)
         scaled = (values - mean) * np.sqrt(weight / weight.sum())[:, None]
-        _, vectors = np.linalg.eigh(scaled.T @ scaled)  # in the order of rising eigenvalues
+        # in the order of rising eigenvalues
+        variances, vectors = np.linalg.eigh(scaled.T @ scaled)
         chosen = vectors[:, ::-1][:, : len(self.vectors)].T
         self.mean.copy_(torch.from_numpy(mean))
         self.vectors.copy_(torch.from_numpy(chosen.copy()))
+        if self.score == "hotelling":
+            largest = np.maximum(variances[::-1][: len(chosen)], 1e-9 * variances[-1])
+            self.variances.copy_(torch.from_numpy(largest))
 
     def losses(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the mean squared error of each event, (batch,)."""
@@ -72,4 +83,7 @@ class Pca(FitMethod):
 
     def predict(self, inputs: Mapping[str, Tensor]) -> dict[Quantity, Tensor]:
         """Return the anomaly score of each event, (batch,)."""
-        return {ANOMALY_SCORE: self.losses(inputs)["reconstruction"]}
+        if self.score == "residual":
+            return {ANOMALY_SCORE: self.losses(inputs)["reconstruction"]}
+        components = (inputs[self.tensor].flatten(1) - self.mean) @ self.vectors.T
+        return {ANOMALY_SCORE: (components.square() / self.variances).mean(1)}
