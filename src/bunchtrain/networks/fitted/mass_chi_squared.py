@@ -134,6 +134,8 @@ class MassChiSquared(FitModel):
         first = [sum(self.counts[:k]) for k in range(len(self.counts))]
         for together in self.assignment.particle_sets:
             name = self.assignment.particles[together[0]][0]
+            if not self.counts[together[0]]:  # of one jet, whose mass says nothing
+                continue
             found = torch.cat([one for k in together for one in self._right(batches, target, k)])
             if not len(found):
                 raise DataError(
@@ -155,11 +157,7 @@ class MassChiSquared(FitModel):
             points = batch.targets[target][:, span[0] : span[-1] + 1]
             index = points + starts(batch.inputs["lengths"])[:, None]
             index = index[(points >= 0).all(1)]
-            momenta = batch.inputs["momenta"]
-            has_masses = len(mass_sets(sets)) > 0
-            yield (
-                invariant_masses(momenta, index, sets) if has_masses else momenta[index[:, 0], :0]
-            )
+            yield invariant_masses(batch.inputs["momenta"], index, sets)
 
     def _fit_tags(self, batches: list[Batch], target: str) -> None:
         """Set ln p_j / p_0 from the frequencies of tags, with half a jet added to each."""
