@@ -32,7 +32,7 @@ def events(masses, seed=1):
         "momenta": momenta.view(-1, 4),
         "lengths": torch.full((count,), 4),
     }
-    return Batch(inputs, {"pair": torch.tensor([[0, 1, 2]] * count)}, torch.ones(count))
+    return Batch(inputs, {"pair": torch.tensor([[0, 1, 2]]).repeat(count, 1)}, torch.ones(count))
 
 
 def build(**options):

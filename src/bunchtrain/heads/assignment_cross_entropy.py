@@ -141,7 +141,9 @@ class AssignmentCrossEntropy(Head):
         total = torch.zeros(len(chosen))
         for order in self.assignment.particle_orders:
             factors = [_gather(log_p[k].exp(), chosen[:, j]) for k, j in enumerate(order)]
-            total = total + torch.stack(factors).nan_to_num(1.0).prod(0)
+            # Orders in which a particle without a combination gets one are no probabilities.
+            alike = ((chosen[:, list(order)] >= 0) == (chosen >= 0)).all(1)
+            total = total + alike * torch.stack(factors).nan_to_num(1.0).prod(0)
         return total.where((chosen >= 0).any(1), torch.nan)
 
 
