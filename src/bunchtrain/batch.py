@@ -1,24 +1,33 @@
-"""A batch of events as tensors: inputs of models, targets, weights and spectators of losses."""
+"""A batch of events as arrays: inputs of models, targets, weights and spectators of losses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-#: Tensors with one row per point, the points of all events concatenated (packed, never padded).
+if TYPE_CHECKING:
+    import torch
+
+#: A NumPy array; in a batch for a network, see `Batch.tensors`, a tensor instead.
+Array: TypeAlias = NDArray[Any]
+#: Arrays with one row per point, the points of all events concatenated (packed, never padded).
 POINTWISE = frozenset({"features", "coordinates", "momenta", "children", "levels"})
-#: Tensors with one row per edge, in the order of `edges`.
+#: Arrays with one row per edge, in the order of `edges`.
 EDGEWISE = frozenset({"edge_features"})
 
 
 @dataclass
 class Batch:
-    """Events as tensors, each with one row per event, point or edge.
+    """Events as arrays, each with one row per event, point or edge.
 
-    inputs      named tensors that the representation made. `table` (batch, feature), `image`
+    Representations, tables and models that are fit in one call work on NumPy arrays; networks and
+    losses on `tensors`, with the same names and shapes.
+
+    inputs      named arrays that the representation made. `table` (batch, feature), `image`
                 (batch, channel, row, column), `globals` (batch, feature); packed point clouds have
                 `features` (points, feature), `coordinates` (points, 2), `momenta` (points, 4) as
                 (E, px, py, pz) in GeV, `edges` (2, edges) with indices of points in this batch,
@@ -32,33 +41,49 @@ class Batch:
     axes        target → `event`, `point` or `edge`, to which its rows belong; `event` if not given.
     """
 
-    inputs: dict[str, Tensor]
-    targets: dict[str, Tensor] = field(default_factory=dict)
-    weight: Tensor = field(default_factory=lambda: torch.ones(0))
-    spectators: dict[str, Tensor] = field(default_factory=dict)
+    inputs: dict[str, Any]
+    targets: dict[str, Any] = field(default_factory=dict)
+    weight: Any = field(default_factory=lambda: np.ones(0, np.float32))
+    spectators: dict[str, Any] = field(default_factory=dict)
     axes: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         key = "lengths" if "lengths" in self.inputs else next(iter(self.inputs))
         return len(self.inputs[key])
 
-    def to(self, device: torch.device | str) -> Batch:
-        """Return the batch on another device."""
-        moved = [{k: v.to(device) for k, v in part.items()} for part in self._parts()]
-        return Batch(moved[0], moved[1], self.weight.to(device), moved[2], self.axes)
+    def tensors(self, device: torch.device | str = "cpu") -> Batch:
+        """Return the batch as tensors on a device, which share the memory of arrays on the CPU."""
+        import torch  # only where a network is trained or evaluated
 
-    def _parts(self) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-        return self.inputs, self.targets, self.spectators
+        return self._map(lambda array: torch.as_tensor(array).to(device))
 
-    def event_index(self, axis: str) -> Tensor:
-        """Return the index of the event of each row of an axis, (rows,)."""
-        index = torch.arange(len(self), device=next(iter(self.inputs.values())).device)
+    def _map(self, function: Callable[[Any], Any]) -> Batch:
+        parts = (self.inputs, self.targets, self.spectators)
+        inputs, targets, spectators = ({k: function(v) for k, v in p.items()} for p in parts)
+        return Batch(inputs, targets, function(self.weight), spectators, self.axes)
+
+    @property
+    def weights(self) -> Any:
+        """The weights (batch,) of the events, also where none are given."""
+        if len(self.weight):
+            return self.weight
+        return np.ones(len(self), np.float32)
+
+    def event_index(self, axis: str) -> Any:
+        """Return the index of the event of each row of an axis, (rows,), in this batch's type."""
+        counts, first = self.inputs.get("lengths"), next(iter(self.inputs.values()))
+        if isinstance(first, np.ndarray):
+            index, repeat = np.arange(len(self)), np.repeat
+        else:
+            import torch
+
+            index, repeat = torch.arange(len(self), device=first.device), torch.repeat_interleave
         if axis == "event":
             return index
-        points = index.repeat_interleave(self.inputs["lengths"])
+        points = repeat(index, counts)
         return points if axis == "point" else points[self.inputs["edges"][1]]
 
-    def take(self, rows: Tensor) -> Batch:
+    def take(self, rows: Array) -> Batch:
         """Return the events with these indices (rows,), in this order; points stay packed.
 
         Edges are sorted by event, those of an event in their order.
@@ -73,26 +98,31 @@ class Batch:
         )
 
 
-def starts(lengths: Tensor) -> Tensor:
+def starts(lengths: Any) -> Any:
     """Return the index of each event's first point: (batch,) from (batch,)."""
     return lengths.cumsum(0) - lengths
 
 
-def point_index(lengths: Tensor, rows: Tensor) -> Tensor:
+def point_index(lengths: Array, rows: Array) -> Array:
     """Return the indices of the points of these events, concatenated: (points,)."""
-    taken = lengths[rows]
-    shift = starts(lengths)[rows] - starts(taken)
-    return torch.arange(int(taken.sum()), device=rows.device) + shift.repeat_interleave(taken)
+    return item_index(lengths[rows], starts(lengths)[rows])
 
 
-def take_inputs(inputs: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
+def item_index(counts: Array, first: Array) -> Array:
+    """Return the indices of the items of events, concatenated: (items,).
+
+    counts  items of each event, (events,).
+    first   index of the first item of each event, (events,).
+    """
+    return np.arange(int(counts.sum())) + np.repeat(first - starts(counts), counts)
+
+
+def take_inputs(inputs: Mapping[str, Array], rows: Array) -> dict[str, Array]:
     """Return the inputs of some events; points stay packed and edges refer to their new indices."""
     return _take(inputs, rows)[0]
 
 
-def _take(
-    inputs: Mapping[str, Tensor], rows: Tensor
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _take(inputs: Mapping[str, Array], rows: Array) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the inputs of some events, and axis → indices of the rows that are taken."""
     if "lengths" not in inputs:
         return {name: value[rows] for name, value in inputs.items()}, {"event": rows}
@@ -100,16 +130,16 @@ def _take(
     index = {"event": rows, "point": points}
     if "edges" in inputs:
         edges = inputs["edges"]
-        event = torch.arange(len(lengths), device=edges.device).repeat_interleave(lengths)[edges[1]]
-        counts = torch.bincount(event, minlength=len(lengths))
-        index["edge"] = event.argsort(stable=True)[point_index(counts, rows)]
+        event = np.repeat(np.arange(len(lengths)), lengths)[edges[1]]
+        counts = np.bincount(event, minlength=len(lengths))
+        index["edge"] = np.argsort(event, kind="stable")[point_index(counts, rows)]
     taken = {k: v[index[axis_of(k)]] for k, v in inputs.items() if k != "edges"}
     if "edges" in inputs:
-        moved = (starts(lengths[rows]) - starts(lengths)[rows]).repeat_interleave(counts[rows])
+        moved = np.repeat(starts(lengths[rows]) - starts(lengths)[rows], counts[rows])
         taken["edges"] = edges[:, index["edge"]] + moved
     return taken, index
 
 
 def axis_of(tensor: str) -> str:
-    """Return `event`, `point` or `edge`, what a row of an input tensor belongs to."""
+    """Return `event`, `point` or `edge`, what a row of an input belongs to."""
     return "point" if tensor in POINTWISE else "edge" if tensor in EDGEWISE else "event"

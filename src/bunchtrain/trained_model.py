@@ -71,7 +71,7 @@ class TrainedModel:
         """The columns that `predict` reads."""
         return self.task.columns
 
-    def represent(self, events: ak.Array) -> tuple[Batch, Tensor]:
+    def represent(self, events: ak.Array) -> tuple[Batch, NDArray[np.int64]]:
         """Return a block of events as a batch, and the indices of its events (kept,).
 
         Raises DataError for a missing column or an invalid value, by the policy of the task.
@@ -80,10 +80,11 @@ class TrainedModel:
             if column not in events.fields:
                 hint = nearest(column, events.fields)
                 raise DataError(f"the events have no column '{column}'{hint}")
-        entries = events["entry"] if "entry" in events.fields else range(len(events))
+        has_entry = "entry" in events.fields
+        entries = ak.to_numpy(events["entry"]) if has_entry else np.arange(len(events))
         batch = Batch(self.representation(events[self.columns]))
         names, policy = self.representation.names, self.task.invalid
-        keep = check_finite(batch.inputs, names, list(entries), policy)
+        keep = check_finite(batch.inputs, names, entries, policy)
         return (batch if len(keep) == len(batch) else batch.take(keep)), keep
 
     def draws(self, batch: Batch) -> dict[str, Tensor]:
@@ -100,8 +101,8 @@ class TrainedModel:
         self.network.eval()
         with torch.inference_mode():
             parts = [
-                function(store.take(chosen).to(device).inputs)
-                for chosen in torch.split(torch.arange(len(store)), rows)
+                function(store.take(chosen).tensors(device).inputs)
+                for chosen in np.split(np.arange(len(store)), range(rows, len(store), rows))
             ]
         self.network.train(was_training)
         return {key: torch.cat([p[key].float().cpu() for p in parts], axis) for key in parts[0]}
@@ -127,7 +128,7 @@ class TrainedModel:
         if isinstance(self.network, MethodNetwork):
             found = self._evaluate(self.network.predict, batch, 0)
             return {("", quantity): values for quantity, values in found.items()}
-        return self._calibrated(self.draws(batch), batch.inputs.get("lengths"))
+        return self._calibrated(self.draws(batch), batch.tensors().inputs.get("lengths"))
 
     def _calibrated(
         self, draws: dict[str, Tensor], lengths: Tensor | None = None
@@ -194,7 +195,7 @@ class TrainedModel:
         predictions = self._predictions(batch) if len(keep) else {}
         axes = {self._axis(target) for target, _ in columns.values()}
         axes |= {"point"} if any(one.kind == "index" for _, one in columns.values()) else set()
-        places = self._places(events, batch, keep.numpy(), axes)
+        places = self._places(events, batch, keep, axes)
         found: dict[str, Any] = {}
         for name, (target, quantity) in columns.items():
             axis = self._axis(target)
@@ -203,12 +204,13 @@ class TrainedModel:
                 if len(keep):
                     values = predictions[target, quantity].numpy()
                     if quantity.kind == "index":
-                        values = places["point"].items(values, batch.inputs["lengths"].numpy())
-                    found[name][keep.numpy()] = values
+                        values = places["point"].items(values, batch.inputs["lengths"])
+                    found[name][keep] = values
             elif quantity in EDGE:
                 found[name] = places[axis].ends[EDGE.index(quantity)]
             else:
-                found[name] = places[axis].spread(predictions.get((target, quantity)))
+                values = predictions.get((target, quantity))
+                found[name] = places[axis].spread(None if values is None else values.numpy())
         return found
 
     def _places(
@@ -258,13 +260,12 @@ class TrainedModel:
             raise StudyError(f"model '{name}' predicts and does not generate events")
         given = None
         if self.network.method.condition and conditions is not None:
-            given = self.representation.encode_condition(conditions)
+            given = torch.from_numpy(self.representation.encode_condition(conditions))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             tensors = self.network.eval().generate(count, given)
-        return self.representation.decode(
-            tensors | ({CONDITION: given} if given is not None else {})
-        )
+        tensors |= {CONDITION: given} if given is not None else {}
+        return self.representation.decode({name: value.numpy() for name, value in tensors.items()})
 
     def save(self, folder: str | Path) -> None:
         """Write the weights and, with their hash, `network.json`, atomically."""

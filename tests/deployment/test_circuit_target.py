@@ -15,7 +15,7 @@ def quantised():
     found = trained_model("quantised_dense_network", NETWORK)
     model, network = found.network.model, found.network
     batch, _ = found.represent(events(200, seed=2))
-    model.calibrate_ranges([network.normalise(batch.inputs)])
+    model.calibrate_ranges([network.normalise(batch.tensors().inputs)])
     return found
 
 

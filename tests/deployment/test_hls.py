@@ -13,7 +13,7 @@ def quantised():
     found = trained_model("quantised_dense_network", QUANTISED)
     batch, _ = found.represent(events(200, seed=2))
     model = found.network.model
-    model.calibrate_ranges([found.network.normalise(batch.inputs)])
+    model.calibrate_ranges([found.network.normalise(batch.tensors().inputs)])
     return found
 
 

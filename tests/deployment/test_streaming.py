@@ -74,7 +74,7 @@ def test_an_export_measures_interval_and_latency(tmp_path):
     made = trained_model("quantised_image_cnn", SMALL, IMAGE)
     given = ak.with_field(events(200, seed=2), np.arange(200) % 2, "target_jet")
     batch, _ = made.represent(given)
-    calibrated(made.network.model, made.network.normalise(batch.inputs)["image"])
+    calibrated(made.network.model, made.network.normalise(batch.tensors().inputs)["image"])
     target = make_target("circuit", {"streaming": True, "synthesise": False, "place": False})
     verification = export(made, target, "circuit", given, tmp_path)
     assert (verification.agreements[0].difference, verification.agreements[0].flipped) == (0.0, 0)

@@ -9,6 +9,7 @@ import torch
 from bunchtrain import parts
 from bunchtrain.batch import Batch
 from bunchtrain.methods.build import build_network
+from bunchtrain.methods.normalisation_layer import NormalisationLayer
 from bunchtrain.methods.task import Task
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 from bunchtrain.targets import Target
@@ -55,7 +56,7 @@ def trained_model(
     found = TrainedModel(task, made, network.eval())
     batch = Batch(made(given[task.columns]))
     fitted = Normalisation.fit([batch.inputs], made, invalid)
-    network.normalisation.load_state_dict(fitted.state_dict())
+    network.normalisation.load_state_dict(NormalisationLayer(fitted).state_dict())
     if not network.trains_by_gradient:
         grow(found, batch, terms, targets)
     else:
@@ -65,7 +66,7 @@ def trained_model(
 
 
 def grow(found, batch, terms, targets):
-    inputs = found.network.normalisation({k: batch.inputs[k] for k in found.network.input_names})
+    inputs = found.network.normalise(batch.tensors().inputs)
     classes = targets["jet"].classes
     truth = torch.arange(len(batch)) % len(classes) if classes else torch.randn(len(batch), 1)
     loss = found.task.losses()[0][0]

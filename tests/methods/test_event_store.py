@@ -1,7 +1,6 @@
-import torch
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.methods.event_store import EventStore, size_in_bytes
@@ -10,27 +9,26 @@ from bunchtrain.training.prefetch import prefetch
 
 def graphs(lengths: list[int], seed: int) -> Batch:
     """Events with random points and edges inside each event."""
-    random = torch.Generator().manual_seed(seed)
-    sizes = torch.tensor(lengths)
-    edges, first = [], 0
+    random = np.random.default_rng(seed)
+    edges, first = [np.zeros((2, 0), np.int64)], 0
     for length in lengths:
         if length:
-            edges.append(first + torch.randint(length, (2, 2 * length), generator=random))
+            edges.append(first + random.integers(0, length, (2, 2 * length)))
         first += length
     inputs = {
-        "features": torch.rand(first, 3, generator=random),
-        "globals": torch.rand(len(lengths), 2, generator=random),
-        "edges": torch.cat([torch.zeros(2, 0, dtype=torch.int64), *edges], 1),
-        "lengths": sizes,
+        "features": random.random((first, 3)),
+        "globals": random.random((len(lengths), 2)),
+        "edges": np.concatenate(edges, 1),
+        "lengths": np.array(lengths),
     }
-    targets = {"kind": torch.arange(len(lengths))}
-    return Batch(inputs, targets, torch.rand(len(lengths), generator=random))
+    targets = {"kind": np.arange(len(lengths))}
+    return Batch(inputs, targets, random.random(len(lengths)))
 
 
-def edge_features(batch: Batch) -> Tensor:
+def edge_features(batch: Batch) -> list[list[float]]:
     """The features at both ends of each edge, in an order that does not depend on that of edges."""
-    ends = batch.inputs["features"][batch.inputs["edges"]].permute(1, 0, 2).flatten(1)
-    return torch.tensor(sorted(ends.tolist()))
+    ends = batch.inputs["features"][batch.inputs["edges"]].transpose(1, 0, 2)
+    return sorted(ends.reshape(len(ends), 6).tolist())
 
 
 @settings(max_examples=30, deadline=None)
@@ -38,19 +36,19 @@ def edge_features(batch: Batch) -> Tensor:
 def test_taking_events_agrees_with_the_batch(lengths: list[int], data: st.DataObject) -> None:
     batch = graphs(lengths, seed=len(lengths))
     half = len(lengths) // 2
-    parts = [batch.take(torch.arange(half)), batch.take(torch.arange(half, len(lengths)))]
+    parts = [batch.take(np.arange(half)), batch.take(np.arange(half, len(lengths)))]
     store = EventStore(parts)
-    rows = torch.tensor(data.draw(st.permutations(range(len(lengths))))[: half + 1])
+    rows = np.array(data.draw(st.permutations(range(len(lengths))))[: half + 1])
     taken, expected = store.take(rows), batch.take(rows)
     for name in ("features", "globals", "lengths"):
-        assert torch.equal(taken.inputs[name], expected.inputs[name])
-    assert torch.equal(taken.targets["kind"], rows)
-    assert torch.equal(taken.weight, batch.weight[rows])
-    assert torch.equal(edge_features(taken), edge_features(expected))
+        assert np.array_equal(taken.inputs[name], expected.inputs[name])
+    assert np.array_equal(taken.targets["kind"], rows)
+    assert np.array_equal(taken.weight, batch.weight[rows])
+    assert edge_features(taken) == edge_features(expected)
 
 
 def test_the_size_counts_every_tensor() -> None:
-    batch = Batch({"table": torch.zeros(5, 3)}, {"kind": torch.zeros(5, dtype=torch.int64)})
+    batch = Batch({"table": np.zeros((5, 3), np.float32)}, {"kind": np.zeros(5, np.int64)})
     assert size_in_bytes(batch) == 5 * 3 * 4 + 5 * 8
 
 

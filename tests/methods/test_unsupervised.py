@@ -11,6 +11,7 @@ from bunchtrain import parts
 from bunchtrain.batch import Batch
 from bunchtrain.errors import NotInvertible, StudyError
 from bunchtrain.methods.method_network import MethodNetwork
+from bunchtrain.methods.normalisation_layer import NormalisationLayer
 from bunchtrain.methods.tensor_files import read_tensors, write_tensors
 from bunchtrain.methods.unsupervised._method import ANOMALY_SCORE, LOG_LIKELIHOOD, Generates
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
@@ -48,9 +49,9 @@ def trained(name, representation, events, steps=150, options=None):
     inputs = representation(events)
     normalisation = Normalisation.fit([inputs], representation)
     method = parts.build("method", name, {**SMALL[name], **(options or {})}, representation.sizes)
-    network = MethodNetwork(normalisation, method)
+    network = MethodNetwork(NormalisationLayer(normalisation), method)
     if name in FITTED:
-        batch = Batch(network.normalise(inputs))
+        batch = Batch(network.normalise(Batch(inputs).tensors().inputs))
         rows = method.fit([batch], [batch], seed=1, threads=1)
         return network.eval(), [row["validation_loss"] for row in rows]
     rate, steps = (2e-3, 4 * steps if steps > 100 else steps) if name == "wgan" else (1e-2, steps)
@@ -60,13 +61,21 @@ def trained(name, representation, events, steps=150, options=None):
     )
     losses = []
     for _ in range(steps):
-        sums = network.loss_sums([], Batch(inputs), game.train)
+        sums = network.loss_sums([], Batch(inputs).tensors(), game.train)
         loss = sums.total / sums.weight
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
     return network.eval(), losses
+
+
+def predict(network, representation, events):
+    return network.predict(Batch(representation(events)).tensors().inputs)
+
+
+def decoded(representation, tensors):
+    return representation.decode({name: value.numpy() for name, value in tensors.items()})
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -78,15 +87,17 @@ def test_the_contract_of_a_method(name):
         if name != "wgan":  # a game falls later: see the test against a constant
             assert np.mean(losses[-10:]) < np.mean(losses[:10])
         assert all(p.grad is not None for p in network.parameters() if p.requires_grad)
-    found = network.predict(representation(events))
+    found = predict(network, representation, events)
     assert set(found) == set(network.method.quantities)
     assert all(values.shape == (500,) for values in found.values())
-    alone = network.predict(representation(events[:7]))
+    alone = predict(network, representation, events[:7])
     for quantity, values in alone.items():
         assert torch.allclose(values, found[quantity][:7], atol=1e-5)
-    weights = torch.rand(500)
+    weights = np.random.default_rng(3).random(500)
     twice = [
-        network.loss_sums([], Batch(representation(events), weight=factor * weights)).mean()[0]
+        network.loss_sums(
+            [], Batch(representation(events), weight=factor * weights).tensors()
+        ).mean()[0]
         for factor in (1.0, 5.0)
     ]
     assert float(twice[0].detach()) == pytest.approx(float(twice[1].detach()), rel=1e-5)
@@ -94,7 +105,7 @@ def test_the_contract_of_a_method(name):
         with pytest.raises(StudyError, match=f"method '{name}' does not generate events"):
             network.generate(3, None)
         return
-    made = representation.decode(network.generate(3, None))
+    made = decoded(representation, network.generate(3, None))
     assert made.fields == ["x", "y"]
     assert len(made) == 3
     with pytest.raises(StudyError, match=f"method '{name}' takes no condition"):
@@ -105,7 +116,7 @@ def test_the_contract_of_a_method(name):
 def test_the_first_loss_is_about_that_of_a_constant_and_the_last_is_better(name):
     representation, events = Table(features=["x", "y"]), make_events(1000)
     network, losses = trained(name, representation, events, 300)
-    inputs = network.normalise(representation(events))
+    inputs = network.normalise(Batch(representation(events)).tensors().inputs)
     constant = network.method.constant_losses(inputs)
     if constant is None:
         assert name == "isolation_forest"
@@ -125,7 +136,7 @@ def test_units_and_the_order_of_rows_change_nothing(name):
     np.testing.assert_allclose(scaled_losses, losses, rtol=0.02, atol=0.02)
     order = np.random.default_rng(1).permutation(400)
     with torch.no_grad():
-        found, again = (network.predict(representation(one)) for one in (events, events[order]))
+        found, again = (predict(network, representation, one) for one in (events, events[order]))
     for quantity, values in found.items():
         assert torch.allclose(values[order], again[quantity], atol=1e-5)
     assert other.method.tensor == "table"
@@ -140,7 +151,7 @@ def test_saved_and_loaded_methods_are_the_same(name, tmp_path):
     again = MethodNetwork(Normalisation(representation.sizes), method).eval()
     again.load_state_dict(read_tensors(tmp_path / "w.safetensors"))
     with torch.no_grad():
-        expected = network.predict(representation(events))
+        expected = predict(network, representation, events)
         for quantity, values in again.predict(representation(events)).items():
             assert torch.equal(values, expected[quantity])
     if isinstance(method, Generates):
@@ -158,7 +169,7 @@ def test_generated_events_have_mean_width_and_condition_of_the_training(name):
     network, _ = trained(name, representation, events, 600 if name == "vae" else 300)
     torch.manual_seed(2)
     condition = torch.full((4000, 1), 0.5)
-    made = representation.decode(network.generate(4000, condition))
+    made = decoded(representation, network.generate(4000, condition))
     x, y = (ak.to_numpy(made[column]) for column in "xy")
     assert np.mean(x) == pytest.approx(115, abs=5)
     assert np.std(x) == pytest.approx(20, rel=0.25)
@@ -187,7 +198,7 @@ def test_a_density_integrates_to_one_in_units_of_the_data(name, options):
     x, y = np.linspace(-50, 250, 300), np.linspace(-2.5, 2.5, 300)
     grid = ak.Array({"x": np.repeat(x, 300), "y": np.tile(y, 300)})
     with torch.no_grad():
-        density = network.predict(representation(grid))[LOG_LIKELIHOOD].exp()
+        density = predict(network, representation, grid)[LOG_LIKELIHOOD].exp()
     cell = (x[1] - x[0]) * (y[1] - y[0])
     assert float(density.sum()) * cell == pytest.approx(1, abs=0.02)
 
@@ -198,7 +209,7 @@ def test_a_conditional_mixture_integrates_to_one_for_each_condition():
     x = np.linspace(-100, 300, 2000)
     for c in (-0.9, 0.4):
         grid = ak.Array({"x": x, "c": np.full(2000, c)})
-        density = network.predict(representation(grid))[LOG_LIKELIHOOD].exp().numpy()
+        density = predict(network, representation, grid)[LOG_LIKELIHOOD].exp().numpy()
         step = x[1] - x[0]
         assert density.sum() * step == pytest.approx(1, abs=0.01)
         assert (density * x).sum() * step == pytest.approx(100 + 30 * c, abs=2)
@@ -210,7 +221,7 @@ def test_a_density_of_one_gaussian_has_its_log_likelihood():
     representation = Table(features=["x", "y"])
     network, _ = trained("normalizing_flow", representation, events, 200)
     with torch.no_grad():
-        mean = float(network.predict(representation(events))[LOG_LIKELIHOOD].mean())
+        mean = float(predict(network, representation, events)[LOG_LIKELIHOOD].mean())
     expected = -math.log(2 * math.pi * 2 * 0.5) - 1
     assert mean == pytest.approx(expected, abs=0.06)
 
@@ -226,8 +237,8 @@ def test_an_autoencoder_of_images_keeps_their_shape(shape):
 def test_an_autoencoder_finds_what_it_has_not_learnt():
     representation = Table(features=["x", "y"])
     network, _ = trained("autoencoder", representation, make_events(2000), 300)
-    normal = network.predict(representation(make_events(500, 2)))[ANOMALY_SCORE]
-    other = network.predict(representation(ak.Array({"x": [100.0] * 50, "y": [2.0] * 50})))[
+    normal = predict(network, representation, make_events(500, 2))[ANOMALY_SCORE]
+    other = predict(network, representation, ak.Array({"x": [100.0] * 50, "y": [2.0] * 50}))[
         ANOMALY_SCORE
     ]
     assert float(other.mean().detach()) > 5 * float(normal.mean().detach())
@@ -253,8 +264,8 @@ def test_the_scores_of_fitted_methods_are_those_of_scikit_learn():
     found = {}
     for name in sorted(FITTED):
         network, _ = trained(name, representation, events)
-        table = network.normalise(representation(events))["table"].numpy()
-        found[name] = network.predict(representation(events))[ANOMALY_SCORE].numpy()
+        table = network.normalise(Batch(representation(events)).tensors().inputs)["table"].numpy()
+        found[name] = predict(network, representation, events)[ANOMALY_SCORE].numpy()
     pca = PCA(1).fit(table)
     rest = ((table - pca.inverse_transform(pca.transform(table))) ** 2).mean(1)
     np.testing.assert_allclose(found["pca"], rest, atol=1e-4)

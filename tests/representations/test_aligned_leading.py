@@ -16,7 +16,7 @@ def table(plane, pt, lengths, **options):
     """Return pT, Δη, Δφ and ΔR of jets around η = 0, φ = 0: (jets, 12, feature)."""
     leading = LeadingParticles(features=["pt", "deta", "dphi", "dr"], n=12, **options)
     events = as_events(pt, *plane, lengths)
-    return leading(events)["table"].numpy().reshape(len(lengths), 12, 4)
+    return leading(events)["table"].reshape(len(lengths), 12, 4)
 
 
 @pytest.mark.parametrize(

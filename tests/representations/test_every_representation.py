@@ -3,7 +3,6 @@
 import awkward as ak
 import numpy as np
 import pytest
-import torch
 from made_up_jets import as_events, plane_jets  # type: ignore[import-not-found]
 
 from bunchtrain import parts
@@ -91,9 +90,9 @@ def test_an_event_gives_the_same_tensors_in_any_block(representation):
     one, other = events(1, 5), events(2, 6)
     together = Batch(read(representation, ak.concatenate([one, other])))
     alone = read(representation, other)
-    again = together.take(torch.arange(5, 11)).inputs
+    again = together.take(np.arange(5, 11)).inputs
     for name, tensor in alone.items():
-        assert torch.allclose(tensor.float(), again[name].float(), atol=1e-5, equal_nan=True), name
+        assert np.allclose(tensor, again[name], atol=1e-5, equal_nan=True), name
 
 
 def test_a_block_without_events_gives_tensors_without_rows(representation):
@@ -105,10 +104,10 @@ def test_integers_are_not_normalised_and_the_rest_has_mean_zero(representation):
     tensors = read(representation, events(3, 200))
     normalised = Normalisation.fit([tensors], representation)(tensors)
     for name in INTEGERS:
-        assert name not in tensors or torch.equal(normalised[name], tensors[name])
+        assert name not in tensors or np.array_equal(normalised[name], tensors[name])
     if representation.normalise == "standard":
         for name in representation.normalised:
-            assert normalised[name].mean(0).abs().max() < 1e-3
+            assert np.abs(normalised[name].mean(0, dtype=float)).max() < 1e-3
 
 
 def test_nan_in_the_inputs_is_an_error_that_names_the_entry(representation):

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 from made_up_jets import as_events, plane_jets
 
 from bunchtrain.errors import StudyError
@@ -13,7 +12,7 @@ def test_features_are_those_of_the_physics():
     jets = plane_jets(most=30)
     momenta, lengths = from_cylindrical(*jets[:3]), jets[3]
     wanted = ["tau32", "multiplicity", "pt", "mass"]
-    table = JetFeatures(features=wanted)(as_events(*jets))["table"].numpy()
+    table = JetFeatures(features=wanted)(as_events(*jets))["table"]
     tau = n_subjettiness(momenta, lengths)
     ratio = np.divide(tau[:, 2], tau[:, 1], out=np.zeros(7), where=tau[:, 1] > 0)
     np.testing.assert_allclose(table[:, 0], ratio, atol=1e-3)
@@ -36,7 +35,7 @@ def test_all_are_finite_and_zero_without_points():
     jets = plane_jets()
     table = JetFeatures(features=list(FEATURES))(as_events(*jets))["table"]
     assert table.shape == (7, len(FEATURES))
-    assert torch.isfinite(table).all()
+    assert np.isfinite(table).all()
     assert not table[3].any()
 
 
@@ -45,9 +44,9 @@ def test_nan_and_particles_without_pt_touch_their_own_jet_only():
     clean = JetFeatures()(as_events(pt, eta, phi, lengths))["table"]
     pt[0], pt[lengths[0]] = np.nan, 0
     table = JetFeatures()(as_events(pt, eta, phi, lengths))["table"]
-    assert table[0].isnan().all()
-    assert torch.isfinite(table[1:]).all()
-    torch.testing.assert_close(table[2:], clean[2:])
+    assert np.isnan(table[0]).all()
+    assert np.isfinite(table[1:]).all()
+    np.testing.assert_allclose(table[2:], clean[2:], rtol=1e-5, atol=1e-6)
 
 
 def test_an_unknown_feature_is_named_with_the_nearest():

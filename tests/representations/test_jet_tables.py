@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_jets import as_events, plane_jets
@@ -18,7 +17,7 @@ from tests.property_settings import examples
 def test_polynomials_are_those_of_the_physics():
     jets = plane_jets()
     found = EnergyFlowPolynomials(degree=3, beta=1.0, products=False)
-    table = found(as_events(*jets))["table"].numpy()
+    table = found(as_events(*jets))["table"]
     expected = energy_flow_polynomials(from_cylindrical(*jets[:3]), jets[3], 3)
     np.testing.assert_allclose(table, expected, rtol=1e-4, atol=1e-7)
     assert found.sizes == {"table": 8}
@@ -32,7 +31,7 @@ def test_products_complete_the_linear_basis():
     small = EnergyFlowPolynomials(degree=2)
     assert small.names["table"] == ["01", "01_01", "02_12", "01*01"]
     table = small(as_events(*plane_jets()))["table"]
-    torch.testing.assert_close(table[:, 3], table[:, 0] ** 2)
+    np.testing.assert_allclose(table[:, 3], table[:, 0] ** 2, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("bodies", "size"), [(6, 14), (8, 20)])
@@ -49,7 +48,7 @@ def test_basis_is_n_subjettiness(axes):
     jets = plane_jets(most=20)
     momenta = from_cylindrical(*jets[:3])
     basis = NSubjettinessBasis(bodies=4, axes=axes)
-    table = basis(as_events(*jets))["table"].numpy()
+    table = basis(as_events(*jets))["table"]
     for column, name in enumerate(basis.names["table"][2:], start=2):
         number, beta = name.removeprefix("tau").split("_")
         expected = n_subjettiness(momenta, jets[3], (int(number),), float(beta), axes)[:, 0]
@@ -62,12 +61,12 @@ def test_basis_is_n_subjettiness(axes):
 def test_jets_without_points_are_zero_and_nan_stays_in_its_jet(part):
     pt, eta, phi, lengths = plane_jets()
     clean = part(as_events(pt, eta, phi, lengths))["table"]
-    assert torch.isfinite(clean).all()
+    assert np.isfinite(clean).all()
     assert not clean[3].any()
     pt[0] = np.nan
     table = part(as_events(pt, eta, phi, lengths))["table"]
-    assert table[0].isnan().all()
-    torch.testing.assert_close(table[1:], clean[1:])
+    assert np.isnan(table[0]).all()
+    np.testing.assert_allclose(table[1:], clean[1:], rtol=1e-5, atol=1e-6)
 
 
 def test_points_that_fail_a_condition_do_not_count():
@@ -76,7 +75,9 @@ def test_points_that_fail_a_condition_do_not_count():
     hard = pt.astype(np.float32) > 10
     kept = np.add.reduceat(hard.astype(int), np.cumsum(lengths) - lengths)
     alone = part(as_events(pt[hard], eta[hard], phi[hard], kept))["table"]
-    torch.testing.assert_close(part(as_events(pt, eta, phi, lengths))["table"], alone)
+    np.testing.assert_allclose(
+        part(as_events(pt, eta, phi, lengths))["table"], alone, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_options_that_cannot_be_are_named():
@@ -92,7 +93,7 @@ def test_features_of_jets_of_one_or_two_particles_do_not_change_under_rotations(
     pt, eta, phi, lengths = plane_jets(seed, jets=20, most=3, empty=False)
     turned = (phi + angle + np.pi) % (2 * np.pi) - np.pi
     part = JetFeatures(normalise="none")
-    one, other = (part(as_events(pt, eta, p, lengths))["table"].numpy() for p in (phi, turned))
+    one, other = (part(as_events(pt, eta, p, lengths))["table"] for p in (phi, turned))
     np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-6)
     mass = part.observables.index("mass")
     assert (one[lengths == 1, mass] == 0).all()

@@ -3,9 +3,10 @@ import io
 import numpy as np
 import pytest
 import torch
-from torch import tensor
+from numpy import array
 
 from bunchtrain.errors import DataError
+from bunchtrain.methods.normalisation_layer import NormalisationLayer
 from bunchtrain.representations.preprocessing.finite import check_finite
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 from bunchtrain.representations.preprocessing.statistics import Statistics
@@ -19,82 +20,86 @@ def table(kind="standard", columns=3):
 
 
 def blocks(values, size=7):
-    return ({"table": part} for part in values.split(size))
+    return ({"table": part} for part in np.split(values, range(size, len(values), size)))
 
 
 @pytest.fixture
 def values():
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(100, 3, generator=generator) * tensor([1, 100, 1e-3]) + tensor([5, -1e4, 0])
+    normal = np.random.default_rng(1).normal(size=(100, 3))
+    return (normal * [1, 100, 1e-3] + [5, -1e4, 0]).astype(np.float32)
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_standard_values_have_mean_0_and_deviation_1_however_they_come(values, size):
     done = Normalisation.fit(blocks(values, size), table())({"table": values})["table"]
-    torch.testing.assert_close(done.mean(0), torch.zeros(3), atol=1e-4, rtol=0)
-    torch.testing.assert_close(done.std(0, correction=0), torch.ones(3), atol=1e-3, rtol=0)
+    np.testing.assert_allclose(done.mean(0), 0, atol=2e-4)
+    np.testing.assert_allclose(done.std(0), 1, atol=1e-3)
 
 
 def test_robust_values_have_median_0_and_quartile_range_1(values):
     values[0, 0] = 1e6  # moves neither
     done = Normalisation.fit(blocks(values), table("robust"))({"table": values})["table"]
-    low, middle, high = np.quantile(done.double().numpy(), [0.25, 0.5, 0.75], axis=0)
+    low, middle, high = np.quantile(done.astype(float), [0.25, 0.5, 0.75], axis=0)
     np.testing.assert_allclose(middle, 0, atol=1e-4)
     np.testing.assert_allclose(high - low, 1, atol=1e-3)
 
 
 def test_none_changes_nothing(values):
     same = Normalisation.fit(blocks(values), table("none"))({"table": values})["table"]
-    assert torch.equal(same, values)
+    assert np.array_equal(same, values)
 
 
 @pytest.mark.parametrize("kind", ["standard", "robust"])
 def test_constant_columns_become_zero(kind):
-    values = torch.full((50, 3), 0.1)
+    values = np.full((50, 3), 0.1, np.float32)
     done = Normalisation.fit(blocks(values), table(kind))({"table": values})["table"]
-    torch.testing.assert_close(done, torch.zeros(50, 3))
+    assert not done.any()
 
 
 def test_quantiles_come_from_a_bounded_sample(monkeypatch):
     monkeypatch.setattr("bunchtrain.representations.preprocessing.statistics.SAMPLE", 2000)
     statistics = Statistics((1,))
-    for part in torch.linspace(0, 1, 20_000)[:, None].split(1000):
+    for part in np.split(np.linspace(0, 1, 20_000)[:, None], 20):
         statistics.add(part)
     assert len(statistics._sample) == 2000
-    assert abs(float(statistics.quantile(0.5)) - 0.5) < 0.05
+    assert abs(float(statistics.quantile(0.5)[0]) - 0.5) < 0.05
 
 
-def test_saved_numbers_come_back_into_a_module_made_from_sizes(values):
+def test_a_layer_made_from_sizes_restores_the_arrays_and_gives_the_same_values(values):
     fitted = Normalisation.fit(blocks(values), table("robust"), "impute")
-    empty = Normalisation(table().sizes)
-    empty.load_state_dict(fitted.state_dict())
+    layer = NormalisationLayer(Normalisation(table().sizes))
+    layer.load_state_dict(NormalisationLayer(fitted).state_dict())
     values[3, 1] = NAN
-    torch.testing.assert_close(empty({"table": values}), fitted({"table": values}))
+    done = layer({"table": torch.tensor(values)})["table"]
+    np.testing.assert_array_equal(done, fitted({"table": values})["table"])
 
 
 def test_unfitted_and_whole_number_tensors_pass_unchanged():
     normalisation = Normalisation({"features": 2, "lengths": (), "edges": 2})
-    inputs = {"features": torch.randn(5, 2), "lengths": tensor([2, 3]), "edges": tensor([[0], [1]])}
-    torch.testing.assert_close(normalisation(inputs), inputs)
+    inputs = {"features": np.ones((5, 2)), "lengths": array([2, 3]), "edges": array([[0], [1]])}
+    found = normalisation(inputs)
+    assert all(np.array_equal(found[name], inputs[name]) for name in inputs)
 
 
 def test_clip_puts_the_extremes_of_training_for_infinity_and_0_for_nan():
-    fitted = Normalisation.fit(blocks(tensor([[1.0, 2, 3], [4, NAN, INF]])), table("none"), "clip")
-    done = fitted({"table": tensor([[INF, -INF, NAN], [99, 99, 99.0]])})["table"]
+    fitted = Normalisation.fit(blocks(array([[1.0, 2, 3], [4, NAN, INF]])), table("none"), "clip")
+    done = fitted({"table": array([[INF, -INF, NAN], [99, 99, 99.0]])})["table"]
     assert done.tolist() == [[4, 2, 0], [99, 99, 99]]
 
 
 def test_impute_puts_the_median_of_training():
-    train = tensor([[1.0, 2, 3], [4, NAN, INF], [9, 5, 7]])
+    train = array([[1.0, 2, 3], [4, NAN, INF], [9, 5, 7]])
     fitted = Normalisation.fit(blocks(train), table("none"), "impute")
-    assert fitted({"table": tensor([[NAN, INF, -INF]])})["table"].tolist() == [[4, 3.5, 5]]
+    assert fitted({"table": array([[NAN, INF, -INF]])})["table"].tolist() == [[4, 3.5, 5]]
 
 
 @pytest.mark.parametrize("policy", ["raise", "drop"])
 def test_the_other_policies_leave_what_is_not_finite_visible(policy):
-    fitted = Normalisation.fit(blocks(torch.randn(9, 3)), table(), policy)
-    done = fitted({"table": tensor([[NAN, INF, -INF]])})["table"]
-    assert done[0, 0].isnan()
+    fitted = Normalisation.fit(
+        blocks(np.random.default_rng(1).normal(size=(9, 3))), table(), policy
+    )
+    done = fitted({"table": array([[NAN, INF, -INF]])})["table"]
+    assert np.isnan(done[0, 0])
     assert done[0, 1:].tolist() == [INF, -INF]
 
 
@@ -102,14 +107,18 @@ def test_the_other_policies_leave_what_is_not_finite_visible(policy):
 def test_it_exports_to_onnx(values):
     onnxruntime = pytest.importorskip("onnxruntime")
     fitted = Normalisation.fit(blocks(values), table(), "impute")
-    values[0] = tensor([NAN, INF, -INF])
+    values[0] = array([NAN, INF, -INF])
     program = torch.onnx.export(
-        _OneTensor(fitted).eval(), (values,), dynamo=True, verbose=False, input_names=["x"]
+        _OneTensor(NormalisationLayer(fitted)).eval(),
+        (torch.tensor(values),),
+        dynamo=True,
+        verbose=False,
+        input_names=["x"],
     )
     file = io.BytesIO()
     program.save(file)
     session = onnxruntime.InferenceSession(file.getvalue())
-    (done,) = session.run(None, {"x": values.numpy()})
+    (done,) = session.run(None, {"x": values})
     np.testing.assert_allclose(done, fitted({"table": values})["table"], rtol=1e-5, atol=1e-6)
 
 
@@ -123,9 +132,9 @@ class _OneTensor(torch.nn.Module):
 
 
 CLOUD = {
-    "features": tensor([[1.0, 2.0], [3.0, NAN], [5.0, 6.0]]),
-    "globals": tensor([[0.0], [0.0], [INF]]),
-    "lengths": tensor([2, 0, 1]),
+    "features": array([[1.0, 2.0], [3.0, NAN], [5.0, 6.0]]),
+    "globals": array([[0.0], [0.0], [INF]]),
+    "lengths": array([2, 0, 1]),
 }
 NAMES = {"features": ["pt", "log(pt)"], "globals": ["rho"]}
 

@@ -43,7 +43,7 @@ def test_the_network_that_is_kept_is_settled_and_calibrated(make_task, tmp_path,
     assert (ours["signal"] == theirs["signal"]).all()
     kept = again.network
     with torch.no_grad():
-        inputs = kept.normalisation(again.represent(source.events)[0].inputs)
+        inputs = kept.normalisation(again.represent(source.events)[0].tensors().inputs)
         seen = kept.model.input.high
         largest = inputs["table"].amax(0)
     assert (seen <= largest).all()

@@ -73,8 +73,8 @@ def test_an_input_that_is_the_target_is_reported(make_task) -> None:
     assert abs(areas[0] - 0.5) < 0.1
     assert areas[1:].tolist() == [0.0, 1.0]
     assert "alone separates" not in warnings_of(make_task())
-    inputs = {"table": torch.from_numpy(features).float()}
-    batch = Batch(inputs, {"t": torch.from_numpy(is_class).long()}, torch.ones(400))
+    inputs = {"table": features.astype(np.float32)}
+    batch = Batch(inputs, {"t": is_class.astype(np.int64)}, np.ones(400))
     names = SimpleNamespace(names={"table": ["x", "y", "is_b"]})
     model: Any = SimpleNamespace(representation=names, task=SimpleNamespace(targets={"t": CLASSES}))
     first, second = _about_inputs(model, batch)
@@ -84,7 +84,7 @@ def test_an_input_that_is_the_target_is_reported(make_task) -> None:
 
 def test_an_event_with_a_tenth_of_the_weight_is_reported() -> None:
     data: Any = SimpleNamespace(task=SimpleNamespace(targets={}))
-    weight = torch.ones(1000)
+    weight = np.ones(1000)
     batch = Batch({"table": weight[:, None]}, {}, weight)
     assert list(_about_events(data, batch)) == []
     batch.weight[3] = 400.0

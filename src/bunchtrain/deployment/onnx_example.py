@@ -34,7 +34,7 @@ def write_example(
     indices, tensors = found
     scores, predicted = {}, iter(trained.predict(events[:EVENTS]).values())
     for target, names in ScoredNetwork(trained).names.items():
-        columns = [next(predicted)[indices.numpy()] for _ in names]
+        columns = [next(predicted)[indices] for _ in names]
         scores[f"scores_{target}"] = np.stack(columns, 1)
     used = {name: tensors[name] for name in inputs}
     with atomic_path(folder / "example.npz") as part, part.open("wb") as file:

@@ -68,7 +68,9 @@ def scores_of_outputs(
     return dict(zip(trained.quantities, found, strict=True))
 
 
-def batches(trained: TrainedModel, events: ak.Array, rows: int) -> Iterator[tuple[Tensor, Arrays]]:
+def batches(
+    trained: TrainedModel, events: ak.Array, rows: int
+) -> Iterator[tuple[NDArray[np.int64], Arrays]]:
     """Yield the indices of events (batch,) and their tensors by name, `rows` events at a time.
 
     Events that the policy on invalid values drops are left out.
@@ -78,11 +80,11 @@ def batches(trained: TrainedModel, events: ak.Array, rows: int) -> Iterator[tupl
         if not len(indices):
             continue
         store = EventStore([block])
-        for chosen in torch.split(torch.arange(len(store)), rows):
+        for chosen in np.split(np.arange(len(store)), range(rows, len(store), rows)):
             inputs = store.take(chosen).inputs
             yield (
                 start + indices[chosen],
-                {n: inputs[n].numpy() for n in trained.network.input_names},
+                {n: inputs[n] for n in trained.network.input_names},
             )
 
 
@@ -101,5 +103,5 @@ def run(
     names = list(trained.quantities)
     scores = np.full((len(events), len(names)), np.nan, np.float32)
     for indices, inputs in batches(trained, events, rows or trained.task.settings["batch_size"]):
-        scores[indices.numpy()] = np.concatenate(list(function(inputs)), 1)
+        scores[indices] = np.concatenate(list(function(inputs)), 1)
     return {name: scores[:, k] for k, name in enumerate(names)}

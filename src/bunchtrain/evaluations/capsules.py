@@ -120,8 +120,8 @@ def capsule_vectors(trained: TrainedModel, events: ak.Array) -> Vectors:
     batch, kept = trained.represent(events)
     rows = int(trained.task.settings["batch_size"])
     with torch.inference_mode():
-        images = torch.split(network.normalise(batch.inputs)["image"], rows)
+        images = torch.split(network.normalise(batch.tensors().inputs)["image"], rows)
         found = torch.cat([model.capsules(image) for image in images]).numpy()
     vectors = np.full((len(events), *found.shape[1:]), np.nan, np.float32)
-    vectors[kept.numpy()] = found
+    vectors[kept] = found
     return vectors

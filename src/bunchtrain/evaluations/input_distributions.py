@@ -48,9 +48,9 @@ class InputDistributions(FirstTargetEvaluation):
             tensor = next((t for t in TENSORS if t in batch.inputs and t in names), None)
             if tensor is None:
                 continue
-            truth, values = truth[kept.numpy()], batch.inputs[tensor].numpy()
+            truth, values = truth[kept], batch.inputs[tensor]
             if "lengths" in batch.inputs and tensor == "features":
-                truth = np.repeat(truth, batch.inputs["lengths"].numpy())
+                truth = np.repeat(truth, batch.inputs["lengths"])
             inputs: dict[str, NDArray[np.float32]] = {
                 name: values[:, k] for k, name in enumerate(names[tensor][:MAX_INPUTS])
             }

@@ -52,7 +52,7 @@ def _plots(
     representation: ImageRepresentation,
 ) -> Iterator[Plot]:
     batch, kept = next(iter(models.values())).represent(sample)
-    images, rows = batch.inputs["image"].numpy(), kept.numpy()
+    images, rows = batch.inputs["image"], kept
     weights, is_signal = events.weights[rows], events.is_signal[rows]
     signal, others = events.signal, ", ".join(events.backgrounds)
     of_signal, of_others = (

@@ -124,7 +124,7 @@ def _inputs(run: EvaluatedRun) -> dict[str, NDArray[Any]]:
                     "reweighting: inputs with NaN or infinity cannot be compared; set 'invalid' to "
                     "clip or impute"
                 )
-            table = batch.inputs["table"].numpy()  # (events, feature)
+            table = batch.inputs["table"]  # (events, feature)
             names = trained.representation.names["table"]
             found |= {name: table[:, k] for k, name in enumerate(names)}
         blocks.append(found)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
-from torch import Tensor
 
-from bunchtrain.batch import Batch
+from bunchtrain.batch import Array, Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
 from bunchtrain.methods.event_store import EventStore
 from bunchtrain.methods.initial_scale import scale_initial_weights
 from bunchtrain.methods.method_network import MethodNetwork
+from bunchtrain.methods.normalisation_layer import NormalisationLayer
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import Representation
@@ -30,9 +31,9 @@ def build_network(
 
     Raises StudyError if the parts do not fit together.
     """
-    normalisation = normalisation or Normalisation(representation.sizes)
+    layer = NormalisationLayer(normalisation or Normalisation(representation.sizes))
     if task.owns_loss:
-        return MethodNetwork(normalisation, task.build_method(representation))
+        return MethodNetwork(layer, task.build_method(representation))
     used = {name: one for name, one in task.targets.items() if name in task.heads()}
     axes = {name: one.output_axis for name, one in used.items() if one.output_axis != "event"}
     if axes and task.posterior is not None:
@@ -42,7 +43,7 @@ def build_network(
         )
     aggregates = {target: head.aggregate for target, head in task.heads().items()}
     return Network(
-        normalisation,
+        layer,
         task.build_model(representation),
         task.head_sizes(),
         aggregates,
@@ -64,7 +65,7 @@ def build_normalised_network(
         return network
     heads = task.heads()
     network.units = {
-        target: _mean_and_std(target, blocks)
+        target: tuple(map(torch.from_numpy, mean_and_std(target, blocks)))
         for target in network.heads
         if heads[target].target.values
     }
@@ -74,8 +75,8 @@ def build_normalised_network(
             network.shift[first : first + outputs] = shift
             network.scale[first : first + outputs] = scale
     if network.trains_by_gradient:
-        few = EventStore([blocks[0]]).take(torch.arange(min(FEW, len(blocks[0]))))
-        scale_initial_weights(network, few.inputs)
+        few = EventStore([blocks[0]]).take(np.arange(min(FEW, len(blocks[0]))))
+        scale_initial_weights(network, few.tensors().inputs)
     return network
 
 
@@ -98,23 +99,18 @@ def _slices(heads: dict[str, int]) -> Iterator[tuple[int, str, int]]:
         first += outputs
 
 
-def _mean_and_std(target: str, blocks: Sequence[Batch]) -> tuple[Tensor, Tensor]:
+def mean_and_std(target: str, blocks: Sequence[Batch]) -> tuple[Array, Array]:
     """Return weighted mean and standard deviation of each value, (value,); 1 for a constant.
 
     Negative weights count by their magnitude: a variance must not be negative.
     """
-    values = torch.cat([block.targets[target] for block in blocks]).double()
+    values = np.concatenate([block.targets[target] for block in blocks]).astype(np.float64)
     values = values if values.ndim > 1 else values[:, None]
-    weights = [
-        (b.weight if len(b.weight) else torch.ones(len(b)))[
-            b.event_index(b.axes.get(target, "event"))
-        ]
-        for b in blocks
-    ]
-    weight = torch.cat(weights).double().abs()
+    weights = [b.weights[b.event_index(b.axes.get(target, "event"))] for b in blocks]
+    weight = np.abs(np.concatenate(weights).astype(np.float64))
     share = (weight / weight.sum())[:, None] if weight.sum() > 0 else 1 / max(1, len(values))
     mean = (share * values).sum(0)
-    std = (share * (values - mean).square()).sum(0).sqrt()
+    std = np.sqrt((share * np.square(values - mean)).sum(0))
     # Rounding of a constant in the number format of the cache is no width.
-    std[std <= 1e-12 * mean.abs()] = 1.0
+    std[std <= 1e-12 * np.abs(mean)] = 1.0
     return mean, std

@@ -1,14 +1,13 @@
-"""Represented events in memory as tensors; any batch is taken in time ∝ its size."""
+"""Represented events in memory as arrays; any batch is taken in time ∝ its size."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from bunchtrain.batch import EDGEWISE, Batch, axis_of, starts
+from bunchtrain.batch import EDGEWISE, Array, Batch, axis_of, item_index, starts
 
 
 class EventStore:
@@ -26,19 +25,19 @@ class EventStore:
     def __len__(self) -> int:
         return len(self.events)
 
-    def take(self, rows: Tensor) -> Batch:
+    def take(self, rows: Array) -> Batch:
         """Return the events with these indices (rows,), in this order, as a packed batch."""
         events, inputs = self.events, self.events.inputs
-        points, edges = self._item_indices("lengths", rows), self._item_indices("edge_counts", rows)
+        points, edges = self._item_index("lengths", rows), self._item_index("edge_counts", rows)
         index = {"event": rows, "point": rows if points is None else points, "edge": edges}
         taken = {
-            name: value[index[axis_of(name)]]
+            name: np.take(value, index[axis_of(name)], 0)
             for name, value in inputs.items()
             if name not in ("edges", "edge_counts")
         }
-        if "edges" in inputs:
-            shift = starts(taken["lengths"]).repeat_interleave(inputs["edge_counts"][rows])
-            taken["edges"] = inputs["edges"][:, edges] + shift
+        if edges is not None:
+            shift = np.repeat(starts(taken["lengths"]), inputs["edge_counts"][rows])
+            taken["edges"] = np.take(inputs["edges"], edges, 1) + shift
         targets = {
             name: value[index[events.axes.get(name, "event")]]
             for name, value in events.targets.items()
@@ -47,13 +46,11 @@ class EventStore:
         weight = events.weight[rows] if len(events.weight) else events.weight
         return Batch(taken, targets, weight, spectators, events.axes)
 
-    def _item_indices(self, counter: str, rows: Tensor) -> Tensor | None:
+    def _item_index(self, counter: str, rows: Array) -> Array | None:
         """Return the indices of all points (or edges) of these events, concatenated."""
         if counter not in self._starts:
             return None
-        counts = self.events.inputs[counter][rows]
-        shift = self._starts[counter][rows] - starts(counts)
-        return torch.arange(int(counts.sum())) + shift.repeat_interleave(counts)
+        return item_index(self.events.inputs[counter][rows], self._starts[counter][rows])
 
 
 def local_edges(block: Batch) -> Batch:
@@ -64,10 +61,10 @@ def local_edges(block: Batch) -> Batch:
     if "edges" not in block.inputs or "edge_counts" in block.inputs:
         return block
     lengths, edges = block.inputs["lengths"], block.inputs["edges"]
-    event = torch.arange(len(lengths)).repeat_interleave(lengths)[edges[0]]  # (edges,)
-    order = event.argsort(stable=True)
+    event = np.repeat(np.arange(len(lengths)), lengths)[edges[0]]  # (edges,)
+    order = np.argsort(event, kind="stable")
     local = (edges - starts(lengths)[event])[:, order]
-    counts = torch.bincount(event, minlength=len(lengths))
+    counts = np.bincount(event, minlength=len(lengths))
     moved = {name: block.inputs[name][order] for name in EDGEWISE & set(block.inputs)}
     inputs = {**block.inputs, **moved, "edges": local, "edge_counts": counts}
     targets = {
@@ -78,25 +75,25 @@ def local_edges(block: Batch) -> Batch:
 
 
 def size_in_bytes(block: Batch) -> int:
-    """Return the memory of a batch's tensors in bytes."""
-    tensors = [*block.inputs.values(), *block.targets.values(), *block.spectators.values()]
-    return sum(tensor.nbytes for tensor in [*tensors, block.weight])
+    """Return the memory of a batch's arrays in bytes."""
+    arrays = [*block.inputs.values(), *block.targets.values(), *block.spectators.values()]
+    return sum(array.nbytes for array in [*arrays, block.weight])
 
 
 def _concatenate(blocks: Sequence[Batch]) -> Batch:
     if len(blocks) == 1:
         return blocks[0]
 
-    def join(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    def join(parts: Sequence[dict[str, Array]]) -> dict[str, Array]:
         return {
-            name: torch.cat([part[name] for part in parts], 1 if name == "edges" else 0)
+            name: np.concatenate([part[name] for part in parts], 1 if name == "edges" else 0)
             for name in parts[0]
         }
 
     return Batch(
         join([block.inputs for block in blocks]),
         join([block.targets for block in blocks]),
-        torch.cat([block.weight for block in blocks]),
+        np.concatenate([block.weight for block in blocks]),
         join([block.spectators for block in blocks]),
         blocks[0].axes,
     )

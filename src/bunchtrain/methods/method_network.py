@@ -10,10 +10,10 @@ from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
+from bunchtrain.methods.normalisation_layer import NormalisationLayer
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.unsupervised._method import CONDITION, LOG_LIKELIHOOD, Generates, Method
 from bunchtrain.methods.weighted_sum import BeforeLoss, Term, WeightedSums, event_weights
-from bunchtrain.representations.preprocessing.normalisation import Normalisation
 from bunchtrain.targets import Quantity
 
 
@@ -24,7 +24,7 @@ class MethodNetwork(Network):
     method         network with its own loss.
     """
 
-    def __init__(self, normalisation: Normalisation, method: Method) -> None:
+    def __init__(self, normalisation: NormalisationLayer, method: Method) -> None:
         super().__init__(normalisation, method, {})
 
     @property

@@ -7,9 +7,8 @@ from collections.abc import Collection, Mapping
 
 import awkward as ak
 import numpy as np
-import torch
-from torch import Tensor
 
+from bunchtrain.batch import Array
 from bunchtrain.errors import DataError
 from bunchtrain.physics.packed import Floats, Ints
 from bunchtrain.representations._packed import Normalise, PackedPoints
@@ -75,7 +74,7 @@ class EdgePoints(PackedPoints):
         own = {"edge_features": [each.text for each in self.edge_features]}
         return super().names | (own if self.edge_features else {})
 
-    def encode(self, events: ak.Array, points: Points, chosen: Ints) -> dict[str, Tensor]:
+    def encode(self, events: ak.Array, points: Points, chosen: Ints) -> dict[str, Array]:
         """Return the packed tensors of the chosen points of a block of events with their edges."""
         tensors = super().encode(events, points, chosen)
         edges, columns = self.edges(events, points, chosen, tensors)
@@ -83,15 +82,15 @@ class EdgePoints(PackedPoints):
         if self.edge_where is not None:
             kept = np.flatnonzero(values.evaluate(self.edge_where) > 0)
             values = values.take(kept)
-        tensors["edges"] = torch.from_numpy(values.edges)
+        tensors["edges"] = values.edges
         if self.edge_features:
-            table = np.stack([values.evaluate(each) for each in self.edge_features], axis=1)
-            tensors["edge_features"] = torch.from_numpy(table)
+            table = [values.evaluate(each) for each in self.edge_features]
+            tensors["edge_features"] = np.stack(table, axis=1)
         return tensors
 
     @abstractmethod
     def edges(
-        self, events: ak.Array, points: Points, chosen: Ints, tensors: Mapping[str, Tensor]
+        self, events: ak.Array, points: Points, chosen: Ints, tensors: Mapping[str, Array]
     ) -> tuple[Ints, dict[str, Floats]]:
         """Return the edges (2, edges), and name → values of their columns (edges,).
 

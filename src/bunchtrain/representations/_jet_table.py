@@ -7,8 +7,8 @@ from collections.abc import Collection
 
 import awkward as ak
 import numpy as np
-from torch import Tensor
 
+from bunchtrain.batch import Array
 from bunchtrain.physics.packed import Floats, Ints, sum_by_jet
 from bunchtrain.representations._packed import Normalise
 from bunchtrain.representations.preprocessing.observable_cache import cached_observable
@@ -54,7 +54,7 @@ class JetTable(ConditionalTable):
         """Return the observables."""
         return self.observables
 
-    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+    def __call__(self, events: ak.Array) -> dict[str, Array]:
         """Return `table` (batch, feature); 0 for a jet without points, NaN for one with NaN."""
         points = Points(events, self.group)
         momenta = points.precise_momenta()

@@ -7,9 +7,8 @@ from typing import Literal
 
 import awkward as ak
 import numpy as np
-import torch
-from torch import Tensor
 
+from bunchtrain.batch import Array
 from bunchtrain.errors import StudyError
 from bunchtrain.physics.packed import Floats, Ints, jet_index, positions
 from bunchtrain.representations._representation import PointRepresentation, Size
@@ -99,21 +98,21 @@ class PackedPoints(PointRepresentation):
             names |= {"coordinates": COORDINATES, "momenta": MOMENTA}
         return {**names, "globals": [e.text for e in self.globals]} if self.globals else names
 
-    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+    def __call__(self, events: ak.Array) -> dict[str, Array]:
         """Return the packed tensors of a block of events; events without points have length 0."""
         points = self.points(events)
         return self.encode(events, points, self.select_points(points))
 
-    def encode(self, events: ak.Array, points: Points, chosen: Ints) -> dict[str, Tensor]:
-        """Return the packed tensors of the chosen points of a block of events."""
-        tensors = {
+    def encode(self, events: ak.Array, points: Points, chosen: Ints) -> dict[str, Array]:
+        """Return the packed arrays of the chosen points of a block of events."""
+        tensors: dict[str, Array] = {
             "features": points.table(self.features)[chosen],
             **self._places(points, chosen),
             "lengths": np.bincount(jet_index(points.lengths)[chosen], minlength=len(events)),
         }
         if self.globals:
             tensors["globals"] = evaluate_table(self.globals, events)
-        return {name: torch.from_numpy(value) for name, value in tensors.items()}
+        return tensors
 
     def _places(self, points: Points, chosen: Ints) -> dict[str, Floats]:
         """Return the coordinates of the chosen points, and their momenta if they have some."""

@@ -1,4 +1,4 @@
-"""Interface of representations: from columns of events to named tensors."""
+"""Interface of representations: from columns of events to named arrays."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
+from bunchtrain.batch import Array
 from bunchtrain.errors import NotInvertible
 
 #: Size of one row of a tensor: the number of features, or the shape of an image.
@@ -50,18 +50,18 @@ class Representation(ABC):
         """Return tensor name → the names of its columns, for plots, messages and exports."""
 
     @abstractmethod
-    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+    def __call__(self, events: ak.Array) -> dict[str, Array]:
         """Return the tensors of a block of events, named as in `Batch.inputs`."""
 
     def columns_of_condition(self, available: Collection[str]) -> list[str]:
         """Return the columns that the tensor `condition` is made of, none without one."""
         return []
 
-    def encode_condition(self, events: ak.Array) -> Tensor:
+    def encode_condition(self, events: ak.Array) -> Array:
         """Return the tensor `condition` (batch, condition) of events."""
         return self(events)["condition"]
 
-    def decode(self, tensors: Mapping[str, Tensor]) -> ak.Array:
+    def decode(self, tensors: Mapping[str, Array]) -> ak.Array:
         """Return the columns of events from their tensors, the inverse of `__call__`.
 
         Raises NotInvertible if the representation has no inverse.

@@ -6,9 +6,8 @@ from collections.abc import Collection
 
 import awkward as ak
 import numpy as np
-import torch
-from torch import Tensor
 
+from bunchtrain.batch import Array
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.parts.ranges import Events, PointCount
 from bunchtrain.physics.clustering import Algorithm
@@ -89,18 +88,17 @@ class ClusteringTree(Representation):
         """Return the features."""
         return {"features": [each.text for each in self.features]}
 
-    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+    def __call__(self, events: ak.Array) -> dict[str, Array]:
         """Return the packed nodes of a block of events; jets without points have none."""
         packed = self.points(events)
-        momenta, lengths = packed["momenta"].double().numpy(), packed["lengths"].numpy()
+        momenta, lengths = packed["momenta"].astype(np.float64), packed["lengths"]
         finite = np.isfinite(momenta).all(1)
         momenta[~finite] = 0
         trees = clustering_trees(momenta, lengths, self.algorithm, self.memory)
         features = self._features(trees)
         features[np.repeat(sum_by_jet(~finite, lengths) > 0, trees.lengths)] = np.nan
-        given = {"features": features, "children": trees.children, "levels": trees.levels}
-        tensors = {name: torch.from_numpy(value) for name, value in given.items()}
-        return {**tensors, "lengths": torch.from_numpy(trees.lengths)}
+        tree = {"children": trees.children, "levels": trees.levels, "lengths": trees.lengths}
+        return {"features": features, **tree}
 
     def _features(self, trees: ClusteringTrees) -> Floats:
         """Return the features of the nodes (nodes, feature), the nodes as points of the root."""

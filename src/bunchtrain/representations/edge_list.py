@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 
 import awkward as ak
 import numpy as np
-from torch import Tensor
 
+from bunchtrain.batch import Array
 from bunchtrain.errors import DataError, nearest
 from bunchtrain.parts.ranges import PointCount
 from bunchtrain.physics.packed import Floats, Ints, jet_index
@@ -110,7 +110,7 @@ class EdgeList(EdgePoints):
         return moved[:, kept], kept, counts
 
     def edges(
-        self, events: ak.Array, points: Points, chosen: Ints, tensors: Mapping[str, Tensor]
+        self, events: ak.Array, points: Points, chosen: Ints, tensors: Mapping[str, Array]
     ) -> tuple[Ints, dict[str, Floats]]:
         """Return the edges of the data, and the values of their columns."""
         edges, kept, _ = self._kept(events, points, chosen)

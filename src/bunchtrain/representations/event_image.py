@@ -6,9 +6,8 @@ from collections.abc import Collection
 
 import awkward as ak
 import numpy as np
-import torch
-from torch import Tensor
 
+from bunchtrain.batch import Array
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.parts.ranges import Pixels, Radius
 from bunchtrain.physics.kinematics import wrap_angle
@@ -92,7 +91,7 @@ class EventImage(ImageRepresentation):
         """Return the ends of the image in η and in φ."""
         return (-self.width / 2, self.width / 2, -np.pi, np.pi)
 
-    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+    def __call__(self, events: ak.Array) -> dict[str, Array]:
         """Return `image` (batch, channel, row, column), NaN for an event with NaN or infinity."""
         turn = self._leading_phi(events)
         side, found = np.ones(len(events)), []
@@ -102,9 +101,9 @@ class EventImage(ImageRepresentation):
                 side = np.where(sum_by_jet(value * eta, lengths) < 0, -1.0, 1.0)
             relative = wrap_angle(phi - np.repeat(turn, lengths))
             found.append(self._pixelate(eta * np.repeat(side, lengths), relative, value, lengths))
-        return {"image": torch.stack(found, 1)}
+        return {"image": np.stack(found, 1)}
 
-    def _pixelate(self, eta: Floats, phi: Floats, value: Floats, lengths: Ints) -> Tensor:
+    def _pixelate(self, eta: Floats, phi: Floats, value: Floats, lengths: Ints) -> Floats:
         invalid = ~np.isfinite(np.stack([eta, phi, value])).all(0)
         x, y = np.where(invalid, 0, eta) / self.width, np.where(invalid, 0, phi) / (2 * np.pi)
         row, column = steps.pixel_index(x, y, self.pixels, width=1.0)
@@ -112,8 +111,8 @@ class EventImage(ImageRepresentation):
         inside = (column >= 0) & (column < self.pixels) & ~invalid
         pixel = (jet_index(lengths) * self.pixels + row) * self.pixels + column
         image = steps.pixelate(value, pixel, inside, len(lengths) * self.pixels**2)
-        image = image.view(-1, self.pixels, self.pixels)
-        image[torch.from_numpy(sum_by_jet(invalid, lengths) > 0)] = torch.nan
+        image = image.reshape(-1, self.pixels, self.pixels)
+        image[sum_by_jet(invalid, lengths) > 0] = np.nan
         return image
 
     def _leading_phi(self, events: ak.Array) -> Floats:

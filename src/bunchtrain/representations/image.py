@@ -6,9 +6,8 @@ from collections.abc import Collection
 
 import awkward as ak
 import numpy as np
-import torch
-from torch import Tensor
 
+from bunchtrain.batch import Array
 from bunchtrain.errors import StudyError
 from bunchtrain.parts.ranges import Pixels, Radius
 from bunchtrain.physics.packed import Flags, Floats, Ints, jet_index, sum_by_jet
@@ -90,7 +89,7 @@ class Image(ImageRepresentation):
         """Return the channels."""
         return {"image": [each.text for each in self.channels]}
 
-    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+    def __call__(self, events: ak.Array) -> dict[str, Array]:
         """Return `image` (batch, channel, row, column), NaN for an event with NaN or infinity."""
         points = Points(events, self.group, self.jet)
         intensity = points.table(self.channels)
@@ -99,10 +98,10 @@ class Image(ImageRepresentation):
         x, y, pt = (np.where(invalid, 0, value) for value in values[:3])
         intensity[invalid] = 0
         image = self.images(x, y, pt, intensity, points.lengths)
-        image[torch.from_numpy(sum_by_jet(invalid, points.lengths) > 0)] = torch.nan
+        image[sum_by_jet(invalid, points.lengths) > 0] = np.nan
         return {"image": image}
 
-    def images(self, x: Floats, y: Floats, pt: Floats, intensity: Floats, lengths: Ints) -> Tensor:
+    def images(self, x: Floats, y: Floats, pt: Floats, intensity: Floats, lengths: Ints) -> Floats:
         """Return the images (jets, channel, row, column) of packed points.
 
         x, y and pt are (points,), the intensities (points, channel) and `lengths` (jets,).
@@ -115,11 +114,11 @@ class Image(ImageRepresentation):
         inside = (np.minimum(row, column) >= 0) & (np.maximum(row, column) < self.pixels)
         pixel = (jet_index(lengths) * self.pixels + row) * self.pixels + column
         channels = [self._channel(values, pixel, inside, lengths) for values in intensity.T]
-        return torch.stack(channels, 1) if len(channels) > 1 else channels[0][:, None]
+        return np.stack(channels, 1) if len(channels) > 1 else channels[0][:, None]
 
-    def _channel(self, values: Floats, pixel: Ints, inside: Flags, lengths: Ints) -> Tensor:
+    def _channel(self, values: Floats, pixel: Ints, inside: Flags, lengths: Ints) -> Floats:
         if self.unit:
             values = steps.normalise_weights(values, inside, lengths)
         count = len(lengths) * self.pixels**2
         image = steps.pixelate(values, pixel, inside, count)
-        return image.view(-1, self.pixels, self.pixels)
+        return image.reshape(-1, self.pixels, self.pixels)

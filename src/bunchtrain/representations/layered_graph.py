@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import awkward as ak
 import numpy as np
 from scipy.spatial import cKDTree
-from torch import Tensor
 
+from bunchtrain.batch import Array
 from bunchtrain.errors import StudyError
 from bunchtrain.parts.ranges import PointCount, Positive
 from bunchtrain.physics.packed import Floats, Ints
@@ -66,12 +66,12 @@ class LayeredGraph(EdgePoints):
         return [*super().expressions(), self.layer]
 
     def edges(
-        self, events: ak.Array, points: Points, chosen: Ints, tensors: Mapping[str, Tensor]
+        self, events: ak.Array, points: Points, chosen: Ints, tensors: Mapping[str, Array]
     ) -> tuple[Ints, dict[str, Floats]]:
         """Return the edges between the layers; they have no columns of their own."""
         layer = points.evaluate(self.layer)[chosen].astype(np.float64)
-        scaled = tensors["coordinates"].numpy().astype(np.float64) / np.array(self.window)
-        return edges_of_layers(layer, scaled, tensors["lengths"].numpy(), self.span), {}
+        scaled = tensors["coordinates"].astype(np.float64) / np.array(self.window)
+        return edges_of_layers(layer, scaled, tensors["lengths"], self.span), {}
 
 
 def edges_of_layers(layer: Floats, scaled: Floats, lengths: Ints, span: int) -> Ints:

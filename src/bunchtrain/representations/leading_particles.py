@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import awkward as ak
-import torch
-from torch import Tensor
+import numpy as np
 
+from bunchtrain.batch import Array
 from bunchtrain.parts.ranges import PointCount
 from bunchtrain.representations._packed import Normalise, PackedPoints
 from bunchtrain.representations._representation import Representation, Size
@@ -68,14 +68,14 @@ class LeadingParticles(Representation):
         indices = range(self.points.limit)
         return {"table": [f"{feature} [{index}]" for index in indices for feature in features]}
 
-    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+    def __call__(self, events: ak.Array) -> dict[str, Array]:
         """Return `table` (batch, n × features)."""
         packed = self.points(events)
         lengths, features = packed["lengths"], packed["features"]
-        present = torch.arange(self.points.limit) < lengths[:, None]
-        table = features.new_zeros(*present.shape, features.shape[1])
+        present = np.arange(self.points.limit) < lengths[:, None]
+        table = np.zeros((*present.shape, features.shape[1]), features.dtype)
         table[present] = features
-        return {"table": table.flatten(1)}
+        return {"table": table.reshape(len(table), self.sizes["table"])}
 
 
 class _Ordered(PackedPoints):

@@ -8,9 +8,8 @@ from typing import Literal
 
 import awkward as ak
 import numpy as np
-import torch
-from torch import Tensor
 
+from bunchtrain.batch import Array
 from bunchtrain.errors import DataError, StudyError, nearest
 from bunchtrain.physics.packed import Floats
 from bunchtrain.representations._representation import Representation, Size
@@ -46,9 +45,9 @@ class ConditionalTable(Representation):
         names = {"table": self.table_names}
         return names | {"condition": [e.text for e in self.condition]} if self.condition else names
 
-    def with_condition(self, table: Floats, events: ak.Array) -> dict[str, Tensor]:
+    def with_condition(self, table: Floats, events: ak.Array) -> dict[str, Array]:
         """Return `table` (batch, feature), and `condition` (batch, condition) if there is one."""
-        tensors = {"table": torch.from_numpy(table)}
+        tensors: dict[str, Array] = {"table": table}
         if self.condition:
             tensors["condition"] = self.encode_condition(events)
         return tensors
@@ -57,16 +56,16 @@ class ConditionalTable(Representation):
         """Return the columns that the tensor `condition` is made of, none without one."""
         return columns_of(self.condition, available)
 
-    def encode_condition(self, events: ak.Array) -> Tensor:
+    def encode_condition(self, events: ak.Array) -> Array:
         """Return the tensor `condition` (batch, condition) of events."""
-        return torch.from_numpy(evaluate_table(self.condition, events))
+        return evaluate_table(self.condition, events)
 
-    def decode(self, tensors: Mapping[str, Tensor]) -> ak.Array:
+    def decode(self, tensors: Mapping[str, Array]) -> ak.Array:
         """Return the columns of `table`, and the conditions if they are given."""
         names = self.names
         return ak.Array(
             {
-                column: tensors[name][:, k].numpy()
+                column: tensors[name][:, k]
                 for name in names
                 if name in tensors
                 for k, column in enumerate(names[name])
@@ -102,7 +101,7 @@ class Table(ConditionalTable):
         """Return the expressions."""
         return [each.text for each in self.features]
 
-    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+    def __call__(self, events: ak.Array) -> dict[str, Array]:
         """Return `table` (batch, feature), and `condition` (batch, condition) if there is one."""
         return self.with_condition(evaluate_table(self.features, events), events)
 

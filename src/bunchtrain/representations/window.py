@@ -7,9 +7,8 @@ from typing import Literal
 
 import awkward as ak
 import numpy as np
-import torch
-from torch import Tensor
 
+from bunchtrain.batch import Array
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.parts.ranges import Steps
 from bunchtrain.physics.packed import Floats
@@ -53,18 +52,18 @@ class Window(Representation):
         """Return the expressions."""
         return {"window": [each.text for each in self.features]}
 
-    def __call__(self, events: ak.Array) -> dict[str, Tensor]:
+    def __call__(self, events: ak.Array) -> dict[str, Array]:
         """Return `window` (batch, feature, time).
 
         Raises DataError if a list has another length.
         """
         columns = [self._values(expression, events) for expression in self.features]
-        return {"window": torch.from_numpy(np.stack(columns, axis=1))}
+        return {"window": np.stack(columns, axis=1)}
 
-    def decode(self, tensors: Mapping[str, Tensor]) -> ak.Array:
+    def decode(self, tensors: Mapping[str, Array]) -> ak.Array:
         """Return the features as columns of lists, (batch, time) each."""
-        columns = zip(self.names["window"], tensors["window"].unbind(1), strict=True)
-        return ak.Array({name: ak.from_regular(values.numpy()) for name, values in columns})
+        columns = zip(self.names["window"], np.moveaxis(tensors["window"], 1, 0), strict=True)
+        return ak.Array({name: ak.from_regular(values) for name, values in columns})
 
     def _values(self, expression: Expression, events: ak.Array) -> Floats:
         values = expression(events)

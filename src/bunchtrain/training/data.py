@@ -9,10 +9,8 @@ from pathlib import Path
 
 import awkward as ak
 import numpy as np
-import torch
-from torch import Tensor
 
-from bunchtrain.batch import Batch
+from bunchtrain.batch import Array, Batch
 from bunchtrain.errors import DataError
 from bunchtrain.methods.event_store import EventStore, size_in_bytes
 from bunchtrain.methods.supervised import Network
@@ -104,11 +102,11 @@ class Data:
         """
         inputs = self.representation(events)
         targets = represent_targets(self.representation, self.task.targets, events, inputs)
-        weight = torch.from_numpy(ak.to_numpy(events["weight"]).astype(np.float32))
+        weight = ak.to_numpy(events["weight"]).astype(np.float32)
         spectators = {name: _spectator(events, name) for name in self.spectators}
         axes = {name: str(target.axis) for name, target in self.task.targets.items()}
         batch = Batch(inputs, targets, weight, spectators, axes)
-        entries = ak.to_numpy(events["entry"]).tolist()
+        entries = ak.to_numpy(events["entry"])
         keep = check_finite(batch.inputs, self.representation.names, entries, self.task.invalid)
         return batch if len(keep) == len(batch) else batch.take(keep)
 
@@ -134,7 +132,7 @@ class Data:
         if epoch is not None:
             rows = np.random.default_rng([self.task.seed, epoch]).permutation(rows)
         for batch in np.split(rows, np.cumsum(self.sizes(split))[:-1]):
-            yield store.take(torch.from_numpy(batch[self.rank :: self.workers]))
+            yield store.take(batch[self.rank :: self.workers])
 
     def _stream(self, split: str, epoch: int | None) -> Iterator[Batch]:
         order = None if epoch is None else derive_seed(self.task.seed, epoch)
@@ -156,7 +154,7 @@ class Data:
         store = EventStore([self.represent(block if self.workers == 1 else block[own])])
         bounds = np.searchsorted(batch_index[own], np.arange(len(sizes) + 1))
         for start, stop in pairwise(bounds.tolist()):
-            yield store.take(torch.arange(start, stop))
+            yield store.take(np.arange(start, stop))
 
 
 class Batches:
@@ -180,8 +178,9 @@ class NormalisedBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         for batch in self.data.batches(self.split, None):
-            batch.inputs = self.network.normalise(batch.inputs)
-            yield self.network.standardise(batch)
+            tensors = batch.tensors()
+            tensors.inputs = self.network.normalise(tensors.inputs)
+            yield self.network.standardise(tensors)
 
 
 def rechunk(blocks: Iterable[ak.Array], sizes: Iterable[int]) -> Iterator[ak.Array]:
@@ -196,11 +195,11 @@ def rechunk(blocks: Iterable[ak.Array], sizes: Iterable[int]) -> Iterator[ak.Arr
         remaining = [joined[size:]]
 
 
-def _spectator(events: ak.Array, name: str) -> Tensor:
+def _spectator(events: ak.Array, name: str) -> Array:
     """Return a column that losses read, (events,) float32; raises DataError for NaN."""
     values = as_real(events[name], name)
     require_finite(values, f"loss: column '{name}'", ak.to_numpy(events["entry"]))
-    return torch.from_numpy(values.astype(np.float32))
+    return np.asarray(values, np.float32)
 
 
 def _is_generated(column: str) -> bool:

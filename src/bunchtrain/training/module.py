@@ -205,4 +205,4 @@ class Module(LightningModule):
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, _: int) -> Batch:
         """Return the batch on the worker's device."""
-        return batch.to(device)
+        return batch.tensors(device)

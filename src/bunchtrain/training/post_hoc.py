@@ -83,7 +83,8 @@ class Likelihood:
     def fit(self, batches: Iterator[Batch]) -> None:
         """Determine the mean weight, and the width."""
         losses, weights, events = 0.0, 0.0, 0
-        for batch in batches:
+        for arrays in batches:
+            batch = arrays.tensors()
             weights += float(batch.weight.sum())
             events += len(batch)
             outputs = self.network.members(batch.inputs)[0]
@@ -101,14 +102,14 @@ def fit_calibrations(trained_model: TrainedModel, batches: Iterator[Batch]) -> N
         for batch in batches
         if len(batch)
     ]
-    weight = torch.cat([batch.weight for _, batch in found])
+    weight = torch.cat([batch.tensors().weight for _, batch in found])
     calibrations = build_calibrations(trained_model.task)
     for target, of_target in calibrations.items():
         predictions = {
             quantity: torch.cat([predicted[target][quantity] for predicted, _ in found])
             for quantity in found[0][0][target]
         }
-        truth = torch.cat([batch.targets[target] for _, batch in found])
+        truth = torch.cat([batch.tensors().targets[target] for _, batch in found])
         for calibration in of_target:
             calibration.fit(predictions, truth, weight)
             predictions = calibration.apply(predictions)

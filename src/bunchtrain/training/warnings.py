@@ -59,7 +59,7 @@ def first_events(data: Data, split: str) -> Batch:
     """Return the first events of a split, which the cache has shuffled."""
     if split in data.stores:
         store = data.stores[split]
-        return store.take(torch.arange(_checked_events(store.events)))
+        return store.take(np.arange(_checked_events(store.events)))
     found, count = list[Batch](), 0
     for events in data.cache.of(split).blocks(data.columns, data.block):
         found.append(data.represent(events))
@@ -67,7 +67,7 @@ def first_events(data: Data, split: str) -> Batch:
         if count >= CHECKED:
             break
     store = EventStore(found)
-    return store.take(torch.arange(_checked_events(store.events)))
+    return store.take(np.arange(_checked_events(store.events)))
 
 
 def _checked_events(events: Batch) -> int:
@@ -88,7 +88,7 @@ def _about_events(data: Data, training: Batch) -> Iterator[str]:
                 yield (
                     f"class '{label}' has only {count} training events; use more, or merge classes"
                 )
-    weight = training.weight.double().abs()
+    weight = np.abs(training.weight.astype(np.float64))
     if len(weight) > 2 / LARGE_WEIGHT and weight.max() > LARGE_WEIGHT * weight.sum():
         share = float(weight.max() / weight.sum())
         yield (
@@ -101,7 +101,7 @@ def _class_counts(data: Data, target: str) -> list[int]:
     """Return the training events of each class."""
     if "train" in data.stores:
         index = data.stores["train"].events.targets[target]
-        return torch.bincount(index, minlength=len(data.task.targets[target].classes)).tolist()
+        return np.bincount(index, minlength=len(data.task.targets[target].classes)).tolist()
     return data.cache.class_counts[target]["train"]
 
 
@@ -111,11 +111,11 @@ def _about_inputs(model: TrainedModel, training: Batch) -> Iterator[str]:
     if table is None or len(names) != table.shape[1]:
         return
     rows = max(500, min(CHECKED, 10**6 // max(1, len(names))))
-    features = table[:rows].numpy()
+    features = table[:rows]
     for name, target in model.task.targets.items():
         if not target.classes or target.axis != "event":
             continue
-        index = training.targets[name][:rows].numpy()
+        index = training.targets[name][:rows]
         for k, label in enumerate(
             target.classes[1:] if len(target.classes) == 2 else target.classes
         ):
@@ -164,9 +164,10 @@ def _about_constants(model: TrainedModel, validation: Batch) -> Iterator[str]:
     if isinstance(network, MethodNetwork):
         yield from _about_method(network, validation)
         return
-    standardised = network.standardise(validation)
+    tensors = validation.tensors()
+    standardised = network.standardise(tensors)
     with torch.inference_mode():
-        members = network.members(validation.inputs)
+        members = network.members(tensors.inputs)
     for loss, _ in build_losses(model.task, network):
         if not isinstance(loss, Head) or loss.is_batch_statistic:
             continue
@@ -184,7 +185,10 @@ def _about_constants(model: TrainedModel, validation: Batch) -> Iterator[str]:
 
 def _about_method(network: MethodNetwork, validation: Batch) -> Iterator[str]:
     """Yield a warning if a method is no better than a constant, or if what it gives collapsed."""
-    method, few = network.method, validation.take(torch.arange(min(FEW_OF_METHOD, len(validation))))
+    method, few = (
+        network.method,
+        validation.take(np.arange(min(FEW_OF_METHOD, len(validation)))).tensors(),
+    )
     with torch.inference_mode():
         inputs = network.normalise(few.inputs)
         constants = method.constant_losses(inputs)

@@ -201,7 +201,7 @@ def _cost(
 
 def _step(network: Network, batch: Batch, rows: int) -> float:
     """Return the seconds for an event in a step of the training, the least of a few."""
-    chosen = batch.take(torch.arange(min(rows, len(batch)))).inputs
+    chosen = batch.take(np.arange(min(rows, len(batch)))).tensors().inputs
     found = []
     for _ in range(_STEPS):
         begin = time.perf_counter()

@@ -139,7 +139,7 @@ def write_events(trained: TrainedModel, events: ak.Array, path: Path) -> NDArray
     indices: list[NDArray[np.int64]] = []
     blocks: dict[str, list[NDArray[Any]]] = {name: [] for name in trained.network.input_names}
     for chosen, inputs in batches(trained, events, rows):
-        indices.append(chosen.numpy())
+        indices.append(chosen)
         for name, values in inputs.items():
             blocks[name].append(values)
     write_tensors({name: np.concatenate(block) for name, block in blocks.items() if block}, path)

@@ -168,7 +168,7 @@ def _sample_events(
     for chosen, arrays in batches(trained, events, 4096):
         inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
         samples.append(function.sample(trained.network.normalise(inputs)))
-        indices.append(chosen.numpy())
+        indices.append(chosen)
     return np.concatenate(indices or [np.zeros(0, np.int64)]), concatenate_samples(samples)
 
 

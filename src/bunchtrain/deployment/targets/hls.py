@@ -81,7 +81,7 @@ class Hls(ExportTarget):
         for chosen, arrays in batches(trained, events, 4096):
             table = _normalised_table(trained, arrays)
             found.append(np.asarray(emulated.predict(np.ascontiguousarray(table))))
-            indices.append(chosen.numpy())
+            indices.append(chosen)
         columns = sum(trained.network.heads.values())
         scores = scores_of_outputs(trained, np.concatenate(found).reshape(-1, columns))
         expected = trained.predict(events[np.concatenate(indices)])

@@ -7,8 +7,6 @@ each; every step acts on all jets of a block.
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from bunchtrain.physics.packed import Flags, Floats, Ints, jet_index, starts, sum_by_jet
 
@@ -73,11 +71,11 @@ def pixel_index(x: Floats, y: Floats, pixels: int, width: float) -> tuple[Ints, 
     return np.floor(y * scale + shift).astype(np.int64), column
 
 
-def pixelate(weight: Floats, pixel: Ints, inside: Flags, count: int) -> Tensor:
+def pixelate(weight: Floats, pixel: Ints, inside: Flags, count: int) -> Floats:
     """Return `count` pixels with the sum of the weights of the points in each: (count,) float32."""
-    image = torch.zeros(count)
-    values = torch.from_numpy(weight[inside].astype(np.float32, copy=False))
-    return image.scatter_add_(0, torch.from_numpy(pixel[inside]), values)
+    image = np.zeros(count, np.float32)
+    np.add.at(image, pixel[inside], weight[inside].astype(np.float32, copy=False))
+    return image
 
 
 def normalise_weights(weight: Floats, inside: Flags, lengths: Ints) -> Floats:

@@ -1,4 +1,4 @@
-"""Targets of a block of events as tensors, points and edges in the order of the representation."""
+"""Targets of a block of events as arrays, points and edges in the order of the representation."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import awkward as ak
 import numpy as np
-import torch
-from torch import Tensor
 
+from bunchtrain.batch import Array
 from bunchtrain.errors import DataError
 from bunchtrain.physics.packed import Ints, jet_index, positions, starts
 from bunchtrain.representations._representation import PointRepresentation, Representation
@@ -19,8 +18,8 @@ def represent_targets(
     representation: Representation,
     targets: Mapping[str, Target],
     events: ak.Array,
-    inputs: Mapping[str, Tensor],
-) -> dict[str, Tensor]:
+    inputs: Mapping[str, Array],
+) -> dict[str, Array]:
     """Return target → class indices (rows,) int64 or values (rows, value) float32 of its axis.
 
     Those of an assignment are indices of points within the event, (events, role) int64, −1 for an
@@ -33,12 +32,12 @@ def represent_targets(
 
     Raises DataError if the labels do not belong to the points of the representation.
     """
-    found: dict[str, Tensor] = {}
+    found: dict[str, Array] = {}
     place = None
     for name, target in targets.items():
         labels = events[f"target_{name}"]
         if target.axis == "event" and not target.assignment:
-            found[name] = torch.from_numpy(ak.to_numpy(labels).copy())
+            found[name] = ak.to_numpy(labels)
             continue
         assert isinstance(representation, PointRepresentation)  # checked with the study
         if target.axis == "edge" and not target.same:
@@ -56,7 +55,7 @@ def represent_targets(
     return found
 
 
-def _chosen(place: tuple[Ints, Ints], labels: ak.Array, where: str, group: str) -> Tensor:
+def _chosen(place: tuple[Ints, Ints], labels: ak.Array, where: str, group: str) -> Array:
     """Return the labels of the points or edges of the representation, in its order."""
     index, lengths = place
     if np.any(ak.to_numpy(ak.num(labels)) != lengths):
@@ -65,10 +64,10 @@ def _chosen(place: tuple[Ints, Ints], labels: ak.Array, where: str, group: str) 
             "group"
         )
     flat = ak.flatten(labels, axis=1)
-    return torch.from_numpy(ak.to_numpy(flat)[index])
+    return np.asarray(ak.to_numpy(flat)[index])
 
 
-def _indices_of_points(place: tuple[Ints, Ints], items: Ints) -> Tensor:
+def _indices_of_points(place: tuple[Ints, Ints], items: Ints) -> Ints:
     """Return the point of each role, counted within its event, −1 where there is none.
 
     place  of the points among the items, and the count of items of each event.
@@ -79,15 +78,14 @@ def _indices_of_points(place: tuple[Ints, Ints], items: Ints) -> Tensor:
     within = np.full(int(lengths.sum()) + 1, -1, np.int64)  # the last one is that of none
     within[index] = positions(np.bincount(event, minlength=len(lengths)).astype(np.int64))
     flat = np.where(items >= 0, items + starts(lengths)[:, None], len(within) - 1)
-    return torch.from_numpy(within[flat])
+    return within[flat]
 
 
-def same_point(identifier: Tensor, edges: Tensor) -> Tensor:
+def same_point(identifier: Array, edges: Array) -> Ints:
     """Return 1 for edges whose points have the same identifier ≥ 0, else 0, (edges,) int64.
 
     identifier  (points,) int64, negative for points without one.
     edges       (2, edges).
     """
     first, second = identifier[edges]
-    same: Tensor = (first == second) & (first >= 0)
-    return same.long()
+    return ((first == second) & (first >= 0)).astype(np.int64)

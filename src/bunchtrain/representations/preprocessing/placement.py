@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from bunchtrain.batch import Batch
+from bunchtrain.batch import Array, Batch
 from bunchtrain.physics.packed import Ints, jet_index, positions, starts
 from bunchtrain.representations._representation import PointRepresentation
 
@@ -36,11 +35,11 @@ class Placement:
         within = np.append(positions(self.counts)[self.index], -1)
         return np.asarray(within[np.where(points >= 0, points + starts(lengths), -1)])
 
-    def spread(self, values: Tensor | None) -> ak.Array:
+    def spread(self, values: Array | None) -> ak.Array:
         """Return values (rows,) as lists of the events, NaN for items without a row."""
         flat = np.full(int(self.counts.sum()), np.nan, np.float32)
         if values is not None:
-            flat[self.index] = values.numpy()
+            flat[self.index] = values
         return ak.unflatten(flat, self.counts)
 
 
@@ -75,7 +74,7 @@ def place_edges(
         return Placement(index[np.isin(event, keep)], counts, representation.edge_ends(events))
     item = jet_index(points.counts)[points.index]
     within = positions(points.counts)[points.index]  # (points,) index in the group of the event
-    edges = batch.inputs["edges"].numpy()
+    edges = batch.inputs["edges"]
     event = item[edges[0]]
     order = np.argsort(event, kind="stable")
     counts = np.bincount(event, minlength=len(points.counts)).astype(np.int64)

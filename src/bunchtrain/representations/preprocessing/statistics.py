@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import math
+
+import numpy as np
+
+from bunchtrain.batch import Array
 
 #: Size of the random sample for quantiles, in values.
 SAMPLE = 2_000_000
@@ -19,83 +22,85 @@ class Statistics:
     """
 
     def __init__(self, shape: tuple[int, ...], sampled: bool = True, seed: int = 0) -> None:
-        zeros = torch.zeros(shape, dtype=torch.float64)
-        self.count, self.mean, self._squares = zeros, zeros, zeros
-        self._extremes = torch.stack([zeros + torch.inf, zeros - torch.inf])
-        self._random = torch.Generator().manual_seed(seed)
-        self._sample, self._keys = torch.zeros(0, *shape), torch.zeros(0)
-        self._rows = max(1, SAMPLE // max(1, zeros.numel())) if sampled else 0
+        self.count, self.mean, self._squares = np.zeros((3, *shape))
+        self._low, self._high = np.full(shape, np.inf), np.full(shape, -np.inf)
+        self._random = np.random.default_rng(seed)
+        self._sample, self._keys = np.zeros((0, *shape), np.float32), np.zeros(0)
+        self._rows = max(1, SAMPLE // max(1, math.prod(shape))) if sampled else 0
 
-    def add(self, values: Tensor) -> None:
+    def add(self, values: Array) -> None:
         """Add one more block."""
-        x = values.detach().double()
-        finite = torch.isfinite(x)
-        self._merge(torch.where(finite, x, 0), finite)
-        low = torch.where(finite, x, torch.inf)
-        high = torch.where(finite, x, -torch.inf)
-        lowest = torch.cat([low, self._extremes[:1]]).amin(0)
-        highest = torch.cat([high, self._extremes[1:]]).amax(0)
-        self._extremes = torch.stack([lowest, highest])
+        x = values.astype(np.float64)
+        finite = np.isfinite(x)
+        is_complete = bool(finite.all())
+        low = high = x
+        if not is_complete:
+            low, high = np.where(finite, x, np.inf), np.where(finite, x, -np.inf)
+            x = np.where(finite, x, 0)
+        self._low = np.minimum(low.min(0, initial=np.inf), self._low)
+        self._high = np.maximum(high.max(0, initial=-np.inf), self._high)
+        self._merge(x, finite, is_complete)
         if self._rows:
-            self._draw(values.detach())
+            self._draw(values)
 
-    def _merge(self, x: Tensor, finite: Tensor) -> None:
-        count = finite.sum(0).double()
-        mean = x.sum(0) / count.clamp(min=1)
-        squares = torch.where(finite, x - mean, 0).square().sum(0)
-        total = (self.count + count).clamp(min=1)
+    def _merge(self, x: Array, finite: Array, is_complete: bool) -> None:
+        count = finite.sum(0).astype(np.float64)
+        mean = x.sum(0) / count.clip(min=1)
+        residual = x - mean
+        if not is_complete:
+            residual = np.where(finite, residual, 0)
+        total = (self.count + count).clip(min=1)
         difference = mean - self.mean
-        self._squares = self._squares + squares + difference**2 * self.count * count / total
+        self._squares = self._squares + np.square(residual).sum(0)
+        self._squares = self._squares + difference**2 * self.count * count / total
         self.mean = self.mean + difference * count / total
         self.count = self.count + count
 
-    def _draw(self, rows: Tensor) -> None:
+    def _draw(self, rows: Array) -> None:
         """Keep the rows with the smallest random keys: a uniform sample of all rows so far."""
-        keys = torch.cat([self._keys, torch.rand(len(rows), generator=self._random)])
-        if len(keys) <= self._rows:
-            self._sample, self._keys = torch.cat([self._sample, rows.float()]), keys
-            return
-        chosen = keys.topk(self._rows, largest=False).indices
-        self._sample = torch.cat([self._sample, rows.float()])[chosen]
-        self._keys = keys[chosen]
+        keys = np.concatenate([self._keys, self._random.random(len(rows))])
+        sample = np.concatenate([self._sample, rows.astype(np.float32)])
+        if len(keys) > self._rows:
+            chosen = np.argpartition(keys, self._rows - 1)[: self._rows]
+            sample, keys = sample[chosen], keys[chosen]
+        self._sample, self._keys = sample, keys
 
     @property
-    def smallest(self) -> Tensor:
+    def smallest(self) -> Array:
         """The smallest finite value of each column; 0 without any."""
-        return torch.where(self.count > 0, self._extremes[0], 0).float()
+        return np.where(self.count > 0, self._low, 0).astype(np.float32)
 
     @property
-    def largest(self) -> Tensor:
+    def largest(self) -> Array:
         """The largest finite value of each column; 0 without any."""
-        return torch.where(self.count > 0, self._extremes[1], 0).float()
+        return np.where(self.count > 0, self._high, 0).astype(np.float32)
 
-    def quantile(self, fraction: float) -> Tensor:
+    def quantile(self, fraction: float) -> Array:
         """Return the value below which this fraction of the sample lies; 0 without any."""
-        finite = torch.where(torch.isfinite(self._sample), self._sample, torch.nan)
-        ordered = finite.sort(0).values  # NaN comes last
-        count = torch.isfinite(ordered).sum(0)
-        place = ((count - 1).clamp(min=0) * fraction).double()
-        low, high = place.floor().long(), place.ceil().long()
-        if not len(ordered):
-            return torch.zeros_like(self.smallest)
-        below, above = (ordered.gather(0, index[None])[0] for index in (low, high))
-        value = torch.lerp(below, above, (place - low).float())
-        return torch.where(count > 0, value, 0)
+        if not len(self._sample):
+            return np.zeros_like(self.smallest)
+        ordered = np.sort(np.where(np.isfinite(self._sample), self._sample, np.nan), 0)
+        count = np.isfinite(ordered).sum(0)  # NaN comes last
+        place = (count - 1).clip(min=0) * fraction
+        low, high = np.floor(place).astype(np.int64), np.ceil(place).astype(np.int64)
+        below, above = (np.take_along_axis(ordered, i[None], 0)[0] for i in (low, high))
+        value = below + (place - low).astype(np.float32) * (above - below)
+        return np.where(count > 0, value, 0).astype(np.float32)
 
-    def location_and_scale(self, kind: str) -> dict[str, Tensor]:
+    def location_and_scale(self, kind: str) -> dict[str, Array]:
         """Return `shift` and `scale`.
 
         They are mean and standard deviation, median and quartile range, or 0 and 1.
         """
         if kind == "none":
             return {
-                "shift": torch.zeros_like(self.smallest),
-                "scale": torch.ones_like(self.smallest),
+                "shift": np.zeros_like(self.smallest),
+                "scale": np.ones_like(self.smallest),
             }
         if kind == "standard":
-            shift, scale = self.mean, (self._squares / self.count.clamp(min=1)).sqrt()
+            shift, scale = self.mean, np.sqrt(self._squares / self.count.clip(min=1))
         else:
             shift, scale = self.quantile(0.5), self.quantile(0.75) - self.quantile(0.25)
-        size = torch.maximum(self.smallest.abs(), self.largest.abs())
-        scale = torch.where(scale > ROUNDING * size, scale, 1)  # a constant column
-        return {"shift": shift.float(), "scale": scale.float()}
+        size = np.maximum(np.abs(self.smallest), np.abs(self.largest))
+        scale = np.where(scale > ROUNDING * size, scale, 1)  # a constant column
+        return {"shift": shift.astype(np.float32), "scale": scale.astype(np.float32)}
