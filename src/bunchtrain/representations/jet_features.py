@@ -7,8 +7,8 @@ from functools import cached_property, partial
 
 import awkward as ak
 import numpy as np
-from torch import Tensor
 
+from bunchtrain.batch import Array
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.parts.ranges import Events, Radius
 from bunchtrain.physics.clustering import kt_splitting
@@ -152,7 +152,7 @@ class JetFeatures(JetTable):
         """Return the features."""
         return list(self.features)
 
-    def decode(self, tensors: Mapping[str, Tensor]) -> ak.Array:
+    def decode(self, tensors: Mapping[str, Array]) -> ak.Array:
         """Return the features as columns, the multiplicity as a whole number."""
         columns = super().decode(tensors)
         if "multiplicity" in columns.fields:
