@@ -148,7 +148,7 @@ def test_saved_and_loaded_methods_are_the_same(name, tmp_path):
     network, _ = trained(name, representation, events, 5)
     write_tensors(tmp_path / "w.safetensors", network.state_dict())
     method = parts.build("method", name, SMALL[name], representation.sizes)
-    again = MethodNetwork(Normalisation(representation.sizes), method).eval()
+    again = MethodNetwork(NormalisationLayer(Normalisation(representation.sizes)), method).eval()
     again.load_state_dict(read_tensors(tmp_path / "w.safetensors"))
     with torch.no_grad():
         expected = predict(network, representation, events)
@@ -284,7 +284,7 @@ def test_the_scores_of_fitted_methods_are_those_of_scikit_learn():
 
 def test_events_of_weight_zero_change_nothing_in_a_fit():
     representation, events = Table(features=["x", "y"]), make_events(400)
-    inputs = representation(events)
+    inputs = Batch(representation(events)).tensors().inputs
     weight = (torch.arange(400) % 2).float()
     for name in ("pca", "gaussian_mixture"):
         found = []
