@@ -35,6 +35,7 @@ from bunchtrain.deployment.cpp.conversion import convert
 from bunchtrain.deployment.scoring import batches
 from bunchtrain.deployment.targets.onnx import Onnx, open_session
 from bunchtrain.methods.build import build_network
+from bunchtrain.methods.normalisation_layer import NormalisationLayer
 from bunchtrain.methods.task import Task
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 from bunchtrain.targets import Target
@@ -69,7 +70,7 @@ def trained_model(model, represent, events: ak.Array) -> TrainedModel:
     network = build_network(task, made).eval()
     found = TrainedModel(task, made, network)
     fitted = Normalisation.fit([found.represent(events)[0].inputs], made)
-    network.normalisation.load_state_dict(fitted.state_dict())
+    network.normalisation = NormalisationLayer(fitted)
     return found
 
 

@@ -152,7 +152,7 @@ def test_saved_and_loaded_methods_are_the_same(name, tmp_path):
     again.load_state_dict(read_tensors(tmp_path / "w.safetensors"))
     with torch.no_grad():
         expected = predict(network, representation, events)
-        for quantity, values in again.predict(representation(events)).items():
+        for quantity, values in predict(again, representation, events).items():
             assert torch.equal(values, expected[quantity])
     if isinstance(method, Generates):
         made = []
