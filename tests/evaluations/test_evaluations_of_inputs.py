@@ -37,8 +37,8 @@ class Pixels(ImageRepresentation):
         return []
 
     def __call__(self, events):
-        truth = torch.from_numpy(ak.to_numpy(events["target_jet"])).float()
-        return {"image": torch.stack([truth, torch.ones_like(truth)], 1)[:, None, None]}
+        truth = ak.to_numpy(events["target_jet"]).astype(np.float32)
+        return {"image": np.stack([truth, np.ones_like(truth)], 1)[:, None, None]}
 
 
 class CapsuleModel:
@@ -58,8 +58,8 @@ class TrainedModel(SimpleNamespace):
             inputs = self.representation(events)
         else:
             columns = [ak.to_numpy(events[name]) for name in self.representation.names["table"]]
-            inputs = {"table": torch.from_numpy(np.stack(columns, 1))}
-        kept = torch.arange(len(events))[: self.kept]
+            inputs = {"table": np.stack(columns, 1)}
+        kept = np.arange(len(events))[: self.kept]
         return Batch(inputs).take(kept), kept
 
 
