@@ -174,3 +174,10 @@ def test_a_file_without_inputs(tmp_path):
         draft([written(tmp_path, kind=["a", "b"])])
     with pytest.raises(DataError, match="fewer than two columns of numbers"):
         draft([written(tmp_path, x=X)])
+
+
+def test_times_are_no_inputs(tmp_path):
+    times = np.datetime64("2024-05-31", "ns") + np.arange(20)
+    path = written(tmp_path, t=times, x=X, label=FLAG)
+    assert study(path).representation.options["features"] == ["x"]
+    assert "# No inputs (time): t" in draft([path])

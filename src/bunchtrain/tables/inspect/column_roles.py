@@ -151,6 +151,8 @@ def _exclusion(column: ColumnSummary, rows: int) -> str:
     """Return why a numeric column is no input, '' if it may be one."""
     assert column.range is not None
     name, found = _last(column.name), set(words(column.name))
+    if column.type.startswith("datetime"):
+        return "time"
     if column.range[0] == column.range[1]:
         return "constant"
     if _TRUTH & found or _is_label(column):

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from bunchtrain.errors import BunchtrainError, DataError
 from bunchtrain.tables.column_types import kind
+from bunchtrain.tables.expressions.times import as_seconds
 from bunchtrain.tables.reading import find_format, open_table, table_names
 from bunchtrain.tables.reading.file_table import FileTable
 from bunchtrain.tables.reading.paths import is_remote, split_tree
@@ -245,7 +246,7 @@ def _column(name: str, type: str, values: ak.Array) -> ColumnSummary:
     flat = ak.flatten(values, axis=None) if values.ndim > 1 else values
     if content in ("text", "record", "other"):
         return ColumnSummary(name, type, lengths, **_distinct(flat, content, lengths is None))
-    numbers = np.asarray(ak.to_numpy(flat))
+    numbers = np.asarray(ak.to_numpy(as_seconds(flat)))
     finite = numbers[np.isfinite(numbers)]
     return ColumnSummary(
         name,
