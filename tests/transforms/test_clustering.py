@@ -10,7 +10,7 @@ from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.targets import Target
 from bunchtrain.transforms._clustering import ScoredEdges
-from bunchtrain.transforms.objects import object_rows
+from bunchtrain.transforms._objects import object_rows
 
 EDGES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.floats(0, 1)), max_size=12)
 

@@ -22,7 +22,7 @@ from bunchtrain.study import Study
 from bunchtrain.tables.expressions.expression import Expression, as_mask
 from bunchtrain.tables.predictions import Predictions, Values
 from bunchtrain.transforms._clustering import Clustering
-from bunchtrain.transforms.objects import object_rows
+from bunchtrain.transforms._objects import object_rows
 
 #: Matching → smallest purity and completeness of a matched track, both excluded for TrackML.
 MATCHING = {"lhcb": (0.7, 0.0), "double_majority": (0.5, 0.5)}

@@ -17,7 +17,7 @@ from bunchtrain.tables.writing import write_parquet
 from bunchtrain.targets import Quantity, Target
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.transforms._clustering import Clustering, Ints, ScoredEdges
-from bunchtrain.transforms.objects import object_rows
+from bunchtrain.transforms._objects import object_rows
 from bunchtrain.workflow.folder import RunFolder
 
 
