@@ -84,7 +84,10 @@ def _without_missing(value: ak.Array, may_be_infinite: bool) -> ak.Array:
     The type does not depend on whether one is so in this block. Large integers, which are not exact
     as floats, are kept if none is missing.
     """
-    if not is_integer(value) or not (may_be_infinite or "?" in str(value.type)):
+    may_be_missing = "?" in str(value.type)
+    if not is_integer(value):
+        return fill_missing(value) if may_be_missing and kind(value) == "float" else value
+    if not (may_be_infinite or may_be_missing):
         return value
     if not (are_exact_floats(value) or ak.any(ak.is_none(value, axis=-1), axis=None)):
         return ak.fill_none(value, 0, axis=-1)

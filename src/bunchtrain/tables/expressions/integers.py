@@ -86,7 +86,7 @@ def as_64_bits(value: Any) -> Any:
         return int(value)
     if not isinstance(value, ak.Array) or kind(value) not in ("integer", "boolean"):
         return value
-    return _at_leaves(_narrow, value)
+    return _at_leaves(_narrow, _without_masked(value))
 
 
 def calculate(name: str, left: Any, right: Any) -> Any:
@@ -208,6 +208,19 @@ def _scalar(value: int) -> Ints:
 
 def _as_type(value: Any, dtype: Any) -> Any:
     return ak.values_astype(value, dtype) if isinstance(value, ak.Array) else dtype(value)
+
+
+def _without_masked(values: ak.Array) -> ak.Array:
+    """Return the same values without the numbers that a mask hides, which would widen the type."""
+
+    def project(layout: Any, **_: Any) -> Any:
+        if not layout.is_option or not layout.content.is_numpy:
+            return None
+        exists = layout.mask_as_bool(valid_when=True)
+        index = np.where(exists, np.cumsum(exists) - 1, -1)
+        return ak.contents.IndexedOptionArray(ak.index.Index64(index), layout.project())
+
+    return ak.transform(project, values) if "?" in str(values.type) else values
 
 
 def _at_leaves(function: Callable[..., Any], *values: Any) -> Any:
