@@ -20,6 +20,7 @@ from bunchtrain.files import cache_folder
 from bunchtrain.parts import Options
 from bunchtrain.parts.ranges import Momentum, PointCount, Radius, Sampled, Seed, WorkerCount
 from bunchtrain.simulation.pythia.production import produce_parts
+from bunchtrain.tables.momentum_names import is_momentum
 from bunchtrain.tables.table import Table
 
 
@@ -129,6 +130,11 @@ class Sample(Table):
     def fields(self) -> dict[str, str]:
         """Return column → awkward type as text."""
         return dict(self.layout)
+
+    def units(self) -> dict[str, str]:
+        """Return column → unit: momenta are in GeV, azimuths in rad."""
+        momenta = {name: "GeV" for name in self.layout if is_momentum(name)}
+        return momenta | {name: "rad" for name in self.layout if name.endswith("_phi")}
 
     def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield all events in their order, at most `rows` per chunk.

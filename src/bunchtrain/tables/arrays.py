@@ -13,7 +13,14 @@ from bunchtrain.errors import DataError, nearest
 from bunchtrain.tables.arrow import from_arrow
 from bunchtrain.tables.column_types import simplify, split_records
 from bunchtrain.tables.table import Table
-from bunchtrain.tables.units import Units, column_units, in_gev, present_units
+from bunchtrain.tables.units import (
+    Units,
+    canonical,
+    column_units,
+    convert,
+    converted,
+    present_units,
+)
 
 
 class Arrays(Table):
@@ -39,8 +46,9 @@ class Arrays(Table):
             )
             raise DataError(f"'{first}' has {n:,} events and '{other}' {m:,}; give equal lengths")
         self._entries = next(iter(lengths.values()), 0)
-        for name, unit in column_units(present_units(units, lengths), self.fields()).items():
-            self._columns[name] = in_gev(self._columns[name], unit)
+        self._unit_of = column_units(present_units(units, lengths), self.fields())
+        for name, unit in converted(self._unit_of).items():
+            self._columns[name] = convert(self._columns[name], unit)
 
     def fingerprint(self) -> str:
         """Return a text that is different for any other object."""
@@ -49,6 +57,15 @@ class Arrays(Table):
     def fields(self) -> dict[str, str]:
         """Return column → type."""
         return {n: str(v.type).partition(" * ")[2] for n, v in self._columns.items()}
+
+    def units(self) -> dict[str, str]:
+        """Return column → unit after the conversion."""
+        return {name: canonical(unit) for name, unit in self._unit_of.items()}
+
+    @property
+    def entries(self) -> int:
+        """The number of events."""
+        return self._entries
 
     def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the events as records of these columns in chunks of at most `rows`."""

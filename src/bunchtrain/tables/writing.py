@@ -44,25 +44,36 @@ def output_format(path: str | os.PathLike[str]) -> str:
     return _FORMATS[ending]
 
 
-def write_table(path: str | os.PathLike[str], chunks: Iterable[Columns], name: str) -> int:
+def write_table(
+    path: str | os.PathLike[str],
+    chunks: Iterable[Columns],
+    name: str,
+    metadata: Mapping[str, str] | None = None,
+) -> int:
     """Write blocks of columns in the format of the file's ending; return the number of rows.
 
     Args:
         path: file that ends in .csv, .csv.gz, .h5, .hdf5, .parquet, .pq or .root.
         chunks: blocks of columns, of which the first may be empty.
         name: of the TTree in ROOT.
+        metadata: key → text stored in the file, but not in CSV.
 
     Raises UserError for another ending, DataError for a type that the format lacks.
     """
     found = output_format(path)
     if found == "root":
-        return write_root(path, chunks, name)
+        return write_root(path, chunks, name, metadata)
     if found == "parquet":
-        return write_parquet(path, chunks)
-    return write_hdf5(path, chunks) if found == "hdf5" else write_csv(path, chunks)
+        return write_parquet(path, chunks, metadata)
+    return write_hdf5(path, chunks, metadata) if found == "hdf5" else write_csv(path, chunks)
 
 
-def write_root(path: str | os.PathLike[str], chunks: Iterable[Columns], tree: str) -> int:
+def write_root(
+    path: str | os.PathLike[str],
+    chunks: Iterable[Columns],
+    tree: str,
+    metadata: Mapping[str, str] | None = None,
+) -> int:
     """Write blocks of columns as one TTree and return the number of entries.
 
     Entries keep their order, so that the tree can be a friend tree of the input:
@@ -76,6 +87,8 @@ def write_root(path: str | os.PathLike[str], chunks: Iterable[Columns], tree: st
         types = {name: _branch_type(name, values) for name, values in first.items()}
         with uproot.recreate(part) as file:
             file.mktree(tree, types)
+            for key, text in (metadata or {}).items():
+                file[key] = text
             yield lambda columns: file[tree].extend(
                 {name: _cast(columns[name], types[name]) for name in types}
             )
@@ -123,30 +136,55 @@ def write_csv(path: str | os.PathLike[str], chunks: Iterable[Columns]) -> int:
     return _write(path, chunks, opened)
 
 
-def write_hdf5(path: str | os.PathLike[str], chunks: Iterable[Columns]) -> int:
-    """Write blocks of flat columns of numbers as one HDF5 data set each; return the rows.
+def write_hdf5(
+    path: str | os.PathLike[str],
+    chunks: Iterable[Columns],
+    metadata: Mapping[str, str] | None = None,
+) -> int:
+    """Write blocks of columns of numbers as HDF5; return the number of rows.
 
-    Raises DataError for other types or without blocks.
+    A flat column is an array (rows,); a column of lists is a group of `values` (items,) and
+    `offsets` (rows + 1,), so that `values[offsets[i]:offsets[i + 1]]` is the list of row i. Raises
+    DataError for other types or without blocks.
     """
     import h5py
 
     @contextmanager
     def opened(part: Path, first: _Columns) -> Iterator[Callable[[_Columns], None]]:
-        _require_flat(first, "HDF5", ("float", "integer", "boolean"))
         with h5py.File(part, "w") as file:
+            for key, text in (metadata or {}).items():
+                file[key] = text
             for name, values in first.items():
-                kind = ak.to_numpy(values).dtype
-                file.create_dataset(name, (0,), kind, chunks=(4096,), maxshape=(None,))
-
-            def write(columns: _Columns) -> None:
-                for name in first:
-                    values, made = ak.to_numpy(columns[name]), file[name]
-                    made.resize(len(made) + len(values), 0)
-                    made[len(made) - len(values) :] = values
-
-            yield write
+                if values.ndim != 2:
+                    _require_flat({name: values}, "HDF5", ("float", "integer", "boolean"))
+                    _extendable(file, name, ak.to_numpy(values).dtype)
+                    continue
+                items = ak.flatten(values)
+                _require_flat({name: items}, "HDF5", ("float", "integer", "boolean"))
+                _extendable(file, f"{name}/values", ak.to_numpy(items).dtype)
+                _append(_extendable(file, f"{name}/offsets", np.dtype(np.int64)), np.zeros(1))
+            yield lambda columns: _write_hdf5_block(file, {n: columns[n] for n in first})
 
     return _write(path, chunks, opened)
+
+
+def _write_hdf5_block(file: Any, columns: _Columns) -> None:
+    for name, values in columns.items():
+        if values.ndim == 1:
+            _append(file[name], ak.to_numpy(values))
+            continue
+        before = len(file[f"{name}/values"])
+        _append(file[f"{name}/values"], ak.to_numpy(ak.flatten(values)))
+        _append(file[f"{name}/offsets"], before + np.cumsum(ak.to_numpy(ak.num(values))))
+
+
+def _extendable(file: Any, name: str, kind: Any) -> Any:
+    return file.create_dataset(name, (0,), kind, chunks=(4096,), maxshape=(None,))
+
+
+def _append(array: Any, values: Any) -> None:
+    array.resize(len(array) + len(values), 0)
+    array[len(array) - len(values) :] = values
 
 
 def _write(path: str | os.PathLike[str], chunks: Iterable[Columns], opened: _Opened) -> int:

@@ -14,6 +14,7 @@ from bunchtrain.errors import DataError, nearest
 from bunchtrain.study import Study
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.expressions.expression import Expression, required_columns
+from bunchtrain.tables.metadata import TableMetadata
 from bunchtrain.tables.predictions import METADATA
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet
@@ -52,7 +53,8 @@ def write_predictions(
             yield columns
 
     schema = schema_of_models(study, models)
-    events = write_parquet(path, chunks(), {METADATA: schema.as_json()})
+    about = TableMetadata(units=cache.units()).as_mapping()
+    events = write_parquet(path, chunks(), {METADATA: schema.as_json()} | about)
     return {name: events / spent for name, spent in seconds.items() if spent}
 
 

@@ -31,6 +31,7 @@ from bunchtrain.tables.arrow import (
 )
 from bunchtrain.tables.cache.recipe import VERSION, Recipe
 from bunchtrain.tables.cache.selection import BIN, KEY, Selection
+from bunchtrain.tables.units import defined_units
 
 SETS = ("train", "validation", "test")
 MANIFEST = "manifest.json"
@@ -189,6 +190,7 @@ def _write_manifest(folder: Path, selection: Selection, shards: ShardEntries, si
             for name, counts in selection.class_counts.items()
         },
         "fields": {name: str(event[name].type.content) for name in ak.fields(event)},
+        "units": defined_units(recipe.define, recipe.source.units()),
         "cutflow": selection.cutflow,
         "capped": selection.spectra.capped(),
         # Columns of files without header have the name of their position, see `CsvTable`.

@@ -114,6 +114,10 @@ class EventCache(Table):
         """Column → type, e.g. `float32` or `var * float32`."""
         return dict(self.manifest["fields"])
 
+    def units(self) -> dict[str, str]:
+        """Return column → unit, as far as it is known."""
+        return {n: u for n, u in self.manifest.get("units", {}).items() if n in self.fields()}
+
     @property
     def class_names(self) -> dict[str, list[str]]:
         """Target → its classes in the order of their indices."""

@@ -6,6 +6,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import awkward as ak
@@ -20,8 +21,10 @@ from bunchtrain.tables.column_types import (
     simplify,
     split_records,
 )
+from bunchtrain.tables.metadata import TableMetadata
 from bunchtrain.tables.reading.paths import fingerprint
 from bunchtrain.tables.table import Table
+from bunchtrain.tables.units import unit_in_name
 
 #: Rows that are read together to find missing values.
 _ROWS = 100_000
@@ -56,6 +59,30 @@ class FileTable(Table):
     def fields(self) -> dict[str, str]:
         """Return column → awkward type as text."""
         return self.types
+
+    @cached_property
+    def metadata(self) -> TableMetadata:
+        """What the toolkit wrote into the file about the table; empty for other files."""
+        return TableMetadata.from_json(self._metadata_text())
+
+    def _metadata_text(self) -> str:
+        """Return the description in the file, '' without one."""
+        return ""
+
+    def _stored_units(self) -> dict[str, str]:
+        """Return column → unit from the file's own descriptions of its columns."""
+        return {}
+
+    def units(self) -> dict[str, str]:
+        """Return column → unit of the stored values, described in the file or by a name."""
+        named = {name: unit for name in self.types if (unit := unit_in_name(name))}
+        found = self._stored_units() | named | self.metadata.units
+        return {name: unit for name, unit in found.items() if name in self.types}
+
+    @property
+    def order(self) -> str | None:
+        """The column in whose order the rows are, by the description in the file."""
+        return self.metadata.order
 
     def declare(self, field: str, empty: ak.Array) -> None:
         """Add the columns of a field of the file, of which `empty` is an array without events."""

@@ -5,7 +5,8 @@ A group is a table of its arrays that have one row per event:
 * a structured array `jets` (events,) gives `jets_pt`, ...; selected as the table, `pt`, ...;
 * a structured array `tracks` (events, slots) gives lists `tracks_pt`, ..., of the slots whose
   field `valid` is true, or of all slots without that field;
-* an array (events,) gives one column, (events, n) a list per event.
+* an array (events,) gives one column, (events, n) a list per event;
+* a group of `values` (items,) and `offsets` (events + 1,) gives lists.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from typing import Any
 
 import awkward as ak
 import h5py
+import numpy as np
 
 from bunchtrain.errors import DataError, missing
+from bunchtrain.tables.metadata import KEY
 from bunchtrain.tables.reading import pandas_table
 from bunchtrain.tables.reading.file_table import FileTable, read_errors
 from bunchtrain.tables.reading.hdf5_values import logical_type, member_names, to_column, unsupported
 from bunchtrain.tables.reading.paths import openable
+from bunchtrain.tables.units import is_unit
 
 
 def _open(path: str) -> Any:
@@ -62,7 +66,36 @@ def _collect(group: Any, found: list[str]) -> None:
 
 
 def _is_column(item: Any) -> bool:
-    return isinstance(item, h5py.Dataset) and bool(item.shape)
+    return (isinstance(item, h5py.Dataset) and bool(item.shape)) or _is_lists(item)
+
+
+def _is_lists(item: Any) -> bool:
+    """Return whether a group is a column of lists: their values, and the offsets of each list."""
+    return isinstance(item, h5py.Group) and set(item) == {"values", "offsets"}
+
+
+def _column_of(item: Any) -> Any:
+    return ListArray(item) if _is_lists(item) else item
+
+
+class ListArray:
+    """A column of lists, `values` (items,) and `offsets` (rows + 1,), sliced by rows."""
+
+    def __init__(self, group: Any) -> None:
+        self.values, self.offsets = group["values"], group["offsets"]
+        self.dtype, self.ndim, self.attrs = self.values.dtype, 1, group.attrs
+
+    def __len__(self) -> int:
+        return max(0, len(self.offsets) - 1)
+
+    def read(self, start: int, stop: int) -> ak.Array:
+        """Return the lists of rows; raises DataError if the offsets do not fit the values."""
+        offsets = self.offsets[start : stop + 1].astype(np.int64)
+        counts = np.diff(offsets)
+        if len(offsets) and (np.any(counts < 0) or offsets[-1] > len(self.values)):
+            raise DataError("the offsets of its lists do not fit its values")
+        values = self.values[offsets[0] : offsets[-1]] if len(offsets) else self.values[:0]
+        return ak.unflatten(to_column(values, logical_type(self.values)), counts)
 
 
 def open_table(path: str, name: str) -> FileTable:
@@ -100,7 +133,8 @@ class ArrayTable(FileTable):
     def __init__(self, path: str, name: str, item: Any) -> None:
         is_array = isinstance(item, h5py.Dataset)
         arrays = [("", item)] if is_array else [(k, item.get(k)) for k in item]
-        self._arrays = {key: array for key, array in arrays if _is_column(array)}
+        self._root = item.file
+        self._arrays = {key: _column_of(array) for key, array in arrays if _is_column(array)}
         if not self._arrays:
             raise DataError(f"{path}: '{name}' has no array of events")
         entries = Counter(len(array) for array in self._arrays.values()).most_common(1)[0][0]
@@ -114,6 +148,10 @@ class ArrayTable(FileTable):
             self._declare_array(key, array)
 
     def _declare_array(self, key: str, array: Any) -> None:
+        if isinstance(array, ListArray):
+            self._parts[key], self._logical[key] = (key, None), ""
+            self.declare(key, array.read(0, 0))
+            return
         if reason := unsupported(array):
             for name in member_names(array) or [""]:
                 self.unreadable["_".join(text for text in (key, name) if text)] = reason
@@ -134,8 +172,23 @@ class ArrayTable(FileTable):
                 kind = array.dtype if part is None else array.dtype[part]
                 self.unreadable[column] = f"its type is {kind}: {problem}"
 
+    def _metadata_text(self) -> str:
+        found = self._root.get(KEY)
+        is_text = isinstance(found, h5py.Dataset) and h5py.check_string_dtype(found.dtype)
+        return found.asstr()[()] if is_text and not found.shape else ""
+
+    def _stored_units(self) -> dict[str, str]:
+        found = {}
+        for column, (key, part) in self._parts.items():
+            attributes = self._arrays[key].attrs if part is None else {}
+            unit = str(attributes.get("unit", attributes.get("units", "")))
+            found |= {column: unit} if is_unit(unit) else {}
+        return found
+
     def _slab(self, key: str, parts: list[Any], start: int, stop: int) -> Any:
         array = self._arrays[key]
+        if isinstance(array, ListArray):
+            return array.read(start, stop)
         if array.dtype.names is None:
             return array[start:stop]
         valid = ["valid"] if _has_valid(array) else []
@@ -165,6 +218,8 @@ class ArrayTable(FileTable):
     def _column(self, slab: Any, column: str) -> ak.Array:
         """Return one field of a block, without the slots that are not valid."""
         _, part = self._parts[column]
+        if isinstance(slab, ak.Array):
+            return slab
         values = slab if part is None else slab[part]
         if part is None or not _has_valid(slab):
             return to_column(values, self._logical[column])

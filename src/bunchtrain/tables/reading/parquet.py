@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 
 from bunchtrain.errors import DataError
 from bunchtrain.tables.arrow import from_arrow
+from bunchtrain.tables.metadata import KEY
 from bunchtrain.tables.reading.file_table import FileTable, read_errors
 from bunchtrain.tables.reading.paths import openable
+from bunchtrain.tables.units import is_unit
 
 #: Decimal digits that a float64 holds.
 _DIGITS = 15
@@ -35,6 +37,17 @@ class ParquetTable(FileTable):
             self._nulls = _missing_counts(self._file)
             for field in self._file.schema_arrow:
                 self._declare_field(field)
+
+    def _metadata_text(self) -> str:
+        return (self._file.schema_arrow.metadata or {}).get(KEY.encode(), b"").decode()
+
+    def _stored_units(self) -> dict[str, str]:
+        found = {}
+        for field in self._file.schema_arrow:
+            about = field.metadata or {}
+            unit = (about.get(b"unit") or about.get(b"units") or b"").decode("utf-8", "replace")
+            found |= {field.name: unit} if is_unit(unit) else {}
+        return found
 
     def _check_names(self) -> None:
         counts = Counter(self._file.schema_arrow.names)

@@ -10,8 +10,10 @@ import awkward as ak
 import uproot
 
 from bunchtrain.errors import DataError
+from bunchtrain.tables.metadata import KEY
 from bunchtrain.tables.reading.file_table import FileTable, read_errors
 from bunchtrain.tables.reading.paths import openable
+from bunchtrain.tables.units import unit_in_title
 
 
 def tables(path: str) -> list[str]:
@@ -40,13 +42,22 @@ class RootTable(FileTable):
 
     def __init__(self, path: str, name: str) -> None:
         with read_errors(path):
-            tree = _open(path)[name]
+            self._file = _open(path)
+            tree = self._file[name]
             super().__init__(path, name, int(tree.num_entries))
             self._tree, self._branches = tree, dict[str, Any]()
             if isinstance(tree, uproot.TTree):
                 self._declare_branches(tree)
             else:
                 self._declare_fields(tree)
+
+    def _metadata_text(self) -> str:
+        is_there = KEY in self._file.keys(cycle=False, recursive=False)
+        return str(self._file[KEY]) if is_there else ""
+
+    def _stored_units(self) -> dict[str, str]:
+        titles = {name: str(branch.title) for name, branch in self._branches.items()}
+        return {name: unit for name, title in titles.items() if (unit := unit_in_title(title))}
 
     def _declare_branches(self, tree: Any) -> None:
         leaves = [branch for branch in tree.itervalues(recursive=True) if not branch.branches]

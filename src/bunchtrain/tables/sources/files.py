@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatch
-from pathlib import PurePath
+from functools import cached_property
+from pathlib import Path, PurePath
 
 import awkward as ak
 import numpy as np
@@ -17,7 +18,15 @@ from bunchtrain.tables.reading import open_table
 from bunchtrain.tables.reading.file_table import FileTable
 from bunchtrain.tables.reading.paths import fingerprint, resolve
 from bunchtrain.tables.table import Table
-from bunchtrain.tables.units import Unit, Units, column_units, converted_types, in_gev
+from bunchtrain.tables.units import (
+    Units,
+    canonical,
+    column_units,
+    convert,
+    converted,
+    converted_types,
+    unit_in_name,
+)
 
 Value = Whole | Finite | str
 
@@ -34,8 +43,9 @@ class Files(Table):
     add     columns by file name, `{label: {"ttbar*.root": 1, "*": 0}}`; the first matching pattern
             is used.
     fill    column → its value in files that lack it, `{genweight: 1.0}`.
-    units   unit of the energies, momenta and masses in the files, `MeV`, or of columns,
-            `{jet_pt: MeV}`; they are converted to GeV. Without it nothing is converted.
+    units   unit of the energies, momenta and masses in the files, `MeV`, or of columns, patterns or
+            groups, `{jet_pt: MeV, "hit_*": cm, track: {d0: um}}`; they are converted to GeV, mm,
+            rad and ns. Units that the files state are used; without any nothing is converted.
     """
 
     def __init__(
@@ -68,6 +78,7 @@ class Files(Table):
         options: list[object] = [self._tree, self._format, self._names, self._header, self._add]
         options += [self._fill] if self._fill else []
         options += [{"units": self._units}] if self._units else []
+        options += [{"stated": stated}] if (stated := self._stated_conversions()) else []
         files = [[fingerprint(path), tree] for path, tree in self.paths]
         return hashlib.sha256(json.dumps([options, files]).encode()).hexdigest()
 
@@ -75,12 +86,37 @@ class Files(Table):
         """Return column → type, of the first file and of the added columns."""
         filled = {name: str(ak.Array([value]).type.content) for name, value in self._fill.items()}
         added = {name: str(kind) for name, kind in self._added_types()}
-        converted = converted_types(self.table(0).fields(), self._unit_of)
-        return {**filled, **converted, **added}
+        types = converted_types(self.table(0).fields(), converted(self._unit_of))
+        return {**filled, **types, **added}
+
+    def units(self) -> dict[str, str]:
+        """Return column → unit after the conversion, for declared units and those in the files."""
+        named = {name: unit for name in self.table(0).fields() if (unit := unit_in_name(name))}
+        return named | {name: canonical(unit) for name, unit in self._unit_of.items()}
+
+    @cached_property
+    def _unit_of(self) -> dict[str, str]:
+        """Column → its unit in the files, declared or stated in them; not that of its name."""
+        declared = column_units(self._units, self.table(0).fields())
+        stated = {n: u for n, u in self.table(0).units().items() if not unit_in_name(n)}
+        return stated | declared
+
+    def _stated_conversions(self) -> dict[str, str]:
+        """Return column → unit of the conversions that the files ask for."""
+        declared = column_units(self._units, self.table(0).fields())
+        return {n: u for n, u in converted(self._unit_of).items() if n not in declared}
 
     @property
-    def _unit_of(self) -> dict[str, Unit]:
-        return column_units(self._units, self.table(0).fields())
+    def order(self) -> str | None:
+        """The column in whose order the rows of one file are, by its description."""
+        return self.table(0).order if len(self.paths) == 1 else None
+
+    @cached_property
+    def conditions(self) -> Mapping[str, Table]:
+        """The small tables that the description of the first file names, if they lie beside it."""
+        folder = PurePath(self.paths[0][0]).parent
+        found = {n: str(folder / f) for n, f in self.table(0).metadata.conditions.items()}
+        return {name: Files(files=file) for name, file in found.items() if Path(file).is_file()}
 
     def _added_types(self) -> Iterator[tuple[str, str]]:
         yield "file_number", "int64"
@@ -108,8 +144,13 @@ class Files(Table):
     @property
     def note(self) -> str:
         """What was decided in opening the first file."""
-        note = self.table(0).note
-        return f"{self.paths[0][0]}: {note}" if note else ""
+        stated = self._stated_conversions()
+        units = ", ".join(f"{name} from {unit}" for name, unit in list(stated.items())[:5])
+        more = f" and {len(stated) - 5} more" if len(stated) > 5 else ""
+        change = f"converted as the file states: {units}{more}" if units else ""
+        notes = [self.table(0).note, change]
+        text = "; ".join(filter(None, notes))
+        return f"{self.paths[0][0]}: {text}" if text else ""
 
     @property
     def entries(self) -> int | None:
@@ -147,10 +188,10 @@ class Files(Table):
         stored = [column for column in columns if column not in made]
         table = self.table(file)
         available = [name for name in stored if name in table.fields() or name not in self._fill]
-        units = {name: unit for name, unit in self._unit_of.items() if name in available}
+        units = {n: unit for n, unit in converted(self._unit_of).items() if n in available}
         for chunk in table.blocks(available, rows, start, stop):
             for name, unit in units.items():
-                chunk[name] = in_gev(chunk[name], unit)
+                chunk[name] = convert(chunk[name], unit)
             yield self._add_columns(chunk, list(columns), file)
 
     def _check_added(self, columns: Collection[str]) -> None:

@@ -33,6 +33,10 @@ class JetArchive(Table):
         """Return the fingerprint of the files and of the cut."""
         return f"{self._files.fingerprint()} {self._minimum}"
 
+    def units(self) -> dict[str, str]:
+        """Return column → unit."""
+        return {"constituent_pt": "GeV", "constituent_phi": "rad"}
+
     def fields(self) -> dict[str, str]:
         """Return column → type."""
         known = self._files.fields()

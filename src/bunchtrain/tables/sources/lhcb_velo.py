@@ -73,6 +73,11 @@ class LhcbVelo(Table):
             raise DataError(f"{self.path} has no array {problem}; it is not a VELO file") from None
         return ak.zip(columns, depth_limit=1)
 
+    def units(self) -> dict[str, str]:
+        """Return column → unit."""
+        lengths = dict.fromkeys(("hit_x", "hit_y", "hit_z"), "mm")
+        return lengths | {"particle_p": "GeV", "particle_pt": "GeV", "particle_phi": "rad"}
+
     def fields(self) -> dict[str, str]:
         """Return column → type."""
         return {name: str(self._table[name].type.content) for name in self._table.fields}

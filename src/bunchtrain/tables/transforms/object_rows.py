@@ -53,6 +53,8 @@ class ObjectRows(Transform):
             shared = set.intersection(*(set(one) for one in self._members))
             self._members = [{k: one[k] for k in one if k in shared} for one in self._members]
 
+        self.row = f"{source.row}.{self.prefix}"
+
     def describe(self) -> str:
         """Return the transform with its options as text."""
         return f"rows {self.objects}"
@@ -74,6 +76,12 @@ class ObjectRows(Transform):
             text = available[columns[0]]
             found[name] = text.removeprefix("var * ") if is_list else text
         return found | {EVENT: "int64", INDEX: "int64"}
+
+    def units(self) -> dict[str, str]:
+        """Return column → unit, of the objects under their common prefix."""
+        known, own = self.source.units(), self._names()
+        found = {name: known[columns[0]] for name, columns in own.items() if columns[0] in known}
+        return {n: unit for n, unit in (known | found).items() if n in self.fields()}
 
     def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the rows in the order of the events, as records of these columns."""

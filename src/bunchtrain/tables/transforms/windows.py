@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from bunchtrain.errors import DataError, nearest
 from bunchtrain.tables.column_types import kind
 from bunchtrain.tables.expressions.expression import as_real
-from bunchtrain.tables.table import Table
+from bunchtrain.tables.table import Column, Table
 from bunchtrain.tables.transforms._transform import Transform
 from bunchtrain.tables.transforms.series import SeriesRows, SeriesScale, rows_since
 
@@ -39,6 +40,8 @@ class Windows(Transform):
     max_gap  largest difference of `time` between two rows of a window, in seconds for times.
     scale    rows at the beginning of each series whose mean and standard deviation standardise it.
     """
+
+    row = "window"
 
     def __init__(
         self,
@@ -79,6 +82,23 @@ class Windows(Transform):
     def first_row(self, column: str) -> str | None:
         """Return the column that has the values of a column in the first row of each window."""
         return f"{FIRST}{column}" if column in (ROW, SERIES, *self.source.fields()) else None
+
+    def units(self) -> dict[str, str]:
+        """Return column → unit, also of the windows."""
+        known = self.source.units()
+        return known | {f"{PREFIX}{n}": known[n] for n in self.columns if n in known}
+
+    @property
+    def schema(self) -> dict[str, Column]:
+        """The columns, of which the windows lie on the axis `window.sample`."""
+        found = super().schema
+        windows = {n: replace(found[n], axis="window.sample") for n in found if self._is_window(n)}
+        return found | windows
+
+    @property
+    def order(self) -> str:
+        """The column of the time, or the index of a row in its series."""
+        return self.time or ROW
 
     def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the windows in order, as records of these columns."""

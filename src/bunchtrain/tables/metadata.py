@@ -1,0 +1,70 @@
+"""What a file that the toolkit writes says about its table: units, order and conditions.
+
+It is JSON: in the metadata of a Parquet schema, a text of an HDF5 file, or a named string of a ROOT
+file. CSV has none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from bunchtrain.tables.table import Table
+from bunchtrain.tables.writing import write_parquet
+
+#: Name of the description in a file.
+KEY = "bunchtrain_table"
+#: Rows of a condition that are written at a time.
+_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class TableMetadata:
+    """Description of a table in its file.
+
+    row         what a row is.
+    order       column in whose order the rows are, or None.
+    units       column → unit.
+    conditions  name → file of a small table beside it, relative to its folder.
+    """
+
+    row: str = "event"
+    order: str | None = None
+    units: dict[str, str] = field(default_factory=dict)
+    conditions: dict[str, str] = field(default_factory=dict)
+
+    def as_mapping(self) -> dict[str, str]:
+        """Return the description as metadata of a file."""
+        return {KEY: json.dumps(asdict(self))}
+
+    @classmethod
+    def from_json(cls, text: str) -> TableMetadata:
+        """Return the description that `as_mapping` wrote; an empty one of other text."""
+        try:
+            found = json.loads(text)
+            order, row = found.get("order"), found.get("row", "event")
+            units = {str(k): str(v) for k, v in found.get("units", {}).items()}
+            conditions = {str(k): str(v) for k, v in found.get("conditions", {}).items()}
+            return cls(str(row), None if order is None else str(order), units, conditions)
+        except (ValueError, AttributeError):
+            return cls()
+
+
+def metadata_of(table: Table, files: Mapping[str, str] | None = None) -> TableMetadata:
+    """Return the description of a table, whose conditions are in these files."""
+    return TableMetadata(table.row, table.order, table.units(), dict(files or {}))
+
+
+def write_conditions(path: Path, conditions: Mapping[str, Table]) -> dict[str, str]:
+    """Write the conditions of a table beside its file; return name → name of the file.
+
+    That of `geometry` beside `scores.root` is `scores.geometry.parquet`.
+    """
+    found = {}
+    for name, table in conditions.items():
+        found[name] = f"{path.name.partition('.')[0]}.{name}.parquet"
+        blocks = table.blocks(list(table.fields()), _ROWS)
+        write_parquet(path.with_name(found[name]), blocks, metadata_of(table).as_mapping())
+    return found
