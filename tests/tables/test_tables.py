@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from property_settings import examples
 
-from bunchtrain.errors import StudyError
+from bunchtrain.errors import DataError, StudyError
 from bunchtrain.tables.metadata import TableMetadata
 from bunchtrain.tables.reading import open_table
 from bunchtrain.tables.sources.files import Files
@@ -92,7 +92,7 @@ def test_the_offsets_of_lists_in_hdf5_are_checked(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"], file["pt/values"] = np.arange(2), np.arange(3.0)
         file["pt/offsets"] = np.array([0, 2, 9])
-    with pytest.raises(Exception, match="'pt' of '/' cannot be read: the offsets of its lists do"):
+    with pytest.raises(DataError, match="'pt' of '/' cannot be read: the offsets of its lists do"):
         list(open_table(str(tmp_path / "a.h5")).blocks(["pt"], 5))
 
 

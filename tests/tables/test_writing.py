@@ -99,7 +99,6 @@ def test_other_endings_are_refused_with_those_that_exist(name):
         output_format(name)
 
 
-@pytest.mark.parametrize("ending", [".csv", ".h5"])
-def test_lists_need_another_format(tmp_path, ending):
+def test_lists_need_another_format(tmp_path):
     with pytest.raises(DataError, match=r"column 'pt' .* write a \.parquet file"):
-        write_table(tmp_path / f"x{ending}", BLOCKS, "t")
+        write_table(tmp_path / "x.csv", BLOCKS, "t")

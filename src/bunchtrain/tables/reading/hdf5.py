@@ -188,7 +188,12 @@ class ArrayTable(FileTable):
     def _slab(self, key: str, parts: list[Any], start: int, stop: int) -> Any:
         array = self._arrays[key]
         if isinstance(array, ListArray):
-            return array.read(start, stop)
+            try:
+                return array.read(start, stop)
+            except DataError as problem:
+                raise DataError(
+                    f"{self.path}: the column '{key}' of '{self.name}' cannot be read: {problem}"
+                ) from None
         if array.dtype.names is None:
             return array[start:stop]
         valid = ["valid"] if _has_valid(array) else []
