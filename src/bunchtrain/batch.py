@@ -117,11 +117,6 @@ def item_index(counts: Array, first: Array) -> Array:
     return np.arange(int(counts.sum())) + np.repeat(first - starts(counts), counts)
 
 
-def take_inputs(inputs: Mapping[str, Array], rows: Array) -> dict[str, Array]:
-    """Return the inputs of some events; points stay packed and edges refer to their new indices."""
-    return _take(inputs, rows)[0]
-
-
 def _take(inputs: Mapping[str, Array], rows: Array) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the inputs of some events, and axis → indices of the rows that are taken."""
     if "lengths" not in inputs:

@@ -53,6 +53,14 @@ def example(lengths, assignment=TOPS, seed=1, missing=0.0):
     return scores, Batch(inputs, {"tops": torch.tensor(truth)}, torch.ones(len(lengths)))
 
 
+def as_numpy(batch):
+    """Return a batch of arrays, as those of represented events."""
+    inputs, targets = (
+        {k: v.numpy() for k, v in part.items()} for part in (batch.inputs, batch.targets)
+    )
+    return Batch(inputs, targets, batch.weight.numpy())
+
+
 def test_symmetries_of_particles_and_products():
     assert TOPS.roles == ("t1_b", "t1_q1", "t1_q2", "t2_b", "t2_q1", "t2_q2")
     assert TOPS.particle_orders == ((0, 1), (1, 0))
@@ -176,10 +184,10 @@ def test_events_are_independent_and_weights_count(lengths, seed):
     scores, batch = example(lengths, seed=seed, missing=0.1)
     head = AssignmentCrossEntropy(TARGET)
     counts = [rows([n], TOPS) for n in lengths]
-    parts, store = scores.split(counts), EventStore([batch])
+    parts, store = scores.split(counts), EventStore([as_numpy(batch)])
     together = head({"tops": scores}, batch)
     for event in range(len(lengths)):
-        one = store.take(torch.tensor([event]))
+        one = store.take(np.array([event])).tensors()
         torch.testing.assert_close(head({"tops": parts[event]}, one)[0], together[event])
     assert head.output_rows(batch) == len(scores)
     batch.weight[0] = 0

@@ -9,6 +9,7 @@ from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.heads._combinations import combination_masks, unpack
 from bunchtrain.heads.assignment_cross_entropy import AssignmentCrossEntropy
+from bunchtrain.methods.normalisation_layer import NormalisationLayer
 from bunchtrain.methods.protocols import EmbedsPoints
 from bunchtrain.methods.supervised import Network, input_names
 from bunchtrain.networks.layers.combination_readout import invariant_masses, mass_sets
@@ -40,7 +41,7 @@ def make(name, *, has_momenta=True, heads=None):
     model = parts.build("model", part, OPTIONS[name], *sizes, 2)
     assert isinstance(model, EmbedsPoints)
     return Network(
-        Normalisation(SIZES),
+        NormalisationLayer(Normalisation(SIZES)),
         model,
         heads or {"tops": 1},
         assignments={"tops": TOPS},

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -35,6 +36,14 @@ def events(masses, seed=1):
     return Batch(inputs, {"pair": torch.tensor([[0, 1, 2]]).repeat(count, 1)}, torch.ones(count))
 
 
+def as_numpy(batch):
+    """Return a batch of arrays, as those of represented events."""
+    inputs, targets = (
+        {k: v.numpy() for k, v in part.items()} for part in (batch.inputs, batch.targets)
+    )
+    return Batch(inputs, targets, batch.weight.numpy())
+
+
 def build(**options):
     return parts.build("model", "mass_chi_squared", options, 1, 4, 1, PAIR)
 
@@ -63,7 +72,7 @@ def test_mass_and_width_are_those_of_the_right_combinations(fitted):
 
 def test_a_score_is_that_of_the_formula(fitted):
     model, batch, _ = fitted
-    one = batch.take(torch.tensor([7]))
+    one = as_numpy(batch).take(np.array([7])).tensors()
     scores = unpack(model(**one.inputs), combination_masks(one.inputs["lengths"], PAIR))
     momenta, tags = one.inputs["momenta"], one.inputs["features"][:, 0].long()
     for row, (i, k) in enumerate(combinations(4, ((0, 1),)).tolist()):

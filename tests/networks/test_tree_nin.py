@@ -5,7 +5,7 @@ import pytest
 import torch
 from exported import check_onnx
 
-from bunchtrain.batch import take_inputs
+from bunchtrain.batch import Batch
 from bunchtrain.networks.tree_nin import TreeNiN
 from bunchtrain.physics.clustering_trees import clustering_trees
 from bunchtrain.physics.kinematics import from_cylindrical
@@ -55,8 +55,9 @@ def test_the_recursion_node_by_node():
 
 def test_a_jet_does_not_see_the_others():
     model, given = small(), inputs([4, 1, 0, 17, 2, 30])
-    rows = torch.tensor([3, 2, 0, 5])
-    taken = take_inputs(given, rows)
+    rows = [3, 2, 0, 5]
+    arrays = {name: value.numpy() for name, value in given.items()}
+    taken = Batch(arrays).take(np.array(rows)).tensors().inputs
     assert taken["children"].shape == (33 + 7 + 59, 2)
     torch.testing.assert_close(model(**taken), model(**given)[rows], rtol=1e-5, atol=1e-6)
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_jets import as_events, plane_jets
 
-from bunchtrain.batch import take_inputs
+from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.representations.graph import Graph
 from bunchtrain.representations.leading_particles import LeadingParticles
@@ -139,7 +139,7 @@ def test_packed_events_survive_being_taken_apart():
     events = as_events(*plane_jets())
     whole = Graph(k=3)(events)
     rows = np.array([5, 3, 0])
-    taken, direct = take_inputs(whole, rows), Graph(k=3)(events[rows.tolist()])
+    taken, direct = Batch(whole).take(rows).inputs, Graph(k=3)(events[rows.tolist()])
     for name, value in direct.items():
         if name == "edges":
             assert set(map(tuple, taken[name].T.tolist())) == set(map(tuple, value.T.tolist()))

@@ -181,3 +181,10 @@ def test_text_that_turns_out_to_be_no_time(tmp_path):
     lines = ["t,x", *["2024-05-31,1"] * 5, "noon,1"]
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     assert open_table(str(tmp_path / "t.csv")).fields()["t"] == "string"
+
+
+def test_times_of_npz_of_every_resolution(tmp_path):
+    for unit, factor in RESOLUTIONS.items():
+        times = np.array([0, 5, np.datetime64("NaT", unit).astype(np.int64)]).astype(f"M8[{unit}]")
+        np.savez(tmp_path / "times.npz", t=times)
+        assert read(tmp_path / "times.npz") == [0, 5 * factor, None]

@@ -178,7 +178,10 @@ def method_study(path, **changes):
         "models": {
             "flow": {"method": {"name": "normalizing_flow", "transforms": 2, "hidden": [16]}},
             "matching": {"method": {"name": "flow_matching", "widths": [32], "steps": 5}},
-            "compressed": {"method": {"name": "autoencoder", "latent": 1, "widths": [8]}},
+            "compressed": {
+                "representation": {"name": "table", "features": ["x", "y"], "condition": []},
+                "method": {"name": "autoencoder", "latent": 1, "widths": [8]},
+            },
         },
     }
     return study | changes

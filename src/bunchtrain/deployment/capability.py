@@ -35,7 +35,7 @@ REPRESENTATIONS: dict[str, dict[str, Any]] = {
     "table": {"features": ["mass", "width", "count"]},
     "image": {"group": "part"},
     "point_cloud": {"group": "part"},
-    "graph": {"group": "part"},
+    "graph": {"group": "part", "edge_features": ["first_pt - second_pt"]},
     "clustering_tree": {"group": "part"},
 }
 

@@ -20,7 +20,7 @@ from bunchtrain.trained_model import TrainedModel
 
 #: Quantities whose column name ends in a level in per cent, e.g. `mass_low68`.
 WITH_LEVEL = ("low", "high", "in_set", "quantile")
-_LATER = ("score", "log_likelihood", "index", "probability")
+_LATER = ("score", "log_likelihood", "index", "probability", "object")
 #: Quantities of a target; the others, of the same column names, are not in files of release 0.1.
 OF_TARGETS = [kind for kind in get_args(Kind) if kind not in _LATER]
 
