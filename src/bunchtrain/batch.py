@@ -72,15 +72,18 @@ class Batch:
     def event_index(self, axis: str) -> Any:
         """Return the index of the event of each row of an axis, (rows,), in this batch's type."""
         counts, first = self.inputs.get("lengths"), next(iter(self.inputs.values()))
+        index: Any
         if isinstance(first, np.ndarray):
-            index, repeat = np.arange(len(self)), np.repeat
+            index = np.arange(len(self))
         else:
             import torch
 
-            index, repeat = torch.arange(len(self), device=first.device), torch.repeat_interleave
+            index = torch.arange(len(self), device=first.device)
         if axis == "event":
             return index
-        points = repeat(index, counts)
+        assert counts is not None  # there are points
+        is_array = isinstance(counts, np.ndarray)
+        points = np.repeat(index, counts) if is_array else index.repeat_interleave(counts)
         return points if axis == "point" else points[self.inputs["edges"][1]]
 
     def take(self, rows: Array) -> Batch:
@@ -114,7 +117,8 @@ def item_index(counts: Array, first: Array) -> Array:
     counts  items of each event, (events,).
     first   index of the first item of each event, (events,).
     """
-    return np.arange(int(counts.sum())) + np.repeat(first - starts(counts), counts)
+    index: Array = np.arange(int(counts.sum())) + np.repeat(first - starts(counts), counts)
+    return index
 
 
 def _take(inputs: Mapping[str, Array], rows: Array) -> tuple[dict[str, Array], dict[str, Array]]:

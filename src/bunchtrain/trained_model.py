@@ -209,8 +209,8 @@ class TrainedModel:
             elif quantity in EDGE:
                 found[name] = places[axis].ends[EDGE.index(quantity)]
             else:
-                values = predictions.get((target, quantity))
-                found[name] = places[axis].spread(None if values is None else values.numpy())
+                given = predictions.get((target, quantity))
+                found[name] = places[axis].spread(None if given is None else given.numpy())
         return found
 
     def _places(

@@ -131,8 +131,8 @@ class AssignmentEfficiency(Evaluation):
         if items is not None:
             in_bins = in_count(items.counts, self._bins(assignment))
             chosen |= {f"_{label}": events for label, events in in_bins.items()}
-        complete, any_complete = matched.is_complete.all(1), matched.is_complete.any(1)
-        right = ~(matched.is_complete & ~matched.is_right).any(1)
+        complete, any_complete = np.all(matched.is_complete, 1), np.any(matched.is_complete, 1)
+        right = np.all(~matched.is_complete | matched.is_right, axis=1)
         for suffix, events in chosen.items():
             if (used := events & complete).any():
                 found[f"event_efficiency{suffix}"] = efficiency(right[used], weights[used])
@@ -169,7 +169,7 @@ class AssignmentEfficiency(Evaluation):
     def _row(self, run: EvaluatedRun, matched: Matched, events: Flags) -> list[str]:
         weights, complete = run.predictions.weights, matched.is_complete.all(1)
         used, particles = events & complete, events & matched.is_complete.any(1)
-        right = matched.is_right.all(1)
+        right = np.all(matched.is_right, axis=1)
         return [
             f"{int(used.sum())}",
             str(efficiency(right[used], weights[used])) if used.any() else "–",
@@ -225,7 +225,7 @@ class AssignmentEfficiency(Evaluation):
 
 def _items(run: EvaluatedRun, assignment: Assignment) -> Items | None:
     """Return the items of the test set, None if its events are gone."""
-    counts, momenta = list[NDArray[np.int64]](), list[Floats]()
+    counts, momenta = list[NDArray[np.int64]](), list[NDArray[np.floating]]()
     try:
         for events, _ in events_with_predictions(run, ROWS):
             try:

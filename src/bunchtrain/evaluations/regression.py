@@ -155,8 +155,10 @@ def _measure_value(
     table: Predictions, training: str, target: str, value: str, weights: Values
 ) -> Metrics:
     """Return the metrics of one value with these weights (rows,)."""
+    predicted = table.column(training, target, Quantity(value))
+    assert predicted is not None  # checked by the caller
     return measure_regression(
-        table.column(training, target, Quantity(value)),
+        predicted,
         table.truth(target, value),
         weights,
         table.sigma(training, target, value),

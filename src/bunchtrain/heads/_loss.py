@@ -87,7 +87,8 @@ class Loss(nn.Module):
         name = self.target.name
         if name not in batch.targets:
             raise DataError(f"the batch has no target '{name}'; it has {list(batch.targets)}")
-        return batch.targets[name]
+        labels: Tensor = batch.targets[name]
+        return labels
 
     def spectator(self, batch: Batch, name: str) -> Tensor:
         """Return the values of a spectator column, (batch,).
@@ -96,7 +97,8 @@ class Loss(nn.Module):
         """
         if name not in batch.spectators:
             raise DataError(f"the batch has no spectator '{name}'; it has {list(batch.spectators)}")
-        return batch.spectators[name]
+        values: Tensor = batch.spectators[name]
+        return values
 
     def require_classes(self, count: int | None = None) -> None:
         """Raise StudyError if the target has no classes, or not this count of them."""

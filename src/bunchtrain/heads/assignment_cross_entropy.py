@@ -103,7 +103,7 @@ class AssignmentCrossEntropy(Head):
         size = sum(len(combinations(most, one)) for one in sets)
         counts = sum(mask.sum(1) for mask in combination_masks(lengths, self.assignment))
         assert isinstance(counts, Tensor)  # there is a particle
-        blocks = torch.arange(len(lengths)).split(max(1, SIZE // max(1, size)))
+        blocks = torch.split(torch.arange(len(lengths)), max(1, SIZE // max(1, size)))
         rows = torch.split(output, [int(counts[block].sum()) for block in blocks])
         parts = [
             self._predict_block(scores, lengths[block])

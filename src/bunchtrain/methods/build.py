@@ -65,9 +65,10 @@ def build_normalised_network(
         return network
     heads = task.heads()
     network.units = {
-        target: tuple(map(torch.from_numpy, mean_and_std(target, blocks)))
+        target: (torch.from_numpy(mean), torch.from_numpy(std))
         for target in network.heads
         if heads[target].target.values
+        for mean, std in [mean_and_std(target, blocks)]
     }
     for first, target, outputs in _slices(network.heads):
         if target in network.units:

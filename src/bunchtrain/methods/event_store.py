@@ -29,7 +29,11 @@ class EventStore:
         """Return the events with these indices (rows,), in this order, as a packed batch."""
         events, inputs = self.events, self.events.inputs
         points, edges = self._item_index("lengths", rows), self._item_index("edge_counts", rows)
-        index = {"event": rows, "point": rows if points is None else points, "edge": edges}
+        index = {
+            "event": rows,
+            "point": rows if points is None else points,
+            "edge": rows if edges is None else edges,
+        }
         taken = {
             name: np.take(value, index[axis_of(name)], 0)
             for name, value in inputs.items()

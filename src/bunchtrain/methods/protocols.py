@@ -190,8 +190,8 @@ class ScoresCombinations(Protocol):
 
 
 @runtime_checkable
-class EmbedsEdges(EmbedsPoints, Protocol):
-    """A model that also has a vector of size `point_width` for each edge."""
+class EmbedsEdges(Protocol):
+    """A model with a vector of size `point_width` for each point and each edge."""
 
     embed_edges: Callable[..., tuple[Tensor, Tensor]]  # → (points, width), (edges, width)
 

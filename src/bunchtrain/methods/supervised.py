@@ -136,7 +136,7 @@ class Network(nn.Module):
         if set(self.readouts) == set(self.heads):
             for name in model.event_modules:
                 delattr(model, name)
-        needed = ("edges", "edge_features") if features else ("edges",)
+        needed: tuple[str, ...] = ("edges", "edge_features") if features else ("edges",)
         needed = needed if "edge" in axes.values() else ()
         needed += ("momenta",) if self.assignments and has_momenta else ()
         self.input_names = tuple(dict.fromkeys((*self.input_names, *needed)))
@@ -177,8 +177,9 @@ class Network(nn.Module):
         """
         members = self.members(batch.inputs)
         batch = self.standardise(batch)
-        for outputs in members if before else ():
-            before(outputs, batch)
+        if before:
+            for outputs in members:
+                before(outputs, batch)
         return average_members([weighted_sums(terms, outputs, batch) for outputs in members])
 
     def standardise(self, batch: Batch) -> Batch:
@@ -201,6 +202,7 @@ class Network(nn.Module):
             return self._heads(model(**tensors))
         assert isinstance(model, EmbedsPoints)  # checked in the constructor
         given = {name: tensors[name] for name in self.model_inputs}
+        of_edges: Tensor | None
         if isinstance(model, EmbedsEdges):
             points, of_edges = model.embed_edges(**given)
         else:

@@ -33,7 +33,7 @@ class Mixture(nn.Module):
         """Return −log p(z), (events,), from (events, 3 components) and (events,)."""
         weights, means, logs = parameters.float().chunk(3, 1)
         logs = logs.clamp(-BOUND, BOUND)
-        z = self.standardise(value)[:, None]
+        z: Tensor = self.standardise(value)[:, None]
         normal = -((z - means) / logs.exp()).square() / 2 - logs - math.log(2 * math.pi) / 2
         return -(weights.log_softmax(1) + normal).logsumexp(1)
 

@@ -96,8 +96,12 @@ class ClusteringTree(Representation):
         momenta[~finite] = 0
         trees = clustering_trees(momenta, lengths, self.algorithm, self.memory)
         features = self._features(trees)
-        features[np.repeat(sum_by_jet(~finite, lengths) > 0, trees.lengths)] = np.nan
-        tree = {"children": trees.children, "levels": trees.levels, "lengths": trees.lengths}
+        features[np.repeat(sum_by_jet(np.logical_not(finite), lengths) > 0, trees.lengths)] = np.nan
+        tree: dict[str, Array] = {
+            "children": trees.children,
+            "levels": trees.levels,
+            "lengths": trees.lengths,
+        }
         return {"features": features, **tree}
 
     def _features(self, trees: ClusteringTrees) -> Floats:

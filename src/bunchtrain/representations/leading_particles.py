@@ -75,7 +75,7 @@ class LeadingParticles(Representation):
         present = np.arange(self.points.limit) < lengths[:, None]
         table = np.zeros((*present.shape, features.shape[1]), features.dtype)
         table[present] = features
-        return {"table": table.reshape(len(table), self.sizes["table"])}
+        return {"table": table.reshape(len(table), self.points.limit * features.shape[1])}
 
 
 class _Ordered(PackedPoints):

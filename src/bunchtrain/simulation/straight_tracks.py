@@ -106,8 +106,8 @@ class StraightTracks(Table):
         found = {name: (event[hits["particle"]], hits[name]) for name in ("x", "y", "z", "module")}
         found["particle"] = (event[hits["particle"]], own[hits["particle"]])
         table = _with_noise(found, self.noise, random)
-        kinematics |= {"hits": number, "hasVelo": (number >= 3).astype(np.int64)}
-        table |= {f"particle_{name}": ak.unflatten(v, counts) for name, v in kinematics.items()}
+        of_particles = {**kinematics, "hits": number, "hasVelo": (number >= 3).astype(np.int64)}
+        table |= {f"particle_{name}": ak.unflatten(v, counts) for name, v in of_particles.items()}
         cast = {n: ak.values_astype(table[n], FIELDS[n].rpartition(" ")[2]) for n in FIELDS}
         return ak.zip(cast, depth_limit=1)
 

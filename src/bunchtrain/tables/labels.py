@@ -102,26 +102,26 @@ def _label_assignment(
             f"{where}, entry {entries[event]}: '{target.expressions[role]}' is "
             f"{items[event, role]:g} and must be the index of an item of '{group}'"
         )
-    items = np.where(items < 0, -1, items).astype(np.int64)
+    indices: NDArray[np.int64] = np.where(items < 0, -1, items).astype(np.int64)
     counts = _group_counts(events, group, where)
-    if (wrong := np.argwhere(items >= counts[:, None])).size:
+    if (wrong := np.argwhere(indices >= counts[:, None])).size:
         event, role = wrong[0]
         raise DataError(
             f"{where}, entry {entries[event]}: '{target.expressions[role]}' is "
-            f"{items[event, role]}, and the event has {counts[event]} items of '{group}', counted "
+            f"{indices[event, role]}, and the event has {counts[event]} items of '{group}', counted "
             "from 0; give −1 for one that is missing"
         )
-    for second in range(items.shape[1]):
+    for second in range(indices.shape[1]):
         for first in range(second):
-            twice = (items[:, first] == items[:, second]) & (items[:, first] >= 0)
+            twice = (indices[:, first] == indices[:, second]) & (indices[:, first] >= 0)
             if (bad := np.flatnonzero(twice)).size:
                 names = assignment.roles
                 raise DataError(
-                    f"{where}, entry {entries[bad[0]]}: item {items[bad[0], first]} of '{group}' "
+                    f"{where}, entry {entries[bad[0]]}: item {indices[bad[0], first]} of '{group}' "
                     f"is both '{names[first]}' and '{names[second]}'; an item has one role, give "
                     "−1 where it is ambiguous"
                 )
-    return items
+    return indices
 
 
 def _group_counts(events: ak.Array, group: str, where: str) -> NDArray[np.int64]:

@@ -85,13 +85,13 @@ def column_units(units: Units | None, fields: Mapping[str, str]) -> dict[str, st
             found |= dict.fromkeys(_matching(name, fields), unit)
             continue
         members = group_members(name, fields)
-        for member, one in unit.items():
+        for member, given in unit.items():
             if member not in members:
                 hint = nearest(member, members) or f"; there are {one_of(members)}"
                 raise StudyError(f"source.units.{name}: there is no column '{member}'{hint}")
-            found[members[member]] = one
-    for name, unit in found.items():
-        _check(name, unit, fields[name])
+            found[members[member]] = given
+    for name, one in found.items():
+        _check(name, one, fields[name])
     return found
 
 

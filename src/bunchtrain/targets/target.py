@@ -107,7 +107,7 @@ class Target:
         """Return the target that `as_dict` wrote."""
         classes, values = entry.get("classes") or (), entry.get("values") or ()
         axis: Axis = entry.get("axis", "event")
-        more = {key: entry.get(key) for key in ("same", "ids", "signal")}
+        more: dict[str, Any] = {key: entry.get(key) for key in ("same", "ids", "signal")}
         given = entry.get("assignment")
         assignment = Assignment.from_dict(given) if given else None
         return cls(name, tuple(classes), tuple(values), axis=axis, assignment=assignment, **more)

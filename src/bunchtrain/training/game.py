@@ -69,7 +69,7 @@ class Game:
         gradients = torch.autograd.grad(loss, parameters)
         flat = self.reduce(torch.cat([gradient.flatten() for gradient in gradients]))
         sizes = [parameter.numel() for parameter in parameters]
-        for parameter, gradient in zip(parameters, flat.split(sizes), strict=True):
+        for parameter, gradient in zip(parameters, torch.split(flat, sizes), strict=True):
             parameter.grad = gradient.view_as(parameter)
         optimiser.step()
         optimiser.zero_grad()

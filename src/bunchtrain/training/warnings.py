@@ -101,7 +101,9 @@ def _class_counts(data: Data, target: str) -> list[int]:
     """Return the training events of each class."""
     if "train" in data.stores:
         index = data.stores["train"].events.targets[target]
-        return np.bincount(index, minlength=len(data.task.targets[target].classes)).tolist()
+        found: list[int]
+        found = np.bincount(index, minlength=len(data.task.targets[target].classes)).tolist()
+        return found
     return data.cache.class_counts[target]["train"]
 
 

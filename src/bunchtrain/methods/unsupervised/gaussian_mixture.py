@@ -98,7 +98,8 @@ class GaussianMixture(FitMethod):
         )  # fmt: skip
         gain = torch.linalg.solve(cc, xc.mT).mT  # (component, feature, condition)
         means = of_x + torch.einsum("kxc,bkc->bkx", gain, c - of_c)
-        logits = self.weights.log() + MultivariateNormal(of_c, cc).log_prob(c)
+        of_condition = MultivariateNormal(of_c, cc).log_prob(c)  # type: ignore[no-untyped-call]
+        logits = self.weights.log() + of_condition
         factor = torch.linalg.cholesky(xx - gain @ xc.mT).expand(len(c), -1, -1, -1)
         components = MultivariateNormal(means, scale_tril=factor)
         return MixtureSameFamily(Categorical(logits=logits), components)

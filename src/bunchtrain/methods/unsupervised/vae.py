@@ -95,7 +95,7 @@ class Vae(Method):
     ) -> tuple[Tensor, Tensor]:
         likelihood = self.likelihood(latent, inputs[CONDITION] if self.condition else None)
         prior = Normal(torch.zeros_like(latent), torch.ones_like(latent), validate_args=False)
-        found = likelihood.log_prob(inputs[self.tensor])
+        found: Tensor = likelihood.log_prob(inputs[self.tensor])  # type: ignore[no-untyped-call]
         return -found.flatten(1).sum(1), kl_divergence(posterior, prior).sum(1)
 
     def constant_losses(self, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -120,5 +120,5 @@ class Vae(Method):
     def generate(self, count: int, condition: Tensor | None) -> Tensor:
         """Return normalised events, (count, *shape), of the conditions (count, condition)."""
         latent = torch.randn(count, self.latent, device=self.log_width.device)
-        sample: Tensor = self.likelihood(latent, condition).sample()
+        sample: Tensor = self.likelihood(latent, condition).sample()  # type: ignore[no-untyped-call]
         return sample

@@ -85,7 +85,7 @@ class MassChiSquared(FitModel):
         lengths   (batch,), points of each event.
         """
         masks, scores = combination_masks(lengths, self.assignment), []
-        masses, widths = self.masses.split(self.counts), self.widths.split(self.counts)
+        masses, widths = (torch.split(one, self.counts) for one in (self.masses, self.widths))
         for k, (mask, sets, span) in enumerate(
             zip(masks, self.assignment.product_sets, self.assignment.spans.values(), strict=True)
         ):

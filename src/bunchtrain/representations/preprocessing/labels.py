@@ -88,4 +88,5 @@ def same_point(identifier: Array, edges: Array) -> Ints:
     edges       (2, edges).
     """
     first, second = identifier[edges]
-    return ((first == second) & (first >= 0)).astype(np.int64)
+    found: Ints = ((first == second) & (first >= 0)).astype(np.int64)
+    return found

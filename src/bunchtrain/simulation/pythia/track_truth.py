@@ -39,7 +39,9 @@ def origins(record: Record) -> Integers:
 
 def _is_quarkonium(pid: Integers) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     size = np.abs(pid)
-    return (size // 1000 % 10 == 0) & (size // 100 % 10 == size // 10 % 10)
+    found: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    found = (size // 1000 % 10 == 0) & (size // 100 % 10 == size // 10 % 10)
+    return found
 
 
 def _descends(

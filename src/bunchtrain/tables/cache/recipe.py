@@ -127,7 +127,7 @@ class Recipe:
 
 def _expressions(target: Target) -> dict[str, Any]:
     if target.assignment:
-        shape = {"roles": target.assignment.roles, "on": target.assignment.group}
+        shape: dict[str, Any] = {"roles": target.assignment.roles, "on": target.assignment.group}
         return shape | {"items": list(target.expressions), "truth": target.is_truth}
     if target.axis != "event" or target.is_truth:
         shape = {"axis": target.axis, "same": target.same, "truth": target.is_truth}

@@ -178,7 +178,7 @@ class ArrayTable(FileTable):
         return found.asstr()[()] if is_text and not found.shape else ""
 
     def _stored_units(self) -> dict[str, str]:
-        found = {}
+        found: dict[str, str] = {}
         for column, (key, part) in self._parts.items():
             attributes = self._arrays[key].attrs if part is None else {}
             unit = str(attributes.get("unit", attributes.get("units", "")))

@@ -6,6 +6,7 @@ import io
 import pickle
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, NamedTuple
 
 import awkward as ak
@@ -16,7 +17,7 @@ from bunchtrain.tables.column_types import NANOSECONDS, as_text, kind
 from bunchtrain.tables.reading.file_table import FileTable, read_errors
 from bunchtrain.tables.reading.hdf5_values import as_boolean, logical_type, to_column
 
-_DAYS_TO_1970 = np.datetime64("1970-01-01").item().toordinal()
+_DAYS_TO_1970 = date(1970, 1, 1).toordinal()
 _LAYOUTS = ("frame", "frame_table", "series", "series_table")
 
 

@@ -39,10 +39,11 @@ class ParquetTable(FileTable):
                 self._declare_field(field)
 
     def _metadata_text(self) -> str:
-        return (self._file.schema_arrow.metadata or {}).get(KEY.encode(), b"").decode()
+        text: bytes = (self._file.schema_arrow.metadata or {}).get(KEY.encode(), b"")
+        return text.decode()
 
     def _stored_units(self) -> dict[str, str]:
-        found = {}
+        found: dict[str, str] = {}
         for field in self._file.schema_arrow:
             about = field.metadata or {}
             unit = (about.get(b"unit") or about.get(b"units") or b"").decode("utf-8", "replace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -22,7 +23,8 @@ class SeriesRows:
     """
 
     def __init__(self, column: str | None) -> None:
-        self._column, self._last = column, None
+        self._column = column
+        self._last: Any = None
         self._series, self._row = -1, -1
 
     def __call__(self, block: ak.Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

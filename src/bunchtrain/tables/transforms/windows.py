@@ -102,9 +102,9 @@ class Windows(Transform):
 
     def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the windows in order, as records of these columns."""
-        needed = [self._source_column(name) for name in columns]
-        needed = [*filter(None, needed), *filter(None, (self.series, self.time))]
-        needed = list(dict.fromkeys(needed)) or list(self.source.fields())[:1]
+        read = [self._source_column(name) for name in columns]
+        named = filter(None, (*read, self.series, self.time))
+        needed = list(dict.fromkeys(named)) or list(self.source.fields())[:1]
         place = SeriesRows(self.series)
         kept: ak.Array | None = None  # the last rows of the blocks before, and their places
         places = np.zeros((2, 0), np.int64)
