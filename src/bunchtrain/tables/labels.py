@@ -108,8 +108,8 @@ def _label_assignment(
         event, role = wrong[0]
         raise DataError(
             f"{where}, entry {entries[event]}: '{target.expressions[role]}' is "
-            f"{indices[event, role]}, and the event has {counts[event]} items of '{group}', counted "
-            "from 0; give −1 for one that is missing"
+            f"{indices[event, role]}, and the event has {counts[event]} items of '{group}', "
+            "counted from 0; give −1 for one that is missing"
         )
     for second in range(indices.shape[1]):
         for first in range(second):
