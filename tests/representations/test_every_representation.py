@@ -7,9 +7,12 @@ from made_up_jets import as_events, plane_jets  # type: ignore[import-not-found]
 
 from bunchtrain import parts
 from bunchtrain.batch import Batch, axis_of
-from bunchtrain.errors import DataError
+from bunchtrain.errors import DataError, NotInvertible
+from bunchtrain.methods.normalisation_layer import NormalisationLayer
+from bunchtrain.representations._representation import PointRepresentation, Representation
 from bunchtrain.representations.preprocessing.finite import INTEGERS, check_finite
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
+from bunchtrain.tables.expressions.expression import Expression
 
 #: Options that a part needs, or that make it small.
 OPTIONS = {
@@ -30,6 +33,10 @@ OPTIONS = {
     },
 }
 EVERY = sorted(parts.locate("representation"))
+#: Representations without an inverse, and a part of the reason.
+NO_INVERSE = {"clustering_tree": "the nodes of a tree"}
+#: Those whose decoded columns are all that they read.
+IDEMPOTENT = ("table", "window", "point_cloud", "sequence", "graph", "edge_list", "layered_graph")
 
 
 @pytest.fixture(params=EVERY)
@@ -37,8 +44,8 @@ def representation(request):
     return parts.build("representation", request.param, OPTIONS.get(request.param, {}))
 
 
-def events(seed=0, jets=7):
-    pt, eta, phi, lengths = plane_jets(seed, jets)
+def events(seed=0, jets=7, most=12):
+    pt, eta, phi, lengths = plane_jets(seed, jets, most)
     mass = np.random.default_rng(seed).uniform(10, 200, jets)
     return with_edges(with_windows(as_events(pt, eta, phi, lengths, jet_mass=mass)))
 
@@ -122,6 +129,113 @@ def test_nan_in_the_inputs_is_an_error_that_names_the_entry(representation):
         check_finite(tensors, representation.names, range(100, 107), "raise")
     kept = check_finite(tensors, representation.names, range(100, 107), "drop")
     assert 0 not in kept
+
+
+def columns_of_points(representation, name, block):
+    """Return values of the points and edges of a block, by the names of `decode`."""
+    points = getattr(representation, "points", None)
+    inner = points if isinstance(points, PointRepresentation) else representation
+    found, chosen = inner.points(block), inner.select_points(inner.points(block))
+    counts = np.bincount(np.repeat(np.arange(len(block)), found.lengths)[chosen], minlength=7)
+    if name.startswith(f"{inner.group}_"):
+        text = name.removeprefix(f"{inner.group}_")
+        return ak.unflatten(found.evaluate(Expression(text))[chosen], counts)
+    kept, every = representation.edge_index(block)
+    of_event = np.bincount(np.repeat(np.arange(len(block)), every)[kept], minlength=7)
+    if name in ("edge_first", "edge_second"):
+        place = np.full(found.lengths.sum(), -1)
+        place[chosen] = np.concatenate([np.arange(n) for n in counts])
+        first = np.repeat(np.cumsum(found.lengths) - found.lengths, every)
+        ends = place[ak.to_numpy(ak.flatten(block[name])) + first]
+        return ak.unflatten(ends[kept], of_event)
+    own = {"weight": ak.to_numpy(ak.flatten(block.edge_weight))}
+    pt = ak.to_numpy(ak.flatten(block.constituent_pt))
+    first = np.repeat(np.cumsum(found.lengths) - found.lengths, every)
+    ends = [ak.to_numpy(ak.flatten(block[f"edge_{end}"])) + first for end in ("first", "second")]
+    own["first_pt - second_pt"] = pt[ends[0]] - pt[ends[1]]
+    return ak.unflatten(own[name.removeprefix("edge_")][kept], of_event)
+
+
+def expected_column(representation, name, block):
+    """Return what a column of `decode` is by definition, from the columns of a block."""
+    if name in EXPECTED:
+        return EXPECTED[name](block)
+    tensors, names = read(representation, block), representation.names
+    if "image" in tensors:
+        return tensors["image"][:, names["image"].index(name.removeprefix("image_"))]
+    if name.startswith(("constituent_", "edge_")):
+        return columns_of_points(representation, name, block)
+    if hasattr(representation, "observables"):
+        return tensors["table"][:, representation.observables.index(name)]
+    return Expression(name)(block)
+
+
+#: Column of `decode` → its values by an independent calculation.
+EXPECTED = {"multiplicity": lambda block: ak.num(block.constituent_pt)}
+
+
+def same(one, other, tolerance=2e-6):
+    """Whether two columns are equal to single precision, relative to their largest value."""
+    one, other = ak.Array(one), ak.Array(other)
+    if one.ndim > 1 and ak.any(ak.num(one) != ak.num(other)):
+        return False
+    a, b = (np.asarray(ak.flatten(each, axis=None), float) for each in (one, other))
+    return np.allclose(a, b, rtol=1e-5, atol=tolerance * max(1, np.abs(b).max(initial=0)))
+
+
+@pytest.fixture
+def invertible(request, representation):
+    name = request.node.callspec.params["representation"]
+    if name in NO_INVERSE:
+        pytest.skip("it has no inverse, which another test checks")
+    return representation
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_representation_has_an_inverse_or_says_why_not(name):
+    found = parts.build("representation", name, OPTIONS.get(name, {}))
+    has_inverse = type(found).decode is not Representation.decode
+    assert has_inverse == (name not in NO_INVERSE)
+    if not has_inverse:
+        with pytest.raises(NotInvertible, match=f"'{name}' has no inverse.*{NO_INVERSE[name]}"):
+            found.decode(read(found, events()))
+
+
+def test_decoded_columns_are_those_of_the_events(invertible):
+    block = events()
+    decoded = invertible.decode(read(invertible, block))
+    assert len(decoded) == len(block)
+    for name in decoded.fields:
+        assert same(decoded[name], expected_column(invertible, name, block)), name
+
+
+def test_decoding_inverts_the_normalisation(invertible):
+    tensors = read(invertible, events(4, 60))
+    invertible.normalise = "standard"
+    fitted = Normalisation.fit([tensors], invertible)
+    layer = NormalisationLayer(fitted)
+    normalised = Batch(fitted(tensors)).tensors().inputs
+    again = {name: value.numpy() for name, value in layer.inverse(normalised).items()}
+    decoded, wanted = invertible.decode(again), invertible.decode(tensors)
+    assert decoded.fields == wanted.fields
+    for name in wanted.fields:
+        assert same(decoded[name], wanted[name], 1e-5), name
+
+
+def test_a_block_without_events_is_decoded_to_no_rows(invertible):
+    tensors = read(invertible, events()[:0])
+    decoded = invertible.decode(tensors)
+    assert len(decoded) == 0
+    assert set(decoded.fields) == set(invertible.decode(read(invertible, events())).fields)
+
+
+@pytest.mark.parametrize("name", IDEMPOTENT)
+def test_decoded_columns_are_encoded_to_the_same_tensors(name):
+    found = parts.build("representation", name, OPTIONS.get(name, {}))
+    tensors = read(found, events(most=8))  # no point is left out, so that the axis is the same
+    again = read(found, found.decode(tensors))
+    for tensor, values in tensors.items():
+        assert same(again[tensor], values, 1e-5), tensor
 
 
 def test_a_missing_column_is_named(representation):

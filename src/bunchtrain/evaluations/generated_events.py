@@ -115,7 +115,7 @@ class GeneratedEvents(Evaluation):
         generated = model.generate(len(events), events, seed=self.seed)
         rate = len(events) / (time.perf_counter() - began)
         columns = [name for name in true.fields if name in generated.fields]
-        return _arrays(true, columns), _arrays(generated, columns), rate
+        return *_arrays(true, generated, columns), rate
 
 
 def generates(model: ModelConfig) -> bool:
@@ -127,5 +127,15 @@ def generates(model: ModelConfig) -> bool:
     return is_invertible and issubclass(parts.find("method", model.model.name), Generates)
 
 
-def _arrays(table: ak.Array, columns: list[str]) -> Mapping[str, Values]:
-    return {name: np.asarray(ak.to_numpy(table[name]), np.float64) for name in columns}
+def _arrays(
+    true: ak.Array, generated: ak.Array, columns: list[str]
+) -> tuple[dict[str, Values], dict[str, Values]]:
+    """Return column → values (events, ...) of both samples; lists are padded with 0."""
+    found: tuple[dict[str, Values], dict[str, Values]] = ({}, {})
+    for name in columns:
+        both = ak.concatenate([true[name], generated[name]])
+        if both.ndim == 2:
+            both = ak.fill_none(ak.pad_none(both, int(ak.max(ak.num(both))), clip=True), 0)
+        values = np.asarray(ak.to_numpy(both), np.float64)
+        found[0][name], found[1][name] = values[: len(true)], values[len(true) :]
+    return found

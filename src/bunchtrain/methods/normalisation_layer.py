@@ -32,6 +32,8 @@ class NormalisationLayer(nn.Module):
         """Return normalised tensors in the units of the inputs, x · scale + shift."""
         return {
             name: x * self.get_buffer(f"{name}_scale") + self.get_buffer(f"{name}_shift")
+            if name in self.tensors
+            else x
             for name, x in inputs.items()
         }
 

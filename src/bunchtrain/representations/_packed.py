@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 import awkward as ak
@@ -122,6 +122,22 @@ class PackedPoints(PointRepresentation):
             "coordinates": np.stack([points[name][chosen] for name in COORDINATES], axis=1),
             "momenta": np.stack([points[name][chosen] for name in MOMENTA], axis=1),
         }
+
+    def decode(self, tensors: Mapping[str, Array]) -> ak.Array:
+        """Return lists of the points' features, coordinates and momenta, and the `globals`.
+
+        Points are in the order of the tensors. Columns that are only read by `order`, `where` or
+        `jet` are not in the tensors.
+        """
+        names = self.names
+        columns: dict[str, ak.Array] = {
+            f"{self.group}_{name}": ak.unflatten(tensors[tensor][:, k], tensors["lengths"])
+            for tensor in ("momenta", "coordinates", "features")
+            for k, name in enumerate(names.get(tensor, ()))
+        }
+        of_events = enumerate(names.get("globals", ()))
+        columns |= {name: tensors["globals"][:, k] for k, name in of_events}
+        return ak.zip(columns, depth_limit=1)
 
     def point_index(self, events: ak.Array) -> tuple[Ints, Ints]:
         """Return which items of the group the points are, and the count of items of each event."""

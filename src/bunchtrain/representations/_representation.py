@@ -28,6 +28,8 @@ class Representation(ABC):
     normalise: str = "standard"
     #: The tensors whose columns are normalised.
     normalised: tuple[str, ...] = ()
+    #: Why it has no inverse, for the message of `NotInvertible`.
+    no_inverse: str = "its tensors do not determine the columns"
 
     @abstractmethod
     def columns(self, available: Collection[str]) -> list[str]:
@@ -64,12 +66,15 @@ class Representation(ABC):
     def decode(self, tensors: Mapping[str, Array]) -> ak.Array:
         """Return the columns of events from their tensors, the inverse of `__call__`.
 
-        Raises NotInvertible if the representation has no inverse.
+        A column has the name of its expression, `log(jet_pt)`, that of a point also the prefix of
+        the group, `hit_x`. Values have single precision; what a representation leaves out, such as
+        points beyond a maximum, stays left out. `docs/how_to/representations.md` lists the columns
+        of each representation. Raises NotInvertible, with the reason, if there is no inverse.
         """
         name = type(self).__module__.rpartition(".")[2]
         raise NotInvertible(
-            f"representation '{name}' has no inverse, so that events cannot be generated with it; "
-            "use 'table'"
+            f"representation '{name}' has no inverse, so that events cannot be generated with it: "
+            f"{self.no_inverse}; use 'table'"
         )
 
 
@@ -106,6 +111,14 @@ class ImageRepresentation(Representation):
 
     #: Axis labels of columns and rows.
     axes: tuple[str, str]
+
+    def decode(self, tensors: Mapping[str, Array]) -> ak.Array:
+        """Return the pixels of each channel, a column `image_CHANNEL` of (row, column) arrays.
+
+        The points themselves, their axis and, with `unit`, their total are not in the pixels.
+        """
+        channels = zip(self.names["image"], np.moveaxis(tensors["image"], 1, 0), strict=True)
+        return ak.Array({f"image_{name}": ak.from_numpy(values) for name, values in channels})
 
     @property
     @abstractmethod

@@ -54,6 +54,7 @@ class ClusteringTree(Representation):
     """
 
     normalised = ("features",)
+    no_inverse = "the nodes of a tree have features, and not the columns of the points"
 
     def __init__(
         self,

@@ -100,6 +100,23 @@ class EdgeList(EdgePoints):
             found.append(index.astype(np.int64) + first[event])
         return np.stack(found), counts[0].astype(np.int64)
 
+    def decode(self, tensors: Mapping[str, Array]) -> ak.Array:
+        """Return the lists of the points, of the indices of both ends of edges and their features.
+
+        The indices count the points that are kept, and edges are sorted by event.
+        """
+        points, edges, lengths = super().decode(tensors), tensors["edges"], tensors["lengths"]
+        event = jet_index(lengths)[edges[1]]
+        order = np.argsort(event, kind="stable")
+        counts = np.bincount(event, minlength=len(lengths))
+        ends = (edges - (np.cumsum(lengths) - lengths)[event])[:, order]
+        columns = {"first": ends[0], "second": ends[1]}
+        for k, name in enumerate(self.names.get("edge_features", ())):
+            columns[name] = tensors["edge_features"][order, k]
+        for name, values in columns.items():
+            points = ak.with_field(points, ak.unflatten(values, counts), f"{self.prefix}_{name}")
+        return points
+
     def _kept(self, events: ak.Array, points: Points, chosen: Ints) -> tuple[Ints, Ints, Ints]:
         """Return edges between chosen points, their index among all edges, counts of all."""
         every, counts = self._all_edges(events, points.lengths)

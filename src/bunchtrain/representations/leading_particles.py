@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import awkward as ak
 import numpy as np
@@ -13,6 +13,9 @@ from bunchtrain.representations._packed import Normalise, PackedPoints
 from bunchtrain.representations._representation import Representation, Size
 from bunchtrain.representations.preprocessing.image_steps import align_to_leading
 from bunchtrain.representations.preprocessing.points import Points
+
+#: Features of an absent point after normalisation and its inverse are smaller.
+ABSENT = 1e-5
 
 
 class LeadingParticles(Representation):
@@ -76,6 +79,22 @@ class LeadingParticles(Representation):
         table = np.zeros((*present.shape, features.shape[1]), features.dtype)
         table[present] = features
         return {"table": table.reshape(len(table), self.points.limit * features.shape[1])}
+
+    def decode(self, tensors: Mapping[str, Array]) -> ak.Array:
+        """Return lists of the features of the leading points, `constituent_deta`.
+
+        An event ends with its last point whose features are not all 0, to 10⁻⁵.
+        """
+        names = self.points.names["features"]
+        table = tensors["table"].reshape(-1, self.points.limit, len(names))
+        used = (np.abs(table) > ABSENT).any(2)  # (batch, point)
+        lengths = np.where(used, np.arange(1, self.points.limit + 1), 0).max(1)
+        present = np.arange(self.points.limit) < lengths[:, None]
+        columns = {
+            f"{self.points.group}_{name}": ak.unflatten(table[present][:, k], lengths)
+            for k, name in enumerate(names)
+        }
+        return ak.zip(columns, depth_limit=1)
 
 
 class _Ordered(PackedPoints):
