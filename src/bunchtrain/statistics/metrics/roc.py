@@ -119,7 +119,7 @@ class Roc:
         total = getattr(self, fixed)[-1]
         shift = efficiency_error(at * total, at_squares, total, fixed_squares[-1])
         # At small ε_B few events are between the two ends, so that they need a larger distance.
-        reach = shift if fixed == "signal" else np.minimum(2 * shift, np.maximum(at, shift))
+        reach = shift if fixed == "signal" else np.minimum(3 * shift, np.maximum(at, shift))
         up = _interpolate(x, (sums,), np.minimum(at + reach, 1), side)[0]
         down = _interpolate(x, (sums,), np.maximum(at - reach, 0), side)[0]
         slope = (up - down) / (2 * reach * sums[-1])
