@@ -261,48 +261,6 @@ def test_a_model_needs_targets_and_a_method_none():
         validate(plain)
 
 
-def test_rows_of_an_object_are_kept_together_and_predicted(tmp_path):
-    random = np.random.default_rng(1)
-    counts = random.integers(0, 4, 400)
-    pt = random.exponential(30, counts.sum())
-    table = ak.Array(
-        {
-            "event": np.arange(400),
-            "Jet_pt": ak.unflatten(pt, counts),
-            "Jet_b": ak.unflatten((pt + 20 * random.normal(size=len(pt)) > 30).astype(int), counts),
-        }
-    )
-    pq.write_table(ak.to_arrow_table(table, extensionarray=False), tmp_path / "events.parquet")
-    study = {
-        "name": "jets",
-        "source": {"name": "files", "files": str(tmp_path / "events.parquet")},
-        "rows": "Jet",
-        "targets": {"flavour": {"classes": {"light": "Jet_b == 0", "b": "Jet_b == 1"}}},
-        "spectators": ["source_entry", "object_index"],
-        "representation": {"name": "table", "features": ["Jet_pt"]},
-        "model": {"name": "boosted_trees", "trees": 10},
-    }
-    run = bunchtrain.run(validate(study), runs=tmp_path / "runs", jobs=1)
-    assert run.metrics["boosted_trees"]["auc"]["value"] > 0.7
-    sets = {}
-    for split in ("train", "validation", "test"):
-        for block in run.files and run_cache(run).of(split).blocks(None, 1000):
-            for entry in ak.to_numpy(block["source_entry"]).tolist():
-                assert sets.setdefault(entry, split) == split
-    run.predict(str(tmp_path / "events.parquet"), tmp_path / "scores.parquet")
-    found = ak.from_parquet(tmp_path / "scores.parquet")
-    assert found.source_entry.tolist() == np.repeat(np.arange(400), counts).tolist()
-    assert len(found.boosted_trees_b) == counts.sum()
-    exported = run.export("onnx", file=str(tmp_path / "events.parquet"))
-    assert exported.verifications["boosted_trees"].holds
-
-
-def run_cache(run):
-    from bunchtrain.workflow.run_events import run_events
-
-    return run_events(run.files, run.study)
-
-
 def test_windows_of_a_series(tmp_path):
     random = np.random.default_rng(1)
     time = np.arange(1500.0)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bunchtrain.cli.output import make_console
 from bunchtrain.errors import DeprecatedKey, UserError
+
+if TYPE_CHECKING:
+    from bunchtrain.workflow.predict_new_events import Counts
 
 out = make_console()
 
@@ -30,8 +33,14 @@ def predict(
     all_events: Annotated[
         bool, typer.Option("--all-events", help="Predict also events that `select` excludes.")
     ] = False,
+    per_object: Annotated[
+        bool, typer.Option("--per-object", help="One row per object of `rows`, not per event.")
+    ] = False,
 ) -> None:
-    """Write the predictions for files: one row per event, in the order of the files."""
+    """Write the predictions for files: one row per event, in the order of the files.
+
+    With `rows: Jet` in the study the predictions are lists, in the order of the event's jets.
+    """
     from bunchtrain.tables.reading.paths import check, resolve
     from bunchtrain.tables.writing import output_format
 
@@ -40,15 +49,17 @@ def predict(
         check(path)
     import bunchtrain as api
 
-    found = api.open_run(run).write_predictions(files, output, not all_events)
-    out.print(f"{output}: {_counted(found.events, found.selected)}", soft_wrap=True)
+    found = api.open_run(run).write_predictions(files, output, not all_events, per_object)
+    out.print(f"{output}: {_counted(found, per_object)}", soft_wrap=True)
 
 
-def _counted(events: int, selected: int) -> str:
-    text = f"{events:,} events"
-    if selected == events:
+def _counted(found: Counts, per_object: bool) -> str:
+    text = f"{found.events:,} {'rows' if per_object else 'events'}"
+    if found.objects != found.events:
+        text += f" of {found.objects:,} objects"
+    if found.selected == found.objects:
         return text
-    none = "none" if not selected else f"{selected:,}"
+    none = "none" if not found.selected else f"{found.selected:,}"
     return f"{text}, of which 'select' selects {none}; the predictions of the others are NaN"
 
 

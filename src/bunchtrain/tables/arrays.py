@@ -88,24 +88,37 @@ def is_data(data: object) -> bool:
     return isinstance(data, kinds) or _is_frame(data)
 
 
-def like(data: Any, columns: Mapping[str, np.ndarray[Any, Any]]) -> Any:
-    """Return columns (events,) as the same kind of object as `data`.
+def like(data: Any, columns: Mapping[str, Any]) -> Any:
+    """Return columns (rows,), as numpy or lists as awkward, as the same kind of object as `data`.
 
-    A data frame keeps its index; a mapping gives a dictionary of numpy arrays.
+    A data frame keeps its index if it has as many rows; a mapping gives a dictionary of arrays.
     """
-    if _is_frame(data):
-        return type(data)(dict(columns), index=data.index)
     if isinstance(data, ak.Array):
-        return ak.zip(dict(columns))
+        return ak.zip(dict(columns), depth_limit=1)
     if isinstance(data, pa.Table):
-        return pa.table(dict(columns))
-    if isinstance(data, np.ndarray):
-        types = np.dtype([(name, values.dtype) for name, values in columns.items()])
-        records = np.empty(len(data), types)
-        for name, values in columns.items():
-            records[name] = values
-        return records
-    return dict(columns)
+        return pa.table({n: _arrow(v) for n, v in columns.items()})
+    if isinstance(data, Mapping):
+        return dict(columns)
+    own = {n: _objects(v) if isinstance(v, ak.Array) else v for n, v in columns.items()}
+    rows = len(next(iter(own.values())))
+    if _is_frame(data):
+        return type(data)(own, index=data.index if len(data) == rows else None)
+    records = np.empty(rows, np.dtype([(name, values.dtype) for name, values in own.items()]))
+    for name, values in own.items():
+        records[name] = values
+    return records
+
+
+def _arrow(values: Any) -> Any:
+    return ak.to_arrow(values, extensionarray=False) if isinstance(values, ak.Array) else values
+
+
+def _objects(lists: ak.Array) -> np.ndarray[Any, Any]:
+    """Return lists (rows,) as an array of objects, each a list."""
+    found = np.empty(len(lists), object)
+    for row, one in enumerate(ak.to_list(lists)):
+        found[row] = one
+    return found
 
 
 def _is_frame(data: object) -> bool:

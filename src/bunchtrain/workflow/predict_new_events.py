@@ -1,4 +1,7 @@
-"""Predictions for new events, of files or in memory: one row per event, in their order."""
+"""Predictions for new events, of files or in memory: one row per event, in their order.
+
+Where a study has rows of objects, the predictions of the objects of an event are a list in its row.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from bunchtrain.tables.expressions.expression import Expression, as_mask, define
 from bunchtrain.tables.predictions import Contents, Predictions
 from bunchtrain.tables.reading.paths import resolve
 from bunchtrain.tables.table import Table
-from bunchtrain.tables.transforms.object_rows import EVENT, INDEX
+from bunchtrain.tables.transforms.object_rows import EVENT, INDEX, ObjectRows
 from bunchtrain.tables.writing import output_format, write_table
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.ensembles import FittedEnsembles, ensemble_columns
@@ -44,9 +47,15 @@ SELECTED = "selected"
 
 @dataclass
 class Counts:
-    """Number of events that were read, and of those that `select` of the study selects."""
+    """Number of rows that were written, and of what the models predict.
+
+    events    rows of the output.
+    objects   events, or the objects of `rows`, of which models predict.
+    selected  those of them that `select` of the study selects.
+    """
 
     events: int = 0
+    objects: int = 0
     selected: int = 0
 
 
@@ -59,6 +68,7 @@ class Predictor:
     fitted  what is fitted for the ensembles.
     select  whether events that the study's `select` excludes have NaN instead of predictions.
     columns number of columns of training files without header, None if unknown.
+    per_object  whether the output has a row for each object of `rows`, not for each event.
     """
 
     study: Study
@@ -66,6 +76,7 @@ class Predictor:
     fitted: FittedEnsembles
     select: bool = True
     columns: int | None = None
+    per_object: bool = False
     counts: Counts = field(default_factory=Counts)
 
     @property
@@ -79,16 +90,21 @@ class Predictor:
         of several files are preceded by `file_number` and `entry`. A source without events gives
         a file with the same columns and without rows.
 
-        Raises UserError for another kind of output, DataError for a missing column.
+        Raises UserError for another kind of output and for lists in CSV, DataError for a missing
+        column.
         """
-        output_format(output)
+        is_flat = self.per_object or bool(self.study.windows)
+        if output_format(output) == "csv" and isinstance(self.study.rows, str) and not is_flat:
+            raise UserError(
+                f"'{output}': CSV holds no lists of predictions for each {self.study.rows}; write "
+                ".parquet, .h5 or .root, or one row per object (--per-object)"
+            )
         write_table(output, self._blocks(source, output), TREE)
         return self.counts
 
     def predict(self, data: Any) -> Any:
         """Return the predictions for events in memory, as the same kind of object as `data`."""
-        blocks = list(self._of_source(self._in_memory(data)))
-        return like(data, {name: _joined([b[name] for b in blocks]) for name in blocks[0]})
+        return like(data, _join(list(self._of_source(self._in_memory(data)))))
 
     def _in_memory(self, data: Any) -> Table:
         return Arrays(data, self.study.source.options.get("units"))
@@ -115,25 +131,39 @@ class Predictor:
 
     def _of_source(self, source: Table) -> Iterator[Columns]:
         """Yield the columns of the predictions, first a block without events."""
-        study, selection = self.study, self._selection
-        source = transform_source(study, source)
-        index = [EVENT, INDEX] if study.rows is not None else []
-        columns = columns_needed(study, source, self.models, selection=self.select)
-        schema = schema_of_models(study, self.models)
-        empty: Columns = {name: np.empty(0, np.int64) for name in index}
-        empty |= {} if selection is None else {SELECTED: np.empty(0, bool)}
-        yield empty | {name: _empty(schema, name) for name in schema.columns}
-        for chunk in source.blocks([*columns, *index], ROWS):
-            names = used_columns(study, self.models, selection=self.select)
-            events = define(chunk, study.define, names)
-            kept = np.ones(len(events), bool)
-            if selection is not None:
-                kept = as_mask(selection(events), selection.text)
-            self.counts.events += len(kept)
-            self.counts.selected += int(kept.sum())
-            marks: Columns = {name: ak.to_numpy(chunk[name]) for name in index}
-            marks |= {} if selection is None else {SELECTED: kept}
-            yield marks | _fill(self._predicted(events[kept]), kept)
+        source = transform_source(self.study, source)
+        columns = columns_needed(self.study, source, self.models, selection=self.select)
+        if not isinstance(source, ObjectRows) or self.per_object:
+            index = [EVENT, INDEX] if self.study.rows is not None else []
+            yield {name: np.empty(0, np.int64) for name in index} | self._empty()
+            for chunk in source.blocks([*columns, *index], ROWS):
+                self.counts.events += len(chunk)
+                yield {n: ak.to_numpy(chunk[n]) for n in index} | self._of_rows(chunk)
+            return
+        yield source.by_event(self._empty(), np.empty(0, np.int64))
+        for objects, counts in source.blocks_of_events([*columns, EVENT], ROWS):
+            self.counts.events += len(counts)
+            starts = range(0, max(1, len(objects)), ROWS)
+            found = _join([self._of_rows(objects[start : start + ROWS]) for start in starts])
+            yield source.by_event(found, counts)
+
+    def _empty(self) -> Columns:
+        """Return the columns of the predictions without rows."""
+        schema = schema_of_models(self.study, self.models)
+        found: Columns = {} if self._selection is None else {SELECTED: np.empty(0, bool)}
+        return found | {name: _empty(schema, name) for name in schema.columns}
+
+    def _of_rows(self, chunk: ak.Array) -> Columns:
+        """Return whether rows are selected, if there is a selection, and their predictions."""
+        names = used_columns(self.study, self.models, selection=self.select)
+        events, selection = define(chunk, self.study.define, names), self._selection
+        kept = np.ones(len(events), bool)
+        if selection is not None:
+            kept = as_mask(selection(events), selection.text)
+        self.counts.objects += len(kept)
+        self.counts.selected += int(kept.sum())
+        marks: Columns = {} if selection is None else {SELECTED: kept}
+        return marks | _fill(self._predicted(events[kept]), kept)
 
     def _predicted(self, events: ak.Array) -> Columns:
         """Return predicted column → (events,), of the models and then of the ensembles."""
@@ -168,9 +198,16 @@ def _empty(schema: Contents, column: str) -> Any:
     )
 
 
-def _joined(blocks: Sequence[Any]) -> Any:
-    is_list = any(isinstance(block, ak.Array) for block in blocks)
-    return ak.concatenate(blocks) if is_list else np.concatenate(blocks)
+def _join(blocks: Sequence[Columns]) -> Columns:
+    """Return the columns of blocks, one after the other."""
+    if len(blocks) == 1:
+        return blocks[0]
+    found: Columns = {}
+    for name in blocks[0]:
+        columns = [block[name] for block in blocks]
+        is_list = any(isinstance(column, ak.Array) for column in columns)
+        found[name] = ak.concatenate(columns) if is_list else np.concatenate(columns)
+    return found
 
 
 def _numbered(blocks: Iterator[Columns]) -> Iterator[tuple[np.ndarray[Any, Any], Columns]]:

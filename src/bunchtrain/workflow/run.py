@@ -177,11 +177,20 @@ class Run:
         given = None if conditions is None else Arrays(conditions)
         return ak.concatenate(list(generate_events(self.models, count, model, given, seed)))
 
-    def predict(self, data: Any, output: Path | str | None = None, *, select: bool = True) -> Any:
+    def predict(
+        self,
+        data: Any,
+        output: Path | str | None = None,
+        *,
+        select: bool = True,
+        per_object: bool = False,
+    ) -> Any:
         """Return the predictions for events in memory, or write those for files.
 
         They are those of the first training of each model, and of the ensembles: one row per
-        event, in order, NaN where the study's `select` excludes the event.
+        event, in order, NaN where the study's `select` excludes the event. Of a study with
+        `rows: Jet` they are lists `Jet_…` in the order of the jets, with `rows: [jet1, jet2]`
+        columns `jet1_…` and `jet2_…`.
 
         Args:
             data: mapping of arrays, `pandas.DataFrame`, structured or awkward array or
@@ -189,26 +198,32 @@ class Run:
                 source: the number of rows is returned.
             output: file for the predictions, .csv, .h5, .parquet or .root; needed for files.
             select: False to predict also the events that `select` excludes.
+            per_object: True for one row per object of `rows`, with `source_entry` and
+                `object_index`.
 
         Raises DataError if a column is missing, UserError for an unknown kind of output.
         """
         if output is None:
             if not is_data(data):
                 raise UserError("predictions for files need an output file, e.g. 'scores.parquet'")
-            return self._predictor(select).predict(data)
+            return self._predictor(select, per_object).predict(data)
         output_format(output)
-        return self.write_predictions(data, output, select).events
+        return self.write_predictions(data, output, select, per_object).events
 
     def write_predictions(
-        self, files: FilesOrSource, output: Path | str, select: bool = True
+        self,
+        files: FilesOrSource,
+        output: Path | str,
+        select: bool = True,
+        per_object: bool = False,
     ) -> Counts:
         """Write the predictions for files, as `predict` does, and return the numbers of events."""
-        return self._predictor(select).write(files, Path(output))
+        return self._predictor(select, per_object).write(files, Path(output))
 
-    def _predictor(self, select: bool) -> Predictor:
+    def _predictor(self, select: bool, per_object: bool) -> Predictor:
         fitted = load_ensembles(self.files, self.study)
         columns = self.json("data.json").get("unnamed_columns") or None
-        return Predictor(self.study, self.models, fitted, select, columns)
+        return Predictor(self.study, self.models, fitted, select, columns, per_object)
 
     def export(self, to: str, **given: Any) -> Exported:
         """Export the models, or one, to the target `to` and verify them on the test set.

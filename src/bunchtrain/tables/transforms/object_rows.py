@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -85,25 +86,51 @@ class ObjectRows(Transform):
 
     def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the rows in the order of the events, as records of these columns."""
+        for table, _ in self.blocks_of_events(columns, rows):
+            for start in range(0, max(1, len(table)), rows):
+                yield table[start : start + rows]
+
+    def blocks_of_events(
+        self, columns: Collection[str], events: int
+    ) -> Iterator[tuple[ak.Array, NDArray[np.int64]]]:
+        """Yield the rows of at most `events` whole events, and the number of each (events,)."""
         own, first = self._names(), 0
         needed = [c for name in columns if name in own for c in own[name]]
         needed += [name for name in columns if name not in own and name not in (EVENT, INDEX)]
         if isinstance(self.objects, str):
             needed.append(next(iter(self._members[0].values())))
         needed = list(dict.fromkeys(needed)) or list(self.source.fields())[:1]
-        for events in self.source.blocks(needed, rows):
-            counts = self._counts(events)
-            event, starts = np.repeat(np.arange(len(events)), counts), np.cumsum(counts) - counts
+        for block in self.source.blocks(needed, events):
+            counts = self._counts(block)
+            event, starts = np.repeat(np.arange(len(block)), counts), np.cumsum(counts) - counts
             made = {EVENT: first + event, INDEX: np.arange(len(event)) - starts[event]}
             for name in columns:
                 if name in own:
-                    made[name] = self._column(events, own[name])
+                    made[name] = self._column(block, own[name])
                 elif name not in made:
-                    made[name] = events[name][event]
-            first += len(events)
-            table = ak.zip({name: made[name] for name in columns}, depth_limit=1)
-            for start in range(0, max(1, len(table)), rows):
-                yield table[start : start + rows]
+                    made[name] = block[name][event]
+            first += len(block)
+            yield ak.zip({name: made[name] for name in columns}, depth_limit=1), counts
+
+    def by_event(self, columns: Mapping[str, Any], counts: NDArray[np.int64]) -> dict[str, Any]:
+        """Return columns of rows, (rows,), as columns of events, in the order of their objects.
+
+        `b` of the objects `Jet` is a column of lists `Jet_b`; `b` of `[jet1, jet2]` is one column
+        for each, `jet1_b` and `jet2_b`.
+
+        columns  name → values (rows,), or lists of values.
+        counts   (events,) rows of each event.
+        """
+        if isinstance(self.objects, str):
+            return {
+                f"{self.objects}_{name}": ak.unflatten(ak.Array(values), counts)
+                for name, values in columns.items()
+            }
+        return {
+            f"{prefix}_{name}": values[index :: len(self.objects)]
+            for index, prefix in enumerate(self.objects)
+            for name, values in columns.items()
+        }
 
     def _counts(self, events: ak.Array) -> NDArray[np.int64]:
         """Return the number of objects of each event, (events,)."""
