@@ -23,9 +23,10 @@ from bunchtrain.tables.expressions.times import as_seconds
 from bunchtrain.tables.reading import find_format, open_table, table_names
 from bunchtrain.tables.reading.file_table import FileTable
 from bunchtrain.tables.reading.paths import is_remote, split_tree
+from bunchtrain.tables.sources.files import ranges
 
 #: Columns read together, ranges of rows of a sample, and the maximum number of values listed.
-_COLUMNS, _RANGES, _MAX_VALUES, _MAX_TEXTS = 64, 10, 12, 50
+_COLUMNS, _MAX_VALUES, _MAX_TEXTS = 64, 12, 50
 #: Rows of a text file that are read for a sample, about 1 GB of it.
 _MAX_STREAMED, _BLOCK = 5_000_000, 100_000
 #: Maximum number of reasons listed for unreadable columns.
@@ -225,19 +226,10 @@ def _read(
 def _sample(table: FileTable, names: list[str], rows: int) -> ak.Array:
     blocks = [
         block
-        for start, stop in _row_ranges(table, rows)
+        for start, stop in ranges(rows if table.entries is None else table.entries, rows)
         for block in table.blocks(names, rows, start, stop)
     ]
     return ak.concatenate(blocks) if blocks else table.empty(names)
-
-
-def _row_ranges(table: FileTable, rows: int) -> list[tuple[int, int]]:
-    """Return the ranges of rows to read."""
-    if table.entries is None or table.entries <= rows:
-        return [(0, rows if table.entries is None else min(rows, table.entries))]
-    size = max(1, rows // _RANGES)
-    starts = np.linspace(0, table.entries - size, min(_RANGES, rows)).astype(int)
-    return [(int(start), int(start) + size) for start in starts]
 
 
 def _column(name: str, type: str, values: ak.Array) -> ColumnSummary:
