@@ -175,6 +175,8 @@ def test_training_curves_are_those_of_the_history(run, place):
     (plot,) = TrainingCurves().evaluate(run).plots
     assert plot.model == "second"
     assert plot.figure.axes[0].lines[1].get_ydata() == [3.0]
+    (folder / "history.csv").write_text("epoch,train_loss,val_loss\n1,2.0,3.0\n")
+    assert TrainingCurves().evaluate(run).plots == []
 
 
 def test_values_out_of_range_are_counted_by_quantiser(run):

@@ -21,10 +21,11 @@ class TrainingCurves(Evaluation):
     """Training and validation loss against epoch, or number of trees, of each model."""
 
     def evaluate(self, run: EvaluatedRun) -> Results:
-        """Return the plot of the first training of each model that has a history."""
+        """Return the plot of the first training of each model with more than one step."""
         results = Results()
         for name, config in model_configs(run.study).items():
-            if history := read_history(run, name):
+            history = read_history(run, name)
+            if any(len(values) > 1 for values in history.values()):
                 trees = issubclass(parts.find(config.kind, config.model.name), FitsInOneCall)
                 drawn = plot_training(history, "iteration" if trees else "epoch")
                 results.plots.append(Plot("Loss in training and validation.", drawn, model=name))
