@@ -21,6 +21,15 @@ OPTIONS = {
     "n_subjettiness_basis": {"bodies": 3},
     "event_image": {"channels": {"energy": {"group": "constituent"}}, "pixels": 8},
     "image": {"pixels": 8},
+    "histogram": {
+        **{"features": ["window_mass"], "bins": 4, "square_root": True},
+        **{"edges": {"constituent_pt": [0, 2, 10, 50]}, "condition": ["jet_mass"]},
+    },
+    "volume": {
+        **{"shape": [2, 3, 4], "group": "constituent", "coordinates": ["pt", "eta", "phi"]},
+        **{"ranges": [[0, 60], [-3, 3], [-4, 4]], "values": ["pt", "pt**2"], "scale": 0.5},
+        **{"condition": ["jet_mass"]},
+    },
     "window": {"features": ["window_mass"], "length": 4},
     "edge_list": {
         **{"group": "constituent", "features": ["pt"], "max_points": 8, "order": "pt"},
@@ -158,8 +167,9 @@ def columns_of_points(representation, name, block):
 
 def expected_column(representation, name, block):
     """Return what a column of `decode` is by definition, from the columns of a block."""
-    if name in EXPECTED:
-        return EXPECTED[name](block)
+    kind = type(representation).__name__
+    if (kind, name) in EXPECTED:
+        return EXPECTED[kind, name](block)
     tensors, names = read(representation, block), representation.names
     if "image" in tensors:
         return tensors["image"][:, names["image"].index(name.removeprefix("image_"))]
@@ -170,8 +180,32 @@ def expected_column(representation, name, block):
     return Expression(name)(block)
 
 
-#: Column of `decode` → its values by an independent calculation.
-EXPECTED = {"multiplicity": lambda block: ak.num(block.constituent_pt)}
+def cells(block, power):
+    """Return Σ pT^power in the cells of the volume of OPTIONS, event by event."""
+    edges = [np.linspace(0, 60, 3), np.linspace(-3, 3, 4), np.linspace(-4, 4, 5)]
+    return np.stack(
+        [
+            np.histogramdd(
+                np.transpose([event[f"constituent_{name}"] for name in ("pt", "eta", "phi")]),
+                edges,
+                weights=np.asarray(event.constituent_pt) ** power,
+            )[0]
+            for event in block
+        ]
+    )
+
+
+def counts_of_pt(block):
+    return np.stack([np.histogram(event, [0, 2, 10, 50])[0] for event in block.constituent_pt])
+
+
+#: Representation and column of `decode` → its values by an independent calculation.
+EXPECTED = {
+    ("JetFeatures", "multiplicity"): lambda block: ak.num(block.constituent_pt),
+    ("Histogram", "constituent_pt"): counts_of_pt,
+    ("Volume", "constituent_pt"): lambda block: cells(block, 1),
+    ("Volume", "constituent_pt**2"): lambda block: cells(block, 2),
+}
 
 
 def same(one, other, tolerance=2e-6):

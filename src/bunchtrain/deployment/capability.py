@@ -34,6 +34,7 @@ SMALL: dict[tuple[str, str], Any] = {
 REPRESENTATIONS: dict[str, dict[str, Any]] = {
     "table": {"features": ["mass", "width", "count"]},
     "image": {"group": "part"},
+    "volume": {"cells": ["cells"], "shape": (4, 4, 4)},
     "point_cloud": {"group": "part"},
     "graph": {"group": "part", "edge_features": ["first_pt - second_pt"]},
     "clustering_tree": {"group": "part"},

@@ -65,7 +65,7 @@ class JetTable(ConditionalTable):
         lengths = sum_by_jet(chosen, points.lengths).astype(np.int64)
         table = cached_observable(self._recipe(), momenta[chosen], lengths, self.compute)
         table[~points.are_finite()] = np.nan
-        return self.with_condition(table, events)
+        return self.with_condition("table", table, events)
 
     def _recipe(self) -> str:
         """Return everything except the momenta that the observables depend on."""

@@ -16,18 +16,48 @@ from bunchtrain.representations._representation import Representation, Size
 from bunchtrain.tables.expressions.expression import Expression, require_numbers
 
 
-class ConditionalTable(Representation):
-    """A tensor `table` of named columns, and `condition` of expressions over the events.
+class Conditional(Representation):
+    """One tensor of events, and `condition` of expressions over the events.
 
     condition  expressions that a density or a generator is conditional on.
     """
 
     condition: list[Expression]
 
-    def set_condition(self, condition: list[str] | None) -> None:
-        """Set the expressions of the condition, of which there may be none."""
+    def set_condition(self, condition: list[str] | None, tensor: str = "table") -> None:
+        """Set the expressions of the condition, of which there may be none, beside a tensor."""
         self.condition = [Expression(text) for text in condition or []]
-        self.normalised = ("table", "condition") if condition else ("table",)
+        self.normalised = (tensor, "condition") if condition else (tensor,)
+
+    @property
+    def condition_names(self) -> dict[str, list[str]]:
+        """Return `condition` → its expressions, nothing without one."""
+        return {"condition": [e.text for e in self.condition]} if self.condition else {}
+
+    def with_condition(self, tensor: str, values: Floats, events: ak.Array) -> dict[str, Array]:
+        """Return the tensor, and `condition` (batch, condition) if there is one."""
+        tensors: dict[str, Array] = {tensor: values}
+        if self.condition:
+            tensors["condition"] = self.encode_condition(events)
+        return tensors
+
+    def columns_of_condition(self, available: Collection[str]) -> list[str]:
+        """Return the columns that the tensor `condition` is made of, none without one."""
+        return columns_of(self.condition, available)
+
+    def encode_condition(self, events: ak.Array) -> Array:
+        """Return the tensor `condition` (batch, condition) of events."""
+        return evaluate_table(self.condition, events)
+
+    def decode_condition(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the columns of the conditions, if they are given."""
+        given = self.condition_names if "condition" in tensors else {}
+        names = given.get("condition", [])
+        return {name: tensors["condition"][:, k] for k, name in enumerate(names)}
+
+
+class ConditionalTable(Conditional):
+    """A tensor `table` of named columns, and perhaps `condition`."""
 
     @property
     @abstractmethod
@@ -42,35 +72,12 @@ class ConditionalTable(Representation):
     @property
     def names(self) -> dict[str, list[str]]:
         """Return the names of the columns, and the expressions of the condition."""
-        names = {"table": self.table_names}
-        return names | {"condition": [e.text for e in self.condition]} if self.condition else names
-
-    def with_condition(self, table: Floats, events: ak.Array) -> dict[str, Array]:
-        """Return `table` (batch, feature), and `condition` (batch, condition) if there is one."""
-        tensors: dict[str, Array] = {"table": table}
-        if self.condition:
-            tensors["condition"] = self.encode_condition(events)
-        return tensors
-
-    def columns_of_condition(self, available: Collection[str]) -> list[str]:
-        """Return the columns that the tensor `condition` is made of, none without one."""
-        return columns_of(self.condition, available)
-
-    def encode_condition(self, events: ak.Array) -> Array:
-        """Return the tensor `condition` (batch, condition) of events."""
-        return evaluate_table(self.condition, events)
+        return {"table": self.table_names} | self.condition_names
 
     def decode(self, tensors: Mapping[str, Array]) -> ak.Array:
         """Return the columns of `table`, and the conditions if they are given."""
-        names = self.names
-        return ak.Array(
-            {
-                column: tensors[name][:, k]
-                for name in names
-                if name in tensors
-                for k, column in enumerate(names[name])
-            }
-        )
+        columns = {name: tensors["table"][:, k] for k, name in enumerate(self.table_names)}
+        return ak.Array(columns | self.decode_condition(tensors))
 
 
 class Table(ConditionalTable):
@@ -103,7 +110,7 @@ class Table(ConditionalTable):
 
     def __call__(self, events: ak.Array) -> dict[str, Array]:
         """Return `table` (batch, feature), and `condition` (batch, condition) if there is one."""
-        return self.with_condition(evaluate_table(self.features, events), events)
+        return self.with_condition("table", evaluate_table(self.features, events), events)
 
 
 def columns_of(expressions: Iterable[Expression], available: Collection[str]) -> list[str]:

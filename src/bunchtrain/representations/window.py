@@ -9,12 +9,15 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.batch import Array
-from bunchtrain.errors import DataError, StudyError
+from bunchtrain.errors import StudyError
 from bunchtrain.parts.ranges import Steps
-from bunchtrain.physics.packed import Floats
 from bunchtrain.representations._representation import Representation, Size
+from bunchtrain.representations.preprocessing.fixed_arrays import fixed_arrays
 from bunchtrain.representations.table import columns_of
 from bunchtrain.tables.expressions.expression import Expression
+
+#: What to do about a list of another length.
+ADVICE = "set 'length' of the representation to that of 'windows'"
 
 
 class Window(Representation):
@@ -57,20 +60,11 @@ class Window(Representation):
 
         Raises DataError if a list has another length.
         """
-        columns = [self._values(expression, events) for expression in self.features]
+        shape = (self.length,)
+        columns = [fixed_arrays(each, events, shape, ADVICE) for each in self.features]
         return {"window": np.stack(columns, axis=1)}
 
     def decode(self, tensors: Mapping[str, Array]) -> ak.Array:
         """Return the features as columns of lists, (batch, time) each."""
         columns = zip(self.names["window"], np.moveaxis(tensors["window"], 1, 0), strict=True)
         return ak.Array({name: ak.from_regular(values) for name, values in columns})
-
-    def _values(self, expression: Expression, events: ak.Array) -> Floats:
-        values = expression(events)
-        if values.ndim != 2 or np.any(ak.to_numpy(ak.num(values)) != self.length):
-            raise DataError(
-                f"'{expression.text}' must give lists of {self.length} numbers, as in "
-                "'windows'; set 'length' of the representation to that of 'windows'"
-            )
-        flat = ak.to_numpy(ak.flatten(values))
-        return np.asarray(flat, np.float32).reshape(len(events), self.length)

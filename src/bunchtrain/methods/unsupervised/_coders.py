@@ -1,4 +1,4 @@
-"""Encoders to latent variables and decoders from them, of tables, windows and images."""
+"""Encoders to latent variables and decoders from them: tables, windows, images and volumes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from torch.nn import functional
 
 from bunchtrain.networks.layers.dense import dense, perceptron
 
+#: Axes of a tensor of one event, with its channels → convolution over the others.
+CONVOLUTIONS: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {3: nn.Conv2d, 4: nn.Conv3d}
+
 
 def encoder(
     shape: tuple[int, ...],
@@ -16,13 +19,13 @@ def encoder(
     outputs: int,
     condition: int = 0,
 ) -> nn.Module:
-    """Return a network (batch, *shape) → (batch, outputs): convolutions for images, else dense.
+    """Return a network (batch, *shape) → (batch, outputs): convolutions for grids, else dense.
 
-    With a condition, (batch, condition), the input is the flattened tensor with it in further
-    columns.
+    Grids are images (channel, row, column) and volumes (channel, layer, row, column). With a
+    condition, (batch, condition), the input is the flattened tensor with it in further columns.
     """
-    if len(shape) == 3:
-        return ImageEncoder(shape, channels, widths, outputs)
+    if len(shape) in CONVOLUTIONS:
+        return GridEncoder(shape, channels, widths, outputs)
     size = torch.Size(shape).numel() + condition
     return nn.Sequential(nn.Flatten(), perceptron(size, widths, outputs))
 
@@ -34,13 +37,13 @@ def decoder(
     latent: int,
 ) -> nn.Module:
     """Return a network (batch, latent) → (batch, *shape), the mirror image of `encoder`."""
-    if len(shape) == 3:
-        return ImageDecoder(shape, channels, widths, latent)
+    if len(shape) in CONVOLUTIONS:
+        return GridDecoder(shape, channels, widths, latent)
     layers = perceptron(latent, widths[::-1], torch.Size(shape).numel())
     return nn.Sequential(layers, nn.Unflatten(1, shape))
 
 
-class ImageEncoder(nn.Module):
+class GridEncoder(nn.Module):
     """Convolutions of stride 2, then a dense network: (batch, *shape) → (batch, latent)."""
 
     def __init__(
@@ -51,21 +54,21 @@ class ImageEncoder(nn.Module):
         latent: int,
     ) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
+        convolution, layers = CONVOLUTIONS[len(shape)], list[nn.Module]()
         for before, after in zip([shape[0], *channels], channels, strict=False):
-            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.ReLU()]
+            layers += [convolution(before, after, 3, stride=2, padding=1), nn.ReLU()]
         self.convolutions = nn.Sequential(*layers, nn.Flatten())
         size = self.convolutions(torch.zeros(1, *shape)).shape[1]
         self.dense = perceptron(size, widths, latent)
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, grid: Tensor) -> Tensor:
         """Return (batch, latent)."""
-        latent: Tensor = self.dense(self.convolutions(image))
+        latent: Tensor = self.dense(self.convolutions(grid))
         return latent
 
 
-class ImageDecoder(nn.Module):
-    """Dense network, then convolutions of enlarged images: (batch, latent) → (batch, *shape)."""
+class GridDecoder(nn.Module):
+    """Dense network, then convolutions of enlarged grids: (batch, latent) → (batch, *shape)."""
 
     def __init__(
         self,
@@ -78,23 +81,23 @@ class ImageDecoder(nn.Module):
         sides = [tuple(shape[1:])]
         for _ in channels:
             sides.append(tuple((side + 1) // 2 for side in sides[-1]))
-        self.sides = sides[-2::-1]  # (rows, columns) after each convolution
+        self.sides = sides[-2::-1]  # of the grid after each convolution
         first = (channels[-1] if channels else shape[0], *sides[-1])
-        size = first[0] * first[1] * first[2]
+        size = torch.Size(first).numel()
         self.dense = dense(latent, (*widths[::-1], size))
         self.unflatten = nn.Unflatten(1, first)
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(before, after, 3, padding=1)
+            CONVOLUTIONS[len(shape)](before, after, 3, padding=1)
             for before, after in zip(channels[::-1], [*channels[-2::-1], shape[0]], strict=True)
         )
 
     def forward(self, latent: Tensor) -> Tensor:
         """Return (batch, *shape)."""
-        image = self.unflatten(self.dense(latent))
+        grid = self.unflatten(self.dense(latent))
         for depth, (side, convolution) in enumerate(
             zip(self.sides, self.convolutions, strict=True)
         ):
-            image = functional.interpolate(image if depth == 0 else image.relu(), size=side)
-            image = convolution(image)
-        decoded: Tensor = image
+            grid = functional.interpolate(grid if depth == 0 else grid.relu(), size=side)
+            grid = convolution(grid)
+        decoded: Tensor = grid
         return decoded

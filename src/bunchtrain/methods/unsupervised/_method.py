@@ -14,7 +14,7 @@ from bunchtrain.representations._representation import Size
 from bunchtrain.targets import Quantity
 
 #: Tensors with one row per event that a method can learn, in this order of preference.
-LEARNT = ("table", "window", "image")
+LEARNT = ("table", "window", "image", "volume")
 #: Tensor of the values that a density or a generator is conditional on.
 CONDITION = "condition"
 

@@ -17,12 +17,12 @@ from bunchtrain.targets import Quantity
 class Autoencoder(Method):
     """Reconstruct x from z = encoder(x), with the loss |x − decoder(z)|² / n (arXiv:1808.08979).
 
-    Dense networks for tables and windows, convolutions for images. The loss of an event is its
-    anomaly score: large where it differs from the events of the training.
+    Dense networks for tables and windows, convolutions for images and volumes. The loss of an event
+    is its anomaly score: large where it differs from the events of the training.
 
     latent    number of latent variables.
     widths    hidden widths of the dense encoder; the decoder has them in reverse.
-    channels  channels of the convolutions of an image, each of which halves its side.
+    channels  channels of the convolutions of images and volumes, each of which halves the sides.
     """
 
     quantities = (ANOMALY_SCORE,)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from bunchtrain.errors import StudyError
-from bunchtrain.methods.unsupervised._coders import decoder, encoder
+from bunchtrain.methods.unsupervised._coders import CONVOLUTIONS, decoder, encoder
 from bunchtrain.methods.unsupervised._method import (
     ANOMALY_SCORE,
     CONDITION,
@@ -39,7 +39,7 @@ class Vae(Method):
     beta      factor β on the divergence (β-VAE).
     score     anomaly score at z = μ(x): the bound, or one of its two terms.
     widths    hidden widths of the dense encoder; the decoder has them in reverse.
-    channels  channels of the convolutions of an image, each of which halves its side.
+    channels  channels of the convolutions of images and volumes, each of which halves the sides.
     """
 
     quantities = (ANOMALY_SCORE,)
@@ -56,12 +56,15 @@ class Vae(Method):
     ) -> None:
         super().__init__(sizes)
         self.latent, self.beta, self.score = latent, beta, score
-        if self.condition and self.tensor == "image":
-            raise StudyError("method 'vae' takes no condition with images; remove 'condition'")
+        self.is_grid = len(self.shape) in CONVOLUTIONS
+        if self.condition and self.is_grid:
+            raise StudyError(
+                f"method 'vae' takes no condition with '{self.tensor}'; remove 'condition'"
+            )
         self.encoder = encoder(self.shape, channels, widths, 2 * latent, self.condition)
         self.decoder = decoder(self.shape, channels, widths, latent + self.condition)
-        # The pixels of an image have one width, which is that of the noise of all of them.
-        shape = (1,) if self.tensor == "image" else self.shape
+        # The cells of a grid have one width, which is that of the noise of all of them.
+        shape = (1,) if self.is_grid else self.shape
         self.log_width = nn.Parameter(torch.zeros(shape))
 
     def losses(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -101,10 +104,10 @@ class Vae(Method):
     def constant_losses(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return −log p of independent Gaussians, which a decoder without latent variables gives.
 
-        The pixels of an image have a common width.
+        The cells of a grid have a common width.
         """
         values = inputs[self.tensor].flatten(1)
-        if self.tensor != "image":
+        if not self.is_grid:
             return gaussian_losses(values)
         square = (values - values.mean(0)).square()
         variance = square.mean().clamp(min=1e-12)
