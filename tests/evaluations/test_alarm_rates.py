@@ -9,7 +9,7 @@ from bunchtrain.evaluations.alarm_rates import _counts, _measure
 def test_known_rates():
     alarm = np.array([1, 1, 0, 0, 1, 0], bool)
     truth = np.array([1, 0, 1, 0, 1, 0], bool)
-    found = _measure(_counts(alarm, truth, np.ones(6), np.array([7, 7, 7, 9, 9, 9])))
+    found = _measure(_counts(alarm, truth, np.ones(6), np.array([0, 0, 0, 1, 1, 1])))
     assert found["f1"]["value"] == pytest.approx(4 / 6)
     assert found["false_alarm_rate"]["value"] == pytest.approx(1 / 3)
     assert found["missed_alarm_rate"]["value"] == pytest.approx(1 / 3)

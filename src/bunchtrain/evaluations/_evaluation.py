@@ -18,6 +18,7 @@ from bunchtrain.statistics.correlated_rows import cluster_bootstrap
 from bunchtrain.statistics.metrics import Metrics, average_seeds
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.predictions import EVENT_ROW, Predictions, Values
+from bunchtrain.tables.transforms.windows import SERIES
 from bunchtrain.targets import Target
 from bunchtrain.trained_model import TrainedModel
 
@@ -181,6 +182,18 @@ def spectator(predictions: Predictions, name: str) -> Values:
         raise DataError(f"the predictions have no column '{name}'{hint}")
     found: Values = predictions.columns[name]
     return found
+
+
+def series_of_rows(run: EvaluatedRun, column: str | None) -> Values | None:
+    """Return the index of the series of each row, (rows,), None if rows are independent.
+
+    column  Spectator that identifies it; if None, `series_index` of the windows of a series.
+    """
+    if column is None:
+        if run.study.windows is None or SERIES not in run.predictions.columns:
+            return None
+        column = SERIES
+    return np.unique(spectator(run.predictions, column), return_inverse=True)[1]
 
 
 def events_with_predictions(run: EvaluatedRun, rows: int) -> Iterator[tuple[ak.Array, Predictions]]:

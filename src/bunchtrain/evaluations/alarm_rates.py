@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, StudyError
-from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, spectator
+from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, series_of_rows
 from bunchtrain.evaluations.anomaly_detection import AnomalyDetection
 from bunchtrain.parts.ranges import InnerFraction
 from bunchtrain.report.results import Results
@@ -30,7 +30,8 @@ class AlarmRates(Evaluation):
     target    Target of `truth` or `targets` with classes; the first one if None.
     normal    Class of the normal rows; the first one if None.
     quantile  Quantile of the scores of the validation set that is the threshold.
-    series    Spectator that identifies a series, e.g. `series_index`; rows are independent if None.
+    series    Spectator that identifies a series, e.g. `series_index`; if None, that of `windows`,
+              or rows are independent.
     """
 
     def __init__(
@@ -63,12 +64,13 @@ class AlarmRates(Evaluation):
                 f"evaluation '{self.name}': the test set needs normal rows and others in the "
                 f"target '{target.name}'"
             )
-        blocks = np.arange(len(truth)) if self.series is None else spectator(table, self.series)
+        series = series_of_rows(run, self.series)
+        blocks = np.arange(len(truth)) if series is None else series
         found: dict[str, Metrics] = {}
         for model in run.models:
             for score in table.scores(model).values():
                 alarm = score > self._threshold(run, model)
-                counts = _counts(alarm, truth, table.weights, np.asarray(blocks))
+                counts = _counts(alarm, truth, table.weights, blocks)
                 found[model] = _measure(counts)
         return Results(found, [])
 
@@ -90,9 +92,8 @@ def _counts(
 
     The second axis is whether the row is anomalous, the third whether there is an alarm.
     """
-    index = np.unique(blocks, return_inverse=True)[1]
-    counts = np.zeros((int(index.max()) + 1, 2, 2))
-    np.add.at(counts, (index, truth.astype(int), alarm.astype(int)), weights)
+    counts = np.zeros((int(blocks.max()) + 1, 2, 2))
+    np.add.at(counts, (blocks, truth.astype(int), alarm.astype(int)), weights)
     return counts
 
 

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
-from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, average_trainings
+from bunchtrain.evaluations._evaluation import (
+    EvaluatedRun,
+    Evaluation,
+    average_trainings,
+    series_of_rows,
+)
 from bunchtrain.methods.unsupervised._method import ANOMALY_SCORE
 from bunchtrain.parts.ranges import Edges, InnerFraction
 from bunchtrain.plots import plot_roc, plot_scores
 from bunchtrain.report.content import Plot
 from bunchtrain.report.results import Results
+from bunchtrain.statistics.correlated_rows import cluster_bootstrap
 from bunchtrain.statistics.metrics import (
     Measurement,
     Metrics,
@@ -39,6 +47,8 @@ class AnomalyDetection(Evaluation):
     against       Spectator whose spectrum of normal events a cut should not change: 1/JSD of those
                   that pass and that fail, at the first efficiency, and the rank correlation.
     edges         Bin edges of this spectrum, rising, in its unit; quantiles in ten bins if None.
+    series        Spectator that identifies a series of correlated rows, e.g. `series_index`, for a
+                  bootstrap of whole series; if None, that of `windows`, or rows are independent.
     """
 
     def __init__(
@@ -49,9 +59,10 @@ class AnomalyDetection(Evaluation):
         efficiencies: tuple[InnerFraction, ...] = (0.3, 0.5),
         against: str | None = None,
         edges: Edges | None = None,
+        series: str | None = None,
     ) -> None:
         self.target, self.normal, self.efficiencies = target, normal, efficiencies
-        self.against, self.edges = against, edges
+        self.against, self.edges, self.series = against, edges, series
 
     def check(self, study: Study) -> None:
         """Raise StudyError for an unknown target or class, or if no model has a score."""
@@ -65,6 +76,8 @@ class AnomalyDetection(Evaluation):
         self._normal(self.class_target(study, self.target, truth=True))
         if self.against is not None:
             self.need_spectator(study, self.against, "against")
+        if self.series is not None:
+            self.need_spectator(study, self.series, "series")
 
     def _normal(self, target: Target) -> int:
         """Return the index of the normal class."""
@@ -89,18 +102,41 @@ class AnomalyDetection(Evaluation):
                 f"evaluation '{self.name}': the test set has no events of class "
                 f"'{target.classes[normal]}'"
             )
-        return average_trainings(table, partial(self._measure, table, target, normal))
+        series = series_of_rows(run, self.series)
+        return average_trainings(table, partial(self._measure, table, target, normal, series))
 
-    def _measure(self, table: Predictions, target: Target, normal: int, training: str) -> Metrics:
+    def _measure(
+        self,
+        table: Predictions,
+        target: Target,
+        normal: int,
+        series: NDArray[Any] | None,
+        training: str,
+    ) -> Metrics:
         found: Metrics = {}
         for score in table.scores(training).values():
-            for label, curve in _curves(table, target, normal, score).items():
-                of = f"/{label}" if len(target.classes) > 2 else ""
-                found[f"anomaly_auc{of}"] = auc(curve).as_dict()
-                for efficiency in self.efficiencies:
-                    entry = background_rejection(curve, efficiency).as_dict()
-                    found[f"anomaly_rejection_{100 * efficiency:g}{of}"] = entry
+
+            def measure(weights: Values, score: Values = score) -> Metrics:
+                return self._separation(table, target, normal, score, weights)
+
+            if series is None:
+                found |= measure(table.weights)
+            else:
+                found |= cluster_bootstrap(measure, series, table.weights)
             found |= self._sculpting(table, target, normal, score)
+        return found
+
+    def _separation(
+        self, table: Predictions, target: Target, normal: int, score: Values, weights: Values
+    ) -> Metrics:
+        """Return AUC and rejections of each class against the normal events."""
+        found: Metrics = {}
+        for label, curve in _curves(table, target, normal, score, weights).items():
+            of = f"/{label}" if len(target.classes) > 2 else ""
+            found[f"anomaly_auc{of}"] = auc(curve).as_dict()
+            for efficiency in self.efficiencies:
+                entry = background_rejection(curve, efficiency).as_dict()
+                found[f"anomaly_rejection_{100 * efficiency:g}{of}"] = entry
         return found
 
     def _sculpting(self, table: Predictions, target: Target, normal: int, score: Values) -> Metrics:
@@ -136,7 +172,10 @@ class AnomalyDetection(Evaluation):
             for model in table.estimators
             if (found := table.scores(model))
         }
-        curves = {model: _curves(table, target, normal, one) for model, one in scores.items()}
+        curves = {
+            model: _curves(table, target, normal, one, table.weights)
+            for model, one in scores.items()
+        }
         for label in next(iter(curves.values()), {}):
             of_label = {model: found[label] for model, found in curves.items()}
             drawn = plot_roc(of_label, signal=label, background=target.classes[normal])
@@ -153,11 +192,13 @@ class AnomalyDetection(Evaluation):
             yield Plot("Anomaly score of each class, as its quantile.", drawn, model=model)
 
 
-def _curves(table: Predictions, target: Target, normal: int, score: Values) -> dict[str, Roc]:
+def _curves(
+    table: Predictions, target: Target, normal: int, score: Values, weights: Values
+) -> dict[str, Roc]:
     """Return each other class of the test set → the ROC of the score against normal events."""
-    truth, weights, found = table.truth(target.name), table.weights, {}
+    truth, found = table.truth(target.name), dict[str, Roc]()
     for k, label in enumerate(target.classes):
         chosen = (truth == normal) | (truth == k)
-        if k != normal and np.any(truth == k):
+        if k != normal and all(np.any(weights[truth == one]) for one in (normal, k)):
             found[label] = roc(score[chosen], truth[chosen] == k, weights[chosen])
     return found
