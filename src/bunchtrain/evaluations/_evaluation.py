@@ -160,16 +160,29 @@ def average_trainings(
 
 
 def measure_by_event(measure: Callable[[Values], Metrics], table: Predictions) -> Metrics:
-    """Return metrics of the rows of a target, with uncertainties that hold for points and edges.
+    """Return metrics of the rows of a target, with uncertainties that hold for correlated rows.
 
-    Those of one event are correlated, so that whole events are resampled.
+    Points and edges of one event, and windows of one series, are correlated, so that whole events
+    or series are resampled.
 
     measure  weights of the rows (rows,) → metrics.
     table    rows of the target.
     """
-    if EVENT_ROW not in table.columns:
+    group = correlated_rows(table)
+    if group is None:
         return measure(table.weights)
-    return cluster_bootstrap(measure, table.columns[EVENT_ROW], table.weights)
+    return cluster_bootstrap(measure, group, table.weights)
+
+
+def correlated_rows(table: Predictions) -> Values | None:
+    """Return the index of the event or series of each row, (rows,), None if rows are independent.
+
+    Series are those of the spectator `series_index` of windows.
+    """
+    for column in (EVENT_ROW, SERIES):
+        if column in table.columns:
+            return np.unique(table.columns[column], return_inverse=True)[1]
+    return None
 
 
 def spectator(predictions: Predictions, name: str) -> Values:
@@ -190,9 +203,7 @@ def series_of_rows(run: EvaluatedRun, column: str | None) -> Values | None:
     column  Spectator that identifies it; if None, `series_index` of the windows of a series.
     """
     if column is None:
-        if run.study.windows is None or SERIES not in run.predictions.columns:
-            return None
-        column = SERIES
+        return correlated_rows(run.predictions)
     return np.unique(spectator(run.predictions, column), return_inverse=True)[1]
 
 

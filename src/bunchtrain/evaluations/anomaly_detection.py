@@ -178,7 +178,12 @@ class AnomalyDetection(Evaluation):
         }
         for label in next(iter(curves.values()), {}):
             of_label = {model: found[label] for model, found in curves.items()}
-            drawn = plot_roc(of_label, signal=label, background=target.classes[normal])
+            drawn = plot_roc(
+                of_label,
+                signal=label,
+                background=target.classes[normal],
+                correlated=series_of_rows(run, self.series) is not None,
+            )
             yield Plot(f"Anomaly scores: {label} against {target.classes[normal]}.", drawn)
         for model, score in scores.items():
             ranked = np.argsort(np.argsort(score)) / max(1, len(score) - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
+from bunchtrain.evaluations._evaluation import correlated_rows
 from bunchtrain.parts.ranges import InnerFraction, InnerFractions
 from bunchtrain.plots import MAX_LEGEND, plot_calibration, plot_confusion, plot_roc, plot_scores
 from bunchtrain.report.content import Plot
@@ -64,10 +65,11 @@ class Classification(ClassEvaluation):
             return
         points = published_points(published_metrics(events.run.study), events.prefix)
         many, signal = len(curves) > MAX_LEGEND, events.target.signal_index
-        bands = "" if many else "; bands are one standard deviation"
+        correlated = correlated_rows(events.table) is not None
+        bands = "" if many or correlated else "; bands are one standard deviation"
         yield Plot(
             f"Background rejection against signal efficiency{bands}.",
-            plot_roc(curves, points, events.signal, ", ".join(events.backgrounds)),
+            plot_roc(curves, points, events.signal, ", ".join(events.backgrounds), correlated),
             wide=many,
         )
         chosen = f", of the {MAX_LEGEND} of largest AUC" if many else ""

@@ -53,6 +53,7 @@ def plot_roc(
     published: Sequence[PublishedPoint] = (),
     signal: str = "signal",
     background: str = "background",
+    correlated: bool = False,
 ) -> Figure:
     """Return 1/ε_B against ε_S with bands of one standard deviation, one curve a network.
 
@@ -62,14 +63,17 @@ def plot_roc(
     published   Published rejections, drawn as open markers.
     signal      Name of the signal class.
     background  Name of the background.
+    correlated  Whether rows are correlated, as points of an event or windows of a series are; then
+                neither bands nor the error of the AUC are shown, which hold for independent rows.
     """
     crowded = len(curves) > MAX_LEGEND
     figure, axes = canvas(8.4, legend_height(len(curves))) if crowded else canvas()
     styles = {name: line_style(k) for k, name in enumerate(curves)}
     highest = 10.0
     for name, curve in curves.items():
-        text = f"{name} (AUC {auc(curve)})"
-        drawn = _draw_roc(axes, curve, text, styles[name], band=not crowded)
+        area = f"{auc(curve).value:.3f}" if correlated else auc(curve)
+        text, band = f"{name} (AUC {area})", not (crowded or correlated)
+        drawn = _draw_roc(axes, curve, text, styles[name], band)
         highest = max(highest, drawn)
     guess = np.linspace(0.01, 1, 200)
     axes.plot(guess, 1 / guess, ":", color="#94a4a2", lw=1.2, label="random guess", zorder=1)
