@@ -110,7 +110,7 @@ def wrong_values(hint: Any) -> dict[str, Any]:
 def _wrong_numbers(kind: type, limits: Mapping[str, float]) -> dict[str, Any]:
     low = limits.get("ge", limits.get("gt", 0))
     high = limits.get("le", limits.get("lt", 0))
-    below = low - 1 if "ge" in limits else low
+    below = (low - 1 if abs(low) < 1e15 else low * 2) if "ge" in limits else low
     above = (high + 1 if abs(high) < 1e15 else high * 2) if "le" in limits else high
     found = {
         "text": "high", "empty text": "", "nan": float("nan"), "infinity": float("inf"),

@@ -53,6 +53,7 @@ def test_overrides_reach_the_scan_and_its_name_stands_for_all(tmp_path):
     [
         ({"a": [1], "b": [2]}, "give one key and its values"),
         ({"loss.1.weight": "much"}, "give a list of numbers, got 'much'"),
+        ({"loss.1.weight": [10**400]}, "give a list of numbers, got "),
         ({"loss.7.weight": [1]}, "the list has the items 0 to 1"),
         ({"loss.disko.weight": [1]}, "the list has no 'disko'; did you mean 'disco'"),
     ],

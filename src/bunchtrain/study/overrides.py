@@ -168,6 +168,10 @@ def sizes(study: Mapping[str, Any], size: str) -> Mapping[str, Any]:
     return known[size] or {}
 
 
+#: Largest value of a scan, as of any number of a study.
+_LARGEST = 1e300
+
+
 def expand_scans(study: object) -> object:
     """Return a study's mapping with models `<name>_<value>` in place of each model with a `scan`.
 
@@ -189,7 +193,9 @@ def _expand_scan(name: str, given: dict[str, Any], scan: object) -> dict[str, An
             f"{where}: give one key and its values, e.g. {{loss.disco.weight: [1, 10]}}"
         )
     ((key, values),) = scan.items()
-    numbers = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
+    numbers = isinstance(values, list) and all(
+        isinstance(value, int | float) and abs(value) <= _LARGEST for value in values
+    )
     if not numbers or not values:
         raise StudyError(f"{where}.{key}: give a list of numbers, got {shorten(values)}")
     plain = {k: v for k, v in given.items() if k != "scan"}
