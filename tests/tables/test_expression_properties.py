@@ -207,7 +207,9 @@ def of_lists(term: Term, form: str, function: Callable[..., Any]) -> Term:
                 raise Inexact
             if not fits_together(found):
                 raise Inexact
-        return results
+        # The sum of an empty list of floats is 0.0, whose negative is −0.0.
+        is_real = form == "sum({})" and {"F", "S"} & set(term.text)
+        return [float(one) for one in results] if is_real else results
 
     return Term(form.format(term.text), value)
 
