@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: A NumPy array; in a batch for a network, see `Batch.tensors`, a tensor instead.
 Array: TypeAlias = NDArray[Any]
 #: Arrays with one row per point, the points of all events concatenated (packed, never padded).
-POINTWISE = frozenset({"features", "coordinates", "momenta", "children", "levels"})
+POINTWISE = frozenset({"features", "coordinates", "momenta", "children", "levels", "words"})
 #: Arrays with one row per edge, in the order of `edges`.
 EDGEWISE = frozenset({"edge_features"})
 
@@ -34,7 +34,8 @@ class Batch:
                 `edge_features` (edges, feature), and `lengths` (batch,), the count of points of
                 each event. The points of a tree are its nodes, the root last, with `children`
                 (points, 2), counted from the event's first point and −1 for none, and `levels`
-                (points,), steps down from the root.
+                (points,), steps down from the root. The points of a text are its `words` (points,),
+                indices in a vocabulary.
     targets     for each head: class indices (rows,) int64, or values (rows, value).
     weight      (batch,), 1 where the study defines none.
     spectators  columns that losses read and models do not: (batch,) each.

@@ -9,7 +9,7 @@ import torch
 
 from bunchtrain import parts
 from bunchtrain.batch import Batch
-from bunchtrain.errors import NotInvertible, StudyError
+from bunchtrain.errors import StudyError
 from bunchtrain.methods.method_network import MethodNetwork
 from bunchtrain.methods.normalisation_layer import NormalisationLayer
 from bunchtrain.methods.tensor_files import read_tensors, write_tensors
@@ -247,12 +247,6 @@ def test_an_autoencoder_finds_what_it_has_not_learnt():
 def test_a_method_needs_a_tensor_of_events():
     with pytest.raises(StudyError, match="method 'autoencoder' learns one of the tensors table"):
         parts.build("method", "autoencoder", {}, {"features": 3, "lengths": ()})
-
-
-def test_a_representation_without_inverse_says_so():
-    image = parts.build("representation", "image", {})
-    with pytest.raises(NotInvertible, match="representation 'image' has no inverse"):
-        image.decode({})
 
 
 def test_the_scores_of_fitted_methods_are_those_of_scikit_learn():

@@ -30,6 +30,8 @@ OPTIONS = {
         **{"ranges": [[0, 60], [-3, 3], [-4, 4]], "values": ["pt", "pt**2"], "scale": 0.5},
         **{"condition": ["jet_mass"]},
     },
+    "words": {"column": "line", "vocabulary": ["error", "NUMBER"], "length": 4},
+    "word_counts": {"column": "line", "vocabulary": ["error", "NUMBER"]},
     "window": {"features": ["window_mass"], "length": 4},
     "edge_list": {
         **{"group": "constituent", "features": ["pt"], "max_points": 8, "order": "pt"},
@@ -43,7 +45,9 @@ OPTIONS = {
 }
 EVERY = sorted(parts.locate("representation"))
 #: Representations without an inverse, and a part of the reason.
-NO_INVERSE = {"clustering_tree": "the nodes of a tree"}
+NO_INVERSE = {"clustering_tree": "the nodes of a tree", "words": "numbers and rare words"}
+#: Those of texts, which are never NaN.
+OF_TEXTS = ("words", "word_counts")
 #: Those whose decoded columns are all that they read.
 IDEMPOTENT = ("table", "window", "point_cloud", "sequence", "graph", "edge_list", "layered_graph")
 
@@ -56,7 +60,9 @@ def representation(request):
 def events(seed=0, jets=7, most=12):
     pt, eta, phi, lengths = plane_jets(seed, jets, most)
     mass = np.random.default_rng(seed).uniform(10, 200, jets)
-    return with_edges(with_windows(as_events(pt, eta, phi, lengths, jet_mass=mass)))
+    block = with_edges(with_windows(as_events(pt, eta, phi, lengths, jet_mass=mass)))
+    lines = [f"Error {k}: " + "disk is full " * (k % 3) for k in range(len(block))]
+    return ak.with_field(block, lines, "line")
 
 
 def with_edges(block):
@@ -126,7 +132,9 @@ def test_integers_are_not_normalised_and_the_rest_has_mean_zero(representation):
             assert np.abs(normalised[name].mean(0, dtype=float)).max() < 1e-3
 
 
-def test_nan_in_the_inputs_is_an_error_that_names_the_entry(representation):
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in OF_TEXTS])
+def test_nan_in_the_inputs_is_an_error_that_names_the_entry(name):
+    representation = parts.build("representation", name, OPTIONS.get(name, {}))
     block = events()
     pt = ak.to_numpy(ak.flatten(block.constituent_pt)).copy()
     pt[0] = np.nan
@@ -203,6 +211,9 @@ def counts_of_pt(block):
 EXPECTED = {
     ("JetFeatures", "multiplicity"): lambda block: ak.num(block.constituent_pt),
     ("Histogram", "constituent_pt"): counts_of_pt,
+    ("WordCounts", "error"): lambda block: np.ones(len(block)),
+    ("WordCounts", "NUMBER"): lambda block: np.ones(len(block)),
+    ("WordCounts", "(other)"): lambda block: 3 * (np.arange(len(block)) % 3),
     ("Volume", "constituent_pt"): lambda block: cells(block, 1),
     ("Volume", "constituent_pt**2"): lambda block: cells(block, 2),
 }
@@ -273,5 +284,5 @@ def test_decoded_columns_are_encoded_to_the_same_tensors(name):
 
 
 def test_a_missing_column_is_named(representation):
-    with pytest.raises(DataError, match=r"constituent|_mass"):
+    with pytest.raises(DataError, match=r"constituent|_mass|line"):
         representation.columns(["other_pt", "weight"])

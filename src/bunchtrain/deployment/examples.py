@@ -37,6 +37,8 @@ def example_inputs(
     if "edges" in needs:
         tensors["edges"] = _edges(counts)
         rows["edge"] = tensors["edges"].shape[1]
+    if "words" in needs:
+        tensors["words"] = torch.arange(rows["point"]) % 2
     for name in needs:
         if name not in tensors:
             size = sizes[name]

@@ -51,6 +51,7 @@ def build_network(
         len(representation.names.get("edge_features", ())),
         {name: one.assignment for name, one in used.items() if one.assignment},
         has_momenta="momenta" in representation.sizes,
+        embedding=representation.embedding,
     )
 
 

@@ -73,6 +73,8 @@ class Network(nn.Module):
                    (combinations, 1); they are computed from the points that the model embeds, or by
                    the model itself.
     has_momenta    whether the inputs have the momenta of points, which assignments use.
+    embedding      number of indices in the tensor `words` and size of the vector of each, which the
+                   model takes as `features`; None without words.
 
     Raises StudyError if a target is of points or edges and the model does not embed points.
 
@@ -95,6 +97,7 @@ class Network(nn.Module):
         assignments: Mapping[str, Assignment] | None = None,
         *,
         has_momenta: bool = False,
+        embedding: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.normalisation = normalisation
@@ -102,6 +105,10 @@ class Network(nn.Module):
         self.heads = dict(heads)
         self.aggregates = dict(aggregates or {})
         self.model_inputs = self.input_names = input_names(model)
+        self.embedding = nn.Embedding(*embedding) if embedding else None
+        if embedding:
+            renamed = ("words" if name == "features" else name for name in self.model_inputs)
+            self.input_names = tuple(renamed)
         self.readouts = nn.ModuleDict()
         self.axes: dict[str, str] = {}
         self.assignments: dict[str, Assignment] = {}
@@ -193,6 +200,8 @@ class Network(nn.Module):
         """Return the normalised tensors of the model."""
         tensors = {name: inputs[name] for name in self.input_names}
         normalised: dict[str, Tensor] = self.normalisation(tensors)
+        if self.embedding is not None:
+            normalised["features"] = self.embedding(normalised.pop("words"))
         return normalised
 
     def _outputs(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:

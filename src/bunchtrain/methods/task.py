@@ -180,7 +180,9 @@ class Task:
         Raises StudyError if the model needs a tensor that the representation does not give.
         """
         name, options = self.model
-        kind, tensors = parts.find("model", name), representation.sizes
+        kind, tensors = parts.find("model", name), dict(representation.sizes)
+        if representation.embedding:
+            tensors["features"] = representation.embedding[1]
         check_inputs(kind, name, tensors, self.representation[0])
         check_batch(tensors, self.settings.get("batch_size", 1))
         sizes_of_events = [

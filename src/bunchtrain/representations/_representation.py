@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -17,7 +18,7 @@ Size = int | tuple[int, ...]
 
 
 class Representation(ABC):
-    """Map from blocks of events to tensors, without fitted parameters.
+    """Map from blocks of events to tensors, without fitted parameters but those of options.
 
     group      prefix of the columns of the points.
     features   expressions that are the inputs.
@@ -28,6 +29,9 @@ class Representation(ABC):
     normalise: str = "standard"
     #: The tensors whose columns are normalised.
     normalised: tuple[str, ...] = ()
+    #: Count of indices in the tensor `words`, and the size of the vector of each, which a network
+    #: learns and has in the place of `features`.
+    embedding: tuple[int, int] | None = None
     #: Why it has no inverse, for the message of `NotInvertible`.
     no_inverse: str = "its tensors do not determine the columns"
 
@@ -76,6 +80,19 @@ class Representation(ABC):
             f"representation '{name}' has no inverse, so that events cannot be generated with it: "
             f"{self.no_inverse}; use 'table'"
         )
+
+
+class FittedRepresentation(Representation):
+    """A representation some of whose options are fitted to the training events."""
+
+    @property
+    @abstractmethod
+    def is_fitted(self) -> bool:
+        """Whether these options are given."""
+
+    @abstractmethod
+    def fit(self, blocks: Iterable[ak.Array]) -> dict[str, Any]:
+        """Return the fitted options from blocks of training events, read once."""
 
 
 class PointRepresentation(Representation):

@@ -10,11 +10,13 @@ from pathlib import Path
 import awkward as ak
 import numpy as np
 
+from bunchtrain import parts
 from bunchtrain.batch import Array, Batch
 from bunchtrain.errors import DataError
 from bunchtrain.methods.event_store import EventStore, size_in_bytes
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task, derive_seed
+from bunchtrain.representations._representation import FittedRepresentation, Representation
 from bunchtrain.representations.preprocessing.finite import check_finite
 from bunchtrain.representations.preprocessing.labels import represent_targets
 from bunchtrain.tables.cache.event_cache import EventCache
@@ -155,6 +157,17 @@ class Data:
         bounds = np.searchsorted(batch_index[own], np.arange(len(sizes) + 1))
         for start, stop in pairwise(bounds.tolist()):
             yield store.take(np.arange(start, stop))
+
+
+def fit_representation(task: Task) -> Task:
+    """Return the task with the options of its representation that are fitted to training events."""
+    name, options = task.representation
+    made: Representation = parts.build("representation", name, options)
+    if not isinstance(made, FittedRepresentation) or made.is_fitted:
+        return task
+    data = Data(task)
+    fitted = made.fit(data.cache.of("train").blocks(data.task.columns, BLOCK))
+    return replace(task, representation=(name, {**options, **fitted}))
 
 
 class Batches:

@@ -8,6 +8,7 @@ from pathlib import Path
 from bunchtrain import parts
 from bunchtrain.methods.task import Task
 from bunchtrain.trained_model import FORMATS, TrainedModel, load
+from bunchtrain.training.data import fit_representation
 from bunchtrain.training.workers import EpochCallback, WorkerInfo
 
 #: Names of the checkpoint, and in release 0.1.
@@ -31,6 +32,7 @@ def train(
     returning True. Raises RunError if `resume` finds another task, InterruptedRun on Ctrl-C,
     MachineError if a worker is lost, UserError if the loss is not finite.
     """
+    task = fit_representation(task)
     folder, rank = Path(task.folder), WorkerInfo.from_environment().rank
     if resume and (folder / "task.json").is_file():
         task.check_resume()

@@ -13,7 +13,7 @@ from bunchtrain.errors import DataError
 
 Policy = Literal["raise", "clip", "impute", "drop"]
 #: Integer tensors, which are neither normalised nor checked.
-INTEGERS = ("lengths", "edges", "children", "levels")
+INTEGERS = ("lengths", "edges", "children", "levels", "words")
 
 
 def check_finite(
