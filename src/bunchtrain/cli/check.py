@@ -40,8 +40,10 @@ def check(
 
 def _show(found: Check) -> None:
     if found.columns:
-        columns = found.columns.items()
-        show_rows(out, ("column", "type"), columns, title=f"{len(columns)} columns are read")
+        header = ("column", "type", "unit") if found.units else ("column", "type")
+        columns = [[n, type, found.units.get(n, "")] for n, type in found.columns.items()]
+        rows = [one[: len(header)] for one in columns]
+        show_rows(out, header, rows, title=f"{len(rows)} columns are read")
         out.print()
     if found.sampled:
         part = "all" if found.scale == 1 and found.entries else f"a sample of {found.sampled:,} of"

@@ -33,7 +33,7 @@ def inspect(
     out.print(found.title, soft_wrap=True, highlight=False, style="bold")
     for table in found.tables:
         title = f"{table.name}: {table.rows}"
-        show_rows(out, HEADER, table.cells(), title=title, right=HEADER[2:7])
+        show_rows(out, table.header, table.cells(), title=title, right=HEADER[2:7])
         for line in table.notes():
             out.print(line, soft_wrap=True, highlight=False)
     for line in found.notes():

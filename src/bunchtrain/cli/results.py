@@ -84,11 +84,14 @@ def generate(
     import bunchtrain as api
     from bunchtrain.tables.sources.files import Files
     from bunchtrain.tables.writing import write_table
-    from bunchtrain.workflow.generate import TREE, generate_events
+    from bunchtrain.workflow.generate import TREE, find_generator, generate_events
 
     opened = api.open_run(run)
     given = None if conditions is None else Files(files=conditions)
-    write_table(output, generate_events(opened.models, rows, model, given, seed), TREE)
+    name = find_generator(opened.models, model)[0]
+    events = generate_events(opened.models, rows, name, given, seed)
+    about = opened.describe_output([name]).as_mapping()
+    write_table(output, events, TREE, about)
     out.print(f"{rows:,} events: {output}", soft_wrap=True)
 
 

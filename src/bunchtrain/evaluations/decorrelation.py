@@ -87,7 +87,7 @@ class Decorrelation(ClassEvaluation):
         scores = {name: events.discriminant(p) for name, p in events.all_probabilities.items()}
         if not scores:
             return
-        label = axis_label(self.against)
+        label = axis_label(self.against, events.run.predictions.known_units.get(self.against))
         points = {e: self._points(events, scores, e) for e in self.efficiencies}
         for efficiency, found in points.items():
             independent = self._independent_inverse_jsd(events, scores, efficiency)

@@ -54,7 +54,7 @@ class EfficiencyProfile(ClassEvaluation):
             at = f"at an overall ε_S of {self.efficiency:g}{_tied(passing, self.efficiency)}"
             many = len(events.run.predictions.estimators) > MAX_LEGEND
             at += f", of the {MAX_LEGEND} of largest AUC" if many else ""
-            label = axis_label(column)
+            label = axis_label(column, events.run.predictions.known_units.get(column))
             for name in (events.signal, *events.backgrounds):
                 is_signal = name == events.signal
                 drawn = plot_efficiency(

@@ -79,9 +79,9 @@ class GeneratedEvents(Evaluation):
                 rows.append([name, column, str(distance)])
             results.metrics[name] = metrics
             for column in compared:
-                drawn = plot_samples(
-                    {"test set": true[column].ravel(), name: generated[column].ravel()}, column
-                )
+                samples = {"test set": true[column].ravel(), name: generated[column].ravel()}
+                unit = run.predictions.known_units.get(column)
+                drawn = plot_samples(samples, column, unit=unit)
                 results.plots.append(
                     Plot(f"{column} of the test set and generated.", drawn, model=name)
                 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from bunchtrain.evaluations._evaluation import events_with_predictions, models_b
 from bunchtrain.plots import plot_inputs
 from bunchtrain.report.content import Plot
 from bunchtrain.study import Study, model_configs
+from bunchtrain.tables.predictions import Predictions
+from bunchtrain.trained_model import TrainedModel
 
 #: Number of events of the test set that are drawn.
 SAMPLE = 20_000
@@ -54,8 +56,18 @@ class InputDistributions(FirstTargetEvaluation):
             inputs: dict[str, NDArray[np.float32]] = {
                 name: values[:, k] for k, name in enumerate(names[tensor][:MAX_INPUTS])
             }
-            drawn = plot_inputs(inputs, truth, events.target.classes)
+            units = _units(trained, predictions, inputs)
+            drawn = plot_inputs(inputs, truth, events.target.classes, units=units)
             count = len(names[tensor])
             first = f", the first {MAX_INPUTS} of {count}" if count > MAX_INPUTS else ""
             caption = f"Inputs of {trained.task.representation[0]}{first}."
             yield Plot(caption, drawn, wide=True, section="inputs")
+
+
+def _units(
+    trained: TrainedModel, predictions: Predictions, inputs: Collection[str]
+) -> dict[str, str]:
+    """Return input → unit; `x` of the points of a group `hit` has that of the column `hit_x`."""
+    known, group = predictions.known_units, getattr(trained.representation, "group", "")
+    found = {name: known.get(name) or known.get(f"{group}_{name}") for name in inputs}
+    return {name: unit for name, unit in found.items() if unit}

@@ -59,4 +59,5 @@ class ParameterScan(ClassEvaluation):
             f"AUC at each {self.parameter}: signal of that value, and background to which it was "
             "assigned. The axis is logarithmic in 1 − AUC."
         )
-        yield Plot(caption, plot_parameter(found, axis_label(self.parameter)), wide=True)
+        label = axis_label(self.parameter, events.run.predictions.known_units.get(self.parameter))
+        yield Plot(caption, plot_parameter(found, label), wide=True)

@@ -91,9 +91,12 @@ class Regression(Evaluation):
         if not values:
             return
         residuals = {model: value - truth for model, value in values.items()}
-        label = f"predicted − true {name}"
+        index = table.targets[target].values.index(name)
+        unit = table.known_units.get(f"{target}_{index}", "")
+        ending = f" [{unit}]" if unit else ""
+        label = f"predicted − true {name}{ending}"
         yield Plot(f"Predicted − true {name}.", plot_response(residuals, label))
-        drawn = plot_resolution(residuals, truth, f"true {name}", weights)
+        drawn = plot_resolution(residuals, truth, f"true {name}{ending}", weights)
         yield Plot(f"Resolution against true {name}.", drawn)
         predicted = {
             model: (value, sigma, truth)
@@ -107,7 +110,7 @@ class Regression(Evaluation):
             yield Plot(f"Coverage of Gaussian intervals of {name}.", drawn)
         yield from self._profiles(table, residuals, pulls, name)
         for model, value in values.items():
-            drawn = plot_linearity(value, truth, name)
+            drawn = plot_linearity(value, truth, name, unit=unit)
             yield Plot(f"Predicted against true {name}.", drawn, model=model)
 
     def _profiles(
@@ -124,7 +127,7 @@ class Regression(Evaluation):
         shown += [("Width of the pull", pulls, pull_width)] if pulls else []
         for column in self.against:
             for label, values, measure in shown:
-                labels = axis_label(column), label
+                labels = axis_label(column, table.known_units.get(column)), label
                 x = spectator(table, column)
                 drawn = plot_metric_profile(values, x, measure, labels, table.weights)
                 yield Plot(f"{label} against {column}.", drawn)

@@ -252,7 +252,11 @@ class TrackingEfficiency(Evaluation):
                 name: _binned(tracks, of_particle, edges, run.predictions.weights)
                 for name, tracks in found.items()
             }
-            drawn = plot_efficiency(curves, axis_label(column), name="Track efficiency")
+            drawn = plot_efficiency(
+                curves,
+                axis_label(column, run.predictions.known_units.get(column)),
+                name="Track efficiency",
+            )
             yield Plot(f"Track efficiency against {column}.", drawn)
 
 

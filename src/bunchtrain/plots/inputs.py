@@ -38,6 +38,7 @@ def plot_inputs(
     class_names: Sequence[str],
     weights: NDArray[Any] | None = None,
     columns: int = 3,
+    units: Mapping[str, str] | None = None,
 ) -> Figure:
     """Return the distribution of each input in each class, a small panel an input.
 
@@ -46,6 +47,7 @@ def plot_inputs(
     class_names  (classes,).
     weights      (events,) or None for equal weights.
     columns      Panels in a row.
+    units        Input → unit, where it is known.
     """
     figure, panels = grid(len(inputs), columns)
     for axes, (label, values) in zip(panels, inputs.items(), strict=True):
@@ -55,7 +57,8 @@ def plot_inputs(
             w = None if weights is None else weights[chosen]
             filled, colour = unit_histogram(values[chosen], w, edges), COLOURS[k % len(COLOURS)]
             mplhep.histplot(filled, ax=axes, color=colour, yerr=False, flow=None)
-        axes.set(xlabel=axis_label(label), ylabel="Density", xlim=(edges[0], edges[-1]))
+        name = axis_label(label, (units or {}).get(label))
+        axes.set(xlabel=name, ylabel="Density", xlim=(edges[0], edges[-1]))
         axes.set_ylim(bottom=0)
         axes.minorticks_off()  # half of the time of drawing many panels
     handles = list(panels[0].patches)[: len(class_names)]

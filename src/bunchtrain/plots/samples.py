@@ -14,12 +14,15 @@ from bunchtrain.plots.style import apply_style, axis_label, bin_edges, canvas, l
 
 
 @apply_style
-def plot_samples(samples: Mapping[str, NDArray[Any]], column: str, bins: int = 40) -> Figure:
+def plot_samples(
+    samples: Mapping[str, NDArray[Any]], column: str, bins: int = 40, unit: str | None = None
+) -> Figure:
     """Return the density of a variable in each sample, and the ratios to the first one below.
 
     samples  Name → values (events,) of one variable, unweighted; bins are those of the first.
     column   Name of the variable.
     bins     Number of bins.
+    unit     Of the variable, None if it is unknown.
     """
     figure, axes = canvas(6.0, 5.2)
     axes.remove()
@@ -37,7 +40,7 @@ def plot_samples(samples: Mapping[str, NDArray[Any]], column: str, bins: int = 4
     below.axhline(1.0, color=line_style(0)["color"], lw=1.2)
     above.set(ylabel="Density", xlim=(edges[0], edges[-1]))
     above.set_ylim(0, above.get_ylim()[1] * 1.2)
-    below.set(xlabel=axis_label(column), ylabel=f"Ratio to {first}", ylim=(0.5, 1.5))
+    below.set(xlabel=axis_label(column, unit), ylabel=f"Ratio to {first}", ylim=(0.5, 1.5))
     above.legend(loc="upper right")
     return figure
 

@@ -132,10 +132,11 @@ def legend_height(curves: int) -> float:
     return max(4.8, 0.18 * curves + 0.6)
 
 
-def axis_label(column: str) -> str:
-    """Return the axis label of a column: its name, with the symbol of the last word of it."""
+def axis_label(column: str, unit: str | None = None) -> str:
+    """Return the axis label of a column: its name, with the symbol of its last word, and a unit."""
     prefix, _, quantity = column.rpartition("_")
-    return f"{prefix} {AXIS_LABELS[quantity]}".strip() if quantity in AXIS_LABELS else column
+    name = f"{prefix} {AXIS_LABELS[quantity]}".strip() if quantity in AXIS_LABELS else column
+    return f"{name} [{unit}]" if unit and quantity != unit else name
 
 
 def format_log_axis(axis: Axis) -> None:

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet
 
@@ -27,6 +30,7 @@ class TableMetadata:
     row         what a row is.
     order       column in whose order the rows are, or None.
     units       column → unit.
+    origin      what made the rows: `bunchtrain` version, study, run and models.
     conditions  name → file of a small table beside it, relative to its folder.
     """
 
@@ -34,6 +38,15 @@ class TableMetadata:
     order: str | None = None
     units: dict[str, str] = field(default_factory=dict)
     conditions: dict[str, str] = field(default_factory=dict)
+    origin: dict[str, str] = field(default_factory=dict)
+
+    def describe(self) -> str:
+        """Return what there is to be shown, '' for a file without a description."""
+        found = [f"{what} {value}" for what, value in self.origin.items()]
+        found += [f"a row is one {self.row}"] if self.row != "event" else []
+        found += [f"in the order of '{self.order}'"] if self.order else []
+        found += [f"{name} in {file}" for name, file in self.conditions.items()]
+        return ", ".join(found)
 
     def as_mapping(self) -> dict[str, str]:
         """Return the description as metadata of a file."""
@@ -46,10 +59,22 @@ class TableMetadata:
             found = json.loads(text)
             order, row = found.get("order"), found.get("row", "event")
             units = {str(k): str(v) for k, v in found.get("units", {}).items()}
-            conditions = {str(k): str(v) for k, v in found.get("conditions", {}).items()}
-            return cls(str(row), None if order is None else str(order), units, conditions)
+            beside, origin = (
+                {str(k): str(v) for k, v in found.get(key, {}).items()}
+                for key in ("conditions", "origin")
+            )
+            return cls(str(row), None if order is None else str(order), units, beside, origin)
         except (ValueError, AttributeError):
             return cls()
+
+
+def read_metadata(path: Path) -> TableMetadata:
+    """Return the description in a Parquet file; an empty one if there is none or no file."""
+    try:
+        found = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException):
+        return TableMetadata()
+    return TableMetadata.from_json(found.get(KEY.encode(), b"").decode())
 
 
 def metadata_of(table: Table, files: Mapping[str, str] | None = None) -> TableMetadata:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, RunError
 from bunchtrain.files import damaged
+from bunchtrain.tables.metadata import KEY, TableMetadata
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.targets import Quantity, Target
@@ -103,8 +104,15 @@ class Predictions(Table):
     gives them flat.
     """
 
-    def __init__(self, contents: Contents, columns: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        contents: Contents,
+        columns: Mapping[str, Any],
+        known_units: Mapping[str, str] | None = None,
+    ) -> None:
         self.contents, self.columns = contents, dict(columns)
+        #: Column → unit, also of inputs that are no columns of this table.
+        self.known_units = dict(known_units or {})
         self._of = {column: name for name, column in contents.columns.items() if name in columns}
 
     def fingerprint(self) -> str:
@@ -114,6 +122,10 @@ class Predictions(Table):
     def fields(self) -> dict[str, str]:
         """Return column → awkward type as text."""
         return {n: str(ak.Array(v).type).partition(" * ")[2] for n, v in self.columns.items()}
+
+    def units(self) -> dict[str, str]:
+        """Return column → unit of its values, for columns whose unit is known."""
+        return {n: unit for n, unit in self.known_units.items() if n in self.columns}
 
     @property
     def entries(self) -> int:
@@ -152,11 +164,17 @@ class Predictions(Table):
         columns = {name: _column(table[name]) for name in table.column_names}
         if lacking := [name for name in ("entry", "weight") if name not in columns]:
             raise damaged(path, f"it has no column '{lacking[0]}'")
-        return cls(found, columns)
+        about = (table.schema.metadata or {}).get(KEY.encode(), b"")
+        return cls(found, columns, TableMetadata.from_json(about.decode()).units)
 
     def write(self, path: Path) -> None:
         """Write the table as Parquet, in a temporary file that is renamed."""
-        write_parquet(path, [self.columns], {METADATA: self.contents.as_json()})
+        about = TableMetadata(units=self.known_units).as_mapping()
+        write_parquet(path, [self.columns], {METADATA: self.contents.as_json()} | about)
+
+    def _with(self, columns: Mapping[str, Any]) -> Predictions:
+        """Return a table with the same schema and units, and other columns."""
+        return Predictions(self.contents, columns, self.known_units)
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -197,7 +215,7 @@ class Predictions(Table):
                 flat[name] = ak.to_numpy(ak.flatten(values))
         predicted = [flat[name] for name in of_target]
         known = np.all([np.isfinite(values) for values in predicted], axis=0)
-        return Predictions(self.contents, {name: values[known] for name, values in flat.items()})
+        return self._with({name: values[known] for name, values in flat.items()})
 
     def _edge_truth(self, target: str, kinds: Mapping[str, Kind]) -> ak.Array:
         """Return the class index of each edge, from the identifiers of its points."""
@@ -217,7 +235,7 @@ class Predictions(Table):
 
     def with_weights(self, weights: Values) -> Predictions:
         """Return the table with other weights, (rows,)."""
-        return Predictions(self.contents, self.columns | {"weight": weights})
+        return self._with(self.columns | {"weight": weights})
 
     @property
     def classifications(self) -> dict[str, Target]:
@@ -314,7 +332,7 @@ class Predictions(Table):
 
     def take(self, rows: Values) -> Predictions:
         """Return the events of these indices or of this mask, in order."""
-        return Predictions(self.contents, {name: v[rows] for name, v in self.columns.items()})
+        return self._with({name: v[rows] for name, v in self.columns.items()})
 
 
 LOW_HIGH: tuple[Any, Any] = ("low", "high")
@@ -332,7 +350,7 @@ def concatenate(tables: Sequence[Predictions]) -> Predictions:
     check_disjoint([one.columns["entry"] for one in tables])
     names = first.columns
     columns = {name: _concatenate([one.columns[name] for one in tables]) for name in names}
-    return Predictions(first.contents, columns)
+    return Predictions(first.contents, columns, first.known_units)
 
 
 def _column(column: pa.ChunkedArray) -> Any:

@@ -62,6 +62,7 @@ class Check:
     """What a run of a study would find.
 
     columns   column of the source that the study reads → type.
+    units     column of those → unit, where it is known.
     entries   number of events of the source, None if unknown.
     sampled   events that were read.
     cutflow   condition → events of the sample that pass it.
@@ -73,6 +74,7 @@ class Check:
     """
 
     columns: dict[str, str] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
     entries: int | None = None
     sampled: int = 0
     cutflow: dict[str, int] = field(default_factory=dict)
@@ -129,6 +131,7 @@ def _read(found: Check, study: Study, source: Table) -> ak.Array | None:
     wanted = recipe(study, source)
     columns, fields = wanted.source_columns(), source.fields()
     found.columns = {name: fields[name] for name in columns}
+    found.units = {name: unit for name, unit in source.units().items() if name in found.columns}
     found.entries = source.entries
     selection, kept = Selection(wanted), []
     for chunk in source.sample(columns, ROWS):

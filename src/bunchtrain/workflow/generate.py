@@ -16,8 +16,10 @@ ROWS = 65_536
 TREE = "generated"
 
 
-def find_generator(models: Mapping[str, TrainedModel], name: str | None) -> TrainedModel:
-    """Return a model that generates events, the first one if `name` is None.
+def find_generator(
+    models: Mapping[str, TrainedModel], name: str | None
+) -> tuple[str, TrainedModel]:
+    """Return a model that generates events and its name, the first one if `name` is None.
 
     Raises RunError, naming the nearest, if there is none.
     """
@@ -25,11 +27,11 @@ def find_generator(models: Mapping[str, TrainedModel], name: str | None) -> Trai
     if not generators:
         raise RunError("no model of the run generates events: its methods predict")
     if name is None:
-        return next(iter(generators.values()))
+        return next(iter(generators.items()))
     if name not in generators:
         hint = nearest(name, generators) or f"; there are {one_of(generators)}"
         raise RunError(f"model '{name}' does not generate events{hint}")
-    return generators[name]
+    return name, generators[name]
 
 
 def generate_events(
@@ -48,7 +50,7 @@ def generate_events(
 
     Raises RunError if no such model generates, DataError if there are fewer conditions.
     """
-    model, given = find_generator(models, name), None
+    model, given = find_generator(models, name)[1], None
     if conditions is not None:
         given = _first_rows(conditions, model.columns_of_condition, count)
     for number, start in enumerate(range(0, max(1, count), ROWS)):

@@ -15,7 +15,7 @@ from bunchtrain.study import Study
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.expressions.expression import Expression, required_columns
 from bunchtrain.tables.metadata import TableMetadata
-from bunchtrain.tables.predictions import METADATA
+from bunchtrain.tables.predictions import METADATA, Contents
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.trained_model import TrainedModel
@@ -53,9 +53,26 @@ def write_predictions(
             yield columns
 
     schema = schema_of_models(study, models)
-    about = TableMetadata(units=cache.units()).as_mapping()
+    about = TableMetadata(units=known_units(study, cache, schema)).as_mapping()
     events = write_parquet(path, chunks(), {METADATA: schema.as_json()} | about)
     return {name: events / spent for name, spent in seconds.items() if spent}
+
+
+def known_units(study: Study, cache: EventCache, schema: Contents) -> dict[str, str]:
+    """Return column → unit of the cached columns, and of values and their predictions.
+
+    A value that is a column has its unit, as do its prediction, σ, quantiles and ends of intervals.
+    """
+    known, found = cache.manifest.get("units", {}), cache.units()
+    of_value: dict[tuple[str, str], str] = {}
+    for target in study.all_targets():
+        for index, value in enumerate(target.values):
+            if (unit := known.get(target.expressions[index].strip())) is not None:
+                found[f"{target.name}_{index}"] = of_value[target.name, value] = unit
+    for name, one in schema.columns.items():
+        if (unit := of_value.get((one.target, one.quantity.label))) is not None:
+            found[name] = unit
+    return found
 
 
 def event_columns(study: Study, events: ak.Array) -> Columns:

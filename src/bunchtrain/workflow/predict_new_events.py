@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,6 +18,7 @@ from bunchtrain.errors import BunchtrainError, UserError
 from bunchtrain.study import Study
 from bunchtrain.tables.arrays import Arrays, is_data, like
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
+from bunchtrain.tables.metadata import TableMetadata
 from bunchtrain.tables.predictions import Contents, Predictions
 from bunchtrain.tables.reading.paths import resolve
 from bunchtrain.tables.table import Table
@@ -69,6 +70,7 @@ class Predictor:
     select  whether events that the study's `select` excludes have NaN instead of predictions.
     columns number of columns of training files without header, None if unknown.
     per_object  whether the output has a row for each object of `rows`, not for each event.
+    about   units of the predictions and origin of the models, for the metadata of files.
     """
 
     study: Study
@@ -77,6 +79,7 @@ class Predictor:
     select: bool = True
     columns: int | None = None
     per_object: bool = False
+    about: TableMetadata = field(default_factory=TableMetadata)
     counts: Counts = field(default_factory=Counts)
 
     @property
@@ -99,8 +102,20 @@ class Predictor:
                 f"'{output}': CSV holds no lists of predictions for each {self.study.rows}; write "
                 ".parquet, .h5 or .root, or one row per object (--per-object)"
             )
-        write_table(output, self._blocks(source, output), TREE)
+        write_table(output, self._blocks(source, output), TREE, self._metadata().as_mapping())
         return self.counts
+
+    def _metadata(self) -> TableMetadata:
+        """Return the units, order and origin of the rows of the output."""
+        names, rows = list(schema_of_models(self.study, self.models).columns), self.study.rows
+        units = {name: unit for name, unit in self.about.units.items() if name in names}
+        if rows is None or self.study.windows:
+            return replace(self.about, units=units)
+        if self.per_object:
+            return replace(self.about, units=units, row=f"object of {rows}", order=EVENT)
+        prefixes = [rows] if isinstance(rows, str) else rows
+        units = {f"{prefix}_{n}": unit for prefix in prefixes for n, unit in units.items()}
+        return replace(self.about, units=units)
 
     def predict(self, data: Any) -> Any:
         """Return the predictions for events in memory, as the same kind of object as `data`."""

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from bunchtrain.report.results import Results
 from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.arrays import Arrays, is_data
+from bunchtrain.tables.metadata import TableMetadata, read_metadata
 from bunchtrain.tables.predictions import Predictions, concatenate
 from bunchtrain.tables.writing import output_format
 from bunchtrain.trained_model import TrainedModel, load
@@ -223,7 +225,14 @@ class Run:
     def _predictor(self, select: bool, per_object: bool) -> Predictor:
         fitted = load_ensembles(self.files, self.study)
         columns = self.json("data.json").get("unnamed_columns") or None
-        return Predictor(self.study, self.models, fitted, select, columns, per_object)
+        about = self.describe_output(self.models)
+        return Predictor(self.study, self.models, fitted, select, columns, per_object, about)
+
+    def describe_output(self, models: Collection[str]) -> TableMetadata:
+        """Return the metadata of files that models of the run write: units and origin."""
+        origin = {"bunchtrain": version("bunchtrain"), "study": self.study.name}
+        origin |= {"run": self.folder.name, "models": ", ".join(models)}
+        return TableMetadata(units=read_metadata(self.files.predictions_file).units, origin=origin)
 
     def export(self, to: str, **given: Any) -> Exported:
         """Export the models, or one, to the target `to` and verify them on the test set.

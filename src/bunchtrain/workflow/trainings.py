@@ -128,16 +128,20 @@ def merge_predictions(folder: RunFolder, study: Study) -> None:
         save_ensembles(folder, fitted)
     test = _read_trainings(folder, study, "test")
     ensembles = ensemble_columns(study, test, fitted)
-    Predictions(test.contents, test.columns | ensembles).write(folder.predictions_file)
+    Predictions(test.contents, test.columns | ensembles, test.known_units).write(
+        folder.predictions_file
+    )
 
 
 def _read_trainings(folder: RunFolder, study: Study, split: str) -> Predictions:
     """Return the predictions of all trainings for a set, whose events have the same order."""
     schema: dict[str, PredictedColumn] = {}
     columns: dict[str, Values] = {}
+    units: dict[str, str] = {}
     for model in model_configs(study).values():
         for one in trainings(folder, study, model):
             found = read_predictions(one.folder / f"{split}.parquet", study)
             schema |= found.contents.columns
             columns |= found.columns
-    return Predictions(make_schema(study, schema), columns)
+            units |= found.known_units
+    return Predictions(make_schema(study, schema), columns, units)

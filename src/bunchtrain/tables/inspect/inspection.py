@@ -33,6 +33,8 @@ _MAX_STREAMED, _BLOCK = 5_000_000, 100_000
 _MAX_REASONS = 10
 #: Headings of the cells of a column.
 HEADER = ("column", "type", "items per event", "minimum", "maximum", "NaN", "infinite", "values")
+#: Heading of the units, which are shown if one is known.
+UNIT = "unit"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class ColumnSummary:
     values: tuple[Any, ...] = ()
     #: Number of distinct values, for a column with one value per event.
     distinct: int = 0
+    #: Unit of the values, stated in the file or at the end of the name; '' if it is not known.
+    unit: str = ""
     #: Whether all numbers are integers.
     is_integer: bool = False
 
@@ -83,9 +87,23 @@ class TableSummary:
             return f"a long text file, statistics from a sample of {self.sampled:,} rows"
         return f"{self.entries:,} rows, statistics from a sample of {self.sampled:,}"
 
+    @property
+    def header(self) -> list[str]:
+        """The headings of the cells, with one of units if one is known."""
+        names = list(HEADER)
+        return [*names[:2], UNIT, *names[2:]] if self._has_units else names
+
+    @property
+    def _has_units(self) -> bool:
+        return any(column.unit for column in self.columns)
+
     def cells(self) -> list[list[str]]:
-        """Return the cells of each column, with the headings `HEADER`."""
-        return [_cells(column) for column in self.columns]
+        """Return the cells of each column, with the headings `header`."""
+        found = [_cells(column) for column in self.columns]
+        if not self._has_units:
+            return found
+        pairs = zip(found, self.columns, strict=True)
+        return [[*cells[:2], column.unit, *cells[2:]] for cells, column in pairs]
 
     def notes(self) -> list[str]:
         """Return lines about what was decided, and about columns that cannot be read."""
@@ -121,8 +139,8 @@ class Inspection:
         shown: list[Any] = [Text(self.title, style="bold")]
         for table in self.tables:
             grid = RichTable(title=f"{table.name}: {table.rows}", title_justify="left")
-            for index, head in enumerate(HEADER):
-                justify: Any = "right" if 2 <= index <= 6 else "left"
+            for head in table.header:
+                justify: Any = "right" if head in HEADER[2:7] else "left"
                 grid.add_column(head, justify=justify, overflow="fold")
             for row in table.cells():
                 grid.add_row(*map(Text, row))
@@ -132,7 +150,7 @@ class Inspection:
     def _repr_html_(self) -> str:
         blocks = [f"<p><b>{escape(self.title)}</b></p>"]
         for table in self.tables:
-            rows = [_html_row(HEADER, "th"), *(_html_row(row, "td") for row in table.cells())]
+            rows = [_html_row(table.header, "th"), *(_html_row(row, "td") for row in table.cells())]
             blocks.append(f"<p>{escape(table.name)}: {escape(table.rows)}</p>")
             blocks.append(f"<table>{''.join(rows)}</table>")
             blocks += [f"<p>{escape(line)}</p>" for line in table.notes()]
@@ -176,10 +194,10 @@ def _summarise(table: FileTable, rows: int) -> TableSummary:
     for low in range(0, len(names), _COLUMNS):
         for name, values in _read(table, names[low : low + _COLUMNS], rows, unreadable):
             sampled = max(sampled, len(values))
-            columns.append(_column(name, table.fields()[name], values))
+            columns.append(_column(name, table, values))
     if names and not columns:
         raise DataError(f"{table.path}: no column can be read; {unreadable[names[0]]}")
-    return TableSummary(table.name, table.entries, sampled, columns, unreadable, table.note)
+    return TableSummary(table.name, table.entries, sampled, columns, unreadable, _note(table))
 
 
 def _summarise_text(table: FileTable, rows: int) -> TableSummary:
@@ -200,10 +218,15 @@ def _summarise_text(table: FileTable, rows: int) -> TableSummary:
             raise
         complete = False
     events = ak.concatenate(blocks) if blocks else table.empty(names)
-    columns = [_column(name, table.fields()[name], events[name]) for name in names]
+    columns = [_column(name, table, events[name]) for name in names]
     entries = read if complete else None
     unreadable = dict(table.unreadable)
-    return TableSummary(table.name, entries, len(events), columns, unreadable, table.note)
+    return TableSummary(table.name, entries, len(events), columns, unreadable, _note(table))
+
+
+def _note(table: FileTable) -> str:
+    """Return what was decided in opening the table, and what the file states about it."""
+    return "; ".join(filter(None, (table.note, table.metadata.describe())))
 
 
 def _read(
@@ -232,12 +255,14 @@ def _sample(table: FileTable, names: list[str], rows: int) -> ak.Array:
     return ak.concatenate(blocks) if blocks else table.empty(names)
 
 
-def _column(name: str, type: str, values: ak.Array) -> ColumnSummary:
+def _column(name: str, table: FileTable, values: ak.Array) -> ColumnSummary:
+    type, unit = table.fields()[name], table.units().get(name, "")
     lengths = _lengths(values) if values.ndim > 1 else None
     content = kind(values)
     flat = ak.flatten(values, axis=None) if values.ndim > 1 else values
     if content in ("text", "record", "other"):
-        return ColumnSummary(name, type, lengths, **_distinct(flat, content, lengths is None))
+        few = _distinct(flat, content, lengths is None)
+        return ColumnSummary(name, type, lengths, **few, unit=unit)
     numbers = np.asarray(ak.to_numpy(as_seconds(flat)))
     finite = numbers[np.isfinite(numbers)]
     return ColumnSummary(
@@ -249,6 +274,7 @@ def _column(name: str, type: str, values: ak.Array) -> ColumnSummary:
         infinities=int(np.isinf(numbers).sum()),
         is_integer=bool(np.all(finite == np.floor(finite))) if content == "float" else True,
         **_distinct(finite, content, lengths is None),
+        unit=unit,
     )
 
 
