@@ -55,6 +55,12 @@ def test_the_vocabulary_has_the_most_frequent_words_of_the_training():
     assert tensors["lengths"].tolist() == [2, 4, 4, 0]
 
 
+def test_the_memory_of_the_fit_is_bounded(monkeypatch):
+    monkeypatch.setattr("bunchtrain.representations._text.DISTINCT", 10)
+    blocks = [ak.Array({"line": ["the disk is", f"id_{k} the disk"]}) for k in range(100)]
+    assert words(size=2, mask=[]).fit(blocks) == {"vocabulary": ["disk", "the"]}
+
+
 def test_the_first_words_of_a_long_text_are_kept():
     tensors = words(length=3, vocabulary=["disk"])(ak.Array({"line": LINES}))
     assert tensors["lengths"].tolist() == [2, 3, 3, 0]

@@ -158,6 +158,28 @@ def test_a_network_on_volumes_separates_showers(tmp_path):
     assert run.export("onnx").verifications["volume"].holds
 
 
+def test_cells_have_coordinates_and_no_momentum(tmp_path):
+    cells = {
+        **{"name": "point_cloud", "group": "hit", "coordinates": ["x", "y", "layer"]},
+        **{"features": ["x", "y", "layer", "log(energy)"], "where": "energy > 0.05"},
+        **{"order": "energy", "max_points": 30},
+    }
+    run = bunchtrain.run(
+        sample_study(
+            source={"name": "files", "files": write_showers(tmp_path / "cells.parquet")},
+            targets={"particle": {"classes": {"electron": "pion == 0", "pion": "pion == 1"}}},
+            representation=cells,
+            training={"epochs": 4, "batch_size": 64, "learning_rate": 0.003},
+            models={},
+            model={"name": "particle_flow_network", "phi": [16, 16], "f": [16]},
+            evaluation=["classification"],
+        ),
+        runs=tmp_path,
+        jobs=1,
+    )
+    assert run.metrics["particle_flow_network"]["auc"]["value"] > 0.9
+
+
 def test_volumes_are_generated_for_given_energies(tmp_path, monkeypatch):
     study = shower_study(
         tmp_path / "showers.parquet",

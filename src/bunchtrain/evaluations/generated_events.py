@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from math import prod
 from typing import Annotated
 
 import awkward as ak
@@ -28,15 +29,18 @@ from bunchtrain.trained_model import TrainedModel
 Values = NDArray[np.float64]
 #: Rows of a block of the test set.
 ROWS = 16384
+#: Values of a sample at most, which limits the events of large grids.
+VALUES = 10_000_000
 
 
 class GeneratedEvents(Evaluation):
     """Two-sample AUC of generated events against the test set, and W₁ of each variable.
 
     An AUC of 0.5 means that boosted trees cannot tell them apart. Of the test set the events of
-    `training.select` are used, and their conditions; the weights of events are not used.
+    `training.select` are used, and their conditions; the weights of events are not used. Lists are
+    padded with 0 to one length, and W₁ is of all values of a list or grid.
 
-    events  Maximum number of events of each sample.
+    events  Maximum number of events of each sample, which has at most 10⁷ values.
     seed    Of the generated events and the folds.
     """
 
@@ -74,7 +78,7 @@ class GeneratedEvents(Evaluation):
             rates.append([name, f"{rate:,.0f}"])
             compared = [n for n in true if n not in model.representation.names.get(CONDITION, [])]
             for column in compared:
-                distance = wasserstein(true[column].ravel(), generated[column].ravel())
+                distance = wasserstein(true[column], generated[column])
                 metrics[f"wasserstein/{column}"] = distance.as_dict()
                 rows.append([name, column, str(distance)])
             results.metrics[name] = metrics
@@ -101,13 +105,16 @@ class GeneratedEvents(Evaluation):
         The last is in events per second.
         """
         blocks, count = [], 0
+        sizes = model.representation.sizes.values()
+        size = sum(one if isinstance(one, int) else prod(one) for one in sizes)
+        wanted = min(self.events, max(100, VALUES // size))
         select = model_configs(run.study)[name].training.select
         for block in run.events(ROWS):
             if select is not None:
                 block = block[np.asarray(Expression(select)(block), bool)]
-            blocks.append(block[: self.events - count])
+            blocks.append(block[: wanted - count])
             count += len(blocks[-1])
-            if count >= self.events:
+            if count >= wanted:
                 break
         events = ak.concatenate(blocks)
         true = model.decoded(events)

@@ -26,6 +26,8 @@ _MASKS: tuple[tuple[Mask, str], ...] = (
     ("number", r"\b\d+(?:[.,:t/\-]\d+)*\b"),
     ("hexadecimal", r"\b[0-9a-f]{8,}\b"),
 )
+#: Distinct words that are counted at once; beyond it, the rarest half is forgotten.
+DISTINCT = 1_000_000
 #: What separates words.
 _BETWEEN = r"[^\p{L}\p{N}_]+"
 
@@ -92,6 +94,8 @@ class Text(FittedRepresentation):
             words, _ = self.words(block)
             for pair in pc.value_counts(words).to_pylist():
                 counts[pair["values"]] += pair["counts"]
+            if len(counts) > DISTINCT:
+                counts = Counter(dict(counts.most_common(DISTINCT // 2)))
         if not counts:
             raise DataError(f"the texts of '{self.column}' of the training rows have no words")
         ranked = sorted(counts, key=lambda word: (-counts[word], word))

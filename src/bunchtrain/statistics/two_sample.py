@@ -42,9 +42,9 @@ def classifier_auc(
 def wasserstein(first: NDArray[Any], second: NDArray[Any], *, draws: int = 20) -> Measurement:
     """Return W₁ between two samples of one variable in units of the first's standard deviation.
 
-    Its uncertainty is the standard deviation over bootstrap samples of both.
+    Its uncertainty is the standard deviation over bootstrap samples of the events of both.
 
-    first, second  (events,) and (events',).
+    first, second  (events, ...) and (events', ...); all values of an event are of the variable.
     draws          number of bootstrap samples.
     """
     from scipy.stats import wasserstein_distance
@@ -52,8 +52,8 @@ def wasserstein(first: NDArray[Any], second: NDArray[Any], *, draws: int = 20) -
     scale = float(np.std(first)) or 1.0
     rng = np.random.default_rng(1)
     found = [
-        wasserstein_distance(rng.choice(first, len(first)), rng.choice(second, len(second)))
+        wasserstein_distance(*(rng.choice(one, len(one)).ravel() for one in (first, second)))
         for _ in range(draws)
     ]
-    value = wasserstein_distance(first, second) / scale
+    value = wasserstein_distance(first.ravel(), second.ravel()) / scale
     return Measurement(value, float(np.std(found, ddof=1)) / scale)
