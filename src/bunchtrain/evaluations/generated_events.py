@@ -63,7 +63,8 @@ class GeneratedEvents(Evaluation):
 
     def evaluate(self, run: EvaluatedRun) -> Results:
         """Return metrics, distributions and a table of distances."""
-        results, rows, rates = Results(), list[list[object]](), list[list[object]]()
+        results, rates = Results(), list[list[object]]()
+        distances: dict[str, dict[str, str]] = {}
         for name, model in run.models.items():
             if not generates(model_configs(run.study)[name]):
                 continue
@@ -80,7 +81,7 @@ class GeneratedEvents(Evaluation):
             for column in compared:
                 distance = wasserstein(true[column], generated[column])
                 metrics[f"wasserstein/{column}"] = distance.as_dict()
-                rows.append([name, column, str(distance)])
+                distances.setdefault(column, {})[name] = str(distance)
             results.metrics[name] = metrics
             for column in compared:
                 samples = {"test set": true[column].ravel(), name: generated[column].ravel()}
@@ -92,7 +93,12 @@ class GeneratedEvents(Evaluation):
         caption = (
             "W₁ between test set and generated events, in standard deviations of the test set."
         )
-        results.tables.append(Table(caption, ["Model", "Variable", "W₁/σ"], rows))
+        models = list(results.metrics)
+        rows: list[list[object]] = [
+            [column, *(found.get(name, "–") for name in models)]
+            for column, found in distances.items()
+        ]
+        results.tables.append(Table(caption, ["Variable", *models], rows))
         caption = "Rate of generated events on this machine, all in one call."
         results.tables.append(Table(caption, ["Model", "Events/s"], rates))
         return results
