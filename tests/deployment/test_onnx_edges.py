@@ -164,7 +164,7 @@ def test_the_example_runs_and_the_verification_covers_edge_events(tmp_path):
     done = subprocess.run(
         [sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert "jet: 60 events" in done.stdout
+    assert "jet: 60 rows" in done.stdout
     assert float(done.stdout.split()[-1]) < 1e-5
     kinds = [one.what.partition("the trained model")[2] for one in verification.agreements]
     assert kinds == [

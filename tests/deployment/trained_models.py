@@ -72,3 +72,19 @@ def grow(found, batch, terms, targets):
     loss = found.task.losses()[0][0]
     labelled = Batch(inputs, {"jet": truth})
     found.network.model.fit([labelled], [labelled], loss, seed=1, threads=1)
+
+
+def trained_method(name, options=None, represent=TABLE, number=300):
+    """A method with random weights, or fit to events, and its normalisation."""
+    settings = {"batch_size": 64, "engine": {"name": "local"}}
+    torch.manual_seed(1)
+    task = Task("", "", represent, (name, options or {}), [], {}, settings, owns_loss=True)
+    made, given = parts.build("representation", *represent), events(number)
+    task = replace(task, columns=made.columns(given.fields))
+    batch = Batch(made(given[task.columns]))
+    fitted = Normalisation.fit([batch.inputs], made, "raise")
+    network = build_network(task, made, fitted)
+    if not network.trains_by_gradient:
+        normalised = Batch(network.normalise(batch.tensors().inputs))
+        network.method.fit([normalised], [normalised], seed=1, threads=1)
+    return TrainedModel(task, made, network.eval())

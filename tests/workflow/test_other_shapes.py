@@ -114,10 +114,14 @@ def test_predictions_of_a_file_are_lists_in_its_order(hits):
         run.predict(str(folder / "hits.parquet"), folder / "scores.csv")
 
 
-def test_such_a_model_is_not_exported(hits):
+def test_such_a_model_is_exported_to_onnx_and_to_nothing_else(hits):
+    pytest.importorskip("onnxruntime")
     _, _, run = hits
-    with pytest.raises(ExportError, match="not of points, edges"):
-        run.export("onnx")
+    exported = run.export("onnx", model="particle_flow_network", events=60)
+    compared = exported.verifications["particle_flow_network"].agreements
+    assert [one.what for one in compared if one.what.endswith("model, points")]
+    with pytest.raises(ExportError, match="outputs for points and edges are exported to 'onnx'"):
+        run.export("cpp", model="particle_flow_network")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import awkward as ak
 
@@ -26,6 +26,8 @@ UNVERIFIED = "unverified"
 class ExportTarget(ABC):
     """A format or device for trained models; a part of kind `export`, with keyword-only options."""
 
+    #: Whether it exports methods, and outputs for points and edges.
+    exports_all_shapes: ClassVar[bool] = False
     #: Origin of the model (run, hash of the study, commit), for files that can store it.
     provenance: Mapping[str, str] = {}
 
@@ -62,21 +64,28 @@ def check_supported(trained: TrainedModel, target: ExportTarget, name: str) -> N
 
     The model need not be trained.
     """
-    reason: str | None = (
-        "only models of classes and values of events are exported, not of points, edges or "
-        "assignments"
-    )
-    if isinstance(trained.network, MethodNetwork):
-        reason = "methods with a loss of their own are not exported"
-    elif not (
-        trained.network.readouts or any(one.assignment for one in trained.task.targets.values())
-    ):
-        reason = target.unsupported_reason(trained)
+    reason = _unsupported_shape(trained, target) or target.unsupported_reason(trained)
     if reason is not None:
         raise ExportError(
             f"model '{trained.task.model[0]}' cannot be exported to '{name}': {reason}; "
             "`bunchtrain parts --targets` lists what each target supports"
         )
+
+
+def _unsupported_shape(trained: TrainedModel, target: ExportTarget) -> str | None:
+    """Return why the outputs are none that the target can have, or None."""
+    network, targets = trained.network, trained.task.targets.values()
+    if any(one.assignment for one in targets):
+        return "the scores of an assignment are those of combinations of points; use `predict`"
+    if isinstance(network, MethodNetwork) and not network.method.quantities:
+        return f"method '{network.method.name}' generates events and predicts nothing to export"
+    if target.exports_all_shapes:
+        return None
+    if isinstance(network, MethodNetwork):
+        return "methods with a loss of their own are exported to 'onnx' only"
+    if network.readouts:
+        return "outputs for points and edges are exported to 'onnx' only"
+    return None
 
 
 def export(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import awkward as ak
 import numpy as np
+import torch
 
 from bunchtrain.deployment.scoring import Arrays, ScoredNetwork, batches
 from bunchtrain.files import atomic_path
@@ -31,11 +32,11 @@ def write_example(
     found = next(batches(trained, events[:EVENTS], EVENTS), None)
     if found is None:
         return []
-    indices, tensors = found
-    scores, predicted = {}, iter(trained.predict(events[:EVENTS]).values())
-    for target, names in ScoredNetwork(trained).names.items():
-        columns = [next(predicted)[indices] for _ in names]
-        scores[f"scores_{target}"] = np.stack(columns, 1)
+    _, tensors = found
+    given = {name: torch.from_numpy(array) for name, array in tensors.items()}
+    with torch.inference_mode():
+        predicted = ScoredNetwork(trained).eval()(given).items()
+    scores = {f"scores_{target}": values.numpy() for target, values in predicted}
     used = {name: tensors[name] for name in inputs}
     with atomic_path(folder / "example.npz") as part, part.open("wb") as file:
         np.savez(file, **used, **scores)  # type: ignore[arg-type]  # numpy's own overload

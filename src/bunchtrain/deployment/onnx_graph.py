@@ -9,11 +9,13 @@ leaves its scores out.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from bunchtrain.batch import axis_of
 from bunchtrain.deployment.examples import example_inputs
@@ -35,18 +37,24 @@ class AppendedEvent(nn.Module):
     def __init__(self, scored: ScoredNetwork, appended: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.scored, self.tensors = scored, list(appended)
+        edges = appended["edges"].shape[1] if "edges" in appended else 0
+        rows = {"event": 1, "point": APPENDED, "edge": edges}
+        axes = scored.network.axes
+        self.rows = {target: rows[axes.get(target, "event")] for target in scored.names}
         for name, tensor in appended.items():
             self.register_buffer(f"appended_{name}", tensor)
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return target → (batch, scores) from tensors by name, as in `Batch.inputs`."""
+        """Return target → (rows, scores) from tensors by name, as in `Batch.inputs`."""
         joined = {}
         for name in self.tensors:
             last, axis = self.get_buffer(f"appended_{name}"), int(name == "edges")
             if name == "edges":
-                last = last + inputs["features"].shape[0]
+                points = next(x for n, x in inputs.items() if axis_of(n) == "point")
+                last = last + points.shape[0]
             joined[name] = torch.cat([inputs[name], last], axis)
-        return {target: scores[:-1] for target, scores in self.scored(joined).items()}
+        found = self.scored(joined).items()
+        return {target: scores[: -self.rows[target]] for target, scores in found}
 
 
 def trace(trained: TrainedModel, opset: int | None = None) -> torch.onnx.ONNXProgram:
@@ -63,7 +71,7 @@ def trace(trained: TrainedModel, opset: int | None = None) -> torch.onnx.ONNXPro
     if "lengths" in inputs:
         module = AppendedEvent(scored, example_inputs(sizes, needs, (APPENDED,))).eval()
     try:
-        with warnings.catch_warnings(), silence_logs():
+        with warnings.catch_warnings(), silence_logs(), _without_checks():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 module,
@@ -84,6 +92,17 @@ def trace(trained: TrainedModel, opset: int | None = None) -> torch.onnx.ONNXPro
     if foreign:
         raise ExportError(f"it needs operators of {', '.join(sorted(foreign))}")
     return program
+
+
+@contextmanager
+def _without_checks() -> Iterator[None]:
+    """Leave out checks of the values of distributions, on which a graph cannot branch."""
+    before = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)
 
 
 def dynamic_dimensions(inputs: Mapping[str, Tensor]) -> dict[str, dict[int, str]]:

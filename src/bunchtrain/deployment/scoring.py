@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import awkward as ak
@@ -11,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bunchtrain.deployment.verification import Scores
+from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
 from bunchtrain.methods.event_store import EventStore
+from bunchtrain.methods.method_network import MethodNetwork
 from bunchtrain.targets import Quantity
-from bunchtrain.trained_model import TrainedModel
+from bunchtrain.trained_model import EDGE, TrainedModel
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -32,13 +34,23 @@ class ScoredNetwork(nn.Module):
 
     @property
     def names(self) -> dict[str, list[str]]:
-        """Target → the names of its scores, in the order of the columns."""
+        """Target, or method → the names of its scores, in the order of the columns."""
+        if isinstance(self.network, MethodNetwork):
+            method = self.network.method
+            return {method.name: [quantity.name for quantity in method.quantities]}
         heads = self.network.heads.items()
         found = {target: list(self.scores_of(target, torch.zeros(1, n))) for target, n in heads}
         return {target: names for target, names in found.items() if names}
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return target → (batch, scores) from tensors by name, as in `Batch.inputs`."""
+        """Return target, or method → (rows, scores) from tensors by name, as in `Batch.inputs`.
+
+        The rows of a target on points or edges are those, of all events in turn.
+        """
+        if isinstance(self.network, MethodNetwork):
+            predicted = self.network.predict(inputs)
+            ordered = [predicted[quantity] for quantity in self.network.method.quantities]
+            return {self.network.method.name: torch.stack(ordered, 1)}
         found = {target: self.scores_of(target, x) for target, x in self.network(inputs).items()}
         return {t: torch.stack(list(scores.values()), 1) for t, scores in found.items() if scores}
 
@@ -88,20 +100,41 @@ def batches(
             )
 
 
-def run(
-    trained: TrainedModel,
-    events: ak.Array,
-    function: Callable[[Arrays], Sequence[NDArray[np.float32]]],
-    rows: int | None = None,
-) -> Scores:
-    """Return the scores of an exported network, named as `TrainedModel.predict` names them.
+#: Tensors by name → (rows, scores) of each target, in the order of `ScoredNetwork.names`.
+Function = Callable[[Arrays], Sequence[NDArray[np.float32]]]
 
-    function  tensors by name → (batch, scores) of each target, in the order of
-              `ScoredNetwork.names`.
+
+@dataclass
+class ExportedModel(TrainedModel):
+    """A trained model whose predictions are computed by its export.
+
+    function  of the export.
     rows      events of a batch; the batch size of the training if unset.
     """
-    names = list(trained.quantities)
-    scores = np.full((len(events), len(names)), np.nan, np.float32)
-    for indices, inputs in batches(trained, events, rows or trained.task.settings["batch_size"]):
-        scores[indices] = np.concatenate(list(function(inputs)), 1)
-    return {name: scores[:, k] for k, name in enumerate(names)}
+
+    function: Function | None = None
+    rows: int | None = None
+
+    def _predictions(self, batch: Batch) -> dict[tuple[str, Quantity], Tensor]:
+        assert self.function is not None
+        store, rows = EventStore([batch]), self.rows or int(self.task.settings["batch_size"])
+        found = []
+        for chosen in np.split(np.arange(len(store)), range(rows, len(store), rows)):
+            inputs = store.take(chosen).inputs
+            found.append(self.function({name: inputs[name] for name in self.network.input_names}))
+        joined = [np.concatenate(scores) for scores in zip(*found, strict=True)]
+        columns = [torch.from_numpy(one.copy()) for scores in joined for one in scores.T]
+        keys = [key for key in self.quantities.values() if key[1] not in EDGE]
+        return dict(zip(keys, columns, strict=True))
+
+
+def run(
+    trained: TrainedModel, events: ak.Array, function: Function, rows: int | None = None
+) -> dict[str, Any]:
+    """Return the scores of an exported network, as `TrainedModel.predict` returns them.
+
+    function  of the export.
+    rows      events of a batch; the batch size of the training if unset.
+    """
+    own = (trained.task, trained.representation, trained.network, trained.calibrations)
+    return ExportedModel(*own, function, rows).predict(events)

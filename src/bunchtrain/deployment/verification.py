@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bunchtrain.errors import DataError, VerificationError, shorten
 from bunchtrain.files import read_json
 from bunchtrain.targets import Target
-from bunchtrain.trained_model import TrainedModel
+from bunchtrain.trained_model import EDGE, TrainedModel
 
 #: Name of the file of a verification; `parity.json` in runs of earlier versions.
 FILE, OLD_FILE = "verification.json", "parity.json"
@@ -35,7 +35,7 @@ class Agreement:
     """The comparison of two sets of scores of the same events.
 
     what                the two sets, e.g. "ONNX Runtime with the trained model".
-    events              number of events.
+    events              number of events, or of points or edges where these are compared.
     difference          largest difference of a score, relative to scores above 1 (values in GeV
                         are not probabilities); NaN if only one of the two is NaN.
     flipped             events whose decision (the class of the largest score) differs.
@@ -130,7 +130,7 @@ def verify(
     what: str,
     trained: TrainedModel,
     events: ak.Array,
-    predict: Callable[[ak.Array, int | None], Scores],
+    predict: Callable[[ak.Array, int | None], Mapping[str, Any]],
     tolerance: float,
 ) -> list[Agreement]:
     """Return the comparisons of an export in floating point with the trained model.
@@ -139,7 +139,8 @@ def verify(
     point only or without points, where the model has points.
 
     what       the export, e.g. "ONNX Runtime".
-    predict    (events, events of a batch or None for the training's batch size) → scores.
+    predict    (events, events of a batch or None for the training's batch size) → scores, as
+               `TrainedModel.predict` returns them.
     tolerance  largest difference of a score, relative to scores above 1; relative to small class
                scores 10 times it, at least 1e-3, are allowed.
     """
@@ -155,10 +156,25 @@ def verify(
         pairs[f", {kind}"] = (true, predict(given, None))
         pairs[f", {kind}, one event at a time"] = (true, predict(given, 1))
     return [
-        compare_scores(f"{what} with the trained model{kind}", a, b, targets, tolerance, None,
-                       relative)
-        for kind, (a, b) in pairs.items()
+        compare_scores(f"{what} with the trained model{kind}{rows}", a[rows], b[rows], targets,
+                       tolerance, None, relative)
+        for kind, pair in pairs.items()
+        for a, b in [[_scores_by_rows(trained, scores) for scores in pair]]
+        for rows, scores in a.items()
+        if kind == "" or len(next(iter(scores.values())))
     ]  # fmt: skip
+
+
+def _scores_by_rows(trained: TrainedModel, predicted: Mapping[str, Any]) -> dict[str, Scores]:
+    """Return the scores with the same rows: '' for events, ', points' or ', edges'."""
+    found: dict[str, dict[str, NDArray[np.float32]]] = {}
+    for name, (target, quantity) in trained.quantities.items():
+        axis = trained.task.targets[target].axis if target else "event"
+        rows = "" if axis == "event" else f", {axis}s"
+        if quantity not in EDGE:
+            values = predicted[name] if axis == "event" else ak.flatten(predicted[name])
+            found.setdefault(rows, {})[name] = ak.to_numpy(values)
+    return dict(found)
 
 
 def edge_events(trained: TrainedModel, events: ak.Array) -> Iterator[tuple[str, ak.Array]]:

@@ -13,5 +13,6 @@ outputs = session.run(None, inputs)
 
 for target, found in zip(session.get_outputs(), outputs, strict=True):
     expected = example[f"scores_{target.name}"]
-    print(f"{target.name}: {len(found)} events, the first with scores {found[0]}")
-    print(f"largest difference from the trained model: {np.nanmax(abs(found - expected)):.1e}")
+    print(f"{target.name}: {len(found)} rows, the first with scores {found[:1]}")
+    largest = np.nanmax(abs(found - expected), initial=0)
+    print(f"largest difference from the trained model: {largest:.1e}")

@@ -19,9 +19,11 @@ from bunchtrain.deployment.export import ExportTarget
 from bunchtrain.deployment.onnx_example import write_example
 from bunchtrain.deployment.onnx_graph import first_line, trace
 from bunchtrain.deployment.scoring import Arrays, ScoredNetwork, run
-from bunchtrain.deployment.verification import Scores, Verification, verify
+from bunchtrain.deployment.verification import Verification, verify
 from bunchtrain.errors import ExportError, missing
 from bunchtrain.files import atomic_path
+from bunchtrain.methods.method_network import MethodNetwork
+from bunchtrain.networks.layers.trees import DecisionTrees
 from bunchtrain.parts.ranges import NonNegative
 from bunchtrain.trained_model import TrainedModel
 
@@ -39,11 +41,14 @@ class Onnx(ExportTarget):
     """ONNX file with normalisation and final scores, compared with ONNX Runtime.
 
     Batch size and number of points are dynamic, 0 included; the metadata name inputs, features and
-    scores.
+    scores. Outputs of points and edges have a row for each of them, in the order of the inputs;
+    those of a method are its scores.
 
     opset      version of the operators; the exporter's own if unset.
     tolerance  largest difference of a score from PyTorch's, relative to scores above 1.
     """
+
+    exports_all_shapes = True
 
     def __init__(
         self,
@@ -54,11 +59,11 @@ class Onnx(ExportTarget):
         self.opset, self.tolerance = opset, tolerance
 
     def unsupported_reason(self, trained: TrainedModel) -> str | None:
-        """Return why the model cannot be traced, or None; trees always can."""
+        """Return why the model cannot be traced, or None; trees always can, and are not fit yet."""
         _libraries()
         if trained.network.has_posterior:
             return "its weights have a posterior, and one set of them is not its prediction"
-        if not trained.network.trains_by_gradient:
+        if not trained.network.trains_by_gradient and not _is_method_without_trees(trained):
             return None
         trained.network.eval()
         trained = replace(trained, calibrations={})  # they are not fitted yet
@@ -83,7 +88,7 @@ class Onnx(ExportTarget):
             program.save(folder / "model.onnx", external_data=True)
         session = open_session(str(folder / "model.onnx"))
 
-        def predict(given: ak.Array, rows: int | None) -> Scores:
+        def predict(given: ak.Array, rows: int | None) -> dict[str, Any]:
             return run(trained, given, lambda inputs: scores_of(session, inputs), rows)
 
         compared = verify("ONNX Runtime", trained, events, predict, self.tolerance)
@@ -123,6 +128,11 @@ def scores_of(session: Any, inputs: Arrays) -> list[NDArray[np.float32]]:
     return found
 
 
+def _is_method_without_trees(trained: TrainedModel) -> bool:
+    has_trees = any(isinstance(one, DecisionTrees) for one in trained.network.modules())
+    return isinstance(trained.network, MethodNetwork) and not has_trees
+
+
 def _libraries() -> Any:
     try:
         import onnx  # noqa: F401 - the exporter needs both
@@ -149,7 +159,9 @@ def _compare_sizes(trained: TrainedModel, model: bytes, tolerance: float) -> str
         with torch.inference_mode():
             expected: list[Tensor] = list(scored(inputs).values())
         pairs = [(a, b.numpy()) for a, b in zip(found, expected, strict=True)]
-        largest = max(float((np.abs(a - b) / np.maximum(np.abs(b), 1)).max()) for a, b in pairs)
+        largest = max(
+            float((np.abs(a - b) / np.maximum(np.abs(b), 1)).max(initial=0)) for a, b in pairs
+        )
         if not largest <= tolerance:
             return f"ONNX Runtime's scores differ for events of other sizes (by {largest:.1g})"
     return None
