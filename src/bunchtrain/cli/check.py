@@ -40,7 +40,7 @@ def check(
 
 def _show(found: Check) -> None:
     if found.columns:
-        header = ("column", "type", "unit") if found.units else ("column", "type")
+        header: tuple[str, ...] = ("column", "type", "unit") if found.units else ("column", "type")
         columns = [[n, type, found.units.get(n, "")] for n, type in found.columns.items()]
         rows = [one[: len(header)] for one in columns]
         show_rows(out, header, rows, title=f"{len(rows)} columns are read")

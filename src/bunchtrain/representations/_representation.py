@@ -29,9 +29,6 @@ class Representation(ABC):
     normalise: str = "standard"
     #: The tensors whose columns are normalised.
     normalised: tuple[str, ...] = ()
-    #: Count of indices in the tensor `words`, and the size of the vector of each, which a network
-    #: learns and has in the place of `features`.
-    embedding: tuple[int, int] | None = None
     #: Why it has no inverse, for the message of `NotInvertible`.
     no_inverse: str = "its tensors do not determine the columns"
 
@@ -58,6 +55,14 @@ class Representation(ABC):
     @abstractmethod
     def __call__(self, events: ak.Array) -> dict[str, Array]:
         """Return the tensors of a block of events, named as in `Batch.inputs`."""
+
+    @property
+    def embedding(self) -> tuple[int, int] | None:
+        """Return the number of indices in the tensor `words` and the size of their vectors.
+
+        A network learns the vectors, which are its `features`; None without such a tensor.
+        """
+        return None
 
     def columns_of_condition(self, available: Collection[str]) -> list[str]:
         """Return the columns that the tensor `condition` is made of, none without one."""

@@ -139,7 +139,7 @@ class Volume(Conditional):
         index = np.floor(
             (np.where(invalid[:, None], low, places) - low) / (high - low) * self.shape
         )
-        inside = ((index >= 0) & (index < self.shape)).all(1) & ~invalid
+        inside = np.asarray(((index >= 0) & (index < self.shape)).all(1) & ~invalid)
         event = jet_index(hits.lengths)
         axes = (event[inside], *index[inside].astype(np.int64).T)
         batch = (len(hits.lengths), *self.shape)
