@@ -134,12 +134,12 @@ class Volume(Conditional):
         """Return Σ value of the hits in each cell, (batch, layer, row, column) of each channel."""
         places = hits.table(self.coordinates).astype(np.float64)
         values = hits.table(self.values).astype(np.float64)
-        invalid = ~np.isfinite(places).all(1) | ~np.isfinite(values).all(1)
+        invalid = ~np.isfinite(np.concatenate([places, values], 1)).all(1, keepdims=True)[:, 0]
         low, high = np.array(self.ranges).T
         index = np.floor(
             (np.where(invalid[:, None], low, places) - low) / (high - low) * self.shape
         )
-        inside = np.asarray(((index >= 0) & (index < self.shape)).all(1) & ~invalid)
+        inside = ((index >= 0) & (index < self.shape)).all(1) & ~invalid
         event = jet_index(hits.lengths)
         axes = (event[inside], *index[inside].astype(np.int64).T)
         batch = (len(hits.lengths), *self.shape)
