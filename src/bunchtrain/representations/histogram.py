@@ -63,7 +63,7 @@ class Histogram(Conditional):
             raise StudyError("'edges' make histograms of one dimension; leave out those of two")
         self.features = [Expression(text) for text in features]
         self.edges = {Expression(text): np.asarray(e, float) for text, e in (edges or {}).items()}
-        self.shape = bins if isinstance(bins, tuple) else (bins,) if bins else ()
+        self.shape: tuple[int, ...] = bins if isinstance(bins, tuple) else (bins,) if bins else ()
         self.rebin, self.unit, self.square_root = rebin, unit, square_root
         self.overflow, self.normalise = overflow, normalise
         self.tensor = "image" if isinstance(bins, tuple) else "table"
