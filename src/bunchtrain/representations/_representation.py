@@ -52,6 +52,10 @@ class Representation(ABC):
     def names(self) -> dict[str, list[str]]:
         """Return tensor name → the names of its columns, for plots, messages and exports."""
 
+    @abstractmethod
+    def __call__(self, events: ak.Array) -> dict[str, Array]:
+        """Return the tensors of a block of events, named as in `Batch.inputs`."""
+
     @property
     def embedding(self) -> tuple[int, int] | None:
         """Return the number of indices in the tensor `words` and the size of their vectors.
