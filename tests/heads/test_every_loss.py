@@ -12,7 +12,7 @@ from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
 from bunchtrain.methods.weighted_sum import weighted_sums
 from bunchtrain.penalties._penalty import Penalty
-from bunchtrain.targets import Target
+from bunchtrain.targets import Quantity, Target
 
 CLASSES = Target("jet", classes=("qcd", "top"))
 VALUES = Target("jet", values=("mass", "pt"))
@@ -158,3 +158,80 @@ def test_the_other_kind_of_target_is_an_error_that_names_the_loss(name):
     with pytest.raises(StudyError, match=f"loss '{name}' needs a target with") as caught:
         build(name, other)
     assert "target 'jet' has" in str(caught.value)
+
+
+#: Losses that are −log p, with the options for which they are.
+LIKELIHOODS = {
+    "cross_entropy": {},
+    "binary_cross_entropy": {},
+    "gaussian_nll": {},
+    "evidential": {"strength": 0.0},
+    "normalizing_flow": {},
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_likelihood_is_minus_the_log_probability_of_its_distribution(name):
+    target = build(name).target
+    loss = parts.build("loss", name, LIKELIHOODS[name], target) if name in LIKELIHOODS else None
+    if loss is None:
+        head = build(name)
+        if isinstance(head, Head) and not target.is_classification:
+            with pytest.raises(StudyError, match=f"loss '{name}' predicts no distribution of"):
+                head.distribution(torch.zeros(1, head.outputs))
+        return
+    output, batch = example(loss)
+    truth = batch.targets["jet"]
+    density = loss.distribution(output)
+    if name == "binary_cross_entropy":
+        truth = truth.float()
+    torch.testing.assert_close(-density.log_prob(truth), loss({"jet": output}, batch))
+    assert density.sample((5,)).shape == (5, *truth.shape)
+
+
+@pytest.mark.parametrize("values", [("mass",), ("mass", "pt")])
+def test_the_density_of_a_flow_integrates_to_one_and_has_the_predicted_moments(values):
+    loss = build("normalizing_flow", Target("jet", values=values))
+    output = 0.7 * torch.randn(1, loss.outputs, generator=torch.Generator().manual_seed(4))
+    density, line = loss.distribution(output), torch.linspace(-15, 15, 1501)
+    grid = torch.cartesian_prod(*[line] * len(values)).view(-1, len(values))
+    one = loss.distribution(output.expand(len(grid), -1))
+    p = one.log_prob(grid).exp() * 0.02 ** len(values)
+    assert float(p.sum()) == pytest.approx(1, abs=0.01)
+    found = loss.predictions(output)
+    for k, value in enumerate(values):
+        mean = float((p * grid[:, k]).sum())
+        sigma = float((p * (grid[:, k] - mean).square()).sum().sqrt())
+        assert float(found[Quantity(value)]) == pytest.approx(mean, abs=0.05 * sigma)
+        assert float(found[Quantity(value, "sigma")]) == pytest.approx(sigma, rel=0.05)
+        for level in (0.16, 0.5, 0.84):
+            below = grid[:, k] < found[Quantity(value, "quantile", level)]
+            assert float(p[below].sum()) == pytest.approx(level, abs=0.02)
+    assert density.sample((3,)).shape == (3, 1, len(values))
+
+
+def test_a_flow_learns_two_peaks_and_a_gaussian_does_not():
+    random = torch.Generator().manual_seed(1)
+    x = torch.rand(2000, 1, generator=random)
+    sign = (torch.rand(2000, 1, generator=random) < 0.5).float() * 2 - 1
+    y = sign * (0.5 + x) + 0.1 * torch.randn(2000, 1, generator=random)
+    found = {}
+    for name in ("gaussian_nll", "normalizing_flow"):
+        torch.manual_seed(1)
+        loss = build(name, Target("jet", values=("y",)))
+        net = torch.nn.Sequential(
+            torch.nn.Linear(1, 32), torch.nn.SiLU(), torch.nn.Linear(32, loss.outputs)
+        )
+        optimiser = torch.optim.Adam(net.parameters(), 1e-2)
+        for step in range(400):
+            rows = slice(500 * (step % 3), 500 * (step % 3) + 500)
+            batch = Batch({"table": x[rows]}, {"jet": y[rows]})
+            value = loss({"jet": net(x[rows])}, batch).mean()
+            optimiser.zero_grad()
+            value.backward()
+            optimiser.step()
+        rest = Batch({"table": x[1500:]}, {"jet": y[1500:]})
+        found[name] = float(loss({"jet": net(x[1500:])}, rest).mean().detach())
+    truth = 0.5 * torch.tensor(2 * torch.pi * 0.01).log() + 0.5 + torch.tensor(2.0).log()
+    assert found["gaussian_nll"] > 1.3
+    assert float(truth) - 0.1 < found["normalizing_flow"] < found["gaussian_nll"] - 1

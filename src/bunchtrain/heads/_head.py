@@ -7,8 +7,10 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from torch import Tensor, nn
+from torch.distributions import Categorical, Distribution
 
 from bunchtrain.batch import Batch
+from bunchtrain.errors import StudyError
 from bunchtrain.heads._loss import Loss
 from bunchtrain.targets import Quantity, Target
 
@@ -35,6 +37,14 @@ class Head(Loss):
     @abstractmethod
     def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
         """Return the predicted quantities, (batch,) each, from (batch, outputs)."""
+
+    def distribution(self, output: Tensor) -> Distribution:
+        """Return the predicted distribution of the target, of (batch, outputs).
+
+        Where the loss is a likelihood, it is −log p of the truth, in the units of the outputs.
+        Raises StudyError for a loss that predicts no distribution.
+        """
+        raise StudyError(f"loss '{self.name}' predicts no distribution of '{self.target.name}'")
 
     def set_units(self, std: Tensor) -> None:
         """Set the unit of a standardised value, for options in units of the target.
@@ -77,6 +87,10 @@ class SoftmaxHead(Head):
     def aggregate(self, draws: Tensor) -> Tensor:
         """Return the logarithm of the mean probabilities, (batch, outputs)."""
         return draws.float().log_softmax(-1).logsumexp(0) - math.log(len(draws))
+
+    def distribution(self, output: Tensor) -> Distribution:
+        """Return the distribution of the class index, (batch,)."""
+        return Categorical(logits=output.float())
 
     def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
         """Return the probability of each class, (batch,) each."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.distributions import Bernoulli, Distribution
 from torch.nn import functional
 
 from bunchtrain.batch import Batch
@@ -36,6 +37,10 @@ class BinaryCrossEntropy(Head):
         logits = draws.float()
         second = functional.logsigmoid(logits).logsumexp(0)
         return second - functional.logsigmoid(-logits).logsumexp(0)
+
+    def distribution(self, output: Tensor) -> Distribution:
+        """Return the distribution of the class index, (batch,)."""
+        return Bernoulli(logits=output.float().squeeze(1))
 
     def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
         """Return the probabilities of the two classes, (batch,) each."""

@@ -17,6 +17,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution, Independent, StudentT
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
@@ -68,6 +69,12 @@ class Evidential(Head):
         zero, one = torch.zeros_like(mean), torch.ones_like(mean)
         shift = torch.cat([mean, zero, zero, 2 * std.log()])
         return shift, torch.cat([std, one, one, one])
+
+    def distribution(self, output: Tensor) -> Distribution:
+        """Return Student's t of each value, independent, (batch, value)."""
+        gamma, nu, alpha, beta = _parameters(output, UNIT_BOUND)
+        scale = (beta * (1 + nu) / (nu * alpha)).sqrt()
+        return Independent(StudentT(2 * alpha, gamma, scale), 1)
 
     def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
         """Return γ of each value, the total σ and that of the mean alone, (batch,) each.

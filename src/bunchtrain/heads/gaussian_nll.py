@@ -10,6 +10,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution, Independent, Normal
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head, by_label
@@ -55,6 +56,12 @@ class GaussianNLL(Head):
             0, correction=0
         )
         return torch.cat([means.mean(0), variance.log()], -1)
+
+    def distribution(self, output: Tensor) -> Distribution:
+        """Return independent Gaussians of the values, (batch, value)."""
+        mean, log_variance = output.float().chunk(2, 1)
+        std = (0.5 * log_variance.clamp(-UNIT_BOUND, UNIT_BOUND)).exp()
+        return Independent(Normal(mean, std), 1)
 
     def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
         """Return μ and σ of each value, (batch,) each."""

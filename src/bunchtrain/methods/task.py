@@ -255,6 +255,11 @@ class Task:
                         f"posterior 'bayes_by_backprop' needs a loss of values that is the "
                         f"logarithm of a likelihood, and '{name}' here is none; use 'gaussian_nll'"
                     )
+        if "normalizing_flow" in names:
+            raise StudyError(
+                f"posterior '{posterior}' cannot mix the densities of loss 'normalizing_flow'; "
+                "remove it, or use 'gaussian_nll'"
+            )
         joint = {"gradient_clip": self.settings.get("gradient_clip") is not None}
         joint["schedule: plateau"] = self.settings["schedule"] == "plateau"
         for setting, is_set in joint.items():

@@ -1,0 +1,162 @@
+"""Density of one or more values given the event: a neural spline flow (arXiv:1906.04032).
+
+Value d is y_d = μ_d + σ_d u_d, and z_d = f(u_d; θ_d) is Gaussian, where f is the rational-quadratic
+spline of zuko, the identity beyond ±5. The outputs of the network are μ, log σ² and all parameters
+of the splines, so that the density is any function of the event. With several values the flow is
+autoregressive, θ_d = a_d + Σ_{j<d} Σ_m B_djm b_m(u_j), with Gaussian bumps b_m on −3 … 3:
+
+ℓ = −Σ_d [log N(z_d; 0, 1) + log df/du_d − log σ_d].
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.distributions import AffineTransform, Distribution, Independent, Normal
+
+from bunchtrain.batch import Batch
+from bunchtrain.errors import missing
+from bunchtrain.heads._head import Head
+from bunchtrain.parts.ranges import InnerFractions
+from bunchtrain.targets import Quantity, Target
+
+if TYPE_CHECKING:
+    from zuko.transforms import Transform
+
+#: Bounds on |log σ²|: of a standardised value, and in the units of the value.
+BOUND, UNIT_BOUND = 30.0, 80.0
+#: Points of the density from which mean, width and quantiles are computed.
+POINTS = 512
+#: Rows whose points are computed at a time.
+ROWS = 1024
+
+
+class NormalizingFlow(Head):
+    """Density of the values by a neural spline flow conditional on the event (arXiv:1906.04032).
+
+    Unlike a Gaussian it may have tails, several peaks and correlations. Predicted are mean,
+    standard deviation and quantiles of each value; `distribution` gives log p and samples.
+
+    bins    bins of a spline.
+    levels  probabilities of the quantiles, in (0, 1).
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        bins: Annotated[int, Field(ge=2, le=1000)] = 8,
+        levels: InnerFractions = (0.16, 0.5, 0.84),
+    ) -> None:
+        super().__init__(target)
+        self.require_values()
+        self.bins, self.levels = bins, levels
+        self.values = len(target.values)
+        self.parameters_of_spline = 3 * bins - 1
+        try:
+            from zuko import transforms
+        except ModuleNotFoundError:
+            raise missing("zuko", "flows", "loss 'normalizing_flow'") from None
+        self._zuko: Any = transforms
+        if self.values == 1:
+            uniform = ((torch.arange(POINTS) + 0.5) / POINTS)[:, None]
+        else:
+            uniform = torch.quasirandom.SobolEngine(self.values, scramble=True, seed=1).draw(POINTS)
+        points = Normal(0.0, 1.0).icdf(uniform.clamp(1e-6, 1 - 1e-6))
+        self.register_buffer("points", points, persistent=False)
+
+    @property
+    def outputs(self) -> int:
+        """μ and log σ² of each value, and the parameters a and B of its spline."""
+        pairs = self.values * (self.values - 1) // 2
+        return 2 * self.values + (self.values + pairs * self.bins) * self.parameters_of_spline
+
+    def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
+        """Return the losses (batch,), −log p in units of the standardised values."""
+        output = outputs[self.target.name]
+        if not len(output):  # which PyTorch's sums over values do not allow
+            return output.float().sum(1)
+        density = self._density(output, BOUND)
+        losses: Tensor = -density.log_prob(self.true_values(batch))  # type: ignore[no-untyped-call]
+        return losses
+
+    def distribution(self, output: Tensor) -> Distribution:
+        """Return the density of the values (batch, value)."""
+        return self._density(output, UNIT_BOUND)
+
+    def _density(self, output: Tensor, bound: float) -> Distribution:
+        from zuko.distributions import NormalizingFlow as Flow
+
+        base = Normal(torch.zeros_like(output[:, : self.values].float()), 1.0, validate_args=False)
+        flow: Distribution = Flow(self._transform(output, bound), Independent(base, 1))
+        return flow
+
+    def _transform(self, output: Tensor, bound: float) -> Transform:
+        """Return the map from values to Gaussian variables, (batch, value) both."""
+        n, spline, zuko = self.values, self.parameters_of_spline, self._zuko
+        mean, log_variance, rest = output.float().split([n, n, output.shape[1] - 2 * n], 1)
+        own, mixed = rest.split([n * spline, rest.shape[1] - n * spline], 1)
+        own = own.unflatten(1, (n, spline))  # (batch, value, parameter)
+        weights = mixed.unflatten(1, (n * (n - 1) // 2 * self.bins, spline)) if n > 1 else mixed
+
+        def splines(u: Tensor) -> Any:
+            found = own if n == 1 else self._mixed(own, weights, u)
+            sizes = [self.bins, self.bins, self.bins - 1]
+            return zuko.DependentTransform(zuko.MonotonicRQSTransform(*found.split(sizes, -1)), 1)
+
+        width = (0.5 * log_variance.clamp(-bound, bound)).exp()
+        standardise = zuko.DependentTransform(AffineTransform(mean, width).inv, 1)
+        return zuko.ComposedTransform(standardise, zuko.AutoregressiveTransform(splines, n))
+
+    def _mixed(self, own: Tensor, weights: Tensor, u: Tensor) -> Tensor:
+        """Return θ (…, batch, value, parameter) for u (…, batch, value)."""
+        centres = torch.linspace(-3, 3, self.bins, dtype=u.dtype, device=u.device)
+        bumps = torch.exp(-0.5 * (u[..., None] - centres).square())  # (…, batch, value, bin)
+        found, first = [own[:, 0].expand(*u.shape[:-1], -1)], 0
+        for d in range(1, self.values):
+            used = weights[:, first : first + d * self.bins]  # (batch, earlier bin, parameter)
+            before = bumps[..., :d, :].flatten(-2)
+            found.append(own[:, d] + (before[..., None, :] @ used).squeeze(-2))
+            first += d * self.bins
+        return torch.stack(found, -2)
+
+    def output_scaling(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and std for μ, and log std² as a shift of log σ²."""
+        rest = mean.new_zeros(self.outputs - 2 * len(mean))
+        shift = torch.cat([mean, 2 * std.log(), rest])
+        return shift, torch.cat([std, torch.ones_like(std), torch.ones_like(rest)])
+
+    def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
+        """Return mean, σ and the quantiles of each value, (batch,) each."""
+        if torch.compiler.is_compiling():
+            columns = self._columns(output)
+        else:
+            columns = torch.cat([self._columns(rows) for rows in output.split(ROWS)])
+        labels = [
+            quantity
+            for value in self.target.values
+            for quantity in (
+                Quantity(value),
+                Quantity(value, "sigma"),
+                *(Quantity(value, "quantile", level) for level in self.levels),
+            )
+        ]
+        return dict(zip(labels, columns.unbind(1), strict=True))
+
+    def _columns(self, output: Tensor) -> Tensor:
+        """Return mean, σ and quantiles of the first value, of the second, …, (batch, column)."""
+        points = self.get_buffer("points").to(output.device)
+        z = points[:, None].expand(-1, len(output), -1)
+        values = self._transform(output, UNIT_BOUND).inv(z)  # (point, batch, value)
+        mean = values.mean(0)
+        deviations = values - mean
+        columns = [mean, deviations.square().mean(0).sqrt()]
+        ordered = values.sort(0).values
+        for level in self.levels:
+            place = min(max(level * POINTS - 0.5, 0.0), POINTS - 1.0)
+            low = min(int(place), POINTS - 2)
+            columns.append(torch.lerp(ordered[low], ordered[low + 1], place - low))
+        return torch.stack(columns, 2).flatten(1)
