@@ -149,7 +149,7 @@ class NormalizingFlow(Head):
     def _columns(self, output: Tensor) -> Tensor:
         """Return mean, σ and quantiles of the first value, of the second, …, (batch, column)."""
         points = self.get_buffer("points").to(output.device)
-        z = points[:, None].expand(-1, len(output), -1)
+        z = points[:, None].expand(-1, output.shape[0], -1)
         values = self._transform(output, UNIT_BOUND).inv(z)  # (point, batch, value)
         mean = values.mean(0)
         deviations = values - mean
