@@ -260,7 +260,14 @@ class TrainedModel:
             raise StudyError(f"model '{name}' predicts and does not generate events")
         given = None
         if self.network.method.condition and conditions is not None:
-            given = torch.from_numpy(self.representation.encode_condition(conditions))
+            values = self.representation.encode_condition(conditions)
+            if (bad := np.argwhere(~np.isfinite(values))).size:
+                row, column = bad[0]
+                raise DataError(
+                    f"condition '{self.representation.names[CONDITION][column]}' is "
+                    f"{values[row, column]} in row {row} of the conditions; give finite ones"
+                )
+            given = torch.from_numpy(values)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             tensors = self.network.eval().generate(count, given)

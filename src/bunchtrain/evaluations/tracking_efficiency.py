@@ -86,7 +86,15 @@ class TrackingEfficiency(Evaluation):
 
     def check(self, study: Study) -> None:
         """Raise StudyError for an unknown transform, identifier, column or baseline."""
-        self._transform(study), self._identifier(study), self._classical()
+        self._transform(study), self._identifier(study)
+        if classical := self._classical():
+            try:
+                classical[1].columns(study.spectators)
+            except DataError as problem:
+                raise StudyError(
+                    f"evaluation '{self.name}': what the baseline reads must be in 'spectators': "
+                    f"{problem}"
+                ) from None
         for column in [*self.against, *sorted(self.select.columns if self.select else ())]:
             self.need_spectator(study, column, "against or select")
             if self.particles is None or not column.startswith(f"{self.particles}_"):

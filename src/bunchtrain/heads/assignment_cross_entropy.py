@@ -69,7 +69,10 @@ class AssignmentCrossEntropy(Head):
             )
             for order in self.assignment.particle_orders
         ]
-        return torch.stack(losses).amin(0)
+        found = torch.stack(losses).amin(0)
+        packed = outputs[self.target.name]
+        # Without combinations the loss is 0, and must still belong to the graph of the network.
+        return found if len(packed) else found + packed.sum()
 
     def _truth(self, batch: Batch) -> Tensor:
         truth, roles = self._labels(batch), len(self.assignment.roles)

@@ -13,7 +13,7 @@ from bunchtrain.parts.ranges import PointCount
 from bunchtrain.physics.packed import Floats, Ints, jet_index
 from bunchtrain.representations._edges import EdgePoints, EdgeValues
 from bunchtrain.representations._packed import Normalise
-from bunchtrain.representations.preprocessing.points import Points
+from bunchtrain.representations.preprocessing.points import Points, entry_of
 from bunchtrain.tables.momentum_names import group_members
 
 
@@ -55,7 +55,8 @@ class EdgeList(EdgePoints):
 
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns that it reads; DataError names the nearest to a missing one."""
-        return list(dict.fromkeys([*super().columns(available), *self._ends(available)]))
+        ends = self._ends(available)
+        return list(dict.fromkeys([*super().columns(available), *ends]))
 
     def edge_columns(self, available: Collection[str]) -> dict[str, str]:
         """Return name in expressions → column of the edges."""
@@ -81,19 +82,25 @@ class EdgeList(EdgePoints):
         names = self._ends(events.fields)
         counts = [ak.to_numpy(ak.num(events[name])) for name in names]
         if np.any(counts[0] != counts[1]):
-            entry = _entry(events, int(np.argmax(counts[0] != counts[1])))
-            raise DataError(f"entry {entry}: '{names[0]}' and '{names[1]}' have other lengths")
+            entry = entry_of(events, int(np.argmax(counts[0] != counts[1])))
+            raise DataError(
+                f"entry {entry}: '{names[0]}' and '{names[1]}' have lists of other lengths; give "
+                "both points of each edge"
+            )
         event, first = jet_index(counts[0]), np.cumsum(lengths) - lengths
         found = []
         for name in names:
             index = ak.to_numpy(ak.flatten(events[name]))
             if index.dtype.kind not in "iu":
-                raise DataError(f"'{name}' must be integers, the indices of points of the event")
+                raise DataError(
+                    f"'{name}' must be integers, the indices of points of the event, not "
+                    f"{index.dtype}; write it as integers, or 'define' them by round()"
+                )
             wrong = (index < 0) | (index >= lengths[event])
             if wrong.any():
                 at = int(np.argmax(wrong))
                 raise DataError(
-                    f"entry {_entry(events, int(event[at]))}: an edge names point {index[at]} in "
+                    f"entry {entry_of(events, int(event[at]))}: an edge names point {index[at]} in "
                     f"'{name}', but the group '{self.group}' has {lengths[event[at]]} there; "
                     "correct the indices, which count from 0"
                 )
@@ -130,11 +137,19 @@ class EdgeList(EdgePoints):
         self, events: ak.Array, points: Points, chosen: Ints, tensors: Mapping[str, Array]
     ) -> tuple[Ints, dict[str, Floats]]:
         """Return the edges of the data, and the values of their columns."""
-        edges, kept, _ = self._kept(events, points, chosen)
-        columns = {
-            name: ak.to_numpy(ak.flatten(events[column]))[kept]
-            for name, column in self.edge_columns(events.fields).items()
-        }
+        edges, kept, counts = self._kept(events, points, chosen)
+        columns = {}
+        for name, column in self.edge_columns(events.fields).items():
+            values = events[column]
+            if values.ndim != 2:
+                raise DataError(f"'{column}' of the edges must be a list for each event")
+            if (wrong := np.flatnonzero(ak.to_numpy(ak.num(values)) != counts)).size:
+                row = int(wrong[0])
+                raise DataError(
+                    f"entry {entry_of(events, row)}: '{column}' has {len(values[row])} values for "
+                    f"{counts[row]} edges; give one for each edge"
+                )
+            columns[name] = ak.to_numpy(ak.flatten(values))[kept]
         return edges, columns
 
     def edge_index(self, events: ak.Array) -> tuple[Ints, Ints]:
@@ -151,7 +166,3 @@ class EdgeList(EdgePoints):
         """Return the indices of both points of all edges, as lists of the events."""
         first, second = self._ends(events.fields)
         return events[first], events[second]
-
-
-def _entry(events: ak.Array, row: int) -> int:
-    return int(events["entry"][row]) if "entry" in events.fields else row

@@ -56,6 +56,30 @@ def check_used(study: Study) -> None:
             )
 
 
+def check_predicted(study: Study) -> None:
+    """Raise StudyError for a target that no model predicts, and for keys that no method uses."""
+    if not study.models and study.model and study.method:
+        raise StudyError("give 'model' or 'method', not both; several are listed in 'models'")
+    configs = model_configs(study)
+    predicted = {term.target for config in configs.values() for term in config.loss}
+    for name in study.targets:
+        if name not in predicted:
+            raise StudyError(
+                f"targets.{name}: no model predicts it; add a term of the loss, or put it into "
+                "'truth', which only evaluations use"
+            )
+    trained = any(config.kind == "model" for config in configs.values())
+    for key in ("loss", "posterior", "calibration"):
+        if getattr(study, key) and not trained:
+            raise StudyError(f"{key}: a method has its own loss and does not use this; remove it")
+        for name, one in study.models.items():
+            if getattr(one, key) and configs[name].kind == "method":
+                raise StudyError(
+                    f"models.{name}.{key}: a method has its own loss and does not use this; "
+                    "remove it"
+                )
+
+
 def _check_names(study: Study, models: Mapping[str, ModelConfig]) -> None:
     """Raise StudyError if two trainings, or two columns of the predictions, get the same name."""
     trainings = [name for model in models.values() for name in training_names(study, model)]

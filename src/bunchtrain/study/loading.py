@@ -13,7 +13,7 @@ import yaml
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest, shorten
 from bunchtrain.study import deprecated, overrides
-from bunchtrain.study.checks import check_study, check_used
+from bunchtrain.study.checks import check_predicted, check_study, check_used
 from bunchtrain.study.plain import DEPTH, check_plain
 from bunchtrain.study.schema import Study
 
@@ -139,6 +139,7 @@ def load(study: str | Path, *assignments: str, size: str | None = None, **change
     found = validate(changed, str(path), path.parent)
     try:
         check_used(found)
+        check_predicted(found)
     except StudyError as problem:
         raise StudyError(f"{path}: {problem}") from None
     return found

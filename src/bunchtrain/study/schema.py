@@ -218,6 +218,7 @@ class TargetConfig(Strict):
             self.ids,
             is_truth,
             self.assignment,
+            self.on if self.axis == "point" else "",
         )
 
 

@@ -8,9 +8,10 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.errors import DataError
+from bunchtrain.errors import DataError, ExpressionError
 from bunchtrain.tables.expressions.expression import Expression, as_mask, as_real
 from bunchtrain.tables.momentum_names import group_members
+from bunchtrain.tables.splits._split import TRAIN
 from bunchtrain.targets import Assignment, Target
 
 #: Class index of an event that belongs to none of the classes.
@@ -35,20 +36,41 @@ def label_events(
         return _label_points(target, events, entries)
     if target.is_classification:
         return _class_indices(target, events, entries)
-    where = f"targets.{target.name}"
+    where = target.key
     columns = [finite_values(events, text, where, entries) for text in target.expressions]
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def count_items(target: Target, labels: Any, sets: NDArray[np.int8]) -> NDArray[np.int64]:
+    """Return the number of points or edges of the training set, of each class if it has some.
+
+    Of an assignment (1,) that of particles whose items are all there; of an identifier (1,) that of
+    points.
+
+    target  of points, edges or an assignment.
+    labels  of `label_events`.
+    sets    set of each event, (events,).
+    """
+    own = labels[sets == TRAIN]
+    if target.assignment:
+        spans = target.assignment.spans.values()
+        whole = [(own[:, span[0] : span[-1] + 1] >= 0).all(1) for span in spans]
+        return np.array([np.sum(whole)])
+    counts = ak.to_numpy(ak.num(own))
+    if not target.classes or target.identifier:
+        return np.array([counts.sum()])
+    return np.bincount(ak.to_numpy(ak.flatten(own)), minlength=len(target.classes))
 
 
 def _class_indices(
     target: Target, events: ak.Array, entries: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    masks = [as_mask(Expression(text)(events), text) for text in target.expressions]
+    masks = [_mask(events, text, target.key) for text in target.expressions]
     in_class = np.stack(masks, axis=1)  # (events, class)
     if (ambiguous := np.flatnonzero(in_class.sum(1) > 1)).size:
         names = np.array(target.classes)[in_class[ambiguous[0]]]
         raise DataError(
-            f"targets.{target.name}, entry {entries[ambiguous[0]]}: the event is in the classes "
+            f"{target.key}, entry {entries[ambiguous[0]]}: the event is in the classes "
             f"{' and '.join(map(repr, names.tolist()))}; make the conditions exclude each other"
         )
     return np.where(in_class.any(1), in_class.argmax(1), NO_CLASS)
@@ -56,19 +78,23 @@ def _class_indices(
 
 def _label_points(target: Target, events: ak.Array, entries: NDArray[np.int64]) -> ak.Array:
     """Return the labels of points, a list for each event."""
-    where = f"targets.{target.name}"
+    where = target.key
     texts = [target.identifier] if target.identifier else list(target.expressions)
     lists = [_lists(Expression(text)(events), text, where) for text in texts]
     counts = ak.to_numpy(ak.num(lists[0]))
     for text, values in zip(texts, lists, strict=True):
         if np.any(ak.to_numpy(ak.num(values)) != counts):
             raise DataError(f"{where}: '{text}' has lists of other lengths than '{texts[0]}'")
+    _require_group(target, texts, events, counts, entries)
     entry = np.repeat(entries, counts)
     flat = [ak.to_numpy(ak.flatten(values)) for values in lists]
     if target.identifier:
         if flat[0].dtype.kind not in "iu":
+            require_finite(flat[0], f"{where}: '{texts[0]}'", entry)
             key = "same" if target.same else "ids"
-            raise DataError(f"{where}.{key}: '{texts[0]}' must be an integer for each point")
+            raise DataError(
+                f"{where}.{key}: '{texts[0]}' must be an integer for each point; round it"
+            )
         return ak.unflatten(flat[0].astype(np.int64), counts)
     if not target.classes:
         for text, values in zip(texts, flat, strict=True):
@@ -89,11 +115,33 @@ def _label_points(target: Target, events: ak.Array, entries: NDArray[np.int64]) 
     return ak.unflatten(in_class.argmax(1), counts)
 
 
+def _require_group(
+    target: Target,
+    texts: list[str],
+    events: ak.Array,
+    counts: NDArray[np.int64],
+    entries: NDArray[np.int64],
+) -> None:
+    """Raise DataError, naming the entry, if no other column of the group has lists as long."""
+    if not target.group:
+        return
+    read = set().union(*(Expression(text).columns for text in texts))
+    members = [n for n in group_members(target.group, events.fields).values() if n not in read]
+    others = [ak.to_numpy(ak.num(events[n])) for n in members if events[n].ndim == 2]
+    wrong = [np.flatnonzero(one != counts) for one in others]
+    if wrong and all(one.size for one in wrong):
+        at = wrong[0][0]
+        raise DataError(
+            f"{target.key}, entry {entries[at]}: '{texts[0]}' has {counts[at]} items, and the "
+            f"group '{target.group}' has {others[0][at]}; use columns of that group"
+        )
+
+
 def _label_assignment(
     target: Target, assignment: Assignment, events: ak.Array, entries: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return the item of each role, (events, role), −1 where it is missing."""
-    where, group = f"targets.{target.name}", assignment.group
+    where, group = target.key, assignment.group
     given = [finite_values(events, text, where, entries) for text in target.expressions]
     items = np.stack(given, axis=1)
     if (wrong := np.argwhere(items != np.floor(items))).size:
@@ -138,8 +186,20 @@ def _group_counts(events: ak.Array, group: str, where: str) -> NDArray[np.int64]
 
 def _lists(values: ak.Array, text: str, where: str) -> ak.Array:
     if values.ndim != 2:
-        raise DataError(f"{where}: '{text}' must give a list for each event, one item per point")
+        raise DataError(
+            f"{where}: '{text}' must give a list for each event, one item per point; use columns "
+            "of the points, or leave out 'on'"
+        )
     return values
+
+
+def _mask(events: ak.Array, text: str, where: str) -> NDArray[np.bool_]:
+    """Return a condition on each event; ExpressionError names its key."""
+    values = Expression(text)(events)
+    try:
+        return as_mask(values, text)
+    except ExpressionError as problem:
+        raise ExpressionError(f"{where}: {problem}") from None
 
 
 def finite_values(
@@ -149,7 +209,11 @@ def finite_values(
 
     Raises DataError, naming expression and entry, if one is NaN or infinite.
     """
-    values = as_real(Expression(text)(events), text)
+    found = Expression(text)(events)
+    try:
+        values = as_real(found, text)
+    except ExpressionError as problem:
+        raise ExpressionError(f"{where}: {problem}") from None
     require_finite(values, f"{where}: '{text}'", entries)
     return values
 

@@ -93,6 +93,11 @@ class Table(ABC):
         return ""
 
     @property
+    def why_empty(self) -> str:
+        """The reason for a table without rows, in messages."""
+        return "the source has no events"
+
+    @property
     def entries(self) -> int | None:
         """The number of rows, None if it is not known without reading them."""
         return None

@@ -34,6 +34,7 @@ class Target:
                  its points have the same one, and it is not negative; else in `different`.
     is_truth     whether only evaluations use it; events of none of its classes are kept.
     assignment   of the items of a group to particles, None for classes and values.
+    group        prefix of the columns of the points that it belongs to, '' if unknown.
     """
 
     name: str
@@ -46,6 +47,12 @@ class Target:
     ids: str | None = field(default=None, compare=False)
     is_truth: bool = field(default=False, compare=False)
     assignment: Assignment | None = None
+    group: str = field(default="", compare=False)
+
+    @property
+    def key(self) -> str:
+        """Its key in the study, in messages."""
+        return f"{'truth' if self.is_truth else 'targets'}.{self.name}"
 
     @property
     def identifier(self) -> str | None:
@@ -84,7 +91,7 @@ class Target:
             return len(self.classes) - 1
         if self.signal not in self.classes:
             hint = nearest(self.signal, self.classes) or f"; there are {one_of(self.classes)}"
-            raise StudyError(f"targets.{self.name}.signal: there is no class '{self.signal}'{hint}")
+            raise StudyError(f"{self.key}.signal: there is no class '{self.signal}'{hint}")
         return self.classes.index(self.signal)
 
     @property

@@ -25,7 +25,10 @@ def find_generator(
     """
     generators = {key: model for key, model in models.items() if model.generates}
     if not generators:
-        raise RunError("no model of the run generates events: its methods predict")
+        raise RunError(
+            "no model of the run generates events, they predict: `bunchtrain predict RUN FILE`, or "
+            "train a method such as 'normalizing_flow' or 'flow_matching'"
+        )
     if name is None:
         return next(iter(generators.items()))
     if name not in generators:
@@ -50,7 +53,18 @@ def generate_events(
 
     Raises RunError if no such model generates, DataError if there are fewer conditions.
     """
-    model, given = find_generator(models, name)[1], None
+    chosen, model = find_generator(models, name)
+    given, wanted = None, model.columns_of_condition
+    if conditions is None and wanted:
+        raise DataError(
+            f"model '{chosen}' generates events of given {', '.join(wanted)}; give a file with "
+            "these columns as 'conditions', one row for each event"
+        )
+    if conditions is not None and not wanted:
+        raise DataError(
+            f"model '{chosen}' has no condition, so that 'conditions' would be ignored; leave it "
+            "out, or give its representation a 'condition'"
+        )
     if conditions is not None:
         given = _first_rows(conditions, model.columns_of_condition, count)
     for number, start in enumerate(range(0, max(1, count), ROWS)):

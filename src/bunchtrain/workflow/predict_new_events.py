@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import awkward as ak
 import numpy as np
 
-from bunchtrain.errors import BunchtrainError, UserError
+from bunchtrain.errors import BunchtrainError, RunError, UserError, one_of
 from bunchtrain.study import Study
 from bunchtrain.tables.arrays import Arrays, is_data, like
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
@@ -96,6 +96,7 @@ class Predictor:
         Raises UserError for another kind of output and for lists in CSV, DataError for a missing
         column.
         """
+        self._require_predictions()
         is_flat = self.per_object or bool(self.study.windows)
         if output_format(output) == "csv" and isinstance(self.study.rows, str) and not is_flat:
             raise UserError(
@@ -119,7 +120,16 @@ class Predictor:
 
     def predict(self, data: Any) -> Any:
         """Return the predictions for events in memory, as the same kind of object as `data`."""
+        self._require_predictions()
         return like(data, _join(list(self._of_source(self._in_memory(data)))))
+
+    def _require_predictions(self) -> None:
+        """Raise RunError if the models only generate events."""
+        if not schema_of_models(self.study, self.models).columns:
+            raise RunError(
+                f"no model of the run predicts, {one_of(self.models)} generates events: "
+                "`bunchtrain generate RUN -o FILE`"
+            )
 
     def _in_memory(self, data: Any) -> Table:
         return Arrays(data, self.study.source.options.get("units"))

@@ -16,12 +16,14 @@ from bunchtrain.methods.supervised import Network, input_names
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import PointRepresentation, Representation
 from bunchtrain.study import ModelConfig, Study, model_configs
+from bunchtrain.study.schema import Part
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.tables.expressions.expression import Expression
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.transforms.object_rows import EVENT, ObjectRows
 from bunchtrain.tables.transforms.windows import Windows
+from bunchtrain.targets import Assignment
 from bunchtrain.workflow.progress import say
 
 #: Types of columns that are one number per event.
@@ -121,6 +123,19 @@ def _check_axes(study: Study, model: ModelConfig, made: Representation) -> None:
                 f"targets.{name}.on: '{target.on}' is neither event, edge nor '{made.group}', the "
                 "group of the representation"
             )
+        if target.assignment:
+            _check_products(name, target.assignment, model.representation)
+
+
+def _check_products(name: str, assignment: Assignment, part: Part) -> None:
+    """Raise StudyError if the representation keeps fewer points than a particle has products."""
+    most = max(len(products) for _, products in assignment.particles)
+    limit = part.options.get("max_points")
+    if limit is not None and limit < most:
+        raise StudyError(
+            f"targets.{name}: a particle has {most} products, and representation '{part.name}' "
+            f"keeps {limit} points; raise its 'max_points'"
+        )
 
 
 def task(
@@ -154,7 +169,12 @@ def representation_columns(study: Study, available: Collection[str]) -> list[str
         representation = parts.build(
             "representation", model.representation.name, model.representation.options
         )
-        needed.update(representation.columns(available))
+        try:
+            needed.update(representation.columns(available))
+        except DataError as problem:
+            where = f"models.{model.name}." if study.models else ""
+            name = parts.short_name(model.representation.name)
+            raise DataError(f"{where}representation '{name}': {problem}") from None
     return sorted(needed)
 
 
@@ -217,6 +237,8 @@ def event_cache(study: Study, progress: Callable[[int], None] | None = None) -> 
     if source.note:
         say(source.note)
     wanted = recipe(study, source)
+    for name in wanted.unused_definitions():
+        say(f"define.{name}: nothing uses this column; remove it, or add it to 'spectators'")
     made = EventCache.build(wanted, event_caches(study), study.storage.memory, progress)
     for name in ("train", "validation", "test"):
         if not made.rows[name]:

@@ -53,8 +53,8 @@ def run(
     """
     chosen = study if isinstance(study, Study) else load(study, *assignments, size=size)
     chosen = select_models(chosen, only)
-    check_models(chosen)
     make_transforms(chosen)
+    check_models(chosen)
     check_exports(chosen)
     launch.check_engines(chosen)
     if not launch.is_leader():

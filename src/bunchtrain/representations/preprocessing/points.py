@@ -95,13 +95,15 @@ class Points:
         values = self.events[column]
         if values.ndim == 1:
             return np.repeat(_array(values, dtype), self.lengths)
-        flat = _array(ak.flatten(values), dtype)
-        if len(flat) != self.lengths.sum():
+        counts = ak.to_numpy(ak.num(values))
+        if (wrong := np.flatnonzero(counts != self.lengths)).size:
+            row = int(wrong[0])
             raise DataError(
-                f"column '{column}' has {len(flat)} values where the group '{self.group.prefix}' "
-                f"has {self.lengths.sum()}; use columns of that group"
+                f"entry {entry_of(self.events, row)}: column '{column}' has {counts[row]} values "
+                f"where the group '{self.group.prefix}' has {self.lengths[row]}; use columns of "
+                "that group, of lists that are equally long in each event"
             )
-        return flat
+        return _array(ak.flatten(values), dtype)
 
     def precise_momenta(self) -> Floats:
         """Return (E, px, py, pz) in double precision, (points, 4).
@@ -161,6 +163,11 @@ class Points:
     def table(self, expressions: Iterable[Expression]) -> Floats:
         """Return the values of several expressions: (points, expressions) float32."""
         return np.stack([self.evaluate(expression) for expression in expressions], axis=1)
+
+
+def entry_of(events: ak.Array, row: int) -> int:
+    """Return the entry of a row in the source, for messages."""
+    return int(events["entry"][row]) if "entry" in events.fields else row
 
 
 def _array(values: ak.Array, dtype: type[np.floating[Any]] = np.float32) -> Floats:

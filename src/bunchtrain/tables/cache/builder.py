@@ -60,6 +60,7 @@ def write_cache(
         malloc_trim()
     runs.flush()
     selection.check()
+    selection.check_items()
     shards, size = _write_shards(folder, runs, selection)
     for path in runs.paths:
         path.unlink()
@@ -69,9 +70,10 @@ def write_cache(
 def _chunks(recipe: Recipe, memory: int) -> Iterator[ak.Array]:
     # An event needs about eight times its packed size: decompression, definitions, sorting.
     columns = recipe.source_columns()
-    sample = next(iter(recipe.source.blocks(columns, 256)), None)
-    if sample is None or not len(sample):
-        raise DataError("the source has no events")
+    # The first blocks may be empty, e.g. of long windows.
+    sample = next((one for one in recipe.source.blocks(columns, 256) if len(one)), None)
+    if sample is None:
+        raise DataError(recipe.source.why_empty)
     size = ak.to_packed(sample).nbytes / len(sample)
     rows = int(np.clip(memory / 8 / max(size, 1.0), 64, 1 << 18))
     return iter(recipe.source.blocks(columns, rows))

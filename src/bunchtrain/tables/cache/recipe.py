@@ -10,7 +10,11 @@ from typing import Any
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError, nearest
-from bunchtrain.tables.expressions.expression import Expression, required_columns
+from bunchtrain.tables.expressions.expression import (
+    Expression,
+    needed_definitions,
+    required_columns,
+)
 from bunchtrain.tables.splits._split import Split
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.weights import Spectra
@@ -92,11 +96,35 @@ class Recipe:
 
     def used_columns(self) -> set[str]:
         """Return all columns that the recipe uses, of the source or defined."""
-        texts = [text for target in self.targets for text in target.expressions]
-        texts += [target.identifier for target in self.targets if target.identifier]
-        texts += [text for text in (self.select, self.weights.get("event")) if text is not None]
-        names = {*self.stored_columns, *self.make_split().columns(), *self.make_spectra().variables}
-        return names.union(*(Expression(text).columns for text in texts))
+        return set().union(*self._columns_of_keys().values())
+
+    def _columns_of_keys(self) -> dict[str, set[str]]:
+        """Return key of the study → the columns that it uses, of the source or defined."""
+        found = {"": {*self.columns}, "spectators": {*self.spectators}}
+        found["split"] = {*self.make_split().columns()}
+        found["weights.reweight"] = {*self.make_spectra().variables}
+        texts = {target.key: [*target.expressions] for target in self.targets}
+        for target in self.targets:
+            texts[target.key] += [target.identifier] if target.identifier else []
+        for key, text in {
+            "select": self.select,
+            "weights.event": self.weights.get("event"),
+        }.items():
+            texts[key] = [text] if text is not None else []
+        for key, given in texts.items():
+            found[key] = set().union(*(Expression(text).columns for text in given))
+        return found
+
+    def _reader(self, column: str) -> str:
+        """Return the key of the study that reads a column, `targets.t: `, '' if unknown."""
+        own = {f"define.{name}": Expression(text).columns for name, text in self.define.items()}
+        keys = [key for key, names in {**self._columns_of_keys(), **own}.items() if column in names]
+        return f"{keys[0]}: " if keys and keys[0] else ""
+
+    def unused_definitions(self) -> list[str]:
+        """Return the columns of `define` that nothing uses."""
+        used = needed_definitions(self.define, self.used_columns())
+        return [name for name in self.define if name not in used]
 
     def first_rows(self) -> dict[str, str]:
         """Return column of the split → that of the first row of a window, {} without windows."""
@@ -121,7 +149,8 @@ class Recipe:
         available = self.source.fields()
         for name in names:
             if name not in available:
-                raise DataError(f"the source has no column '{name}'{nearest(name, available)}")
+                hint = nearest(name, available)
+                raise DataError(f"{self._reader(name)}the source has no column '{name}'{hint}")
         return [*names, *self.first_rows().values()]
 
 

@@ -14,7 +14,7 @@ from bunchtrain.tables.arrow import compact, to_table
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
 from bunchtrain.tables.hashing import hash_ids
-from bunchtrain.tables.labels import NO_CLASS, label_events
+from bunchtrain.tables.labels import NO_CLASS, count_items, label_events
 from bunchtrain.tables.splits._split import TRAIN
 from bunchtrain.tables.weights import event_weights
 
@@ -33,6 +33,15 @@ class Selection:
             target.name: np.zeros((3, len(target.classes)), dtype=np.int64)
             for target in recipe.targets
             if target.classes and target.axis == "event" and not target.is_truth
+        }
+        # Of the training set: the points or edges of each class, or all of them; of an assignment
+        # the particles whose items are all there.
+        self.item_counts = {
+            target.name: np.zeros(
+                1 if target.identifier else len(target.classes) or 1, dtype=np.int64
+            )
+            for target in recipe.targets
+            if target.axis != "event" or target.assignment
         }
         self.cutflow = dict.fromkeys(["read", *self._conditions()], 0)
         self._used = recipe.used_columns()
@@ -71,7 +80,7 @@ class Selection:
         """Raise DataError, naming the condition, if no event passes."""
         before = self.cutflow["read"]
         if not before:
-            raise DataError("the source has no events")
+            raise DataError(self.recipe.source.why_empty)
         for condition, passed in self.cutflow.items():
             if not passed:
                 raise DataError(
@@ -79,6 +88,27 @@ class Selection:
                     f"{before:,} events that reach it; {self.cutflow['read']:,} were read"
                 )
             before = passed
+
+    def check_items(self) -> None:
+        """Raise DataError if a target of points, edges or items has none in the training set.
+
+        Or if all of them are of one class.
+        """
+        for target in self.recipe.targets:
+            counts = self.item_counts.get(target.name)
+            if counts is None:
+                continue
+            if not counts.any():
+                what = "event with all items of a particle" if target.assignment else target.axis
+                raise DataError(
+                    f"{target.key}: the training set has no {what}; check the columns and 'select'"
+                )
+            present = np.flatnonzero(counts)
+            if not target.is_truth and len(counts) > 1 and len(present) == 1:
+                raise DataError(
+                    f"{target.key}: each {target.axis} of the training set is of class "
+                    f"'{target.classes[present[0]]}'; check the conditions of the classes"
+                )
 
     def _conditions(self) -> dict[str, str]:
         recipe = self.recipe
@@ -109,6 +139,9 @@ class Selection:
     def _table(self, weights: NDArray[np.float64], sets: NDArray[np.int8]) -> pa.Table:
         events, entries = self._events, self._entries
         labels = {t.name: label_events(t, events, entries) for t in self.recipe.targets}
+        for target in self.recipe.targets:
+            if target.name in self.item_counts:
+                self.item_counts[target.name] += count_items(target, labels[target.name], sets)
         bins = self.spectra.bins(events, entries)
         for name, counts in self.class_counts.items():
             flat = sets * counts.shape[1] + labels[name]

@@ -11,7 +11,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.errors import DataError, nearest
+from bunchtrain.errors import DataError, ExpressionError, nearest
 from bunchtrain.tables.column_types import kind
 from bunchtrain.tables.expressions.expression import as_real
 from bunchtrain.tables.table import Column, Table
@@ -64,6 +64,12 @@ class Windows(Transform):
                 raise DataError(
                     f"windows: the data have no column '{name}'{nearest(name, available)}"
                 )
+        for name in columns:
+            if not available[name].lstrip("?").startswith(("int", "uint", "float", "bool")):
+                raise DataError(
+                    f"windows.columns: '{name}' is of type '{available[name]}' and must be one "
+                    "number for each row"
+                )
         if max_gap is not None and time is None:
             raise DataError("windows: 'max_gap' needs the column of the time; set 'time'")
         numbers = [n for n, text in available.items() if text.startswith(("int", "uint", "float"))]
@@ -94,6 +100,17 @@ class Windows(Transform):
         found = super().schema
         windows = {n: replace(found[n], axis="window.sample") for n in found if self._is_window(n)}
         return found | windows
+
+    @property
+    def why_empty(self) -> str:
+        """The reason for a table without windows, in messages."""
+        named = (
+            f"that share the '{self.series}' of the row before" if self.series else "in a series"
+        )
+        return (
+            f"windows: there are nowhere {self.length} rows {named}, without a gap; lower "
+            "'windows.length', or sort the rows so that those of a series are together"
+        )
 
     @property
     def order(self) -> str:
@@ -157,7 +174,10 @@ class Windows(Transform):
         if kind(times) == "time":  # seconds of a float64 are too coarse for nanoseconds
             exact = np.diff(ak.to_numpy(times))
             return np.where(np.isnat(exact), np.nan, exact / np.timedelta64(1, "s"))
-        return np.diff(as_real(times, str(self.time)))
+        try:
+            return np.diff(as_real(times, str(self.time)))
+        except ExpressionError as problem:
+            raise DataError(f"windows.time: {problem}") from None
 
     @cached_property
     def _scale(self) -> SeriesScale:
