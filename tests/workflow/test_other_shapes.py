@@ -9,7 +9,7 @@ import pytest
 
 import bunchtrain
 from bunchtrain.cli.main import main
-from bunchtrain.errors import ExportError, RunError, StudyError
+from bunchtrain.errors import DataError, ExportError, RunError, StudyError
 from bunchtrain.study.loading import validate
 
 
@@ -231,7 +231,7 @@ def test_generated_events(unlabelled):
     assert np.mean(other.x) == pytest.approx(0.5, abs=0.4)
     with pytest.raises(RunError, match="model 'compressed' does not generate events; there are"):
         run.generate(5, model="compressed", conditions=given)
-    with pytest.raises(StudyError, match="method 'normalizing_flow' needs condition"):
+    with pytest.raises(DataError, match="generates events of given c; give a file with these"):
         run.generate(5)
 
 

@@ -30,6 +30,8 @@ from bunchtrain.targets.target import Axis
 Values = NDArray[Any]
 #: Column of `rows`: the event of each point or edge, counted in the table of events.
 EVENT_ROW = "event_row"
+#: Events in a block that is predicted, read or written.
+ROWS = 16384
 #: Key of the schema in the metadata of a Parquet file.
 METADATA = "bunchtrain"
 
@@ -147,25 +149,34 @@ class Predictions(Table):
 
         Raises RunError if the file is missing, DataError if there is no description.
         """
-        if not path.is_file():
-            raise RunError(f"{path} is missing; resume the run")
+        found = read_contents(path, contents)
         try:
-            table = pq.read_table(path)
+            return cls._from_arrow(found, pq.read_table(path))
         except (pa.ArrowException, OSError) as problem:
             raise damaged(path, problem) from None
-        text = (table.schema.metadata or {}).get(METADATA.encode())
-        if text is None and contents is None:
-            raise DataError(f"{path} contains no schema of predictions")
+
+    @classmethod
+    def read_blocks(
+        cls, path: Path, rows: int, contents: Contents | None = None
+    ) -> Iterator[Predictions]:
+        """Yield the table in a file in blocks of at most `rows` events; raises as `read`."""
+        found = read_contents(path, contents)
         try:
-            found = Contents.from_json(text.decode()) if text is not None else contents
-        except (KeyError, TypeError, ValueError, AttributeError) as problem:
-            raise damaged(path, f"schema of its columns, {problem}") from None
-        assert found is not None
+            with pq.ParquetFile(path) as file:
+                if not file.metadata.num_rows:  # its columns are needed, too
+                    yield cls._from_arrow(found, file.schema_arrow.empty_table())
+                about = file.schema_arrow.metadata
+                for batch in file.iter_batches(rows):
+                    table = pa.Table.from_batches([batch]).replace_schema_metadata(about)
+                    yield cls._from_arrow(found, table)
+        except (pa.ArrowException, OSError) as problem:
+            raise damaged(path, problem) from None
+
+    @classmethod
+    def _from_arrow(cls, contents: Contents, table: pa.Table) -> Predictions:
         columns = {name: _column(table[name]) for name in table.column_names}
-        if lacking := [name for name in ("entry", "weight") if name not in columns]:
-            raise damaged(path, f"it has no column '{lacking[0]}'")
         about = (table.schema.metadata or {}).get(KEY.encode(), b"")
-        return cls(found, columns, TableMetadata.from_json(about.decode()).units)
+        return cls(contents, columns, TableMetadata.from_json(about.decode()).units)
 
     def write(self, path: Path) -> None:
         """Write the table as Parquet, in a temporary file that is renamed."""
@@ -333,6 +344,31 @@ class Predictions(Table):
     def take(self, rows: Values) -> Predictions:
         """Return the events of these indices or of this mask, in order."""
         return self._with({name: v[rows] for name, v in self.columns.items()})
+
+
+def read_contents(path: Path, contents: Contents | None = None) -> Contents:
+    """Return the description of a table in a file, or the given one where it has none.
+
+    Raises RunError if the file is missing, damaged or not of predictions, DataError if there is no
+    description.
+    """
+    if not path.is_file():
+        raise RunError(f"{path} is missing; resume the run")
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as problem:
+        raise damaged(path, problem) from None
+    text = (schema.metadata or {}).get(METADATA.encode())
+    if text is None and contents is None:
+        raise DataError(f"{path} contains no schema of predictions")
+    try:
+        found = Contents.from_json(text.decode()) if text is not None else contents
+    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+        raise damaged(path, f"schema of its columns, {problem}") from None
+    if lacking := [name for name in ("entry", "weight") if name not in schema.names]:
+        raise damaged(path, f"it has no column '{lacking[0]}'")
+    assert found is not None
+    return found
 
 
 LOW_HIGH: tuple[Any, Any] = ("low", "high")

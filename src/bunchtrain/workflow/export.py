@@ -19,11 +19,12 @@ from bunchtrain.errors import DataError, ExportError, RunError, nearest
 from bunchtrain.methods.build import build_network
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
+from bunchtrain.tables.predictions import ROWS
 from bunchtrain.trained_model import TrainedModel, load
 from bunchtrain.uncertainty.calibration import build_calibrations
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.new_files import source_for_file
-from bunchtrain.workflow.predict import ROWS, columns_needed, used_columns
+from bunchtrain.workflow.predict import columns_needed, used_columns
 from bunchtrain.workflow.preparation import task, transform_source
 from bunchtrain.workflow.run_events import run_events
 

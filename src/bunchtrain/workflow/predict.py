@@ -15,15 +15,12 @@ from bunchtrain.study import Study
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.expressions.expression import Expression, required_columns
 from bunchtrain.tables.metadata import TableMetadata
-from bunchtrain.tables.predictions import METADATA, Contents
+from bunchtrain.tables.predictions import METADATA, ROWS, Contents
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.prediction_schema import schema_of_models
 from bunchtrain.workflow.transforms import transformed_columns
-
-#: Events in a block.
-ROWS = 16384
 
 Columns = dict[str, NDArray[Any]]
 

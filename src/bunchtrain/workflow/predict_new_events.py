@@ -19,7 +19,7 @@ from bunchtrain.study import Study
 from bunchtrain.tables.arrays import Arrays, is_data, like
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
 from bunchtrain.tables.metadata import TableMetadata
-from bunchtrain.tables.predictions import Contents, Predictions
+from bunchtrain.tables.predictions import ROWS, Contents, Predictions
 from bunchtrain.tables.reading.paths import resolve
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.transforms.object_rows import EVENT, INDEX, ObjectRows
@@ -28,7 +28,6 @@ from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.ensembles import FittedEnsembles, ensemble_columns
 from bunchtrain.workflow.new_files import file_sources
 from bunchtrain.workflow.predict import (
-    ROWS,
     Columns,
     columns_needed,
     decorrelation_columns,

@@ -13,7 +13,13 @@ import pyarrow.parquet as pq
 
 from bunchtrain.files import damaged
 from bunchtrain.study import Study, model_configs, training_names
-from bunchtrain.tables.predictions import METADATA, Contents, PredictedColumn, Predictions
+from bunchtrain.tables.predictions import (
+    METADATA,
+    Contents,
+    PredictedColumn,
+    Predictions,
+    read_contents,
+)
 from bunchtrain.targets import Quantity
 from bunchtrain.targets.quantity import Kind, column_name
 from bunchtrain.trained_model import TrainedModel
@@ -65,15 +71,20 @@ def read_predictions(path: Path, study: Study) -> Predictions:
 
     Raises RunError if the file is missing, damaged or of another study.
     """
-    schema = None
+    return Predictions.read(path, contents_of_file(path, study))
+
+
+def contents_of_file(path: Path, study: Study) -> Contents:
+    """Return the schema of the predictions in a file of a run; raises as `read_predictions`."""
+    derived = None
     if path.is_file():
         try:
             content = pq.read_schema(path)
         except (pa.ArrowException, OSError) as problem:
             raise damaged(path, problem) from None
         if METADATA.encode() not in (content.metadata or {}):
-            schema = make_schema(study, columns_by_name(study, content.names))
-    found = Predictions.read(path, schema)
+            derived = make_schema(study, columns_by_name(study, content.names))
+    found = read_contents(path, derived)
     for target in study.all_targets():
         known = found.targets.get(target.name)
         if known is None or (known.labels, known.content) != (target.labels, target.content):

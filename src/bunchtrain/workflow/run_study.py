@@ -119,7 +119,7 @@ def _steps(folder: RunFolder, study: Study, resume: bool, jobs: int | None) -> R
             _train(folder, study, cache, resume, concurrent)
             merge_predictions(folder, study)
             if study.transforms:
-                write_objects(folder, study, Run(folder).predictions)
+                write_objects(folder, study)
         folder.manifest.add_missing()
         _evaluate_and_export(Run(folder))
     return Run(folder)

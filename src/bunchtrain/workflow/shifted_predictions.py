@@ -15,7 +15,7 @@ from bunchtrain.systematics._shifted_source import ShiftedSource
 from bunchtrain.systematics._systematic import Systematic, describe_shift
 from bunchtrain.tables.arrow import to_events
 from bunchtrain.tables.cache.selection import KEY, Selection
-from bunchtrain.tables.predictions import METADATA, Predictions
+from bunchtrain.tables.predictions import METADATA, ROWS, Predictions
 from bunchtrain.tables.splits._split import TEST
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet
@@ -23,7 +23,6 @@ from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.ensembles import ensemble_columns, load_ensembles
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.predict import (
-    ROWS,
     Columns,
     event_columns,
     predict_columns,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,9 @@ from bunchtrain.files import write_json
 from bunchtrain.methods.protocols import CountsOverflows
 from bunchtrain.study import ModelConfig, Study, model_configs, training_names
 from bunchtrain.tables.cache.event_cache import EventCache
-from bunchtrain.tables.predictions import PredictedColumn, Predictions, Values
+from bunchtrain.tables.metadata import TableMetadata
+from bunchtrain.tables.predictions import METADATA, ROWS, Predictions, concatenate
+from bunchtrain.tables.writing import write_parquet
 from bunchtrain.trained_model import TrainedModel, load
 from bunchtrain.training.dataset_cache import DATASET_CACHE
 from bunchtrain.training.process import keep_freed_memory
@@ -22,7 +25,7 @@ from bunchtrain.training.train import train
 from bunchtrain.workflow.ensembles import ensemble_columns, fit_ensembles, save_ensembles
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.predict import write_predictions
-from bunchtrain.workflow.prediction_schema import make_schema, read_predictions
+from bunchtrain.workflow.prediction_schema import contents_of_file, make_schema
 from bunchtrain.workflow.preparation import task
 
 Result = TypeVar("Result")
@@ -121,27 +124,35 @@ def predicted_sets(study: Study) -> list[str]:
 
 
 def merge_predictions(folder: RunFolder, study: Study) -> None:
-    """Write `predictions.parquet`: those of all trainings of the test set, and of the ensembles."""
+    """Write `predictions.parquet`: those of all trainings of the test set, and of the ensembles.
+
+    The test set is read and written in blocks of `ROWS` events; the validation set, to which
+    ensembles are fitted, is read as a whole.
+    """
     fitted = {}
     if "validation" in predicted_sets(study):
-        fitted = fit_ensembles(study, _read_trainings(folder, study, "validation"))
+        whole = concatenate(list(_blocks_of_trainings(folder, study, "validation")))
+        fitted = fit_ensembles(study, whole)
         save_ensembles(folder, fitted)
-    test = _read_trainings(folder, study, "test")
-    ensembles = ensemble_columns(study, test, fitted)
-    Predictions(test.contents, test.columns | ensembles, test.known_units).write(
-        folder.predictions_file
+    blocks = _blocks_of_trainings(folder, study, "test")
+    first = next(blocks)
+    columns = (
+        block.columns | ensemble_columns(study, block, fitted) for block in chain([first], blocks)
     )
+    about = TableMetadata(units=first.known_units).as_mapping()
+    write_parquet(folder.predictions_file, columns, {METADATA: first.contents.as_json()} | about)
 
 
-def _read_trainings(folder: RunFolder, study: Study, split: str) -> Predictions:
-    """Return the predictions of all trainings for a set, whose events have the same order."""
-    schema: dict[str, PredictedColumn] = {}
-    columns: dict[str, Values] = {}
-    units: dict[str, str] = {}
-    for model in model_configs(study).values():
-        for one in trainings(folder, study, model):
-            found = read_predictions(one.folder / f"{split}.parquet", study)
-            schema |= found.contents.columns
-            columns |= found.columns
-            units |= found.known_units
-    return Predictions(make_schema(study, schema), columns, units)
+def _blocks_of_trainings(folder: RunFolder, study: Study, split: str) -> Iterator[Predictions]:
+    """Yield the predictions of all trainings for a set, whose events have the same order."""
+    models = model_configs(study).values()
+    every = [one for model in models for one in trainings(folder, study, model)]
+    paths = [one.folder / f"{split}.parquet" for one in every]
+    contents = [contents_of_file(path, study) for path in paths]
+    columns = {name: one for found in contents for name, one in found.columns.items()}
+    schema = make_schema(study, columns)
+    each = (Predictions.read_blocks(p, ROWS, c) for p, c in zip(paths, contents, strict=True))
+    for blocks in zip(*each, strict=True):
+        found = {name: v for block in blocks for name, v in block.columns.items()}
+        units = {name: unit for block in blocks for name, unit in block.known_units.items()}
+        yield Predictions(schema, found, units)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import awkward as ak
@@ -12,13 +12,14 @@ from bunchtrain import parts
 from bunchtrain.errors import StudyError
 from bunchtrain.representations._representation import PointRepresentation
 from bunchtrain.study import Study, model_configs
-from bunchtrain.tables.predictions import Predictions
+from bunchtrain.tables.predictions import ROWS, Predictions
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.targets import Quantity, Target
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.transforms._clustering import Clustering, Ints, ScoredEdges
 from bunchtrain.transforms._objects import object_rows
 from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.prediction_schema import contents_of_file
 
 
 def make_transforms(study: Study) -> dict[str, Clustering]:
@@ -98,12 +99,18 @@ def _edges(
     return ScoredEdges(first.astype(np.int64) + shift, second.astype(np.int64) + shift, score)
 
 
-def write_objects(folder: RunFolder, study: Study, predictions: Predictions) -> None:
+def write_objects(folder: RunFolder, study: Study) -> None:
     """Write `<transform>_<model>.parquet`, one row for each object of the test set."""
     ids = next((one for one in study.all_targets() if one.ids), None)
+    path = folder.predictions_file
+    contents = contents_of_file(path, study)
     for name in study.transforms:
-        for model in predictions.models:
-            objects = predictions.scores(model, "object")[name]
-            truth = predictions.columns[ids.name] if ids else None
-            rows = object_rows(predictions.columns["entry"], objects, truth)
-            write_parquet(folder.path / f"{name}_{model}.parquet", [rows])
+        for model in model_configs(study):
+
+            def rows(model: str = model, name: str = name) -> Iterator[dict[str, Any]]:
+                for block in Predictions.read_blocks(path, ROWS, contents):
+                    objects = block.scores(model, "object")[name]
+                    truth = block.columns[ids.name] if ids else None
+                    yield object_rows(block.columns["entry"], objects, truth)
+
+            write_parquet(folder.path / f"{name}_{model}.parquet", rows())
