@@ -162,7 +162,7 @@ class Predictions(Table):
         """Yield the table in a file in blocks of at most `rows` events; raises as `read`."""
         found = read_contents(path, contents)
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, pre_buffer=False) as file:
                 if not file.metadata.num_rows:  # its columns are needed, too
                     yield cls._from_arrow(found, file.schema_arrow.empty_table())
                 about = file.schema_arrow.metadata

@@ -30,7 +30,8 @@ class ParquetTable(FileTable):
 
     def __init__(self, path: str, name: str) -> None:
         with read_errors(path):
-            self._file = pq.ParquetFile(openable(path))
+            # A buffer ahead keeps all row groups that were read in memory.
+            self._file = pq.ParquetFile(openable(path), pre_buffer=False)
             super().__init__(path, name, int(self._file.metadata.num_rows))
             self._check_names()
             self._casts: dict[str, list[pa.DataType]] = {}
