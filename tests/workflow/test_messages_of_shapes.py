@@ -226,7 +226,7 @@ OF_DATA = [
     ("series", {"windows.length": 500, "representation.length": 500}, "are nowhere 500 rows in a"),
     ("series", {"windows.series": "entry_of", "define": {"entry_of": "1"}}, "windows: the data ha"),
     ("series", {"windows.series": "x"}, "are nowhere 8 rows that share the 'x' of the row before"),
-    ("series", {"representation.length": 9}, "must give lists of 9 numbers, as in 'windows'"),
+    ("series", {"representation.length": 9}, "'window_x' must give lists of 9 numbers"),
     ("series", {"split": {"name": "fraction"}}, "divides windows at random, and they overlap"),
 ]
 
