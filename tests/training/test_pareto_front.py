@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bunchtrain.methods.tensor_files import read_tensors
-from bunchtrain.trained_model import load
+from bunchtrain.trained_files import load
 from bunchtrain.training.train import train
 
 MODEL = ("quantised_dense_network", {"widths": [8], "bits": 5, "beta": [1e-5, 3e-2]})

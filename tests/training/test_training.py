@@ -18,7 +18,7 @@ from bunchtrain.errors import (
 )
 from bunchtrain.methods.tensor_files import read_tensors
 from bunchtrain.targets import Target
-from bunchtrain.trained_model import load
+from bunchtrain.trained_files import load
 from bunchtrain.training import fit_by_gradient as fitting
 from bunchtrain.training import trainer
 from bunchtrain.training.train import train

@@ -9,7 +9,7 @@ import torch
 
 from bunchtrain.errors import StudyError
 from bunchtrain.targets import Target
-from bunchtrain.trained_model import load
+from bunchtrain.trained_files import load
 from bunchtrain.training import fit
 from bunchtrain.training.data import Data
 from bunchtrain.training.train import train

@@ -4,7 +4,7 @@ from conftest import SAMPLE  # type: ignore[import-not-found]
 
 import bunchtrain
 from bunchtrain.study import load
-from bunchtrain.trained_model import load as load_trained_model
+from bunchtrain.trained_files import load as load_trained_model
 
 TINY = {
     "select": "jet_pt > 600",

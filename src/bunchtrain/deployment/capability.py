@@ -10,10 +10,12 @@ from bunchtrain import parts
 from bunchtrain.deployment.export import make_target
 from bunchtrain.errors import BunchtrainError, MissingDependency
 from bunchtrain.methods.build import build_network
-from bunchtrain.methods.supervised import input_names
+from bunchtrain.methods.fitted_network import FittedNetwork
+from bunchtrain.methods.model_inputs import input_names
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import Representation
 from bunchtrain.targets import Assignment, Target
+from bunchtrain.trained_files import trained_model
 from bunchtrain.trained_model import TrainedModel
 
 #: Name and type of options → values of a small network, since capabilities do not depend on size.
@@ -97,7 +99,10 @@ def build_untrained(model: str) -> TrainedModel:
         settings={"batch_size": 64, "engine": {"name": "local"}},
     )
     built: Representation = parts.build("representation", *representation)
-    return TrainedModel(task, built, build_network(task, built).eval())
+    network: Any = build_network(task, built)
+    if not isinstance(network, FittedNetwork):
+        network.eval()
+    return trained_model(task, built, network)
 
 
 def _matching_representation(tensors: Collection[str]) -> tuple[str, dict[str, Any]]:

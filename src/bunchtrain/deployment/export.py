@@ -16,7 +16,6 @@ from bunchtrain import parts
 from bunchtrain.deployment.verification import FILE, Agreement, Verification
 from bunchtrain.errors import ExportError, MachineError
 from bunchtrain.files import write_json, write_text
-from bunchtrain.methods.method_network import MethodNetwork
 from bunchtrain.trained_model import TrainedModel
 
 #: Folder of the files of an export whose verification is not finished, or has failed.
@@ -74,14 +73,15 @@ def check_supported(trained: TrainedModel, target: ExportTarget, name: str) -> N
 
 def _unsupported_shape(trained: TrainedModel, target: ExportTarget) -> str | None:
     """Return why the outputs are none that the target can have, or None."""
-    network, targets = trained.network, trained.task.targets.values()
+    network: Any = trained.network
+    targets = trained.task.targets.values()
     if any(one.assignment for one in targets):
         return "the scores of an assignment are those of combinations of points; use `predict`"
-    if isinstance(network, MethodNetwork) and not network.method.quantities:
+    if trained.task.owns_loss and not network.method.quantities:
         return f"method '{network.method.name}' generates events and predicts nothing to export"
     if target.exports_all_shapes:
         return None
-    if isinstance(network, MethodNetwork):
+    if trained.task.owns_loss:
         return "methods with a loss of their own are exported to 'onnx' only"
     if network.readouts:
         return "outputs for points and edges are exported to 'onnx' only"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
 from bunchtrain.methods.event_store import EventStore
+from bunchtrain.methods.fitted_module import as_network
 from bunchtrain.methods.method_network import MethodNetwork
 from bunchtrain.targets import Quantity
 from bunchtrain.trained_model import EDGE, TrainedModel
@@ -27,9 +28,10 @@ class ScoredNetwork(nn.Module):
 
     def __init__(self, trained: TrainedModel) -> None:
         super().__init__()
-        self.network = trained.network
+        self.network = as_network(trained.network)
         losses = [loss for loss, _ in trained.task.losses()]
-        self.heads = nn.ModuleList(loss for loss in losses if isinstance(loss, Head))
+        self.losses = [loss for loss in losses if isinstance(loss, Head)]
+        self.heads = nn.ModuleList(loss for loss in losses if isinstance(loss, nn.Module))
         self.calibrations = trained.calibrations
 
     @property
@@ -57,8 +59,7 @@ class ScoredNetwork(nn.Module):
     def scores_of(self, target: str, outputs: Tensor) -> dict[str, Tensor]:
         """Return score → (batch,) of one target from its outputs (batch, outputs)."""
         found: dict[Quantity, Tensor] = {}
-        for head in self.heads:
-            assert isinstance(head, Head)
+        for head in self.losses:
             if head.target.name == target:
                 found |= head.predictions(outputs)
         for calibration in self.calibrations.get(target, []):
@@ -73,7 +74,8 @@ def scores_of_outputs(
 
     outputs  (events, outputs), before they are scaled to their units.
     """
-    network, scored = trained.network, ScoredNetwork(trained)
+    scored = ScoredNetwork(trained)
+    network = scored.network
     scaled = torch.from_numpy(outputs).float() * network.scale + network.shift
     heads = zip(network.heads, torch.split(scaled, list(network.heads.values()), 1), strict=True)
     found = [value.numpy() for head, x in heads for value in scored.scores_of(head, x).values()]
@@ -108,14 +110,20 @@ Function = Callable[[Arrays], Sequence[NDArray[np.float32]]]
 class ExportedModel(TrainedModel):
     """A trained model whose predictions are computed by its export.
 
+    original  the trained model itself.
     function  of the export.
     rows      events of a batch; the batch size of the training if unset.
     """
 
+    original: TrainedModel | None = None
     function: Function | None = None
     rows: int | None = None
 
-    def _predictions(self, batch: Batch) -> dict[tuple[str, Quantity], Tensor]:
+    def _quantities(self) -> Iterable[tuple[str, Quantity]]:
+        assert self.original is not None
+        return self.original._quantities()
+
+    def _predictions(self, batch: Batch) -> dict[tuple[str, Quantity], NDArray[Any]]:
         assert self.function is not None
         store, rows = EventStore([batch]), self.rows or int(self.task.settings["batch_size"])
         found = []
@@ -123,7 +131,7 @@ class ExportedModel(TrainedModel):
             inputs = store.take(chosen).inputs
             found.append(self.function({name: inputs[name] for name in self.network.input_names}))
         joined = [np.concatenate(scores) for scores in zip(*found, strict=True)]
-        columns = [torch.from_numpy(one.copy()) for scores in joined for one in scores.T]
+        columns = [one for scores in joined for one in scores.T]
         keys = [key for key in self.quantities.values() if key[1] not in EDGE]
         return dict(zip(keys, columns, strict=True))
 
@@ -137,4 +145,4 @@ def run(
     rows      events of a batch; the batch size of the training if unset.
     """
     own = (trained.task, trained.representation, trained.network, trained.calibrations)
-    return ExportedModel(*own, function, rows).predict(events)
+    return ExportedModel(*own, trained, function, rows).predict(events)

@@ -18,7 +18,7 @@ from bunchtrain.evaluations._evaluation import (
     average_trainings,
     series_of_rows,
 )
-from bunchtrain.methods.unsupervised._method import ANOMALY_SCORE
+from bunchtrain.targets.quantity import ANOMALY_SCORE
 from bunchtrain.parts.ranges import Edges, InnerFraction
 from bunchtrain.plots import plot_roc, plot_scores
 from bunchtrain.report.content import Plot

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import awkward as ak
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from bunchtrain.errors import StudyError
@@ -116,6 +115,8 @@ def _plots(events: ClassPredictions, first: dict[str, Vectors]) -> Iterator[Plot
 def capsule_vectors(trained: TrainedModel, events: ak.Array) -> Vectors:
     """Return the capsules (events, class, dimension) of a block; NaN for dropped events."""
     model, network = trained.network.model, trained.network
+    import torch
+
     assert isinstance(model, HasCapsules)
     batch, kept = trained.represent(events)
     rows = int(trained.task.settings["batch_size"])

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution
+import numpy as np
 
-from bunchtrain.batch import Batch
+from bunchtrain.batch import Array, Batch
 from bunchtrain.errors import StudyError
+from bunchtrain.heads._arrays import softmax, unbind
 from bunchtrain.heads._loss import Loss
 from bunchtrain.targets import Quantity, Target
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.distributions import Distribution
 
 
 class Head(Loss):
@@ -22,7 +26,7 @@ class Head(Loss):
     #: curve and a temperature are defined.
     gives_probabilities: ClassVar[bool] = True
 
-    def check_model(self, model: nn.Module) -> None:
+    def check_model(self, model: object) -> None:
         """Raise StudyError if the outputs of the model are not what the loss needs."""
 
     @property
@@ -35,8 +39,11 @@ class Head(Loss):
         return len(batch.targets[self.target.name])
 
     @abstractmethod
-    def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
-        """Return the predicted quantities, (batch,) each, from (batch, outputs)."""
+    def predictions(self, output: Any) -> dict[Quantity, Any]:
+        """Return the predicted quantities, (batch,) each, from (batch, outputs).
+
+        They are tensors; of losses that models which are fit in one call support, also arrays.
+        """
 
     def distribution(self, output: Tensor) -> Distribution:
         """Return the predicted distribution of the target, of (batch, outputs).
@@ -46,7 +53,21 @@ class Head(Loss):
         """
         raise StudyError(f"loss '{self.name}' predicts no distribution of '{self.target.name}'")
 
-    def set_units(self, std: Tensor) -> None:
+    def array_losses(self, output: Array, batch: Batch) -> Array:
+        """Return the losses (batch,) of outputs (batch, outputs) as arrays, as `forward` does.
+
+        It is defined for the losses that models which are fit in one call support.
+        """
+        raise NotImplementedError
+
+    def constant_output(self, batch: Batch) -> Array:
+        """Return the outputs (outputs,) with the smallest weighted mean loss, the same for all.
+
+        It is defined where `array_losses` is.
+        """
+        raise NotImplementedError
+
+    def set_units(self, std: Array) -> None:
         """Set the unit of a standardised value, for options in units of the target.
 
         A training gives the losses (value − mean) / std, and outputs in the same units.
@@ -54,7 +75,7 @@ class Head(Loss):
         std  (value,) standard deviation of each value over the training set.
         """
 
-    def output_scaling(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    def output_scaling(self, mean: Array, std: Array) -> tuple[Array, Array]:
         """Return shift and scale, (outputs,) each, from outputs of order 1 to the target's units.
 
         With them a network learns log(E) and E in GeV equally well.
@@ -62,7 +83,7 @@ class Head(Loss):
         mean  (value,) weighted mean of each value over the training set.
         std   (value,) standard deviation.
         """
-        return mean.new_zeros(self.outputs), mean.new_ones(self.outputs)
+        return np.zeros(self.outputs), np.ones(self.outputs)
 
     def aggregate(self, draws: Tensor) -> Tensor:
         """Return the outputs (batch, outputs) that describe an equal mixture of predictions.
@@ -90,11 +111,13 @@ class SoftmaxHead(Head):
 
     def distribution(self, output: Tensor) -> Distribution:
         """Return the distribution of the class index, (batch,)."""
+        from torch.distributions import Categorical
+
         return Categorical(logits=output.float())
 
-    def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
+    def predictions(self, output: Any) -> dict[Quantity, Any]:
         """Return the probability of each class, (batch,) each."""
-        return by_label(self.target.classes, output.float().softmax(1))
+        return by_label(self.target.classes, softmax(output))
 
 
 class RegressionHead(Head):
@@ -114,23 +137,29 @@ class RegressionHead(Head):
         return len(self.target.values)
 
     @abstractmethod
-    def residual_loss(self, residual: Tensor) -> Tensor:
+    def residual_loss(self, residual: Any) -> Any:
         """Return ℓ, of the shape of the residual output − value."""
 
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Return the losses (batch,)."""
         residual = outputs[self.target.name].float() - self.true_values(batch)
-        return self.residual_loss(residual).mean(1)
+        losses: Tensor = self.residual_loss(residual).mean(1)
+        return losses
 
-    def output_scaling(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    def array_losses(self, output: Array, batch: Batch) -> Array:
+        """Return the losses (batch,)."""
+        residual = output.astype(np.float32) - self.true_values(batch)
+        return np.asarray(self.residual_loss(residual).mean(1))
+
+    def output_scaling(self, mean: Array, std: Array) -> tuple[Array, Array]:
         """Return mean and standard deviation of each value."""
         return mean, std
 
-    def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
+    def predictions(self, output: Any) -> dict[Quantity, Any]:
         """Return the predicted values, (batch,) each."""
         return by_label(self.target.values, output)
 
 
-def by_label(labels: tuple[str, ...], columns: Tensor) -> dict[Quantity, Tensor]:
+def by_label(labels: tuple[str, ...], columns: Any) -> dict[Quantity, Any]:
     """Return the predictions of classes or values from (batch, label)."""
-    return dict(zip(map(Quantity, labels), columns.unbind(1), strict=True))
+    return dict(zip(map(Quantity, labels), unbind(columns), strict=True))

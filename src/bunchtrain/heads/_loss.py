@@ -1,16 +1,21 @@
-"""Base of all terms of the loss, with access to the target and the spectators of a batch."""
+"""Base of all terms of the loss, with access to the target and the spectators of a batch.
+
+It needs no torch: models that are fit in one call evaluate some of the heads on arrays.
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, StudyError, nearest
 from bunchtrain.targets import Assignment, Target
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: What a target has → losses of it, in messages.
 _SUITABLE = {
@@ -21,8 +26,10 @@ _SUITABLE = {
 }
 
 
-class Loss(nn.Module):
+class Loss:
     """One term of the loss: a `Head`, which defines outputs of the network, or a `Penalty`.
+
+    One with parameters or other modules derives from `torch.nn.Module` as well.
 
     target  whose outputs and labels it uses.
     """
@@ -33,6 +40,10 @@ class Loss(nn.Module):
     def __init__(self, target: Target) -> None:
         super().__init__()
         self.target = target
+
+    def __call__(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
+        """Return what `forward` does."""
+        return self.forward(outputs, batch)
 
     @property
     def name(self) -> str:
@@ -49,6 +60,11 @@ class Loss(nn.Module):
         """Whether a smaller validation loss means a better epoch; False in adversarial training."""
         return True
 
+    @property
+    def has_parameters(self) -> bool:
+        """Whether it has parameters that are trained."""
+        return any(True for _ in getattr(self, "parameters", tuple)())
+
     @abstractmethod
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Return the losses (batch,), to be averaged with the weights, or one scalar term.
@@ -57,38 +73,37 @@ class Loss(nn.Module):
         batch    targets, weights and spectators.
         """
 
-    def class_index(self, batch: Batch) -> Tensor:
-        """Return the class index of each event, (batch,) int64.
+    def class_index(self, batch: Batch) -> Any:
+        """Return the class index of each event, (batch,) int64, in the type of the batch.
 
         Raises DataError if the batch has no such tensor for the target.
         """
         index = self._labels(batch)
-        if index.dtype != torch.int64 or index.ndim != 1:
+        if _kind(index) != "int64" or index.ndim != 1:
             raise DataError(
                 f"target '{self.target.name}' must be class indices (batch,) of int64, got shape "
                 f"{tuple(index.shape)} of {index.dtype}"
             )
         return index
 
-    def true_values(self, batch: Batch) -> Tensor:
-        """Return the true values of each event, (batch, value) float32.
+    def true_values(self, batch: Batch) -> Any:
+        """Return the true values of each event, (batch, value) float32, in the type of the batch.
 
         Raises DataError if the batch has no such tensor for the target.
         """
         values, count = self._labels(batch), len(self.target.values)
-        if not values.is_floating_point() or values.ndim != 2 or values.shape[1] != count:
+        if "float" not in _kind(values) or values.ndim != 2 or values.shape[1] != count:
             raise DataError(
                 f"target '{self.target.name}' must be floating-point values (batch, {count}), got "
                 f"shape {tuple(values.shape)} of {values.dtype}"
             )
-        return values.float()
+        return values.astype(np.float32) if isinstance(values, np.ndarray) else values.float()
 
-    def _labels(self, batch: Batch) -> Tensor:
+    def _labels(self, batch: Batch) -> Any:
         name = self.target.name
         if name not in batch.targets:
             raise DataError(f"the batch has no target '{name}'; it has {list(batch.targets)}")
-        labels: Tensor = batch.targets[name]
-        return labels
+        return batch.targets[name]
 
     def spectator(self, batch: Batch, name: str) -> Tensor:
         """Return the values of a spectator column, (batch,).
@@ -147,3 +162,8 @@ class Loss(nn.Module):
                 + (nearest(name, known) or f" ({', '.join(known)})")
             )
         return known.index(name)
+
+
+def _kind(values: Any) -> str:
+    """Return the type of the numbers of an array or tensor, e.g. `float32`."""
+    return str(values.dtype).removeprefix("torch.")

@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-from torch.distributions import Bernoulli, Distribution
-from torch.nn import functional
+from typing import TYPE_CHECKING, Any
 
-from bunchtrain.batch import Batch
+import numpy as np
+
+from bunchtrain.batch import Array, Batch
+from bunchtrain.heads._arrays import sigmoid
 from bunchtrain.heads._head import Head
 from bunchtrain.targets import Quantity, Target
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.distributions import Distribution
 
 
 class BinaryCrossEntropy(Head):
@@ -28,22 +33,39 @@ class BinaryCrossEntropy(Head):
 
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Return the losses (batch,)."""
+        from torch.nn import functional
+
         logit = outputs[self.target.name].float().squeeze(1)
         second = self.class_index(batch).float()
         return functional.binary_cross_entropy_with_logits(logit, second, reduction="none")
 
+    def array_losses(self, output: Array, batch: Batch) -> Array:
+        """Return the losses (batch,)."""
+        logit = output[:, 0].astype(np.float32)
+        return np.asarray(np.logaddexp(0, logit) - self.class_index(batch) * logit)
+
+    def constant_output(self, batch: Batch) -> Array:
+        """Return the logit of the share of the second class, (1,)."""
+        share = np.average(self.class_index(batch), weights=batch.weights.astype(np.float64))
+        first, second = np.maximum([1 - share, share], 1e-30)
+        return np.array([np.log(second / first)])
+
     def aggregate(self, draws: Tensor) -> Tensor:
         """Return the logit of the mean probability, (batch, 1)."""
+        from torch.nn import functional
+
         logits = draws.float()
         second = functional.logsigmoid(logits).logsumexp(0)
         return second - functional.logsigmoid(-logits).logsumexp(0)
 
     def distribution(self, output: Tensor) -> Distribution:
         """Return the distribution of the class index, (batch,)."""
+        from torch.distributions import Bernoulli
+
         return Bernoulli(logits=output.float().squeeze(1))
 
-    def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
+    def predictions(self, output: Any) -> dict[Quantity, Any]:
         """Return the probabilities of the two classes, (batch,) each."""
-        logit = output.float().squeeze(1)
+        logit = output.squeeze(1)
         first, second = self.target.classes
-        return {Quantity(first): (-logit).sigmoid(), Quantity(second): logit.sigmoid()}
+        return {Quantity(first): sigmoid(-logit), Quantity(second): sigmoid(logit)}

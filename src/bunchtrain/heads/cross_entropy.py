@@ -6,14 +6,18 @@ of arXiv:1512.00567 and c_k the weights of the classes.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+from typing import TYPE_CHECKING
 
-from bunchtrain.batch import Batch
+import numpy as np
+from scipy.special import log_softmax
+
+from bunchtrain.batch import Array, Batch
 from bunchtrain.heads._head import SoftmaxHead
 from bunchtrain.parts.ranges import Dropout, NonNegative
 from bunchtrain.targets import Target
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class CrossEntropy(SoftmaxHead):
@@ -22,8 +26,6 @@ class CrossEntropy(SoftmaxHead):
     label_smoothing  fraction ε of each label that is spread over all classes (arXiv:1512.00567).
     class_weights    class name → factor c on the losses of its events, 1 where not given.
     """
-
-    factors: Tensor
 
     def __init__(
         self,
@@ -39,12 +41,26 @@ class CrossEntropy(SoftmaxHead):
         for name in self.class_weights:
             self.find_class(name, "class_weights")
         factors = [self.class_weights.get(name, 1.0) for name in target.classes]
-        self.register_buffer("factors", torch.tensor(factors), persistent=False)
+        self.factors = np.array(factors, np.float32)
 
     def forward(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Return the losses (batch,)."""
+        from torch.nn import functional
+
         logits, index = outputs[self.target.name].float(), self.class_index(batch)
         losses = functional.cross_entropy(
             logits, index, reduction="none", label_smoothing=self.label_smoothing
         )
-        return losses * self.factors[index]
+        return losses * logits.new_tensor(self.factors)[index] if self.class_weights else losses
+
+    def array_losses(self, output: Array, batch: Batch) -> Array:
+        """Return the losses (batch,), without smoothing."""
+        logs, index = log_softmax(output.astype(np.float32), axis=1), self.class_index(batch)
+        return np.asarray(-logs[np.arange(len(index)), index] * self.factors[index])
+
+    def constant_output(self, batch: Batch) -> Array:
+        """Return the logarithm of the share of each class, (outputs,)."""
+        index = self.class_index(batch)
+        weight = (batch.weights * self.factors[index]).astype(np.float64)
+        sums = np.bincount(index, weight, minlength=self.outputs)
+        return np.log(np.maximum(sums / sums.sum(), 1e-30))

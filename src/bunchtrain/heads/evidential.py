@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, StudentT
 
-from bunchtrain.batch import Batch
+from bunchtrain.batch import Array, Batch
 from bunchtrain.heads._head import Head
 from bunchtrain.parts.ranges import NonNegative
 from bunchtrain.targets import Quantity, Target
@@ -64,11 +65,11 @@ class Evidential(Head):
         evidence = residual.abs() * (2 * nu + alpha)
         return (likelihood + self.strength * evidence).sum(1)
 
-    def output_scaling(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    def output_scaling(self, mean: Array, std: Array) -> tuple[Array, Array]:
         """Return mean and std for γ, and log std² as a shift of log β."""
-        zero, one = torch.zeros_like(mean), torch.ones_like(mean)
-        shift = torch.cat([mean, zero, zero, 2 * std.log()])
-        return shift, torch.cat([std, one, one, one])
+        zero, one = np.zeros_like(mean), np.ones_like(mean)
+        shift = np.concatenate([mean, zero, zero, 2 * np.log(std)])
+        return shift, np.concatenate([std, one, one, one])
 
     def distribution(self, output: Tensor) -> Distribution:
         """Return Student's t of each value, independent, (batch, value)."""

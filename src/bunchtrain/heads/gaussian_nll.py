@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
-from bunchtrain.batch import Batch
+from bunchtrain.batch import Array, Batch
 from bunchtrain.heads._head import Head, by_label
 from bunchtrain.targets import Quantity, Target
 
@@ -44,10 +45,10 @@ class GaussianNLL(Head):
         squares = (self.true_values(batch) - mean).square() * (-log_variance).exp()
         return 0.5 * (math.log(2 * math.pi) + log_variance + squares).sum(1)
 
-    def output_scaling(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    def output_scaling(self, mean: Array, std: Array) -> tuple[Array, Array]:
         """Return mean and std for the means, and log std² as a shift of the log-variances."""
-        shift = torch.cat([mean, 2 * std.log()])
-        return shift, torch.cat([std, torch.ones_like(std)])
+        shift = np.concatenate([mean, 2 * np.log(std)])
+        return shift, np.concatenate([std, np.ones_like(std)])
 
     def aggregate(self, draws: Tensor) -> Tensor:
         """Return mean and log-variance of the mixture, σ² = ⟨σ_d²⟩ + ⟨μ_d²⟩ − ⟨μ_d⟩²."""

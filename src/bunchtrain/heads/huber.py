@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from bunchtrain.batch import Array
 from bunchtrain.errors import StudyError
 from bunchtrain.heads._head import RegressionHead
 from bunchtrain.parts.ranges import Positive
@@ -24,26 +26,23 @@ class Huber(RegressionHead):
            deviation of each value in the training set.
     """
 
-    relative: Tensor  # (value,) δ, in a training in standard deviations
-    norm: Tensor  # (value,)
-
     def __init__(self, target: Target, *, delta: Positive | None = None) -> None:
         super().__init__(target)
         if delta is not None and not 0 < delta < math.inf:
             raise StudyError(f"loss 'huber': option 'delta' must be above 0, got {delta:g}")
         self.delta = delta
-        relative = torch.full((len(target.values),), 1.0 if delta is None else delta)
-        self.register_buffer("relative", relative, persistent=False)
-        self.register_buffer("norm", torch.ones_like(relative), persistent=False)
+        # (value,) δ, in a training in standard deviations, and by what the loss is divided
+        self.relative = np.full(len(target.values), 1.0 if delta is None else delta)
+        self.norm = np.ones(len(target.values))
 
-    def set_units(self, std: Tensor) -> None:
+    def set_units(self, std: Array) -> None:
         """Set δ in standard deviations of each value, and the factor on the loss."""
         if self.delta is not None:
-            self.relative.copy_(self.delta / std)
-            self.norm.copy_(self.relative.clamp(max=1))
+            self.relative = self.delta / std
+            self.norm = np.minimum(self.relative, 1)
 
     def residual_loss(self, residual: Tensor) -> Tensor:
         """Return r²/2 or δ (|r| − δ/2), divided by δ where it is below 1 in a training."""
-        delta, size = self.relative, residual.abs()
+        delta, size = residual.new_tensor(self.relative), residual.abs()
         loss = torch.where(size <= delta, residual.square() / 2, delta * (size - delta / 2))
-        return loss / self.norm
+        return loss / residual.new_tensor(self.norm)

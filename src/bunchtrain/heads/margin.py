@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from bunchtrain.batch import Batch
@@ -47,7 +47,7 @@ class Margin(Head):
             )
         self.present, self.absent, self.down = present, absent, down
 
-    def check_model(self, model: nn.Module) -> None:
+    def check_model(self, model: object) -> None:
         """Raise StudyError for a model without capsules, whose outputs are no lengths."""
         if not hasattr(model, "capsules"):
             raise StudyError(

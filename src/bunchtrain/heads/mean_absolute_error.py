@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import Any
 
+import numpy as np
+
+from bunchtrain.batch import Array, Batch
+from bunchtrain.heads._arrays import weighted_quantiles
 from bunchtrain.heads._head import RegressionHead
 
 
 class MeanAbsoluteError(RegressionHead):
     """Mean absolute error, |μ − y|: predicts the conditional median."""
 
-    def residual_loss(self, residual: Tensor) -> Tensor:
+    def residual_loss(self, residual: Any) -> Any:
         """Return |μ − y|."""
-        return residual.abs()
+        return abs(residual)
+
+    def constant_output(self, batch: Batch) -> Array:
+        """Return the median of each value, (outputs,)."""
+        half, values = np.array([0.5]), self.true_values(batch)
+        return np.concatenate([weighted_quantiles(x, batch.weights, half) for x in values.T])

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import AffineTransform, Distribution, Independent, Normal
 
-from bunchtrain.batch import Batch
+from bunchtrain.batch import Array, Batch
 from bunchtrain.errors import missing
 from bunchtrain.heads._head import Head
 from bunchtrain.parts.ranges import InnerFractions
@@ -34,7 +35,7 @@ POINTS = 512
 ROWS = 1024
 
 
-class NormalizingFlow(Head):
+class NormalizingFlow(Head, nn.Module):
     """Density of the values by a neural spline flow conditional on the event (arXiv:1906.04032).
 
     Unlike a Gaussian it may have tails, several peaks and correlations. Predicted are mean,
@@ -123,11 +124,11 @@ class NormalizingFlow(Head):
             first += d * self.bins
         return torch.stack(found, -2)
 
-    def output_scaling(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    def output_scaling(self, mean: Array, std: Array) -> tuple[Array, Array]:
         """Return mean and std for μ, and log std² as a shift of log σ²."""
-        rest = mean.new_zeros(self.outputs - 2 * len(mean))
-        shift = torch.cat([mean, 2 * std.log(), rest])
-        return shift, torch.cat([std, torch.ones_like(std), torch.ones_like(rest)])
+        rest = np.zeros(self.outputs - 2 * len(mean))
+        shift = np.concatenate([mean, 2 * np.log(std), rest])
+        return shift, np.concatenate([std, np.ones_like(std), np.ones_like(rest)])
 
     def predictions(self, output: Tensor) -> dict[Quantity, Tensor]:
         """Return mean, σ and the quantiles of each value, (batch,) each."""

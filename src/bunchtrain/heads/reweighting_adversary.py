@@ -19,7 +19,7 @@ from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from bunchtrain.batch import Batch
@@ -31,7 +31,7 @@ from bunchtrain.parts.ranges import HiddenWidths, LearningRate, Positive
 from bunchtrain.targets import Target
 
 
-class ReweightingAdversary(BinaryCrossEntropy):
+class ReweightingAdversary(BinaryCrossEntropy, nn.Module):
     """Weights p/(1 − p) of the first class, trained against a discriminator (arXiv:1406.2661).
 
     The first class of the target is simulation, the second data. The predictions are probabilities

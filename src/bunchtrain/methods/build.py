@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import torch
 
 from bunchtrain.batch import Array, Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
 from bunchtrain.methods.event_store import EventStore
-from bunchtrain.methods.initial_scale import scale_initial_weights
-from bunchtrain.methods.method_network import MethodNetwork
-from bunchtrain.methods.normalisation_layer import NormalisationLayer
-from bunchtrain.methods.supervised import Network
+from bunchtrain.methods.fitted_network import FittedNetwork
+from bunchtrain.methods.model_inputs import without_points
 from bunchtrain.methods.task import Task
+from bunchtrain.networks.layers.fit_models import FitModel
 from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 
+if TYPE_CHECKING:
+    from bunchtrain.methods.supervised import Network
+
+#: A network on tensors, or a model that is fit in one call on arrays.
+AnyNetwork: TypeAlias = "Network | FittedNetwork"
 #: Events from which the scale of the initial outputs is estimated.
 FEW = 128
 
 
 def build_network(
     task: Task, representation: Representation, normalisation: Normalisation | None = None
-) -> Network:
+) -> AnyNetwork:
     """Return the network of a task with initial weights; its normalisation is the identity.
 
     Raises StudyError if the parts do not fit together.
     """
-    layer = NormalisationLayer(normalisation or Normalisation(representation.sizes))
+    normalisation = normalisation or Normalisation(representation.sizes)
     if task.owns_loss:
-        return MethodNetwork(layer, task.build_method(representation))
+        from bunchtrain.methods.method_network import MethodNetwork
+        from bunchtrain.methods.normalisation_layer import NormalisationLayer
+
+        return MethodNetwork(NormalisationLayer(normalisation), task.build_method(representation))
     used = {name: one for name, one in task.targets.items() if name in task.heads()}
     axes = {name: one.output_axis for name, one in used.items() if one.output_axis != "event"}
     if axes and task.posterior is not None:
@@ -41,12 +48,19 @@ def build_network(
             f"posterior '{task.posterior[0]}' is for targets of events, and "
             f"'{next(iter(axes))}' is of each {next(iter(axes.values()))}; remove it"
         )
-    aggregates = {target: head.aggregate for target, head in task.heads().items()}
+    model = task.build_model(representation)
+    if isinstance(model, FitModel) and not model.takes_tensors:
+        if axes:
+            raise without_points(model, next(iter(axes)))
+        return FittedNetwork(normalisation, model, task.head_sizes())
+    from bunchtrain.methods.normalisation_layer import NormalisationLayer
+    from bunchtrain.methods.supervised import Network
+
     return Network(
-        layer,
-        task.build_model(representation),
+        NormalisationLayer(normalisation),
+        model,
         task.head_sizes(),
-        aggregates,
+        {target: head.aggregate for target, head in task.heads().items()},
         {name: axis for name, axis in axes.items() if axis != "combination"},
         len(representation.names.get("edge_features", ())),
         {name: one.assignment for name, one in used.items() if one.assignment},
@@ -57,39 +71,48 @@ def build_network(
 
 def build_normalised_network(
     task: Task, representation: Representation, blocks: Sequence[Batch]
-) -> Network:
+) -> AnyNetwork:
     """Return the network of a task, with inputs and outputs scaled by blocks of training events."""
     inputs = [block.inputs for block in blocks]
     normalisation = Normalisation.fit(inputs, representation, task.invalid)
     network = build_network(task, representation, normalisation)
-    if isinstance(network, MethodNetwork):
+    if task.owns_loss:
         return network
     heads = task.heads()
-    network.units = {
-        target: (torch.from_numpy(mean), torch.from_numpy(std))
+    units = {
+        target: mean_and_std(target, blocks)
         for target in network.heads
         if heads[target].target.values
-        for mean, std in [mean_and_std(target, blocks)]
     }
     for first, target, outputs in _slices(network.heads):
-        if target in network.units:
-            shift, scale = heads[target].output_scaling(*network.units[target])
-            network.shift[first : first + outputs] = shift
-            network.scale[first : first + outputs] = scale
+        if target in units:
+            shift, scale = heads[target].output_scaling(*units[target])
+            network.shift[first : first + outputs] = _like(network, shift)
+            network.scale[first : first + outputs] = _like(network, scale)
+    network.units = {name: (_like(network, m), _like(network, s)) for name, (m, s) in units.items()}
     if network.trains_by_gradient:
+        from bunchtrain.methods.initial_scale import scale_initial_weights
+
         few = EventStore([blocks[0]]).take(np.arange(min(FEW, len(blocks[0]))))
         scale_initial_weights(network, few.tensors().inputs)
     return network
 
 
-def build_losses(task: Task, network: Network) -> list[tuple[Loss, float]]:
+def _like(network: AnyNetwork, array: Array) -> Any:
+    """Return an array in the type of the network's tensors or arrays."""
+    if isinstance(network, FittedNetwork):
+        return array
+    import torch
+
+    return torch.from_numpy(array)
+
+
+def build_losses(task: Task, network: AnyNetwork) -> list[tuple[Loss, float]]:
     """Return the terms of the loss with their weights, for the standardised values of a network."""
     terms = task.losses()
-    if isinstance(network, MethodNetwork):
-        return terms
     for loss, _ in terms:
         if isinstance(loss, Head) and loss.target.name in network.units:
-            loss.set_units(network.units[loss.target.name][1])
+            loss.set_units(np.asarray(network.units[loss.target.name][1]))
     return terms
 
 

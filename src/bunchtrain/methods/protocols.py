@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, runtime_checkable
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._loss import Loss
 from bunchtrain.targets import Assignment
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @runtime_checkable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -10,13 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from bunchtrain.batch import Batch
-from bunchtrain.errors import StudyError
+from bunchtrain.methods.model_inputs import input_names, without_points
 from bunchtrain.methods.protocols import (
     EmbedsEdges,
     EmbedsPoints,
     FitsInOneCall,
     HasPosterior,
-    NamesInputs,
     ScoresCombinations,
     TrainsEnsemble,
 )
@@ -33,28 +31,6 @@ from bunchtrain.targets import Assignment
 
 #: Outputs of a mixture, (batch, outputs), from those of its components (draw, batch, outputs).
 Aggregate = Callable[[Tensor], Tensor]
-
-
-def input_names(model: type[nn.Module] | nn.Module) -> tuple[str, ...]:
-    """Return the names of the tensors that a model's `forward` takes."""
-    named: object = model
-    if isinstance(named, NamesInputs):
-        return named.input_names
-    arguments = inspect.signature(model.forward).parameters
-    return tuple(name for name in arguments if name != "self")
-
-
-def check_inputs(
-    model: type[nn.Module], name: str, tensors: Mapping[str, object], representation: str
-) -> None:
-    """Raise StudyError if a model needs a tensor that is not among those of the representation."""
-    lacking = [tensor for tensor in input_names(model) if tensor not in tensors]
-    if lacking:
-        raise StudyError(
-            f"model '{name}' needs {', '.join(map(repr, lacking))}, which representation "
-            f"'{representation}' does not provide (only {', '.join(tensors)}); choose another "
-            "representation"
-        )
 
 
 class Network(nn.Module):
@@ -125,12 +101,7 @@ class Network(nn.Module):
         self, model: nn.Module, axes: Mapping[str, str], features: int, *, has_momenta: bool
     ) -> None:
         if not isinstance(model, EmbedsPoints):
-            target = next(iter([*axes, *self.assignments]))
-            raise StudyError(
-                f"targets.{target}: model '{type(model).__name__}' has no output for "
-                "each point; choose particle_net, particle_transformer, particle_flow_network, "
-                "interaction_network, gar_net or graph_network"
-            )
+            raise without_points(model, next(iter([*axes, *self.assignments])))
         self.axes = dict(axes)
         for target, axis in axes.items():
             embedded = model.point_width if isinstance(model, EmbedsEdges) else features
@@ -257,3 +228,8 @@ class Network(nn.Module):
     def trains_by_gradient(self) -> bool:
         """False for trees and linear models, which are fit in one call."""
         return not isinstance(self.model, FitsInOneCall)
+
+    @property
+    def trained_parameters(self) -> int:
+        """Count of parameters that are trained by gradient."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)

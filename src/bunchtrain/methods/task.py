@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from pydantic import BaseModel
-from torch import nn
 
 from bunchtrain import parts
 from bunchtrain.errors import RunError, StudyError
 from bunchtrain.files import damaged, read_json, write_json
 from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
-from bunchtrain.methods.memory_limit import WeightLimit, check_batch
+from bunchtrain.methods.memory_limit import check_batch
+from bunchtrain.methods.model_inputs import check_inputs
 from bunchtrain.methods.protocols import ChecksTerms
-from bunchtrain.methods.supervised import check_inputs
-from bunchtrain.methods.unsupervised._method import Method
+from bunchtrain.networks.layers.fit_models import FitModel
 from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.finite import Policy
 from bunchtrain.targets import Quantity, Target
 from bunchtrain.targets.quantity import Kind
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bunchtrain.methods.unsupervised._method import Method
 
 #: Name and options of a part.
 NamedPart = tuple[str, dict[str, Any]]
@@ -108,6 +112,11 @@ class Task:
         object.__setattr__(self, "targets", shapes)
 
     @property
+    def is_on_arrays(self) -> bool:
+        """Whether its model is fit in one call on arrays, without torch."""
+        return not self.owns_loss and is_on_arrays(parts.find("model", self.model[0]))
+
+    @property
     def engine(self) -> NamedPart:
         """Name and options of the engine."""
         options = dict(self.settings["engine"])
@@ -170,11 +179,13 @@ class Task:
         """
         name, options = self.model
         check_batch(representation.sizes, self.settings.get("batch_size", 1))
+        from bunchtrain.methods.weight_limit import WeightLimit
+
         with WeightLimit(name):
             made: Method = parts.build("method", name, options, representation.sizes)
         return made
 
-    def build_model(self, representation: Representation) -> nn.Module:
+    def build_model(self, representation: Representation) -> nn.Module | FitModel:
         """Return the model for the tensors of this representation, with initial weights.
 
         Raises StudyError if the model needs a tensor that the representation does not give.
@@ -205,12 +216,12 @@ class Task:
             )
         sizes = [known[size] for size in parts.positional(kind)]
 
-        def make() -> nn.Module:
-            with WeightLimit(name):
-                model: nn.Module = parts.build("model", name, options, *sizes)
+        def make() -> Any:
+            with _weight_limit(name, kind):
+                model = parts.build("model", name, options, *sizes)
             for head in self.heads().values():
                 head.check_model(model)
-                _check_predictions(head)
+                _check_predictions(head, model)
             if isinstance(model, ChecksTerms):
                 model.check_terms([loss for loss, _ in self.sorted_losses()])
             return model
@@ -326,9 +337,29 @@ class Task:
         return {name: value for name, value in key.items() if name not in NOT_IN_RESUME_KEY}
 
 
-def _check_predictions(head: Head) -> None:
+def is_on_arrays(model: object) -> bool:
+    """Return whether a model, or its class, works on arrays and needs no torch."""
+    kind = model if isinstance(model, type) else type(model)
+    return issubclass(kind, FitModel) and not kind.takes_tensors
+
+
+def _weight_limit(name: str, kind: type[Any]) -> AbstractContextManager[object]:
+    """Return a context in which a model of too many weights raises StudyError."""
+    if is_on_arrays(kind):
+        return nullcontext()
+    from bunchtrain.methods.weight_limit import WeightLimit
+
+    return WeightLimit(name)
+
+
+def _check_predictions(head: Head, model: object) -> None:
     """Raise StudyError if a head predicts no value, but only quantiles of it."""
-    predicted = head.predictions(torch.zeros(1, head.outputs))
+    outputs: Any = np.zeros((1, head.outputs), np.float32)
+    if not is_on_arrays(model):
+        import torch
+
+        outputs = torch.from_numpy(outputs)
+    predicted = head.predictions(outputs)
     for label in head.target.labels:
         kinds: tuple[Kind, ...] = ("prediction", "index")
         if not any(Quantity(label, kind) in predicted for kind in kinds):

@@ -1,4 +1,4 @@
-"""Files of tensors and plain values in the format safetensors, which contains no code.
+"""Files of tensors or arrays and plain values in the format safetensors, which contains no code.
 
 The plain values, and the SHA-256 of everything, are JSON in the header of the file. Files of
 release 0.1, `.pt`, are read by PyTorch's loader that accepts tensors and plain values alone.
@@ -11,17 +11,19 @@ import json
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import safetensors
-import torch
-from safetensors.torch import load, save
-from torch import Tensor
 
+from bunchtrain.batch import Array
 from bunchtrain.errors import RunError
 from bunchtrain.files import atomic_path, damaged
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
@@ -29,8 +31,30 @@ def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
     tensors: dict[str, Tensor] = {}
     structure = json.dumps(_pack(content, tensors))
     header = {"structure": structure, "sha256": _digest(structure, tensors)}
+    from safetensors.torch import save
+
     with atomic_path(path) as part:
         part.write_bytes(save(tensors, header))
+
+
+def write_arrays(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a mapping of arrays as `write_tensors` does of tensors, in the same format."""
+    arrays: dict[str, Array] = {}
+    structure = json.dumps(_pack(content, arrays))
+    header = {"structure": structure, "sha256": _digest(structure, arrays)}
+    from safetensors.numpy import save
+
+    with atomic_path(path) as part:
+        part.write_bytes(save(arrays, header))
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Return what `write_arrays` or `write_tensors` wrote, as arrays; raises as `read_tensors`."""
+    if path.suffix == ".pt":
+        return dict(_to_arrays(read_tensors(path)))
+    from safetensors.numpy import load
+
+    return _checked(path, lambda: _read(path, load))
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
@@ -39,19 +63,31 @@ def read_tensors(path: Path) -> dict[str, Any]:
     Raises RunError, naming the file, if it is of another kind, cut or edited, and
     FileNotFoundError if it is missing.
     """
+    if path.suffix == ".pt":
+        return _checked(path, lambda: _read_pickle(path))
+    from safetensors.torch import load
+
+    return _checked(path, lambda: _read(path, load))
+
+
+def _checked(path: Path, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
-        if path.suffix == ".pt":
-            _check_zip(path)
-            with warnings.catch_warnings(action="ignore"):
-                old: Any = torch.load(path, map_location="cpu", weights_only=True)
-            if not isinstance(old, dict):
-                raise ValueError("it does not contain named tensors")
-            return dict(old)
-        return _read(path)
+        return read()
     except FileNotFoundError:
         raise
     except Exception as problem:  # of zip files, pickles and headers: whatever their readers raise
         raise damaged(path, _reason(problem)) from None
+
+
+def _read_pickle(path: Path) -> dict[str, Any]:
+    import torch
+
+    _check_zip(path)
+    with warnings.catch_warnings(action="ignore"):
+        old: Any = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(old, dict):
+        raise ValueError("it does not contain named tensors")
+    return dict(old)
 
 
 def _check_zip(path: Path) -> None:
@@ -62,7 +98,7 @@ def _check_zip(path: Path) -> None:
                 raise ValueError("its content was edited")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, load: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
     data = path.read_bytes()
     size = int.from_bytes(data[:8], "little")
     tensors = load(data)
@@ -82,13 +118,12 @@ def _reason(problem: Exception) -> str:
     return text[:80] if isinstance(problem, ValueError | OSError) else "not a file of tensors"
 
 
-def _pack(value: Any, tensors: dict[str, Tensor], name: str = "") -> Any:
+def _pack(value: Any, tensors: dict[str, Any], name: str = "") -> Any:
     """Return a value as JSON, its tensors moved into `tensors` with their dotted keys as names."""
-    if isinstance(value, Tensor):
+    if isinstance(value, np.ndarray) or hasattr(value, "detach"):
         while name in tensors:
             name += "'"
-        # Copied, as tensors that share memory cannot be written.
-        tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        tensors[name] = _copy(value)
         return {"tensor": name}
     if isinstance(value, Mapping):
         pairs = [[key, _pack(one, tensors, _join(name, key))] for key, one in value.items()]
@@ -98,11 +133,27 @@ def _pack(value: Any, tensors: dict[str, Tensor], name: str = "") -> Any:
     return value
 
 
+def _copy(value: Any) -> Any:
+    """Return a contiguous copy, as tensors that share memory cannot be written."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    import torch
+
+    return value.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+def _to_arrays(value: Any) -> Any:
+    """Return a value with its tensors as arrays."""
+    if isinstance(value, Mapping):
+        return {key: _to_arrays(one) for key, one in value.items()}
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
+
+
 def _join(name: str, key: object) -> str:
     return f"{name}.{key}" if name else str(key)
 
 
-def _unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+def _unpack(value: Any, tensors: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
         return [_unpack(one, tensors) for one in value]
     if isinstance(value, dict):
@@ -112,14 +163,24 @@ def _unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     return value
 
 
-def _digest(structure: str, tensors: Mapping[str, Tensor]) -> str:
+def _digest(structure: str, tensors: Mapping[str, Any]) -> str:
+    """Return the hash of plain values and tensors, the same for arrays and tensors."""
     found = hashlib.sha256(structure.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        if tensor.numel():
-            found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        kind = str(tensor.dtype).removeprefix("torch.")
+        found.update(f"{name} torch.{kind} {tuple(tensor.shape)}".encode())
+        if isinstance(tensor, np.ndarray):
+            found.update(tensor.tobytes())
+        elif tensor.numel():
+            found.update(tensor.reshape(-1).view(_bytes()).numpy().data)
     return found.hexdigest()
+
+
+def _bytes() -> Any:
+    import torch
+
+    return torch.uint8
 
 
 def load_state(owner: Any, state: Mapping[str, Any], path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._gather import gather_rows
@@ -16,7 +16,7 @@ from bunchtrain.parts.ranges import StepsOrZero
 from bunchtrain.targets import Target
 
 
-class Penalty(Loss):
+class Penalty(Loss, nn.Module):
     """A term on the outputs of a head: one value per event, or a scalar of the batch."""
 
 

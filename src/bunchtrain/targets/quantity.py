@@ -86,6 +86,11 @@ class Quantity:
         return cls(entry["label"], entry["kind"], entry.get("level"))
 
 
+#: The quantities of methods without targets.
+ANOMALY_SCORE = Quantity("anomaly_score", "score")
+LOG_LIKELIHOOD = Quantity("log_likelihood", "log_likelihood")
+
+
 def column_name(model: str, target: str, quantity: Quantity, several_targets: bool) -> str:
     """Return the column of a model's quantity, `pfn_top`, or `pfn_flavour_b` of several targets."""
     prefix = f"{target}_" if several_targets else ""

@@ -42,7 +42,7 @@ class BestEpoch(Callback):
             self.losses, self.epochs = [math.inf] * len(losses), [0] * len(losses)
         scheduled = [
             part
-            for part in (module.network.model, *module.losses)
+            for part in (module.network.model, *(loss for loss, _ in module.terms))
             if isinstance(part, HasComparableEpochs) and not part.is_comparable_across_epochs
         ]
         if scheduled:

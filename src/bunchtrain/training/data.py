@@ -13,8 +13,9 @@ import numpy as np
 from bunchtrain import parts
 from bunchtrain.batch import Array, Batch
 from bunchtrain.errors import DataError
+from bunchtrain.methods.build import AnyNetwork
 from bunchtrain.methods.event_store import EventStore, size_in_bytes
-from bunchtrain.methods.supervised import Network
+from bunchtrain.methods.fitted_network import FittedNetwork
 from bunchtrain.methods.task import Task, derive_seed
 from bunchtrain.representations._representation import FittedRepresentation, Representation
 from bunchtrain.representations.preprocessing.finite import check_finite
@@ -184,16 +185,20 @@ class Batches:
 
 
 class NormalisedBatches:
-    """The batches of a split, inputs normalised and values standardised; iterated repeatedly."""
+    """The batches of a split, inputs normalised and values standardised; iterated repeatedly.
 
-    def __init__(self, data: Data, network: Network, split: str) -> None:
+    They are arrays for a `FittedNetwork`, else tensors.
+    """
+
+    def __init__(self, data: Data, network: AnyNetwork, split: str) -> None:
         self.data, self.network, self.split = data, network, split
 
     def __iter__(self) -> Iterator[Batch]:
         for batch in self.data.batches(self.split, None):
-            tensors = batch.tensors()
-            tensors.inputs = self.network.normalise(tensors.inputs)
-            yield self.network.standardise(tensors)
+            on_arrays = isinstance(self.network, FittedNetwork)
+            taken = batch if on_arrays else batch.tensors()
+            inputs = self.network.normalise(taken.inputs)
+            yield self.network.standardise(replace(taken, inputs=inputs))
 
 
 def rechunk(blocks: Iterable[ak.Array], sizes: Iterable[int]) -> Iterator[ak.Array]:

@@ -11,23 +11,28 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
 from bunchtrain.errors import BunchtrainError, StudyError
 from bunchtrain.files import write_csv
 from bunchtrain.heads._head import Head
-from bunchtrain.methods.build import build_losses, build_normalised_network
+from bunchtrain.methods.build import AnyNetwork, build_losses, build_normalised_network
+from bunchtrain.methods.fitted_network import FittedNetwork
 from bunchtrain.methods.protocols import FitsInOneCall, FitsPenalties
-from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task
-from bunchtrain.methods.unsupervised._fit_method import FitMethod
 from bunchtrain.parts import report_own_errors
+from bunchtrain.trained_files import trained_model
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.data import Data, NormalisedBatches
-from bunchtrain.training.post_hoc import fit_post_hoc
-from bunchtrain.training.process import keep_freed_memory, reset_peak, silence_libraries
+from bunchtrain.training.process import (
+    keep_freed_memory,
+    reset_peak,
+    set_threads,
+    silence_libraries,
+    threads,
+)
 from bunchtrain.training.summary import Rows, Summary, write_summary
 from bunchtrain.training.warnings import training_warnings
 from bunchtrain.training.workers import EpochCallback, WorkerInfo, record_failure
@@ -45,44 +50,56 @@ def fit(
 
     Raises InterruptedRun on Ctrl-C, after which `resume` continues the training.
     """
-    if task.settings["threads"]:
-        torch.set_num_threads(task.settings["threads"])
+    set_threads(task)
     reset_peak()
     with silence_libraries(), keep_freed_memory():
         data = Data(task, worker.rank, worker.world_size)
         network = _initial_network(data)
-        trained_model = TrainedModel(data.task, data.representation, network)
+        trained = trained_model(data.task, data.representation, network)
         if network.trains_by_gradient:
             # Lightning takes seconds to import, and trees do not need it.
             from bunchtrain.training.fit_by_gradient import fit_by_gradient
 
             with silence_libraries():  # the import has set the levels of its messages
                 summary, rows = fit_by_gradient(
-                    trained_model, worker, data, on_epoch, resume=resume, progress=progress
+                    trained, worker, data, on_epoch, resume=resume, progress=progress
                 )
         elif worker.rank == 0:
             data.take_all_shares()
-            summary, rows = _fit_in_one_call(trained_model, data)
+            summary, rows = _fit_in_one_call(trained, data)
         if worker.rank == 0:
-            network.cpu().eval()
-            fit_post_hoc(trained_model, data)
-            found = training_warnings(trained_model, data, rows)
-            trained_model.save(task.folder)
-            write_summary(trained_model, "finished", summary, found)
+            _fit_post_hoc(trained, data)
+            found = training_warnings(trained, data, rows)
+            trained.save(task.folder)
+            write_summary(trained, "finished", summary, found)
 
 
-def _initial_network(data: Data) -> Network:
+def _initial_network(data: Data) -> AnyNetwork:
     blocks = data.load()
-    _seed_everything(data.task.seed)
+    _seed_everything(data.task)
     return build_normalised_network(data.task, data.representation, blocks)
 
 
-def _seed_everything(seed: int) -> None:
+def _seed_everything(task: Task) -> None:
     """Set the states of all random numbers, as Lightning's `seed_everything` does."""
-    os.environ |= {"PL_GLOBAL_SEED": str(seed), "PL_SEED_WORKERS": "0"}
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    torch.manual_seed(seed)
+    os.environ |= {"PL_GLOBAL_SEED": str(task.seed), "PL_SEED_WORKERS": "0"}
+    random.seed(task.seed)
+    np.random.seed(task.seed)  # noqa: NPY002
+    if not task.is_on_arrays:
+        import torch
+
+        torch.manual_seed(task.seed)
+
+
+def _fit_post_hoc(trained: TrainedModel, data: Data) -> None:
+    """Fit what follows the training, on the processor."""
+    if not isinstance(trained.network, FittedNetwork):
+        trained.network.cpu().eval()
+    elif not trained.task.calibration:
+        return
+    from bunchtrain.training.post_hoc import fit_post_hoc
+
+    fit_post_hoc(trained, data)
 
 
 def _fit_in_one_call(trained_model: TrainedModel, data: Data) -> tuple[Summary, Rows]:
@@ -126,9 +143,11 @@ def _fit_losses(trained_model: TrainedModel, data: Data) -> list[dict[str, float
     model = network.model
     training = NormalisedBatches(data, network, "train")
     validation = NormalisedBatches(data, network, "validation")
-    options = {"seed": task.seed, "threads": task.settings["threads"] or torch.get_num_threads()}
-    if isinstance(model, FitMethod):
-        return model.fit(training, validation, **options)
+    options = {"seed": task.seed, "threads": task.settings["threads"] or threads()}
+    if task.owns_loss:
+        method: Any = model
+        losses: list[dict[str, float]] = method.fit(training, validation, **options)
+        return losses
     assert isinstance(model, FitsInOneCall)  # as it does not train by gradient
     terms = sorted(build_losses(task, network), key=lambda term: not isinstance(term[0], Head))
     (loss, factor), others = terms[0], terms[1:]

@@ -55,10 +55,11 @@ class Module(LightningModule):
         super().__init__()
         self.settings, self.seed, self.steps, self.events = task.settings, task.seed, steps, events
         self.network = network
-        self.losses = nn.ModuleList(loss for loss, _ in terms)
-        self.factors = [weight for _, weight in terms]
+        self.terms = terms
+        modules = {str(k): loss for k, (loss, _) in enumerate(terms) if isinstance(loss, nn.Module)}
+        self.losses = nn.ModuleDict(modules)
         self.plateau = Plateau()
-        parts = [network.model, *self.losses]
+        parts = [network.model, *(loss for loss, _ in terms)]
         self.game = Game(parts, task.settings["learning_rate"], self._sum_over_workers)
         if self._fits_width:
             # Of a constant, in standard deviations of the values.
@@ -68,7 +69,7 @@ class Module(LightningModule):
     @property
     def _fits_width(self) -> bool:
         """Whether the loss is a −log likelihood but for the width of its distribution."""
-        is_width_free = [loss.name in WIDTH_FREE for loss in self.losses]
+        is_width_free = [loss.name in WIDTH_FREE for loss, _ in self.terms]
         return isinstance(self.network.model, AddsNats) and is_width_free == [True]
 
     def _set_width(self, mean: Tensor) -> None:
@@ -80,9 +81,9 @@ class Module(LightningModule):
         """
         assert isinstance(self.network.model, AddsNats)  # as `_fits_width`
         self.mean_loss.lerp_(mean.to(self.mean_loss), 1 / WIDTH_STEPS)
-        loss: Any = self.losses[0]
+        loss, weight = self.terms[0]
         self.network.model.loss_per_nat = (
-            WIDTH_FREE[loss.name] * self.mean_loss * self.factors[0] / len(loss.target.values)
+            WIDTH_FREE[loss.name] * self.mean_loss * weight / len(loss.target.values)
         )
 
     def loss_sums(self, batch: Batch) -> WeightedSums:
@@ -90,9 +91,8 @@ class Module(LightningModule):
 
         In training the opponents of a game are trained before, on the outputs of this step.
         """
-        terms: list[Any] = list(zip(self.losses, self.factors, strict=True))
         before = self.game.train if self.training and self.game.parts else None
-        return self.network.loss_sums(terms, batch, before)
+        return self.network.loss_sums(self.terms, batch, before)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return this worker's part of the loss.

@@ -43,7 +43,6 @@ def fit_post_hoc(trained_model: TrainedModel, data: Data) -> None:
     fits_posterior = isinstance(model, Posterior) and model.fits_after_training
     if not fits_posterior and not trained_model.task.calibration:
         return
-    network.cpu().eval()
     complete = _all_events(data)
     if isinstance(model, Posterior) and fits_posterior:
         with torch.no_grad():
@@ -98,7 +97,7 @@ class Likelihood:
 def fit_calibrations(trained_model: TrainedModel, batches: Iterator[Batch]) -> None:
     """Fit the calibrations of a trained model in their order on these events."""
     found = [
-        (trained_model.uncalibrated_predictions(trained_model.draws(batch)), batch)
+        (trained_model.uncalibrated(batch), batch)
         for batch in batches
         if len(batch)
     ]
@@ -106,7 +105,7 @@ def fit_calibrations(trained_model: TrainedModel, batches: Iterator[Batch]) -> N
     calibrations = build_calibrations(trained_model.task)
     for target, of_target in calibrations.items():
         predictions = {
-            quantity: torch.cat([predicted[target][quantity] for predicted, _ in found])
+            quantity: torch.cat([torch.as_tensor(one[target][quantity]) for one, _ in found])
             for quantity in found[0][0][target]
         }
         truth = torch.cat([batch.tensors().targets[target] for _, batch in found])

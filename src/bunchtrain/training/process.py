@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import re
 import resource
 import sys
@@ -11,6 +12,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from bunchtrain.methods.task import Task
 
 _CLEAR_REFS, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's settings, see mallopt(3)
@@ -32,6 +35,22 @@ def peak_mb() -> float:
         return int(found[1]) / 2**10
     scale = 2**20 if sys.platform == "darwin" else 2**10  # the unit differs between systems
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+
+
+def threads() -> int:
+    """Return the number of threads that a library uses by default: OMP_NUM_THREADS, or all."""
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_threads(task: Task) -> None:
+    """Set the number of threads of torch, where a task uses it."""
+    if task.settings["threads"] and not task.is_on_arrays:
+        import torch
+
+        torch.set_num_threads(task.settings["threads"])
 
 
 @contextmanager

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
-
-from torch import nn
 
 from bunchtrain.files import write_json
 from bunchtrain.trained_model import TrainedModel
@@ -29,13 +26,8 @@ def write_summary(
     content: dict[str, Any] = {
         "status": status,
         **summary,
-        "parameters": count_parameters(trained_model.network),
+        "parameters": trained_model.network.trained_parameters,
         "peak_rss_mb": peak_mb(),
         "warnings": list(warnings),
     }
     write_json(Path(trained_model.task.folder) / "training.json", content)
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Return the count of trained parameters."""
-    return sum(math.prod(p.shape) for p in network.parameters() if p.requires_grad)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bunchtrain import parts
 from bunchtrain.methods.task import Task
-from bunchtrain.trained_model import FORMATS, TrainedModel, load
+from bunchtrain.trained_files import load
+from bunchtrain.trained_model import FORMATS, TrainedModel
 from bunchtrain.training.data import fit_representation
 from bunchtrain.training.workers import EpochCallback, WorkerInfo
 

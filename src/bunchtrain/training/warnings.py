@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
-from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
 from bunchtrain.methods.build import build_losses
 from bunchtrain.methods.event_store import EventStore
-from bunchtrain.methods.method_network import MethodNetwork
-from bunchtrain.methods.unsupervised._method import CONDITION, Generates
-from bunchtrain.methods.weighted_sum import event_losses, event_weights
+from bunchtrain.methods.fitted_network import FittedNetwork
+from bunchtrain.methods.task import Task
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.data import Data
 
@@ -32,11 +29,6 @@ CHECKED = 10_000
 MAX_POINTS = 500_000
 #: Epochs after the best one from which on overfitting is reported.
 WAITED = 5
-#: Events on which a method is checked, and the fraction of the variance of the data below which
-#: generated events have collapsed.
-FEW_OF_METHOD, COLLAPSED = 2000, 0.02
-#: Iterations of the minimisation, in which losses such as the cross-entropy converge.
-ITERATIONS = 50
 
 
 def training_warnings(
@@ -163,20 +155,16 @@ def _about_curves(rows: Sequence[Mapping[str, float]], patience: int | None) -> 
 def _about_constants(model: TrainedModel, validation: Batch) -> Iterator[str]:
     """Yield a warning for each loss that is no better than that of the best constant."""
     network = model.network
-    if isinstance(network, MethodNetwork):
-        yield from _about_method(network, validation)
-        return
-    tensors = validation.tensors()
-    standardised = network.standardise(tensors)
-    with torch.inference_mode():
-        members = network.members(tensors.inputs)
-    for loss, _ in build_losses(model.task, network):
-        if not isinstance(loss, Head) or loss.is_batch_statistic:
-            continue
-        loss.eval()
-        with torch.no_grad():
-            found = [mean_loss(loss, outputs, standardised) for outputs in members]
-        reached, constant = sum(found) / len(found), constant_loss(loss, standardised)
+    if not isinstance(network, FittedNetwork):
+        from bunchtrain.training.network_warnings import about_method, losses_and_constants
+
+        if model.task.owns_loss:
+            yield from about_method(network, validation)
+            return
+        found = losses_and_constants(model.task, network, validation)
+    else:
+        found = _losses_and_constants(model.task, network, validation)
+    for loss, reached, constant in found:
         if not reached < constant:
             yield (
                 f"the validation loss '{loss.name}' of target '{loss.target.name}' is "
@@ -185,72 +173,23 @@ def _about_constants(model: TrainedModel, validation: Batch) -> Iterator[str]:
             )
 
 
-def _about_method(network: MethodNetwork, validation: Batch) -> Iterator[str]:
-    """Yield a warning if a method is no better than a constant, or if what it gives collapsed."""
-    method, few = (
-        network.method,
-        validation.take(np.arange(min(FEW_OF_METHOD, len(validation)))).tensors(),
-    )
-    with torch.inference_mode():
-        inputs = network.normalise(few.inputs)
-        constants = method.constant_losses(inputs)
-        weight = event_weights(few, inputs[method.tensor])
-        total = weight.sum()
-        if constants is not None and total > 0:
-            losses = torch.stack(list(method.losses(inputs).values())).sum(0)
-            reached, constant = (float((weight * x).sum() / total) for x in (losses, constants))
-            if not reached < constant:
-                yield (
-                    f"the validation loss of method '{method.name}' is {reached:.4g}, no better "
-                    f"than that of a constant, {constant:.4g}: it has learnt nothing or "
-                    "collapsed; change 'training.learning_rate' or the number of epochs"
-                )
-        if isinstance(method, Generates) and len(few) > 1:
-            made = method.generate(len(few), inputs.get(CONDITION) if method.condition else None)
-            spread, true = (
-                float(x.flatten(1).var(0, correction=0).sum())
-                for x in (made, inputs[method.tensor])
-            )
-            if not spread > COLLAPSED * true:
-                yield (
-                    f"the events that method '{method.name}' generates are nearly all alike: their "
-                    f"variance is {100 * spread / true if true else 0:.2g} % of that of the data; "
-                    "lower 'training.learning_rate' or train longer"
-                )
-
-
-def constant_loss(head: Head, batch: Batch) -> float:
-    """Return the smallest weighted mean of a loss with the same outputs for all events.
-
-    It is minimised by L-BFGS from outputs of 0: of standardised values the mean, of classes equal
-    probabilities.
-
-    head   the loss.
-    batch  events with standardised values, as `Network.standardise` returns them.
-    """
-    weight = (batch.weight if len(batch.weight) else torch.ones(len(batch))).float()
-    weight = weight / weight.sum()
-    outputs = torch.zeros(head.outputs, requires_grad=True)
-    optimiser = torch.optim.LBFGS([outputs], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
-    found: list[float] = []
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        rows = head.output_rows(batch)
-        given = {head.target.name: outputs.expand(rows, -1)}
-        loss: Tensor = (weight * event_losses(head, given, batch)).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        found.append(float(loss.detach()))
-        return loss
-
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
-    return min(found)
-
-
-def mean_loss(loss: Head, outputs: dict[str, Tensor], batch: Batch) -> float:
-    """Return the weighted mean of a loss."""
-    weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
-    return float((weight * event_losses(loss, outputs, batch)).sum() / weight.sum())
+def _losses_and_constants(
+    task: Task, network: FittedNetwork, validation: Batch
+) -> Iterator[tuple[Head, float, float]]:
+    """Yield each head with its weighted mean loss, and the smallest one of a constant."""
+    batch, outputs = network.standardise(validation), network.standardised(validation.inputs)
+    weight = batch.weights.astype(np.float64)
+    if not weight.sum() > 0:
+        return
+    for loss, _ in build_losses(task, network):
+        if not isinstance(loss, Head) or loss.is_batch_statistic:
+            continue
+        constant = np.tile(loss.constant_output(batch), (len(batch), 1))
+        means = [
+            float(np.average(loss.array_losses(given, batch), weights=weight))
+            for given in (outputs[loss.target.name], constant)
+        ]
+        yield loss, means[0], means[1]
 
 
 def _advice(model: TrainedModel) -> str:

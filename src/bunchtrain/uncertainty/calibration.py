@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from bunchtrain import parts
 from bunchtrain.heads._head import Head
 from bunchtrain.methods.task import Task
 from bunchtrain.targets import Quantity, Target
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 #: Predicted quantities of events, (events,) each.
-Quantities = dict[Quantity, Tensor]
+Quantities: TypeAlias = "dict[Quantity, Tensor]"
 
 
 class Calibration(ABC):
@@ -43,13 +47,30 @@ class Calibration(ABC):
 
     def stack_probabilities(self, predictions: Quantities) -> Tensor:
         """Return the probabilities of the classes, (class, events)."""
+        import torch
+
         return torch.stack([predictions[Quantity(label)] for label in self.target.classes])
 
 
 def predicted_std(predictions: Quantities, value: str) -> Tensor:
     """Return the predicted σ of a value, (events,), or ones where there is none."""
-    ones = torch.ones_like(predictions[Quantity(value)])
-    return predictions.get(Quantity(value, "sigma"), ones)
+    mean = predictions[Quantity(value)]
+    return predictions.get(Quantity(value, "sigma"), mean.new_ones(mean.shape))
+
+
+def calibrate(
+    predictions: dict[Quantity, Any], calibrations: Sequence[Calibration]
+) -> dict[Quantity, Any]:
+    """Return calibrated predictions, (events,) each, in the type of the given ones."""
+    if not calibrations:
+        return predictions
+    import torch
+
+    is_array = isinstance(next(iter(predictions.values())), np.ndarray)
+    found = {quantity: torch.as_tensor(values) for quantity, values in predictions.items()}
+    for calibration in calibrations:
+        found = calibration.apply(found)
+    return {q: values.numpy() for q, values in found.items()} if is_array else dict(found)
 
 
 def build_calibrations(task: Task) -> dict[str, list[Calibration]]:
@@ -67,5 +88,7 @@ def build_calibrations(task: Task) -> dict[str, list[Calibration]]:
 
 def _predicts_sigma(head: Head) -> bool:
     """Return whether a head predicts the width of its values itself."""
+    import torch
+
     predicted = head.predictions(torch.zeros(1, head.outputs))
     return any(quantity.kind == "sigma" for quantity in predicted)

@@ -6,16 +6,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import awkward as ak
 import numpy as np
-import torch
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import BunchtrainError
-from bunchtrain.methods.method_network import MethodNetwork
-from bunchtrain.methods.supervised import Network
+from bunchtrain.methods.build import AnyNetwork
+from bunchtrain.methods.fitted_network import FittedNetwork
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import Representation
 from bunchtrain.study import Study, model_configs
@@ -32,8 +31,11 @@ from bunchtrain.workflow.preparation import (
     recipe,
 )
 
+if TYPE_CHECKING:
+    from bunchtrain.methods.supervised import Network
+
 #: Task, representation and network of a model before its training.
-Untrained: TypeAlias = tuple[Task, Representation, Network]
+Untrained: TypeAlias = tuple[Task, Representation, AnyNetwork]
 
 #: Events of which classes, sets and cost are measured; fewer in a class are too few for metrics.
 ROWS, _FEW = 20_000, 100
@@ -186,7 +188,7 @@ def _add_costs(
 
 
 def _cost(
-    found: Check, made: Task, representation: Representation, network: Network, events: ak.Array
+    found: Check, made: Task, representation: Representation, network: AnyNetwork, events: ak.Array
 ) -> ModelCost:
     columns = representation.columns(events.fields)
     begin = time.perf_counter()
@@ -196,14 +198,20 @@ def _cost(
     training = found.scale * found.events.get("train", 0)
     used = min(training, made.settings.get("events") or training)
     both = used + found.scale * found.events.get("validation", 0)
-    in_one_call, rows = not network.trains_by_gradient, int(made.settings["batch_size"])
-    seconds = represented if in_one_call else _step(network, batch, rows)
-    parameters = sum(p.numel() for p in network.model.parameters())
-    return ModelCost(parameters, size * both, seconds * used, in_one_call)
+    seconds, parameters = represented, network.trained_parameters
+    if not isinstance(network, FittedNetwork):
+        parameters = sum(p.numel() for p in network.model.parameters())
+        if network.trains_by_gradient:
+            seconds = _step(network, batch, int(made.settings["batch_size"]))
+    return ModelCost(parameters, size * both, seconds * used, not network.trains_by_gradient)
 
 
 def _step(network: Network, batch: Batch, rows: int) -> float:
     """Return the seconds for an event in a step of the training, the least of a few."""
+    import torch
+
+    from bunchtrain.methods.method_network import MethodNetwork
+
     chosen = batch.take(np.arange(min(rows, len(batch)))).tensors().inputs
     found = []
     for _ in range(_STEPS):

@@ -10,10 +10,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
-
+from bunchtrain import parts
 from bunchtrain.child_processes import child_command, child_environment
 from bunchtrain.errors import BunchtrainError, InterruptedRun, MachineError
+from bunchtrain.methods.task import is_on_arrays
 from bunchtrain.study import Study, model_configs
 from bunchtrain.training.workers import clear_failure, raise_failure
 from bunchtrain.workflow.folder import RunFolder
@@ -34,13 +34,25 @@ def max_concurrent_trainings(study: Study) -> int:
     or on another engine than `local` use the machine alone, so they are trained in turn.
     """
     chosen = [model.training for model in model_configs(study).values()]
-    on_gpu = torch.cuda.is_available() and any(t.device != "cpu" for t in chosen)
-    alone = on_gpu or any(t.engine.name != "local" for t in chosen)
+    alone = _uses_gpu(study) or any(t.engine.name != "local" for t in chosen)
     if alone or not all(training.threads for training in chosen):
         return 1
     threads = max(training.threads or 1 for training in chosen)
     by_memory = available_memory() // (2 * study.storage.memory)
     return max(1, min(cores() // threads, by_memory, len(chosen)))
+
+
+def _uses_gpu(study: Study) -> bool:
+    """Return whether a network of a study is trained on a GPU."""
+    if not any(
+        model.training.device != "cpu"
+        and not (model.kind == "model" and is_on_arrays(parts.find("model", model.model.name)))
+        for model in model_configs(study).values()
+    ):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def cores() -> int:

@@ -6,22 +6,33 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from importlib.metadata import distribution, requires, version
 from pathlib import Path
 
 
 def environment() -> dict[str, str]:
     """Return the versions, commit and machine as name → text."""
-    import torch
-
     return {
         "bunchtrain": version("bunchtrain"),
         "commit": commit(),
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "accelerator": _accelerator(),
         **_versions(),
     }
+
+
+def _accelerator() -> str:
+    """Return the name of the first GPU, by torch where it is loaded, else by its driver."""
+    if "torch" in sys.modules:
+        import torch
+
+        return torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        if found := re.search(r"Model:\s*(.+)", path.read_text(encoding="utf-8")):
+            return found[1].strip()
+    return "none"
 
 
 def commit() -> str:

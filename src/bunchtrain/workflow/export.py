@@ -17,10 +17,12 @@ from bunchtrain.deployment.export import check_supported, export, make_target
 from bunchtrain.deployment.verification import Verification
 from bunchtrain.errors import DataError, ExportError, RunError, nearest
 from bunchtrain.methods.build import build_network
+from bunchtrain.methods.fitted_network import FittedNetwork
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
 from bunchtrain.tables.predictions import ROWS
-from bunchtrain.trained_model import TrainedModel, load
+from bunchtrain.trained_files import load, trained_model
+from bunchtrain.trained_model import TrainedModel
 from bunchtrain.uncertainty.calibration import build_calibrations
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.new_files import source_for_file
@@ -74,8 +76,10 @@ def check_exports(study: Study) -> None:
             where = f"models.{name}: " if study.models else ""
             made = task(study, model, Path(), Path())
             representation = parts.build("representation", *made.representation)
-            network = build_network(made, representation).eval()
-            untrained = TrainedModel(made, representation, network, build_calibrations(made))
+            network = build_network(made, representation)
+            if not isinstance(network, FittedNetwork):
+                network.eval()
+            untrained = trained_model(made, representation, network, build_calibrations(made))
             try:
                 check_supported(untrained, target, part.name)
             except ExportError as problem:

@@ -11,8 +11,8 @@ from typing import Any
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.files import cache_folder
-from bunchtrain.methods.build import build_network
-from bunchtrain.methods.supervised import Network, input_names
+from bunchtrain.methods.build import AnyNetwork, build_network
+from bunchtrain.methods.model_inputs import input_names
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import PointRepresentation, Representation
 from bunchtrain.study import ModelConfig, Study, model_configs
@@ -51,7 +51,7 @@ def check_models(study: Study) -> None:
     check_tensors(study, {name: build_untrained(study, model)[2] for name, model in configs})
 
 
-def build_untrained(study: Study, model: ModelConfig) -> tuple[Task, Representation, Network]:
+def build_untrained(study: Study, model: ModelConfig) -> tuple[Task, Representation, AnyNetwork]:
     """Return task, representation and network of a model, with initial weights.
 
     Raises StudyError, naming the model, if its parts do not fit together.
@@ -66,7 +66,7 @@ def build_untrained(study: Study, model: ModelConfig) -> tuple[Task, Representat
         raise StudyError(f"{where}{problem}") from None
 
 
-def check_tensors(study: Study, networks: Mapping[str, Network]) -> None:
+def check_tensors(study: Study, networks: Mapping[str, AnyNetwork]) -> None:
     """Raise StudyError for a tensor that an option or a representation adds and no model takes."""
     given, used = dict[str, ModelConfig](), dict[str, set[str]]()
     for name, model in model_configs(study).items():

@@ -29,7 +29,8 @@ from bunchtrain.tables.arrays import Arrays, is_data
 from bunchtrain.tables.metadata import TableMetadata, read_metadata
 from bunchtrain.tables.predictions import Predictions, concatenate
 from bunchtrain.tables.writing import output_format
-from bunchtrain.trained_model import TrainedModel, load
+from bunchtrain.trained_files import load
+from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.compare import compared_models, console_html, first_classification
 from bunchtrain.workflow.ensembles import load_ensembles
 from bunchtrain.workflow.evaluate import (

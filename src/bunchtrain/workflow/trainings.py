@@ -9,8 +9,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
-import torch
-
 from bunchtrain.files import write_json
 from bunchtrain.methods.protocols import CountsOverflows
 from bunchtrain.study import ModelConfig, Study, model_configs, training_names
@@ -18,9 +16,10 @@ from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.metadata import TableMetadata
 from bunchtrain.tables.predictions import METADATA, ROWS, Predictions, concatenate
 from bunchtrain.tables.writing import write_parquet
-from bunchtrain.trained_model import TrainedModel, load
+from bunchtrain.trained_files import load
+from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.dataset_cache import DATASET_CACHE
-from bunchtrain.training.process import keep_freed_memory
+from bunchtrain.training.process import keep_freed_memory, set_threads
 from bunchtrain.training.train import train
 from bunchtrain.workflow.ensembles import ensemble_columns, fit_ensembles, save_ensembles
 from bunchtrain.workflow.folder import RunFolder
@@ -86,8 +85,6 @@ def training_warnings(folder: RunFolder, study: Study, name: str) -> list[str]:
 def predict_model(folder: RunFolder, study: Study, cache: EventCache, name: str) -> None:
     """Write the predictions of a model's trainings that are missing."""
     model = model_configs(study)[name]
-    if model.training.threads:
-        torch.set_num_threads(model.training.threads)
     with keep_freed_memory():
         for one in trainings(folder, study, model):
             for split in predicted_sets(study):
@@ -95,6 +92,7 @@ def predict_model(folder: RunFolder, study: Study, cache: EventCache, name: str)
                 if path.is_file():
                     continue
                 trained = load(one.folder)
+                set_threads(trained.task)
                 predict = partial(write_predictions, study, cache, {one.name: trained}, path, split)
                 rates, overflows = count_overflows(trained, predict)
                 if split == "test":

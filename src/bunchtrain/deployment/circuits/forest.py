@@ -69,8 +69,8 @@ class Forest(ExactFunction):
         clipped = torch.minimum(torch.maximum(rounded, low), high)
         return Sample(
             clipped.numpy(),
-            self.rounded(clipped).double().numpy(),
-            self.unrounded(inputs["table"]).double().numpy(),
+            self.rounded(clipped.numpy()).astype(np.float64),
+            self.unrounded(inputs["table"].numpy()).astype(np.float64),
             {"input": int(outside.sum())},
         )
 
@@ -83,7 +83,7 @@ class Forest(ExactFunction):
                 comparisons[feature, cut] = compare_at_most(table[feature], cut)
             return comparisons[feature, cut]
 
-        arrays = {name: array.numpy() for name, array in self.rounded.arrays().items()}
+        arrays = self.rounded.arrays()
         columns = [
             add_balanced(
                 [select_leaf(arrays, int(root), output, compare) for root in arrays["roots"]]
@@ -151,7 +151,7 @@ def feature_formats(trees: DecisionTrees, features: int, bits: int) -> Formats:
     A value beyond the cuts is clipped, which changes no comparison. A feature without cuts has no
     bits.
     """
-    arrays = {name: array.numpy() for name, array in trees.arrays().items()}
+    arrays = trees.arrays()
     nodes = np.flatnonzero(arrays["branches"][1::2] != np.arange(len(arrays["feature"])))
     k, i, f = (np.zeros(features, np.int64) for _ in range(3))
     for feature in np.unique(arrays["feature"][nodes]):
@@ -187,9 +187,11 @@ def _rounded_trees(
     fraction  (features,) fractional bits of the features.
     """
     arrays, step = trees.arrays(), 2.0**-leaf_fraction
-    steps = np.exp2(-fraction[arrays["feature"].numpy()].astype(np.float64))
-    cuts = (np.floor(_next_above(arrays["threshold"].numpy()) / steps + 0.5) - 1) * steps
-    rounded = {name: torch.round(arrays[name].double() / step) * step for name in ("value", "base")}
+    steps = np.exp2(-fraction[arrays["feature"]].astype(np.float64))
+    cuts = (np.floor(_next_above(arrays["threshold"]) / steps + 0.5) - 1) * steps
+    rounded = {
+        name: np.round(arrays[name].astype(np.float64) / step) * step for name in ("value", "base")
+    }
     found = DecisionTrees(len(trees.base))
-    found.set_arrays({**arrays, **rounded, "threshold": torch.from_numpy(cuts)})
+    found.set_arrays({**arrays, **rounded, "threshold": cuts})
     return found

@@ -13,6 +13,7 @@ from bunchtrain.batch import POINTWISE
 from bunchtrain.deployment.cpp.program import Program, Unsupported, Value, as_numbers
 from bunchtrain.deployment.cpp.tracing import trace
 from bunchtrain.deployment.scoring import ScoredNetwork
+from bunchtrain.methods.fitted_module import as_network
 from bunchtrain.networks.fitted.random_forest import SMALLEST, RandomForest
 from bunchtrain.networks.layers.fit_models import LinearFitModel
 from bunchtrain.networks.layers.trees import DecisionTrees, TreeModel
@@ -42,12 +43,13 @@ def convert(trained: TrainedModel, about: Mapping[str, str] | None = None) -> Pr
             logit = model.outputs == 1
             output = program.layer("logarithm", output, smallest=SMALLEST, logit=logit)
     elif isinstance(model, LinearFitModel):
-        output = program.dense(values["table"], model.layer.weight, model.layer.bias)
+        weight, bias = torch.from_numpy(model.weight), torch.from_numpy(model.bias)
+        output = program.dense(values["table"], weight, bias)
     elif isinstance(model, RecurrentNetwork):
         output = _recurrent(program, model, values["features"])
     else:
-        output = trace(program, model, values)
-    network = trained.network
+        output = trace(program, as_network(trained.network).model, values)
+    network = as_network(trained.network)
     if bool((network.shift != 0).any() or (network.scale != 1).any()):
         output = program.affine(output, network.scale, network.shift)
     _scores(program, ScoredNetwork(trained), output)
@@ -57,7 +59,7 @@ def convert(trained: TrainedModel, about: Mapping[str, str] | None = None) -> Pr
 def _input(program: Program, trained: TrainedModel, name: str) -> Value:
     if name not in INPUTS:
         raise Unsupported(f"it needs the tensor '{name}'")
-    buffer = trained.network.normalisation.get_buffer
+    buffer = as_network(trained.network).normalisation.get_buffer
     parts = {
         "offset": -buffer(f"{name}_shift"),
         "scale": buffer(f"{name}_scale"),
@@ -85,7 +87,7 @@ def _input(program: Program, trained: TrainedModel, name: str) -> Value:
 
 
 def _trees(program: Program, trees: DecisionTrees, value: Value) -> Value:
-    arrays = trees.arrays()
+    arrays = {name: torch.from_numpy(array) for name, array in trees.arrays().items()}
     count, roots = len(arrays["feature"]), arrays["roots"].tolist()
     branches = arrays["branches"].view(-1, 2)  # (nodes, right and left)
     is_leaf = branches[:, 1] == torch.arange(count)

@@ -29,6 +29,7 @@ from bunchtrain.deployment.circuits.tracing import Pipeline
 from bunchtrain.deployment.export import ExportTarget
 from bunchtrain.deployment.scoring import batches, scores_of_outputs
 from bunchtrain.deployment.verification import Agreement, Verification, compare_scores
+from bunchtrain.methods.fitted_module import as_network
 from bunchtrain.networks.layers.quantised.model import QuantisedModel
 from bunchtrain.networks.layers.trees import TreeModel
 from bunchtrain.networks.quantised.quantised_image_cnn import QuantisedImageCNN
@@ -165,9 +166,10 @@ def _sample_events(
 ) -> tuple[NDArray[np.int64], Sample]:
     """Return the indices of the events that are not dropped, and inputs and outputs of these."""
     indices, samples = [], []
+    network = as_network(trained.network)
     for chosen, arrays in batches(trained, events, 4096):
         inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        samples.append(function.sample(trained.network.normalise(inputs)))
+        samples.append(function.sample(network.normalise(inputs)))
         indices.append(chosen)
     return np.concatenate(indices or [np.zeros(0, np.int64)]), concatenate_samples(samples)
 

@@ -22,7 +22,7 @@ from bunchtrain.deployment.scoring import Arrays, ScoredNetwork, run
 from bunchtrain.deployment.verification import Verification, verify
 from bunchtrain.errors import ExportError, missing
 from bunchtrain.files import atomic_path
-from bunchtrain.methods.method_network import MethodNetwork
+from bunchtrain.methods.fitted_module import as_network
 from bunchtrain.networks.layers.trees import DecisionTrees
 from bunchtrain.parts.ranges import NonNegative
 from bunchtrain.trained_model import TrainedModel
@@ -65,7 +65,7 @@ class Onnx(ExportTarget):
             return "its weights have a posterior, and one set of them is not its prediction"
         if not trained.network.trains_by_gradient and not _is_method_without_trees(trained):
             return None
-        trained.network.eval()
+        as_network(trained.network).eval()
         trained = replace(trained, calibrations={})  # they are not fitted yet
         try:
             program = trace(trained, self.opset)
@@ -77,7 +77,7 @@ class Onnx(ExportTarget):
         """Write `model.onnx` and compare ONNX Runtime's scores with the network's."""
         runtime = _libraries()
         program = trace(trained, self.opset)
-        weights = trained.network.state_dict().values()
+        weights = as_network(trained.network).state_dict().values()
         size = sum(t.nbytes for t in weights if torch.is_tensor(t))
         files = ["model.onnx"] if size < MAX_BYTES else ["model.onnx", "model.onnx.data"]
         self._describe(trained, program.model.metadata_props)
@@ -129,8 +129,8 @@ def scores_of(session: Any, inputs: Arrays) -> list[NDArray[np.float32]]:
 
 
 def _is_method_without_trees(trained: TrainedModel) -> bool:
-    has_trees = any(isinstance(one, DecisionTrees) for one in trained.network.modules())
-    return isinstance(trained.network, MethodNetwork) and not has_trees
+    has_trees = isinstance(getattr(trained.network.model, "trees", None), DecisionTrees)
+    return trained.task.owns_loss and not has_trees
 
 
 def _libraries() -> Any:

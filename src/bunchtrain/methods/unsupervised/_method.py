@@ -12,14 +12,12 @@ from torch import Tensor, nn
 from bunchtrain.errors import StudyError
 from bunchtrain.representations._representation import Size
 from bunchtrain.targets import Quantity
+from bunchtrain.targets.quantity import ANOMALY_SCORE, LOG_LIKELIHOOD
 
 #: Tensors with one row per event that a method can learn, in this order of preference.
 LEARNT = ("table", "window", "image", "volume")
 #: Tensor of the values that a density or a generator is conditional on.
 CONDITION = "condition"
-
-ANOMALY_SCORE = Quantity("anomaly_score", "score")
-LOG_LIKELIHOOD = Quantity("log_likelihood", "log_likelihood")
 
 
 class Method(nn.Module, ABC):

@@ -8,11 +8,11 @@ event's cell, and the overall mean in an empty cell.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from bunchtrain.batch import Array
 from bunchtrain.errors import StudyError
 from bunchtrain.heads._head import Head
 from bunchtrain.networks.layers.fit_models import Batches, FitModel, History
@@ -29,9 +29,6 @@ class BinnedCorrection(FitModel):
 
     supported_losses: ClassVar[Mapping[str, str]] = {"mean_squared_error": "mean"}
 
-    edges: Tensor  # (feature, bins − 1)
-    means: Tensor  # (cell, outputs)
-
     def __init__(self, table: int, outputs: int, *, bins: Bins = 20) -> None:
         super().__init__(table, outputs)
         if bins < 1 or bins**table > 10**6:
@@ -40,23 +37,37 @@ class BinnedCorrection(FitModel):
                 "cells, more than a million; use fewer features or bins"
             )
         self.bins = bins
-        self.register_buffer("edges", torch.zeros(table, bins - 1))
-        self.register_buffer("means", torch.zeros(bins**table, outputs))
+        self.edges = np.zeros((table, bins - 1), np.float32)  # (feature, bins − 1)
+        self.means = np.zeros((bins**table, outputs), np.float32)  # (cell, outputs)
 
     @property
     def is_fitted(self) -> bool:
         """True once edges or means are set."""
         return bool(self.edges.any()) or bool(self.means.any())
 
-    def forward(self, table: Tensor) -> Tensor:
-        """Return (batch, outputs) from `table` (batch, feature)."""
-        return self.means[self.cells(table)]
+    def check_is_fitted(self) -> None:
+        """Accept a model whose means are all 0, as those of standardised values may be."""
 
-    def cells(self, table: Tensor) -> Tensor:
+    def arrays(self) -> dict[str, Array]:
+        """Return edges and means."""
+        return {"edges": self.edges, "means": self.means}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Set edges and means."""
+        self.edges = state["edges"].reshape(self.edges.shape)
+        self.means = state["means"].reshape(self.means.shape)
+
+    def evaluate(self, arrays: Mapping[str, Any], table: Any) -> Any:
+        """Return the mean of the cell of each event, (batch, outputs)."""
+        return arrays["means"][self._cells(arrays["edges"], table)]
+
+    def cells(self, table: Array) -> Array:
         """Return the cell index of each event, (batch,)."""
-        bins = (table[:, :, None] >= self.edges).sum(2)  # (batch, feature)
-        factors = self.bins ** torch.arange(table.shape[1], device=table.device)
-        return (bins * factors).sum(1)
+        return np.asarray(self._cells(self.edges, table))
+
+    def _cells(self, edges: Any, table: Any) -> Any:
+        bins = (table[:, :, None] >= edges).sum(2)  # (batch, feature)
+        return sum(bins[:, k] * self.bins**k for k in range(self.features))
 
     def fit(
         self, training: Batches, validation: Batches, loss: Head, seed: int, threads: int
@@ -66,18 +77,22 @@ class BinnedCorrection(FitModel):
         Raises StudyError for another loss than the squared error, which the mean minimises.
         """
         self.check_loss(loss)
-        table = torch.cat([batch.inputs["table"] for batch in training])
-        values = torch.cat([batch.targets[loss.target.name] for batch in training])
-        weight = torch.cat([batch.weight for batch in training])
-        quantiles = torch.arange(1, self.bins) * len(table) // self.bins
-        self.edges.copy_(table.sort(0).values[quantiles].T)
-        self._fit_means(self.cells(table), values.double(), weight.double())
+        batches = list(training)
+        table = np.concatenate([batch.inputs["table"] for batch in batches])
+        values = np.concatenate([batch.targets[loss.target.name] for batch in batches])
+        weight = np.concatenate([batch.weight for batch in batches])
+        quantiles = np.arange(1, self.bins) * len(table) // self.bins
+        self.edges = np.sort(table, axis=0)[quantiles].T.astype(np.float32)
+        self._fit_means(self.cells(table), values.astype(np.float64), weight.astype(np.float64))
         return [self.mean_losses(loss, training, validation)]
 
-    def _fit_means(self, cells: Tensor, values: Tensor, weight: Tensor) -> None:
-        total = torch.zeros(len(self.means), dtype=torch.float64).index_add(0, cells, weight)
-        sums = torch.zeros(self.means.shape, dtype=torch.float64)
-        sums.index_add_(0, cells, weight[:, None] * values)
-        overall = sums.sum(0) / total.sum()
-        filled = (total > 0)[:, None]
-        self.means.copy_(torch.where(filled, sums / total.clamp(min=1e-30)[:, None], overall))
+    def _fit_means(self, cells: Array, values: Array, weight: Array) -> None:
+        count = len(self.means)
+        total = np.bincount(cells, weight, minlength=count)
+        sums = np.stack([np.bincount(cells, weight * v, minlength=count) for v in values.T], 1)
+        means = np.where(
+            (total > 0)[:, None],
+            sums / np.maximum(total, 1e-30)[:, None],
+            sums.sum(0) / total.sum(),
+        )
+        self.means = means.astype(np.float32)

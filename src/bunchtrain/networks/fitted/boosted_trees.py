@@ -14,23 +14,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 import xgboost
 from numpy.typing import NDArray
-from torch import Tensor
 
-from bunchtrain.batch import Batch
+from bunchtrain.batch import Array, Batch
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
-from bunchtrain.networks.layers.boosting_loss import Penalties
 from bunchtrain.networks.layers.fit_models import (
     History,
+    Penalties,
     Progress,
     check_all_classes,
     iterate_samples,
 )
-from bunchtrain.networks.layers.trees import BoostingOptions, TreeModel
+from bunchtrain.networks.layers.trees import EXTRA, BoostingOptions, TreeModel
 from bunchtrain.networks.layers.xgboost_adapter import (
     BatchIterator,
     LossHistory,
@@ -162,7 +160,7 @@ class BoostedTrees(TreeModel):
                     f"loss '{penalty.name}': 'alone' and 'ramp' are steps of a network's training; "
                     "leave them out for model 'boosted_trees'"
                 )
-            if isinstance(penalty, Head) or any(True for _ in penalty.parameters()):
+            if isinstance(penalty, Head) or penalty.has_parameters:
                 raise StudyError(
                     f"model 'boosted_trees' cannot fit loss '{penalty.name}' in addition to "
                     f"'{loss.name}'; it supports penalties without outputs and trained "
@@ -205,32 +203,31 @@ class BoostedTrees(TreeModel):
         gains = booster.get_score(importance_type="total_gain")
         self.set_importance(np.array([gains.get(f"f{i}", 0.0) for i in range(self.features)]))
 
-    def forward(self, table: Tensor) -> Tensor:
+    def forward(self, table: Array) -> Array:
         """Return margins (batch, outputs) from `table` (batch, feature); NaN is a missing value.
 
         With two classes the first margin is 0. Raises RunError before the fit.
         """
-        if self.booster is None or torch.compiler.is_exporting():
-            self.check_is_fitted()
-            return self.trees(table)  # type: ignore[no-any-return]
-        events = table.numpy(force=True)
-        if len(events) == 0:
-            return table.new_zeros(0, self.outputs)
-        margins = self.booster.inplace_predict(events, predict_type="margin")
-        columns = torch.from_numpy(margins).view(len(events), -1).to(table.device)
-        return torch.nn.functional.pad(columns, (self.outputs - columns.shape[1], 0))
+        if self.booster is None:
+            return super().forward(table)
+        if len(table) == 0:
+            return np.zeros((0, self.outputs), np.float32)
+        margins = self.booster.inplace_predict(table, predict_type="margin")
+        columns = np.asarray(margins).reshape(len(table), -1)
+        return np.pad(columns, ((0, 0), (self.outputs - columns.shape[1], 0)))
 
-    def get_extra_state(self) -> Tensor:
-        """Return the booster as XGBoost's UBJSON, (bytes,) uint8, empty before the fit."""
+    def state(self) -> dict[str, Any]:
+        """Return importances and the booster as UBJSON, (bytes,), empty before the fit."""
         raw = self.booster.save_raw("ubj") if self.booster else bytearray()
-        return torch.from_numpy(np.frombuffer(raw, np.uint8).copy())
+        return {"importance": self.importance, EXTRA: np.frombuffer(raw, np.uint8)}
 
-    def set_extra_state(self, state: Tensor) -> None:
-        """Set the booster from XGBoost's UBJSON, (bytes,) uint8."""
-        if len(state):
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Set the booster from XGBoost's UBJSON."""
+        if len(state[EXTRA]):
             booster = xgboost.Booster()
-            booster.load_model(bytearray(state.numpy(force=True).tobytes()))
+            booster.load_model(bytearray(state[EXTRA].tobytes()))
             self._set_booster(booster)
+        self.importance = state["importance"].reshape(self.features)
 
 
 def _quantile_levels(loss: Any) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 The library is arXiv:1201.0490, the method Ke et al., NIPS 30 (2017).
 f(x) = b + η Σ_t f_t(x); the trees grow leaf by leaf, each time at the leaf of the largest split
 gain, on features in 255 bins. Needs all training events in memory. The trees are saved as plain
-tensors, without a pickle.
+arrays, without a pickle.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
@@ -125,13 +123,17 @@ class HistogramTrees(TreeModel):
             )
 
     def _grower(self, loss: Any, seed: int, patience: int) -> Any:
+        from sklearn import ensemble
+
         name = self.supported_losses[loss.name]
         options: dict[str, Any] = dict(self.growth)
         options |= {"loss": name, "random_state": seed, "max_iter": self.rounds}
         options |= {"early_stopping": True, "n_iter_no_change": patience}
         if name == "log_loss":
-            return _Classifier(**options)
-        return _Regressor(**options, quantile=loss.levels[0] if name == "quantile" else None)
+            return _with_history(ensemble.HistGradientBoostingClassifier)(**options)
+        level = loss.levels[0] if name == "quantile" else None
+        grower = _with_history(ensemble.HistGradientBoostingRegressor)
+        return grower(**options, quantile=level)
 
     def _set_grower(self, grower: Any, rounds: int) -> None:
         """Set the trees of the first rounds, which are private attributes in scikit-learn."""
@@ -147,22 +149,6 @@ class HistogramTrees(TreeModel):
         self.trees.set_trees(trees, base)
         nodes = [predictor.nodes for row in predictors for predictor in row]
         self.set_importance(_split_gains(nodes, self.features))
-
-    def forward(self, table: Tensor) -> Tensor:
-        """Return margins (batch, outputs) from `table` (batch, feature); NaN is a missing value.
-
-        With two classes the first margin is 0. Raises RunError before the fit.
-        """
-        self.check_is_fitted()
-        return self.trees(table)  # type: ignore[no-any-return]
-
-    def get_extra_state(self) -> dict[str, Tensor]:
-        """Return the trees as arrays by name."""
-        return self.trees.arrays()
-
-    def set_extra_state(self, state: dict[str, Tensor]) -> None:
-        """Set the trees from arrays by name."""
-        self.trees.set_arrays(state)
 
 
 @dataclass
@@ -185,25 +171,23 @@ class _LossHistory:
             self.progress(len(self.history), self.rounds, row)
 
 
-class _WithLosses:
-    """Records the losses of each round in a private hook: scikit-learn has no public one."""
+def _with_history(grower: type[Any]) -> type[Any]:
+    """Return a class of scikit-learn that records the losses of each round.
 
-    losses: _LossHistory
+    In a private hook: scikit-learn has no public one.
+    """
 
-    def _check_early_stopping_loss(self, *arguments: Any, **named: Any) -> bool:
-        stop: bool = super()._check_early_stopping_loss(*arguments, **named)  # type: ignore[misc]
-        training, validation = vars(self)["train_score_"], vars(self)["validation_score_"]
-        if len(training) > 1:  # the first is that without trees
-            self.losses(training[-1], validation[-1])
-        return stop
+    class WithHistory(grower):  # type: ignore[misc]
+        losses: _LossHistory
 
+        def _check_early_stopping_loss(self, *arguments: Any, **named: Any) -> bool:
+            stop: bool = super()._check_early_stopping_loss(*arguments, **named)
+            training, validation = vars(self)["train_score_"], vars(self)["validation_score_"]
+            if len(training) > 1:  # the first is that without trees
+                self.losses(training[-1], validation[-1])
+            return stop
 
-class _Classifier(_WithLosses, HistGradientBoostingClassifier):  # type: ignore[misc]
-    """Classifier with a history of losses."""
-
-
-class _Regressor(_WithLosses, HistGradientBoostingRegressor):  # type: ignore[misc]
-    """Regressor with a history of losses."""
+    return WithHistory
 
 
 def _to_tree(nodes: Any, column: int, outputs: int) -> Tree:

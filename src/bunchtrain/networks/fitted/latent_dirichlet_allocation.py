@@ -20,10 +20,7 @@ that softmax of the outputs does not saturate; the scores are not probabilities.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from sklearn.decomposition import LatentDirichletAllocation as Inference
 
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.heads._head import Head
@@ -94,6 +91,9 @@ class LatentDirichletAllocation(LinearFitModel):
 
     def _log_ratio(self, jets: Sample, seed: int) -> NDArray[np.float64]:
         """Return log(β_1w / β_2w) of each word."""
+        from scipy.sparse import csr_matrix
+        from sklearn.decomposition import LatentDirichletAllocation as Inference
+
         inference = Inference(
             n_components=2,
             doc_topic_prior=self.alpha,
@@ -116,4 +116,4 @@ class LatentDirichletAllocation(LinearFitModel):
         scale = np.copysign(1 / std, difference)
         share = np.array([1.0]) if self.outputs == 1 else np.array([-0.5, 0.5])
         weight, bias = share[:, None] * scale * ratio, -share * scale * mean
-        self.set_parameters(torch.from_numpy(weight), torch.from_numpy(bias))
+        self.set_parameters(weight, bias)

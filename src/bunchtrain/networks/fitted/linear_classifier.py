@@ -21,9 +21,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from bunchtrain.errors import DataError
 from bunchtrain.heads._head import Head
@@ -79,7 +77,7 @@ class LinearClassifier(LinearFitModel):
         weight, bias = fit(training, loss)
         if self.outputs == 1:  # the logit of the second class
             weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
-        self.set_parameters(torch.from_numpy(weight), torch.from_numpy(bias))
+        self.set_parameters(weight, bias)
         return [self.mean_losses(loss, training, validation)]
 
     def _fit_fisher(self, training: Batches, loss: Head) -> tuple[Array, Array]:
@@ -93,6 +91,8 @@ class LinearClassifier(LinearFitModel):
         return weight, -0.5 * (weight * mean).sum(1) + np.log(total / total.sum())
 
     def _fit_logistic(self, training: Batches, loss: Head) -> tuple[Array, Array]:
+        from sklearn.linear_model import LogisticRegression
+
         events = load_training_sample(training, loss)
         fit = LogisticRegression(C=1 / self.l2, max_iter=self.iterations)
         fit.fit(events.table.astype(np.float64), events.target, events.weight)

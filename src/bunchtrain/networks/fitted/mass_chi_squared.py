@@ -14,12 +14,12 @@ masses takes the place of the known mass.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError
@@ -38,7 +38,7 @@ from bunchtrain.targets import Assignment
 QUANTILES = (0.158655, 0.5, 0.841345)
 
 
-class MassChiSquared(FitModel):
+class MassChiSquared(FitModel, nn.Module):
     """χ² of invariant masses, with the tags of jets, of each combination (arXiv:2106.03898).
 
     features    number of features of a jet: each is a tag, a whole number from 0.
@@ -49,6 +49,7 @@ class MassChiSquared(FitModel):
     """
 
     tensors: ClassVar[tuple[str, ...]] = ("features", "momenta", "lengths")
+    takes_tensors: ClassVar[bool] = True
     supported_losses: ClassVar[Mapping[str, str]] = {"assignment_cross_entropy": "log_likelihood"}
 
     masses: Tensor  # (mass,) M of all particles in GeV, 0 before the fit
@@ -119,6 +120,16 @@ class MassChiSquared(FitModel):
         self._fit_masses(batches, loss.target.name)
         self._fit_tags(batches, loss.target.name)
         return [self.mean_losses(loss, training, validation)]
+
+    @torch.inference_mode()
+    def _mean_loss(self, loss: Head, batches: Iterable[Batch]) -> float | None:
+        total = weights = 0.0
+        for batch in batches:
+            weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
+            outputs = self(*(batch.inputs[name] for name in self.tensors))
+            total += float((weight * loss({loss.target.name: outputs}, batch)).sum())
+            weights += float(weight.sum())
+        return total / weights if weights else None
 
     def _check_tags(self, features: Tensor) -> None:
         wrong = (features != features.round()) | (features < 0) | (features >= self.tags)

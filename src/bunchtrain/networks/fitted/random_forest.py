@@ -3,7 +3,7 @@
 The library is arXiv:1201.0490, the method Breiman, Machine Learning 45, 5 (2001).
 p(x) = (1/T) Σ_t p_t(x): the mean over trees, each grown on a bootstrap sample of the events, each
 cut on the best of a few random features. Outputs of classes are log p, so that softmax returns p.
-Needs all training events in memory. The trees are saved as plain tensors, without a
+Needs all training events in memory. The trees are saved as plain arrays, without a
 pickle.
 """
 
@@ -13,9 +13,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
@@ -26,7 +23,7 @@ from bunchtrain.networks.layers.fit_models import (
     load_sample,
     load_training_sample,
 )
-from bunchtrain.networks.layers.trees import Tree, TreeModel
+from bunchtrain.networks.layers.trees import EXTRA, Tree, TreeModel
 from bunchtrain.parts.ranges import Sampled, Share, TreeDepth, Trees
 
 #: Trees grown between two rows of the history.
@@ -101,6 +98,8 @@ class RandomForest(TreeModel):
         return history
 
     def _grower(self, seed: int, threads: int) -> Any:
+        from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
         options = self.growth | {"random_state": seed, "n_jobs": threads, "warm_start": True}
         if self.gives_classes:
             return RandomForestClassifier(max_features=self.feature_fraction or "sqrt", **options)
@@ -116,26 +115,24 @@ class RandomForest(TreeModel):
             losses = square.reshape(len(sample), -1).mean(1)
         return float(np.average(losses, weights=sample.weight))
 
-    def forward(self, table: Tensor) -> Tensor:
-        """Return log p, log p/(1−p) or values, (batch, outputs), from `table` (batch, feature).
-
-        NaN is a missing value. Raises RunError before the fit.
-        """
-        self.check_is_fitted()
-        mean: Tensor = self.trees(table)
+    def transform(self, total: Any) -> Any:
+        """Return log p, log p/(1−p) or values, (batch, outputs), from the mean of the trees."""
         if not self.gives_classes:
-            return mean
-        p = mean.clamp(SMALLEST, 1 - SMALLEST)
+            return total
+        p = total.clip(SMALLEST, 1 - SMALLEST)
+        if isinstance(p, np.ndarray):
+            return np.log(p) - np.log1p(-p) if self.outputs == 1 else np.log(p)
         return p.logit() if self.outputs == 1 else p.log()
 
-    def get_extra_state(self) -> dict[str, Tensor]:
-        """Return the trees as arrays by name."""
-        return self.trees.arrays() | {"gives_classes": torch.tensor(self.gives_classes)}
+    def state(self) -> dict[str, Any]:
+        """Return importances, trees and whether they are of classes, for `load_state`."""
+        found = super().state()
+        return found | {EXTRA: found[EXTRA] | {"gives_classes": np.array(self.gives_classes)}}
 
-    def set_extra_state(self, state: dict[str, Tensor]) -> None:
-        """Set the trees from arrays by name."""
-        self.trees.set_arrays(state)
-        self.gives_classes = bool(state["gives_classes"])
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Set importances and trees."""
+        super().load_state(state)
+        self.gives_classes = bool(state[EXTRA]["gives_classes"])
 
 
 def _to_tree(tree: Any, count: int, outputs: int) -> Tree:

@@ -8,7 +8,7 @@ for uniform efficiency (arXiv:1410.4140, arXiv:1305.7248).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -18,10 +18,7 @@ from torch.nn import functional
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
-from bunchtrain.heads._loss import Loss
-
-#: Penalties with their factors λ.
-Penalties = Sequence[tuple["Loss", float]]
+from bunchtrain.networks.layers.fit_models import Penalties
 
 SMALLEST = 1e-6  # lower bound of the curvature p (1 − p)
 
@@ -36,7 +33,7 @@ class BoostingLoss:
 
     def __init__(self, batches: Iterable[Batch], loss: Head, penalties: Penalties) -> None:
         self.loss, self.penalties = loss, penalties
-        self.batch = _concatenate_without_inputs(list(batches))
+        self.batch = _concatenate_without_inputs([batch.tensors() for batch in batches])
         self.weight = self.batch.weight.double()
 
     def _outputs(self, margins: NDArray[Any]) -> tuple[Tensor, dict[str, Tensor]]:

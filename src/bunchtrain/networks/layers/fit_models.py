@@ -1,4 +1,8 @@
-"""Base of models that are fit in one call, not by gradient: input checks, samples, losses."""
+"""Base of models that are fit in one call, not by gradient: input checks, samples, losses.
+
+They work on arrays and need no torch. What they evaluate is written for arrays and tensors alike,
+so that exports can trace it, see `methods.fitted_network.FittedModule`.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from bunchtrain.batch import Batch
+from bunchtrain.batch import Array, Batch
 from bunchtrain.errors import DataError, RunError, StudyError, one_of
 from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
@@ -20,6 +22,8 @@ from bunchtrain.heads.cross_entropy import CrossEntropy
 Batches = Iterable[Batch]
 #: Callback after each round: its number, the maximum number of rounds, and the losses.
 Progress = Callable[[int, int, dict[str, float]], None]
+#: Penalties with their factors λ.
+Penalties = Sequence[tuple[Loss, float]]
 #: One row per round: `training_loss` and, with validation events, `validation_loss`.
 History = list[dict[str, float]]
 
@@ -29,21 +33,55 @@ def part_name(part: object) -> str:
     return type(part).__module__.rpartition(".")[2]
 
 
-class FitModel(nn.Module):
+class FitModel:
     """A model with `fit(training, validation, loss, seed, threads)`, not trained by gradient.
 
     table    number of features.
     outputs  number of outputs.
     """
 
-    #: Names of the tensors that `forward` takes.
+    #: Names of the arrays that `forward` takes.
     tensors: ClassVar[tuple[str, ...]] = ("table",)
+    #: Whether it is a `torch.nn.Module`, too, and takes tensors.
+    takes_tensors: ClassVar[bool] = False
     #: Losses that the library can fit → their names in the library.
     supported_losses: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, table: int, outputs: int) -> None:
         super().__init__()
         self.features, self.outputs = table, outputs
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Return what `forward` does."""
+        return self.forward(*inputs)
+
+    def forward(self, table: Any) -> Any:
+        """Return the outputs (batch, outputs) from `table` (batch, feature).
+
+        Raises RunError before the fit.
+        """
+        self.check_is_fitted()
+        return self.evaluate(self.arrays(), table)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the arrays by name that `evaluate` uses."""
+        raise NotImplementedError
+
+    def evaluate(self, arrays: Mapping[str, Any], table: Any) -> Any:
+        """Return the outputs (batch, outputs).
+
+        arrays  those of `arrays`, in the type of the table.
+        table   (batch, feature), an array or a tensor.
+        """
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """Return the arrays that are saved, by name."""
+        return self.arrays()
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Set what `state` has returned; raises KeyError or ValueError for another model's."""
+        raise NotImplementedError
 
     @property
     def is_fitted(self) -> bool:
@@ -82,6 +120,11 @@ class FitModel(nn.Module):
                 "a model of its own"
             )
 
+    @property
+    def parameter_count(self) -> int:
+        """Count of weights and biases."""
+        return 0
+
     def mean_losses(
         self, loss: Head, training: Iterable[Batch], validation: Iterable[Batch]
     ) -> dict[str, float]:
@@ -92,12 +135,10 @@ class FitModel(nn.Module):
 
     def _mean_loss(self, loss: Head, batches: Iterable[Batch]) -> float | None:
         total = weights = 0.0
-        with torch.inference_mode():
-            for batch in batches:
-                weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
-                outputs: Tensor = self(*(batch.inputs[name] for name in self.tensors))
-                total += float((weight * loss({loss.target.name: outputs}, batch)).sum())
-                weights += float(weight.sum())
+        for batch in batches:
+            outputs = self(*(batch.inputs[name] for name in self.tensors))
+            total += float((batch.weights * loss.array_losses(outputs, batch)).sum())
+            weights += float(batch.weights.sum())
         return total / weights if weights else None
 
 
@@ -111,27 +152,34 @@ class LinearFitModel(FitModel):
 
     def __init__(self, table: int, outputs: int) -> None:
         super().__init__(table, outputs)
-        self.layer = nn.Linear(table, outputs)
-        nan = torch.full((outputs, table), torch.nan), torch.full((outputs,), torch.nan)
-        self.set_parameters(*nan)
+        self.set_parameters(np.full((outputs, table), np.nan), np.full(outputs, np.nan))
 
     @property
     def is_fitted(self) -> bool:
         """True once W and b are set."""
-        return not bool(self.layer.bias.isnan().any())
+        return not np.isnan(self.bias).any()
 
-    @torch.no_grad()
-    def set_parameters(self, weight: Tensor, bias: Tensor) -> None:
+    @property
+    def parameter_count(self) -> int:
+        """Count of weights and biases."""
+        return int(self.weight.size + self.bias.size)
+
+    def set_parameters(self, weight: Array, bias: Array) -> None:
         """Set W (outputs, feature) and b (outputs,)."""
-        self.layer.weight.copy_(weight)
-        self.layer.bias.copy_(bias)
+        self.weight = weight.astype(np.float32).reshape(self.outputs, self.features)
+        self.bias = bias.astype(np.float32).reshape(self.outputs)
 
-    def forward(self, table: Tensor) -> Tensor:
-        """Return (batch, outputs) from `table` (batch, feature); raises RunError before the fit."""
-        if not torch.compiler.is_exporting():
-            self.check_is_fitted()
-        output: Tensor = self.layer(table.float())
-        return output
+    def arrays(self) -> dict[str, Array]:
+        """Return W and b, with the names of a linear layer of a network."""
+        return {"layer.weight": self.weight, "layer.bias": self.bias}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Set W and b."""
+        self.set_parameters(state["layer.weight"], state["layer.bias"])
+
+    def evaluate(self, arrays: Mapping[str, Any], table: Any) -> Any:
+        """Return W x + b, (batch, outputs)."""
+        return table @ arrays["layer.weight"].T + arrays["layer.bias"]
 
 
 @dataclass(frozen=True)
@@ -162,18 +210,16 @@ def iterate_samples(batches: Iterable[Batch], loss: Head) -> Iterator[Sample]:
 
 
 def _to_sample(batch: Batch, loss: Head) -> Sample:
-    target = batch.targets[loss.target.name]
-    weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
-    if bool((weight < 0).any()):
+    target, weight = batch.targets[loss.target.name], batch.weights
+    if (weight < 0).any():
         raise StudyError(
             "a model that is not trained by gradient supports no negative weights; set "
             "'weights.negative' to 'absolute' or 'drop'"
         )
     if isinstance(loss, CrossEntropy):
-        weight = weight * loss.factors.to(weight.device)[target]
+        weight = weight * loss.factors[target]
     flat = target.squeeze(1) if target.ndim == 2 and target.shape[1] == 1 else target
-    table = batch.inputs["table"].float()
-    return Sample(table.numpy(force=True), flat.numpy(force=True), weight.numpy(force=True))
+    return Sample(batch.inputs["table"].astype(np.float32, copy=False), flat, weight)
 
 
 def load_sample(batches: Iterable[Batch], loss: Head) -> Sample | None:

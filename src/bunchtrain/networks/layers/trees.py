@@ -1,25 +1,26 @@
 """Decision trees as arrays, evaluated for all events in parallel, and the base of tree models.
 
-Trees grown by a library are stored as plain tensors: a saved model contains no pickle, does not
+Trees grown by a library are stored as plain arrays: a saved model contains no pickle, does not
 depend on the library's version, and is evaluated and exported in one way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor, nn
 
+from bunchtrain.batch import Array
 from bunchtrain.networks.layers.fit_models import FitModel
 from bunchtrain.parts import Options
 from bunchtrain.parts.ranges import LearningRate, NonNegative, Share, Steps, Trees
 
+#: Key of the state that is not of fixed size, as in the files of modules of torch.
+EXTRA = "_extra_state"
 #: Maximum number of pairs (event, tree) evaluated together, which bounds the memory.
 MAX_PAIRS = 1 << 17
 
@@ -62,26 +63,24 @@ def round_down(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.where(rounded > threshold, below, rounded).astype(np.float32)
 
 
-class DecisionTrees(nn.Module):
+class DecisionTrees:
     """Sum of decision trees, f(x) = b + Σ_t leaf_t(x), as (batch, outputs).
 
-    The arrays are extra state of the model that owns the trees, since their sizes depend on the
-    fit.
+    Thresholds and table are in single precision; or in double, in which exports round them.
     """
 
     ARRAYS = ("roots", "branches", "feature", "threshold", "missing_left", "value", "base")
 
-    roots: Tensor  # (trees,) index of the first node
-    branches: Tensor  # (2 · nodes,) right and left child of each node; a leaf is its own child
-    feature: Tensor  # (nodes,)
-    threshold: Tensor  # (nodes,)
-    missing_left: Tensor  # (nodes,)
-    value: Tensor  # (nodes, outputs)
-    base: Tensor  # (outputs,)
+    roots: Array  # (trees,) index of the first node
+    branches: Array  # (2 · nodes,) right and left child of each node; a leaf is its own child
+    feature: Array  # (nodes,)
+    threshold: Array  # (nodes,)
+    missing_left: Array  # (nodes,)
+    value: Array  # (nodes, outputs)
+    base: Array  # (outputs,)
     depth: int
 
     def __init__(self, outputs: int) -> None:
-        super().__init__()
         self.set_trees([], np.zeros(outputs))
 
     def set_trees(self, trees: Sequence[Tree], base: NDArray[np.float64]) -> None:
@@ -100,43 +99,68 @@ class DecisionTrees(nn.Module):
             "value": np.concatenate([empty, *(t.value for t in trees)]).astype(np.float32),
             "base": np.asarray(base, np.float32),
         }
-        self.set_arrays({name: torch.from_numpy(array) for name, array in arrays.items()})
+        self.set_arrays(arrays)
 
-    def set_arrays(self, arrays: dict[str, Tensor]) -> None:
-        """Replace the arrays by name, moved to the device of the present ones."""
-        device = getattr(self, "base", arrays["base"]).device
+    def set_arrays(self, arrays: Mapping[str, Array]) -> None:
+        """Replace the arrays by name."""
         for name in self.ARRAYS:
-            self.register_buffer(name, arrays[name].to(device), persistent=False)
+            setattr(self, name, np.asarray(arrays[name]))
         self.depth = self._longest_path()
 
     def _longest_path(self) -> int:
         node, steps = self.roots, 0
-        branches = self.branches.view(-1, 2)
-        while len(node := torch.unique(node[branches[node, 0] != node])):
+        branches = self.branches.reshape(-1, 2)
+        while len(node := np.unique(node[branches[node, 0] != node])):
             node, steps = branches[node].flatten(), steps + 1
         return steps
 
-    def arrays(self) -> dict[str, Tensor]:
+    def arrays(self) -> dict[str, Array]:
         """Return the arrays by name."""
-        return {name: getattr(self, name).cpu() for name in self.ARRAYS}
+        return {name: getattr(self, name) for name in self.ARRAYS}
 
-    def forward(self, table: Tensor) -> Tensor:
+    def __call__(self, table: Array) -> Array:
         """Return f(x), (batch, outputs), from `table` (batch, feature); NaN is a missing value."""
-        if torch.compiler.is_exporting():
-            return self._evaluate(table)
+        table, arrays = table.astype(self.threshold.dtype, copy=False), self.arrays()
         rows = max(1, MAX_PAIRS // max(1, len(self.roots)))
-        return torch.cat([self._evaluate(part) for part in torch.split(table, rows)])
+        blocks = range(0, max(1, len(table)), rows)
+        return np.concatenate([self.evaluate(arrays, table[i : i + rows]) for i in blocks])
 
-    def _evaluate(self, table: Tensor) -> Tensor:
-        table = table.to(self.threshold.dtype)
-        missing = table.isnan()
-        node = self.roots.expand(len(table), -1)  # (batch, tree)
+    def evaluate(self, arrays: Mapping[str, Any], table: Any) -> Any:
+        """Return f(x), (batch, outputs).
+
+        arrays  those of `arrays`, in the type of the table.
+        table   (batch, feature), an array or a tensor.
+        """
+        is_array = isinstance(table, np.ndarray)
+        take = np.take if is_array else _take
+        roots, missing = arrays["roots"], table != table
+        # (batch, tree)
+        node = (
+            np.tile(roots, (len(table), 1)) if is_array else roots.expand(table.shape[0], -1)
+        )
+        gather = _gather if is_array else _gather_tensor
         for _ in range(self.depth):
-            feature = self.feature[node]
-            left = table.gather(1, feature) <= self.threshold[node]
-            left = left | (missing.gather(1, feature) & self.missing_left[node])
-            node = self.branches[2 * node + left]
-        return self.base + self.value[node].sum(1)
+            feature = take(arrays["feature"], node)
+            left = gather(table, feature) <= take(arrays["threshold"], node)
+            left = left | (gather(missing, feature) & take(arrays["missing_left"], node))
+            node = take(arrays["branches"], 2 * node + left)
+        values = arrays["value"][node]  # (batch, tree, outputs)
+        total = values.sum(1, dtype=np.float64) if is_array else values.sum(1)
+        return arrays["base"] + (total.astype(values.dtype) if is_array else total)
+
+
+def _gather(table: Array, column: Array) -> Array:
+    """Return the values of these columns, (batch, any), of each row."""
+    rows = np.arange(len(table))[:, None] * table.shape[1]
+    return table.reshape(-1).take(rows + column)
+
+
+def _gather_tensor(table: Any, column: Any) -> Any:
+    return table.gather(1, column)
+
+
+def _take(values: Any, index: Any) -> Any:
+    return values[index]
 
 
 @dataclass(frozen=True)
@@ -166,19 +190,17 @@ class TreeModel(FitModel):
     outputs  number of outputs.
     """
 
-    importance: Tensor  # (feature,)
-
     def __init__(self, table: int, outputs: int) -> None:
         super().__init__(table, outputs)
         self.trees = DecisionTrees(outputs)
-        self.register_buffer("importance", torch.zeros(table))
+        self.importance = np.zeros(table, np.float32)  # (feature,)
 
     @property
     def is_fitted(self) -> bool:
         """True once the trees are grown or loaded."""
         return len(self.trees.roots) > 0
 
-    def feature_importance(self) -> Tensor:
+    def feature_importance(self) -> Array:
         """Return the share of each feature in the split gain of all cuts, (feature,), of sum 1.
 
         Raises RunError before the fit.
@@ -189,4 +211,34 @@ class TreeModel(FitModel):
     def set_importance(self, gains: NDArray[Any]) -> None:
         """Store split gains (feature,), normalised to sum 1."""
         share = gains / max(gains.sum(), np.finfo(float).tiny)
-        self.importance = torch.as_tensor(share, dtype=torch.float32, device=self.importance.device)
+        self.importance = share.astype(np.float32)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the arrays of the trees."""
+        return self.trees.arrays()
+
+    def forward(self, table: Array) -> Array:
+        """Return the outputs (batch, outputs) from `table` (batch, feature); NaN is missing.
+
+        Of boosted trees they are margins, the first of two classes 0. Raises RunError before the
+        fit.
+        """
+        self.check_is_fitted()
+        return self.transform(self.trees(table))
+
+    def evaluate(self, arrays: Mapping[str, Any], table: Any) -> Any:
+        """Return the outputs (batch, outputs)."""
+        return self.transform(self.trees.evaluate(arrays, table))
+
+    def transform(self, total: Any) -> Any:
+        """Return the outputs (batch, outputs) from the sum of the trees, an array or a tensor."""
+        return total
+
+    def state(self) -> dict[str, Any]:
+        """Return the importances and the trees, for `load_state`."""
+        return {"importance": self.importance, EXTRA: self.trees.arrays()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Set importances and trees."""
+        self.importance = state["importance"].reshape(self.features)
+        self.trees.set_arrays(state[EXTRA])

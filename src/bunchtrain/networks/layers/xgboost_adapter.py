@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
-from bunchtrain.networks.layers.boosting_loss import BoostingLoss, Penalties
-from bunchtrain.networks.layers.fit_models import History, Progress, iterate_samples
+from bunchtrain.networks.layers.fit_models import History, Penalties, Progress, iterate_samples
 from bunchtrain.networks.layers.trees import Tree
 
 
@@ -46,6 +45,8 @@ def custom_loss(
     batches: Mapping[int, Iterable[Batch]], loss: Head, penalties: Penalties
 ) -> dict[str, Any]:
     """Return objective and metric as arguments of XGBoost, for matrices by their identity."""
+    from bunchtrain.networks.layers.boosting_loss import BoostingLoss  # by torch's autograd
+
     losses: dict[int, BoostingLoss] = {}
 
     def loss_of(matrix: object) -> BoostingLoss:
