@@ -39,6 +39,7 @@ from bunchtrain.methods.normalisation_layer import NormalisationLayer
 from bunchtrain.methods.task import Task
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 from bunchtrain.targets import Target
+from bunchtrain.trained_files import trained_model as make_trained_model
 from bunchtrain.trained_model import TrainedModel
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "boosted_jets.parquet"
@@ -68,7 +69,7 @@ def trained_model(model, represent, events: ak.Array) -> TrainedModel:
     made = parts.build("representation", *represent)
     task = replace(task, columns=made.columns(events.fields))
     network = build_network(task, made).eval()
-    found = TrainedModel(task, made, network)
+    found = make_trained_model(task, made, network)
     fitted = Normalisation.fit([found.represent(events)[0].inputs], made)
     network.normalisation = NormalisationLayer(fitted)
     return found

@@ -17,8 +17,8 @@ from bunchtrain.heads._head import Head
 from bunchtrain.heads.assignment_cross_entropy import AssignmentCrossEntropy
 from bunchtrain.methods.event_store import EventStore
 from bunchtrain.methods.method_network import MethodNetwork
+from bunchtrain.methods.protocols import CONDITION, Generates
 from bunchtrain.methods.supervised import Network
-from bunchtrain.methods.unsupervised._method import CONDITION, Generates
 from bunchtrain.targets import Quantity
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.uncertainty.posterior import predict_mixture
@@ -34,8 +34,11 @@ class TrainedNetwork(TrainedModel):
 
     def uncalibrated(self, batch: Batch) -> dict[str, dict[Quantity, Any]]:
         """Return target → predictions before calibration, (events,) each."""
-        draws = self._evaluate(self.network.draws, batch, 1)
-        return self._of_draws(draws, batch.tensors().inputs.get("lengths"))
+        return self._of_draws(self.draws(batch), batch.tensors().inputs.get("lengths"))
+
+    def draws(self, batch: Batch) -> dict[str, Tensor]:
+        """Return head → (draw, rows, outputs); one draw of a network without a posterior."""
+        return self._evaluate(self.network.draws, batch, 1)
 
     def _evaluate(
         self, function: Callable[[dict[str, Tensor]], dict[Key, Tensor]], batch: Batch, axis: int

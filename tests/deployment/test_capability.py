@@ -39,7 +39,8 @@ def test_cpp_supports_the_models_of_the_table(model, runtime, tmp_path):
     inputs = example_inputs(made.representation.sizes, made.network.input_names, (3, 0, 5, 2) * 3)
     if not made.network.trains_by_gradient:
         inputs["table"].abs_()  # counts, which some models require
-        grow(made, Batch(inputs), None, CLASSES)
+        arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
+        grow(made, Batch(arrays), None, CLASSES)
     (tmp_path / "network.json").write_text(json.dumps(convert(made).json()))
     compilation.write_tensors({k: v.numpy() for k, v in inputs.items()}, tmp_path / "events.bin")
     words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]

@@ -69,7 +69,7 @@ def test_values_on_and_around_each_cut_go_the_side_of_the_trees(cuts, bits, extr
     )
     formats = feature_formats(trees, 1, bits)
     step = 2.0 ** -float(formats[2][0])
-    exact = trees.threshold[trees.roots].numpy()
+    exact = trees.threshold[trees.roots]
     above, far = np.nextafter(exact, np.float32(np.inf)), exact * 0 + extra * 1000.0
     table = np.concatenate([above, exact + 1.01 * step, exact - 1.01 * step, far])
     table = table.astype(np.float32)

@@ -9,11 +9,12 @@ import torch
 from bunchtrain import parts
 from bunchtrain.batch import Batch
 from bunchtrain.methods.build import build_network
+from bunchtrain.methods.fitted_network import FittedNetwork
 from bunchtrain.methods.normalisation_layer import NormalisationLayer
 from bunchtrain.methods.task import Task
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 from bunchtrain.targets import Target
-from bunchtrain.trained_model import TrainedModel
+from bunchtrain.trained_files import trained_model as make_trained_model
 
 TABLE = ("table", {"features": ["mass", "width", "count"]})
 CLOUD = ("point_cloud", {"group": "part", "max_points": 9})
@@ -53,10 +54,15 @@ def trained_model(
     given = events()
     task = replace(task, columns=made.columns(given.fields))
     network = build_network(task, made)
-    found = TrainedModel(task, made, network.eval())
+    found = make_trained_model(task, made, network)
+    if isinstance(network, torch.nn.Module):
+        network.eval()
     batch = Batch(made(given[task.columns]))
     fitted = Normalisation.fit([batch.inputs], made, invalid)
-    network.normalisation.load_state_dict(NormalisationLayer(fitted).state_dict())
+    if isinstance(network, FittedNetwork):
+        network.normalisation = fitted
+    else:
+        network.normalisation.load_state_dict(NormalisationLayer(fitted).state_dict())
     if not network.trains_by_gradient:
         grow(found, batch, terms, targets)
     else:
@@ -66,9 +72,9 @@ def trained_model(
 
 
 def grow(found, batch, terms, targets):
-    inputs = found.network.normalise(batch.tensors().inputs)
-    classes = targets["jet"].classes
-    truth = torch.arange(len(batch)) % len(classes) if classes else torch.randn(len(batch), 1)
+    inputs = found.network.normalise(batch.inputs)
+    classes, random = targets["jet"].classes, np.random.default_rng(1)
+    truth = np.arange(len(batch)) % len(classes) if classes else random.normal(size=(len(batch), 1))
     loss = found.task.losses()[0][0]
     labelled = Batch(inputs, {"jet": truth})
     found.network.model.fit([labelled], [labelled], loss, seed=1, threads=1)

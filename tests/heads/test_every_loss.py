@@ -31,7 +31,8 @@ def build(name, target=None):
         if option.required
     }
     if target is not None:
-        return parts.build("loss", name, options, target).eval()
+        loss = parts.build("loss", name, options, target)
+        return loss.eval() if isinstance(loss, torch.nn.Module) else loss
     for target in (CLASSES, VALUES):
         try:
             return build(name, target)
@@ -140,7 +141,8 @@ def test_output_scaling_moves_the_predictions(name):
         return
     output, _ = example(loss)
     mean, std = torch.tensor([100.0, -7.0]), torch.tensor([20.0, 0.5])
-    shift, scale = loss.output_scaling(mean, std)
+    scaling = loss.output_scaling(mean.numpy(), std.numpy())
+    shift, scale = (torch.from_numpy(array).float() for array in scaling)
     assert shift.shape == scale.shape == (loss.outputs,)
     before, after = loss.predictions(output), loss.predictions(output * scale + shift)
     for quantity, values in before.items():

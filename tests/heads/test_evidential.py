@@ -52,7 +52,8 @@ def test_deviations_are_those_of_the_distribution():
 
 def test_units_scale_value_and_deviations():
     made, deviation = Evidential(TARGET), 20.0
-    shift, scale = made.output_scaling(torch.tensor([100.0]), torch.tensor([deviation]))
+    scaling = made.output_scaling(np.array([100.0]), np.array([deviation]))
+    shift, scale = (torch.from_numpy(array).float() for array in scaling)
     plain, scaled = named(made, outputs([0.5])), named(made, outputs([0.5]) * scale + shift)
     assert float(scaled["energy"]) == pytest.approx(110)
     for name in ("energy_sigma", "energy_sigma_model"):

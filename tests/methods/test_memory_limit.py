@@ -5,7 +5,8 @@ import torch
 
 from bunchtrain.errors import StudyError
 from bunchtrain.methods import memory_limit
-from bunchtrain.methods.memory_limit import WeightLimit, check_batch
+from bunchtrain.methods.memory_limit import check_batch
+from bunchtrain.methods.weight_limit import WeightLimit
 
 
 def test_weights_are_counted_before_they_are_made(monkeypatch):

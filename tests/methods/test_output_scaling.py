@@ -1,5 +1,6 @@
 """A regressed value is learnt alike in GeV, in TeV and far from zero."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,7 +21,8 @@ def test_the_loss_of_scaled_outputs_changes_as_the_unit_does(kind):
     raw, value = torch.randn(50, head.outputs), torch.randn(50, 1)
     here = Batch({}, {"energy": value})
     there = Batch({}, {"energy": value * scale + shift})
-    move, stretch = head.output_scaling(torch.tensor([shift]), torch.tensor([scale]))
+    scaling = head.output_scaling(np.array([shift]), np.array([scale]))
+    move, stretch = (torch.from_numpy(array).float() for array in scaling)
     loss = head({"energy": raw}, here)
     moved = head({"energy": raw * stretch + move}, there)
     expected = {
@@ -33,7 +35,7 @@ def test_the_loss_of_scaled_outputs_changes_as_the_unit_does(kind):
 
 def test_classes_have_no_unit():
     head = CrossEntropy(Target("jet", classes=("a", "b", "c")))
-    shift, scale = head.output_scaling(torch.tensor([0.7]), torch.tensor([0.2]))
+    shift, scale = head.output_scaling(np.array([0.7]), np.array([0.2]))
     assert shift.tolist() == [0, 0, 0]
     assert scale.tolist() == [1, 1, 1]
 

@@ -12,10 +12,11 @@ from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.methods.method_network import MethodNetwork
 from bunchtrain.methods.normalisation_layer import NormalisationLayer
+from bunchtrain.methods.protocols import Generates
 from bunchtrain.methods.tensor_files import read_tensors, write_tensors
-from bunchtrain.methods.unsupervised._method import ANOMALY_SCORE, LOG_LIKELIHOOD, Generates
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 from bunchtrain.representations.table import Table
+from bunchtrain.targets.quantity import ANOMALY_SCORE, LOG_LIKELIHOOD
 from bunchtrain.training.game import Game
 
 METHODS = sorted(parts.locate("method"))

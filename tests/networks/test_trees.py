@@ -1,27 +1,31 @@
 """Tree models: losses, states and predictions as for networks, and error messages."""
 
-import io
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 
 from bunchtrain import parts
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, RunError, StudyError
+from bunchtrain.heads._arrays import softmax
 from bunchtrain.heads.binary_cross_entropy import BinaryCrossEntropy
 from bunchtrain.heads.cross_entropy import CrossEntropy
 from bunchtrain.heads.focal import Focal
 from bunchtrain.heads.mean_absolute_error import MeanAbsoluteError
 from bunchtrain.heads.mean_squared_error import MeanSquaredError
 from bunchtrain.heads.quantile import Quantile
-from bunchtrain.methods.supervised import Network, input_names
-from bunchtrain.methods.weighted_sum import weighted_sums
+from bunchtrain.methods.fitted_module import FittedModule
+from bunchtrain.methods.fitted_network import FittedNetwork
+from bunchtrain.methods.model_inputs import input_names
+from bunchtrain.methods.tensor_files import read_arrays, write_arrays
 from bunchtrain.networks.fitted.boosted_trees import BoostedTrees
 from bunchtrain.networks.fitted.histogram_trees import HistogramTrees
 from bunchtrain.networks.fitted.random_forest import RandomForest
 from bunchtrain.networks.layers.trees import BoostingOptions, DecisionTrees, Tree, round_down
+from bunchtrain.representations.preprocessing.normalisation import Normalisation
 from bunchtrain.targets import Target
 
 LABEL = Target("label", classes=("qcd", "top"))
@@ -38,21 +42,22 @@ class Batches:
     """Batches that can be iterated over repeatedly, as the cache gives them."""
 
     def __init__(self, target, events=600, seed=0, size=128, missing=True):
-        x = torch.randn(events, FEATURES, generator=torch.Generator().manual_seed(seed))
+        x = np.random.default_rng(seed).standard_normal((events, FEATURES), np.float32)
         signal = x[:, 0] - x[:, 1] ** 2
-        self.weight = 0.5 + x[:, 3].sigmoid()
+        self.weight = 0.5 + expit(x[:, 3])
         if target.classes:
-            edges = signal.new_tensor([-1.0, 0.3][3 - len(target.classes) :])
-            self.target = torch.bucketize(signal, edges)
+            edges = np.array([-1.0, 0.3][3 - len(target.classes) :])
+            self.target = np.digitize(signal, edges)
         else:
-            self.target = torch.stack([signal, x[:, 0]], 1)[:, : len(target.values)] + 3
+            self.target = np.stack([signal, x[:, 0]], 1)[:, : len(target.values)] + 3
         if missing:
-            x[::5, 2] = torch.nan
-            x[::7, 1] = torch.nan
+            x[::5, 2] = np.nan
+            x[::7, 1] = np.nan
         self.name, self.x, self.size = target.name, x, size
 
     def __iter__(self) -> Iterator[Batch]:
-        for rows in torch.arange(len(self.x)).split(self.size):
+        for start in range(0, len(self.x), self.size):
+            rows = slice(start, start + self.size)
             yield Batch({"table": self.x[rows]}, {self.name: self.target[rows]}, self.weight[rows])
 
     def whole(self) -> Batch:
@@ -72,8 +77,8 @@ def fitted(kind, objective, trees=12, seed=1, **options):
 
 
 def loss_of(model, objective, batch):
-    outputs = {objective.target.name: model(batch.inputs["table"])}
-    return float(weighted_sums([(objective, 1.0)], outputs, batch).mean()[0])
+    losses = objective.array_losses(model(batch.inputs["table"]), batch)
+    return float(np.average(losses, weights=batch.weight))
 
 
 CASES = [
@@ -93,7 +98,7 @@ CASES += [(BoostedTrees, MeanAbsoluteError(PAIR)), (RandomForest, MeanSquaredErr
 
 
 def label(value):
-    return value.__name__ if isinstance(value, type) else f"{value._get_name()}-{value.outputs}"
+    return value.__name__ if isinstance(value, type) else f"{value.name}-{value.outputs}"
 
 
 @pytest.mark.parametrize(("kind", "objective"), CASES, ids=label)
@@ -125,36 +130,70 @@ def LEAF(outputs):  # noqa: N802
 
 
 @pytest.mark.parametrize(("kind", "objective"), CASES, ids=label)
-def test_a_saved_state_gives_the_same_outputs(kind, objective):
+def test_a_saved_state_gives_the_same_outputs(tmp_path, kind, objective):
     model, _ = fitted(kind, objective, trees=5)
-    file = io.BytesIO()
-    torch.save(model.state_dict(), file)
-    file.seek(0)
+    write_arrays(tmp_path / "model.safetensors", model.state())
     again = kind(FEATURES, objective.outputs)
-    again.load_state_dict(torch.load(file, weights_only=True))
+    again.load_state(read_arrays(tmp_path / "model.safetensors"))
     x = Batches(objective.target).x
-    assert torch.equal(again(x), model(x))
-    assert torch.equal(again.feature_importance(), model.feature_importance())
+    assert np.array_equal(again(x), model(x))
+    assert np.array_equal(again.feature_importance(), model.feature_importance())
+
+
+@pytest.mark.parametrize(("kind", "objective"), CASES, ids=label)
+def test_the_module_for_exports_gives_the_same_outputs(kind, objective):
+    model, _ = fitted(kind, objective, trees=5)
+    x = Batches(objective.target).x
+    found = FittedModule(model)(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(found, model(x), rtol=1e-5, atol=1e-6)
+    output = model(x)
+    by_arrays = objective.predictions(output)
+    by_tensors = objective.predictions(torch.from_numpy(output))
+    assert list(by_arrays) == list(by_tensors)
+    for quantity, values in by_arrays.items():
+        np.testing.assert_allclose(values, by_tensors[quantity].numpy(), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "objective", [one for kind, one in CASES if kind is BoostedTrees], ids=label
+)
+def test_losses_of_arrays_are_those_of_tensors_and_constants_the_best(objective):
+    batch, random = Batches(objective.target).whole(), np.random.default_rng(1)
+    output = random.standard_normal((len(batch), objective.outputs), np.float32)
+    losses = objective.array_losses(output, batch)
+    name, tensors = objective.target.name, batch.tensors()
+    np.testing.assert_allclose(
+        losses, objective({name: torch.from_numpy(output)}, tensors).numpy(), rtol=1e-5, atol=1e-6
+    )
+    best = objective.constant_output(batch)
+
+    def mean(constant):
+        given = np.tile(constant, (len(batch), 1))
+        return np.average(objective.array_losses(given, batch), weights=batch.weight)
+
+    for step in random.normal(0, 0.1, (20, objective.outputs)):
+        assert mean(best) <= mean(best + step) + 1e-6
 
 
 @pytest.mark.parametrize("objective", [CrossEntropy(LABEL), CrossEntropy(FLAVOUR), Quantile(MASS)])
 def test_the_arrays_of_a_booster_give_what_xgboost_gives(objective):
     model, _ = fitted(BoostedTrees, objective)
     x = Batches(objective.target).x
-    cut = x[:, :1].new_tensor([t for t in model.trees.threshold[:20] if t != 0])[:, None]
-    x = torch.cat([x, cut.expand(-1, FEATURES), torch.nextafter(cut, cut + 1).expand(-1, FEATURES)])
-    torch.testing.assert_close(model.trees(x), model(x), rtol=1e-5, atol=1e-5)
+    cut = np.array([t for t in model.trees.threshold[:20] if t != 0], np.float32)[:, None]
+    cuts = [np.tile(c, (1, FEATURES)) for c in (cut, np.nextafter(cut, cut + 1))]
+    x = np.concatenate([x, *cuts])
+    np.testing.assert_allclose(model.trees(x), model(x), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_trees_are_part_of_a_network_as_any_model(kind):
     model, _ = fitted(kind, CrossEntropy(LABEL))
-    network = Network(torch.nn.Identity(), model, {"label": 2})
+    network = FittedNetwork(Normalisation({"table": FEATURES}), model, {"label": 2})
     assert input_names(kind) == ("table",)
     assert parts.positional(kind) == ("table", "outputs")
     assert not network.trains_by_gradient
     x = Batches(LABEL).x
-    assert torch.equal(network({"table": x, "weight": x})["label"], model(x))
+    assert np.array_equal(network({"table": x, "weight": x})["label"], model(x), equal_nan=True)
     assert model(x[:0]).shape == (0, 2)
 
 
@@ -162,7 +201,7 @@ def test_trees_are_part_of_a_network_as_any_model(kind):
 def test_outputs_do_not_depend_on_the_other_events(kind):
     model, _ = fitted(kind, CrossEntropy(FLAVOUR))
     x = Batches(FLAVOUR).x
-    assert torch.equal(model(x)[5:9], model(x[5:9]))
+    assert np.array_equal(model(x)[5:9], model(x[5:9]))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -172,8 +211,8 @@ def test_the_same_seed_gives_the_same_trees(kind):
         fitted(kind, CrossEntropy(LABEL), seed=seed, **options)[0] for seed in [3, 3, 4]
     )
     x = Batches(LABEL).x
-    assert torch.equal(one(x), two(x))
-    assert not torch.equal(one(x), other(x))
+    assert np.array_equal(one(x), two(x))
+    assert not np.array_equal(one(x), other(x))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -183,7 +222,7 @@ def test_weights_count_as_so_many_events(kind):
     class Half(Batches):
         def __init__(self, *args, **options):
             super().__init__(*args, **options)
-            self.weight = torch.ones(len(self.x))
+            self.weight = np.ones(len(self.x), np.float32)
             self.target[300:] = 1 - self.target[300:]
             self.weight[300:] = 0
 
@@ -191,7 +230,7 @@ def test_weights_count_as_so_many_events(kind):
     model = build(kind, 2, trees=30)
     model.fit(Half(LABEL), Batches(LABEL, 300, 1), objective, seed=1, threads=1)
     right = Batches(LABEL, 1000, seed=2)
-    assert (model(right.x).argmax(1) == right.target).float().mean() > 0.75
+    assert (model(right.x).argmax(1) == right.target).mean() > 0.75
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -199,7 +238,7 @@ def test_class_weights_move_the_decision(kind):
     plain, _ = fitted(kind, CrossEntropy(LABEL), trees=5)
     heavy, _ = fitted(kind, CrossEntropy(LABEL, class_weights={"top": 10.0}), trees=5)
     x = Batches(LABEL, seed=2).x
-    assert heavy(x).softmax(1)[:, 1].mean() > plain(x).softmax(1)[:, 1].mean() + 0.05
+    assert softmax(heavy(x))[:, 1].mean() > softmax(plain(x))[:, 1].mean() + 0.05
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -244,7 +283,7 @@ def test_boosted_trees_do_not_depend_on_the_size_of_the_batches():
         model.fit(Batches(LABEL, size=size), [], CrossEntropy(LABEL), seed=1, threads=1)
         models.append(model)
     x = Batches(LABEL).x
-    torch.testing.assert_close(models[0](x), models[1](x))
+    np.testing.assert_allclose(models[0](x), models[1](x), rtol=1e-5, atol=1e-6)
 
 
 def test_thresholds_are_rounded_down():
@@ -267,8 +306,8 @@ def test_a_tree_by_hand():
     )
     trees = DecisionTrees(1)
     trees.set_trees([tree, LEAF(1)], np.array([0.5]))
-    nan = torch.nan
-    table = torch.tensor([[9.0, 2], [-1, 3], [0, nan], [0.1, nan], [nan, nan], [nan, -1]])
+    nan = np.nan
+    table = np.array([[9.0, 2], [-1, 3], [0, nan], [0.1, nan], [nan, nan], [nan, -1]], np.float32)
     assert trees.depth == 2
     assert (trees(table)[:, 0] - 1.5).tolist() == [10, 20, 20, 30, 20, 10]
 
@@ -295,7 +334,7 @@ def test_unsupported_input_raises_one_sentence(kind):
     text = message(DataError, kind, CrossEntropy(LABEL), batches=[])
     assert text.startswith("the training set has no events")
     with pytest.raises(RunError, match="is not fitted yet; call its 'fit' first"):
-        kind(FEATURES, 2)(torch.zeros(1, FEATURES))
+        kind(FEATURES, 2)(np.zeros((1, FEATURES), np.float32))
 
     negative = Batches(LABEL)
     negative.weight[7] = -1

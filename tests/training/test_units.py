@@ -170,8 +170,8 @@ def test_huber_of_standardised_values_is_that_of_the_values(unit, delta, residua
 
     plain = Huber(Target("t", values=("v",)), delta=delta)
     scaled = Huber(Target("t", values=("v",)), delta=delta * unit)
-    plain.set_units(torch.tensor([1.0], dtype=torch.float64))
-    scaled.set_units(torch.tensor([unit], dtype=torch.float64))
+    plain.set_units(np.array([1.0]))
+    scaled.set_units(np.array([unit]))
     given = torch.tensor([[residual]])
     torch.testing.assert_close(
         scaled.residual_loss(given), plain.residual_loss(given), rtol=1e-4, atol=1e-6

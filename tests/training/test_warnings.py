@@ -21,13 +21,13 @@ from bunchtrain.methods.supervised import Network
 from bunchtrain.networks.particle_flow_network import ParticleFlowNetwork
 from bunchtrain.targets import Target
 from bunchtrain.training.data import Data
+from bunchtrain.training.network_warnings import constant_loss
 from bunchtrain.training.train import train
 from bunchtrain.training.warnings import (
     _about_curves,
     _about_events,
     _about_inputs,
     areas_under_curves,
-    constant_loss,
     training_warnings,
 )
 

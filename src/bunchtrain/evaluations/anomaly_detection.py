@@ -36,6 +36,7 @@ from bunchtrain.statistics.metrics import (
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.predictions import Predictions, Values
 from bunchtrain.targets import Target
+from bunchtrain.targets.quantity import ANOMALY_SCORE
 
 
 class AnomalyDetection(Evaluation):

@@ -15,7 +15,7 @@ from pydantic import Field
 from bunchtrain import parts
 from bunchtrain.errors import StudyError
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
-from bunchtrain.methods.unsupervised._method import CONDITION, Generates
+from bunchtrain.methods.protocols import CONDITION, Generates
 from bunchtrain.plots import plot_samples
 from bunchtrain.report.content import Plot, Table
 from bunchtrain.report.results import Results

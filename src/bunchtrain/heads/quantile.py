@@ -55,9 +55,7 @@ class Quantile(Head):
 
     def array_losses(self, output: Array, batch: Batch) -> Array:
         """Return the losses (batch,)."""
-        quantiles = output.astype(np.float32).reshape(
-            -1, len(self.target.values), len(self.levels)
-        )
+        quantiles = output.astype(np.float32).reshape(-1, len(self.target.values), len(self.levels))
         residual = self.true_values(batch)[:, :, None] - quantiles  # (batch, value, level)
         level = np.array(self.levels, np.float32)
         return np.asarray(np.maximum(level * residual, (level - 1) * residual).mean((1, 2)))

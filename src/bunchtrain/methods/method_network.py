@@ -11,10 +11,12 @@ from torch import Tensor
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.methods.normalisation_layer import NormalisationLayer
+from bunchtrain.methods.protocols import CONDITION, Generates
 from bunchtrain.methods.supervised import Network
-from bunchtrain.methods.unsupervised._method import CONDITION, LOG_LIKELIHOOD, Generates, Method
+from bunchtrain.methods.unsupervised._method import Method
 from bunchtrain.methods.weighted_sum import BeforeLoss, Term, WeightedSums, event_weights
 from bunchtrain.targets import Quantity
+from bunchtrain.targets.quantity import LOG_LIKELIHOOD
 
 
 class MethodNetwork(Network):

@@ -17,6 +17,9 @@ from bunchtrain.targets import Assignment
 if TYPE_CHECKING:
     from torch import Tensor
 
+#: Tensor of the values that a density or a generator is conditional on.
+CONDITION = "condition"
+
 
 @runtime_checkable
 class NamesInputs(Protocol):
@@ -202,3 +205,15 @@ class TrainsEnsemble(Protocol):
     """A model of several members trained together; `forward` returns (member, batch, outputs)."""
 
     ensemble_size: int
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """A method that generates events."""
+
+    def generate(self, count: int, condition: Tensor | None) -> Tensor:
+        """Return normalised events, (count, *shape).
+
+        count      number of events.
+        condition  (count, condition), normalised, None for a method without.
+        """

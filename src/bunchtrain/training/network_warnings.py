@@ -12,9 +12,9 @@ from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
 from bunchtrain.methods.build import build_losses
 from bunchtrain.methods.method_network import MethodNetwork
+from bunchtrain.methods.protocols import CONDITION, Generates
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task
-from bunchtrain.methods.unsupervised._method import CONDITION, Generates
 from bunchtrain.methods.weighted_sum import event_losses, event_weights
 
 #: Events on which a method is checked, and the fraction of the variance of the data below which

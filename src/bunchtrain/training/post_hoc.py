@@ -96,11 +96,7 @@ class Likelihood:
 
 def fit_calibrations(trained_model: TrainedModel, batches: Iterator[Batch]) -> None:
     """Fit the calibrations of a trained model in their order on these events."""
-    found = [
-        (trained_model.uncalibrated(batch), batch)
-        for batch in batches
-        if len(batch)
-    ]
+    found = [(trained_model.uncalibrated(batch), batch) for batch in batches if len(batch)]
     weight = torch.cat([batch.tensors().weight for _, batch in found])
     calibrations = build_calibrations(trained_model.task)
     for target, of_target in calibrations.items():

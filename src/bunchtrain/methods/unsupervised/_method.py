@@ -5,19 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from math import log, pi, prod
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from bunchtrain.errors import StudyError
+from bunchtrain.methods.protocols import CONDITION
 from bunchtrain.representations._representation import Size
 from bunchtrain.targets import Quantity
-from bunchtrain.targets.quantity import ANOMALY_SCORE, LOG_LIKELIHOOD
 
 #: Tensors with one row per event that a method can learn, in this order of preference.
 LEARNT = ("table", "window", "image", "volume")
-#: Tensor of the values that a density or a generator is conditional on.
-CONDITION = "condition"
 
 
 class Method(nn.Module, ABC):
@@ -88,15 +86,3 @@ def gaussian_losses(values: Tensor) -> Tensor:
     std = values.std(0, correction=0).clamp(min=1e-6)
     z = (values - values.mean(0)) / std
     return (0.5 * (z.square() + log(2 * pi)) + std.log()).sum(1)
-
-
-@runtime_checkable
-class Generates(Protocol):
-    """A method that generates events."""
-
-    def generate(self, count: int, condition: Tensor | None) -> Tensor:
-        """Return normalised events, (count, *shape).
-
-        count      number of events.
-        condition  (count, condition), normalised, None for a method without.
-        """

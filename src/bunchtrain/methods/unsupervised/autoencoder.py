@@ -9,9 +9,10 @@ from pydantic import Field
 from torch import Tensor
 
 from bunchtrain.methods.unsupervised._coders import decoder, encoder
-from bunchtrain.methods.unsupervised._method import ANOMALY_SCORE, Method
+from bunchtrain.methods.unsupervised._method import Method
 from bunchtrain.representations._representation import Size
 from bunchtrain.targets import Quantity
+from bunchtrain.targets.quantity import ANOMALY_SCORE
 
 
 class Autoencoder(Method):

@@ -9,7 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from bunchtrain.methods.unsupervised._method import CONDITION, Method
+from bunchtrain.methods.protocols import CONDITION
+from bunchtrain.methods.unsupervised._method import Method
 from bunchtrain.networks.layers.dense import perceptron
 from bunchtrain.representations._representation import Size
 from bunchtrain.targets import Quantity

@@ -13,15 +13,12 @@ from torch import Tensor
 from torch.distributions import Categorical, Distribution, MixtureSameFamily, MultivariateNormal
 
 from bunchtrain.errors import DataError
+from bunchtrain.methods.protocols import CONDITION
 from bunchtrain.methods.unsupervised._fit_method import Array, FitMethod, resample
-from bunchtrain.methods.unsupervised._method import (
-    ANOMALY_SCORE,
-    CONDITION,
-    LOG_LIKELIHOOD,
-    gaussian_losses,
-)
+from bunchtrain.methods.unsupervised._method import gaussian_losses
 from bunchtrain.representations._representation import Size
 from bunchtrain.targets import Quantity
+from bunchtrain.targets.quantity import ANOMALY_SCORE, LOG_LIKELIHOOD
 
 #: Least variance of a component, in units of the normalised values; of steps, e.g. classes, too.
 LEAST = 1e-4

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from bunchtrain.methods.unsupervised._fit_method import Array, FitMethod
-from bunchtrain.methods.unsupervised._method import ANOMALY_SCORE
 from bunchtrain.networks.layers.trees import DecisionTrees, Tree
 from bunchtrain.parts.ranges import Sampled, Trees
 from bunchtrain.representations._representation import Size
 from bunchtrain.targets import Quantity
+from bunchtrain.targets.quantity import ANOMALY_SCORE
 
 
 class IsolationForest(FitMethod):
@@ -55,8 +55,9 @@ class IsolationForest(FitMethod):
 
     def losses(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the anomaly score of each event, (batch,), which is not minimised."""
-        depth = self.trees(inputs[self.tensor].flatten(1)).squeeze(1)
-        return {"anomaly_score": torch.exp2(-depth)}
+        table = inputs[self.tensor].flatten(1)
+        depth = self.trees(table.numpy(force=True)).squeeze(1)
+        return {"anomaly_score": torch.from_numpy(np.exp2(-depth)).to(table.device)}
 
     def predict(self, inputs: Mapping[str, Tensor]) -> dict[Quantity, Tensor]:
         """Return the anomaly score of each event, (batch,)."""
@@ -64,11 +65,11 @@ class IsolationForest(FitMethod):
 
     def get_extra_state(self) -> dict[str, Tensor]:
         """Return the trees as arrays by name."""
-        return self.trees.arrays()
+        return {name: torch.from_numpy(x) for name, x in self.trees.arrays().items()}
 
     def set_extra_state(self, state: dict[str, Tensor]) -> None:
         """Set the trees from arrays by name."""
-        self.trees.set_arrays(state)
+        self.trees.set_arrays({name: x.numpy(force=True) for name, x in state.items()})
 
 
 def mean_cuts(events: Array) -> Array:

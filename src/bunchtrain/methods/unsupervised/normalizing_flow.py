@@ -10,15 +10,11 @@ from pydantic import Field
 from torch import Tensor
 
 from bunchtrain.errors import MissingDependency, StudyError
-from bunchtrain.methods.unsupervised._method import (
-    ANOMALY_SCORE,
-    CONDITION,
-    LOG_LIKELIHOOD,
-    Method,
-    gaussian_losses,
-)
+from bunchtrain.methods.protocols import CONDITION
+from bunchtrain.methods.unsupervised._method import Method, gaussian_losses
 from bunchtrain.representations._representation import Size
 from bunchtrain.targets import Quantity
+from bunchtrain.targets.quantity import ANOMALY_SCORE, LOG_LIKELIHOOD
 
 
 class NormalizingFlow(Method):

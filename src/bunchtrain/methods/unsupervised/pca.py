@@ -12,9 +12,9 @@ from torch import Tensor
 
 from bunchtrain.errors import StudyError
 from bunchtrain.methods.unsupervised._fit_method import Array, FitMethod
-from bunchtrain.methods.unsupervised._method import ANOMALY_SCORE
 from bunchtrain.representations._representation import Size
 from bunchtrain.targets import Quantity
+from bunchtrain.targets.quantity import ANOMALY_SCORE
 
 #: Values of an event of which the covariance is made.
 LIMIT = 10_000

@@ -12,16 +12,13 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from bunchtrain.errors import StudyError
+from bunchtrain.methods.protocols import CONDITION
 from bunchtrain.methods.unsupervised._coders import CONVOLUTIONS, decoder, encoder
-from bunchtrain.methods.unsupervised._method import (
-    ANOMALY_SCORE,
-    CONDITION,
-    Method,
-    gaussian_losses,
-)
+from bunchtrain.methods.unsupervised._method import Method, gaussian_losses
 from bunchtrain.parts.ranges import NonNegative
 from bunchtrain.representations._representation import Size
 from bunchtrain.targets import Quantity
+from bunchtrain.targets.quantity import ANOMALY_SCORE
 
 #: Bounds of log σ of the latent variables and of the decoder, so that no term overflows.
 BOUNDS = (-7.0, 7.0)

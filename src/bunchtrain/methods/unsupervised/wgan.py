@@ -11,7 +11,8 @@ from torch import Tensor
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._opponent import Opponent
-from bunchtrain.methods.unsupervised._method import CONDITION, Method
+from bunchtrain.methods.protocols import CONDITION
+from bunchtrain.methods.unsupervised._method import Method
 from bunchtrain.networks.layers.dense import perceptron
 from bunchtrain.parts.ranges import LearningRate, NonNegative
 from bunchtrain.representations._representation import Size

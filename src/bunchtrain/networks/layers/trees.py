@@ -135,9 +135,7 @@ class DecisionTrees:
         take = np.take if is_array else _take
         roots, missing = arrays["roots"], table != table
         # (batch, tree)
-        node = (
-            np.tile(roots, (len(table), 1)) if is_array else roots.expand(table.shape[0], -1)
-        )
+        node = np.tile(roots, (len(table), 1)) if is_array else roots.expand(table.shape[0], -1)
         gather = _gather if is_array else _gather_tensor
         for _ in range(self.depth):
             feature = take(arrays["feature"], node)
