@@ -104,7 +104,7 @@ def test_cpp_takes_infinite_and_missing_values_as_the_network_does(runtime, tmp_
 
 def test_missing_values_walk_down_the_trees_as_they_did_in_training(runtime, tmp_path):
     made = trained_model("boosted_trees", {"trees": 9})
-    made.network.normalisation.get_buffer("table_shift").fill_(0.0)
+    made.network.normalisation.arrays["table_shift"][:] = 0.0
     program = convert(made)
     lines = [float("nan"), 1.0, 2.0]
     (tmp_path / "network.json").write_text(json.dumps(program.json()))
