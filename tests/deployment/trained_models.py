@@ -93,4 +93,4 @@ def trained_method(name, options=None, represent=TABLE, number=300):
     if not network.trains_by_gradient:
         normalised = Batch(network.normalise(batch.tensors().inputs))
         network.method.fit([normalised], [normalised], seed=1, threads=1)
-    return TrainedModel(task, made, network.eval())
+    return make_trained_model(task, made, network.eval())

@@ -18,7 +18,6 @@ from bunchtrain.evaluations._evaluation import (
     average_trainings,
     series_of_rows,
 )
-from bunchtrain.targets.quantity import ANOMALY_SCORE
 from bunchtrain.parts.ranges import Edges, InnerFraction
 from bunchtrain.plots import plot_roc, plot_scores
 from bunchtrain.report.content import Plot

@@ -56,6 +56,9 @@ class IsolationForest(FitMethod):
     def losses(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the anomaly score of each event, (batch,), which is not minimised."""
         table = inputs[self.tensor].flatten(1)
+        if torch.compiler.is_exporting():
+            arrays = {name: torch.tensor(array) for name, array in self.trees.arrays().items()}
+            return {"anomaly_score": torch.exp2(-self.trees.evaluate(arrays, table).squeeze(1))}
         depth = self.trees(table.numpy(force=True)).squeeze(1)
         return {"anomaly_score": torch.from_numpy(np.exp2(-depth)).to(table.device)}
 

@@ -51,9 +51,9 @@ class FitModel:
         super().__init__()
         self.features, self.outputs = table, outputs
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
         """Return what `forward` does."""
-        return self.forward(*inputs)
+        return self.forward(*inputs, **named)
 
     def forward(self, table: Any) -> Any:
         """Return the outputs (batch, outputs) from `table` (batch, feature).
