@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
@@ -157,6 +156,8 @@ class AnomalyDetection(Evaluation):
                 score[chosen], truth[chosen] == k, column[chosen], edges, efficiency,
                 table.weights[chosen],
             ).as_dict()  # fmt: skip
+        from scipy.stats import spearmanr  # which takes half a second
+
         ranks = spearmanr(score[own], column[own]).statistic
         error = (1 - ranks**2) / np.sqrt(max(1, own.sum() - 1))
         found[f"anomaly_correlation/{self.against}"] = Measurement(

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import mplhep
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -130,6 +129,8 @@ def plot_scores(
     label        Label of the x axis.
     bins         Number of bins between 0 and 1.
     """
+    import mplhep
+
     figure, axes = canvas()
     edges = np.linspace(0, 1, bins + 1)
     for k, name in enumerate(class_names):

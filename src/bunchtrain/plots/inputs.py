@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import mplhep
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize, SymLogNorm
 from matplotlib.figure import Figure
@@ -49,6 +48,8 @@ def plot_inputs(
     columns      Panels in a row.
     units        Input → unit, where it is known.
     """
+    import mplhep
+
     figure, panels = grid(len(inputs), columns)
     for axes, (label, values) in zip(panels, inputs.items(), strict=True):
         edges = bin_edges(values)

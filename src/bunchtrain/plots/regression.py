@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import mplhep
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
@@ -33,6 +32,8 @@ def plot_response(
     label      Axis label, e.g. `predicted − true [GeV]`.
     weights    (events,) or None for equal weights.
     """
+    import mplhep
+
     figure, axes = canvas()
     edges = bin_edges(np.concatenate(list(residuals.values())), 60)
     for k, (name, values) in enumerate(residuals.items()):
@@ -80,6 +81,8 @@ def plot_resolution(
 @apply_style
 def plot_pull(pulls: Mapping[str, NDArray[Any]], weights: NDArray[Any] | None = None) -> Figure:
     """Return the density of pulls (events,) of each network with the unit Gaussian."""
+    import mplhep
+
     figure, axes = canvas()
     edges = np.linspace(-5, 5, 51)
     x = np.linspace(-5, 5, 400)

@@ -14,7 +14,6 @@ from typing import Any, Literal, ParamSpec
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
-from hist import Hist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -186,6 +185,8 @@ def bin_edges(values: Any, bins: int = 50) -> Any:
 
 def unit_histogram(values: NDArray[Any], weights: NDArray[Any] | None, edges: Any) -> Any:
     """Return a histogram of unit area, with variances."""
+    from hist import Hist
+
     filled = Hist.new.Var(edges).Weight().fill(values, weight=1.0 if weights is None else weights)
     area = float(np.sum(filled.values() * np.diff(edges)))
     return filled / area if area > 0 else filled

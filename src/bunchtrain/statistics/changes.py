@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import poisson
+from scipy.special import pdtr
 
 from bunchtrain.statistics.likelihood.binning import optimal_binning
 from bunchtrain.statistics.likelihood.workspace import histogram
@@ -136,4 +136,4 @@ def bootstrap_weights(entry: NDArray[Any], seed: int, index: int) -> NDArray[np.
     return np.searchsorted(_CUMULATIVE, random, side="right").astype(np.float64)
 
 
-_CUMULATIVE: Sequence[float] = poisson.cdf(np.arange(12), 1.0)
+_CUMULATIVE: Sequence[float] = pdtr(np.arange(12), 1.0)

@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.model_selection import StratifiedKFold
 
 from bunchtrain.statistics.metrics import Floats, Measurement, auc, roc
 
@@ -116,6 +114,9 @@ def closure_auc(
     Each event is scored by trees that were not trained on it; both sides have the same sum of
     weights. The AUC is the mean over the folds, as scores of different trees are not comparable.
     """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.model_selection import StratifiedKFold
+
     balanced = np.where(data, weight / weight[data].sum(), weight / weight[~data].sum())
     balanced = balanced * len(data) / 2
     found = []

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
-from sklearn.linear_model import LogisticRegression
 
 Scores: TypeAlias = "Sequence[NDArray[Any]]"
 
@@ -67,6 +66,8 @@ def fit_combination(
     truth    (events,) index of the true class.
     weights  (events,) or None for equal weights.
     """
+    from sklearn.linear_model import LogisticRegression
+
     inputs = logits(scores)
     shift, scale = inputs.mean(0), inputs.std(0)
     scale[scale == 0] = 1.0

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from bunchtrain.statistics.metrics import Floats, as_weights
 
@@ -44,6 +43,8 @@ def output_correlation(
 
 def rank_correlation(values: NDArray[Any]) -> Floats:
     """Return Spearman's correlation of rows (rows, events), (rows, rows); 0 of constant rows."""
+    from scipy.stats import rankdata  # which takes half a second
+
     with np.errstate(invalid="ignore"):
         matrix = np.corrcoef(rankdata(values, axis=1))
     return np.asarray(np.nan_to_num(matrix), np.float64)

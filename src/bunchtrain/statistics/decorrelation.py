@@ -17,7 +17,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.ensemble import HistGradientBoostingRegressor
 
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics import Floats, as_weights, effective_count, quantile, roc
@@ -93,7 +92,7 @@ class QuantileRegression:
     lets a fraction ε_B of background pass at every v.
     """
 
-    trees: HistGradientBoostingRegressor
+    trees: Any
 
     @classmethod
     def fit(
@@ -115,6 +114,8 @@ class QuantileRegression:
         leaves   Of each tree.
         seed     Of the trees.
         """
+        from sklearn.ensemble import HistGradientBoostingRegressor
+
         trees = HistGradientBoostingRegressor(
             loss="quantile",
             quantile=1 - mistag,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from bunchtrain.parts.ranges import Seed, Share
 from bunchtrain.systematics._momenta import check_columns, jet_momenta
@@ -43,7 +43,7 @@ class JetEnergyResolution(Systematic):
         self, events: ak.Array, entries: NDArray[np.int64], amount: float
     ) -> dict[str, ak.Array]:
         """Return the smeared columns."""
-        z = norm.ppf(uniform(hash_ids(self.seed, "smear", entries)) + 2.0**-54)
+        z = ndtri(uniform(hash_ids(self.seed, "smear", entries)) + 2.0**-54)
         factor = np.maximum(1 + amount * z, 0).astype(np.float32)
         chosen = jet_momenta(events.fields, self.columns)
         return {name: events[name] * factor for name in chosen}

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
@@ -133,9 +132,16 @@ def areas_under_curves(
     features  (events, feature); NaN is as large as possible.
     is_class  (events,).
     """
-    ranks = rankdata(np.nan_to_num(features, nan=np.inf), axis=0)
+    columns = np.nan_to_num(features, nan=np.inf).T
+    ranks = np.stack([_average_ranks(column) for column in columns], 1)
     inside, outside = is_class.sum(), (~is_class).sum()
     return np.asarray((ranks[is_class].sum(0) - inside * (inside + 1) / 2) / (inside * outside))
+
+
+def _average_ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the ranks of values (events,) from 1, of equal ones their mean."""
+    _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[index])
 
 
 def _about_curves(rows: Sequence[Mapping[str, float]], patience: int | None) -> Iterator[str]:

@@ -145,7 +145,8 @@ def _recorded_state(folder: RunFolder) -> Iterator[None]:
 def _evaluate_and_export(run: Run) -> None:
     """Write the report before the exports, and again with the evaluations that read them."""
     evaluate_study(run, after_export=False)
-    write_report(run.files)
+    if run.study.export:
+        write_report(run.files)
     for part in run.study.export:
         say(f"exporting to {part.name}")
         export_run(run.files, part.name, part.options)

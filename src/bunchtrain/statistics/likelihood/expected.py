@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq, least_squares
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from bunchtrain.errors import MachineError, missing
 from bunchtrain.statistics.metrics import Floats
@@ -49,7 +49,7 @@ def expected_limit(spec: Mapping[str, Any], index: int = 2) -> float:
     """
     root = _profile(spec, data_strength=0.0)
     deviations = index - 2
-    wanted = float(deviations - norm.ppf(ALPHA * norm.cdf(deviations)))
+    wanted = float(deviations - ndtri(ALPHA * ndtr(deviations)))
     high = 1.0
     while (found := root(high)) < wanted:
         # √q is nearly proportional to μ; it is doubled at least, where it is not.

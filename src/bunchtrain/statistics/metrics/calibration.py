@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from bunchtrain.statistics.metrics.efficiency import efficiency_error
 from bunchtrain.statistics.metrics.measurement import Measurement
@@ -70,7 +70,8 @@ class Calibration:
         spread = np.maximum(np.sqrt(kernel**2 @ sigma**2), tiny)
         ratio = np.clip(gap @ kernel.T / spread, -40, 40)
         covariance = np.diag(kernel) * sigma**2 / spread
-        terms = gap * (2 * norm.cdf(ratio) - 1) - 2 * covariance * norm.pdf(ratio)
+        density = np.exp(-(ratio**2) / 2) / np.sqrt(2 * np.pi)
+        terms = gap * (2 * ndtr(ratio) - 1) - 2 * covariance * density
         own = np.abs(gap) > CERTAIN * sigma
         certainty = 1 - np.exp(-(np.maximum(np.abs(ratio) - 2, 0) ** 2) / 2)
         return np.where(own, np.abs(gap), terms) @ self.share, np.where(own, 1.0, certainty)

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, norm
+from scipy.special import betaincinv, ndtr
 
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics.measurement import Measurement
 from bunchtrain.statistics.metrics.sample import Floats, as_weights
 
 #: Probabilities below −1 and +1 standard deviation of a Gaussian.
-TAILS = (float(norm.cdf(-1)), float(norm.cdf(1)))
+TAILS = (float(ndtr(-1)), float(ndtr(1)))
 
 
 def efficiency_error(passed: Any, passed_squares: Any, total: Any, total_squares: Any) -> Floats:
@@ -43,7 +43,7 @@ def efficiency_interval(value: float, error: float) -> tuple[float, float]:
     fraction = min(max(value, 0.0), 1.0)
     variance = fraction * (1 - fraction)
     count = variance / error**2 if variance > 0 else 1 / error
-    low, high = beta.ppf(TAILS, count * fraction + 0.5, count * (1 - fraction) + 0.5)
+    low, high = betaincinv(count * fraction + 0.5, count * (1 - fraction) + 0.5, TAILS)
     return min(float(low), value), max(float(high), value)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics.efficiency import efficiency
@@ -112,7 +112,7 @@ def gaussian_interval(
     prediction: NDArray[Any], sigma: NDArray[Any], level: float
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the ends of the central interval of a Gaussian with the probability `level`."""
-    half = norm.ppf((1 + level) / 2) * sigma
+    half = ndtri((1 + level) / 2) * sigma
     return prediction - half, prediction + half
 
 

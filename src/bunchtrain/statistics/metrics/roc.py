@@ -11,8 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, softmax
-from scipy.stats import norm
+from scipy.special import expit, logit, ndtr, ndtri, softmax
 
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics.efficiency import efficiency_error, efficiency_interval
@@ -274,7 +273,7 @@ def rejection(mistag: float, error: float, count: float) -> Measurement:
     """
     nothing = count / -float(np.log(1 - CONFIDENCE))
     if mistag < error * MIN_SIGNIFICANCE:
-        deviations = float(norm.isf((1 - CONFIDENCE) * norm.cdf(mistag / error)))
+        deviations = float(-ndtri((1 - CONFIDENCE) * ndtr(mistag / error)))
         return Measurement(min(nothing, 1 / (mistag + error * deviations)), limit=True)
     low, high = efficiency_interval(mistag, error)
     found = Measurement(1 / mistag, error / mistag**2)

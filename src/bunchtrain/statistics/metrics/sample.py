@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics.measurement import Measurement
@@ -58,7 +58,7 @@ def mean(values: NDArray[Any], weights: NDArray[Any] | None = None) -> Measureme
     skewness = float(np.sum((parts / squares**0.5) ** 3)) * math.copysign(1, total)
     shift = min(max(skewness / 2, -0.9), 0.9)
     freedom = max(effective_count(w) - 1, 1.0)
-    step = found.error * student.ppf(HIGH, freedom) * math.sqrt(1 + 1 / freedom)
+    step = found.error * stdtrit(freedom, HIGH) * math.sqrt(1 + 1 / freedom)
     return found.with_interval(average + (shift - 1) * step, average + (shift + 1) * step)
 
 

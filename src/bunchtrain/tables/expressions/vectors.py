@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import awkward as ak
 import numpy as np
-import vector
 
 from bunchtrain.tables.column_types import fill_missing, kind
 from bunchtrain.tables.expressions.lists import Problem
-
-vector.register_awkward()
 
 #: Name in an expression → attribute of a `vector` momentum.
 PROPERTIES: dict[str, str] = {
@@ -20,6 +18,15 @@ PROPERTIES: dict[str, str] = {
     **{"E": "E", "energy": "E", "e": "E", "m": "mass"},
 }
 COORDINATES = ("pt", "eta", "phi", "mass", "px", "py", "pz", "E", "energy", "theta")
+
+
+@cache
+def _library() -> Any:
+    """Return the package `vector`, which takes a second to import."""
+    import vector
+
+    vector.register_awkward()
+    return vector
 
 
 def is_vector(value: Any) -> bool:
@@ -40,7 +47,7 @@ def four_vector(*values: Any, **named: Any) -> ak.Array:
     if not all(_is_numeric(value) for value in named.values()):
         raise Problem("p4() takes numbers")
     try:
-        made = vector.zip({name: _floats(value) for name, value in named.items()})
+        made = _library().zip({name: _floats(value) for name, value in named.items()})
     except TypeError:
         made = None
     if made is None or not hasattr(made, "E"):
@@ -64,7 +71,7 @@ def vector_property(value: Any, name: str) -> ak.Array:
     """Return a property of four-vectors, such as `mass` or `rapidity`."""
     if not is_vector(value):
         raise Problem(f"'.{name}' is a property of four-vectors, but this is not one")
-    return getattr(value, PROPERTIES[name])
+    return getattr(_with_behaviour(value), PROPERTIES[name])
 
 
 def add(left: Any, right: Any) -> ak.Array:
@@ -95,7 +102,7 @@ def divide(left: Any, right: Any) -> ak.Array:
 
 def scale(value: ak.Array, factor: Any) -> ak.Array:
     """Return a four-vector times a number; a negative one changes the sign of the energy."""
-    factor = _factor(factor)
+    value, factor = _with_behaviour(value), _factor(factor)
     is_negative = np.any(factor < 0) if isinstance(factor, float) else ak.any(factor < 0, axis=None)
     return (_cartesian(value) if is_negative else value) * factor
 
@@ -109,14 +116,20 @@ def _factor(value: Any) -> Any:
 def _both(left: Any, right: Any) -> tuple[ak.Array, ak.Array]:
     if not (is_vector(left) and is_vector(right)):
         raise Problem("a four-vector is added to a number; use its .pt, .mass, ...")
-    return left, right
+    return _with_behaviour(left), _with_behaviour(right)
+
+
+def _with_behaviour(value: ak.Array) -> ak.Array:
+    """Return four-vectors that may have been made before `vector` was imported."""
+    _library()
+    return ak.Array(value)
 
 
 def _cartesian(value: ak.Array) -> ak.Array:
     """Return four-vectors by px, py, pz and E: with a mass, `vector` takes E as positive."""
     if "t" in ak.fields(value) and "x" in ak.fields(value):
         return value
-    return vector.zip({"px": value.px, "py": value.py, "pz": value.pz, "E": value.E})
+    return _library().zip({"px": value.px, "py": value.py, "pz": value.pz, "E": value.E})
 
 
 def delta_phi(first: Any, second: Any) -> Any:
