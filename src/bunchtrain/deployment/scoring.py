@@ -31,7 +31,7 @@ class ScoredNetwork(nn.Module):
         self.network = as_network(trained.network)
         losses = [loss for loss, _ in trained.task.losses()]
         self.losses = [loss for loss in losses if isinstance(loss, Head)]
-        self.heads = nn.ModuleList(loss for loss in losses if isinstance(loss, nn.Module))
+        self.heads = nn.ModuleList(loss for loss in self.losses if isinstance(loss, nn.Module))
         self.calibrations = trained.calibrations
 
     @property
