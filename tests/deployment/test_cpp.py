@@ -9,7 +9,6 @@ import awkward as ak
 import numpy as np
 import pytest
 from scipy.special import softmax
-import torch
 from trained_models import CLOUD, IMAGE, TABLE, events, trained_model
 
 from bunchtrain.deployment.cpp import compilation
