@@ -86,7 +86,7 @@ def test_a_network_on_words_is_exported(lines):
 
 
 def test_an_edited_vocabulary_is_an_error(lines, tmp_path):
-    from bunchtrain.trained_model import load
+    from bunchtrain.trained_files import load
 
     _, run = lines
     folder = tmp_path / "order"

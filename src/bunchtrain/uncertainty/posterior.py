@@ -16,7 +16,7 @@ from bunchtrain.methods.protocols import (
     HasComparableEpochs,
     HasWeightPenalty,
 )
-from bunchtrain.methods.supervised import input_names
+from bunchtrain.methods.model_inputs import input_names
 from bunchtrain.targets import Quantity
 
 #: Returns the model of the study with initial weights.
