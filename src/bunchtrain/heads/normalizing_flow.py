@@ -50,7 +50,7 @@ class NormalizingFlow(Head, nn.Module):
         target: Target,
         *,
         bins: Annotated[int, Field(ge=2, le=1000)] = 8,
-        levels: InnerFractions = (0.16, 0.5, 0.84),
+        levels: InnerFractions = (0.025, 0.16, 0.5, 0.84, 0.975),
     ) -> None:
         super().__init__(target)
         self.require_values()
