@@ -179,7 +179,7 @@ def test_jets_that_the_representation_leaves_out_are_missing(tops):
 def test_such_a_model_is_not_exported(tops):
     _, _, run = tops
     for model in ("particle_flow", "chi_squared"):
-        with pytest.raises(ExportError, match="not of points, edges or assignments"):
+        with pytest.raises(ExportError, match="the scores of an assignment are those of"):
             run.export("onnx", model=model)
 
 
@@ -206,7 +206,7 @@ def test_such_a_model_is_not_exported(tops):
         ({"calibration": "temperature"}, StudyError, "is for classes and values"),
         ({"models.particle_flow.posterior": "mc_dropout"}, StudyError, "is for targets of events"),
         ({"evaluation": "classification"}, StudyError, "needs a target with classes"),
-        ({"export": "onnx"}, ExportError, "not of points, edges or assignments"),
+        ({"export": "onnx"}, ExportError, "the scores of an assignment are those of"),
         (
             {"models.particle_flow.representation": {"name": "table", "features": ["t1_b"]}},
             StudyError,
