@@ -95,6 +95,14 @@ def test_outputs_of_points_of_every_model(name, tmp_path):
     check(trained_model(name, {}, GRAPH, TERMS, TARGETS), tmp_path, {", points", ", edges"})
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("values", [("mass",), ("mass", "width")])
+def test_the_quantiles_of_a_flow_of_values_are_those_of_the_trained_model(values, tmp_path):
+    terms = [("normalizing_flow", {"bins": 4}, "jet", 1.0)]
+    target = {"jet": Target("jet", values=values)}
+    check(trained_model("dense_network", {"widths": (8,)}, TABLE, terms, target), tmp_path, {""})
+
+
 ASSIGN = [("assignment_cross_entropy", {}, "jet", 1.0)]
 TTBAR = {"jet": Target("jet", assignment=Assignment("part", (("t", ("b", "q")),)))}
 ORIGIN = {"origin": TARGETS["origin"]}

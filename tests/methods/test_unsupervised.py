@@ -9,7 +9,7 @@ import torch
 
 from bunchtrain import parts
 from bunchtrain.batch import Batch
-from bunchtrain.errors import StudyError
+from bunchtrain.errors import DataError, StudyError
 from bunchtrain.methods.method_network import MethodNetwork
 from bunchtrain.methods.normalisation_layer import NormalisationLayer
 from bunchtrain.methods.protocols import Generates
@@ -298,3 +298,22 @@ def test_a_vae_of_images_generates_their_shape(shape):
     method = parts.build("method", "vae", {"channels": (3, 4)}, {"image": shape})
     assert set(method.losses({"image": torch.rand(5, *shape)})) == {"reconstruction", "divergence"}
     assert method.generate(3, None).shape == (3, *shape)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sizes", "message"),
+    [
+        ("pca", {"components": 3}, {"table": 3}, "needs fewer components than the 3 values"),
+        ("normalizing_flow", {}, {"table": 1}, "a coupling needs two features or more"),
+        ("vae", {}, {"image": (1, 8, 8), "condition": 1}, "takes no condition with"),
+    ],
+)
+def test_what_a_method_cannot_learn_is_an_error(name, options, sizes, message):
+    with pytest.raises(StudyError, match=f"method '{name}'.*{message}"):
+        parts.build("method", name, options, sizes)
+
+
+def test_a_mixture_of_more_components_than_events_is_an_error():
+    method = parts.build("method", "gaussian_mixture", {"components": 9}, {"table": 2})
+    with pytest.raises(DataError, match="has 9 components, and the training set 5 events"):
+        method.fit_values(np.zeros((5, 2)), np.ones(5), 1, 1)
