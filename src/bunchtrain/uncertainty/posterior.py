@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.heads._head import Head
+from bunchtrain.methods.model_inputs import input_names
 from bunchtrain.methods.protocols import (
     Anneals,
     FitsInOneCall,
     HasComparableEpochs,
     HasWeightPenalty,
 )
-from bunchtrain.methods.model_inputs import input_names
 from bunchtrain.targets import Quantity
 
 #: Returns the model of the study with initial weights.
