@@ -24,6 +24,7 @@ NOTICE = "Written from the code by `docs/reference.py`."
 #: Place of a mapping in a study → the model of its keys.
 SECTIONS: dict[str, type[BaseModel]] = {
     "The study": schema.Study,
+    "conditions.NAME": schema.Conditions,
     "windows": schema.Windows,
     "targets.NAME": schema.TargetConfig,
     "weights": schema.Weights,

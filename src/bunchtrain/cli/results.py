@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,15 +84,20 @@ def generate(
     """Generate events with a trained model of a run."""
     import bunchtrain as api
     from bunchtrain.tables.sources.files import Files
-    from bunchtrain.tables.writing import write_table
+    from bunchtrain.tables.transforms.conditions import write_conditions
+    from bunchtrain.tables.writing import output_format, write_table
     from bunchtrain.workflow.generate import TREE, find_generator, generate_events
+    from bunchtrain.workflow.preparation import open_conditions
 
     opened = api.open_run(run)
     given = None if conditions is None else Files(files=conditions)
     name = find_generator(opened.models, model)[0]
     events = generate_events(opened.models, rows, name, given, seed)
-    about = opened.describe_output([name]).as_mapping()
-    write_table(output, events, TREE, about)
+    about = opened.describe_output([name])
+    if output_format(output) != "csv":
+        beside = write_conditions(output, open_conditions(opened.study, None))
+        about = replace(about, conditions=beside)
+    write_table(output, events, TREE, about.as_mapping())
     out.print(f"{rows:,} events: {output}", soft_wrap=True)
 
 

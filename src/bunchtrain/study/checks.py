@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from keyword import iskeyword
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest
@@ -30,6 +31,9 @@ def check_study(study: Study) -> None:
         parts.validate("export", part.name, part.options, "export")
     for name, part in study.systematics.items():
         parts.build("systematic", part.name, part.options, where=f"systematics.{name}")
+    for name in study.conditions:
+        if not name.isidentifier() or iskeyword(name) or name in ("pi", "inf", "nan"):
+            raise StudyError(f"conditions: '{name}' is no name that expressions can use; rename it")
     _check_names(study, configs)
     _check_classes(study)
     _check_ensembles(study, configs)

@@ -373,6 +373,28 @@ class Windows(Strict):
     )
 
 
+class Conditions(Strict):
+    """A small table that travels with the events; expressions look up `name.column[key]`."""
+
+    files: str | list[str] | None = Field(
+        None,
+        description="File of the table, of any format that is read; the one that lies beside the "
+        "source's file if unset.",
+    )
+    tree: str | None = Field(None, description="Tree, data set or key in the file.")
+    key: str | list[str] = Field(
+        [],
+        description="Columns with integers or texts that identify a row, up to three; those that "
+        "the file states if unset.",
+    )
+    units: str | dict[str, Any] | None = Field(
+        None, description="Units of its columns, as those of the source `files`."
+    )
+    missing: Literal["raise", "nan"] = Field(
+        "raise", description="Whether an unknown key is an error, or gives NaN, false or ''."
+    )
+
+
 class Storage(Strict):
     """Folder of the node-local cache, and bound on memory."""
 
@@ -392,6 +414,11 @@ class Study(Strict):
     note: str = Field("", description="Sentence printed next to the metrics.")
     seed: Seed = Field(1, description="Seed of all random numbers.")
     source: Part = Field(description="Where the events come from.")
+    conditions: dict[FileName, Conditions] = Field(
+        {},
+        description="Small tables by name, such as geometry, noise or luminosity; in expressions "
+        "`geometry.x[sensor_id]`.",
+    )
     define: dict[str, Expression] = Field({}, description="New columns as expressions, in order.")
     select: Expression | None = Field(None, description="Condition that an event must fulfil.")
     rows: str | list[str] | None = Field(

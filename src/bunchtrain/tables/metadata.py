@@ -7,20 +7,14 @@ file. CSV has none.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bunchtrain.tables.table import Table
-from bunchtrain.tables.writing import write_parquet
-
 #: Name of the description in a file.
 KEY = "bunchtrain_table"
-#: Rows of a condition that are written at a time.
-_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -30,6 +24,7 @@ class TableMetadata:
     row         what a row is.
     order       column in whose order the rows are, or None.
     units       column → unit.
+    key         columns that identify a row, of a table of conditions.
     origin      what made the rows: `bunchtrain` version, study, run and models.
     conditions  name → file of a small table beside it, relative to its folder.
     """
@@ -39,6 +34,7 @@ class TableMetadata:
     units: dict[str, str] = field(default_factory=dict)
     conditions: dict[str, str] = field(default_factory=dict)
     origin: dict[str, str] = field(default_factory=dict)
+    key: list[str] = field(default_factory=list)
 
     def describe(self) -> str:
         """Return what there is to be shown, '' for a file without a description."""
@@ -63,7 +59,9 @@ class TableMetadata:
                 {str(k): str(v) for k, v in found.get(key, {}).items()}
                 for key in ("conditions", "origin")
             )
-            return cls(str(row), None if order is None else str(order), units, beside, origin)
+            key = [str(one) for one in found.get("key", [])]
+            order = None if order is None else str(order)
+            return cls(str(row), order, units, beside, origin, key)
         except (ValueError, AttributeError):
             return cls()
 
@@ -75,21 +73,3 @@ def read_metadata(path: Path) -> TableMetadata:
     except (OSError, pa.ArrowException):
         return TableMetadata()
     return TableMetadata.from_json(found.get(KEY.encode(), b"").decode())
-
-
-def metadata_of(table: Table, files: Mapping[str, str] | None = None) -> TableMetadata:
-    """Return the description of a table, whose conditions are in these files."""
-    return TableMetadata(table.row, table.order, table.units(), dict(files or {}))
-
-
-def write_conditions(path: Path, conditions: Mapping[str, Table]) -> dict[str, str]:
-    """Write the conditions of a table beside its file; return name → name of the file.
-
-    That of `geometry` beside `scores.root` is `scores.geometry.parquet`.
-    """
-    found = {}
-    for name, table in conditions.items():
-        found[name] = f"{path.name.partition('.')[0]}.{name}.parquet"
-        blocks = table.blocks(list(table.fields()), _ROWS)
-        write_parquet(path.with_name(found[name]), blocks, metadata_of(table).as_mapping())
-    return found

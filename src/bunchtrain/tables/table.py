@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
@@ -81,6 +81,11 @@ class Table(ABC):
     def order(self) -> str | None:
         """The column in whose order the rows are, e.g. a time; None if they are exchangeable."""
         return None
+
+    @property
+    def key(self) -> Sequence[str]:
+        """The columns that identify a row, where the file states them: of conditions."""
+        return ()
 
     @property
     def conditions(self) -> Mapping[str, Table]:

@@ -33,6 +33,8 @@ _DIMENSION_OF = {unit: name for name, units in DIMENSIONS.items() for unit in un
 #: Dimension → what its columns are, and the last words of their names.
 _WHAT = {"energy": "an energy, a momentum or a mass", "angle": "an angle"}
 _ANGLES = re.compile(r"(^|[_.a-z])(phi|theta|azimuth|zenith|Phi|Theta)(_?\d+)?$")
+#: Items of a list, or a value of conditions: `Jet_pt[0]`, `geometry.x[sensor_id]`.
+_ITEMS = re.compile(r"([A-Za-z_][\w.]*)\[[^\[\]]*\]")
 #: A unit in brackets at the end of the title of a branch, `transverse momentum [MeV]`.
 _IN_TITLE = re.compile(r"(?:^|\s)\[(\w+)\]\s*$")
 
@@ -169,10 +171,11 @@ def converted_types(fields: Mapping[str, str], columns: Collection[str]) -> dict
 
 
 def defined_units(definitions: Mapping[str, str], units: Mapping[str, str]) -> dict[str, str]:
-    """Return column → unit, also of the definitions that are another column under a new name."""
+    """Return column → unit, also of definitions that are a column, or items or values of one."""
     found = dict(units)
     for name, text in definitions.items():
         found.pop(name, None)
-        if (unit := found.get(text.strip())) is not None:
+        whole = _ITEMS.fullmatch(text.strip())
+        if (unit := found.get(whole[1] if whole else text.strip())) is not None:
             found[name] = unit
     return found

@@ -22,11 +22,12 @@ from bunchtrain.tables.metadata import TableMetadata
 from bunchtrain.tables.predictions import ROWS, Contents, Predictions
 from bunchtrain.tables.reading.paths import resolve
 from bunchtrain.tables.table import Table
+from bunchtrain.tables.transforms.conditions import write_conditions
 from bunchtrain.tables.transforms.object_rows import EVENT, INDEX, ObjectRows
 from bunchtrain.tables.writing import output_format, write_table
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.ensembles import FittedEnsembles, ensemble_columns
-from bunchtrain.workflow.new_files import file_sources
+from bunchtrain.workflow.new_files import file_sources, source_for_file
 from bunchtrain.workflow.predict import (
     Columns,
     columns_needed,
@@ -36,7 +37,7 @@ from bunchtrain.workflow.predict import (
     used_columns,
 )
 from bunchtrain.workflow.prediction_schema import schema_of_models
-from bunchtrain.workflow.preparation import transform_source
+from bunchtrain.workflow.preparation import open_conditions, transform_source
 
 FilesOrSource: TypeAlias = "str | Path | Sequence[str | Path] | Table"
 #: The tree of predictions in a ROOT file, to be used as a friend.
@@ -102,8 +103,19 @@ class Predictor:
                 f"'{output}': CSV holds no lists of predictions for each {self.study.rows}; write "
                 ".parquet, .h5 or .root, or one row per object (--per-object)"
             )
-        write_table(output, self._blocks(source, output), TREE, self._metadata().as_mapping())
+        about = self._metadata()
+        if output_format(output) != "csv":
+            made = open_conditions(self.study, self._first_table(source))
+            about = replace(about, conditions=write_conditions(output, made))
+        write_table(output, self._blocks(source, output), TREE, about.as_mapping())
         return self.counts
+
+    def _first_table(self, source: FilesOrSource) -> Table | None:
+        """Return the source, or that of the first file; None for events in memory."""
+        if isinstance(source, Table) or is_data(source):
+            return source if isinstance(source, Table) else None
+        file = source if isinstance(source, str | Path) else source[0]
+        return source_for_file(self.study, os.fspath(file))
 
     def _metadata(self) -> TableMetadata:
         """Return the units, order and origin of the rows of the output."""
@@ -143,7 +155,11 @@ class Predictor:
         paths = resolve([os.fspath(file) for file in files])
         if any(Path(path).resolve() == output.resolve() for path, _ in paths):
             raise UserError(f"'{output}' is one of the files to predict; choose another output")
-        needed = required_inputs(self.study, self.models, selection=self.select)
+        needed = {
+            name
+            for name in required_inputs(self.study, self.models, selection=self.select)
+            if name.partition(".")[0] not in self.study.conditions
+        }
         for number, one in enumerate(file_sources(self.study, paths, needed, self.columns)):
             try:
                 for entry, block in _numbered(self._of_source(one)):

@@ -21,6 +21,7 @@ from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.tables.expressions.expression import Expression
 from bunchtrain.tables.table import Table
+from bunchtrain.tables.transforms.conditions import Condition, WithConditions
 from bunchtrain.tables.transforms.object_rows import EVENT, ObjectRows
 from bunchtrain.tables.transforms.windows import Windows
 from bunchtrain.targets import Assignment
@@ -37,12 +38,39 @@ def make_source(study: Study) -> Table:
 
 
 def transform_source(study: Study, source: Table) -> Table:
-    """Return the rows of objects, or the windows, of a source, by the keys of the study."""
+    """Return the rows of objects, or the windows, of a source, by the keys of the study.
+
+    Conditions, of the study or of the source, are added to them.
+    """
     if study.rows is not None:
         source = ObjectRows(source, study.rows)
     if study.windows is not None:
         source = Windows(source, **study.windows.model_dump())
-    return source
+    conditions = open_conditions(study, source)
+    return WithConditions(source, conditions) if conditions else source
+
+
+def open_conditions(study: Study, source: Table | None) -> list[Condition]:
+    """Return the small tables of the study, and those that travel with the source.
+
+    Raises StudyError for one without a file, or whose key is not known.
+    """
+    beside = {} if source is None else source.conditions
+    found = []
+    for name, one in study.conditions.items():
+        if one.files is not None:
+            given = {"files": one.files, "tree": one.tree, "units": one.units}
+            table: Table | None = parts.build("source", "files", given, where=f"conditions.{name}")
+        elif (table := beside.get(name)) is None:
+            if source is None:
+                continue
+            raise StudyError(
+                f"conditions.{name}: give its 'files'; no table of this name lies beside the source"
+            )
+        key = [one.key] if isinstance(one.key, str) else one.key or table.key
+        found.append(Condition(name, table, key, one.missing))
+    others = {name: table for name, table in beside.items() if name not in study.conditions}
+    return found + [Condition(n, table, table.key) for n, table in others.items() if table.key]
 
 
 def check_models(study: Study) -> None:
@@ -207,6 +235,13 @@ def recipe(study: Study, source: Table) -> Recipe:
         spectators=sorted({*study.spectators, *loss_columns(study), *_selection_columns(study)}),
         seed=study.seed,
     )
+    if isinstance(source, WithConditions):
+        for name in source.looked_up:
+            if name in made.stored_columns:
+                raise StudyError(
+                    f"'{name}' has a value for each key, not for each event: 'define' a column, "
+                    f"such as x: {name}[{', '.join(source.looked_up[name][0].key)}]"
+                )
     windows = study.windows
     if windows and windows.step < windows.length and not made.make_split().columns():
         raise StudyError(

@@ -31,6 +31,7 @@ from bunchtrain.tables.arrow import (
 )
 from bunchtrain.tables.cache.recipe import VERSION, Recipe
 from bunchtrain.tables.cache.selection import BIN, KEY, Selection
+from bunchtrain.tables.expressions.conditions import is_condition
 from bunchtrain.tables.units import defined_units
 
 SETS = ("train", "validation", "test")
@@ -74,7 +75,8 @@ def _chunks(recipe: Recipe, memory: int) -> Iterator[ak.Array]:
     sample = next((one for one in recipe.source.blocks(columns, 256) if len(one)), None)
     if sample is None:
         raise DataError(recipe.source.why_empty)
-    size = ak.to_packed(sample).nbytes / len(sample)
+    own = [name for name in sample.fields if not is_condition(sample[name])]  # shared by all rows
+    size = ak.to_packed(sample[own]).nbytes / len(sample)
     rows = int(np.clip(memory / 8 / max(size, 1.0), 64, 1 << 18))
     return iter(recipe.source.blocks(columns, rows))
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from bunchtrain.errors import DataError, ExpressionError, nearest, shorten
 from bunchtrain.tables.column_types import kind, simplify
+from bunchtrain.tables.expressions.conditions import VALUE, is_condition, look_up
 from bunchtrain.tables.expressions.functions import (
     BINARY,
     CONSTANTS,
@@ -21,7 +22,12 @@ from bunchtrain.tables.expressions.functions import (
     is_member,
     require_boolean,
 )
-from bunchtrain.tables.expressions.grammar import dotted_name, error_at, literal_value
+from bunchtrain.tables.expressions.grammar import (
+    column_names,
+    dotted_name,
+    error_at,
+    literal_value,
+)
 from bunchtrain.tables.expressions.lists import Problem, apply_mask, pick, require_list
 from bunchtrain.tables.expressions.times import as_seconds
 from bunchtrain.tables.expressions.vectors import PROPERTIES, vector_property
@@ -79,6 +85,9 @@ def _require(scope: Scope, name: str, found: ak.Array | None) -> ak.Array:
             f"the expression '{shorten(scope.text, plain=True)}' uses a column "
             f"'{shorten(name, plain=True)}' that the data do not have{hint}"
         )
+    if is_condition(found):
+        keys = [key for key in ak.fields(found["rows"]) if key != VALUE]
+        raise Problem(f"'{name}' has a value for each key; write {name}[{', '.join(keys)}]")
     return found
 
 
@@ -95,7 +104,20 @@ def _call(scope: Scope, node: ast.Call) -> Any:
     return FUNCTIONS[name].apply(*(v if exact else as_seconds(v) for v in arguments), **named)
 
 
+def _condition(scope: Scope, node: ast.AST) -> ak.Array | None:
+    """Return the column of conditions of a name, or None if it is none."""
+    names = list(column_names(node))
+    is_name = dotted_name(node) is not None or isinstance(node, ast.Call)
+    found = scope.column(names[0]) if is_name and len(names) == 1 else None
+    return found if is_condition(found) else None
+
+
 def _subscript(scope: Scope, node: ast.Subscript) -> Any:
+    if (condition := _condition(scope, node.value)) is not None:
+        keys = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        if any(isinstance(key, ast.Slice) for key in keys):
+            raise Problem("conditions are looked up by keys, not by a slice")
+        return look_up(condition, [scope.value(key) for key in keys])
     values = require_list(scope.value(node.value), "[ ]")
     if isinstance(node.slice, ast.Slice):
         lower, upper = (v and ast.literal_eval(v) for v in (node.slice.lower, node.slice.upper))

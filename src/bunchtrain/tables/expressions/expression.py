@@ -18,6 +18,8 @@ and no code is executed.
   differences, `.sum()` over a list, their `.px .pt .eta .phi .mass .E .rapidity` ...,
   `deltaR(a, b)`.
 
+* `geometry.x[sensor_id]`, a value of a small table of conditions by its key; with two,
+  `luminosity.recorded[run, section]`;
 * times are seconds since 1970 in UTC; the difference of two is exact to a nanosecond, and they can
   be compared with texts, `datetime >= "2024-05-31T12:00"`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -110,6 +110,11 @@ class Files(Table):
     def order(self) -> str | None:
         """The column in whose order the rows of one file are, by its description."""
         return self.table(0).order if len(self.paths) == 1 else None
+
+    @property
+    def key(self) -> Sequence[str]:
+        """The columns that identify a row, by the description of the first file."""
+        return self.table(0).metadata.key
 
     @cached_property
     def conditions(self) -> Mapping[str, Table]:
