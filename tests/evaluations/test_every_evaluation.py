@@ -47,6 +47,7 @@ CASES = {
 ELSEWHERE = {
     "alarm_rates",
     "anomaly_detection",
+    "anomaly_scores",
     "capsules",
     "expected_sensitivity",
     "feature_importance",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bunchtrain.evaluations.anomaly_detection import AnomalyDetection
+from bunchtrain.evaluations.anomaly_scores import AnomalyScores
 from bunchtrain.plots import plot_samples
 from bunchtrain.statistics.two_sample import classifier_auc, wasserstein
 from bunchtrain.targets import Target
@@ -57,3 +58,27 @@ def test_rows_of_a_series_count_as_one_for_the_uncertainty():
     )
     assert together["value"] == alone["value"]
     assert together["error"] == pytest.approx(5 * alone["error"], rel=0.25)
+
+
+def test_scores_without_truth_have_a_mean_an_agreement_and_the_most_unusual_rows():
+    random = np.random.default_rng(4)
+    first = random.normal(size=500)
+    found = {"a": first, "b": 3 * first + 10, "c": random.normal(size=500)}
+    columns = {"entry": 1000 + np.arange(500)}
+    table = SimpleNamespace(
+        columns=columns,
+        estimators=list(found),
+        trainings=lambda name: [name],
+        scores=lambda training: {"anomaly_score": found[training]},
+        weights=np.ones(500),
+    )
+    run = SimpleNamespace(predictions=table, study=SimpleNamespace(windows=None))
+    results = AnomalyScores(rows=3).evaluate(run)
+    score = results.metrics["b"]["anomaly_mean_score"]
+    assert score["value"] == pytest.approx(10 + 3 * first.mean())
+    assert score["error"] == pytest.approx(3 * first.std() / 500**0.5, rel=0.02)
+    agreement = {name: one["anomaly_agreement"] for name, one in results.metrics.items()}
+    assert abs(agreement["c"]["value"]) < 4 * agreement["c"]["error"]
+    assert agreement["a"]["value"] > 0.5
+    assert [len(row) for row in results.tables[0].rows] == [4, 4, 4]
+    assert results.tables[0].rows[0][0] >= 1000

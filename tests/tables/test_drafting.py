@@ -11,7 +11,7 @@ from bunchtrain.errors import DataError
 from bunchtrain.study.schema import Study
 from bunchtrain.tables.expressions.expression import Expression
 from bunchtrain.tables.inspect.column_roles import as_expression
-from bunchtrain.tables.inspect.drafting import draft, sketch
+from bunchtrain.tables.inspect.drafting import sketch
 
 
 def written(tmp_path, name="events", **columns):
@@ -20,8 +20,16 @@ def written(tmp_path, name="events", **columns):
     return str(path)
 
 
-def study(*files, **options):
-    return Study(**yaml.safe_load(draft(files, **options)))
+def draft(files):
+    return sketch(files).text
+
+
+def note(found):
+    return next(one.reason for one in found.decisions if one.part == "target")
+
+
+def study(*files):
+    return Study(**yaml.safe_load(draft(files)))
 
 
 X = np.linspace(0, 1, 20)
@@ -68,15 +76,15 @@ def test_without_a_label_files_are_the_classes(tmp_path):
     assert found.source.options["add"] == {"label": {"qcd.parquet": 0, "ttbar.parquet": 1}}
 
 
-def test_without_a_label_one_column_is_predicted_from_the_others(tmp_path):
-    found = sketch([written(tmp_path, pt=X, jet_mass=X**2, eventNumber=np.arange(20))])
+def test_without_a_label_a_true_quantity_is_predicted_from_what_was_measured(tmp_path):
+    found = sketch([written(tmp_path, pt=X, true_mass=X**2, eventNumber=np.arange(20))])
     made = Study(**yaml.safe_load(found.text))
-    assert made.targets["label"].values == {"jet_mass": "jet_mass"}
+    assert made.targets["label"].values == {"true_mass": "true_mass"}
     assert "pt" in made.representation.options["features"]
-    assert "jet_mass" not in made.representation.options["features"]
+    assert "true_mass" not in made.representation.options["features"]
     assert [one.name for one in made.evaluation] == ["regression"]
-    assert "No column is a label" in found.note
-    assert "edit `targets`" in found.note
+    assert "is predicted from the other columns (true quantity)" in note(found)
+    assert "edit `targets`" in note(found)
 
 
 def test_true_quantities_and_identifiers_are_no_inputs(tmp_path):
@@ -123,8 +131,8 @@ def test_a_label_sorted_by_class_is_found_with_all_classes(tmp_path, ending):
     assert len(classes) == 5  # five rows of the rare one are too few
     if ending != "root":
         assert classes["single"] == 'process == "single"'
-        assert "single: 295" in found.note
-        assert "1 less frequent values are left out" in found.note
+        assert "single: 295" in note(found)
+        assert "1 less frequent values are left out" in note(found)
 
 
 def test_a_label_that_is_constant_in_each_file_is_found(tmp_path):
@@ -170,7 +178,7 @@ def test_any_column_can_be_named_in_an_expression(name):
 
 
 def test_a_file_without_inputs(tmp_path):
-    with pytest.raises(DataError, match="fewer than two columns of numbers"):
+    with pytest.raises(DataError, match="no column is left as an input, since 'kind' is text"):
         draft([written(tmp_path, kind=["a", "b"])])
     with pytest.raises(DataError, match="fewer than two columns of numbers"):
         draft([written(tmp_path, x=X)])

@@ -7,7 +7,7 @@ import pytest
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.representations.preprocessing.points import DERIVED, Points
 from bunchtrain.tables.arrays import Arrays
-from bunchtrain.tables.inspect.drafting import draft
+from bunchtrain.tables.inspect.drafting import sketch
 from bunchtrain.tables.momentum_names import find_momentum, is_momentum
 from bunchtrain.tables.sources.files import Files
 
@@ -156,5 +156,5 @@ def test_init_proposes_only_groups_that_a_run_accepts(tmp_path):
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     flat = {"label": np.arange(20) % 2, "x": np.arange(20.0)}
     np.savez(tmp_path / "a.npz", offsets=offsets, **flat, **vertex, **names)
-    text = draft([str(tmp_path / "a.npz")])
+    text = sketch([str(tmp_path / "a.npz")]).text
     assert '# representation: {name: point_cloud, group: "Jet"}' in text

@@ -47,15 +47,29 @@ def init(
     output: Annotated[Path, typer.Option("-o", "--output", help="Study file to write.")] = Path(
         "study.yaml"
     ),
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column that is predicted; 'none' for no labels."),
+    ] = None,
+    rows: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PREFIX", help="Object that is a row, e.g. Jet; several: repeat."),
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Time of a series; 'none' if rows have no order."),
+    ] = None,
 ) -> None:
     """Write a commented starting study for data files, which runs without an edit."""
-    from bunchtrain.tables.inspect.drafting import sketch
+    from bunchtrain.tables.inspect.drafting import Hints, sketch
 
     if output.exists():
         raise UserError(f"{output} already exists; choose another file with -o")
-    found = sketch(files)
+    objects = rows[0] if rows and len(rows) == 1 else rows
+    found = sketch(files, Hints(target, objects or None, time))
     write_text(output, found.text)
-    out.print(f"{output} written. {found.note}", soft_wrap=True, markup=False, highlight=False)
+    cells = [[one.part, one.choice, one.reason] for one in found.decisions]
+    show_rows(out, ("part", "decided", "why"), cells, title=f"{output} written")
     out.print(f"Next: bunchtrain run {output}", soft_wrap=True, markup=False, highlight=False)
 
 

@@ -200,11 +200,15 @@ def spectator(predictions: Predictions, name: str) -> Values:
 def series_of_rows(run: EvaluatedRun, column: str | None) -> Values | None:
     """Return the index of the series of each row, (rows,), None if rows are independent.
 
+    The rows of a single series count as independent: there are no others to be resampled.
+
     column  Spectator that identifies it; if None, `series_index` of the windows of a series.
     """
     if column is None:
-        return correlated_rows(run.predictions)
-    return np.unique(spectator(run.predictions, column), return_inverse=True)[1]
+        found = correlated_rows(run.predictions)
+    else:
+        found = np.unique(spectator(run.predictions, column), return_inverse=True)[1]
+    return found if found is not None and found.max(initial=0) > 0 else None
 
 
 def events_with_predictions(run: EvaluatedRun, rows: int) -> Iterator[tuple[ak.Array, Predictions]]:

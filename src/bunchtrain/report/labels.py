@@ -10,6 +10,8 @@ _NAMES = {
     "auc_macro": "AUC, mean over classes",
     "accuracy": "Accuracy",
     "anomaly_auc": "AUC of the anomaly score",
+    "anomaly_mean_score": "Mean anomaly score",
+    "anomaly_agreement": "Rank correlation with other models",
     "anomaly_correlation": "Rank correlation of the anomaly score",
     "two_sample_auc": "Two-sample AUC",
     "wasserstein": "W₁/σ",

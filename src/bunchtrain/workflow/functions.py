@@ -10,7 +10,7 @@ from bunchtrain.errors import UserError
 from bunchtrain.files import write_text
 from bunchtrain.report.results import Results
 from bunchtrain.study import Study, load, select_models
-from bunchtrain.tables.inspect.drafting import sketch
+from bunchtrain.tables.inspect.drafting import Hints, sketch
 from bunchtrain.workflow.check import Check
 from bunchtrain.workflow.check import check as check_study
 from bunchtrain.workflow.run import Run, evaluate
@@ -20,15 +20,30 @@ from bunchtrain.workflow.tune import SearchResult, search
 Runs = Run | Sequence[Run]
 
 
-def init(files: str | Path | Sequence[str | Path], output: Path | str = "study.yaml") -> Study:
+def init(
+    files: str | Path | Sequence[str | Path],
+    output: Path | str = "study.yaml",
+    *,
+    target: str | None = None,
+    rows: str | Sequence[str] | None = None,
+    time: str | None = None,
+) -> Study:
     """Write a commented starting study for data files, and return it.
+
+    Args:
+        files: with the same columns.
+        output: study file to write.
+        target: column that is predicted, `none` for a study without labels; recognised if None.
+        rows: prefix of the object that is a row, or of several objects; recognised if None.
+        time: column of the time of a series, `none` if rows have no order; recognised if None.
 
     Raises UserError if the output exists, DataError if the files cannot be read.
     """
     if Path(output).exists():
         raise UserError(f"{output} already exists; choose another output")
     listed = [files] if isinstance(files, str | Path) else files
-    write_text(Path(output), sketch([str(file) for file in listed]).text)
+    found = sketch([str(file) for file in listed], Hints(target, rows, time))
+    write_text(Path(output), found.text)
     return load(output)
 
 

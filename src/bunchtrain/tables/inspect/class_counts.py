@@ -1,4 +1,4 @@
-"""Classes of a column, counted over whole files."""
+"""Classes of a column, counted over whole tables."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.tables.column_types import kind
-from bunchtrain.tables.reading import open_table
+from bunchtrain.tables.table import Table
 
 #: Rows that are counted, and read together.
 _MAX_ROWS, _BLOCK = 20_000_000, 500_000
 
 
 def count_classes(
-    files: Sequence[tuple[str, str | None]], columns: Sequence[str], limit: int
+    tables: Sequence[Table], columns: Sequence[str], limit: int
 ) -> dict[str, dict[Any, int]]:
-    """Return column → value → number of rows of flat columns, over all files; NaN is not counted.
+    """Return column → value → number of rows, or of items of lists, over all rows of the tables.
 
     Args:
-        files: path and tree of each.
-        columns: of whole numbers, booleans or text.
+        tables: with the same columns.
+        columns: of whole numbers, booleans or text; NaN is not counted.
         limit: more different values of a column give {}.
     """
     found = {name: Counter[Any]() for name in columns}
     rows = 0
-    for path, tree in files if columns else ():
-        table = open_table(path, tree)
+    for table in tables if columns else ():
         for chunk in table.blocks([c for c in columns if c in table.fields()], _BLOCK):
             for name in chunk.fields:
                 if len(found[name]) <= limit:
-                    found[name].update(_counts(chunk[name]))
+                    values = chunk[name]
+                    is_list = values.ndim > 1 and kind(values) != "text"
+                    found[name].update(_counts(ak.flatten(values) if is_list else values))
             rows += len(chunk)
         if rows > _MAX_ROWS:
             break

@@ -13,7 +13,7 @@ from bunchtrain.tables.momentum_names import find_momentum
 
 #: Words in names of columns, in lower case.
 _LABEL = {"label", "labels", "class", "signal", "sig", "target", "truth", "category", "window"}
-_LABEL |= {"flavour", "flavor", "process", "outcome"}
+_LABEL |= {"flavour", "flavor", "process", "outcome", "anomaly", "outlier", "fault", "changepoint"}
 _IS = re.compile(r"(is(sig\w*|bkg|background|top|tau|higgs|quark|gluon|[bcwzh])|y)$", re.IGNORECASE)
 _TRUTH = {"gen", "generator", "truth", "true", "mc", "lhe", "pdg", "pdgid", "htxs", "label"}
 _TRUTH |= {"labels", "target", "flavour", "flavor"}
@@ -70,7 +70,7 @@ class Roles:
 
 def guess_roles(table: TableSummary) -> Roles:
     """Return the probable roles of the columns of a table, from their names and values."""
-    flat = [column for column in table.columns if column.lengths is None]
+    flat = [column for column in table.columns if not column.is_list]
     targets = [Candidate(c, reason) for c in flat if (reason := _target_reason(c, flat))]
     targets.sort(
         key=lambda t: (_ORDER.index(t.reason), t.column.type == "string", t.column.distinct)
@@ -82,7 +82,7 @@ def guess_roles(table: TableSummary) -> Roles:
     excluded = [
         Candidate(c, reason)
         for c in flat
-        if c.range and c.name not in named and (reason := _exclusion(c, table.sampled))
+        if c.name not in named and (reason := _exclusion(c, table.sampled))
     ]
     taken = named | {one.name for one in excluded}
     inputs = [c for c in flat if c.range is not None and c.name not in taken]
@@ -102,6 +102,7 @@ TRUE_QUANTITY = "true quantity"
 #: Reasons for a target, the most probable first.
 _LABELLED, _FLAG, _FIRST = "its name is that of a label", "true or false", "the first column"
 _TEXT, _TRUE, FEW = "text with few values", "a true category", "few different values"
+GIVEN = "it was named"
 CERTAIN, UNCERTAIN = (_LABELLED, _FIRST, _TEXT), (_TRUE, _FLAG)
 _ORDER = [*CERTAIN, *UNCERTAIN, FEW]
 
@@ -111,7 +112,7 @@ def _target_reason(column: ColumnSummary, flat: Sequence[ColumnSummary]) -> str:
     limit = _MAX_TEXTS if column.type == "string" else _MAX_CLASSES
     discrete = column.type == "string" or (column.is_integer and column.range is not None)
     several = 2 <= column.distinct <= limit and len(column.values) == column.distinct
-    if not (discrete and several) or _is_weight(column) or _TRIGGER.match(column.name):
+    if not (discrete and several) or _is_weight(column) or is_trigger(column.name):
         return ""
     if _RECORD.match(_last(column.name)) or _EVENT.match(_last(column.name)):
         return ""
@@ -131,10 +132,18 @@ def _target_reason(column: ColumnSummary, flat: Sequence[ColumnSummary]) -> str:
 
 def _is_label(column: ColumnSummary) -> bool:
     """Return whether a column of few values has the name of a label, such as `is_top`."""
-    if not column.values:
-        return False
-    found = words(column.name)
-    return bool(_LABEL & set(found)) or "is" in found[:-1] or bool(_IS.match(_last(column.name)))
+    return bool(column.values) and has_label_name(column.name)
+
+
+def has_label_name(name: str) -> bool:
+    """Return whether a name is that of a label, such as `is_top` or `Jet_hadronFlavour`."""
+    found = words(name)
+    return bool(_LABEL & set(found)) or "is" in found[:-1] or bool(_IS.match(_last(name)))
+
+
+def is_trigger(name: str) -> bool:
+    """Return whether a name is that of a trigger or a quality flag, such as `HLT_IsoMu24`."""
+    return _TRIGGER.match(name) is not None
 
 
 def _is_weight(column: ColumnSummary) -> bool:
@@ -149,8 +158,11 @@ def _is_identifier(name: str) -> bool:
 
 def _exclusion(column: ColumnSummary, rows: int) -> str:
     """Return why a numeric column is no input, '' if it may be one."""
-    assert column.range is not None
     name, found = _last(column.name), set(words(column.name))
+    if is_trigger(column.name):
+        return "trigger or quality flag"
+    if column.range is None:
+        return ""
     if column.type.startswith("datetime"):
         return "time"
     if column.range[0] == column.range[1]:
@@ -159,8 +171,6 @@ def _exclusion(column: ColumnSummary, rows: int) -> str:
         return TRUE_QUANTITY
     if _EVENT.match(name) or _RECORD.match(name):
         return "number of an event, run or set"
-    if _TRIGGER.match(column.name):
-        return "trigger or quality flag"
     if column.is_integer and column.distinct > _MAX_CLASSES:
         if _is_identifier(name):
             return "identifier"
@@ -205,17 +215,17 @@ def _groups(table: TableSummary) -> dict[str, list[ColumnSummary]]:
     """Return prefix → the columns of lists of numbers that have it, the largest group first."""
     found: dict[str, list[ColumnSummary]] = {}
     for column in table.columns:
-        prefix = _object_of(column.name)
-        single = column.type.count("var *") == 1 and column.range is not None
-        if column.lengths and single and prefix != column.name:
+        prefix = object_of(column.name)
+        single = column.type.startswith("var *") and column.type.count(" * ") == 1
+        if single and "string" not in column.type and prefix != column.name:
             found.setdefault(prefix, []).append(column)
     many = {prefix: columns for prefix, columns in found.items() if len(columns) > 1}
-    measured = {p: c for p, c in many.items() if not is_true_group(p)}
+    measured = {p: c for p, c in many.items() if not is_true(p)}
     ordered = sorted(measured.items(), key=lambda item: -len(item[1]))
-    return dict(ordered) | {p: c for p, c in many.items() if is_true_group(p)}
+    return dict(ordered) | {p: c for p, c in many.items() if is_true(p)}
 
 
-def _object_of(name: str) -> str:
+def object_of(name: str) -> str:
     """Return the name of the object of a column: `Jet` of `Jet_pt`, `Jet.pt` and `JetPt`."""
     first = re.split(r"[_.]", name, maxsplit=1)[0]
     joined = re.fullmatch(r"(.+?)(P[tTxyz]|Eta|Phi|Energy|Mass|[EM])", name)
@@ -228,7 +238,7 @@ def has_momentum(prefix: str, columns: Sequence[ColumnSummary]) -> bool:
     return bool(find_momentum(rest))
 
 
-def is_true_group(prefix: str) -> bool:
+def is_true(prefix: str) -> bool:
     """Return whether the lists of this prefix are true particles of a simulation."""
     return bool(_TRUTH & set(words(prefix)))
 
@@ -237,7 +247,7 @@ def reducible(column: ColumnSummary) -> bool:
     """Return whether the sum and the maximum of a column of lists may be inputs."""
     found = set(words(_last(column.name)))
     varies = column.range is not None and column.range[0] < column.range[1]
-    return varies and not (_TRUTH | _IDENTIFIER) & found and not _TRIGGER.match(column.name)
+    return varies and not (_TRUTH | _IDENTIFIER) & found and not is_trigger(column.name)
 
 
 def as_expression(name: str) -> str:

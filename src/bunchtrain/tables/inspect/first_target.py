@@ -1,4 +1,4 @@
-"""The target of a first study: a label, the index of the file, or one column from the others."""
+"""The target of a first study: a label, the index of the file, or a true quantity."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-from bunchtrain.errors import DataError
+from bunchtrain.errors import UserError, nearest
 from bunchtrain.tables.inspect.class_counts import count_classes
 from bunchtrain.tables.inspect.column_roles import (
     CERTAIN,
-    FEW,
+    GIVEN,
     TRUE_QUANTITY,
     UNCERTAIN,
     Candidate,
     Roles,
     as_expression,
-    is_true_group,
+    is_true,
     reducible,
 )
 from bunchtrain.tables.inspect.inspection import ColumnSummary, TableSummary
+from bunchtrain.tables.inspect.opening import OpenedFiles
 
 #: Values that are counted, and those that become classes.
 _MAX_VALUES, _MAX_CLASSES = 1000, 12
@@ -30,7 +31,8 @@ _MAX_VALUES, _MAX_CLASSES = 1000, 12
 _MIN_ROWS, _MIN_UNCERTAIN = 10, 30
 #: Columns whose values are counted over all rows.
 _MAX_COUNTED = 20
-_MAX_REDUCED = 20
+#: Columns of lists that are reduced: of one group, of each of several, and groups.
+_MAX_REDUCED, _MAX_OF_EACH, _MAX_GROUPS = 20, 4, 6
 _SIGNAL = re.compile(r"signal|(^|_)sig(_|$)", re.IGNORECASE)
 _BACKGROUND = re.compile(r"background|(^|_)(bkg|bg|qcd)(_|$)", re.IGNORECASE)
 
@@ -42,48 +44,66 @@ class FirstTarget:
     content     class → condition, or value → expression.
     note        one sentence: what the target is, why, and what to edit.
     columns     of the data from which it is made, which are no inputs.
-    expressions of it, which are no inputs.
     """
 
     content: Mapping[str, str]
     note: str
     columns: set[str] = field(default_factory=set)
-    expressions: set[str] = field(default_factory=set)
     is_regression: bool = False
     by_file: bool = False
     signal: str | None = None
     select: str | None = None
 
 
-def choose_target(
-    table: TableSummary, roles: Roles, files: Sequence[tuple[str, str | None]]
-) -> FirstTarget:
-    """Return the most probable target of a table in these files.
-
-    Raises DataError if the table has neither a label nor a column of numbers.
-    """
+def sure_target(opened: OpenedFiles, roles: Roles) -> FirstTarget | None:
+    """Return the target of columns with the name or the place of a label, None without them."""
     one_hot = [c for c in roles.targets if c.name.startswith("label_") and _is_binary(c.column)]
-    if len(one_hot) > 1:
-        return _one_hot(one_hot)
-    counts = count_classes(files, [c.name for c in roles.targets[:_MAX_COUNTED]], _MAX_VALUES)
+    return _one_hot(one_hot) if len(one_hot) > 1 else _label_of(opened, roles, *CERTAIN)
 
-    def labelled(*reasons: str) -> FirstTarget | None:
-        made = (_labelled(c, counts.get(c.name, {})) for c in roles.targets if c.reason in reasons)
-        return next((target for target in made if target is not None), None)
 
-    if found := labelled(*CERTAIN):
-        return found
-    if len(files) > 1:
-        return _by_file(files)
-    true = bool(roles.values) and roles.values[0].reason == TRUE_QUANTITY
-    found = (_regression(roles) if true else None) or labelled(*UNCERTAIN)
-    found = found or _regression(roles) or labelled(FEW)
-    if found is not None:
-        return found
-    raise DataError(
-        f"{files[0][0]}: the table '{table.name}' has no label and fewer than two columns of "
-        "numbers that vary, so that nothing can be predicted; give a file with one row per event"
-    )
+def possible_target(opened: OpenedFiles, roles: Roles) -> FirstTarget | None:
+    """Return a target of rows without a sure label, None if there is none.
+
+    It is the index of the file, if there are several; or a true quantity, which is predicted from
+    what was measured; or the only flag.
+    """
+    if len(opened.paths) > 1:
+        return _by_file(opened.paths)
+    if roles.values and roles.values[0].reason == TRUE_QUANTITY and (roles.inputs or roles.groups):
+        return _regression(roles.values[0])
+    flags = [one for one in roles.targets if one.reason in UNCERTAIN]
+    return _label_of(opened, roles, *UNCERTAIN) if len(flags) == 1 else None
+
+
+def _label_of(opened: OpenedFiles, roles: Roles, *reasons: str) -> FirstTarget | None:
+    """Return the first label with one of these reasons of which two values have enough rows."""
+    candidates = [c for c in roles.targets if c.reason in reasons][:_MAX_COUNTED]
+    counts = count_classes(opened.whole_tables(), [c.name for c in candidates], _MAX_VALUES)
+    made = (_labelled(c, counts.get(c.name, {})) for c in candidates)
+    return next((target for target in made if target is not None), None)
+
+
+def named_target(opened: OpenedFiles, table: TableSummary, name: str) -> FirstTarget:
+    """Return the target of a column that the user names: classes if it has few values, else values.
+
+    Raises UserError, naming the nearest, if there is no such column of single values.
+    """
+    column = next((c for c in table.columns if c.name == name and not c.is_list), None)
+    if column is None:
+        known = [c.name for c in table.columns if not c.is_list]
+        raise UserError(
+            f"--target: there is no column '{name}' of single values{nearest(name, known)}"
+        )
+    one = Candidate(column, GIVEN)
+    if column.type == "string" or column.is_integer:
+        counts = count_classes(opened.whole_tables(), [name], _MAX_VALUES)
+        if 2 <= len(counts[name]) <= 50 and (found := _labelled(one, counts[name])):
+            return found
+    if column.range is None or column.range[0] == column.range[1]:
+        raise UserError(
+            f"--target: '{name}' has neither two classes of {_MIN_ROWS} rows nor numbers"
+        )
+    return _regression(one)
 
 
 def _is_binary(column: ColumnSummary) -> bool:
@@ -99,7 +119,7 @@ def _one_hot(columns: Sequence[Candidate]) -> FirstTarget:
 
 def _labelled(one: Candidate, counts: Mapping[Any, int]) -> FirstTarget | None:
     """Return the target of a label, None if fewer than two of its values have enough rows."""
-    least = _MIN_ROWS if one.reason in CERTAIN else _MIN_UNCERTAIN
+    least = _MIN_ROWS if one.reason in (GIVEN, *CERTAIN) else _MIN_UNCERTAIN
     enough = {value: rows for value, rows in counts.items() if rows >= least}
     if len(enough) < 2:
         return None
@@ -109,11 +129,11 @@ def _labelled(one: Candidate, counts: Mapping[Any, int]) -> FirstTarget | None:
     if set(values) == {0, 1}:
         names = ["background", "signal"]
     else:
-        names = [_class_name(str(value), n) for n, value in enumerate(values)]
+        names = [class_name(str(value), n) for n, value in enumerate(values)]
     if len(set(names)) < len(names):
         names = [f"class_{n}" for n in range(len(values))]
     name = as_expression(one.name)
-    content = {n: f"{name} == {_literal(v)}" for n, v in zip(names, values, strict=True)}
+    content = {n: f"{name} == {literal(v)}" for n, v in zip(names, values, strict=True)}
     rows = ", ".join(f"{value}: {n:,}" for value, n in list(kept.items())[:8])
     rare = len(counts) - len(kept)
     left = f"; {rare} less frequent values are left out" if rare else ""
@@ -122,45 +142,36 @@ def _labelled(one: Candidate, counts: Mapping[Any, int]) -> FirstTarget | None:
     return FirstTarget(content, note, {one.name}, signal=_signal(names))
 
 
-def _by_file(files: Sequence[tuple[str, str | None]]) -> FirstTarget:
-    names = [_class_name(PurePath(path).stem, n) for n, (path, _) in enumerate(files)]
+def _by_file(paths: Sequence[str]) -> FirstTarget:
+    names = [class_name(PurePath(path).stem, n) for n, path in enumerate(paths)]
     if len(set(names)) < len(names):
-        names = [f"file_{n}" for n in range(len(files))]
+        names = [f"file_{n}" for n in range(len(paths))]
     content = {name: f"label == {n}" for n, name in enumerate(names)}
     note = "No column is a label, so each file is a class; edit `source.add` and `targets` if not."
     return FirstTarget(content, note, by_file=True, signal=_signal(names))
 
 
-def _regression(roles: Roles) -> FirstTarget | None:
-    """Return the regression of one column, or of a sum over lists, from the others."""
-    if roles.values and (len(roles.inputs) > 1 or roles.groups):
-        one = roles.values[0]
-        text, column = as_expression(one.name), one.column
-        name, columns = _class_name(one.name.rpartition(".")[2], 0), {one.name}
-        bad = bool(column.nans or column.infinities)
-    else:
-        sums = [text for text in reductions(roles) if text.startswith("sum(")]
-        if not sums:
-            return None
-        text, name, columns, bad = sums[-1], "total", set(), True
-    note = f"No column is a label, so '{text}' is predicted from the others as an example; "
-    note += "edit `targets`, or give one file for each class: bunchtrain init SIGNAL BACKGROUND."
-    made = {text, text.replace("sum(", "max(", 1)}
-    select = f"isfinite({text})" if bad else None
-    return FirstTarget({name: text}, note, columns, made, True, select=select)
+def _regression(one: Candidate) -> FirstTarget:
+    """Return the regression of one column."""
+    text, column = as_expression(one.name), one.column
+    note = f"'{text}' is predicted from the other columns ({one.reason}); edit `targets`, or give "
+    note += "one file for each class: bunchtrain init SIGNAL BACKGROUND."
+    select = f"isfinite({text})" if column.nans or column.infinities else None
+    name = class_name(one.name.rpartition(".")[2], 0)
+    return FirstTarget({name: text}, note, {one.name}, is_regression=True, select=select)
 
 
 def reductions(roles: Roles) -> Iterator[str]:
-    """Yield the number of items of the largest group, and the sum and maximum of its columns."""
-    groups = [p for p in roles.groups if not is_true_group(p)] or list(roles.groups)
-    for prefix in groups:
+    """Yield the number of items of the groups, and the sum and maximum of their columns."""
+    groups = [p for p in roles.groups if not is_true(p)] or list(roles.groups)
+    most = _MAX_REDUCED if len(groups) == 1 else _MAX_OF_EACH
+    for prefix in groups[:_MAX_GROUPS]:
         columns = [c for c in roles.groups[prefix] if reducible(c)]
         if columns:
             yield f"count({as_expression(columns[0].name)})"
-            for column in columns[:_MAX_REDUCED]:
+            for column in columns[:most]:
                 yield f"sum({as_expression(column.name)})"
                 yield f"max({as_expression(column.name)})"
-            return
 
 
 def _signal(names: Sequence[str]) -> str:
@@ -170,10 +181,12 @@ def _signal(names: Sequence[str]) -> str:
     return (named or others or list(names))[-1]
 
 
-def _class_name(text: str, index: int) -> str:
+def class_name(text: str, index: int) -> str:
+    """Return a text as the name of a class."""
     cleaned = re.sub(r"\W+", "_", text).strip("_")
     return cleaned if cleaned[:1].isalpha() else f"class_{cleaned or index}"
 
 
-def _literal(value: Any) -> str:
+def literal(value: Any) -> str:
+    """Return a value as it is written in an expression."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)

@@ -6,7 +6,7 @@ Shown as tables in a terminal with rich, and as HTML in a notebook.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import Any
@@ -24,6 +24,7 @@ from bunchtrain.tables.reading import find_format, open_table, table_names
 from bunchtrain.tables.reading.file_table import FileTable
 from bunchtrain.tables.reading.paths import is_remote, split_tree
 from bunchtrain.tables.sources.files import ranges
+from bunchtrain.tables.table import Table
 
 #: Columns read together, ranges of rows of a sample, and the maximum number of values listed.
 _COLUMNS, _MAX_VALUES, _MAX_TEXTS = 64, 12, 50
@@ -57,6 +58,11 @@ class ColumnSummary:
     unit: str = ""
     #: Whether all numbers are integers.
     is_integer: bool = False
+
+    @property
+    def is_list(self) -> bool:
+        """Whether a row has a list or an array of values."""
+        return " * " in self.type
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,7 @@ def inspect(path: str, rows: int = 10_000, *, tree: str | None = None) -> Inspec
     tables, unreadable = [], {}
     for name in names:
         try:
-            tables.append(_summarise(open_table(path, name, sampled=True), rows))
+            tables.append(summarise(open_table(path, name, sampled=True), path, rows))
         except DataError as problem:
             if len(names) == 1:
                 raise
@@ -186,18 +192,47 @@ def inspect(path: str, rows: int = 10_000, *, tree: str | None = None) -> Inspec
     return Inspection(path, find_format(path), size, tables, unreadable)
 
 
-def _summarise(table: FileTable, rows: int) -> TableSummary:
+def summarise(
+    table: Table, path: str, rows: int, columns: Collection[str] | None = None
+) -> TableSummary:
+    """Return the summary of a table from a sample of its rows.
+
+    Args:
+        table: to be described.
+        path: its file, for messages.
+        rows: maximum number of rows that are read.
+        columns: whose values are read, all if None; others have a name and a type only.
+    """
+    if not isinstance(table, FileTable):
+        return _summarise_rows(table, rows, columns)
     if not table.seekable:
         return _summarise_text(table, rows)
-    unreadable, columns, sampled = dict(table.unreadable), [], 0
-    names = list(table.fields())
+    unreadable, found, sampled = dict(table.unreadable), dict[str, ColumnSummary](), 0
+    names = [name for name in table.fields() if columns is None or name in columns]
     for low in range(0, len(names), _COLUMNS):
         for name, values in _read(table, names[low : low + _COLUMNS], rows, unreadable):
             sampled = max(sampled, len(values))
-            columns.append(_column(name, table, values))
-    if names and not columns:
-        raise DataError(f"{table.path}: no column can be read; {unreadable[names[0]]}")
-    return TableSummary(table.name, table.entries, sampled, columns, unreadable, _note(table))
+            found[name] = _column(name, table, values)
+    if names and not found:
+        raise DataError(f"{path}: no column can be read; {unreadable[names[0]]}")
+    every = _in_order(table.fields(), {n: c for n, c in found.items() if n not in unreadable})
+    kept = [column for column in every if column.name not in unreadable]
+    return TableSummary(table.name, table.entries, sampled, kept, unreadable, _note(table))
+
+
+def _in_order(fields: Mapping[str, str], found: Mapping[str, ColumnSummary]) -> list[ColumnSummary]:
+    return [found.get(name) or ColumnSummary(name, type) for name, type in fields.items()]
+
+
+def _summarise_rows(
+    table: Table, rows: int, columns: Collection[str] | None = None
+) -> TableSummary:
+    """Return the summary of the first rows of a table that is no file."""
+    names = [name for name in table.fields() if columns is None or name in columns]
+    events = ak.concatenate(list(table.sample(names, rows)))
+    found = {name: _column(name, table, events[name]) for name in names}
+    listed = _in_order(table.fields(), found)
+    return TableSummary(table.row, None, len(events), listed, {}, table.note)
 
 
 def _summarise_text(table: FileTable, rows: int) -> TableSummary:
