@@ -290,7 +290,7 @@ def _sample(table: FileTable, names: list[str], rows: int) -> ak.Array:
     return ak.concatenate(blocks) if blocks else table.empty(names)
 
 
-def _column(name: str, table: FileTable, values: ak.Array) -> ColumnSummary:
+def _column(name: str, table: Table, values: ak.Array) -> ColumnSummary:
     type, unit = table.fields()[name], table.units().get(name, "")
     lengths = _lengths(values) if values.ndim > 1 else None
     content = kind(values)
