@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError
@@ -16,13 +15,13 @@ from bunchtrain.evaluations._evaluation import (
     average_trainings,
     series_of_rows,
 )
-from bunchtrain.methods.unsupervised._method import ANOMALY_SCORE
 from bunchtrain.parts.ranges import PointCount
 from bunchtrain.report.content import Table
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.correlated_rows import cluster_bootstrap
 from bunchtrain.statistics.metrics import Measurement, Metrics, mean
 from bunchtrain.study import Study, model_configs
+from bunchtrain.targets.quantity import ANOMALY_SCORE
 
 Floats = NDArray[np.float64]
 
@@ -55,6 +54,8 @@ class AnomalyScores(Evaluation):
 
     def evaluate(self, run: EvaluatedRun) -> Results:
         """Return the metrics of each model, and the table of the most unusual rows."""
+        from scipy.stats import rankdata  # which takes half a second
+
         table = run.predictions
         scores = {
             one: s for one in table.estimators if (s := _score(table.scores(one))) is not None
@@ -90,6 +91,8 @@ def _score(found: Mapping[str, Floats]) -> Floats | None:
 
 def _measure(score: Floats, rest: Floats | None, weights: Floats) -> Metrics:
     """Return the mean score, and the rank correlation with the ranks of others (rows,)."""
+    from scipy.stats import rankdata
+
     used = weights > 0
     if not used.any():
         return {}
