@@ -22,6 +22,7 @@ from bunchtrain.heads.margin import Margin
 from bunchtrain.heads.mean_absolute_error import MeanAbsoluteError
 from bunchtrain.heads.mean_squared_error import MeanSquaredError
 from bunchtrain.heads.planed_cross_entropy import PlanedCrossEntropy
+from bunchtrain.heads.normalizing_flow import NormalizingFlow
 from bunchtrain.heads.quantile import Quantile
 from bunchtrain.heads.reweighting_adversary import ReweightingAdversary
 from bunchtrain.penalties._penalty import Penalty
@@ -216,4 +217,4 @@ def test_every_loss_is_found_by_its_name():
     needs_columns = (Penalty, PlanedCrossEntropy, ReweightingAdversary)
     of_combinations = {AssignmentCrossEntropy}  # tested in its own file
     plain = {h for h in held if not issubclass(h, needs_columns)} - of_combinations
-    assert plain == {type(o) for o in ALL} | {Evidential}
+    assert plain == {type(o) for o in ALL} | {Evidential, NormalizingFlow}
