@@ -30,7 +30,7 @@ class PlainLayers:
     precision: dict[str, dict[str, str]]
 
 
-def unsupported_reason(model: nn.Module) -> str | None:
+def unsupported_reason(model: object) -> str | None:
     """Return why hls4ml does not support the model, naming the layer, or None."""
     if isinstance(model, QuantisedDenseNetwork):
         return None
@@ -42,7 +42,7 @@ def unsupported_reason(model: nn.Module) -> str | None:
     return None
 
 
-def plain_layers(model: nn.Module) -> PlainLayers:
+def plain_layers(model: object) -> PlainLayers:
     """Return the layers of a supported model."""
     if isinstance(model, QuantisedDenseNetwork):
         return _quantised_layers(model)

@@ -117,6 +117,9 @@ def capsule_vectors(trained: TrainedModel, events: ak.Array) -> Vectors:
     model, network = trained.network.model, trained.network
     import torch
 
+    from bunchtrain.methods.supervised import Network
+
+    assert isinstance(network, Network)
     assert isinstance(model, HasCapsules)
     batch, kept = trained.represent(events)
     rows = int(trained.task.settings["batch_size"])

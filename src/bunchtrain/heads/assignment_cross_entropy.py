@@ -75,7 +75,8 @@ class AssignmentCrossEntropy(Head):
         return found if len(packed) else found + packed.sum()
 
     def _truth(self, batch: Batch) -> Tensor:
-        truth, roles = self._labels(batch), len(self.assignment.roles)
+        truth: Tensor = self._labels(batch)
+        roles = len(self.assignment.roles)
         if truth.dtype != torch.int64 or truth.ndim != 2 or truth.shape[1] != roles:
             raise DataError(
                 f"target '{self.target.name}' must be indices of points (batch, {roles}) of int64, "

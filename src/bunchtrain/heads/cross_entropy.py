@@ -63,4 +63,4 @@ class CrossEntropy(SoftmaxHead):
         index = self.class_index(batch)
         weight = (batch.weights * self.factors[index]).astype(np.float64)
         sums = np.bincount(index, weight, minlength=self.outputs)
-        return np.log(np.maximum(sums / sums.sum(), 1e-30))
+        return np.asarray(np.log(np.maximum(sums / sums.sum(), 1e-30)))

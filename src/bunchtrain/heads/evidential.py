@@ -63,7 +63,8 @@ class Evidential(Head):
             - torch.lgamma(alpha + 0.5)
         )
         evidence = residual.abs() * (2 * nu + alpha)
-        return (likelihood + self.strength * evidence).sum(1)
+        losses: Tensor = (likelihood + self.strength * evidence).sum(1)
+        return losses
 
     def output_scaling(self, mean: Array, std: Array) -> tuple[Array, Array]:
         """Return mean and std for γ, and log std² as a shift of log β."""

@@ -43,7 +43,8 @@ class GaussianNLL(Head):
         mean, log_variance = outputs[self.target.name].float().chunk(2, 1)
         log_variance = log_variance.clamp(-BOUND, BOUND)
         squares = (self.true_values(batch) - mean).square() * (-log_variance).exp()
-        return 0.5 * (math.log(2 * math.pi) + log_variance + squares).sum(1)
+        losses: Tensor = 0.5 * (math.log(2 * math.pi) + log_variance + squares).sum(1)
+        return losses
 
     def output_scaling(self, mean: Array, std: Array) -> tuple[Array, Array]:
         """Return mean and std for the means, and log std² as a shift of the log-variances."""

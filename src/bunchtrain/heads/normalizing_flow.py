@@ -65,8 +65,9 @@ class NormalizingFlow(Head, nn.Module):
         if self.values == 1:
             uniform = ((torch.arange(POINTS) + 0.5) / POINTS)[:, None]
         else:
-            uniform = torch.quasirandom.SobolEngine(self.values, scramble=True, seed=1).draw(POINTS)
-        points = Normal(0.0, 1.0).icdf(uniform.clamp(1e-6, 1 - 1e-6))
+            engine: Any = torch.quasirandom.SobolEngine
+            uniform = engine(self.values, scramble=True, seed=1).draw(POINTS)
+        points = torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6))
         self.register_buffer("points", points, persistent=False)
 
     @property
@@ -81,8 +82,7 @@ class NormalizingFlow(Head, nn.Module):
         if not len(output):  # which PyTorch's sums over values do not allow
             return output.float().sum(1)
         density = self._density(output, BOUND)
-        losses: Tensor = -density.log_prob(self.true_values(batch))  # type: ignore[no-untyped-call]
-        return losses
+        return -density.log_prob(self.true_values(batch))
 
     def distribution(self, output: Tensor) -> Distribution:
         """Return the density of the values (batch, value)."""
@@ -98,15 +98,17 @@ class NormalizingFlow(Head, nn.Module):
     def _transform(self, output: Tensor, bound: float) -> Transform:
         """Return the map from values to Gaussian variables, (batch, value) both."""
         n, spline, zuko = self.values, self.parameters_of_spline, self._zuko
-        mean, log_variance, rest = output.float().split([n, n, output.shape[1] - 2 * n], 1)
-        own, mixed = rest.split([n * spline, rest.shape[1] - n * spline], 1)
-        own = own.unflatten(1, (n, spline))  # (batch, value, parameter)
-        weights = mixed.unflatten(1, (n * (n - 1) // 2 * self.bins, spline)) if n > 1 else mixed
+        sizes = [n, n, output.shape[1] - 2 * n]
+        mean, log_variance, rest = torch.split(output.float(), sizes, 1)
+        own, mixed = torch.split(rest, [n * spline, rest.shape[1] - n * spline], 1)
+        own = torch.unflatten(own, 1, (n, spline))  # (batch, value, parameter)
+        pairs = n * (n - 1) // 2
+        weights = torch.unflatten(mixed, 1, (pairs * self.bins, spline)) if n > 1 else mixed
 
         def splines(u: Tensor) -> Any:
             found = own if n == 1 else self._mixed(own, weights, u)
             sizes = [self.bins, self.bins, self.bins - 1]
-            return zuko.DependentTransform(zuko.MonotonicRQSTransform(*found.split(sizes, -1)), 1)
+            return zuko.DependentTransform(zuko.MonotonicRQSTransform(*torch.split(found, sizes, -1)), 1)
 
         width = (0.5 * log_variance.clamp(-bound, bound)).exp()
         standardise = zuko.DependentTransform(AffineTransform(mean, width).inv, 1)
@@ -135,7 +137,7 @@ class NormalizingFlow(Head, nn.Module):
         if torch.compiler.is_compiling():
             columns = self._columns(output)
         else:
-            columns = torch.cat([self._columns(rows) for rows in output.split(ROWS)])
+            columns = torch.cat([self._columns(rows) for rows in torch.split(output, ROWS)])
         labels = [
             quantity
             for value in self.target.values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from bunchtrain.methods.supervised import Network
 
 #: A network on tensors, or a model that is fit in one call on arrays.
@@ -58,7 +60,7 @@ def build_network(
 
     return Network(
         NormalisationLayer(normalisation),
-        model,
+        cast("nn.Module", model),
         task.head_sizes(),
         {target: head.aggregate for target, head in task.heads().items()},
         {name: axis for name, axis in axes.items() if axis != "combination"},
@@ -90,7 +92,7 @@ def build_normalised_network(
             network.shift[first : first + outputs] = _like(network, shift)
             network.scale[first : first + outputs] = _like(network, scale)
     network.units = {name: (_like(network, m), _like(network, s)) for name, (m, s) in units.items()}
-    if network.trains_by_gradient:
+    if not isinstance(network, FittedNetwork) and network.trains_by_gradient:
         from bunchtrain.methods.initial_scale import scale_initial_weights
 
         few = EventStore([blocks[0]]).take(np.arange(min(FEW, len(blocks[0]))))

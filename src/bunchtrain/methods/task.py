@@ -228,7 +228,8 @@ class Task:
 
         self._check_calibration()
         if self.posterior is None:
-            return make()
+            model: FitModel = make()
+            return model
         self._check_posterior(self.posterior[0])
         posterior: nn.Module = parts.build("posterior", *self.posterior, make, self.seed)
         return posterior

@@ -10,6 +10,7 @@ from pytorch_lightning import Callback, LightningDataModule, LightningModule, Tr
 
 from bunchtrain.errors import InterruptedRun
 from bunchtrain.methods.build import build_losses
+from bunchtrain.methods.supervised import Network
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.checkpoints import BestEpoch, Checkpoint
 from bunchtrain.training.data import Batches, Data
@@ -54,6 +55,7 @@ def fit_by_gradient(
     Raises InterruptedRun on Ctrl-C, after which `resume` continues the training.
     """
     task, network, sizes = trained_model.task, trained_model.network, data.sizes("train")
+    assert isinstance(network, Network)
     folder = Path(task.folder)
     history = History(folder, events=sum(sizes))
     best = BestEpoch(history, task.settings["patience"])

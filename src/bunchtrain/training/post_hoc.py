@@ -70,6 +70,7 @@ class Likelihood:
     """
 
     def __init__(self, trained_model: TrainedModel) -> None:
+        assert isinstance(trained_model.network, Network)
         self.network = trained_model.network
         ((self.loss, _),) = build_losses(trained_model.task, trained_model.network)
         self.factor = 1.0

@@ -22,6 +22,7 @@ from bunchtrain.deployment.scoring import batches, scores_of_outputs
 from bunchtrain.deployment.verification import Verification, compare_scores
 from bunchtrain.errors import ExportError, StudyError, missing, nearest
 from bunchtrain.files import write_text
+from bunchtrain.methods.supervised import Network
 from bunchtrain.networks.layers.quantised.model import QuantisedModel
 from bunchtrain.parts.ranges import NonNegative
 from bunchtrain.trained_model import TrainedModel
@@ -159,10 +160,11 @@ class Hls(ExportTarget):
 
 def _normalised_table(trained: TrainedModel, arrays: Any) -> NDArray[Any]:
     """Return the table (events, feature) that is the input of the project."""
-    model = trained.network.model
+    network = trained.network
+    assert isinstance(network, Network)
     inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
     with torch.inference_mode():
-        prepared = trained.network.normalise(inputs)
-        if isinstance(model, QuantisedModel):
-            prepared = model.quantise_inputs(prepared)
+        prepared = network.normalise(inputs)
+        if isinstance(network.model, QuantisedModel):
+            prepared = network.model.quantise_inputs(prepared)
         return prepared["table"].numpy().astype(np.float32)

@@ -78,7 +78,9 @@ class MassChiSquared(FitModel, nn.Module):
         """True once the masses or the terms of tags are set."""
         return bool(self.masses.any()) or bool(self.tag_terms.any())
 
-    def forward(self, features: Tensor, momenta: Tensor, lengths: Tensor) -> Tensor:
+    def forward(  # type: ignore[override]  # a model names its tensors
+        self, features: Tensor, momenta: Tensor, lengths: Tensor
+    ) -> Tensor:
         """Return the packed scores (combinations, 1).
 
         features  (points, feature), tags.

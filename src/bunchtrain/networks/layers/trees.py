@@ -150,7 +150,7 @@ class DecisionTrees:
 def _gather(table: Array, column: Array) -> Array:
     """Return the values of these columns, (batch, any), of each row."""
     rows = np.arange(len(table))[:, None] * table.shape[1]
-    return table.reshape(-1).take(rows + column)
+    return np.asarray(table.reshape(-1).take(rows + column))
 
 
 def _gather_tensor(table: Any, column: Any) -> Any:
@@ -222,7 +222,8 @@ class TreeModel(FitModel):
         fit.
         """
         self.check_is_fitted()
-        return self.transform(self.trees(table))
+        outputs: Array = self.transform(self.trees(table))
+        return outputs
 
     def evaluate(self, arrays: Mapping[str, Any], table: Any) -> Any:
         """Return the outputs (batch, outputs)."""
