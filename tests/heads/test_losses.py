@@ -21,8 +21,8 @@ from bunchtrain.heads.log_cosh import LogCosh
 from bunchtrain.heads.margin import Margin
 from bunchtrain.heads.mean_absolute_error import MeanAbsoluteError
 from bunchtrain.heads.mean_squared_error import MeanSquaredError
-from bunchtrain.heads.planed_cross_entropy import PlanedCrossEntropy
 from bunchtrain.heads.normalizing_flow import NormalizingFlow
+from bunchtrain.heads.planed_cross_entropy import PlanedCrossEntropy
 from bunchtrain.heads.quantile import Quantile
 from bunchtrain.heads.reweighting_adversary import ReweightingAdversary
 from bunchtrain.penalties._penalty import Penalty

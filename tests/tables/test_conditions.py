@@ -179,6 +179,6 @@ def test_conditions_are_found_beside_a_file(tmp_path):
     found = open_table(str(tmp_path / "scores.geometry.parquet"))
     assert found.metadata.key == ["sensor"]
     again = Files(files=str(tmp_path / "scores.geometry.parquet"))
-    assert (again.key, again.units()) == (["sensor"], {"x": "mm"})
+    assert (again.key_columns, again.units()) == (["sensor"], {"x": "mm"})
     block = next(again.blocks(["sensor", "x"], 10))
     assert (block.sensor.tolist(), block.x.tolist()) == ([7, 3], [100.0, 200.0])

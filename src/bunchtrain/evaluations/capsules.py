@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -114,12 +115,10 @@ def _plots(events: ClassPredictions, first: dict[str, Vectors]) -> Iterator[Plot
 
 def capsule_vectors(trained: TrainedModel, events: ak.Array) -> Vectors:
     """Return the capsules (events, class, dimension) of a block; NaN for dropped events."""
-    model, network = trained.network.model, trained.network
     import torch
 
-    from bunchtrain.methods.supervised import Network
-
-    assert isinstance(network, Network)
+    network: Any = trained.network  # on tensors, as every capsule network
+    model = network.model
     assert isinstance(model, HasCapsules)
     batch, kept = trained.represent(events)
     rows = int(trained.task.settings["batch_size"])

@@ -108,7 +108,9 @@ class NormalizingFlow(Head, nn.Module):
         def splines(u: Tensor) -> Any:
             found = own if n == 1 else self._mixed(own, weights, u)
             sizes = [self.bins, self.bins, self.bins - 1]
-            return zuko.DependentTransform(zuko.MonotonicRQSTransform(*torch.split(found, sizes, -1)), 1)
+            return zuko.DependentTransform(
+                zuko.MonotonicRQSTransform(*torch.split(found, sizes, -1)), 1
+            )
 
         width = (0.5 * log_variance.clamp(-bound, bound)).exp()
         standardise = zuko.DependentTransform(AffineTransform(mean, width).inv, 1)

@@ -83,7 +83,7 @@ class Table(ABC):
         return None
 
     @property
-    def key(self) -> Sequence[str]:
+    def key_columns(self) -> Sequence[str]:
         """The columns that identify a row, where the file states them: of conditions."""
         return ()
 

@@ -60,17 +60,23 @@ def open_conditions(study: Study, source: Table | None) -> list[Condition]:
     for name, one in study.conditions.items():
         if one.files is not None:
             given = {"files": one.files, "tree": one.tree, "units": one.units}
-            table: Table | None = parts.build("source", "files", given, where=f"conditions.{name}")
-        elif (table := beside.get(name)) is None:
+            table: Table = parts.build("source", "files", given, where=f"conditions.{name}")
+        elif name in beside:
+            table = beside[name]
+        else:
             if source is None:
                 continue
             raise StudyError(
                 f"conditions.{name}: give its 'files'; no table of this name lies beside the source"
             )
-        key = [one.key] if isinstance(one.key, str) else one.key or table.key
+        key = [one.key] if isinstance(one.key, str) else one.key or table.key_columns
         found.append(Condition(name, table, key, one.missing))
     others = {name: table for name, table in beside.items() if name not in study.conditions}
-    return found + [Condition(n, table, table.key) for n, table in others.items() if table.key]
+    return found + [
+        Condition(name, table, table.key_columns)
+        for name, table in others.items()
+        if table.key_columns
+    ]
 
 
 def check_models(study: Study) -> None:

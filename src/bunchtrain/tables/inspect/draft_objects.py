@@ -80,9 +80,9 @@ def _numbered(columns: Sequence[ColumnSummary]) -> LabelledObject | None:
         if len(suffixes) > 1 and len(shared) > 2 and labels:
             name, prefixes = f"{base.rstrip('_.')}_{labels[0]}", sorted(suffixes)
             of = " and ".join(prefixes)
-            columns = {f"{one}_{suffix}" for one in prefixes for suffix in labels}
+            of_labels = {f"{one}_{suffix}" for one in prefixes for suffix in labels}
             reason = f"{of} have the label '{labels[0]}' each"
-            return LabelledObject(prefixes, name, columns, reason)
+            return LabelledObject(prefixes, name, of_labels, reason)
     return None
 
 

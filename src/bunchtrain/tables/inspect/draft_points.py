@@ -261,9 +261,13 @@ def _models(points: HitPoints) -> Iterator[str]:
     yield "models:"
     yield "  graph: {model: {name: graph_network, width: 32, rounds: 3}}"
     if not points.owner and (points.edges is None or not points.edges.classes):
-        cloud = {"name": "point_cloud", "group": points.prefix, "features": points.features}
-        cloud |= {"coordinates": list(points.coordinates)}
-        cloud |= {"max_points": _most_points(points.members.values())}
+        cloud = {
+            "name": "point_cloud",
+            "group": points.prefix,
+            "features": points.features,
+            "coordinates": list(points.coordinates),
+            "max_points": _most_points(points.members.values()),
+        }
         yield "  deep_set:                # sees a point and the sum over the event"
         yield f"    representation: {as_json(cloud)}"
         yield "    model: particle_flow_network"

@@ -160,8 +160,12 @@ def series_body(
     scale = min(limits[0], max(2, found.shortest // 2)) if found.series else None
     windows = {"length": length, "series": found.series, "time": found.time, "scale": scale}
     given = {k: v for k, v in windows.items() if v is not None} | {"columns": columns}
-    split = {"name": "time", "column": "series_row"}
-    split |= {"validation_from": limits[0], "test_from": limits[1]}
+    split = {
+        "name": "time",
+        "column": "series_row",
+        "validation_from": limits[0],
+        "test_from": limits[1],
+    }
     latent = min(_LATENT, max(1, len(features) * length // 4))
     lines = [
         f"# The rows are in the order of '{found.time}': a row of the study is a window, the last",

@@ -112,7 +112,7 @@ class Files(Table):
         return self.table(0).order if len(self.paths) == 1 else None
 
     @property
-    def key(self) -> Sequence[str]:
+    def key_columns(self) -> Sequence[str]:
         """The columns that identify a row, by the description of the first file."""
         return self.table(0).metadata.key
 
