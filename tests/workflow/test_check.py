@@ -108,3 +108,18 @@ def test_events_of_a_transformed_source_are_checked(make):
     assert found.problems == []
     assert found.warnings == []
     assert found.sampled == ROWS // 3
+
+
+@pytest.mark.parametrize(("column", "last"), [("series_row", ROWS), ("time", 10.0 * ROWS)])
+def test_windows_that_overlap_are_divided_by_row_or_time(make, column, last):
+    table = pq.read_table("events.parquet")
+    time = pa.array(10 * 10**9 * np.arange(ROWS), pa.timestamp("ns"))
+    pq.write_table(table.append_column("time", time), "events.parquet")
+    split = {"name": "time", "column": column, "validation_from": 0.8 * last}
+    split |= {"test_from": 0.9 * last}
+    found = make(windows={"length": 5, "columns": ["x"], "time": "time"}, split=split)
+    assert found.problems == []
+    assert found.sampled == ROWS - 4
+    assert found.cutflow["split"] == ROWS - 3 * 4  # none reaches into the set before
+    assert {column, "truth"} <= set(found.columns)
+    assert not any(name.startswith("window_first") for name in found.columns)

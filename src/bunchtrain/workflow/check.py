@@ -132,7 +132,8 @@ def _read(found: Check, study: Study, source: Table) -> ak.Array | None:
     """Count the events of a sample, and return those of the training set."""
     wanted = recipe(study, source)
     columns, fields = wanted.source_columns(), source.fields()
-    found.columns = {name: fields[name] for name in columns}
+    # those of the first row of a window are made of columns that are listed
+    found.columns = {name: fields[name] for name in columns if name in fields}
     found.units = {name: unit for name, unit in source.units().items() if name in found.columns}
     found.entries = source.entries
     selection, kept = Selection(wanted), []
