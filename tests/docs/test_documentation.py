@@ -108,8 +108,10 @@ def test_reference_names_every_key_with_its_meaning(reference):
 
 
 def test_reference_names_every_part_with_its_options_and_paper(reference):
-    text = (reference.FOLDER / "parts.md").read_text(encoding="utf-8")
+    page = (reference.FOLDER / "parts.md").read_text(encoding="utf-8")
     for kind in parts.KINDS:
+        heading = re.escape(reference.HEADINGS[kind])
+        (text,) = re.findall(rf"^## {heading}$(.*?)(?=^## |\Z)", page, re.M | re.S)
         for name in parts.locate(kind):
             part = parts.find(kind, name)
             (section,) = re.findall(rf"^### `{name}`$(.*?)(?=^##|\Z)", text, re.M | re.S)

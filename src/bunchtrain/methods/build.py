@@ -13,6 +13,7 @@ from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
 from bunchtrain.methods.event_store import EventStore
 from bunchtrain.methods.fitted_network import FittedNetwork
+from bunchtrain.methods.memory_limit import check_batch
 from bunchtrain.methods.model_inputs import without_points
 from bunchtrain.methods.task import Task
 from bunchtrain.networks.layers.fit_models import FitModel
@@ -37,6 +38,7 @@ def build_network(
 
     Raises StudyError if the parts do not fit together.
     """
+    check_batch(representation.sizes, task.settings.get("batch_size", 1))
     normalisation = normalisation or Normalisation(representation.sizes)
     if task.owns_loss:
         from bunchtrain.methods.method_network import MethodNetwork

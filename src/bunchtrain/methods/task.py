@@ -17,7 +17,6 @@ from bunchtrain.errors import RunError, StudyError
 from bunchtrain.files import damaged, read_json, write_json
 from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
-from bunchtrain.methods.memory_limit import check_batch
 from bunchtrain.methods.model_inputs import check_inputs
 from bunchtrain.methods.protocols import ChecksTerms
 from bunchtrain.networks.layers.fit_models import FitModel
@@ -178,7 +177,6 @@ class Task:
         Raises StudyError if it cannot learn one of them.
         """
         name, options = self.model
-        check_batch(representation.sizes, self.settings.get("batch_size", 1))
         from bunchtrain.methods.weight_limit import WeightLimit
 
         with WeightLimit(name):
@@ -195,7 +193,6 @@ class Task:
         if representation.embedding:
             tensors["features"] = representation.embedding[1]
         check_inputs(kind, name, tensors, self.representation[0])
-        check_batch(tensors, self.settings.get("batch_size", 1))
         sizes_of_events = [
             head.outputs for head in self.heads().values() if head.target.output_axis == "event"
         ]
