@@ -31,7 +31,12 @@ from bunchtrain.methods.tensor_files import (
 )
 from bunchtrain.representations._representation import PointRepresentation, Representation
 from bunchtrain.representations.preprocessing.finite import check_finite
-from bunchtrain.representations.preprocessing.placement import Placement, place_edges, place_points
+from bunchtrain.representations.preprocessing.placement import (
+    Placement,
+    place_edges,
+    place_points,
+    place_unpredicted,
+)
 from bunchtrain.targets import Quantity
 from bunchtrain.targets.target import Axis
 from bunchtrain.uncertainty.calibration import Calibration, calibrate
@@ -177,6 +182,24 @@ class TrainedModel:
             else:
                 given = predictions.get((target, quantity))
                 found[name] = places[axis].spread(given)
+        return found
+
+    def unpredicted(self, events: ak.Array) -> dict[str, ak.Array]:
+        """Return the columns that are lists for events that are not predicted: NaN for each item.
+
+        Items are those of the group, and the edges of the data; lists of edges that the
+        representation makes are empty.
+        """
+        columns = {n: one for n, one in self.quantities.items() if self._axis(one[0]) != "event"}
+        if not columns:
+            return {}
+        assert isinstance(self.representation, PointRepresentation)  # checked with the study
+        places = place_unpredicted(self.representation, events[self.columns])
+        found = {}
+        for name, (target, quantity) in columns.items():
+            place = places[self._axis(target)]
+            is_end = quantity in EDGE
+            found[name] = place.ends[EDGE.index(quantity)] if is_end else place.spread(None)
         return found
 
     def _places(

@@ -200,3 +200,29 @@ def test_a_group_of_single_numbers_is_refused():
 def test_empty_clouds_are_refused(options):
     with pytest.raises(StudyError):
         PointCloud(**options)
+
+
+@pytest.mark.parametrize("make", [PointCloud, Graph, Sequence])
+def test_points_with_coordinates_are_kept_and_others_are_reported(make):
+    counts = np.array([0, 200, 3])
+    events = ak.zip({f"p_{n}": ak.unflatten(np.arange(203.0), counts) for n in "xy"}, depth_limit=1)
+    made = make(group="p", features=["x"], coordinates=["x", "y"])
+    assert made(events)["lengths"].tolist() == counts.tolist()
+    assert made.limit_warning([events], are_predicted=True) == ""
+    few = make(
+        group="p", features=["x"], coordinates=["x", "y"], where="x < 150", **{make.limit_name: 120}
+    )
+    text = few.limit_warning([events, events], are_predicted=False)
+    assert text == (
+        "60 of 300 points of 'p' (20 %) are left out: raise "
+        f"'{make.limit_name}' of the representation, which is 120"
+    )
+    assert "no prediction" in few.limit_warning([events], are_predicted=True)
+
+
+def test_the_leading_particles_are_reported_only_where_they_are_predicted():
+    pt, eta, phi, lengths = (np.ones(200), np.zeros(200), np.zeros(200), np.array([200]))
+    events, made = as_events(pt, eta, phi, lengths), PointCloud()
+    assert made(events)["lengths"].tolist() == [128]
+    assert made.limit_warning([events], are_predicted=False) == ""
+    assert "72 of 200 points" in made.limit_warning([events], are_predicted=True)

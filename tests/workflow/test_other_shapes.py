@@ -1,5 +1,6 @@
 """Whole runs of other shapes: labels of points and edges, no targets, rows of objects, windows."""
 
+import html
 import sys
 
 import awkward as ak
@@ -94,6 +95,24 @@ def test_labels_of_events_points_and_edges_in_one_run(hits):
     assert len(points) == np.minimum(counts, 15).sum()
     assert np.isin(points.columns["hit_z"], [1, 2, 3, 4]).all()
     assert len(points.columns["weight"]) == len(points)
+
+
+def test_hits_beyond_the_maximum_are_reported(hits):
+    _, _, run = hits
+    warning = "points of 'hit' ({} %) are left out, which have no prediction: raise 'max_points'"
+    text = run.report().path.read_text(encoding="utf-8")
+    training = run.events(10**4, ["hit_x"], "train")
+    counts = np.concatenate([ak.to_numpy(ak.num(block.hit_x)) for block in training])
+    left = np.maximum(counts - 15, 0).sum()
+    (found,) = run.json("models/particle_flow_network/training.json")["warnings"]
+    wanted = warning.format(f"{100 * left / counts.sum():.2g}")
+    assert found.startswith(f"{left:,} of {counts.sum():,} {wanted} of the representation")
+    assert warning.partition("{")[0] in html.unescape(text)
+    checked = bunchtrain.check(run.study)
+    assert any("which have no prediction: raise 'max_points'" in one for one in checked.warnings)
+    full = run.study.representation.model_copy(update={"max_points": None})
+    assert full.max_points is None
+    assert not bunchtrain.check(run.study.model_copy(update={"representation": full})).warnings
 
 
 def test_predictions_of_a_file_are_lists_in_its_order(hits):

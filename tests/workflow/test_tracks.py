@@ -116,11 +116,18 @@ def edge_study(path):
     )
 
 
-def test_edges_of_the_data_are_predicted_in_their_places(tmp_path):
-    events = with_edges(write_hits(tmp_path / "plain.parquet", 300))
-    path = tmp_path / "edges.parquet"
+@pytest.fixture(scope="module")
+def edges_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("edges")
+    events = with_edges(write_hits(folder / "plain.parquet", 300))
+    path = folder / "edges.parquet"
     pq.write_table(ak.to_arrow_table(events, extensionarray=False), path)
-    run = bunchtrain.run(validate(edge_study(path)), runs=tmp_path / "runs", jobs=1)
+    run = bunchtrain.run(validate(edge_study(path)), runs=folder / "runs", jobs=1)
+    return path, events, run
+
+
+def test_edges_of_the_data_are_predicted_in_their_places(edges_run):
+    _, events, run = edges_run
     metrics = run.metrics["particle_flow_network"]
     assert metrics["link:auc"]["value"] > 0.85
     assert metrics["radius:resolution"]["error"] > 0
@@ -141,3 +148,48 @@ def test_edges_of_hits_that_do_not_exist_end_in_a_sentence(tmp_path):
     pq.write_table(ak.to_arrow_table(events, extensionarray=False), path)
     with pytest.raises(DataError, match=r"entry \d+: an edge names point 51 in 'edge_second'"):
         bunchtrain.run(validate(edge_study(path)), runs=tmp_path / "runs", jobs=1)
+
+
+def predicted_of_selected(run, keep, files, output):
+    """Return the predictions of a run as if its study had another `select`."""
+    made = bunchtrain.open_run(run.folder)
+    vars(made)["study"] = made.study.model_copy(update={"select": keep})
+    made.predict(str(files), output)
+    table = bunchtrain.parts.build("source", "files", {"files": str(output)})
+    return next(iter(table.blocks(list(table.fields()), 1000)))
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "root"])
+@pytest.mark.parametrize("keep", ["busy == 0", "busy > 5"])
+def test_lists_of_events_that_are_not_selected_are_nan(tmp_path, edges_run, suffix, keep):
+    path, events, run = edges_run
+    found = predicted_of_selected(run, keep, path, tmp_path / f"scores.{suffix}")
+    selected = ak.to_numpy(events.busy) == (0 if "0" in keep else 9)
+    assert ak.to_numpy(found.selected).astype(bool).tolist() == selected.tolist()
+    name = "particle_flow_network_"
+    for column, items in (
+        ("radius_u", "hit_x"),
+        ("link_yes", "edge_true"),
+        ("step_z", "edge_true"),
+    ):
+        values = found[name + column]
+        assert ak.num(values).to_list() == ak.num(events[items]).to_list()
+        assert ak.all(np.isnan(values[~selected]))
+        assert not selected.any() or ak.any(~np.isnan(values[selected]))
+    assert found[name + "link_edge_second"].to_list() == events.edge_second.to_list()
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "root"])
+def test_edges_that_are_made_are_not_known_where_an_event_is_not_selected(tmp_path, tracks, suffix):
+    folder, events, _, run = tracks
+    found = predicted_of_selected(
+        run, "busy == 0", folder / "hits.parquet", tmp_path / f"scores.{suffix}"
+    )
+    selected = ak.to_numpy(events.busy) == 0
+    assert ak.num(found.graph_network_tracks).to_list() == ak.num(events.hit_x).to_list()
+    assert ak.all(found.graph_network_tracks[~selected] == -1)
+    assert ak.any(found.graph_network_tracks[selected] >= 0)
+    for column in ("different", "same", "edge_first", "edge_second"):
+        counts = ak.to_numpy(ak.num(found[f"graph_network_{column}"]))
+        assert not counts[~selected].any()
+        assert counts[selected].all()

@@ -116,6 +116,12 @@ class Task:
         return not self.owns_loss and is_on_arrays(parts.find("model", self.model[0]))
 
     @property
+    def predicts_points(self) -> bool:
+        """Whether a target is of points, of edges between them, or an assignment of them."""
+        targets = self.targets.values()
+        return any(one.axis != "event" or one.assignment is not None for one in targets)
+
+    @property
     def engine(self) -> NamedPart:
         """Name and options of the engine."""
         options = dict(self.settings["engine"])

@@ -32,7 +32,7 @@ class EdgePoints(PackedPoints):
         self,
         group: str,
         features: list[str],
-        limit: int,
+        limit: int | None,
         order: str | None = None,
         jet: str | None = None,
         where: str | None = None,

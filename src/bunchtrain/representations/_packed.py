@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
 import awkward as ak
@@ -29,12 +29,15 @@ PARTICLE_NET = (
 COORDINATES = ["deta", "dphi"]
 MOMENTA = ["energy", "px", "py", "pz"]
 Normalise = Literal["standard", "robust", "none"]
+#: Largest number of points with a momentum, and of those with coordinates, if it is not given.
+MOST_PARTICLES, MOST_POINTS = 128, 10_000
 
 
 class PackedPoints(PointRepresentation):
     """Points of one group: `features`, `coordinates`, `momenta`, `lengths`, perhaps `globals`.
 
-    max_points   largest number of points; those of highest `order` are kept.
+    max_points   largest number of points; those of highest `order` are kept. If unset, it is 128,
+                 and 10,000 with `coordinates`.
     order        expression by which the points are sorted in decreasing order; pt if unset, and the
                  order of the file for points without a momentum.
     jet          prefix of the columns of the jet; the sum of all points if unset.
@@ -48,7 +51,7 @@ class PackedPoints(PointRepresentation):
         self,
         group: str,
         features: list[str],
-        limit: int,
+        limit: int | None,
         order: str | None = None,
         jet: str | None = None,
         where: str | None = None,
@@ -58,6 +61,8 @@ class PackedPoints(PointRepresentation):
     ) -> None:
         if not features:
             raise StudyError("at least one feature is needed, e.g. 'pt'")
+        if limit is None:
+            limit = MOST_POINTS if coordinates else MOST_PARTICLES
         if limit < 1:
             raise StudyError(f"the limit of points must be at least 1, got {limit}")
         self.group, self.jet, self.limit, self.normalise = group, jet, limit, normalise
@@ -150,11 +155,7 @@ class PackedPoints(PointRepresentation):
 
     def select_points(self, points: Points) -> Ints:
         """Return the indices of the selected points, in the order of the output."""
-        lengths, chosen = points.lengths, np.arange(int(points.lengths.sum()))
-        if self.where is not None:
-            passed = points.evaluate(self.where) > 0
-            chosen = np.flatnonzero(passed)
-            lengths = np.bincount(jet_index(lengths)[passed], minlength=len(lengths))
+        chosen, lengths = self._passing(points)
         if not self.is_ordered and lengths.max(initial=0) <= self.limit:
             return chosen
         if self.order is None:
@@ -165,5 +166,38 @@ class PackedPoints(PointRepresentation):
         ranked = ranked[positions(lengths) < self.limit]
         return chosen[ranked if self.is_ordered else np.sort(ranked)]
 
+    def _passing(self, points: Points) -> tuple[Ints, Ints]:
+        """Return the indices of the points that fulfil `where`, and their count in each event."""
+        if self.where is None:
+            return np.arange(int(points.lengths.sum())), points.lengths
+        passed = points.evaluate(self.where) > 0
+        event = jet_index(points.lengths)[passed]
+        return np.flatnonzero(passed), np.bincount(event, minlength=len(points.lengths))
+
+    def limit_warning(self, blocks: Iterable[ak.Array], *, are_predicted: bool) -> str:
+        """Return a sentence about the points that the limit leaves out, empty if there are none.
+
+        Of particles of which nothing is predicted, it is the usual choice of the leading ones.
+
+        blocks         of events.
+        are_predicted  whether a target is of the points, their edges or their assignment.
+        """
+        if not (self.coordinates or are_predicted):
+            return ""
+        left = total = 0
+        for events in blocks:
+            lengths = self._passing(self.points(events))[1]
+            left += int(np.maximum(lengths - self.limit, 0).sum())
+            total += int(lengths.sum())
+        if not left:
+            return ""
+        missing = ", which have no prediction" if are_predicted else ""
+        return (
+            f"{left:,} of {total:,} points of '{self.group}' ({100 * left / total:.2g} %) are left "
+            f"out{missing}: raise '{self.limit_name}' of the representation, which is {self.limit}"
+        )
+
     #: Whether points are sorted in decreasing order, or only truncated in it.
     is_ordered = False
+    #: Name of the option that is the limit.
+    limit_name = "max_points"

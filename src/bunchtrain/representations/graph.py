@@ -32,7 +32,7 @@ class Graph(EdgePoints):
         group: str = "constituent",
         features: list[str] = list(PARTICLE_NET),  # noqa: B006 - never changed
         k: PointCount = 16,
-        max_points: PointCount = 128,
+        max_points: PointCount | None = None,
         order: str | None = None,
         jet: str | None = None,
         where: str | None = None,

@@ -19,7 +19,7 @@ class PointCloud(PackedPoints):
         *,
         group: str = "constituent",
         features: list[str] = list(PARTICLE_NET),  # noqa: B006 - never changed
-        max_points: PointCount = 128,
+        max_points: PointCount | None = None,
         order: str | None = None,
         jet: str | None = None,
         where: str | None = None,

@@ -11,12 +11,13 @@ class Sequence(PackedPoints):
 
     features  expressions over the points; their names are those of `preprocessing.points`.
     order     expression that the points are sorted by, e.g. `pt` or `abs(d0 / d0_error)`.
-    length    largest number of points.
+    length    largest number of points; if unset, it is 128, and 10,000 with `coordinates`.
 
     arXiv:1607.08633
     """
 
     is_ordered = True
+    limit_name = "length"
 
     def __init__(
         self,
@@ -24,7 +25,7 @@ class Sequence(PackedPoints):
         group: str = "constituent",
         features: list[str] = list(PARTICLE_NET),  # noqa: B006 - never changed
         order: str | None = None,
-        length: PointCount = 128,
+        length: PointCount | None = None,
         jet: str | None = None,
         where: str | None = None,
         globals: list[str] | None = None,

@@ -13,6 +13,7 @@ from bunchtrain.methods.build import build_losses
 from bunchtrain.methods.event_store import EventStore
 from bunchtrain.methods.fitted_network import FittedNetwork
 from bunchtrain.methods.task import Task
+from bunchtrain.representations._packed import PackedPoints
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.data import Data
 
@@ -40,7 +41,7 @@ def training_warnings(
     rows   of the learning curves.
     """
     training, validation = (first_events(data, split) for split in ("train", "validation"))
-    found = [*_about_events(data, training), *_about_inputs(model, training)]
+    found = [*_about_events(data, training), *_about_inputs(model, training), *_about_points(data)]
     if model.network.trains_by_gradient:
         found += _about_curves(rows, data.task.settings["patience"])
     return found + list(_about_constants(model, validation))
@@ -142,6 +143,15 @@ def _average_ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the ranks of values (events,) from 1, of equal ones their mean."""
     _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[index])
+
+
+def _about_points(data: Data) -> Iterator[str]:
+    """Yield a warning if the representation leaves out points of the training events."""
+    made = data.representation
+    if isinstance(made, PackedPoints):
+        blocks = data.cache.of("train").blocks(data.task.columns, data.block)
+        if text := made.limit_warning(blocks, are_predicted=data.task.predicts_points):
+            yield text
 
 
 def _about_curves(rows: Sequence[Mapping[str, float]], patience: int | None) -> Iterator[str]:

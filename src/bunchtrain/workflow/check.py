@@ -16,6 +16,7 @@ from bunchtrain.errors import BunchtrainError
 from bunchtrain.methods.build import AnyNetwork
 from bunchtrain.methods.fitted_network import FittedNetwork
 from bunchtrain.methods.task import Task
+from bunchtrain.representations._packed import PackedPoints
 from bunchtrain.representations._representation import Representation
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.arrow import to_events
@@ -180,6 +181,10 @@ def _add_costs(
         if cost is None:
             continue
         found.costs[name] = cost
+        if isinstance(representation, PackedPoints):
+            predicted = made.predicts_points
+            if text := representation.limit_warning([events], are_predicted=predicted):
+                found.warnings.append(f"{where}{text}")
         if cost.memory > made.memory / 2:
             found.warnings.append(
                 f"{where}the represented events need about {cost.memory / 1e9:.1f} GB and "

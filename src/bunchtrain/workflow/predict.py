@@ -20,7 +20,7 @@ from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.prediction_schema import schema_of_models
-from bunchtrain.workflow.transforms import transformed_columns
+from bunchtrain.workflow.transforms import transformed_columns, untransformed_columns
 
 Columns = dict[str, NDArray[Any]]
 
@@ -100,6 +100,22 @@ def predict_columns(study: Study, models: Mapping[str, TrainedModel], events: ak
     for training, model in models.items():
         made = {f"{training}_{name}": one for name, one in model.predict(events).items()}
         found |= made | transformed_columns(study, training, model, events, made)
+    return found
+
+
+def unpredicted_columns(
+    study: Study, models: Mapping[str, TrainedModel], events: ak.Array
+) -> dict[str, ak.Array]:
+    """Return the columns that are lists for events that are not predicted, as `predict_columns`.
+
+    Items are NaN, and those of transforms −1; edges that a representation makes are not known.
+    """
+    found: dict[str, ak.Array] = {}
+    if not len(events):
+        return found
+    for training, model in models.items():
+        made = {f"{training}_{name}": one for name, one in model.unpredicted(events).items()}
+        found |= made | untransformed_columns(study, training, model, events)
     return found
 
 

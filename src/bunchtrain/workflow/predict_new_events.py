@@ -34,6 +34,7 @@ from bunchtrain.workflow.predict import (
     decorrelation_columns,
     predict_columns,
     required_inputs,
+    unpredicted_columns,
     used_columns,
 )
 from bunchtrain.workflow.prediction_schema import schema_of_models
@@ -203,7 +204,8 @@ class Predictor:
         self.counts.objects += len(kept)
         self.counts.selected += int(kept.sum())
         marks: Columns = {} if selection is None else {SELECTED: kept}
-        return marks | _fill(self._predicted(events[kept]), kept)
+        others = unpredicted_columns(self.study, self.models, events[~kept])
+        return marks | _fill(self._predicted(events[kept]), kept, others)
 
     def _predicted(self, events: ak.Array) -> Columns:
         """Return predicted column → (events,), of the models and then of the ensembles."""
@@ -214,14 +216,24 @@ class Predictor:
         return columns | ensemble_columns(self.study, predictions, self.fitted)
 
 
-def _fill(columns: Columns, kept: np.ndarray[Any, np.dtype[np.bool_]]) -> Columns:
-    """Return columns of the kept events with NaN for the others, or lists without items."""
+def _fill(
+    columns: Columns,
+    kept: np.ndarray[Any, np.dtype[np.bool_]],
+    unpredicted: Mapping[str, ak.Array],
+) -> Columns:
+    """Return columns of the kept events with those of the others.
+
+    unpredicted  column of lists → the lists of the others; other columns are NaN, or −1 for the
+                 item of a role.
+    """
+    if kept.all():
+        return columns
     filled: Columns = {}
+    place = np.argsort(np.concatenate([np.flatnonzero(kept), np.flatnonzero(~kept)]))
     for name, values in columns.items():
         if isinstance(values, ak.Array):
-            counts = np.zeros(len(kept), np.int64)
-            counts[kept] = ak.to_numpy(ak.num(values))
-            filled[name] = ak.unflatten(ak.flatten(values), counts)
+            both = [values, unpredicted[name]] if len(values) else [unpredicted[name]]
+            filled[name] = ak.concatenate(both)[place]
         else:
             is_index = values.dtype.kind == "i"  # of the item of a role
             filled[name] = np.full(len(kept), -1 if is_index else np.nan, values.dtype)

@@ -78,6 +78,18 @@ def transformed_columns(
     return found
 
 
+def untransformed_columns(
+    study: Study, training: str, model: TrainedModel, events: ak.Array
+) -> dict[str, ak.Array]:
+    """Return the columns of `transformed_columns` for events without predictions: −1, no object."""
+    if not study.transforms:
+        return {}
+    assert isinstance(model.representation, PointRepresentation)  # its target is on edges
+    counts = model.representation.point_index(events[model.columns])[1]
+    none = ak.unflatten(np.full(int(counts.sum()), -1), counts)
+    return {f"{training}_{name}": none for name in study.transforms}
+
+
 def _edges(
     training: str,
     target: Target,

@@ -52,6 +52,23 @@ def place_points(
     return Placement(index[np.isin(event, keep)], counts)
 
 
+def place_unpredicted(
+    representation: PointRepresentation, events: ak.Array
+) -> dict[str, Placement]:
+    """Return axis → the items of events that are not represented, so that none has a row.
+
+    Edges that a representation makes are not known; their lists are empty.
+    """
+    none, counts = np.zeros(0, np.int64), representation.point_index(events)[1]
+    if representation.has_edge_columns:
+        ends = representation.edge_ends(events)
+    else:
+        empty = ak.unflatten(none, np.zeros(len(events), np.int64))
+        ends = (empty, empty)
+    edges = Placement(none, ak.to_numpy(ak.num(ends[0])), ends)
+    return {"point": Placement(none, counts), "edge": edges}
+
+
 def place_edges(
     representation: PointRepresentation,
     events: ak.Array,
