@@ -14,6 +14,7 @@ from bunchtrain.tables.expressions.expression import Expression, evaluate
 from bunchtrain.tables.reading import open_table
 from bunchtrain.tables.sources.files import Files
 from bunchtrain.tables.transforms.conditions import Condition, WithConditions, write_conditions
+from bunchtrain.tables.transforms.object_rows import ObjectRows
 from tests.property_settings import examples
 
 GEOMETRY = Arrays(
@@ -182,3 +183,18 @@ def test_conditions_are_found_beside_a_file(tmp_path):
     assert (again.key_columns, again.units()) == (["sensor"], {"x": "mm"})
     block = next(again.blocks(["sensor", "x"], 10))
     assert (block.sensor.tolist(), block.x.tolist()) == ([7, 3], [100.0, 200.0])
+
+
+def test_rows_with_conditions_go_back_to_their_events():
+    events = ak.Array({"Jet_pt": [[1.0, 2.0], [], [3.0]], "run": [1, 2, 2]})
+    luminosity = Condition("g", Arrays({"run": [1, 2], "x": [0.5, 0.7]}), ["run"])
+    made = WithConditions(ObjectRows(Arrays(events), "Jet"), [luminosity])
+    found = list(made.blocks_of_events(["Jet_pt", "g.x"], 2))
+    assert [counts.tolist() for _, counts in found] == [[2, 0], [1]]
+    assert [block.Jet_pt.tolist() for block, _ in found] == [[1, 2], [3]]
+    back = made.by_event({"double": 2 * found[0][0].Jet_pt}, found[0][1])
+    assert back["Jet_double"].tolist() == [[2, 4], []]
+    plain = WithConditions(Arrays(events), [luminosity])
+    block, counts = next(plain.blocks_of_events(["run"], 3))
+    assert counts.tolist() == [1, 1, 1]
+    assert plain.by_event({"run": block.run}, counts)["run"].tolist() == [1, 2, 2]

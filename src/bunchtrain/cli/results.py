@@ -40,7 +40,8 @@ def predict(
 ) -> None:
     """Write the predictions for files: one row per event, in the order of the files.
 
-    With `rows: Jet` in the study the predictions are lists, in the order of the event's jets.
+    With `rows: Jet` in the study the predictions are lists, in the order of the event's jets. With
+    `windows`, those of a window are in its last row, and rows in which none ends have NaN.
     """
     from bunchtrain.tables.reading.paths import check, resolve
     from bunchtrain.tables.writing import output_format
@@ -50,14 +51,16 @@ def predict(
         check(path)
     import bunchtrain as api
 
-    found = api.open_run(run).write_predictions(files, output, not all_events, per_object)
-    out.print(f"{output}: {_counted(found, per_object)}", soft_wrap=True)
+    opened = api.open_run(run)
+    found = opened.write_predictions(files, output, not all_events, per_object)
+    what = "windows" if opened.study.windows else "objects"
+    out.print(f"{output}: {_counted(found, per_object, what)}", soft_wrap=True)
 
 
-def _counted(found: Counts, per_object: bool) -> str:
+def _counted(found: Counts, per_object: bool, what: str) -> str:
     text = f"{found.events:,} {'rows' if per_object else 'events'}"
     if found.objects != found.events:
-        text += f" of {found.objects:,} objects"
+        text += f" of {found.objects:,} {what}"
     if found.selected == found.objects:
         return text
     none = "none" if not found.selected else f"{found.selected:,}"

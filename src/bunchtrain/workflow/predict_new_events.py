@@ -1,6 +1,7 @@
 """Predictions for new events, of files or in memory: one row per event, in their order.
 
-Where a study has rows of objects, the predictions of the objects of an event are a list in its row.
+Where a study has rows of objects, the predictions of the objects of an event are a list in its row;
+those of a window are in its last row.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from bunchtrain.errors import BunchtrainError, RunError, UserError, one_of
 from bunchtrain.study import Study
 from bunchtrain.tables.arrays import Arrays, is_data, like
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
+from bunchtrain.tables.fill import fill_rows
 from bunchtrain.tables.metadata import TableMetadata
 from bunchtrain.tables.predictions import ROWS, Contents, Predictions
 from bunchtrain.tables.reading.paths import resolve
 from bunchtrain.tables.table import Table
+from bunchtrain.tables.transforms._transform import Transform
 from bunchtrain.tables.transforms.conditions import write_conditions
-from bunchtrain.tables.transforms.object_rows import EVENT, INDEX, ObjectRows
+from bunchtrain.tables.transforms.object_rows import EVENT, INDEX
 from bunchtrain.tables.writing import output_format, write_table
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.ensembles import FittedEnsembles, ensemble_columns
@@ -52,7 +55,7 @@ class Counts:
     """Number of rows that were written, and of what the models predict.
 
     events    rows of the output.
-    objects   events, or the objects of `rows`, of which models predict.
+    objects   events, objects of `rows`, or windows, of which models predict.
     selected  those of them that `select` of the study selects.
     """
 
@@ -87,6 +90,12 @@ class Predictor:
     def _selection(self) -> Expression | None:
         return Expression(self.study.select) if self.select and self.study.select else None
 
+    @property
+    def _is_flat(self) -> bool:
+        """Whether the output has a row for each object, or for each window of objects."""
+        is_window = self.study.windows is not None
+        return self.study.rows is not None and (self.per_object or is_window)
+
     def write(self, source: FilesOrSource, output: Path) -> Counts:
         """Write the predictions for files or a source as CSV, HDF5, Parquet or ROOT; return counts.
 
@@ -98,8 +107,8 @@ class Predictor:
         column.
         """
         self._require_predictions()
-        is_flat = self.per_object or bool(self.study.windows)
-        if output_format(output) == "csv" and isinstance(self.study.rows, str) and not is_flat:
+        has_lists = isinstance(self.study.rows, str) and not self._is_flat
+        if output_format(output) == "csv" and has_lists:
             raise UserError(
                 f"'{output}': CSV holds no lists of predictions for each {self.study.rows}; write "
                 ".parquet, .h5 or .root, or one row per object (--per-object)"
@@ -174,7 +183,7 @@ class Predictor:
         """Yield the columns of the predictions, first a block without events."""
         source = transform_source(self.study, source)
         columns = columns_needed(self.study, source, self.models, selection=self.select)
-        if not isinstance(source, ObjectRows) or self.per_object:
+        if not isinstance(source, Transform) or self._is_flat:
             index = [EVENT, INDEX] if self.study.rows is not None else []
             yield {name: np.empty(0, np.int64) for name in index} | self._empty()
             for chunk in source.blocks([*columns, *index], ROWS):
@@ -182,7 +191,7 @@ class Predictor:
                 yield {n: ak.to_numpy(chunk[n]) for n in index} | self._of_rows(chunk)
             return
         yield source.by_event(self._empty(), np.empty(0, np.int64))
-        for objects, counts in source.blocks_of_events([*columns, EVENT], ROWS):
+        for objects, counts in source.blocks_of_events(columns, ROWS):
             self.counts.events += len(counts)
             starts = range(0, max(1, len(objects)), ROWS)
             found = _join([self._of_rows(objects[start : start + ROWS]) for start in starts])
@@ -205,7 +214,7 @@ class Predictor:
         self.counts.selected += int(kept.sum())
         marks: Columns = {} if selection is None else {SELECTED: kept}
         others = unpredicted_columns(self.study, self.models, events[~kept])
-        return marks | _fill(self._predicted(events[kept]), kept, others)
+        return marks | fill_rows(self._predicted(events[kept]), kept, others)
 
     def _predicted(self, events: ak.Array) -> Columns:
         """Return predicted column → (events,), of the models and then of the ensembles."""
@@ -214,31 +223,6 @@ class Predictor:
         spectators = {n: ak.to_numpy(events[n]) for n in decorrelation_columns(self.study)}
         predictions = Predictions(schema, columns | spectators)
         return columns | ensemble_columns(self.study, predictions, self.fitted)
-
-
-def _fill(
-    columns: Columns,
-    kept: np.ndarray[Any, np.dtype[np.bool_]],
-    unpredicted: Mapping[str, ak.Array],
-) -> Columns:
-    """Return columns of the kept events with those of the others.
-
-    unpredicted  column of lists → the lists of the others; other columns are NaN, or −1 for the
-                 item of a role.
-    """
-    if kept.all():
-        return columns
-    filled: Columns = {}
-    place = np.argsort(np.concatenate([np.flatnonzero(kept), np.flatnonzero(~kept)]))
-    for name, values in columns.items():
-        if isinstance(values, ak.Array):
-            both = [values, unpredicted[name]] if len(values) else [unpredicted[name]]
-            filled[name] = ak.concatenate(both)[place]
-        else:
-            is_index = values.dtype.kind == "i"  # of the item of a role
-            filled[name] = np.full(len(kept), -1 if is_index else np.nan, values.dtype)
-            filled[name][kept] = values
-    return filled
 
 
 def _empty(schema: Contents, column: str) -> Any:

@@ -193,7 +193,8 @@ class Run:
         They are those of the first training of each model, and of the ensembles: one row per
         event, in order, NaN where the study's `select` excludes the event. Of a study with
         `rows: Jet` they are lists `Jet_…` in the order of the jets, with `rows: [jet1, jet2]`
-        columns `jet1_…` and `jet2_…`.
+        columns `jet1_…` and `jet2_…`. Those of a window are in its last row; a row in which none
+        ends has NaN.
 
         Args:
             data: mapping of arrays, `pandas.DataFrame`, structured or awkward array or

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
 
 from bunchtrain.tables.table import Table
 
@@ -57,3 +60,17 @@ class Transform(Table):
     @abstractmethod
     def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the transformed rows in order, as records of these columns."""
+
+    @abstractmethod
+    def blocks_of_events(
+        self, columns: Collection[str], events: int
+    ) -> Iterator[tuple[ak.Array, NDArray[np.int64]]]:
+        """Yield the rows of at most `events` rows of the source, and their number (events,)."""
+
+    @abstractmethod
+    def by_event(self, columns: Mapping[str, Any], counts: NDArray[np.int64]) -> dict[str, Any]:
+        """Return columns of rows, (rows,), as columns of the rows of the source, in their order.
+
+        columns  name → values (rows,), or lists of values.
+        counts   (events,) rows of each row of the source.
+        """

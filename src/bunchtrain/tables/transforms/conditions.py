@@ -9,9 +9,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, StudyError, nearest, one_of
 from bunchtrain.tables.column_types import kind
@@ -172,6 +174,30 @@ class WithConditions(Transform):
     def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the rows in order, as records of these columns."""
         yield from self._add(self.source.blocks(self._of_source(columns), rows), columns)
+
+    def blocks_of_events(
+        self, columns: Collection[str], events: int
+    ) -> Iterator[tuple[ak.Array, NDArray[np.int64]]]:
+        """Yield the rows of at most `events` rows before the transform, and their number."""
+        names, counts = self._of_source(columns), list[NDArray[np.int64]]()
+
+        def blocks() -> Iterator[ak.Array]:
+            if isinstance(self.source, Transform):
+                for block, count in self.source.blocks_of_events(names, events):
+                    counts.append(count)
+                    yield block
+            else:
+                for block in self.source.blocks(names, events):
+                    counts.append(np.ones(len(block), np.int64))
+                    yield block
+
+        for block in self._add(blocks(), columns):
+            yield block, counts.pop()
+
+    def by_event(self, columns: Mapping[str, Any], counts: NDArray[np.int64]) -> dict[str, Any]:
+        """Return columns of rows as columns of the rows before the transform."""
+        is_made = isinstance(self.source, Transform)
+        return self.source.by_event(columns, counts) if is_made else dict(columns)
 
     def sample(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield about `rows` rows of all parts of the source."""

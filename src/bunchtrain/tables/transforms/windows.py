@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bunchtrain.errors import DataError, ExpressionError, nearest
 from bunchtrain.tables.column_types import kind
 from bunchtrain.tables.expressions.expression import as_real
+from bunchtrain.tables.fill import fill_rows
 from bunchtrain.tables.table import Column, Table
 from bunchtrain.tables.transforms._transform import Transform
 from bunchtrain.tables.transforms.series import SeriesRows, SeriesScale, rows_since
@@ -119,6 +120,13 @@ class Windows(Transform):
 
     def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the windows in order, as records of these columns."""
+        for windows, _ in self.blocks_of_events(columns, rows):
+            yield windows
+
+    def blocks_of_events(
+        self, columns: Collection[str], events: int
+    ) -> Iterator[tuple[ak.Array, NDArray[np.int64]]]:
+        """Yield the windows that end in the next rows, and the number of each row: 0 or 1."""
         read = [self._source_column(name) for name in columns]
         named = filter(None, (*read, self.series, self.time))
         needed = list(dict.fromkeys(named)) or list(self.source.fields())[:1]
@@ -126,7 +134,7 @@ class Windows(Transform):
         kept: ak.Array | None = None  # the last rows of the blocks before, and their places
         places = np.zeros((2, 0), np.int64)
         run, entry = -1, 0  # rows of the last row since a gap, and index of the next row
-        for block in self.source.blocks(needed, rows):
+        for block in self.source.blocks(needed, events):
             joined = block if kept is None else ak.concatenate([kept, block])
             places = np.concatenate([places, np.stack(place(block))], axis=1)
             before = len(joined) - len(block)
@@ -134,11 +142,20 @@ class Windows(Transform):
             starts[1:] |= self._gaps(joined, places, entry - before)
             since = rows_since(starts[before:], run)
             is_last = (since >= self.length - 1) & ((places[1, before:] + 1) % self.step == 0)
-            yield self._windows(joined, before + np.flatnonzero(is_last), places, columns)
+            last = before + np.flatnonzero(is_last)
+            yield self._windows(joined, last, places, columns), is_last.astype(np.int64)
             first = max(0, len(joined) - max(1, self.length - 1))
             kept, places = joined[first:], places[:, first:]
             run = int(since[-1]) if len(since) else run
             entry += len(block)
+
+    def by_event(self, columns: Mapping[str, Any], counts: NDArray[np.int64]) -> dict[str, Any]:
+        """Return columns of windows as columns of all rows: NaN where no window ends.
+
+        columns  name → values (windows,), or lists of values.
+        counts   (rows,) windows that end in each row, 0 or 1.
+        """
+        return fill_rows(columns, counts > 0)
 
     def _source_column(self, name: str) -> str | None:
         """Return the column of the source that a column is made of, None for a new one."""
