@@ -80,7 +80,7 @@ def test_conditions_lie_beside_predictions(run, folder, ending):
     scores = Files(files=str(output))
     assert set(scores.conditions) == {"geometry", "luminosity"}
     geometry = scores.conditions["geometry"]
-    assert list(geometry.key) == ["sensor_id"]
+    assert list(geometry.key_columns) == ["sensor_id"]
     assert geometry.units() == {"x": "mm"}
     assert len(next(geometry.blocks(["x"], 1000))) == SENSORS
 
