@@ -236,3 +236,17 @@ def test_a_model_of_masses_needs_an_assignment():
     }
     with pytest.raises(StudyError, match="'mass_chi_squared' needs one target with an assignment"):
         check_models(validate(study))
+
+
+def test_features_that_are_no_tags_are_found_by_the_check(tops):
+    _, file, _ = tops
+    wrong = {"name": "point_cloud", "group": "jet", "features": ["btag"]}  # standardised
+    changes = {"models.particle_flow": None, "models.particle_transformer": None}
+    changes |= {"source.files": str(file)}
+    assert bunchtrain.check(load("ttbar_assignment", **changes)).problems == []
+    study = load("ttbar_assignment", **changes, **{"models.chi_squared.representation": wrong})
+    (problem,) = bunchtrain.check(study).problems
+    assert problem.startswith(
+        "models.chi_squared: model 'mass_chi_squared' takes features that are"
+    )
+    assert "normalise: none" in problem

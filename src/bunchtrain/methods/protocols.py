@@ -133,6 +133,14 @@ class ChecksTerms(Protocol):
 
 
 @runtime_checkable
+class ChecksInputs(Protocol):
+    """A model that takes some values of its inputs only, which `check` tries on some events."""
+
+    def check_inputs(self, inputs: Mapping[str, Tensor]) -> None:
+        """Raise DataError if normalised inputs have values that the model cannot take."""
+
+
+@runtime_checkable
 class FitsPenalties(Protocol):
     """A model that is fit in one call and whose fit includes penalties, each with its factor."""
 

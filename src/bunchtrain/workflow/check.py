@@ -13,8 +13,9 @@ import numpy as np
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import BunchtrainError
-from bunchtrain.methods.build import AnyNetwork
+from bunchtrain.methods.build import AnyNetwork, build_normalised_network
 from bunchtrain.methods.fitted_network import FittedNetwork
+from bunchtrain.methods.protocols import ChecksInputs
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._packed import PackedPoints
 from bunchtrain.representations._representation import Representation
@@ -206,6 +207,10 @@ def _cost(
     both = used + found.scale * found.events.get("validation", 0)
     seconds, parameters = represented, network.trained_parameters
     if not isinstance(network, FittedNetwork):
+        if isinstance(network.model, ChecksInputs):
+            scaled = build_normalised_network(made, representation, [batch])
+            assert not isinstance(scaled, FittedNetwork)
+            network.model.check_inputs(scaled.normalise(batch.tensors().inputs))
         parameters = sum(p.numel() for p in network.model.parameters())
         if network.trains_by_gradient:
             seconds = _step(network, batch, int(made.settings["batch_size"]))

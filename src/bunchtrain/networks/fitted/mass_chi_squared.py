@@ -118,7 +118,7 @@ class MassChiSquared(FitModel, nn.Module):
         self.check_loss(loss)
         batches = [batch for batch in training if len(batch)]
         for batch in batches:
-            self._check_tags(batch.inputs["features"])
+            self.check_inputs(batch.inputs)
         self._fit_masses(batches, loss.target.name)
         self._fit_tags(batches, loss.target.name)
         return [self.mean_losses(loss, training, validation)]
@@ -133,7 +133,9 @@ class MassChiSquared(FitModel, nn.Module):
             weights += float(weight.sum())
         return total / weights if weights else None
 
-    def _check_tags(self, features: Tensor) -> None:
+    def check_inputs(self, inputs: Mapping[str, Tensor]) -> None:
+        """Raise DataError for features that are no tags."""
+        features = inputs["features"]
         wrong = (features != features.round()) | (features < 0) | (features >= self.tags)
         if bool(wrong.any()):
             raise DataError(
