@@ -172,3 +172,13 @@ def test_contradictory_options_raise(options, message):
 def test_unusable_columns_raise(options, events, message):
     with pytest.raises(DataError, match=message):
         make(options).assign(ak.Array(events), np.arange(2), 1)
+
+
+def test_a_time_split_takes_dates():
+    limits = {"validation_from": "2024-05-31T12:00", "test_from": "2024-06-01"}
+    split = parts.build("split", "time", {"column": "t", **limits})
+    moments = ["2024-05-31T11:59:59", "2024-05-31T12:00", "2024-06-01"]
+    events = ak.Array({"t": np.array(moments, "datetime64[ns]")})
+    assert split.assign(events, np.arange(3), 1).tolist() == [0, 1, 2]
+    with pytest.raises(StudyError, match="'2024-13-45' is no time; write it as '2024-05-31'"):
+        parts.build("split", "time", {"column": "t", **limits, "test_from": "2024-13-45"})

@@ -59,7 +59,9 @@ def run(
 
     if resume is not None:
         if study is not None or size is not None:
-            raise StudyError("--resume reads the study from the run; give neither STUDY nor --size")
+            raise StudyError(
+                "--resume reads the study from the run; give no STUDY, no KEY=VALUE and no --size"
+            )
         done = api.resume(resume, jobs=jobs)
     elif study is None:
         raise StudyError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bunchtrain import parts
-from bunchtrain.errors import DataError, StudyError, nearest
+from bunchtrain.errors import DataError, StudyError, nearest, one_of
 from bunchtrain.tables.expressions.expression import (
     Expression,
     needed_definitions,
@@ -149,7 +149,7 @@ class Recipe:
         available = self.source.fields()
         for name in names:
             if name not in available:
-                hint = nearest(name, available)
+                hint = nearest(name, available) or f"; it has {one_of(available)}"
                 raise DataError(f"{self._reader(name)}the source has no column '{name}'{hint}")
         return [*names, *self.first_rows().values()]
 

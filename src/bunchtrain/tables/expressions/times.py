@@ -67,13 +67,14 @@ def with_texts_as_times(left: Any, right: Any) -> tuple[Any, Any]:
     Raises Problem for a text that is no time of ISO 8601.
     """
     if is_time(left) and isinstance(right, str):
-        return left, _parse(right)
+        return left, parse_time(right)
     if is_time(right) and isinstance(left, str):
-        return _parse(left), right
+        return parse_time(left), right
     return left, right
 
 
-def _parse(text: str) -> np.datetime64:
+def parse_time(text: str) -> np.datetime64:
+    """Return a text of ISO 8601 as a time in ns; raises Problem for another text."""
     try:
         return np.datetime64(text.removesuffix("Z"), "ns")
     except ValueError:

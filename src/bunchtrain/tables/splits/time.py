@@ -10,27 +10,33 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bunchtrain.errors import StudyError
+from bunchtrain.tables.expressions.lists import Problem
+from bunchtrain.tables.expressions.times import parse_time, seconds
 from bunchtrain.tables.splits._split import TEST, TRAIN, VALIDATION, Split
 from bunchtrain.tables.splits.blocks import finite_column
 
-Moment = Annotated[float, Field(ge=-1e18, le=1e18)]
+#: A number in the unit of the column, or a date of ISO 8601.
+Moment = (
+    Annotated[float, Field(ge=-1e18, le=1e18)]
+    | Annotated[str, Field(max_length=40, pattern=r"^\d{4}-\d{2}-\d{2}")]
+)
 
 
 class Time(Split):
     """Assign rows by a column: training below `validation_from`, test from `test_from` on.
 
     column           time, run or another number that orders the rows.
-    validation_from  first value of the validation set, in the column's unit.
+    validation_from  first value of the validation set, in the column's unit; of a column of times
+                     a text such as '2024-05-31T12:00', or seconds since 1970.
     test_from        first value of the test set.
     """
 
     def __init__(self, *, column: str, validation_from: Moment, test_from: Moment) -> None:
-        if not validation_from < test_from:
+        self.column, self.limits = column, (_value(validation_from), _value(test_from))
+        if not self.limits[0] < self.limits[1]:
             raise StudyError(
-                f"split: validation_from ({validation_from:g}) must be below test_from "
-                f"({test_from:g})"
+                f"split: validation_from ({validation_from}) must be below test_from ({test_from})"
             )
-        self.column, self.limits = column, (validation_from, test_from)
 
     def columns(self) -> list[str]:
         """Return the columns that the split uses."""
@@ -42,3 +48,13 @@ class Time(Split):
         first, second = self.limits
         sets = np.where(values < first, TRAIN, np.where(values < second, VALIDATION, TEST))
         return sets.astype(np.int8)
+
+
+def _value(moment: Moment) -> float:
+    """Return a limit as a number, a date in seconds since 1970."""
+    if not isinstance(moment, str):
+        return moment
+    try:
+        return float(seconds(np.array([parse_time(moment)]))[0])
+    except Problem as problem:
+        raise StudyError(f"split: {problem}") from None
