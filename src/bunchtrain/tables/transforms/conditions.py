@@ -196,8 +196,9 @@ class WithConditions(Transform):
 
     def by_event(self, columns: Mapping[str, Any], counts: NDArray[np.int64]) -> dict[str, Any]:
         """Return columns of rows as columns of the rows before the transform."""
-        is_made = isinstance(self.source, Transform)
-        return self.source.by_event(columns, counts) if is_made else dict(columns)
+        if isinstance(self.source, Transform):
+            return self.source.by_event(columns, counts)
+        return dict(columns)
 
     def sample(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield about `rows` rows of all parts of the source."""
