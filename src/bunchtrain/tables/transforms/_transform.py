@@ -61,16 +61,20 @@ class Transform(Table):
     def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the transformed rows in order, as records of these columns."""
 
-    @abstractmethod
     def blocks_of_events(
         self, columns: Collection[str], events: int
     ) -> Iterator[tuple[ak.Array, NDArray[np.int64]]]:
-        """Yield the rows of at most `events` rows of the source, and their number (events,)."""
+        """Yield the rows of at most `events` rows of the source, and their number (events,).
 
-    @abstractmethod
+        It is one of each, unless a transform has other rows than its source.
+        """
+        for block in self.blocks(columns, events):
+            yield block, np.ones(len(block), np.int64)
+
     def by_event(self, columns: Mapping[str, Any], counts: NDArray[np.int64]) -> dict[str, Any]:
         """Return columns of rows, (rows,), as columns of the rows of the source, in their order.
 
         columns  name → values (rows,), or lists of values.
         counts   (events,) rows of each row of the source.
         """
+        return dict(columns)
