@@ -284,5 +284,5 @@ def test_decoded_columns_are_encoded_to_the_same_tensors(name):
 
 
 def test_a_missing_column_is_named(representation):
-    with pytest.raises(DataError, match=r"constituent|_mass|line"):
+    with pytest.raises(DataError, match=r"constituent|_mass|line|'edge_first'"):
         representation.columns(["other_pt", "weight"])

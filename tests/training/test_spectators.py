@@ -123,4 +123,4 @@ def test_the_adversary_is_trained_and_left_behind(make_task, monkeypatch) -> Non
     assert len(before) == len(after) > 0
     assert all(not torch.equal(*pair) for pair in zip(before, after, strict=True))
     assert not any("losses" in name for name in trained_model.network.state_dict())
-    assert int(modules[0].losses[1].steps) == len(Data(task).sizes("train"))
+    assert int(next(iter(modules[0].losses.values())).steps) == len(Data(task).sizes("train"))

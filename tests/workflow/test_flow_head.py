@@ -12,7 +12,7 @@ import torch
 import bunchtrain
 from bunchtrain.errors import StudyError
 from bunchtrain.study.loading import validate
-from bunchtrain.trained_model import load
+from bunchtrain.trained_files import load
 
 
 def make_study(folder, **changes):
