@@ -34,9 +34,10 @@ class Time(Split):
     def __init__(self, *, column: str, validation_from: Moment, test_from: Moment) -> None:
         self.column, self.limits = column, (_value(validation_from), _value(test_from))
         if not self.limits[0] < self.limits[1]:
-            raise StudyError(
-                f"split: validation_from ({validation_from}) must be below test_from ({test_from})"
+            first, second = (
+                one if isinstance(one, str) else f"{one:g}" for one in (validation_from, test_from)
             )
+            raise StudyError(f"split: validation_from ({first}) must be below test_from ({second})")
 
     def columns(self) -> list[str]:
         """Return the columns that the split uses."""
