@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from bunchtrain.errors import DataError
 from bunchtrain.statistics.correlated_rows import cluster_bootstrap, ratio_of_sums
 from bunchtrain.statistics.metrics import efficiency
 
@@ -50,3 +51,15 @@ def test_ratios_of_no_and_of_one_event():
     assert ratio_of_sums(np.array([4, 5]), np.array([4, 5])).error == 0.1
     weighted = ratio_of_sums(np.array([1, 0]), np.array([1, 1]), np.array([3.0, 1.0]))
     assert weighted.value == 0.75
+
+
+def test_replicas_in_which_a_class_is_absent_are_left_out():
+    def measure(weights):
+        if not weights[event == 0].any():
+            raise DataError("no events of the first class")
+        return {"mean": {"value": float(np.average(event, weights=weights)), "error": 0.0}}
+
+    event = np.repeat(np.arange(3), 5)
+    found = cluster_bootstrap(measure, event, np.ones(15))["mean"]
+    assert found["value"] == 1
+    assert 0.1 < found["error"] < 1

@@ -177,12 +177,19 @@ def measure_by_event(measure: Callable[[Values], Metrics], table: Predictions) -
 def correlated_rows(table: Predictions) -> Values | None:
     """Return the index of the event or series of each row, (rows,), None if rows are independent.
 
-    Series are those of the spectator `series_index` of windows.
+    Series are those of the spectator `series_index` of windows. The rows of a single event or
+    series count as independent: there are no others to be resampled.
     """
     for column in (EVENT_ROW, SERIES):
         if column in table.columns:
-            return np.unique(table.columns[column], return_inverse=True)[1]
+            return _groups(table.columns[column])
     return None
+
+
+def _groups(values: Values) -> Values | None:
+    """Return the index of the distinct value of each row, (rows,), None if there is only one."""
+    distinct, index = np.unique(values, return_inverse=True)
+    return index if len(distinct) > 1 else None
 
 
 def spectator(predictions: Predictions, name: str) -> Values:
@@ -200,15 +207,11 @@ def spectator(predictions: Predictions, name: str) -> Values:
 def series_of_rows(run: EvaluatedRun, column: str | None) -> Values | None:
     """Return the index of the series of each row, (rows,), None if rows are independent.
 
-    The rows of a single series count as independent: there are no others to be resampled.
-
     column  Spectator that identifies it; if None, `series_index` of the windows of a series.
     """
     if column is None:
-        found = correlated_rows(run.predictions)
-    else:
-        found = np.unique(spectator(run.predictions, column), return_inverse=True)[1]
-    return found if found is not None and found.max(initial=0) > 0 else None
+        return correlated_rows(run.predictions)
+    return _groups(spectator(run.predictions, column))
 
 
 def events_with_predictions(run: EvaluatedRun, rows: int) -> Iterator[tuple[ak.Array, Predictions]]:

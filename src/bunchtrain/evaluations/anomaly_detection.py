@@ -65,13 +65,7 @@ class AnomalyDetection(Evaluation):
 
     def check(self, study: Study) -> None:
         """Raise StudyError for an unknown target or class, or if no model has a score."""
-        models = (one for one in model_configs(study).values() if one.kind == "method")
-        quantities = [parts.find("method", one.model.name).quantities for one in models]
-        if not any(ANOMALY_SCORE in found for found in quantities):
-            raise StudyError(
-                f"evaluation '{self.name}' needs a method with an anomaly score, such as "
-                "'autoencoder' or 'normalizing_flow'"
-            )
+        check_anomaly_score(study, self.name, "'autoencoder' or 'normalizing_flow'")
         self._normal(self.class_target(study, self.target, truth=True))
         if self.against is not None:
             self.need_spectator(study, self.against, "against")
@@ -196,6 +190,16 @@ class AnomalyDetection(Evaluation):
                 label="Quantile of the anomaly score",
             )
             yield Plot("Anomaly score of each class, as its quantile.", drawn, model=model)
+
+
+def check_anomaly_score(study: Study, evaluation: str, examples: str) -> None:
+    """Raise StudyError, with examples of methods, if no model of the study has an anomaly score."""
+    models = (one for one in model_configs(study).values() if one.kind == "method")
+    quantities = [parts.find("method", one.model.name).quantities for one in models]
+    if not any(ANOMALY_SCORE in found for found in quantities):
+        raise StudyError(
+            f"evaluation '{evaluation}' needs a method with an anomaly score, such as {examples}"
+        )
 
 
 def _curves(

@@ -7,21 +7,19 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain import parts
-from bunchtrain.errors import StudyError
 from bunchtrain.evaluations._evaluation import (
     EvaluatedRun,
     Evaluation,
     average_trainings,
     series_of_rows,
 )
+from bunchtrain.evaluations.anomaly_detection import check_anomaly_score
 from bunchtrain.parts.ranges import PointCount
 from bunchtrain.report.content import Table
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.correlated_rows import cluster_bootstrap
 from bunchtrain.statistics.metrics import Measurement, Metrics, mean
-from bunchtrain.study import Study, model_configs
-from bunchtrain.targets.quantity import ANOMALY_SCORE
+from bunchtrain.study import Study
 
 Floats = NDArray[np.float64]
 
@@ -44,13 +42,7 @@ class AnomalyScores(Evaluation):
 
     def check(self, study: Study) -> None:
         """Raise StudyError if no model has an anomaly score."""
-        models = (one for one in model_configs(study).values() if one.kind == "method")
-        quantities = [parts.find("method", one.model.name).quantities for one in models]
-        if not any(ANOMALY_SCORE in found for found in quantities):
-            raise StudyError(
-                f"evaluation '{self.name}' needs a method with an anomaly score, such as "
-                "'autoencoder' or 'pca'"
-            )
+        check_anomaly_score(study, self.name, "'autoencoder' or 'pca'")
 
     def evaluate(self, run: EvaluatedRun) -> Results:
         """Return the metrics of each model, and the table of the most unusual rows."""

@@ -13,37 +13,34 @@ import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import safetensors
 
-from bunchtrain.batch import Array
 from bunchtrain.errors import RunError
 from bunchtrain.files import atomic_path, damaged
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
     """Write a mapping of tensors, plain values, lists and mappings of them, atomically."""
-    tensors: dict[str, Tensor] = {}
-    structure = json.dumps(_pack(content, tensors))
-    header = {"structure": structure, "sha256": _digest(structure, tensors)}
     from safetensors.torch import save
 
-    with atomic_path(path) as part:
-        part.write_bytes(save(tensors, header))
+    _write(path, content, save)
 
 
 def write_arrays(path: Path, content: Mapping[str, Any]) -> None:
     """Write a mapping of arrays as `write_tensors` does of tensors, in the same format."""
-    arrays: dict[str, Array] = {}
-    structure = json.dumps(_pack(content, arrays))
-    header = {"structure": structure, "sha256": _digest(structure, arrays)}
     from safetensors.numpy import save
 
+    _write(path, content, save)
+
+
+def _write(path: Path, content: Mapping[str, Any], save: Callable[..., bytes]) -> None:
+    """Write a mapping with the function of safetensors for its tensors or arrays."""
+    arrays: dict[str, Any] = {}
+    structure = json.dumps(_pack(content, arrays))
+    header = {"structure": structure, "sha256": _digest(structure, arrays)}
     with atomic_path(path) as part:
         part.write_bytes(save(arrays, header))
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics import Measurement, Metrics
 
 #: Replicas of the bootstrap, fewer where rows · replicas exceeds `ROWS`, but at least `FEWEST`.
@@ -61,7 +62,10 @@ def cluster_bootstrap(
     replicas = int(np.clip(ROWS // max(1, len(event)), FEWEST, REPLICAS))
     values: dict[str, list[float]] = {name: [] for name in found}
     for _ in range(replicas):
-        replica = measure(weights * random.poisson(1.0, events)[event])
+        try:
+            replica = measure(weights * random.poisson(1.0, events)[event])
+        except DataError:  # of few events all those of a class may be absent
+            continue
         for name, entry in replica.items():
             if name in values and entry.get("value") is not None and "limit" not in entry:
                 values[name].append(float(entry["value"]))
