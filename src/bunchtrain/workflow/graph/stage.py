@@ -1,0 +1,150 @@
+"""A stage: a function of other stages' results and options, cached by the hash of both."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bunchtrain.errors import StudyError
+from bunchtrain.files import as_json
+from bunchtrain.study import Study
+from bunchtrain.workflow.folder import RunFolder
+
+Kind = Literal[
+    "source", "prepare", "train", "predict", "generate", "transform", "evaluate", "rollout",
+    "export", "trained", "repeat", "report",
+]  # fmt: skip
+#: Options as plain data; a function for those that are known when the inputs are finished.
+Options = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a graph.
+
+    name        of the stage, `prepare`, `train.pfn` or the key in the study.
+    kind        of its function.
+    run         writes the files of the result into the folder of the run.
+    inputs      names of the stages whose results it reads.
+    options     that decide its result, without folders, workers and threads.
+    outputs     patterns of its files, relative to the folder of the run.
+    excluded    patterns of names of files that are none of its outputs.
+    version     of the code of its part.
+    is_cached   whether a finished result is used again; False for what is checked in each run.
+    in_process  whether it always runs in the process of the run; False for long work.
+    reused      called after its files were copied from another run.
+    """
+
+    name: str
+    kind: Kind
+    run: Callable[[StageContext], None]
+    inputs: tuple[str, ...] = ()
+    options: Options = lambda: {}
+    outputs: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    version: str = "1"
+    is_cached: bool = True
+    in_process: bool = True
+    reused: Callable[[], None] | None = None
+
+    def key(self, inputs: Iterable[str]) -> str:
+        """Return the SHA-256 of name, kind, version, options and the keys of the inputs."""
+        options = self.options() if callable(self.options) else self.options
+        content = [self.name, self.kind, self.version, list(inputs), options]
+        return hashlib.sha256(canonical(content).encode()).hexdigest()
+
+    def files(self, folder: Path) -> list[Path]:
+        """Return the files of its result in the folder of a run, sorted."""
+        found = {path for pattern in self.outputs for path in folder.glob(pattern)}
+        return sorted(
+            path
+            for path in found
+            if path.is_file() and not any(path.match(pattern) for pattern in self.excluded)
+        )
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What the function of a stage is called with.
+
+    folder  of the run.
+    study   of the run.
+    stage   itself.
+    resume  whether files of an interrupted stage may be there, which it continues from.
+    jobs    maximum number of processes for its work.
+    """
+
+    folder: RunFolder
+    study: Study
+    stage: Stage
+    resume: bool = False
+    jobs: int = 1
+
+    @property
+    def place(self) -> Path:
+        """The folder of a stage of the key `stages`."""
+        return stage_folder(self.folder.path, self.stage.name)
+
+
+def stage_folder(run: Path, name: str) -> Path:
+    """Return the folder of a stage of the key `stages` in the folder of a run."""
+    return run / "stages" / name
+
+
+def canonical(content: object) -> str:
+    """Return content as JSON text with sorted keys."""
+    return json.dumps(json.loads(as_json(content)), sort_keys=True, separators=(",", ":"))
+
+
+def sort_stages(graph: Mapping[str, Stage]) -> list[Stage]:
+    """Return the stages, each after its inputs, in the order of the graph otherwise.
+
+    Raises StudyError for a circle, naming its stages, or an input that is none.
+    """
+    ordered: dict[str, Stage] = {}
+    for start in graph:
+        path: list[str] = []  # from `start` along the inputs to the stage that is visited
+        pending = [(start, iter(graph[start].inputs))]
+        while pending:
+            name, inputs = pending[-1]
+            if name in ordered:
+                pending.pop()
+                continue
+            if not path or path[-1] != name:
+                path.append(name)
+            missing = next((one for one in inputs if one not in ordered), None)
+            if missing is None:
+                ordered[name] = graph[name]
+                path.pop()
+                pending.pop()
+                continue
+            if missing in path:
+                circle = " → ".join([*path[path.index(missing) :], missing])
+                raise StudyError(f"stages: {circle} is a circle; remove one of these inputs")
+            if missing not in graph:
+                raise StudyError(f"stages.{name}: there is no stage '{missing}'")
+            pending.append((missing, iter(graph[missing].inputs)))
+    return list(ordered.values())
+
+
+def ancestors(graph: Mapping[str, Stage], names: Iterable[str]) -> set[str]:
+    """Return these stages and all that they depend on."""
+    found, pending = set[str](), list(names)
+    while pending:
+        if (name := pending.pop()) not in found:
+            found.add(name)
+            pending += graph[name].inputs
+    return found
+
+
+def descendants(graph: Mapping[str, Stage], names: Iterable[str]) -> set[str]:
+    """Return these stages and all that depend on them."""
+    found = set(names)
+    for stage in sort_stages(graph):
+        if found & set(stage.inputs):
+            found.add(stage.name)
+    return found
