@@ -17,23 +17,23 @@ from typer.main import get_command
 
 from bunchtrain import parts
 from bunchtrain.cli.main import app
-from bunchtrain.study import published, schema
+from bunchtrain.study import base, data_keys, model_keys, published, schema
 
 FOLDER = Path(__file__).parent / "reference"
 NOTICE = "Written from the code by `docs/reference.py`."
 #: Place of a mapping in a study → the model of its keys.
 SECTIONS: dict[str, type[BaseModel]] = {
     "The study": schema.Study,
-    "conditions.NAME": schema.Conditions,
-    "windows": schema.Windows,
-    "targets.NAME": schema.TargetConfig,
-    "weights": schema.Weights,
-    "weights.reweight": schema.Reweight,
-    "loss": schema.Term,
-    "training": schema.Training,
-    "models.NAME": schema.ModelOverrides,
+    "conditions.NAME": data_keys.Conditions,
+    "windows": data_keys.Windows,
+    "targets.NAME": data_keys.TargetConfig,
+    "weights": data_keys.Weights,
+    "weights.reweight": data_keys.Reweight,
+    "loss": base.Term,
+    "training": model_keys.Training,
+    "models.NAME": model_keys.ModelOverrides,
     "models.NAME.published": published.Published,
-    "ensembles.NAME": schema.Ensemble,
+    "ensembles.NAME": model_keys.Ensemble,
     "storage": schema.Storage,
 }
 PLACES = {model.__name__: place for place, model in SECTIONS.items()}

@@ -11,12 +11,18 @@ from pydantic import BaseModel, Field
 from bunchtrain import parts
 from bunchtrain.errors import StudyError
 from bunchtrain.parts.options import _arguments, bounds
-from bunchtrain.study import json_schema, schema
+from bunchtrain.study import base, data_keys, json_schema, model_keys, schema
 
 PARTS = [(kind, name) for kind in parts.KINDS for name in sorted(parts.locate(kind))]
 MODELS = [
-    *(schema.Study, schema.Training, schema.Weights, schema.Reweight, schema.Ensemble),
-    *(schema.Storage, schema.ModelOverrides, schema.TargetConfig, schema.Term),
+    *(
+        schema.Study,
+        model_keys.Training,
+        data_keys.Weights,
+        data_keys.Reweight,
+        model_keys.Ensemble,
+    ),
+    *(schema.Storage, model_keys.ModelOverrides, data_keys.TargetConfig, base.Term),
 ]
 
 

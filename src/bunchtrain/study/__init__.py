@@ -1,7 +1,10 @@
 """Studies: one YAML file each, validated before anything else is opened."""
 
+from bunchtrain.study.base import Part
+from bunchtrain.study.data_keys import TargetConfig
 from bunchtrain.study.evaluations import all_evaluations, evaluation_options
 from bunchtrain.study.loading import find, known, load, validate
+from bunchtrain.study.model_keys import Ensemble
 from bunchtrain.study.models import (
     ModelConfig,
     ensemble_models,
@@ -12,7 +15,7 @@ from bunchtrain.study.models import (
 )
 from bunchtrain.study.published import PublishedValue
 from bunchtrain.study.reference import json_schema
-from bunchtrain.study.schema import Ensemble, Part, Study, TargetConfig
+from bunchtrain.study.schema import Study
 
 __all__ = [
     "Ensemble", "ModelConfig", "Part", "PublishedValue", "Study", "TargetConfig", "all_evaluations",

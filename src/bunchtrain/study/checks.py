@@ -9,8 +9,9 @@ from keyword import iskeyword
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.study.evaluations import check_evaluations
+from bunchtrain.study.model_keys import Ensemble
 from bunchtrain.study.models import ModelConfig, ensemble_models, model_configs, training_names
-from bunchtrain.study.schema import Ensemble, Study
+from bunchtrain.study.schema import Study
 
 
 def check_study(study: Study) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError
+from bunchtrain.study.base import Part
 from bunchtrain.study.overrides import default_evaluations
-from bunchtrain.study.schema import Part, Study
+from bunchtrain.study.schema import Study
 
 #: Evaluations without required options that are made in every run for which they are defined.
 DESCRIPTIVE = (

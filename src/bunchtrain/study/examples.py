@@ -9,8 +9,8 @@ import yaml
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError
+from bunchtrain.study.base import LISTS
 from bunchtrain.study.loading import known, read
-from bunchtrain.study.schema import LISTS
 
 #: Kind of part → the key of a study, where it has another name.
 _KEYS = {"systematic": "systematics"}

@@ -10,16 +10,11 @@ from pydantic import BaseModel
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest
+from bunchtrain.study.base import Part, Term
+from bunchtrain.study.data_keys import TargetConfig
+from bunchtrain.study.model_keys import Ensemble, ModelOverrides, Training
 from bunchtrain.study.published import Published
-from bunchtrain.study.schema import (
-    Ensemble,
-    ModelOverrides,
-    Part,
-    Study,
-    TargetConfig,
-    Term,
-    Training,
-)
+from bunchtrain.study.schema import Study
 
 
 class ModelConfig(BaseModel):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bunchtrain import parts
-from bunchtrain.study.schema import LISTS, Study
+from bunchtrain.study.base import LISTS
+from bunchtrain.study.schema import Study
 
 
 def json_schema() -> dict[str, Any]:

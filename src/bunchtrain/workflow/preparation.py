@@ -16,7 +16,7 @@ from bunchtrain.methods.model_inputs import input_names
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import PointRepresentation, Representation
 from bunchtrain.study import ModelConfig, Study, model_configs
-from bunchtrain.study.schema import Part
+from bunchtrain.study.base import Part
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.tables.expressions.expression import Expression
