@@ -28,7 +28,7 @@ class Kind:
     """A kind of part.
 
     packages  that hold its parts, one a file.
-    base      `module:class` that a part derives from.
+    base      `module:class` that a part derives from, or several with `|` between them.
     method    that a part must have, '' if the base has it.
     reserved  keys of a study next to the part's name, which no option may have.
     """
@@ -52,7 +52,10 @@ KINDS: dict[str, Kind] = {
     "systematic": Kind(("systematics",), "systematics._systematic:Systematic"),
     "posterior": Kind(("uncertainty.posteriors",), "uncertainty.posterior:Posterior"),
     "calibration": Kind(("uncertainty.calibrations",), "uncertainty.calibration:Calibration"),
-    "transform": Kind(("transforms",), "transforms._clustering:Clustering"),
+    "transform": Kind(
+        ("transforms",),
+        "tables.transforms._transform:Transform|transforms._clustering:Clustering",
+    ),
     "evaluation": Kind(("evaluations",), "evaluations._evaluation:Evaluation"),
     "export": Kind(("deployment.targets",), "deployment.export:ExportTarget"),
 }
@@ -135,11 +138,12 @@ def find(kind: str, name: str) -> type[Any]:
 def _own_part(kind: str, name: str) -> type[Any]:
     """Return the class of a user's file after checks of its base, methods and options."""
     part, wanted, label = load_class(name), KINDS[kind], short_name(name)
-    module, _, attribute = wanted.base.partition(":")
-    place = module if module in ("builtins", "torch.nn") else f"bunchtrain.{module}"
-    base = getattr(importlib.import_module(place), attribute)
-    if not issubclass(part, base):
-        raise StudyError(f"{name} is no {kind}: derive the class from {place}.{attribute}")
+    places = [_place(text) for text in wanted.base.split("|")]
+    bases = [getattr(importlib.import_module(module), name) for module, name in places]
+    base = next((one for one in bases if issubclass(part, one)), None)
+    if base is None:
+        named = " or ".join(".".join(place) for place in places)
+        raise StudyError(f"{name} is no {kind}: derive the class from {named}")
     own = getattr(part, wanted.method, None) if wanted.method else part
     if own is None or own is getattr(base, wanted.method or "", None) or inspect.isabstract(part):
         missing = sorted(getattr(part, "__abstractmethods__", ())) or [wanted.method]
@@ -155,6 +159,12 @@ def _own_part(kind: str, name: str) -> type[Any]:
                 "study; rename it"
             )
     return part
+
+
+def _place(base: str) -> tuple[str, str]:
+    """Return module and class of a base, `module:class`."""
+    module, _, attribute = base.partition(":")
+    return module if module in ("builtins", "torch.nn") else f"bunchtrain.{module}", attribute
 
 
 def short_name(name: str) -> str:

@@ -1,1 +1,1 @@
-"""Transforms of predictions and points without fitted parameters, one a file: points to objects."""
+"""Transforms without fitted parameters, one a file: points to objects, and tables to tables."""

@@ -31,8 +31,13 @@ def make_transforms(study: Study) -> dict[str, Clustering]:
     made = {}
     for name, part in study.transforms.items():
         where = f"transforms.{name}"
-        one: Clustering = parts.build("transform", part.name, part.options, where=where)
         try:
+            if not issubclass(parts.find("transform", part.name), Clustering):
+                raise StudyError(
+                    f"transform '{part.name}' makes a table of a table; use it in a stage, "
+                    "'stages.<name>.transform'"
+                )
+            one: Clustering = parts.build("transform", part.name, part.options, where=where)
             if not one.of_edges:
                 raise StudyError(
                     f"transform '{part.name}' reads no predictions; use it as the 'baseline' of "
