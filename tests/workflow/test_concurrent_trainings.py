@@ -14,16 +14,12 @@ from conftest import SAMPLE, STUDY  # type: ignore[import-not-found]
 
 import bunchtrain
 from bunchtrain.errors import InterruptedRun, StudyError, UserError
-from bunchtrain.files import write_json
 from bunchtrain.statistics.metrics import auc, roc
 from bunchtrain.study import select_models, validate
 from bunchtrain.workflow import concurrent_trainings
-from bunchtrain.workflow.concurrent_trainings import (
-    max_concurrent_trainings,
-    train_concurrently,
-)
-from bunchtrain.workflow.folder import RunFolder
-from bunchtrain.workflow.worker_process import train_and_predict
+from bunchtrain.workflow.concurrent_trainings import max_concurrent_trainings
+from bunchtrain.workflow.graph.record import read_record
+from bunchtrain.workflow.stage_process import main as run_stages
 
 TABLE = {"representation": {"name": "table", "features": ["jet_mass", "multiplicity"]}}
 DENSE = {"model": {"name": "dense_network", "widths": [8]}, **TABLE, "seeds": 2}
@@ -108,9 +104,8 @@ def test_a_trained_ensemble_saw_the_validation_set_alone_and_scores_files(table,
 
 
 def test_two_at_once_give_the_scores_of_one_by_one(table, tmp_path):
-    folder = RunFolder.create(table.study, tmp_path)
-    write_json(folder.path / "data.json", table.json("data.json"))
-    assert train_concurrently(folder, table.study, ["trees", "dense"], jobs=2, resume=False) == {}
+    folder = bunchtrain.run(table.study, runs=tmp_path, jobs=2).files
+    assert all(not one.reused_from for one in read_record(folder.path).values())
     for file in ("trees/test", "dense/test", "dense/seed_2/test", "dense/validation"):
         ours, theirs = (
             pq.read_table(one.path / "models" / f"{file}.parquet") for one in (folder, table.files)
@@ -130,7 +125,9 @@ def test_finished_seeds_are_not_trained_again(table, folder, monkeypatch):
     with pytest.raises(InterruptedRun) as caught:
         bunchtrain.run(folder / "three.yaml", runs=folder / "stopped", jobs=1)
     del epochs[:]
-    monkeypatch.setattr("bunchtrain.workflow.run_study._evaluate_and_export", lambda run: None)
+    monkeypatch.setattr(
+        "bunchtrain.workflow.graph.default_graph.evaluate_or_leave_out", lambda *_: None
+    )
     monkeypatch.setattr(
         "bunchtrain.training.module.Module.on_train_epoch_start",
         lambda module: epochs.append(module.seed),
@@ -153,8 +150,8 @@ def test_a_failed_member_leaves_the_others_finished_and_is_named(tmp_path):
     (run,) = (tmp_path / "runs").glob("*/*")
     assert json.loads((run / "status.json").read_text())["state"] == "failed"
     assert (run / "models" / "trees" / "network.json").is_file()
-    assert train_and_predict(str(run), "short") == 2  # its process writes the error to a file
-    assert "learning_rate" in (run / "models" / "short" / "failure.json").read_text()
+    assert run_stages(str(run), str(tmp_path), "train.short") == 2
+    assert "learning_rate" in (tmp_path / "failure.json").read_text()  # written by its process
 
 
 def test_ctrl_c_ends_all_members_and_resume_goes_on(tmp_path):

@@ -16,7 +16,7 @@ from bunchtrain.cli import aliases, catalogue, data, results
 from bunchtrain.cli.check import check
 from bunchtrain.cli.failures import as_error
 from bunchtrain.cli.interruption import exit_code
-from bunchtrain.cli.run import run, tune
+from bunchtrain.cli.run import run, stage, tune
 from bunchtrain.errors import DeprecatedKey, InterruptedRun
 from bunchtrain.parts import report_own_errors
 
@@ -50,7 +50,7 @@ VERBS: list[Callable[..., None]] = [
     results.predict,
     results.generate,
 ]
-VERBS += [results.evaluate, results.compare, results.report, results.export, tune]
+VERBS += [results.evaluate, results.compare, results.report, results.export, tune, stage]
 VERBS += [catalogue.parts, catalogue.studies, catalogue.schema, data.fetch]
 DEPRECATED: list[Callable[..., None]] = [aliases.shift, aliases.workspace, aliases.reweight]
 DEPRECATED += [aliases.capsules]

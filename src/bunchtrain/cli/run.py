@@ -45,8 +45,17 @@ def run(
     runs: Annotated[Path, typer.Option(help="Parent folder of runs.")] = Path("runs"),
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Train only these models: NAME,NAME; can be repeated."),
+        typer.Option(
+            help="Train only these models, or run only these stages and what they need: NAME,NAME."
+        ),
     ] = None,
+    again: Annotated[
+        list[str] | None,
+        typer.Option("--from", help="Run these stages, and all that depend on them, again."),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Take no result from earlier runs of the study.")
+    ] = False,
     jobs: Annotated[
         int | None,
         typer.Option(min=1, help="Maximum concurrent trainings; as many as fit if unset."),
@@ -69,11 +78,33 @@ def run(
         )
     else:
         chosen = load(study, *(overrides or []), size=size)
-        names = [name for text in only or () for name in text.split(",") if name]
-        done = api.run(chosen, runs=runs, only=names, jobs=jobs)
-    if is_leader():
+        done = api.run(
+            chosen, runs=runs, only=_names(only), jobs=jobs, again=_names(again), reuse=not fresh
+        )
+    if not is_leader():
+        return
+    if done.files.state == "finished":
         out.print(done)
         out.print(f"Report: {done.files.report_file}", soft_wrap=True)
+    else:
+        out.print(f"Run: {done.folder}", soft_wrap=True)
+        out.print(f"Other stages: bunchtrain run --resume {done.folder}", soft_wrap=True)
+
+
+def _names(given: list[str] | None) -> list[str]:
+    return [name for text in given or () for name in text.split(",") if name]
+
+
+def stage(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="STAGE...", help="Stages whose inputs are finished.")
+    ],
+) -> None:
+    """Run stages of a run in this process, as jobs of a cluster do."""
+    from bunchtrain.workflow.stage_process import run_in_this_process
+
+    run_in_this_process(run, names, shows_progress=True)
 
 
 def tune(

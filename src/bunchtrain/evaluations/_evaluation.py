@@ -85,6 +85,8 @@ class Evaluation(ABC):
 
     #: Whether it reads exports, so that it is made after them.
     after_export: bool = False
+    #: Whether it reads the metrics of the evaluations before it.
+    reads_metrics: bool = False
     #: Whether it is for targets of events alone, not of points and edges.
     of_events: bool = False
 

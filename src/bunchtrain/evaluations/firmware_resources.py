@@ -35,6 +35,7 @@ class FirmwareResources(FirstTargetEvaluation):
     """
 
     after_export = True
+    reads_metrics = True
 
     def check(self, study: Study) -> None:
         """Raise StudyError for an unknown target, or if no model can be a circuit."""

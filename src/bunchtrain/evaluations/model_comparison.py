@@ -32,6 +32,8 @@ class ModelComparison(FirstTargetEvaluation):
             `classification` if None.
     """
 
+    reads_metrics = True
+
     def __init__(self, *, target: str | None = None, metric: str | None = None) -> None:
         super().__init__(target=target)
         self.metric = metric

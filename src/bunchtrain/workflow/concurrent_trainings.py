@@ -17,6 +17,7 @@ from bunchtrain.methods.task import is_on_arrays
 from bunchtrain.study import Study, model_configs
 from bunchtrain.training.workers import clear_failure, raise_failure
 from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.graph.stage import Stage
 from bunchtrain.workflow.live_progress import LiveProgress
 
 Process = subprocess.Popen[bytes]
@@ -71,40 +72,44 @@ def available_memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def train_concurrently(
-    folder: RunFolder, study: Study, names: Sequence[str], jobs: int, resume: bool
+def run_concurrently(
+    folder: RunFolder, study: Study, stages: Sequence[Stage], jobs: int, resume: bool
 ) -> dict[str, BunchtrainError]:
-    """Train and predict models, at most `jobs` at a time, and return model → why it failed.
+    """Run stages outside this process, at most `jobs` at a time; return stage → why it failed.
 
-    Raises InterruptedRun on Ctrl-C, when all processes have ended.
+    The predictions of a model are made by the process of its training. Raises InterruptedRun on
+    Ctrl-C, when all processes have ended.
     """
-    waiting, running = list(names), dict[str, Process]()
+    of_model = {stage.name.partition(".")[2]: stage.name for stage in stages}
+    waiting, running = list(of_model), dict[str, Process]()
     failures: dict[str, BunchtrainError] = {}
-    with LiveProgress(folder, study, len(names)) as progress:
+    with LiveProgress(folder, study, len(of_model)) as progress:
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:
                     name = waiting.pop(0)
-                    running[name] = _start(folder, study, name, jobs, resume)
+                    running[name] = _start(folder, study, name, of_model[name], jobs, resume)
                     progress.begin(name)
                 time.sleep(0.1)
                 progress.update()
                 for name in [n for n, one in running.items() if one.poll() is not None]:
                     problem = _problem(folder, name, running.pop(name).wait())
-                    failures |= {name: problem} if problem else {}
+                    failures |= {of_model[name]: problem} if problem else {}
                     progress.end(name, problem)
         finally:
             _stop(running)
     return failures
 
 
-def _start(folder: RunFolder, study: Study, name: str, jobs: int, resume: bool) -> Process:
+def _start(
+    folder: RunFolder, study: Study, name: str, stage: str, jobs: int, resume: bool
+) -> Process:
     place = folder.model(name)
     place.mkdir(parents=True, exist_ok=True)
     clear_failure(str(place))
-    flags = ["--resume"] if resume else []
-    module = "bunchtrain.workflow.worker_process"
-    command = child_command(module, str(folder.path), name, *flags)
+    names = [stage, f"predict.{name}"] if stage == f"train.{name}" else [stage]
+    module = "bunchtrain.workflow.stage_process"
+    command = child_command(module, str(folder.path), str(place), *names)
     threads = model_configs(study)[name].training.threads or max(1, cores() // jobs)
     with (place / "job.log").open("wb") as log:
         # In its own process group, so that Ctrl-C reaches it once, from this process.

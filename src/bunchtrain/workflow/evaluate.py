@@ -63,18 +63,29 @@ def check_test_set(study: Study, counts: Mapping[str, Mapping[str, Sequence[int]
                     )
 
 
-def evaluate_study(run: EvaluatedRun, *, after_export: bool) -> None:
-    """Make and save the evaluations of a run's study: those that read exports, or the others.
+def evaluate_or_leave_out(run: EvaluatedRun, key: str, evaluation: Evaluation) -> None:
+    """Make and save an evaluation of a run; one that the data do not allow is left out.
 
-    One that the data do not allow is left out, with a sentence in the report.
+    A sentence in the report says so.
     """
-    for key, (name, options) in evaluation_parts(run.study).items():
-        made = make_evaluation(run.study, name, options)
-        if made.after_export == after_export:
-            try:
-                evaluate_run(run, key, made)
-            except DataError as problem:
-                _leave_out(run, key, problem)
+    try:
+        evaluate_run(run, key, evaluation)
+    except DataError as problem:
+        _leave_out(run, key, problem)
+
+
+def merge_metrics(run: EvaluatedRun, key: str) -> None:
+    """Add the metrics in the saved results of an evaluation to `metrics.json`."""
+    folder = RunFolder(run.folder)
+    found = folder.json(f"evaluations/{key}/{FILE}").get("metrics", {})
+    _write_metrics(folder, run.predictions.estimators, {}, found)
+
+
+def restore_metrics(run: EvaluatedRun) -> None:
+    """Write `metrics.json` from the saved results, if it is missing."""
+    if not RunFolder(run.folder).metrics_file.is_file():
+        for key in evaluation_parts(run.study):
+            merge_metrics(run, key)
 
 
 def _leave_out(run: EvaluatedRun, key: str, problem: DataError) -> None:

@@ -1,34 +1,26 @@
-"""One study from start to finish, in steps that a resumed run skips if they are finished."""
+"""One study from start to finish: its graph of stages, run in the folder of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError
+from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError, StudyError, nearest
 from bunchtrain.parts import report_own_errors
 from bunchtrain.study import Study, load, model_configs, select_models
-from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.training.workers import WorkerInfo
 from bunchtrain.workflow import launch
-from bunchtrain.workflow.concurrent_trainings import max_concurrent_trainings, train_concurrently
+from bunchtrain.workflow.concurrent_trainings import max_concurrent_trainings, run_concurrently
 from bunchtrain.workflow.environment import environment
-from bunchtrain.workflow.evaluate import check_test_set, evaluate_study
-from bunchtrain.workflow.export import check_exports, export_run
+from bunchtrain.workflow.export import check_exports
 from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.graph.build import build_graph
+from bunchtrain.workflow.graph.engine import Engine
 from bunchtrain.workflow.preparation import check_models, event_cache
-from bunchtrain.workflow.progress import counting, say
 from bunchtrain.workflow.run import Run
-from bunchtrain.workflow.run_events import check_key
-from bunchtrain.workflow.trainings import (
-    merge_predictions,
-    predict_model,
-    train_model,
-    training_warnings,
-)
-from bunchtrain.workflow.transforms import make_transforms, write_objects
-from bunchtrain.workflow.write_report import write_report
+from bunchtrain.workflow.trainings import train_model
+from bunchtrain.workflow.transforms import make_transforms
 
 
 def run(
@@ -38,21 +30,28 @@ def run(
     runs: Path | str = "runs",
     only: Sequence[str] = (),
     jobs: int | None = None,
+    again: Sequence[str] = (),
+    reuse: bool = True,
 ) -> Run:
     """Run a study: data, training, predictions, evaluations, report, exports.
+
+    Stages of which another run of the study under `runs` has the result are not run again.
 
     study        a loaded study, or the first argument of `load`.
     assignments  dotted overrides, `"training.epochs=5"`, where the study is not loaded yet.
     size         `demo`, `small` or `full`.
     runs         folder in which `<study>/<time>/` is created.
-    only         names of the models to train; all if empty.
+    only         names of the models to train, or of stages to run with all that they need; all
+                 if empty.
     jobs         maximum number of concurrent trainings; as many as fit if None.
+    again        names of stages to run with all that depend on them, whatever other runs have.
+    reuse        whether results are taken from other runs.
 
     Raises StudyError and DataError for the user's mistakes, before long work where possible;
     InterruptedRun if it was stopped and can be resumed.
     """
     chosen = study if isinstance(study, Study) else load(study, *assignments, size=size)
-    chosen = select_models(chosen, only)
+    chosen, wanted = _choose(chosen, only)
     make_transforms(chosen)
     check_models(chosen)
     check_exports(chosen)
@@ -60,9 +59,30 @@ def run(
     if not launch.is_leader():
         folder = launch.join(Path(runs) / chosen.name)
         return _follow(folder, folder.study(), resume=False)
+    _check_stages(chosen, Path(runs), [*wanted, *again])
     folder = RunFolder.create(chosen, Path(runs))
     launch.announce(folder)
-    return _steps(folder, folder.study(), resume=False, jobs=jobs)
+    return _run_graph(folder, resume=False, jobs=jobs, wanted=wanted, fresh=again, reuse=reuse)
+
+
+def _choose(study: Study, only: Sequence[str]) -> tuple[Study, list[str]]:
+    """Return the study with the chosen models, or as it is and the chosen stages."""
+    models = model_configs(study)
+    known = {*models, *(one.curve for one in models.values())}
+    if only and not any(name in known for name in only):
+        graph = build_graph(RunFolder(Path()), study)
+        if all(name in graph for name in only):
+            return study, list(only)
+    return select_models(study, only), []
+
+
+def _check_stages(study: Study, runs: Path, names: Collection[str]) -> None:
+    """Raise StudyError, with the nearest name, for a stage that the study does not have."""
+    graph = build_graph(RunFolder(runs / study.name / "new"), study)
+    for name in names:
+        if name not in graph:
+            hint = nearest(name, graph) or f"; the stages are {', '.join(list(graph)[:8])}, …"
+            raise StudyError(f"there is no stage '{name}'{hint}")
 
 
 def _follow(folder: RunFolder, study: Study, resume: bool) -> Run:
@@ -85,7 +105,7 @@ def resume(path: Path | str, jobs: int | None = None) -> Run:
     folder.manifest.check(resumed=True)
     if not (folder.path / "environment.json").is_file():  # a run of release 0.1
         folder.manifest.write_json(folder.path / "environment.json", environment())
-    return _steps(folder, folder.study(), resume=True, jobs=jobs)
+    return _run_graph(folder, resume=True, jobs=jobs)
 
 
 def open_run(path: Path | str) -> Run:
@@ -101,33 +121,40 @@ def open_run(path: Path | str) -> Run:
     return Run(folder)
 
 
-def _steps(folder: RunFolder, study: Study, resume: bool, jobs: int | None) -> Run:
-    concurrent = (
-        1
-        if WorkerInfo.from_environment().world_size > 1
-        else jobs or max_concurrent_trainings(study)
-    )
-    with _recorded_state(folder):
-        with counting("events") as progress:
-            cache = event_cache(study, progress)
-        check_key(folder, study, cache)
-        check_test_set(study, cache.class_counts)
-        folder.set_state("running")
-        content = {**cache.manifest, "folder": str(cache.folder)}
-        folder.manifest.write_json(folder.path / "data.json", content)
-        if not folder.predictions_file.is_file():
-            _train(folder, study, cache, resume, concurrent)
-            merge_predictions(folder, study)
-            if study.transforms:
-                write_objects(folder, study)
-        folder.manifest.add_missing()
-        _evaluate_and_export(Run(folder))
+def _run_graph(
+    folder: RunFolder,
+    *,
+    resume: bool,
+    jobs: int | None,
+    wanted: Sequence[str] = (),
+    fresh: Sequence[str] = (),
+    reuse: bool = True,
+) -> Run:
+    study = folder.study()
+    with _recorded_state(folder, is_complete=not wanted):
+        engine = Engine(build_graph(folder, study), folder, study, resume, reuse, fresh)
+        engine.jobs = _jobs(study, jobs)
+        if engine.jobs > 1:
+            engine.concurrent = lambda stages: run_concurrently(
+                folder, study, stages, engine.jobs, resume
+            )
+        engine.run(wanted or None)
     return Run(folder)
 
 
+def _jobs(study: Study, jobs: int | None) -> int:
+    """Return the maximum number of concurrent trainings."""
+    if WorkerInfo.from_environment().world_size > 1:
+        return 1
+    return jobs or max_concurrent_trainings(study)
+
+
 @contextmanager
-def _recorded_state(folder: RunFolder) -> Iterator[None]:
-    """Write the state of the run at the end; an error before a step leaves that of a former end."""
+def _recorded_state(folder: RunFolder, is_complete: bool) -> Iterator[None]:
+    """Write the state of the run at the end; an error before a step leaves that of a former end.
+
+    is_complete  whether all stages are run; else the run can be resumed.
+    """
     try:
         with report_own_errors():
             yield
@@ -139,56 +166,4 @@ def _recorded_state(folder: RunFolder) -> Iterator[None]:
             why = {"why": str(problem)} if isinstance(problem, BunchtrainError) else {}
             folder.set_state("failed", **why)
         raise
-    folder.set_state("finished")
-
-
-def _evaluate_and_export(run: Run) -> None:
-    """Write the report before the exports, and again with the evaluations that read them."""
-    evaluate_study(run, after_export=False)
-    if run.study.export:
-        write_report(run.files)
-    for part in run.study.export:
-        say(f"exporting to {part.name}")
-        export_run(run.files, part.name, part.options)
-    evaluate_study(run, after_export=True)
-    write_report(run.files)
-
-
-def _train(folder: RunFolder, study: Study, cache: EventCache, resume: bool, jobs: int) -> None:
-    """Train and predict all models; one that fails does not keep the others from finishing."""
-    names = list(model_configs(study))
-    if jobs > 1 and len(names) > 1:
-        failures = train_concurrently(folder, study, names, jobs, resume)
-    else:
-        failures = _train_in_turn(folder, study, cache, resume)
-    if failures:
-        name, problem = next(iter(failures.items()))
-        others = f"; {', '.join(list(failures)[1:])} failed, too" if len(failures) > 1 else ""
-        where = f"model '{name}': " if study.models else ""
-        raise type(problem)(f"{where}{problem}{others}")
-
-
-def _train_in_turn(
-    folder: RunFolder, study: Study, cache: EventCache, resume: bool
-) -> dict[str, BunchtrainError]:
-    """Train the models one after the other and return model → why it failed."""
-    failures: dict[str, BunchtrainError] = {}
-    for name in model_configs(study):
-        say(f"training {name}")
-        try:
-            train_model(folder, study, cache, name, resume=resume)
-            for text in training_warnings(folder, study, name):
-                say(f"warning, {name}: {text}")
-        except InterruptedRun:
-            raise
-        except BunchtrainError as problem:
-            if WorkerInfo.from_environment().world_size > 1:  # the other workers have stopped, too
-                raise
-            failures[name] = problem
-            if study.models:
-                say(f"{name} failed: {problem}")
-    if not failures:
-        say("predicting the test set")
-        for name in model_configs(study):
-            predict_model(folder, study, cache, name)
-    return failures
+    folder.set_state("finished" if is_complete else "interrupted")

@@ -76,6 +76,7 @@ class StageContext:
     stage   itself.
     resume  whether files of an interrupted stage may be there, which it continues from.
     jobs    maximum number of processes for its work.
+    shows_progress  whether its progress is printed, not by one of several processes.
     """
 
     folder: RunFolder
@@ -83,6 +84,7 @@ class StageContext:
     stage: Stage
     resume: bool = False
     jobs: int = 1
+    shows_progress: bool = True
 
     @property
     def place(self) -> Path:

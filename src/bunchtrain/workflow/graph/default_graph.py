@@ -1,0 +1,249 @@
+"""The default graph of a study: source → prepare → train → predict → evaluate → export → report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from bunchtrain import parts
+from bunchtrain.study import ModelConfig, Study, model_configs, training_names
+from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.tables.table import Table
+from bunchtrain.workflow.evaluate import (
+    check_test_set,
+    evaluate_or_leave_out,
+    evaluation_parts,
+    make_evaluation,
+    merge_metrics,
+    restore_metrics,
+)
+from bunchtrain.workflow.export import export_run
+from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.graph.stage import Stage, StageContext
+from bunchtrain.workflow.preparation import event_cache, make_source, recipe, task
+from bunchtrain.workflow.progress import counting, say
+from bunchtrain.workflow.run import Run
+from bunchtrain.workflow.run_events import check_key, run_events
+from bunchtrain.workflow.trainings import (
+    merge_predictions,
+    predict_model,
+    predicted_sets,
+    train_model,
+    training_warnings,
+)
+from bunchtrain.workflow.transforms import write_objects
+from bunchtrain.workflow.write_report import write_report
+
+#: Fields of a task that do not decide the trained model.
+_NOT_IN_KEY = ("cache", "folder", "memory", "columns")
+#: Keys of a study that decide no result of an evaluation.
+_NOT_EVALUATED = {
+    *("title", "description", "references", "note", "evaluation", "export"),
+    *("storage", "sizes", "executor", "stages"),
+}
+#: Files of a model's folder that are not written by its training, or not needed when it is done.
+_OTHERS = ("*.parquet", "prediction.json", "checkpoint.*", "*.log", "failure.json", ".*")
+
+
+class DefaultGraph:
+    """The stages that the keys of a study stand for, in the folder of a run."""
+
+    def __init__(self, folder: RunFolder, study: Study) -> None:
+        self.folder, self.study = folder, study
+        self.models = model_configs(study)
+
+    @cached_property
+    def cache(self) -> EventCache:
+        """The events of the run."""
+        return run_events(self.folder, self.study)
+
+    @cached_property
+    def source(self) -> Table:
+        """The source of the study."""
+        return make_source(self.study)
+
+    @cached_property
+    def run(self) -> Run:
+        """The run that the evaluations read."""
+        return Run(self.folder)
+
+    def stages(self) -> dict[str, Stage]:
+        """Return name → stage."""
+        every = [self._source(), self._prepare()]
+        every += map(self._train, self.models.values())
+        every += map(self._predict, self.models.values())
+        every += [self._predictions(), *self._evaluations(after_export=False)]
+        every += [*self._exports(), *self._evaluations(after_export=True)]
+        every.append(self._report([stage.name for stage in every]))
+        return {stage.name: stage for stage in every}
+
+    def _source(self) -> Stage:
+        def run(context: StageContext) -> None:
+            self.source.prepare()
+
+        options = self.study.source.model_dump(mode="json")
+        return Stage("source", "source", run, options=options, is_cached=False)
+
+    def _prepare(self) -> Stage:
+        def run(context: StageContext) -> None:
+            with counting("events") as progress:
+                cache = event_cache(self.study, progress)
+            check_key(self.folder, self.study, cache)
+            check_test_set(self.study, cache.class_counts)
+            self.folder.set_state("running")
+            self.__dict__["cache"] = cache
+            content = {**cache.manifest, "folder": str(cache.folder)}
+            self.folder.manifest.write_json(self.folder.path / "data.json", content)
+
+        def options() -> dict[str, Any]:
+            return {"recipe": recipe(self.study, self.source).key()}
+
+        return Stage(
+            "prepare", "prepare", run, ("source",), options, ("data.json",), is_cached=False
+        )
+
+    def _train(self, model: ModelConfig) -> Stage:
+        def run(context: StageContext) -> None:
+            if self._is_predicted(context):
+                return
+            say(f"training {model.name}")
+            train_model(
+                self.folder, self.study, self.cache, model.name, resume=context.resume,
+                progress=context.shows_progress,
+            )  # fmt: skip
+            for text in training_warnings(self.folder, self.study, model.name):
+                say(f"warning, {model.name}: {text}")
+
+        name, place = self._place(model)
+        return Stage(
+            f"train.{name}",
+            "train",
+            run,
+            ("prepare",),
+            partial(self._tasks, model),
+            (f"{place}/**/*",),
+            _OTHERS,
+            in_process=False,
+        )
+
+    def _tasks(self, model: ModelConfig) -> dict[str, Any]:
+        """Return name → what decides each training of a model."""
+        found = {}
+        for name, seed in training_names(self.study, model).items():
+            made = task(self.study, model, Path(), Path(), seed).as_dict()
+            found[name] = {key: value for key, value in made.items() if key not in _NOT_IN_KEY}
+        return found
+
+    def _predict(self, model: ModelConfig) -> Stage:
+        def run(context: StageContext) -> None:
+            if not self._is_predicted(context):
+                say(f"predicting the test set with {model.name}")
+                predict_model(self.folder, self.study, self.cache, model.name)
+
+        study, (name, place) = self.study, self._place(model)
+        options = study.model_dump(mode="json", include={"targets", "truth", "spectators"})
+        options |= study.model_dump(mode="json", include={"transforms"})
+        options |= {"sets": predicted_sets(study)}
+        return Stage(
+            f"predict.{name}",
+            "predict",
+            run,
+            (f"train.{name}",),
+            options,
+            (f"{place}/**/*.parquet", f"{place}/**/prediction.json"),
+            (".*",),
+            in_process=False,
+        )
+
+    def _predictions(self) -> Stage:
+        def run(context: StageContext) -> None:
+            if not self._is_predicted(context):
+                merge_predictions(self.folder, self.study)
+                if self.study.transforms:
+                    write_objects(self.folder, self.study)
+            self.folder.manifest.add_missing()
+
+        names = [f"predict.{name}" for name in self.models]
+        transforms = [f"{name}_{one}.parquet" for name in self.study.transforms
+                      for one in self.models]  # fmt: skip
+        return Stage(
+            "predictions",
+            "predict",
+            run,
+            tuple(names),
+            self.study.model_dump(mode="json", include={"ensembles", "transforms"}),
+            ("predictions.parquet", "ensembles/*.json", *transforms),
+        )
+
+    def _evaluations(self, *, after_export: bool) -> Iterator[Stage]:
+        """Yield the evaluations; one that reads metrics comes after those before it."""
+        before = ["predictions", *(f"train.{name}" for name in self.models)]
+        if after_export:
+            before += [stage.name for stage in self._exports()]
+        chosen = self.study.model_dump(mode="json", exclude=_NOT_EVALUATED)
+        names = list[str]()
+        for key, (part, options) in evaluation_parts(self.study).items():
+            made = make_evaluation(self.study, part, options)
+            if made.after_export != after_export:
+                continue
+            inputs = [*before, *names] if made.reads_metrics else before
+            names.append(f"evaluate.{key}")
+            yield Stage(
+                names[-1],
+                "evaluate",
+                partial(self._evaluate, key),
+                tuple(inputs),
+                {"name": part, "options": options, "study": chosen},
+                (f"evaluations/{key}/**/*",),
+                (".*",),
+                reused=partial(self._merge, key),
+            )
+
+    def _evaluate(self, key: str, context: StageContext) -> None:
+        part, options = evaluation_parts(self.study)[key]
+        evaluate_or_leave_out(self.run, key, make_evaluation(self.study, part, options))
+
+    def _merge(self, key: str) -> None:
+        merge_metrics(self.run, key)
+
+    def _exports(self) -> Iterator[Stage]:
+        names = dict[str, int]()
+        for part in self.study.export:
+            short = parts.short_name(part.name)
+            names[short] = names.get(short, 0) + 1
+            count = f"_{names[short]}" if names[short] > 1 else ""
+            # Exports name their run: those of another run are none of this one.
+            options = {**part.model_dump(mode="json"), "run": self.folder.path.name}
+            yield Stage(
+                f"export.{short}{count}",
+                "export",
+                partial(self._export, part.name, part.options),
+                tuple(f"train.{name}" for name in self.models),
+                options,
+                (f"exports/*/{short}/**/*",),
+            )
+
+    def _export(self, name: str, options: dict[str, Any], context: StageContext) -> None:
+        if not self.folder.report_file.is_file():  # it is there if an export fails
+            write_report(self.folder)
+        say(f"exporting to {name}")
+        export_run(self.folder, name, options)
+
+    def _report(self, inputs: list[str]) -> Stage:
+        def run(context: StageContext) -> None:
+            restore_metrics(self.run)
+            self.folder.manifest.add_missing()
+            write_report(self.folder)
+
+        return Stage("report", "report", run, tuple(inputs), is_cached=False)
+
+    def _place(self, model: ModelConfig) -> tuple[str, str]:
+        """Return the name of a model and its folder, relative to that of the run."""
+        place = self.folder.model(model.name).relative_to(self.folder.path)
+        return model.name, place.as_posix()
+
+    def _is_predicted(self, context: StageContext) -> bool:
+        """Return whether a resumed run, perhaps of an earlier release, has its predictions."""
+        return context.resume and self.folder.predictions_file.is_file()
