@@ -8,13 +8,14 @@ import pytest
 import bunchtrain
 
 PACKAGE = Path(bunchtrain.__file__).parent
-BASE = {"errors", "files", "child_processes", "parts", "batch", "targets"}
+BASE = {"errors", "files", "child_processes", "progress_events", "parts", "batch", "targets"}
 #: Package or module → those that it may import, beside itself and what these may import.
 LAYERS = {
     "errors": set(),
     "files": {"errors"},
     "supervisor": set(),
     "child_processes": set(),
+    "progress_events": {"files"},
     "parts": {"files"},
     "batch": {"errors"},
     "targets": {"errors"},
