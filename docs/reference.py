@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from bunchtrain import parts
 from bunchtrain.cli.main import app
-from bunchtrain.study import base, data_keys, model_keys, published, schema
+from bunchtrain.study import base, data_keys, model_keys, published, schema, stages
 
 FOLDER = Path(__file__).parent / "reference"
 NOTICE = "Written from the code by `docs/reference.py`."
@@ -34,6 +34,13 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "models.NAME": model_keys.ModelOverrides,
     "models.NAME.published": published.Published,
     "ensembles.NAME": model_keys.Ensemble,
+    "stages.NAME": stages.StageConfig,
+    "stages.NAME.prepare": stages.PrepareStage,
+    "stages.NAME.train": stages.TrainStage,
+    "stages.NAME.predict": stages.PredictStage,
+    "stages.NAME.generate": stages.GenerateStage,
+    "stages.NAME.transform": stages.TransformStage,
+    "stages.NAME.export": stages.ExportStage,
     "storage": schema.Storage,
 }
 PLACES = {model.__name__: place for place, model in SECTIONS.items()}

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from bunchtrain import parts
 from bunchtrain.errors import StudyError
 from bunchtrain.parts.options import _arguments, bounds
-from bunchtrain.study import base, data_keys, json_schema, model_keys, schema
+from bunchtrain.study import base, data_keys, json_schema, model_keys, schema, stages
 
 PARTS = [(kind, name) for kind in parts.KINDS for name in sorted(parts.locate(kind))]
 MODELS = [
@@ -23,6 +23,8 @@ MODELS = [
         model_keys.Ensemble,
     ),
     *(schema.Storage, model_keys.ModelOverrides, data_keys.TargetConfig, base.Term),
+    *(stages.StageConfig, stages.PrepareStage, stages.TrainStage, stages.PredictStage),
+    *(stages.GenerateStage, stages.TransformStage, stages.ExportStage),
 ]
 
 

@@ -89,6 +89,16 @@ class Term(Part):
     weight: Positive = Field(1.0, description="Factor on this term in the sum.")
 
 
+class EvaluationPart(Part):
+    """An evaluation with its options, of the study's predictions or of those of a stage."""
+
+    of: str | None = Field(
+        None,
+        description="Stage of the key `stages` whose predictions or table are evaluated; the "
+        "predictions of the study's own models if unset.",
+    )
+
+
 def wrap_single(value: object) -> object:
     """Put a single part, where several may be given, into a list."""
     if not isinstance(value, dict):

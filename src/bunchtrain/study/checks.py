@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from keyword import iskeyword
+from pathlib import Path
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest
+from bunchtrain.study.derived import derived_study, stage_model
 from bunchtrain.study.evaluations import check_evaluations
 from bunchtrain.study.model_keys import Ensemble
 from bunchtrain.study.models import ModelConfig, ensemble_models, model_configs, training_names
 from bunchtrain.study.schema import Study
+from bunchtrain.study.stage_checks import check_stages
 
 
 def check_study(study: Study) -> None:
     """Raise StudyError for a part, option, class or column of the study that does not exist."""
-    parts.validate("source", study.source.name, study.source.options, "source")
+    if study.source.name not in study.stages:
+        parts.validate("source", study.source.name, study.source.options, "source")
     parts.build("split", study.split.name, study.split.options, where="split")
     configs = model_configs(study)
     for name, config in configs.items():
@@ -39,6 +43,20 @@ def check_study(study: Study) -> None:
     _check_classes(study)
     _check_ensembles(study, configs)
     check_evaluations(study)
+    check_stages(study)
+    for name, stage in study.stages.items():
+        if stage.train:
+            _check_training(study, name)
+
+
+def _check_training(study: Study, name: str) -> None:
+    """Raise StudyError if the keys of a stage of kind `train` do not fit together."""
+    made = stage_model(study, name)
+    try:
+        check_study(derived_study(study, made.events, {name: made.given}, Path()))
+    except StudyError as problem:
+        text = str(problem).removeprefix(f"models.{name}.")
+        raise StudyError(f"stages.{name}.train: {text}") from None
 
 
 def check_used(study: Study) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError
-from bunchtrain.study.base import Part
+from bunchtrain.study.base import EvaluationPart, Part
+from bunchtrain.study.models import model_configs
 from bunchtrain.study.overrides import default_evaluations
 from bunchtrain.study.schema import Study
 
@@ -28,7 +29,12 @@ DESCRIPTIVE = (
 
 
 def all_evaluations(study: Study) -> list[Part]:
-    """Return the listed or default evaluations of a study, then the descriptive ones."""
+    """Return the listed or default evaluations of a study, then the descriptive ones.
+
+    Those of stages are left out.
+    """
+    if not model_configs(study):
+        return []
     listed = _evaluations(study)
     names = {part.name for part in listed}
     described = [Part(name=name) for name in DESCRIPTIVE if name not in names]
@@ -39,6 +45,20 @@ def evaluation_options(study: Study, name: str) -> dict[str, Any]:
     """Return all options of the first evaluation of this name, the part's defaults if none is."""
     given = next((part.options for part in _evaluations(study) if part.name == name), {})
     return parts.validate("evaluation", name, given, "evaluation")
+
+
+def stage_evaluations(study: Study) -> dict[str, EvaluationPart]:
+    """Return key → evaluation of a stage's predictions or table, in the order of the study.
+
+    The key is `<stage>.<name>`, `<stage>.<name>_2` the second time.
+    """
+    found = dict[str, EvaluationPart]()
+    for part in study.evaluation or ():
+        if part.of is not None:
+            key = f"{part.of}.{parts.short_name(part.name)}"
+            count = sum(one.rpartition("_")[0] == key or one == key for one in found) + 1
+            found[f"{key}_{count}" if count > 1 else key] = part
+    return found
 
 
 def check_evaluations(study: Study) -> None:
@@ -54,11 +74,14 @@ def check_evaluations(study: Study) -> None:
         parts.build("evaluation", part.name, part.options, where="evaluation").check(study)
 
 
-def _evaluations(study: Study) -> list[Part]:
+def _evaluations(study: Study) -> list[EvaluationPart]:
+    """Return the listed or default evaluations of the study's own models."""
+    if not model_configs(study):
+        return []
     if study.evaluation is not None:
-        return study.evaluation
+        return [part for part in study.evaluation if part.of is None]
     targets = study.model_dump(include={"targets"}, exclude_none=True)["targets"]
-    return [Part(name=name) for name in default_evaluations(targets)]
+    return [EvaluationPart(name=name) for name in default_evaluations(targets)]
 
 
 def _is_defined(study: Study, part: Part) -> bool:

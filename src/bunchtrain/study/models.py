@@ -40,11 +40,13 @@ class ModelConfig(BaseModel):
 
 
 def model_configs(study: Study) -> dict[str, ModelConfig]:
-    """Return name → model of a study.
+    """Return name → model of a study, {} for one whose stages alone have models.
 
     Raises StudyError if one lacks a representation or a model, or names an unknown target.
     """
     part = study.model or study.method
+    if study.stages and not (study.models or part):
+        return {}
     only = parts.short_name(part.name) if part else "model"
     chosen = study.models or {only: ModelOverrides()}
     return {name: _model_config(study, name, given) for name, given in chosen.items()}

@@ -11,11 +11,20 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from bunchtrain.parts.ranges import Repeats, Seed
-from bunchtrain.study.base import Bytes, Expression, Part, Strict, Term, wrap_single
+from bunchtrain.study.base import (
+    Bytes,
+    EvaluationPart,
+    Expression,
+    Part,
+    Strict,
+    Term,
+    wrap_single,
+)
 from bunchtrain.study.data_keys import Conditions, TargetConfig, Weights, Windows
 from bunchtrain.study.model_keys import Ensemble, ModelOverrides, Training
 from bunchtrain.study.names import FileName
 from bunchtrain.study.overrides import expand_scans
+from bunchtrain.study.stages import StageConfig
 from bunchtrain.targets import Target
 
 
@@ -113,7 +122,13 @@ class Study(Strict):
         "`connected_components` of the predicted edges: the index of the object of each point, and "
         "a table of the objects.",
     )
-    evaluation: list[Part] | None = Field(
+    stages: dict[FileName, StageConfig] = Field(
+        {},
+        description="Name → a stage beside those that the other keys make: a source, prepared "
+        "events, a training, predictions or generated events. A stage reads others by name, also "
+        "`source`, `prepare`, `train` or `train.<model>`, `predict` and `predictions`.",
+    )
+    evaluation: list[EvaluationPart] | None = Field(
         None,
         description="What is measured on the test set, in this order; if unset `classification` "
         "and `regression`, according to the targets. Evaluations that describe a run and "

@@ -13,6 +13,7 @@ from typing import Any
 import fsspec
 
 from bunchtrain.errors import DataError, missing, nearest
+from bunchtrain.files import hash_file
 
 _ENDS = 65536
 _SUFFIXES = r"root|h5|hdf5|hdf|npz|parquet|pq"
@@ -152,3 +153,9 @@ def fingerprint(path: str) -> str:
         file.seek(max(0, state.st_size - _ENDS))
         digest.update(file.read(_ENDS))
     return f"{Path(path).resolve()} {state.st_size} {state.st_mtime_ns} {digest.hexdigest()}"
+
+
+def content_hash(path: str) -> str:
+    """Return the SHA-256 of a local file; of a remote one `fingerprint`."""
+    check(path)
+    return fingerprint(path) if is_remote(path) else hash_file(Path(path))

@@ -16,7 +16,7 @@ from bunchtrain.errors import DataError, StudyError, nearest, one_of
 from bunchtrain.parts.ranges import Finite, Whole
 from bunchtrain.tables.reading import open_table
 from bunchtrain.tables.reading.file_table import FileTable
-from bunchtrain.tables.reading.paths import fingerprint, resolve
+from bunchtrain.tables.reading.paths import content_hash, fingerprint, resolve
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.units import (
     Units,
@@ -46,6 +46,8 @@ class Files(Table):
     units   unit of the energies, momenta and masses in the files, `MeV`, or of columns, patterns or
             groups, `{jet_pt: MeV, "hit_*": cm, track: {d0: um}}`; they are converted to GeV, mm,
             rad and ns. Units that the files state are used; without any nothing is converted.
+    by_content  whether files are the same if their content is, wherever and whenever they were
+            written; they are read to find out.
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class Files(Table):
         add: dict[str, dict[str, Value]] | None = None,
         fill: dict[str, Value] | None = None,
         units: Units | None = None,
+        by_content: bool = False,
     ) -> None:
+        self._by_content = by_content
         self._files, self._tree, self._format = files, tree, format
         self._names, self._header, self._add = names, header, add or {}
         self._fill, self._units = fill or {}, units
@@ -79,7 +83,8 @@ class Files(Table):
         options += [self._fill] if self._fill else []
         options += [{"units": self._units}] if self._units else []
         options += [{"stated": stated}] if (stated := self._stated_conversions()) else []
-        files = [[fingerprint(path), tree] for path, tree in self.paths]
+        of = content_hash if self._by_content else fingerprint
+        files = [[of(path), tree] for path, tree in self.paths]
         return hashlib.sha256(json.dumps([options, files]).encode()).hexdigest()
 
     def fields(self) -> dict[str, str]:
