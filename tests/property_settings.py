@@ -1,4 +1,7 @@
-"""Number of examples of the property tests: few in CI, `BUNCHTRAIN_EXAMPLES` in `make nightly`."""
+"""Number of examples of the property tests: few in CI, `BUNCHTRAIN_EXAMPLES` in `make nightly`.
+
+In CI the tests of a format (ROOT, HDF5, Parquet, CSV, NPZ) and those of expressions share 200.
+"""
 
 from __future__ import annotations
 

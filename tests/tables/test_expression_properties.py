@@ -323,7 +323,7 @@ def agree(found: Any, wanted: Any, scale: float = 0.0) -> bool:
     return math.isclose(found, wanted, rel_tol=1e-12, abs_tol=1e-12 * scale)
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(NUMBER, st.lists(ROW, min_size=1, max_size=4))
 def test_numbers_agree_with_python(term: Term, rows: list[dict[str, Any]]) -> None:
     plain, wanted = without_none(rows), reference(term, rows)
@@ -332,7 +332,7 @@ def test_numbers_agree_with_python(term: Term, rows: list[dict[str, Any]]) -> No
     assert agree(found, wanted, 100 * size), (term.text, found, wanted)
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.data(), st.lists(ROW, min_size=1, max_size=4))
 def test_one_operation_agrees_with_python(data: st.DataObject, rows: list[dict[str, Any]]) -> None:
     """Results beyond 64 bits are compared here, where nothing follows them."""
@@ -343,7 +343,7 @@ def test_one_operation_agrees_with_python(data: st.DataObject, rows: list[dict[s
     assert agree(found, wanted), (form, found, wanted)
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(JAGGED_TERM, st.sampled_from(sorted(REDUCTIONS)), st.lists(ROW, min_size=1, max_size=4))
 def test_reductions_agree_with_python(term: Term, form: str, rows: list[dict[str, Any]]) -> None:
     lists = reference(term, rows)
@@ -358,14 +358,14 @@ def test_reductions_agree_with_python(term: Term, form: str, rows: list[dict[str
     )
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(JAGGED_TERM, st.lists(ROW, min_size=1, max_size=4))
 def test_lists_agree_with_python(term: Term, rows: list[dict[str, Any]]) -> None:
     wanted = reference(term, rows)
     assert agree(evaluate(term.text, block(rows)).tolist(), wanted), (term.text, wanted)
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.sampled_from(sorted(COMPARE)), st.data(), st.lists(ROW, min_size=1, max_size=4))
 def test_comparisons_agree_with_python(
     form: str, data: st.DataObject, rows: list[dict[str, Any]]
@@ -377,7 +377,7 @@ def test_comparisons_agree_with_python(
     assert found == wanted, (form, a.text, b.text)
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.tuples(INT64, UINT64, FLOAT), min_size=1, max_size=4), st.data())
 def test_membership_agrees_with_python(rows: list[Any], data: st.DataObject) -> None:
     values = data.draw(st.lists(INT64 | UINT64, min_size=1, max_size=5))

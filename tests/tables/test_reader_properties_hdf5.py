@@ -59,7 +59,7 @@ NATIVE = [name for name in NUMBERS if name[0] != ">"]
 
 
 @given(data=st.data(), rows=st.integers(0, 4), step=st.integers(1, 5))
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_h5py(data, rows, step):
     names = data.draw(st.lists(NAMES, min_size=4, max_size=6, unique=True))
     expected, refused = {}, [names[3]]
@@ -88,7 +88,7 @@ def test_h5py(data, rows, step):
 
 
 @given(data=st.data(), rows=st.integers(0, 4), step=st.integers(1, 5))
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_structured_arrays(data, rows, step):
     types = data.draw(st.lists(st.sampled_from(NUMBERS), min_size=2, max_size=4))
     shapes = data.draw(
@@ -135,7 +135,7 @@ def write_frame(frame, path, **options):
 
 
 @given(data=st.data(), rows=st.integers(0, 4), step=st.integers(1, 5), named=st.booleans())
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_pandas_fixed(data, rows, step, named):
     names = data.draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
     frame, expected = data.draw(frames(names, rows))
@@ -153,7 +153,7 @@ def test_pandas_fixed(data, rows, step, named):
 
 
 @given(data=st.data(), rows=st.integers(1, 4), step=st.integers(1, 5), alone=st.booleans())
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_pandas_table(data, rows, step, alone):
     names = data.draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
     frame, expected = data.draw(frames(names, rows))
@@ -177,7 +177,7 @@ def test_pandas_table(data, rows, step, alone):
 
 
 @given(data=st.data(), rows=st.integers(0, 4), step=st.integers(1, 5))
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_pytables(data, rows, step):
     types = data.draw(st.lists(st.sampled_from(PANDAS), min_size=2, max_size=4))
     shapes = data.draw(

@@ -24,7 +24,7 @@ def save(folder, compress, arrays):
 
 
 @given(data=st.data(), rows=st.integers(0, 4), step=st.integers(1, 5), compress=st.booleans())
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_arrays_of_events(data, rows, step, compress):
     columns, expected = {}, {}
     for name in data.draw(st.lists(NAMES, min_size=1, max_size=4, unique=True)):
@@ -44,7 +44,7 @@ def test_arrays_of_events(data, rows, step, compress):
 
 
 @given(data=st.data(), step=st.integers(1, 5), compress=st.booleans(), named=st.booleans())
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_flat_arrays_with_offsets(data, step, compress, named):
     counts = data.draw(st.lists(st.integers(0, 3), max_size=4))
     offsets, items, rows = np.cumsum([0, *counts]), sum(counts), len(counts)

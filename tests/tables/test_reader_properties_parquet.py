@@ -96,7 +96,7 @@ def unreadable(table):
 
 
 @given(table=tables(), rows=st.integers(1, 7), group=st.integers(1, 7))
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_pyarrow(table, rows, group):
     arrays = {name: pa.array(values, kind) for name, (kind, values, _) in table.items()}
     with tempfile.TemporaryDirectory() as folder:
@@ -106,7 +106,7 @@ def test_pyarrow(table, rows, group):
 
 
 @given(table=tables(tuple(COMMON)), rows=st.integers(1, 7))
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_polars(table, rows):
     arrays = {name: pa.array(values, kind) for name, (kind, values, _) in table.items()}
     with tempfile.TemporaryDirectory() as folder:
@@ -116,7 +116,7 @@ def test_polars(table, rows):
 
 
 @given(table=tables(tuple(COMMON)), rows=st.integers(1, 7))
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_duckdb(table, rows):
     arrays = {name: pa.array(values, kind) for name, (kind, values, _) in table.items()}
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as base:
@@ -127,7 +127,7 @@ def test_duckdb(table, rows):
 
 
 @given(table=tables(tuple(COMMON), depth=0), rows=st.integers(1, 7), index=st.booleans())
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_pandas(table, rows, index):
     arrays = {name: pa.array(values, kind) for name, (kind, values, _) in table.items()}
     frame = pa.table(arrays).to_pandas(types_mapper=pd.ArrowDtype)

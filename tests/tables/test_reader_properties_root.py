@@ -46,7 +46,7 @@ def branches(draw, rows):
 
 
 @given(data=st.data(), rows=st.integers(0, 4), step=st.integers(1, 5), baskets=st.integers(1, 2))
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_ttree(data, rows, step, baskets):
     names = data.draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
     found = {name: data.draw(branches(rows)) for name in names}
@@ -97,7 +97,7 @@ def _index_missing(layout, **_):
 
 
 @given(data=st.data(), rows=st.integers(0, 4), step=st.integers(1, 5))
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_rntuple(data, rows, step):
     names = data.draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
     found = {name: data.draw(fields(rows)) for name in names}

@@ -57,7 +57,7 @@ def expected_of(table):
 
 
 @given(drawn=tables(), separator=st.sampled_from(",;\t|"), step=st.integers(1, 6))
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_csv_module(drawn, separator, step):
     table, _ = drawn
     text = io.StringIO()
@@ -76,7 +76,7 @@ def test_csv_module(drawn, separator, step):
     step=st.integers(1, 6),
     writer=st.sampled_from(["pandas", "polars", "pyarrow"]),
 )
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_csv_of_data_frames(drawn, step, writer):
     table, types = drawn
     columns = {name: values for name, (values, _) in table.items()}
@@ -109,7 +109,7 @@ def single(values, kind):
 
 
 @given(values=st.lists(st.lists(integers("i8"), min_size=3, max_size=3), min_size=1, max_size=4))
-@settings(max_examples=examples(50), deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_csv_without_header(values):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.csv"
@@ -119,7 +119,7 @@ def test_csv_without_header(values):
 
 
 @given(values=st.lists(st.lists(numbers("f8"), min_size=3, max_size=3), min_size=1, max_size=4))
-@settings(max_examples=examples(50), deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_csv_of_a_frame_without_names(values):
     with tempfile.TemporaryDirectory() as folder:
         pd.DataFrame(values).to_csv(Path(folder) / "t.csv", index=False)
@@ -128,7 +128,7 @@ def test_csv_of_a_frame_without_names(values):
 
 
 @given(drawn=tables(), step=st.integers(1, 6))
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_arff(drawn, step):
     table, types = drawn
     kinds = {"text": "STRING", "bool": ["True", "False"]}

@@ -1,13 +1,17 @@
+import contextlib
 import copy
+import io
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 import yaml
 
 import bunchtrain
+from bunchtrain.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples" / "boosted_jets.parquet"
@@ -68,11 +72,19 @@ def finished(tmp_path_factory):
 
 
 def command(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "bunchtrain", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "COLUMNS": "200"},
-    )
+    """Run the command in this process, and return its exit code and what it printed."""
+    words, out, err = [*map(str, arguments)], io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.chdir(cwd)
+        patch.setenv("COLUMNS", "200")
+        patch.setenv("BUNCHTRAIN_TRUST_CODE", "")  # the command may set it
+        patch.delenv("BUNCHTRAIN_TRUST_CODE")
+        patch.setattr(sys, "argv", ["bunchtrain", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    return subprocess.CompletedProcess(words, ended.value.code, out.getvalue(), err.getvalue())

@@ -7,20 +7,22 @@ The colours are those of arXiv:2107.02270, which colour-blind readers can distin
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, Literal, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedFormatter, FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 COLOURS = (
@@ -196,8 +198,10 @@ def svg(figure: Figure) -> str:
     """Return a figure as the text of an SVG file, identical for identical figures."""
     with mpl.rc_context(STYLE):
         _fix_layout(figure)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        text, dpi = io.StringIO(), figure.dpi
+        # `savefig` would draw twice, the first time for a layout, which is known here.
+        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
+        figure.dpi = dpi
     return text.getvalue()
 
 
@@ -226,12 +230,25 @@ def png(figure: Figure, dpi: int = 160) -> bytes:
 def _escape_names(figure: Figure) -> None:
     """Show a text as it is if it is no valid mathematics, e.g. for a column named `a$b$c_d_e`."""
     parser = MathTextParser("path")
-    for text in figure.findobj(Text):
+    for text in _texts(figure):
         if "$" in text.get_text():
             try:
                 parser.parse(text.get_text())
             except ValueError:
                 text.set_parse_math(False)
+
+
+def _texts(artist: Artist) -> Iterator[Text]:
+    """Yield the texts in an artist; of an axis its label and fixed labels, not its numbers."""
+    if isinstance(artist, Axis):
+        yield artist.label
+        if isinstance(artist.get_major_formatter(), FixedFormatter):
+            yield from artist.get_majorticklabels()
+        return
+    if isinstance(artist, Text):
+        yield artist
+    for child in artist.get_children():
+        yield from _texts(child)
 
 
 def _fix_layout(figure: Figure) -> None:

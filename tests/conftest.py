@@ -1,0 +1,48 @@
+"""Settings of all tests that save time: figures without a layout, a collector that runs seldom."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+#: Folders of tests whose figures have their layout.
+WITH_LAYOUT = {"plots", "report", "evaluations"}
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of the searches for garbage, which are made less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def placed_axes() -> Iterator[Callable[[Any], None]]:
+    """Draw figures without placing their axes, half of the time of a small run.
+
+    Return the function that places them.
+    """
+    from bunchtrain.plots import style
+
+    place = style._fix_layout
+
+    def leave(figure: Any) -> None:
+        style._escape_names(figure)
+        figure.set_layout_engine("none")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "_fix_layout", leave)
+        yield place
+
+
+@pytest.fixture(autouse=True)
+def _layout_of_figures(
+    request: pytest.FixtureRequest,
+    placed_axes: Callable[[Any], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if request.path.parent.name in WITH_LAYOUT:
+        monkeypatch.setattr("bunchtrain.plots.style._fix_layout", placed_axes)
