@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,15 @@ _NOT_EVALUATED = {
 }
 #: Files of a model's folder that are not written by its training, or not needed when it is done.
 _OTHERS = ("*.parquet", "prediction.json", "checkpoint.*", "*.log", "failure.json", ".*")
+
+
+#: Settings of a training about where it runs and what it logs.
+_EXECUTION = ("engine", "threads", "logs", "device")
+
+
+def without_execution(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a training that decide its result."""
+    return {key: value for key, value in settings.items() if key not in _EXECUTION}
 
 
 class DefaultGraph:
@@ -134,6 +143,7 @@ class DefaultGraph:
         for name, seed in training_names(self.study, model).items():
             made = task(self.study, model, Path(), Path(), seed).as_dict()
             found[name] = {key: value for key, value in made.items() if key not in _NOT_IN_KEY}
+            found[name]["settings"] = without_execution(made["settings"])
         return found
 
     def _predict(self, model: ModelConfig) -> Stage:
@@ -183,6 +193,8 @@ class DefaultGraph:
         if after_export:
             before += [stage.name for stage in self._exports()]
         chosen = self.study.model_dump(mode="json", exclude=_NOT_EVALUATED)
+        for one in (chosen, *chosen["models"].values()):
+            one["training"] = without_execution(one["training"])
         names = list[str]()
         for key, (part, options) in evaluation_parts(self.study).items():
             made = make_evaluation(self.study, part, options)
