@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def read_json(path: Path, kind: Any = dict[str, Any]) -> Any:
     """
     try:
         text = path.read_bytes()
-        TypeAdapter(kind).validate_json(text, strict=True)
+        _adapter(kind).validate_json(text, strict=True)
         return json.loads(text)
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_input=False)[0]
@@ -92,6 +93,12 @@ def read_json(path: Path, kind: Any = dict[str, Any]) -> Any:
     except (OSError, ValueError, RecursionError) as problem:
         reason = getattr(problem, "strerror", None) or str(problem)
     raise damaged(path, reason)
+
+
+@lru_cache(64)
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return the validator of a type, which takes milliseconds to build."""
+    return TypeAdapter(kind)
 
 
 def damaged(path: Path, reason: object) -> RunError:

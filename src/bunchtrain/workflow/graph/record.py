@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -48,9 +49,17 @@ def read_record(run: Path) -> dict[str, StageRecord]:
 
     Raises RunError if the file is damaged.
     """
-    if not (run / FILE).is_file():
+    try:
+        found = (run / FILE).stat()
+    except OSError:
         return {}
-    content = read_json(run / FILE, RecordFile)["stages"]
+    return dict(_read(run / FILE, (found.st_mtime_ns, found.st_size, found.st_ino)))
+
+
+@lru_cache(2 * _RUNS)
+def _read(path: Path, state: tuple[int, ...]) -> dict[str, StageRecord]:
+    """Return the content of a record, once for each state of its file."""
+    content = read_json(path, RecordFile)["stages"]
     return {name: StageRecord(**one) for name, one in content.items()}
 
 
