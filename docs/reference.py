@@ -52,6 +52,7 @@ HEADINGS = {
     "method": "Methods without targets (`method`)",
     "loss": "Losses (`loss`)",
     "engine": "Engines (`training.engine`)",
+    "executor": "Executors (`executor`)",
     "posterior": "Posteriors (`posterior`)",
     "calibration": "Calibrations (`calibration`)",
     "systematic": "Systematic effects (`systematics`)",

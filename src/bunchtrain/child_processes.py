@@ -55,6 +55,13 @@ def begin_worker(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def cores() -> int:
+    """Return the number of CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _wait_for_end(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)

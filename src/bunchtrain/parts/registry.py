@@ -49,6 +49,7 @@ KINDS: dict[str, Kind] = {
     "method": Kind(("methods.unsupervised",), "methods.unsupervised._method:Method"),
     "loss": Kind(("heads", "penalties"), "heads._loss:Loss", reserved=("name", "target", "weight")),
     "engine": Kind(("training.engines",), "builtins:object", "run"),
+    "executor": Kind(("workflow.executors",), "workflow.executors._executor:Executor", "endings"),
     "systematic": Kind(("systematics",), "systematics._systematic:Systematic"),
     "posterior": Kind(("uncertainty.posteriors",), "uncertainty.posterior:Posterior"),
     "calibration": Kind(("uncertainty.calibrations",), "uncertainty.calibration:Calibration"),

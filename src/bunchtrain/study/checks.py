@@ -32,6 +32,7 @@ def check_study(study: Study) -> None:
                 parts.validate(kind, part.name, part.options, where + kind)
         engine = config.training.engine
         parts.validate("engine", engine.name, engine.options, f"{where}training.engine")
+    parts.validate("executor", study.executor.name, study.executor.options, "executor")
     for part in study.export:
         parts.validate("export", part.name, part.options, "export")
     for name, part in study.systematics.items():

@@ -144,6 +144,11 @@ class Study(Strict):
         [], description="Export targets of the trained models, checked before training."
     )
     storage: Storage = Field(Storage(), description="Cache and memory.")
+    executor: Part = Field(
+        Part(name="sequential"),
+        description="Where stages and their pieces run: one after the other, in processes, as Ray "
+        "tasks or as Slurm arrays; the results do not depend on it.",
+    )
     sizes: dict[Literal["demo", "small", "full"], dict[str, Any]] = Field(
         {}, description="Dotted overrides for each `--size`."
     )

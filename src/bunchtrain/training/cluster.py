@@ -13,16 +13,19 @@ from bunchtrain.training.process import silence_libraries
 
 
 @contextmanager
-def connect_to_ray(address: str | None, workers: int) -> Iterator[Any]:
+def connect_to_ray(
+    address: str | None, workers: int, purpose: str = "the engine 'ray'"
+) -> Iterator[Any]:
     """Yield the `ray` module, connected to a running cluster or to one started here.
 
-    Raises MissingDependency if Ray is not installed, MachineError if the cluster cannot be reached.
+    `purpose` is what needs it, for messages. Raises MissingDependency if Ray is not installed,
+    MachineError if the cluster cannot be reached.
     """
     try:
         with silence_libraries():
             import ray
     except ImportError:
-        raise missing("ray", "ray", "the engine 'ray'") from None
+        raise missing("ray", "ray", purpose) from None
     is_new = not ray.is_initialized()
     with silence_libraries():
         if is_new:

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bunchtrain import parts
-from bunchtrain.child_processes import child_command, child_environment
-from bunchtrain.errors import BunchtrainError, InterruptedRun, MachineError
+from bunchtrain.child_processes import child_command, cores
+from bunchtrain.errors import BunchtrainError
 from bunchtrain.methods.task import is_on_arrays
 from bunchtrain.study import Study, model_configs
-from bunchtrain.training.workers import clear_failure, raise_failure
+from bunchtrain.training.workers import WorkerInfo
+from bunchtrain.workflow.executors._executor import Executor, Job
+from bunchtrain.workflow.executors.processes import Processes
+from bunchtrain.workflow.executors.sequential import Sequential
 from bunchtrain.workflow.folder import RunFolder
-from bunchtrain.workflow.graph.stage import Stage
+from bunchtrain.workflow.graph.stage import Stage, stage_folder
 from bunchtrain.workflow.live_progress import LiveProgress
 
-Process = subprocess.Popen[bytes]
-
-#: Seconds that processes have to end after Ctrl-C.
-GRACE_PERIOD = 20.0
 _MEMORY = Path("/proc/meminfo")
 
 
@@ -56,13 +52,6 @@ def _uses_gpu(study: Study) -> bool:
     return torch.cuda.is_available()
 
 
-def cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def available_memory() -> int:
     """Return the free memory in bytes; the total where the system does not report it."""
     if _MEMORY.is_file():
@@ -72,83 +61,44 @@ def available_memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+def choose_executor(study: Study, jobs: int | None) -> Executor:
+    """Return where the stages of a study run outside this process; `--jobs` goes before the key.
+
+    With the default executor they are processes, as many as fit; none within a distributed run.
+    """
+    if WorkerInfo.from_environment().world_size > 1:
+        return Sequential()
+    if study.executor.name == "sequential":
+        workers = jobs or max_concurrent_trainings(study)
+        return Processes(workers=workers) if workers > 1 else Sequential()
+    options = study.executor.options | ({} if jobs is None else {"workers": jobs})
+    made: Executor = parts.build("executor", study.executor.name, options)
+    return made
+
+
 def run_concurrently(
-    folder: RunFolder, study: Study, stages: Sequence[Stage], jobs: int, resume: bool
+    folder: RunFolder, study: Study, stages: Sequence[Stage], executor: Executor
 ) -> dict[str, BunchtrainError]:
-    """Run stages outside this process, at most `jobs` at a time; return stage → why it failed.
+    """Run stages outside this process and return stage → why it failed.
 
     The predictions of a model are made by the process of its training. Raises InterruptedRun on
     Ctrl-C, when all processes have ended.
     """
-    of_model = {stage.name.partition(".")[2]: stage.name for stage in stages}
-    waiting, running = list(of_model), dict[str, Process]()
-    failures: dict[str, BunchtrainError] = {}
-    with LiveProgress(folder, study, len(of_model)) as progress:
-        try:
-            while waiting or running:
-                while waiting and len(running) < jobs:
-                    name = waiting.pop(0)
-                    running[name] = _start(folder, study, name, of_model[name], jobs, resume)
-                    progress.begin(name)
-                time.sleep(0.1)
-                progress.update()
-                for name in [n for n, one in running.items() if one.poll() is not None]:
-                    problem = _problem(folder, name, running.pop(name).wait())
-                    failures |= {of_model[name]: problem} if problem else {}
-                    progress.end(name, problem)
-        finally:
-            _stop(running)
-    return failures
-
-
-def _start(
-    folder: RunFolder, study: Study, name: str, stage: str, jobs: int, resume: bool
-) -> Process:
-    place = folder.model(name)
-    place.mkdir(parents=True, exist_ok=True)
-    clear_failure(str(place))
-    names = [stage, f"predict.{name}"] if stage == f"train.{name}" else [stage]
-    module = "bunchtrain.workflow.stage_process"
-    command = child_command(module, str(folder.path), str(place), *names)
-    threads = model_configs(study)[name].training.threads or max(1, cores() // jobs)
-    with (place / "job.log").open("wb") as log:
-        # In its own process group, so that Ctrl-C reaches it once, from this process.
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, **child_environment(), "OMP_NUM_THREADS": str(threads)},
-            start_new_session=True,
+    models = {stage.name: stage.name.partition(".")[2] for stage in stages}
+    with LiveProgress(folder, study, len(stages)) as progress:
+        return executor.run(
+            [_job(folder, study, stage.name) for stage in stages],
+            lambda job, problem: progress.end(models[job.name], problem),
+            on_start=lambda job: progress.begin(models[job.name]),
+            on_wait=progress.update,
         )
 
 
-def _problem(folder: RunFolder, name: str, code: int) -> BunchtrainError | None:
-    """Return why a training failed; None if it has finished.
-
-    Raises InterruptedRun if it was interrupted.
-    """
-    if code == 0:
-        return None
-    place = folder.model(name)
-    try:
-        raise_failure(str(place))
-    except InterruptedRun:
-        raise
-    except BunchtrainError as problem:
-        return problem
-    cause = f"was killed by signal {-code}, often for lack of memory" if code < 0 else "stopped"
-    return MachineError(f"its process {cause}; its output is in {place / 'job.log'}")
-
-
-def _stop(running: Mapping[str, Process]) -> None:
-    for process in running.values():
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-    deadline = time.monotonic() + GRACE_PERIOD
-    for process in running.values():
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def _job(folder: RunFolder, study: Study, stage: str) -> Job:
+    kind, _, name = stage.partition(".")
+    model = model_configs(study).get(name) if kind in ("train", "predict") else None
+    place = folder.model(name) if model else stage_folder(folder.path, stage)
+    names = [stage, f"predict.{name}"] if model and kind == "train" else [stage]
+    module = "bunchtrain.workflow.stage_process"
+    command = child_command(module, str(folder.path), str(place), *names)
+    return Job(stage, command, place / "job.log", model.training.threads if model else None)

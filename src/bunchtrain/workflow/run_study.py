@@ -9,9 +9,8 @@ from pathlib import Path
 from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError, StudyError, nearest
 from bunchtrain.parts import report_own_errors
 from bunchtrain.study import Study, load, model_configs, select_models
-from bunchtrain.training.workers import WorkerInfo
 from bunchtrain.workflow import launch
-from bunchtrain.workflow.concurrent_trainings import max_concurrent_trainings, run_concurrently
+from bunchtrain.workflow.concurrent_trainings import choose_executor, run_concurrently
 from bunchtrain.workflow.environment import environment
 from bunchtrain.workflow.export import check_exports
 from bunchtrain.workflow.folder import RunFolder
@@ -133,20 +132,12 @@ def _run_graph(
     study = folder.study()
     with _recorded_state(folder, is_complete=not wanted):
         engine = Engine(build_graph(folder, study), folder, study, resume, reuse, fresh)
-        engine.jobs = _jobs(study, jobs)
-        if engine.jobs > 1:
-            engine.concurrent = lambda stages: run_concurrently(
-                folder, study, stages, engine.jobs, resume
-            )
+        executor = choose_executor(study, jobs)
+        engine.jobs, engine.is_remote = executor.workers, executor.is_remote
+        if executor.workers > 1 or executor.is_remote:
+            engine.concurrent = lambda stages: run_concurrently(folder, study, stages, executor)
         engine.run(wanted or None)
     return Run(folder)
-
-
-def _jobs(study: Study, jobs: int | None) -> int:
-    """Return the maximum number of concurrent trainings."""
-    if WorkerInfo.from_environment().world_size > 1:
-        return 1
-    return jobs or max_concurrent_trainings(study)
 
 
 @contextmanager

@@ -46,6 +46,7 @@ class Engine:
     jobs        maximum number of processes.
     shows_progress  whether stages print their progress.
     concurrent  runs several stages outside this process; None to run them in turn.
+    is_remote   whether a single stage runs outside this process, too, on another machine.
     """
 
     graph: Mapping[str, Stage]
@@ -57,6 +58,7 @@ class Engine:
     jobs: int = 1
     shows_progress: bool = True
     concurrent: RunConcurrently | None = None
+    is_remote: bool = False
     keys: dict[str, str] = field(default_factory=dict)
     failures: dict[str, BunchtrainError] = field(default_factory=dict)
 
@@ -90,7 +92,7 @@ class Engine:
             return [first]
         together = [one for one in ready if not one.in_process]
         missing = [one for one in together if not self._is_there(one)]
-        if len(missing) == 1:
+        if len(missing) == 1 and not self.is_remote:
             self._run(missing[0], self.key(missing[0]))
         elif missing:
             self.failures |= self.concurrent(missing)

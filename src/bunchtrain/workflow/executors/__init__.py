@@ -1,0 +1,1 @@
+"""Where the jobs of a run are executed: in turn, in processes, as Ray tasks, as Slurm arrays."""
