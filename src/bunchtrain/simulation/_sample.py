@@ -21,7 +21,7 @@ from bunchtrain.parts import Options
 from bunchtrain.parts.ranges import Momentum, PointCount, Radius, Sampled, Seed, WorkerCount
 from bunchtrain.simulation.pythia.production import produce_parts
 from bunchtrain.tables.momentum_names import is_momentum
-from bunchtrain.tables.table import Table
+from bunchtrain.tables.table import Piece, Table, divide
 
 
 @dataclass(frozen=True)
@@ -141,19 +141,29 @@ class Sample(Table):
 
         Raises DataError for an unknown column or a part that does not exist yet.
         """
+        for piece in self.pieces(rows):
+            yield from self.blocks_of(piece, columns, rows)
+
+    def pieces(self, rows: int) -> list[Piece]:
+        """Return the parts, of which the last one may be longer than the sample."""
+        part, count = int(self.recipe["part"]), len(self.parts())
+        counts = [min(part, self.count - index * part) for index in range(count)]
+        return divide(counts, [[0]] * count)
+
+    def blocks_of(self, piece: Piece, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+        """Yield the events of a part."""
         for name in columns:
             if name not in self.layout:
                 hint = nearest(name, self.layout) or f"; there are {one_of(self.layout)}"
                 raise DataError(f"{self.name} has no column '{name}'{hint}")
-        left = self.count
-        for path in self.parts():
-            if not path.exists():
-                raise DataError(f"{path} does not exist yet; prepare() produces it")
-            for batch in pq.ParquetFile(path).iter_batches(min(rows, left), columns=list(columns)):
-                yield ak.from_arrow(batch)[:left]
-                left -= min(left, batch.num_rows)
-                if left == 0:
-                    return
+        path, left = self.parts()[piece.file], piece.stop
+        if not path.exists():
+            raise DataError(f"{path} does not exist yet; prepare() produces it")
+        for batch in pq.ParquetFile(path).iter_batches(min(rows, left), columns=list(columns)):
+            yield ak.from_arrow(batch)[:left]
+            left -= min(left, batch.num_rows)
+            if left == 0:
+                return
 
     def check_window(self, low: str = "pt_min", high: str = "pt_max", least: float = 50.0) -> None:
         """Raise StudyError, naming both options, unless a window rises from `least` GeV."""

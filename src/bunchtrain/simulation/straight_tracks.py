@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, nearest
 from bunchtrain.parts.ranges import PointCount, Sampled, Seed
-from bunchtrain.tables.table import Table
+from bunchtrain.tables.table import Piece, Table, divide
 
 Floats = NDArray[np.float64]
 #: z of the modules in mm, those of the upgraded VELO.
@@ -78,15 +78,24 @@ class StraightTracks(Table):
 
     def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield all events in order, as records of these columns, in blocks of at most `rows`."""
+        for piece in self.pieces(rows):
+            yield from self.blocks_of(piece, columns, rows)
+
+    def pieces(self, rows: int) -> list[Piece]:
+        """Return the parts, each of a seed of its own."""
+        starts = range(0, self.events, PART)
+        return divide([min(PART, self.events - start) for start in starts], [[0]] * len(starts))
+
+    def blocks_of(self, piece: Piece, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+        """Yield the events of a part."""
         for column in columns:
             if column not in FIELDS:
                 raise DataError(
                     f"straight_tracks has no column '{column}'{nearest(column, FIELDS)}"
                 )
-        for part in range(-(-self.events // PART)):
-            table = self._part(part)[: self.events - part * PART][list(columns)]
-            for start in range(0, len(table), rows):
-                yield table[start : start + rows]
+        table = self._part(piece.file)[: piece.stop][list(columns)]
+        for start in range(0, len(table), rows):
+            yield table[start : start + rows]
 
     def _part(self, part: int) -> ak.Array:
         """Return the events of a part."""

@@ -10,7 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Literal
 
 import awkward as ak
@@ -36,6 +36,21 @@ class Column:
     shape: tuple[int, ...] = ()
     unit: str = ""
     type: str = ""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A range of the rows of a table that can be read on its own.
+
+    first        index in the table of its first row.
+    file         index of the file in which it lies.
+    start, stop  its rows in this file.
+    """
+
+    first: int
+    file: int
+    start: int
+    stop: int
 
 
 class Table(ABC):
@@ -67,6 +82,17 @@ class Table(ABC):
     @abstractmethod
     def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield all rows in order, as records of these columns, in blocks of at most `rows`."""
+
+    def pieces(self, rows: int) -> list[Piece]:
+        """Return ranges that together are the table, in order; [] if it is read as a whole.
+
+        They follow from the files alone; blocks of `rows` rows end where those of `blocks` do.
+        """
+        return []
+
+    def blocks_of(self, piece: Piece, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+        """Yield the rows of a piece, the first of which is that of a block of `blocks`."""
+        raise NotImplementedError
 
     def units(self) -> dict[str, str]:
         """Return column → unit of its values, for columns whose unit is known."""
@@ -123,6 +149,24 @@ class Table(ABC):
             left -= len(block)
             if left <= 0:
                 return
+
+
+def divide(counts: Sequence[int | None], starts: Sequence[Sequence[int]]) -> list[Piece]:
+    """Return the pieces of files that are read one after the other.
+
+    counts  rows of each file; nothing is divided if one is not known.
+    starts  rows of each file at which a piece begins.
+    """
+    found, first = list[Piece](), 0
+    if None in counts:
+        return []
+    for file, (rows, own) in enumerate(zip(counts, starts, strict=True)):
+        edges = [*own, rows or 0]
+        found += [
+            Piece(first + low, file, low, high) for low, high in pairwise(edges) if low < high
+        ]
+        first += rows or 0
+    return found
 
 
 def describe(

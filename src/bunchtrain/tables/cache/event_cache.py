@@ -21,8 +21,9 @@ from typing import Any
 import awkward as ak
 from filelock import FileLock
 
-from bunchtrain.errors import DataError, MachineError, nearest
+from bunchtrain.errors import DataError, InterruptedRun, MachineError, nearest
 from bunchtrain.tables.cache.builder import MANIFEST, SETS, write_cache
+from bunchtrain.tables.cache.pieces import PLAN, Plan, Spread, write_cache_in_pieces
 from bunchtrain.tables.cache.recipe import VERSION, Recipe
 from bunchtrain.tables.cache.shards import Shards, rechunk
 from bunchtrain.tables.expressions.expression import Expression, as_mask
@@ -54,19 +55,23 @@ class EventCache(Table):
         folder: Path,
         memory: int = 2 * 10**9,
         progress: Callable[[int], None] | None = None,
+        spread: Spread | None = None,
     ) -> EventCache:
         """Return the cache of a recipe under `folder`, built if it does not exist.
 
-        `memory` is the limit on the memory for events in bytes; `progress` is called with the
-        number of events read so far. Raises DataError and StudyError for invalid data or an invalid
-        recipe, MachineError for a full disk.
+        memory    limit on the memory for events of a process in bytes.
+        progress  called with the number of events read so far.
+        spread    does pieces of the work in other processes; the content does not depend on it.
+
+        Raises DataError and StudyError for invalid data or an invalid recipe, MachineError for a
+        full disk.
         """
         final = folder / recipe.key()
         with _disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / f"{final.name}.lock"):
                 if not cls.is_complete(final):
-                    _build(recipe, final, memory, progress)
+                    _build(recipe, final, memory, progress, spread)
         return cls.open(final)
 
     @classmethod
@@ -207,17 +212,32 @@ class EventCache(Table):
 
 
 def _build(
-    recipe: Recipe, final: Path, memory: int, progress: Callable[[int], None] | None
+    recipe: Recipe,
+    final: Path,
+    memory: int,
+    progress: Callable[[int], None] | None,
+    spread: Spread | None,
 ) -> None:
     temporary = final.with_name(f"{final.name}.building")
-    for folder in (temporary, final):
-        shutil.rmtree(folder, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        write_cache(recipe, temporary, memory, progress)
-        os.replace(temporary, final)
-    finally:
+    shutil.rmtree(final, ignore_errors=True)
+    plan = Plan.of(recipe, memory) if spread else None
+    is_divided = plan is not None and len(plan.groups) > 1
+    if not (is_divided and (temporary / PLAN).is_file() and Plan.read(temporary) == plan):
         shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+    keep = False
+    try:
+        if plan and spread and is_divided:
+            write_cache_in_pieces(recipe, temporary, plan, spread)
+        else:
+            write_cache(recipe, temporary, memory, progress)
+        os.replace(temporary, final)
+    except (InterruptedRun, MachineError, KeyboardInterrupt):
+        keep = is_divided  # the next attempt continues from the pieces that are there
+        raise
+    finally:
+        if not keep:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager

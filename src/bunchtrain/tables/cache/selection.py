@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import awkward as ak
@@ -23,10 +24,13 @@ BIN, KEY = "__bin", "__key"
 
 
 class Selection:
-    """Applies a recipe to consecutive chunks; counts events and fills the weight spectra."""
+    """Applies a recipe to consecutive chunks; counts events and fills the weight spectra.
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
+    first  index of the first row of the first chunk.
+    """
+
+    def __init__(self, recipe: Recipe, first: int = 0) -> None:
+        self.recipe, self._first = recipe, first
         self.split = recipe.make_split()
         self.spectra = recipe.make_spectra()
         self.class_counts = {
@@ -51,7 +55,7 @@ class Selection:
 
     def __call__(self, chunk: ak.Array) -> pa.Table:
         """Return the selected events of the next chunk, with their sort keys."""
-        read = self.cutflow["read"]
+        read = self._first + self.cutflow["read"]
         self._entries = np.arange(read, read + len(chunk), dtype=np.int64)
         self._events = define(chunk, self.recipe.define, self._used)
         self.cutflow["read"] += len(chunk)
@@ -68,6 +72,26 @@ class Selection:
             self._apply("split", together)
             weights, sets = weights[together], sets[together]
         return self._table(weights, sets)
+
+    def counts(self) -> dict[str, NDArray[Any]]:
+        """Return all counts of the chunks, which are added up over the pieces of a table."""
+        found: dict[str, NDArray[Any]] = {"cutflow": np.array([*self.cutflow.values()])}
+        found |= {f"classes_{name}": one for name, one in self.class_counts.items()}
+        found |= {f"items_{name}": one for name, one in self.item_counts.items()}
+        return found | {"events": self.spectra.events}
+
+    def add(self, counts: Mapping[str, NDArray[Any]], sums: NDArray[np.float64]) -> None:
+        """Add the counts of a piece, and its sums of weights chunk by chunk: (chunks, class, bin).
+
+        The sums of all chunks are added in their order, as if one process had read them.
+        """
+        for name, number in zip(self.cutflow, counts["cutflow"].tolist(), strict=True):
+            self.cutflow[name] += number
+        own = self.counts()
+        for name in own.keys() - {"cutflow"}:
+            own[name] += counts[name]
+        for chunk in sums:
+            self.spectra.sums += chunk
 
     def _first_sets(self) -> NDArray[np.int8]:
         """Return the set of the first row of each window, (windows,)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -117,6 +117,10 @@ class FileTable(Table):
                 self._find_missing(column)
             for chunk in self._read(list(fields), rows, start, stop):
                 yield self._records(chunk, columns)
+
+    def starts(self, rows: int) -> Sequence[int]:
+        """Return the rows, multiples of `rows`, from which on it is read without those before."""
+        return range(0, self.entries or 0, rows) if self.seekable else [0]
 
     def _find_missing(self, column: str) -> None:
         """Make integers float64 if one of them is missing anywhere in the table."""

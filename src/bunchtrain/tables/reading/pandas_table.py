@@ -191,8 +191,16 @@ class PandasTable(FileTable):
             slabs = self._slabs(locations, low, min(low + rows, last))
             yield {field: self._pick(slabs, self._location[field]) for field in fields}
 
-    def matrices(self, groups: Mapping[str, Sequence[str]], rows: int) -> Iterator[dict[str, Any]]:
+    def matrices(
+        self,
+        groups: Mapping[str, Sequence[str]],
+        rows: int,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
         """Yield, for each group of numeric columns, a matrix (events ≤ rows, columns).
+
+        Of the events `start` to `stop`, the last one if None.
 
         Raises DataError for a missing column.
         """
@@ -200,9 +208,10 @@ class PandasTable(FileTable):
             self.check(columns)
         found = {n: [self._location[column] for column in columns] for n, columns in groups.items()}
         stored = [location for locations in found.values() for location in locations]
-        for low in range(0, self.entries or 0, rows):
+        last = (self.entries or 0) if stop is None else stop
+        for low in range(start, last, rows):
             with read_errors(self.path):
-                slabs = self._slabs(stored, low, min(low + rows, self.entries or 0))
+                slabs = self._slabs(stored, low, min(low + rows, last))
             yield {name: _stack(slabs, locations) for name, locations in found.items()}
 
     def _slabs(self, columns: Sequence[_Column], low: int, high: int) -> Mapping[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import awkward as ak
@@ -121,6 +122,13 @@ class ParquetTable(FileTable):
                 for _ in self._batches([field], rows, groups):
                     pass
             raise
+
+    def starts(self, rows: int) -> Sequence[int]:
+        """Return the first multiple of `rows` in each row group: groups are read as a whole."""
+        groups = range(self._file.metadata.num_row_groups)
+        ends = accumulate(self._file.metadata.row_group(group).num_rows for group in groups)
+        every = {0, *(-(-end // rows) * rows for end in ends)}
+        return sorted(start for start in every if start < (self.entries or 0))
 
     def _row_groups(self, start: int) -> tuple[int, list[int]]:
         """Return the first event of the row group that contains `start`, and the groups from it."""

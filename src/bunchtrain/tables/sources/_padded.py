@@ -13,7 +13,7 @@ import numpy as np
 from bunchtrain.errors import DataError
 from bunchtrain.tables.reading.pandas_table import PandasTable
 from bunchtrain.tables.sources.files import Files, unknown_column
-from bunchtrain.tables.table import Table
+from bunchtrain.tables.table import Piece, Table
 
 
 @dataclass(frozen=True)
@@ -59,21 +59,35 @@ class Padded(Table):
 
     def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield all events in order, as records of these columns, in chunks of at most `rows`."""
+        self._check(columns)
+        for file in range(len(self._files.paths)):
+            yield from self._file_chunks(file, columns, rows, 0, None)
+
+    def pieces(self, rows: int) -> list[Piece]:
+        """Return ranges of the files."""
+        return self._files.pieces(min(rows, self.max_rows))
+
+    def blocks_of(self, piece: Piece, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+        """Yield the rows of a piece."""
+        self._check(columns)
+        yield from self._file_chunks(piece.file, columns, rows, piece.start, piece.stop)
+
+    def _check(self, columns: Collection[str]) -> None:
         known = self.fields()
         for column in columns:
             if column not in known:
                 raise unknown_column(column, known, f"the source {type(self).__name__}")
-        for file in range(len(self._files.paths)):
-            yield from self._file_chunks(file, columns, min(rows, self.max_rows))
 
-    def _file_chunks(self, file: int, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+    def _file_chunks(
+        self, file: int, columns: Collection[str], rows: int, start: int, stop: int | None
+    ) -> Iterator[ak.Array]:
         table = self._files.table(file)
         if not isinstance(table, PandasTable):
             raise DataError(f"{table.path}: '{table.name}' is not a pandas data frame")
         layout = self.layout(table.fields())
         stored = {"": layout.present, **{n: [s] for n, s in layout.flat.items()}, **layout.lists}
         groups = {name: stored[name] for name in ("", *columns) if name in stored}
-        for block in table.matrices(groups, rows):
+        for block in table.matrices(groups, min(rows, self.max_rows), start, stop):
             yield _records(block, columns, layout, file)
 
 

@@ -14,10 +14,11 @@ import numpy as np
 
 from bunchtrain.errors import DataError, StudyError, nearest, one_of
 from bunchtrain.parts.ranges import Finite, Whole
+from bunchtrain.tables.cache.shards import rechunk
 from bunchtrain.tables.reading import open_table
 from bunchtrain.tables.reading.file_table import FileTable
 from bunchtrain.tables.reading.paths import content_hash, fingerprint, resolve
-from bunchtrain.tables.table import Table
+from bunchtrain.tables.table import Piece, Table, divide
 from bunchtrain.tables.units import (
     Units,
     canonical,
@@ -150,6 +151,17 @@ class Files(Table):
         self._check_added(columns)
         for file in range(len(self.paths)):
             yield from self._of_file(file, columns, rows)
+
+    def pieces(self, rows: int) -> list[Piece]:
+        """Return ranges of the files; [] if one must be read to know its rows."""
+        tables = [self.table(file) for file in range(len(self.paths))]
+        return divide([one.entries for one in tables], [one.starts(rows) for one in tables])
+
+    def blocks_of(self, piece: Piece, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+        """Yield the rows of a piece."""
+        self._check_added(columns)
+        blocks = self._of_file(piece.file, columns, rows, piece.start, piece.stop)
+        yield from rechunk(rows, blocks)  # those of Parquet begin with a row group
 
     @property
     def note(self) -> str:

@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.tables.sources.files import Files, unknown_column
-from bunchtrain.tables.table import Table
+from bunchtrain.tables.table import Piece, Table
 
 CLASSES = ("QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl")
 
@@ -41,11 +41,24 @@ class JetClass(Table):
 
     def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield all events in order, as records of these columns, in chunks of at most `rows`."""
+        return self._labelled(self._files.blocks(self._stored(columns), rows), columns)
+
+    def pieces(self, rows: int) -> list[Piece]:
+        """Return ranges of the files."""
+        return self._files.pieces(rows)
+
+    def blocks_of(self, piece: Piece, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+        """Yield the rows of a piece."""
+        return self._labelled(self._files.blocks_of(piece, self._stored(columns), rows), columns)
+
+    def _stored(self, columns: Collection[str]) -> list[str]:
         self.fields()
-        stored = [column for column in columns if column != "label"]
         labels = self._labels if "label" in columns else []
-        for chunk in self._files.blocks([*dict.fromkeys([*stored, *labels])], rows):
-            if labels:
-                flags = np.stack([ak.to_numpy(chunk[name]) for name in labels], axis=1)
+        return [*dict.fromkeys([*(one for one in columns if one != "label"), *labels])]
+
+    def _labelled(self, blocks: Iterator[ak.Array], columns: Collection[str]) -> Iterator[ak.Array]:
+        for chunk in blocks:
+            if "label" in columns:
+                flags = np.stack([ak.to_numpy(chunk[name]) for name in self._labels], axis=1)
                 chunk = ak.with_field(chunk, flags.argmax(axis=1), "label")
             yield chunk[list(columns)] if columns else chunk

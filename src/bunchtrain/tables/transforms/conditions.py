@@ -19,7 +19,7 @@ from bunchtrain.errors import DataError, StudyError, nearest, one_of
 from bunchtrain.tables.column_types import kind
 from bunchtrain.tables.expressions.conditions import VALUE, condition_column
 from bunchtrain.tables.metadata import TableMetadata
-from bunchtrain.tables.table import Table
+from bunchtrain.tables.table import Piece, Table
 from bunchtrain.tables.transforms._transform import Transform
 from bunchtrain.tables.writing import write_parquet
 
@@ -175,6 +175,15 @@ class WithConditions(Transform):
         """Yield the rows in order, as records of these columns."""
         yield from self._add(self.source.blocks(self._of_source(columns), rows), columns)
 
+    def pieces(self, rows: int) -> list[Piece]:
+        """Return ranges of the source."""
+        return self.source.pieces(rows)
+
+    def blocks_of(self, piece: Piece, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+        """Yield the rows of a piece."""
+        blocks = self.source.blocks_of(piece, self._of_source(columns), rows)
+        yield from self._add(blocks, columns, piece.first)
+
     def blocks_of_events(
         self, columns: Collection[str], events: int
     ) -> Iterator[tuple[ak.Array, NDArray[np.int64]]]:
@@ -208,8 +217,9 @@ class WithConditions(Transform):
         found = [name for name in columns if name not in self.looked_up]
         return found or list(self.source.fields())[:1]
 
-    def _add(self, blocks: Iterator[ak.Array], columns: Collection[str]) -> Iterator[ak.Array]:
-        first = 0
+    def _add(
+        self, blocks: Iterator[ak.Array], columns: Collection[str], first: int = 0
+    ) -> Iterator[ak.Array]:
         for block in blocks:
             made = {}
             for name in columns:
