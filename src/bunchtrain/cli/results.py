@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 out = make_console()
 
+Workers = Annotated[
+    int, typer.Option(min=1, max=4096, help="Number of processes; the result is the same.")
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 
 
@@ -37,6 +41,7 @@ def predict(
     per_object: Annotated[
         bool, typer.Option("--per-object", help="One row per object of `rows`, not per event.")
     ] = False,
+    workers: Workers = 1,
 ) -> None:
     """Write the predictions for files: one row per event, in the order of the files.
 
@@ -50,9 +55,14 @@ def predict(
     for path, _ in resolve(files):
         check(path)
     import bunchtrain as api
+    from bunchtrain.workflow.executors.processes import Processes
+    from bunchtrain.workflow.wide.prediction import predict_wide
 
     opened = api.open_run(run)
-    found = opened.write_predictions(files, output, not all_events, per_object)
+    wide = partial(predict_wide, Processes(workers=workers), output.parent, run)
+    found = opened.write_predictions(
+        files, output, not all_events, per_object, wide if workers > 1 else None
+    )
     what = "windows" if opened.study.windows else "objects"
     out.print(f"{output}: {_counted(found, per_object, what)}", soft_wrap=True)
 
@@ -83,19 +93,26 @@ def generate(
         str | None, typer.Option(help="File with the columns of the condition, one row an event.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed.")] = 1,
+    workers: Workers = 1,
 ) -> None:
     """Generate events with a trained model of a run."""
     import bunchtrain as api
     from bunchtrain.tables.sources.files import Files
     from bunchtrain.tables.transforms.conditions import write_conditions
     from bunchtrain.tables.writing import output_format, write_table
-    from bunchtrain.workflow.generate import TREE, find_generator, generate_events
+    from bunchtrain.workflow.executors.processes import Processes
+    from bunchtrain.workflow.generate import ROWS, TREE, find_generator, generate_events
     from bunchtrain.workflow.preparation import open_conditions
+    from bunchtrain.workflow.wide.generation import generate_wide
 
     opened = api.open_run(run)
     given = None if conditions is None else Files(files=conditions)
     name = find_generator(opened.models, model)[0]
-    events = generate_events(opened.models, rows, name, given, seed)
+    if workers > 1 and rows > ROWS:
+        chosen, place = Processes(workers=workers), opened.files.model(name)
+        events = generate_wide(chosen, output.parent, place, rows, given, seed)
+    else:
+        events = generate_events(opened.models, rows, name, given, seed)
     about = opened.describe_output([name])
     if output_format(output) != "csv":
         beside = write_conditions(output, open_conditions(opened.study, None))

@@ -19,7 +19,7 @@ from bunchtrain.errors import DataError, StudyError, missing, nearest, one_of
 from bunchtrain.files import cache_folder
 from bunchtrain.parts import Options
 from bunchtrain.parts.ranges import Momentum, PointCount, Radius, Sampled, Seed, WorkerCount
-from bunchtrain.simulation.pythia.production import produce_parts
+from bunchtrain.simulation.pythia.production import MakePart, produce_parts, write_part
 from bunchtrain.tables.momentum_names import is_momentum
 from bunchtrain.tables.table import Piece, Table, divide
 
@@ -99,14 +99,26 @@ class Sample(Table):
 
     def prepare(self) -> None:
         """Produce the missing parts."""
-        if self.is_prepared:
-            return
+        if not self.is_prepared:
+            make, part = self._maker(), int(self.recipe["part"])
+            produce_parts(make, self.parts(), part, self.processes)
+
+    def check_maker(self) -> None:
+        """Raise MissingDependency if the libraries of the simulation are not installed."""
+        self._maker()
+
+    def produce(self, index: int) -> None:
+        """Produce one part."""
+        write_part(self._maker(), index, self.parts()[index])
+
+    def _maker(self) -> MakePart:
         try:
             module, _, name = self.maker.partition(":")
             make = getattr(import_module(f"bunchtrain.simulation.pythia.{module}"), name)
         except ModuleNotFoundError as absent:
             raise missing(str(absent.name), "generators", f"source '{self.name}'") from None
-        produce_parts(make(**self.recipe), self.parts(), int(self.recipe["part"]), self.processes)
+        found: MakePart = make(**self.recipe)
+        return found
 
     def key(self) -> str:
         """Return a hash of everything but the length of the sample: recipe and versions."""

@@ -54,24 +54,42 @@ def generate_events(
     Raises RunError if no such model generates, DataError if there are fewer conditions.
     """
     chosen, model = find_generator(models, name)
-    given, wanted = None, model.columns_of_condition
+    given = given_conditions(chosen, model, count, conditions)
+    for number in range(max(1, -(-count // ROWS))):
+        yield block_of_events(model, count, number, given, seed)
+
+
+def given_conditions(
+    name: str, model: TrainedModel, count: int, conditions: Table | None
+) -> ak.Array | None:
+    """Return the first `count` rows of the conditions of a model, None if it has none.
+
+    Raises DataError if there are fewer, none that are needed, or some that are not.
+    """
+    wanted = model.columns_of_condition
     if conditions is None and wanted:
         raise DataError(
-            f"model '{chosen}' generates events of given {', '.join(wanted)}; give a file with "
+            f"model '{name}' generates events of given {', '.join(wanted)}; give a file with "
             "these columns as 'conditions', one row for each event"
         )
     if conditions is not None and not wanted:
         raise DataError(
-            f"model '{chosen}' has no condition, so that 'conditions' would be ignored; leave it "
+            f"model '{name}' has no condition, so that 'conditions' would be ignored; leave it "
             "out, or give its representation a 'condition'"
         )
-    if conditions is not None:
-        given = _first_rows(conditions, model.columns_of_condition, count)
-    for number, start in enumerate(range(0, max(1, count), ROWS)):
-        stop = min(count, start + ROWS)
-        own = None if given is None else given[start:stop]
-        # A seed for each block, so that the events do not depend on the memory of the machine.
-        yield model.generate(stop - start, own, seed=seed + number * 1_000_003)
+    return None if conditions is None else _first_rows(conditions, wanted, count)
+
+
+def block_of_events(
+    model: TrainedModel, count: int, number: int, conditions: ak.Array | None, seed: int
+) -> ak.Array:
+    """Return a block of `count` generated events by its number.
+
+    It has a seed of its own, so that the events do not depend on memory and processes.
+    """
+    start, stop = number * ROWS, min(count, (number + 1) * ROWS)
+    own = None if conditions is None else conditions[start:stop]
+    return model.generate(stop - start, own, seed=seed + number * 1_000_003)
 
 
 def _first_rows(source: Table, columns: Sequence[str], count: int) -> ak.Array:

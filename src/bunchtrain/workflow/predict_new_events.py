@@ -7,7 +7,8 @@ those of a window are in its last row.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,7 +24,7 @@ from bunchtrain.tables.fill import fill_rows
 from bunchtrain.tables.metadata import TableMetadata
 from bunchtrain.tables.predictions import ROWS, Contents, Predictions
 from bunchtrain.tables.reading.paths import resolve
-from bunchtrain.tables.table import Table
+from bunchtrain.tables.table import Piece, Table
 from bunchtrain.tables.transforms._transform import Transform
 from bunchtrain.tables.transforms.conditions import write_conditions
 from bunchtrain.tables.transforms.object_rows import EVENT, INDEX
@@ -44,6 +45,11 @@ from bunchtrain.workflow.prediction_schema import schema_of_models
 from bunchtrain.workflow.preparation import open_conditions, transform_source
 
 FilesOrSource: TypeAlias = "str | Path | Sequence[str | Path] | Table"
+#: Gives the blocks of each file, predicted elsewhere, within a context; None to predict them here.
+Wide: TypeAlias = (
+    "Callable[[Predictor, Sequence[tuple[str, str | None]]], "
+    "AbstractContextManager[list[Iterator[Columns]] | None]]"
+)
 #: The tree of predictions in a ROOT file, to be used as a friend.
 TREE = "scores"
 #: Column that is true for the events that `select` of the study selects.
@@ -62,6 +68,12 @@ class Counts:
     events: int = 0
     objects: int = 0
     selected: int = 0
+
+    def add(self, other: Mapping[str, int]) -> None:
+        """Add the numbers of other events."""
+        self.events += other["events"]
+        self.objects += other["objects"]
+        self.selected += other["selected"]
 
 
 @dataclass(frozen=True)
@@ -96,12 +108,16 @@ class Predictor:
         is_window = self.study.windows is not None
         return self.study.rows is not None and (self.per_object or is_window)
 
-    def write(self, source: FilesOrSource, output: Path) -> Counts:
+    def write(
+        self, source: FilesOrSource, output: Path, wide: Wide | None = None
+    ) -> Counts:
         """Write the predictions for files or a source as CSV, HDF5, Parquet or ROOT; return counts.
 
         The columns can be used as friends of the input, since rows are those of the input. Those
         of several files are preceded by `file_number` and `entry`. A source without events gives
         a file with the same columns and without rows.
+
+        wide  predicts files in other processes, with the same result.
 
         Raises UserError for another kind of output and for lists in CSV, DataError for a missing
         column.
@@ -117,7 +133,7 @@ class Predictor:
         if output_format(output) != "csv":
             made = open_conditions(self.study, self._first_table(source))
             about = replace(about, conditions=write_conditions(output, made))
-        write_table(output, self._blocks(source, output), TREE, about.as_mapping())
+        write_table(output, self._blocks(source, output, wide), TREE, about.as_mapping())
         return self.counts
 
     def _first_table(self, source: FilesOrSource) -> Table | None:
@@ -142,7 +158,7 @@ class Predictor:
     def predict(self, data: Any) -> Any:
         """Return the predictions for events in memory, as the same kind of object as `data`."""
         self._require_predictions()
-        return like(data, _join(list(self._of_source(self._in_memory(data)))))
+        return like(data, _join(list(self.blocks_of_source(self._in_memory(data)))))
 
     def _require_predictions(self) -> None:
         """Raise RunError if the models only generate events."""
@@ -155,38 +171,52 @@ class Predictor:
     def _in_memory(self, data: Any) -> Table:
         return Arrays(data, self.study.source.options.get("units"))
 
-    def _blocks(self, source: FilesOrSource, output: Path) -> Iterator[Columns]:
+    def _blocks(
+        self, source: FilesOrSource, output: Path, wide: Wide | None
+    ) -> Iterator[Columns]:
         if is_data(source):
             source = self._in_memory(source)
         if isinstance(source, Table):
-            yield from self._of_source(source)
+            yield from self.blocks_of_source(source)
             return
         files = [source] if isinstance(source, str | Path) else source
         paths = resolve([os.fspath(file) for file in files])
         if any(Path(path).resolve() == output.resolve() for path, _ in paths):
             raise UserError(f"'{output}' is one of the files to predict; choose another output")
+        with nullcontext() if wide is None else wide(self, paths) as made:
+            found = made or map(self.blocks_of_source, self.sources(paths))
+            for number, blocks in enumerate(found):
+                with errors_of(paths[number][0]):
+                    for entry, block in _numbered(blocks):
+                        index = {"file_number": np.full(len(entry), number), "entry": entry}
+                        yield {**(index if len(paths) > 1 else {}), **block}
+
+    def sources(self, paths: Sequence[tuple[str, str | None]]) -> Iterator[Table]:
+        """Yield the source of each file, whose trees are given."""
         needed = {
             name
             for name in required_inputs(self.study, self.models, selection=self.select)
             if name.partition(".")[0] not in self.study.conditions
         }
-        for number, one in enumerate(file_sources(self.study, paths, needed, self.columns)):
-            try:
-                for entry, block in _numbered(self._of_source(one)):
-                    index = {"file_number": np.full(len(entry), number), "entry": entry}
-                    yield {**(index if len(paths) > 1 else {}), **block}
-            except BunchtrainError as problem:
-                path, text = paths[number][0], str(problem).removeprefix("the file ")
-                raise type(problem)(text if path in text else f"{path}: {text}") from None
+        return file_sources(self.study, paths, needed, self.columns)
 
-    def _of_source(self, source: Table) -> Iterator[Columns]:
-        """Yield the columns of the predictions, first a block without events."""
+    def pieces(self, source: Table, rows: int) -> list[Piece]:
+        """Return ranges of a source that are predicted on their own; [] if it is read as a whole.
+
+        Ends of blocks of `rows` rows are the same as in the whole.
+        """
+        return transform_source(self.study, source).pieces(rows)
+
+    def blocks_of_source(self, source: Table, piece: Piece | None = None) -> Iterator[Columns]:
+        """Yield the columns of the predictions of a source or a piece, first without events."""
         source = transform_source(self.study, source)
         columns = columns_needed(self.study, source, self.models, selection=self.select)
-        if not isinstance(source, Transform) or self._is_flat:
+        if not isinstance(source, Transform) or self._is_flat or piece is not None:
             index = [EVENT, INDEX] if self.study.rows is not None else []
             yield {name: np.empty(0, np.int64) for name in index} | self._empty()
-            for chunk in source.blocks([*columns, *index], ROWS):
+            names = [*columns, *index]
+            blocks = source.blocks_of(piece, names, ROWS) if piece else source.blocks(names, ROWS)
+            for chunk in blocks:
                 self.counts.events += len(chunk)
                 yield {n: ak.to_numpy(chunk[n]) for n in index} | self._of_rows(chunk)
             return
@@ -223,6 +253,16 @@ class Predictor:
         spectators = {n: ak.to_numpy(events[n]) for n in decorrelation_columns(self.study)}
         predictions = Predictions(schema, columns | spectators)
         return columns | ensemble_columns(self.study, predictions, self.fitted)
+
+
+@contextmanager
+def errors_of(path: str) -> Iterator[None]:
+    """Name the file in the errors of its prediction."""
+    try:
+        yield
+    except BunchtrainError as problem:
+        text = str(problem).removeprefix("the file ")
+        raise type(problem)(text if path in text else f"{path}: {text}") from None
 
 
 def _empty(schema: Contents, column: str) -> Any:

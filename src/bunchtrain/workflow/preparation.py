@@ -18,6 +18,7 @@ from bunchtrain.representations._representation import PointRepresentation, Repr
 from bunchtrain.study import ModelConfig, Study, model_configs
 from bunchtrain.study.base import Part
 from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.tables.cache.pieces import Spread
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.tables.expressions.expression import Expression
 from bunchtrain.tables.table import Table
@@ -271,8 +272,16 @@ def event_caches(study: Study) -> Path:
     return Path(os.path.expandvars(cache_folder(study.storage.folder))).expanduser() / "events"
 
 
-def event_cache(study: Study, progress: Callable[[int], None] | None = None) -> EventCache:
-    """Return the study's events, selected, weighted, split and shuffled on the local disk."""
+def event_cache(
+    study: Study,
+    progress: Callable[[int], None] | None = None,
+    spread: Spread | None = None,
+) -> EventCache:
+    """Return the study's events, selected, weighted, split and shuffled on the local disk.
+
+    progress  called with the number of events read so far.
+    spread    builds pieces of the cache in other processes.
+    """
     source = make_source(study)
     source.prepare()
     if source.note:
@@ -280,7 +289,7 @@ def event_cache(study: Study, progress: Callable[[int], None] | None = None) -> 
     wanted = recipe(study, source)
     for name in wanted.unused_definitions():
         say(f"define.{name}: nothing uses this column; remove it, or add it to 'spectators'")
-    made = EventCache.build(wanted, event_caches(study), study.storage.memory, progress)
+    made = EventCache.build(wanted, event_caches(study), study.storage.memory, progress, spread)
     for name in ("train", "validation", "test"):
         if not made.rows[name]:
             raise DataError(

@@ -42,7 +42,7 @@ from bunchtrain.workflow.evaluate import (
 from bunchtrain.workflow.export import Exported, export_run
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.generate import generate_events
-from bunchtrain.workflow.predict_new_events import Counts, FilesOrSource, Predictor
+from bunchtrain.workflow.predict_new_events import Counts, FilesOrSource, Predictor, Wide
 from bunchtrain.workflow.prediction_schema import read_predictions
 from bunchtrain.workflow.run_events import run_events
 from bunchtrain.workflow.shifted_predictions import shifted_columns, shifted_predictions
@@ -210,7 +210,7 @@ class Run:
         if output is None:
             if not is_data(data):
                 raise UserError("predictions for files need an output file, e.g. 'scores.parquet'")
-            return self._predictor(select, per_object).predict(data)
+            return self.predictor(select, per_object).predict(data)
         output_format(output)
         return self.write_predictions(data, output, select, per_object).events
 
@@ -220,11 +220,13 @@ class Run:
         output: Path | str,
         select: bool = True,
         per_object: bool = False,
+        wide: Wide | None = None,
     ) -> Counts:
         """Write the predictions for files, as `predict` does, and return the numbers of events."""
-        return self._predictor(select, per_object).write(files, Path(output))
+        return self.predictor(select, per_object).write(files, Path(output), wide)
 
-    def _predictor(self, select: bool, per_object: bool) -> Predictor:
+    def predictor(self, select: bool = True, per_object: bool = False) -> Predictor:
+        """Return what predicts new events with the models and ensembles of the run."""
         fitted = load_ensembles(self.files, self.study)
         columns = self.json("data.json").get("unnamed_columns") or None
         about = self.describe_output(self.models)

@@ -133,7 +133,8 @@ def _run_graph(
     with _recorded_state(folder, is_complete=not wanted):
         engine = Engine(build_graph(folder, study), folder, study, resume, reuse, fresh)
         executor = choose_executor(study, jobs)
-        engine.jobs, engine.is_remote = executor.workers, executor.is_remote
+        engine.jobs = executor.workers
+        engine.executor = executor if study.executor.name != "sequential" else None
         if executor.workers > 1 or executor.is_remote:
             engine.concurrent = lambda stages: run_concurrently(folder, study, stages, executor)
         engine.run(wanted or None)

@@ -34,6 +34,7 @@ from bunchtrain.workflow.trainings import (
     training_warnings,
 )
 from bunchtrain.workflow.transforms import write_objects
+from bunchtrain.workflow.wide.cache import prepare_source, spread_cache
 from bunchtrain.workflow.write_report import write_report
 
 #: Fields of a task that do not decide the trained model.
@@ -90,7 +91,10 @@ class DefaultGraph:
 
     def _source(self) -> Stage:
         def run(context: StageContext) -> None:
-            self.source.prepare()
+            if context.executor is None:
+                self.source.prepare()
+            else:
+                prepare_source(self.study, context.executor, self.folder.path)
 
         options = self.study.source.model_dump(mode="json")
         return Stage("source", "source", run, options=options, is_cached=False)
@@ -98,7 +102,9 @@ class DefaultGraph:
     def _prepare(self) -> Stage:
         def run(context: StageContext) -> None:
             with counting("events") as progress:
-                cache = event_cache(self.study, progress)
+                executor = context.executor
+                spread = executor and spread_cache(self.study, executor, progress)
+                cache = event_cache(self.study, progress, spread)
             check_key(self.folder, self.study, cache)
             check_test_set(self.study, cache.class_counts)
             self.folder.set_state("running")

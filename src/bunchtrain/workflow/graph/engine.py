@@ -10,6 +10,7 @@ from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError, nearest
 from bunchtrain.study import Study
 from bunchtrain.training.process import peak_mb
 from bunchtrain.training.workers import WorkerInfo
+from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.graph.record import (
     StageRecord,
@@ -46,7 +47,7 @@ class Engine:
     jobs        maximum number of processes.
     shows_progress  whether stages print their progress.
     concurrent  runs several stages outside this process; None to run them in turn.
-    is_remote   whether a single stage runs outside this process, too, on another machine.
+    executor    of the study, for the pieces of a stage; None to make them in this process.
     """
 
     graph: Mapping[str, Stage]
@@ -58,7 +59,7 @@ class Engine:
     jobs: int = 1
     shows_progress: bool = True
     concurrent: RunConcurrently | None = None
-    is_remote: bool = False
+    executor: Executor | None = None
     keys: dict[str, str] = field(default_factory=dict)
     failures: dict[str, BunchtrainError] = field(default_factory=dict)
 
@@ -92,7 +93,8 @@ class Engine:
             return [first]
         together = [one for one in ready if not one.in_process]
         missing = [one for one in together if not self._is_there(one)]
-        if len(missing) == 1 and not self.is_remote:
+        is_remote = self.executor is not None and self.executor.is_remote
+        if len(missing) == 1 and not is_remote:
             self._run(missing[0], self.key(missing[0]))
         elif missing:
             self.failures |= self.concurrent(missing)
@@ -134,8 +136,9 @@ class Engine:
         record = StageRecord(key=key, kind=stage.kind, inputs=list(stage.inputs), state="failed")
         began = time.perf_counter()
         context = StageContext(
-            self.folder, self.study, stage, self.resume, self.jobs, self.shows_progress
-        )
+            self.folder, self.study, stage, self.resume, self.jobs, self.shows_progress,
+            self.executor,
+        )  # fmt: skip
         try:
             stage.run(context)
         except InterruptedRun:

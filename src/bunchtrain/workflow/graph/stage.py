@@ -12,6 +12,7 @@ from typing import Any, Literal
 from bunchtrain.errors import StudyError
 from bunchtrain.files import as_json
 from bunchtrain.study import Study
+from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.folder import RunFolder
 
 Kind = Literal[
@@ -77,6 +78,7 @@ class StageContext:
     resume  whether files of an interrupted stage may be there, which it continues from.
     jobs    maximum number of processes for its work.
     shows_progress  whether its progress is printed, not by one of several processes.
+    executor  of the study, for pieces of its work; None to make them in this process.
     """
 
     folder: RunFolder
@@ -85,6 +87,7 @@ class StageContext:
     resume: bool = False
     jobs: int = 1
     shows_progress: bool = True
+    executor: Executor | None = None
 
     @property
     def place(self) -> Path:

@@ -1,0 +1,1 @@
+"""Preparation, prediction and generation in pieces that several processes or machines make."""
