@@ -108,9 +108,7 @@ class Predictor:
         is_window = self.study.windows is not None
         return self.study.rows is not None and (self.per_object or is_window)
 
-    def write(
-        self, source: FilesOrSource, output: Path, wide: Wide | None = None
-    ) -> Counts:
+    def write(self, source: FilesOrSource, output: Path, wide: Wide | None = None) -> Counts:
         """Write the predictions for files or a source as CSV, HDF5, Parquet or ROOT; return counts.
 
         The columns can be used as friends of the input, since rows are those of the input. Those
@@ -171,9 +169,7 @@ class Predictor:
     def _in_memory(self, data: Any) -> Table:
         return Arrays(data, self.study.source.options.get("units"))
 
-    def _blocks(
-        self, source: FilesOrSource, output: Path, wide: Wide | None
-    ) -> Iterator[Columns]:
+    def _blocks(self, source: FilesOrSource, output: Path, wide: Wide | None) -> Iterator[Columns]:
         if is_data(source):
             source = self._in_memory(source)
         if isinstance(source, Table):
