@@ -16,6 +16,7 @@ from types import FrameType
 from bunchtrain.cli.main import main as command
 from bunchtrain.errors import LONGEST
 from bunchtrain.workflow import run_study
+from bunchtrain.workflow.graph import default_graph
 
 #: Processor time until an answer, until the end of work on an input that is accepted, and waiting
 #: time, in seconds.
@@ -127,19 +128,21 @@ def _listed(place: Path) -> set[Path]:
 
 @contextlib.contextmanager
 def _in_folder(folder: Path) -> Iterator[None]:
-    """Work in a folder, with `_train` replaced by the end of what is checked."""
-    kept, arguments, trained = Path.cwd(), sys.argv, run_study._train
+    """Work in a folder, with the trainings replaced by the end of what is checked."""
+    kept, arguments = Path.cwd(), sys.argv
+    trained, concurrent = default_graph.train_model, run_study.run_concurrently
 
     def reached(*given: object, **options: object) -> None:
         raise TrainingReached
 
     os.chdir(folder)
-    run_study._train = reached
+    default_graph.train_model = run_study.run_concurrently = reached  # type: ignore[assignment]
     try:
         yield
     finally:
         os.chdir(kept)
-        sys.argv, run_study._train = arguments, trained
+        sys.argv, default_graph.train_model = arguments, trained
+        run_study.run_concurrently = concurrent
 
 
 @contextlib.contextmanager

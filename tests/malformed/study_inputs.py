@@ -13,7 +13,7 @@ from malformed.harness import Malformed
 
 from bunchtrain import parts
 from bunchtrain.parts.options import _arguments, bounds
-from bunchtrain.study import schema
+from bunchtrain.study import data_keys, schema
 
 #: A valid study of the file that `write_events` writes.
 STUDY: dict[str, Any] = {
@@ -157,7 +157,7 @@ def keys_of_the_study() -> Iterator[Malformed]:
     """Yield wrong values of every key of the study and of its sections."""
     sections = {
         "": schema.Study, "training.": schema.Training, "weights.": schema.Weights,
-        "weights.reweight.": schema.Reweight, "storage.": schema.Storage,
+        "weights.reweight.": data_keys.Reweight, "storage.": schema.Storage,
         "targets.t.": schema.TargetConfig, "models.m.": schema.ModelOverrides,
         "ensembles.e.": schema.Ensemble,
     }  # fmt: skip

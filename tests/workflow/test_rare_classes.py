@@ -41,7 +41,7 @@ def test_it_is_refused_before_training(rare):
 
 
 def test_an_evaluation_that_fails_is_left_out_and_the_report_is_written(rare, monkeypatch):
-    monkeypatch.setattr("bunchtrain.workflow.run_study.check_test_set", lambda *_: None)
+    monkeypatch.setattr("bunchtrain.workflow.graph.default_graph.check_test_set", lambda *_: None)
     run = bunchtrain.run(rare)
     assert json.loads((run.folder / "status.json").read_text())["state"] == "finished"
     sentence = "Evaluation classification is left out"

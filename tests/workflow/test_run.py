@@ -10,7 +10,7 @@ from conftest import SAMPLE, STUDY  # type: ignore[import-not-found]
 
 import bunchtrain
 from bunchtrain.errors import DataError, InterruptedRun, RunError, StudyError, UserError
-from bunchtrain.workflow import run_study
+from bunchtrain.workflow.graph import default_graph
 
 
 def read(run, name):
@@ -215,6 +215,6 @@ def test_another_representation_costs_one_line(tmp_path, name):
 
 
 def test_a_model_without_its_tensors_is_refused_before_anything_is_read(study_file, monkeypatch):
-    monkeypatch.setattr(run_study, "event_cache", lambda *_: pytest.fail("data were touched"))
+    monkeypatch.setattr(default_graph, "event_cache", lambda *_: pytest.fail("data were touched"))
     with pytest.raises(StudyError, match=r"models\.flow: model 'image_cnn' needs 'image'"):
         bunchtrain.run(str(study_file), "models.flow.model=image_cnn")

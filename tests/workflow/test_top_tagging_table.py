@@ -51,7 +51,7 @@ def test_what_is_smaller_at_small_size_is_said_beside_the_figures():
 
 def test_the_demo_runs_from_end_to_end(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "bunchtrain.workflow.run_study.write_report", lambda files: None
+        "bunchtrain.workflow.graph.default_graph.write_report", lambda files: None
     )  # tested elsewhere
     run = bunchtrain.run(
         load("top_tagging_table", size="demo", **TINY), runs=tmp_path / "runs", jobs=1
