@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-EXTRAS := generators,hdf5,flows,onnx,ray,statistics,tensorboard,notebook,test,lint,docs
+EXTRAS := generators,environments,hdf5,flows,onnx,ray,statistics,tensorboard,notebook,test,lint,docs
 
 .PHONY: setup demo test nightly circuits lint types bench docs clean
 

@@ -58,6 +58,8 @@ HEADINGS = {
     "systematic": "Systematic effects (`systematics`)",
     "transform": "Transforms (`transforms`)",
     "evaluation": "Evaluations (`evaluation`)",
+    "environment": "Environments (`rollout`)",
+    "policy": "Policies (`rollout`)",
     "export": "Export targets (`export`)",
 }
 #: Key of a study → the kind of its parts, where it has another name.

@@ -58,6 +58,8 @@ KINDS: dict[str, Kind] = {
         "tables.transforms._transform:Transform|transforms._clustering:Clustering",
     ),
     "evaluation": Kind(("evaluations",), "evaluations._evaluation:Evaluation"),
+    "environment": Kind(("environments",), "builtins:object", "step"),
+    "policy": Kind(("policies",), "policies._policy:Policy"),
     "export": Kind(("deployment.targets",), "deployment.export:ExportTarget"),
 }
 

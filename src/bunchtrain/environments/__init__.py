@@ -1,0 +1,1 @@
+"""Environments of decisions in sequence, with the interface of gymnasium."""
