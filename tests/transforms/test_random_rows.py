@@ -92,3 +92,11 @@ def test_samples_that_cannot_be_drawn(options, message):
 def test_a_signal_has_the_columns_of_the_background():
     with pytest.raises(DataError, match="the signal has no column 'hit_e'; did you mean 'hit_E'"):
         sample((POOL, Arrays({"x": [1.0], "n": [1], "hit_E": [[1.0]]})), name="inject", number=1)
+
+
+def test_selected_rows():
+    made = sample(columns=("x", "hit_e"), name="select", where="x >= 990 and n % 2 == 0")
+    assert made.x.tolist() == [990, 992, 994, 996, 998]
+    assert made.hit_e.tolist() == [[1]] * 5
+    with pytest.raises(DataError, match="where: there is no column 'y'"):
+        sample(name="select", where="y > 0")

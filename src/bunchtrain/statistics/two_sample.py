@@ -57,3 +57,69 @@ def wasserstein(first: NDArray[Any], second: NDArray[Any], *, draws: int = 20) -
     ]
     value = wasserstein_distance(first.ravel(), second.ravel()) / scale
     return Measurement(value, float(np.std(found, ddof=1)) / scale)
+
+
+def largest_ks(
+    first: NDArray[Any], second: NDArray[Any], weights: tuple[Floats, Floats] | None = None
+) -> float:
+    """Return the largest √(n m/(n + m)) D of the Kolmogorov–Smirnov distances D of all variables.
+
+    first, second  (events, variables) and (events', variables).
+    weights        (events,) and (events',), 1 if None; n and m are effective numbers of events.
+    """
+    one, other = weights or (np.ones(len(first)), np.ones(len(second)))
+    sizes = [float(w.sum() ** 2 / np.square(w).sum()) for w in (one, other)]
+    largest = 0.0
+    for a, b in zip(first.T, second.T, strict=True):
+        values = np.concatenate([a, b])
+        order = np.argsort(values, kind="stable")
+        steps = np.concatenate([one / one.sum(), -other / other.sum()])[order]
+        is_last = np.append(np.diff(values[order]) > 0, True)
+        largest = max(largest, float(np.abs(np.cumsum(steps)[is_last]).max()))
+    return largest * float(np.sqrt(sizes[0] * sizes[1] / sum(sizes)))
+
+
+def energy_distance(first: NDArray[Any], second: NDArray[Any], most: int = 1000) -> float:
+    """Return the energy statistic n m/(n + m) (2E|X − Y| − E|X − X'| − E|Y − Y'|).
+
+    Variables are in units of their standard deviation in both samples (Székely and Rizzo 2013).
+
+    first, second  (events, variables) and (events', variables), whose first `most` are used.
+    """
+    from scipy.spatial.distance import cdist, pdist
+
+    both = np.concatenate([first, second])
+    scale = both.std(0)
+    scale[scale == 0] = 1.0
+    x, y = first[:most] / scale, second[:most] / scale
+    n, m = len(x), len(y)
+    within = 2 * pdist(x).sum() / n**2 + 2 * pdist(y).sum() / m**2
+    return float(n * m / (n + m) * (2 * cdist(x, y).mean() - within))
+
+
+def binned_chi_squared(
+    first: NDArray[Any],
+    second: NDArray[Any],
+    weights: tuple[Floats, Floats] | None = None,
+    bins: int = 10,
+) -> float:
+    """Return Σ (a − b)²/(σ_a² + σ_b²) over the bins of all variables, normalised to equal sums.
+
+    Bins have equal numbers of events of the first sample.
+
+    first, second  (events, variables) and (events', variables).
+    weights        (events,) and (events',), 1 if None.
+    bins           number of bins of a variable.
+    """
+    one, other = weights or (np.ones(len(first)), np.ones(len(second)))
+    scale, found = one.sum() / other.sum(), 0.0
+    for a, b in zip(first.T, second.T, strict=True):
+        inner = np.unique(np.quantile(a, np.arange(1, bins) / bins))
+        counts = []
+        for values, weight in ((a, one), (b, other * scale)):
+            place = np.searchsorted(inner, values, "right")
+            counts += [np.bincount(place, weight**k, len(inner) + 1) for k in (1, 2)]
+        variance = counts[1] + counts[3]
+        known = variance > 0
+        found += float((np.square(counts[0] - counts[2])[known] / variance[known]).sum())
+    return found

@@ -46,6 +46,9 @@ class Training(Strict):
         None, description="Stop after this number of epochs without a better validation loss."
     )
     gradient_clip: Positive | None = Field(None, description="Largest norm of the gradient.")
+    weight_clip: Positive | None = Field(
+        None, description="Largest magnitude of a weight or bias, to which each step clamps them."
+    )
     precision: Literal["auto", "32", "bf16", "16"] = Field(
         "auto", description="Number format; auto: mixed bf16 on an accelerator, else 32."
     )

@@ -180,6 +180,13 @@ class Module(LightningModule):
         for group in self._groups():
             group["lr"] = self.settings["learning_rate"] * shape
 
+    @torch.no_grad()
+    def on_train_batch_end(self, outputs: Any, batch: Batch, index: int) -> None:
+        """Clamp the weights of the network to `weight_clip`."""
+        if (limit := self.settings.get("weight_clip")) is not None:
+            for weight in self.network.model.parameters():
+                weight.clamp_(-limit, limit)
+
     @property
     def learning_rate(self) -> float:
         """The learning rate of the last step."""
