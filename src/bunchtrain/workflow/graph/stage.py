@@ -6,11 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from bunchtrain import parts
 from bunchtrain.errors import StudyError
-from bunchtrain.files import as_json
+from bunchtrain.files import as_json, hash_file
 from bunchtrain.study import Study
 from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.folder import RunFolder
@@ -21,6 +23,10 @@ Kind = Literal[
 ]  # fmt: skip
 #: Options as plain data; a function for those that are known when the inputs are finished.
 Options = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+
+#: Kinds of stage whose results depend on all of the code, and packages that others do not use.
+_ALL_CODE = ("evaluate", "export", "repeat")
+_SHOWS_RESULTS = ("cli", "report", "plots", "evaluations", "deployment", "workflow")
 
 
 @dataclass(frozen=True)
@@ -53,9 +59,10 @@ class Stage:
     reused: Callable[[], None] | None = None
 
     def key(self, inputs: Iterable[str]) -> str:
-        """Return the SHA-256 of name, kind, version, options and the keys of the inputs."""
+        """Return the SHA-256 of name, kind, code, options and the keys of the inputs."""
         options = self.options() if callable(self.options) else self.options
-        content = [self.name, self.kind, self.version, list(inputs), options]
+        code = [self.version, code_version(self.kind in _ALL_CODE)]
+        content = [self.name, self.kind, code, list(inputs), with_hashes(options)]
         return hashlib.sha256(canonical(content).encode()).hexdigest()
 
     def files(self, folder: Path) -> list[Path]:
@@ -98,6 +105,28 @@ class StageContext:
 def stage_folder(run: Path, name: str) -> Path:
     """Return the folder of a stage of the key `stages` in the folder of a run."""
     return run / "stages" / name
+
+
+@cache
+def code_version(is_all: bool) -> str:
+    """Return the hash of the toolkit's code, without what only shows results unless `is_all`."""
+    root = Path(__file__).parents[2]
+    found = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        place = path.relative_to(root)
+        if place.parts[0] not in (() if is_all else _SHOWS_RESULTS):
+            found.update(place.as_posix().encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+def with_hashes(content: object) -> Any:
+    """Return plain data in which a part of one's own is named by the hash of its file."""
+
+    def replace(name: str) -> str:
+        path, _, attribute = name.rpartition(":")
+        return f"{hash_file(Path(path))}:{attribute}" if Path(path).is_file() else name
+
+    return parts.map_names(json.loads(as_json(content)), replace)
 
 
 def canonical(content: object) -> str:
