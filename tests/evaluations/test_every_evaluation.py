@@ -57,6 +57,7 @@ ELSEWHERE = {
     "input_distributions",
     "mean_images",
     "predicted_uncertainty",
+    "rate_control",
     "reweighting",
     "tracking_efficiency",
     "training_curves",

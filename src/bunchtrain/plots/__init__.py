@@ -29,6 +29,7 @@ from bunchtrain.plots.inputs import (
     plot_importance,
     plot_inputs,
 )
+from bunchtrain.plots.rates import RateCurve, plot_rates
 from bunchtrain.plots.regression import plot_linearity, plot_pull, plot_resolution, plot_response
 from bunchtrain.plots.resources import Resources, dominated_by, plot_resources
 from bunchtrain.plots.samples import plot_samples
@@ -59,6 +60,7 @@ __all__ = [
     "DecorrelationPoint",
     "Measure",
     "PublishedPoint",
+    "RateCurve",
     "Resources",
     "axis_label",
     "bin_edges",
@@ -82,6 +84,7 @@ __all__ = [
     "plot_pull",
     "plot_rank_correlation",
     "plot_ranking",
+    "plot_rates",
     "plot_resolution",
     "plot_resources",
     "plot_response",

@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
@@ -102,6 +103,31 @@ def rollout(
         return Arrays({name: np.concatenate([one[name] for one in read]) for name in read[0]})
     write_parquet(output, blocks)
     return Files(files=str(output))
+
+
+def write_rollouts(
+    output: Path,
+    environment: Mapping[str, Any],
+    policies: Mapping[str, Any],
+    *,
+    table: Table | None = None,
+    workers: int = 1,
+    episodes: int = 1,
+    steps: int | None = None,
+    seed: int = 1,
+) -> int:
+    """Write the same episodes with each of several policies, and return the number of rows.
+
+    The column `policy` has their names; the other columns and arguments are those of `rollout`.
+    """
+
+    def blocks() -> Iterator[dict[str, Any]]:
+        for name, policy in policies.items():
+            plan = _Plan(environment, policy, table, steps, seed, BATCH)
+            for block in _blocks(plan, episodes, workers):
+                yield {"policy": ak.Array([name] * len(block["episode"])), **block}
+
+    return write_parquet(output, blocks())
 
 
 def _part(part: str | Mapping[str, Any], kind: str) -> tuple[str, dict[str, Any]]:
