@@ -250,7 +250,8 @@ class TrainedModel:
         weights = folder / FORMATS[FORMAT]
         write = write_arrays if isinstance(self.network, FittedNetwork) else write_tensors
         write(weights, self.network.state_dict())
-        task = {k: v for k, v in self.task.as_dict().items() if k not in ("cache", "folder")}
+        places = ("cache", "folder", "start")
+        task = {k: v for k, v in self.task.as_dict().items() if k not in places}
         content = {"format": FORMAT, "heads": self.network.heads, "task": task}
         content["calibrations"] = {
             target: [calibration.numbers for calibration in fitted]

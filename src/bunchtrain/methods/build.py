@@ -32,9 +32,14 @@ FEW = 128
 
 
 def build_network(
-    task: Task, representation: Representation, normalisation: Normalisation | None = None
+    task: Task,
+    representation: Representation,
+    normalisation: Normalisation | None = None,
+    spare: int = 0,
 ) -> AnyNetwork:
     """Return the network of a task with initial weights; its normalisation is the identity.
+
+    spare  number of outputs of the model in addition to those of the heads.
 
     Raises StudyError if the parts do not fit together.
     """
@@ -52,7 +57,7 @@ def build_network(
             f"posterior '{task.posterior[0]}' is for targets of events, and "
             f"'{next(iter(axes))}' is of each {next(iter(axes.values()))}; remove it"
         )
-    model = task.build_model(representation)
+    model = task.build_model(representation, spare)
     if isinstance(model, FitModel) and not model.takes_tensors:
         if axes:
             raise without_points(model, next(iter(axes)))

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 NamedPart = tuple[str, dict[str, Any]]
 #: Fields and settings that may differ when an interrupted training is resumed.
 NOT_IN_RESUME_KEY = {
-    *("cache", "folder", "memory", "columns"),
+    *("cache", "folder", "memory", "columns", "start"),
     *("training.engine", "training.threads", "training.logs", "training.device"),
 }
 #: Losses that are −log likelihoods, except for a constant factor.
@@ -62,6 +62,8 @@ class TaskFile(BaseModel):
     seed: int = 1
     memory: int = 1
     owns_loss: bool = False
+    start: str | None = None
+    start_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,9 @@ class Task:
     posterior   name and options of the distribution of the weights, None for plain weights.
     calibration     names and options of the calibrations, fitted in this order.
     owns_loss   whether `model` is a method with its own loss, which has no terms and targets.
+    start       folder with the weights that the training starts from, as
+                `training.start.write_start` writes it; None for random weights.
+    start_sha256    hash of these weights, by which a resumed training has the same ones.
     """
 
     cache: str
@@ -96,6 +101,8 @@ class Task:
     posterior: NamedPart | None = None
     calibration: list[NamedPart] = field(default_factory=list)
     owns_loss: bool = False
+    start: str | None = None
+    start_sha256: str | None = None
 
     def __post_init__(self) -> None:
         if hasattr(self.settings, "model_dump"):
@@ -189,8 +196,10 @@ class Task:
             made: Method = parts.build("method", name, options, representation.sizes)
         return made
 
-    def build_model(self, representation: Representation) -> nn.Module | FitModel:
+    def build_model(self, representation: Representation, spare: int = 0) -> nn.Module | FitModel:
         """Return the model for the tensors of this representation, with initial weights.
+
+        spare  number of outputs of events in addition to those of the heads.
 
         Raises StudyError if the model needs a tensor that the representation does not give.
         """
@@ -203,7 +212,7 @@ class Task:
             head.outputs for head in self.heads().values() if head.target.output_axis == "event"
         ]
         # A model needs an output; without a target of events that part of it is removed.
-        outputs = sum(sizes_of_events) or 1
+        outputs = (sum(sizes_of_events) or 1) + spare
         known: dict[str, Any] = {**tensors, "outputs": outputs}
         assignments = [head.target.assignment for head in self.heads().values()]
         if "assignment" in parts.positional(kind):
@@ -277,6 +286,7 @@ class Task:
             )
         joint = {"gradient_clip": self.settings.get("gradient_clip") is not None}
         joint["schedule: plateau"] = self.settings["schedule"] == "plateau"
+        joint["layer_decay"] = self.settings.get("layer_decay") is not None
         for setting, is_set in joint.items():
             if posterior == "deep_ensemble" and is_set:
                 raise StudyError(

@@ -42,15 +42,15 @@ Expression = Annotated[
 class Strict(BaseModel):
     """A mapping whose unknown keys are errors that name the nearest key."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, value: object) -> object:
+        keys = [field.alias or name for name, field in cls.model_fields.items()]
         for key in value if isinstance(value, dict) else ():
-            if key not in cls.model_fields:
-                known = nearest(str(key), cls.model_fields)
-                hint = known or f"; the keys are {one_of(cls.model_fields)}"
+            if key not in keys:
+                hint = nearest(str(key), keys) or f"; the keys are {one_of(keys)}"
                 raise ValueError(f"unknown key '{shorten(key, plain=True)}'{hint}")
         return value
 

@@ -15,6 +15,7 @@ from bunchtrain.parts.ranges import (
     NonNegative,
     Positive,
     Repeats,
+    Share,
     Steps,
     WorkerCount,
 )
@@ -63,6 +64,47 @@ class Training(Strict):
     logs: list[Literal["csv", "tensorboard", "mlflow"]] = Field(
         ["csv"], description="Where the curves are written."
     )
+    start: Annotated[str, Field(min_length=1, max_length=1000)] | None = Field(
+        None,
+        alias="from",
+        description="Trained model from which the training starts instead of random weights: a "
+        "study, of which the newest finished run is taken, or the folder of a run; with several "
+        "models `STUDY:MODEL`.",
+    )
+    normalisation: Literal["keep", "refit"] | None = Field(
+        None,
+        description="With `from`, whether the normalisation of inputs and values is kept (if "
+        "unset), where they have the same names, or fitted again to these events.",
+    )
+    freeze: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="With `from`, what is not trained: `backbone`, `heads`, or patterns of names "
+        "of parameters, e.g. `blocks.*`.",
+    )
+    unfreeze_after: Steps | None = Field(
+        None, description="Epochs after which what `freeze` names is trained, too."
+    )
+    layer_decay: Share | None = Field(
+        None,
+        description="Factor on the learning rate from one layer to the one below it, e.g. 0.75; "
+        "the last layer has the full rate.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _single_pattern(cls, value: object) -> object:
+        single = isinstance(value, dict) and isinstance(value.get("freeze"), str)
+        return value | {"freeze": [value["freeze"]]} if single else value  # type: ignore[operator, index]
+
+    @model_validator(mode="after")
+    def _starts_from_something(self) -> Training:
+        for key in ("normalisation", "freeze"):
+            if getattr(self, key) is not None and self.start is None:
+                raise ValueError(f"'{key}' needs 'from', the trained model to start from")
+        if self.unfreeze_after is not None and self.freeze is None:
+            raise ValueError("'unfreeze_after' needs 'freeze', what is frozen until then")
+        return self
 
 
 class ModelOverrides(Strict):

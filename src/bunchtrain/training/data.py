@@ -26,6 +26,7 @@ from bunchtrain.tables.expressions.expression import as_real
 from bunchtrain.tables.labels import require_finite
 from bunchtrain.training.dataset_cache import DATASET_CACHE
 from bunchtrain.training.prefetch import prefetch
+from bunchtrain.training.start import kept_options
 
 #: Events that are represented in one call, so that there is no call into Python per event.
 BLOCK = 8192
@@ -161,11 +162,16 @@ class Data:
 
 
 def fit_representation(task: Task) -> Task:
-    """Return the task with the options of its representation that are fitted to training events."""
+    """Return the task with the options of its representation that are fitted to training events.
+
+    A training that starts from a trained model keeps those of that model, as its normalisation.
+    """
     name, options = task.representation
     made: Representation = parts.build("representation", name, options)
     if not isinstance(made, FittedRepresentation) or made.is_fitted:
         return task
+    if (kept := kept_options(task)) is not None:
+        return replace(task, representation=(name, kept))
     data = Data(task)
     fitted = made.fit(data.cache.of("train").blocks(data.task.columns, BLOCK))
     return replace(task, representation=(name, {**options, **fitted}))

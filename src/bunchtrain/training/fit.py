@@ -33,6 +33,7 @@ from bunchtrain.training.process import (
     silence_libraries,
     threads,
 )
+from bunchtrain.training.start import Transfer
 from bunchtrain.training.summary import Rows, Summary, write_summary
 from bunchtrain.training.warnings import training_warnings
 from bunchtrain.training.workers import EpochCallback, WorkerInfo, record_failure
@@ -54,7 +55,9 @@ def fit(
     reset_peak()
     with silence_libraries(), keep_freed_memory():
         data = Data(task, worker.rank, worker.world_size)
-        network = _initial_network(data)
+        network, transfer, frozen = _initial_network(data)
+        if transfer and progress and worker.rank == 0:
+            print(f"  {transfer.text}", file=sys.stderr)
         trained = trained_model(data.task, data.representation, network)
         if network.trains_by_gradient:
             # Lightning takes seconds to import, and trees do not need it.
@@ -62,7 +65,8 @@ def fit(
 
             with silence_libraries():  # the import has set the levels of its messages
                 summary, rows = fit_by_gradient(
-                    trained, worker, data, on_epoch, resume=resume, progress=progress
+                    *(trained, worker, data, on_epoch),
+                    **{"frozen": frozen, "resume": resume, "progress": progress},
                 )
         elif worker.rank == 0:
             data.take_all_shares()
@@ -71,13 +75,28 @@ def fit(
             _fit_post_hoc(trained, data)
             found = training_warnings(trained, data, rows)
             trained.save(task.folder)
-            write_summary(trained, "finished", summary, found)
+            found += transfer.warnings if transfer else []
+            write_summary(trained, "finished", summary, found, transfer)
 
 
-def _initial_network(data: Data) -> AnyNetwork:
-    blocks = data.load()
-    _seed_everything(data.task)
-    return build_normalised_network(data.task, data.representation, blocks)
+def _initial_network(data: Data) -> tuple[AnyNetwork, Transfer | None, list[str]]:
+    """Return the network before the training, what it starts from, and what of it is frozen."""
+    blocks, task = data.load(), data.task
+    _seed_everything(task)
+    network = build_normalised_network(task, data.representation, blocks)
+    if task.start is None:
+        return network, None, []
+    # Only for these trainings, as trees do not need torch, which takes a second to import.
+    from bunchtrain.training.transfer import start_network
+
+    transfer = start_network(network, task, data.representation, blocks)
+    if isinstance(network, FittedNetwork):
+        return network, transfer, []
+    from bunchtrain.training.freezing import check_frozen, frozen_parameters
+
+    frozen = frozen_parameters(network, task, data.representation)
+    check_frozen(frozen, task, transfer)
+    return network, transfer, frozen
 
 
 def _seed_everything(task: Task) -> None:

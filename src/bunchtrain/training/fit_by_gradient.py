@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
@@ -47,10 +49,13 @@ def fit_by_gradient(
     data: Data,
     on_epoch: EpochCallback | None,
     *,
+    frozen: Sequence[str],
     resume: bool,
     progress: bool,
 ) -> tuple[Summary, Rows]:
     """Train a network as one of its workers; return summary and learning curves.
+
+    frozen  names of parameters that are not trained, or not before `training.unfreeze_after`.
 
     Raises InterruptedRun on Ctrl-C, after which `resume` continues the training.
     """
@@ -63,7 +68,12 @@ def fit_by_gradient(
     checkpoint = Checkpoint(folder, history, best, resume)
     extra: list[Callback] = [CallOnEpoch(on_epoch, trained_model)] if on_epoch else []
     callbacks = [history, best, front, *extra, checkpoint, Progress(history, progress)]
-    module = Module(task, network, build_losses(task, network), steps=len(sizes), events=sum(sizes))
+    every = [name for name, one in network.named_parameters() if one.requires_grad]
+    if frozen and set(every) == set(frozen) and task.settings.get("unfreeze_after") is None:
+        task = replace(task, settings=task.settings | {"epochs": 1})  # nothing is trained
+    losses = build_losses(task, network)
+    workers = worker.world_size
+    module = Module(task, network, losses, len(sizes), sum(sizes), frozen, workers)
     try:
         _run(make_trainer(task, worker, callbacks), module, data)
     except InterruptedRun:

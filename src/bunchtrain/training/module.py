@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from bunchtrain.methods.protocols import AddsNats, Anneals, HasWeightPenalty
 from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task, derive_seed
 from bunchtrain.methods.weighted_sum import WeightedSums
+from bunchtrain.training.freezing import evaluate_frozen, layer_factors, set_trained
 from bunchtrain.training.game import Game
 from bunchtrain.training.schedules import Plateau, factor
 
@@ -51,6 +52,8 @@ class Module(LightningModule):
         terms: list[tuple[Loss, float]],
         steps: int,
         events: int,
+        frozen: Collection[str] = (),
+        workers: int = 1,
     ) -> None:
         super().__init__()
         self.settings, self.seed, self.steps, self.events = task.settings, task.seed, steps, events
@@ -65,6 +68,13 @@ class Module(LightningModule):
             # Of a constant, in standard deviations of the values.
             self.register_buffer("mean_loss", torch.ones(()))
         self.sums: dict[str, WeightedSums | None] = {"train": None, "validation": None}
+        self.frozen = set(frozen)
+        # Workers reduce the gradients of the parameters that require one at the beginning.
+        self.drops_gradients = workers > 1 and task.settings.get("unfreeze_after") is not None
+        set_trained(network, frozen, self.drops_gradients)
+        if not any(p.requires_grad for p in network.parameters()):
+            # An optimiser and its loss need a parameter, also while all of the network is frozen.
+            self.unused = nn.Parameter(torch.zeros(()))
 
     @property
     def _fits_width(self) -> bool:
@@ -110,7 +120,7 @@ class Module(LightningModule):
             self._set_width(next(iter(shared.losses.values())) / shared.weight)
         if isinstance(model, HasWeightPenalty):
             loss = loss + model.weight_penalty(self.events)
-        return loss
+        return loss if loss.requires_grad else loss + 0 * self.unused
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Add a batch to the loss of the validation set."""
@@ -165,8 +175,27 @@ class Module(LightningModule):
             )
 
     def on_train_epoch_start(self) -> None:
-        """Set the random seeds from seed, epoch and worker, so that an epoch can be repeated."""
+        """Set the random seeds from seed, epoch and worker, so that an epoch can be repeated.
+
+        Parameters are trained from their epoch on, and frozen parts are evaluated.
+        """
+        self.unfreeze(self.current_epoch)
+        evaluate_frozen(self.network, self.frozen)
         seed_everything(derive_seed(self.seed, self.current_epoch, self.global_rank), verbose=False)
+
+    def on_after_backward(self) -> None:
+        """Drop the gradients of frozen parameters that all workers have computed."""
+        if self.drops_gradients:
+            parameters = dict(self.network.named_parameters())
+            for name in self.frozen:
+                parameters[name].grad = None
+
+    def unfreeze(self, epochs: int) -> None:
+        """Train all parameters after so many epochs, if the study sets it."""
+        after = self.settings.get("unfreeze_after")
+        if self.frozen and after is not None and epochs >= after:
+            set_trained(self.network, self.frozen, True)
+            self.frozen = set()
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
         """Set the learning rate of this step, and the schedule of the model."""
@@ -178,7 +207,7 @@ class Module(LightningModule):
         shape *= self.plateau.factor
         self.game.set_schedule(shape)
         for group in self._groups():
-            group["lr"] = self.settings["learning_rate"] * shape
+            group["lr"] = self.settings["learning_rate"] * shape * group.get("factor", 1.0)
 
     @torch.no_grad()
     def on_train_batch_end(self, outputs: Any, batch: Batch, index: int) -> None:
@@ -189,8 +218,9 @@ class Module(LightningModule):
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the last step."""
-        return float(self._groups()[0]["lr"])
+        """The learning rate of the last step, without a factor by depth."""
+        group = self._groups()[0]
+        return float(group["lr"]) / float(group.get("factor", 1.0))
 
     def _groups(self) -> list[dict[str, Any]]:
         optimiser: Any = self.optimizers(use_pl_optimizer=False)
@@ -198,17 +228,35 @@ class Module(LightningModule):
         return groups
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the optimiser of the study, for all parameters but those of opponents."""
+        """Return the optimiser of the study, for all parameters but those of opponents.
+
+        Parameters that are frozen until an epoch are among them, and have no state before it.
+        """
         kind = self.settings["optimiser"]
         options: dict[str, Any] = {"momentum": 0.9} if kind == "sgd" else {}
         if kind != "sgd" and isinstance(self.network, MethodNetwork):
             options["betas"] = self.network.method.betas
         return _OPTIMISERS[kind](
-            (p for p in self.parameters() if p.requires_grad),
+            self._parameter_groups(),
             lr=self.settings["learning_rate"],
             weight_decay=self.settings["weight_decay"],
             **options,
         )
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the parameters by their factors on the learning rate."""
+        waits = self.settings.get("unfreeze_after") is not None
+        later = {f"network.{name}" for name in self.frozen} if waits else set()
+        chosen = {n: p for n, p in self.named_parameters() if p.requires_grad or n in later}
+        decay = self.settings.get("layer_decay")
+        if decay is None:
+            return [{"params": list(chosen.values())}]
+        factors = layer_factors(self.network, decay)
+        groups: dict[float, list[Tensor]] = {}
+        for name, parameter in chosen.items():
+            factor = factors.get(name.removeprefix("network."), 1.0)
+            groups.setdefault(factor, []).append(parameter)
+        return [{"params": params, "factor": factor} for factor, params in groups.items()]
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, _: int) -> Batch:
         """Return the batch on the worker's device."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from bunchtrain.files import write_json
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.process import peak_mb
+from bunchtrain.training.start import Transfer
 
 #: Measurements of a training, for `training.json`.
 Summary = dict[str, float]
@@ -21,8 +22,12 @@ def write_summary(
     status: Literal["interrupted", "finished"],
     summary: Summary,
     warnings: Sequence[str] = (),
+    transfer: Transfer | None = None,
 ) -> None:
-    """Write `training.json`: status, summary, parameters, peak memory of this worker, warnings."""
+    """Write `training.json`: status, summary, parameters, peak memory of this worker, warnings.
+
+    transfer  what was taken from the trained model that the training started from.
+    """
     content: dict[str, Any] = {
         "status": status,
         **summary,
@@ -30,4 +35,6 @@ def write_summary(
         "peak_rss_mb": peak_mb(),
         "warnings": list(warnings),
     }
+    if transfer is not None:
+        content["start"] = transfer.as_dict()
     write_json(Path(trained_model.task.folder) / "training.json", content)

@@ -97,6 +97,10 @@ class RunFolder:
         parent = "members" if (self.path / "members").is_dir() else "models"
         return inside(self.path, f"{parent}/{name}")
 
+    def start(self, name: str) -> Path:
+        """Return the folder of the trained model that a model starts from."""
+        return inside(self.path, f"start/{name}")
+
     def ensemble(self, name: str) -> Path:
         """Return the file of a fitted ensemble."""
         return inside(self.path, f"ensembles/{name}.json")
@@ -149,7 +153,8 @@ def dump(study: Study, run: Path | None = None) -> str:
 def _without_unset(value: Any, dumped: Any) -> Any:
     """Return a dumped value without the keys that are None; options of parts may be null."""
     if isinstance(value, BaseModel):
-        declared = {name: getattr(value, name) for name in type(value).model_fields}
+        fields = type(value).model_fields.items()
+        declared = {field.alias or name: getattr(value, name) for name, field in fields}
         set_keys = {k: _without_unset(v, dumped[k]) for k, v in declared.items() if v is not None}
         return set_keys | {k: dumped[k] for k in value.model_extra or {}}
     if isinstance(value, dict):

@@ -24,6 +24,7 @@ FILE = "manifest.json"
 FILES = (
     *("study.yaml", "environment.json", "data.json", "metrics.json", "predictions.parquet"),
     *("parts/*", "ensembles/*.json", "evaluations/*/results.json"),
+    *("start/*/start.json", "start/*/*.safetensors"),
     *(
         f"{folder}/**/{name}"
         for folder in ("models", "members")  # `members` in release 0.1

@@ -26,6 +26,7 @@ from bunchtrain.tables.transforms.conditions import Condition, WithConditions
 from bunchtrain.tables.transforms.object_rows import EVENT, ObjectRows
 from bunchtrain.tables.transforms.windows import Windows
 from bunchtrain.targets import Assignment
+from bunchtrain.training.start import read_about
 from bunchtrain.workflow.progress import say
 
 #: Types of columns that are one number per event.
@@ -174,9 +175,20 @@ def _check_products(name: str, assignment: Assignment, part: Part) -> None:
 
 
 def task(
-    study: Study, model: ModelConfig, cache: Path, folder: Path, seed: int | None = None
+    study: Study,
+    model: ModelConfig,
+    cache: Path,
+    folder: Path,
+    seed: int | None = None,
+    start: Path | None = None,
 ) -> Task:
-    """Return the training of one model as plain data; its seed is the study's if unset."""
+    """Return the training of one model as plain data; its seed is the study's if unset.
+
+    start  folder of the trained model that it starts from, if its study has one.
+
+    Raises RunError if this folder has none.
+    """
+    has_start = start is not None and model.training.start is not None
     terms = {term.target for term in model.loss}
     own = [name for name, one in study.targets.items() if one.on == "event" or name in terms]
     of_model = own if model.kind == "model" else ()
@@ -194,6 +206,8 @@ def task(
         memory=study.storage.memory,
         posterior=(model.posterior.name, model.posterior.options) if model.posterior else None,
         calibration=[(part.name, part.options) for part in model.calibration],
+        start=str(start) if has_start else None,
+        start_sha256=read_about(str(start)).sha256 if has_start else None,
     )
 
 

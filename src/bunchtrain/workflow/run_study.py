@@ -18,6 +18,7 @@ from bunchtrain.workflow.graph.build import build_graph
 from bunchtrain.workflow.graph.engine import Engine
 from bunchtrain.workflow.preparation import check_models, event_cache
 from bunchtrain.workflow.run import Run
+from bunchtrain.workflow.starts import check_starts, copy_starts
 from bunchtrain.workflow.trainings import train_model
 from bunchtrain.workflow.transforms import make_transforms
 
@@ -59,7 +60,9 @@ def run(
         folder = launch.join(Path(runs) / chosen.name)
         return _follow(folder, folder.study(), resume=False)
     _check_stages(chosen, Path(runs), [*wanted, *again])
+    check_starts(chosen, Path(runs))
     folder = RunFolder.create(chosen, Path(runs))
+    copy_starts(folder, chosen)
     launch.announce(folder)
     return _run_graph(folder, resume=False, jobs=jobs, wanted=wanted, fresh=again, reuse=reuse)
 
@@ -104,6 +107,7 @@ def resume(path: Path | str, jobs: int | None = None) -> Run:
     folder.manifest.check(resumed=True)
     if not (folder.path / "environment.json").is_file():  # a run of release 0.1
         folder.manifest.write_json(folder.path / "environment.json", environment())
+    copy_starts(folder, folder.study())
     return _run_graph(folder, resume=True, jobs=jobs)
 
 

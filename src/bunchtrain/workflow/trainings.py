@@ -69,7 +69,8 @@ def train_model(
     model = model_configs(study)[name]
     with DATASET_CACHE.enable():
         for one in trainings(folder, study, model):
-            wanted = task(study, model, cache.folder, one.folder, one.seed)
+            start = folder.start(name)
+            wanted = task(study, model, cache.folder, one.folder, one.seed, start)
             train(wanted, resume=resume, progress=progress)
 
 

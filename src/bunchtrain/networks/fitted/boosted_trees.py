@@ -27,6 +27,7 @@ from bunchtrain.networks.layers.fit_models import (
     Progress,
     check_all_classes,
     iterate_samples,
+    load_sample,
 )
 from bunchtrain.networks.layers.trees import EXTRA, BoostingOptions, TreeModel
 from bunchtrain.networks.layers.xgboost_adapter import (
@@ -59,6 +60,7 @@ class BoostedTrees(TreeModel):
     """
 
     fits_penalties = True
+    continues_fit = True
     supported_losses: ClassVar[Mapping[str, str]] = {
         "cross_entropy": "multi:softprob",
         "binary_cross_entropy": "binary:logistic",
@@ -107,6 +109,7 @@ class BoostedTrees(TreeModel):
     ) -> History:
         """Grow the trees on batches that can be iterated over repeatedly; return the losses.
 
+        Trees that have been loaded are kept, and others are added to them.
         The trees after the round of the best validation loss are removed. Penalties need a target
         of classes. Raises StudyError for unsupported losses or weights, and DataError without
         training events.
@@ -135,6 +138,7 @@ class BoostedTrees(TreeModel):
             evals=[(events, "training"), *validated],
             callbacks=callbacks,
             verbose_eval=False,
+            xgb_model=self.booster,
             **custom,
         )
         self._set_booster(booster)
@@ -185,11 +189,16 @@ class BoostedTrees(TreeModel):
         batches: Iterable[Batch],
         loss: Head,
         threads: int,
-        reference: xgboost.QuantileDMatrix | None = None,
-    ) -> xgboost.QuantileDMatrix | None:
+        reference: xgboost.DMatrix | None = None,
+    ) -> xgboost.DMatrix | None:
         if next(iterate_samples(batches, loss), None) is None:
             return None
         iterator = BatchIterator(batches, loss)
+        if self.booster is not None:  # whose cuts need not be edges of the bins of these events
+            sample = load_sample(batches, loss)
+            assert sample is not None  # as there is a first batch
+            weight = sample.weight
+            return xgboost.DMatrix(sample.table, sample.target, weight=weight, nthread=threads)
         options = {"ref": reference, "max_bin": self.bins, "nthread": threads}
         matrix = xgboost.QuantileDMatrix(iterator, **options)
         if reference is None:

@@ -44,6 +44,8 @@ class FitModel:
     tensors: ClassVar[tuple[str, ...]] = ("table",)
     #: Whether it is a `torch.nn.Module`, too, and takes tensors.
     takes_tensors: ClassVar[bool] = False
+    #: Whether `fit` continues from what has been loaded.
+    continues_fit: ClassVar[bool] = False
     #: Losses that the library can fit → their names in the library.
     supported_losses: ClassVar[Mapping[str, str]] = {}
 

@@ -38,7 +38,7 @@ from bunchtrain.workflow.wide.cache import prepare_source, spread_cache
 from bunchtrain.workflow.write_report import write_report
 
 #: Fields of a task that do not decide the trained model.
-_NOT_IN_KEY = ("cache", "folder", "memory", "columns")
+_NOT_IN_KEY = ("cache", "folder", "memory", "columns", "start")
 #: Keys of a study that decide no result of an evaluation.
 _NOT_EVALUATED = {
     *("title", "description", "references", "note", "evaluation", "export"),
@@ -147,7 +147,8 @@ class DefaultGraph:
         """Return name → what decides each training of a model."""
         found = {}
         for name, seed in training_names(self.study, model).items():
-            made = task(self.study, model, Path(), Path(), seed).as_dict()
+            start = self.folder.start(model.name)
+            made = task(self.study, model, Path(), Path(), seed, start).as_dict()
             found[name] = {key: value for key, value in made.items() if key not in _NOT_IN_KEY}
             found[name]["settings"] = without_execution(made["settings"])
         return found

@@ -1,0 +1,210 @@
+"""Where the columns of an input, and the outputs, are in the weights of a network.
+
+Weights of a network of other inputs or outputs can be taken column by column only if it is known
+which column of which weight belongs to which feature. It is measured, for any network: weights
+whose shape changes with the number of columns of an input have an axis along them, and a position
+of this axis belongs to the feature without which its gradient is exactly 0.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import awkward as ak
+import torch
+from torch import Tensor, nn
+
+from bunchtrain.batch import Array
+from bunchtrain.methods.build import build_network
+from bunchtrain.methods.supervised import Network
+from bunchtrain.methods.task import Task
+from bunchtrain.representations._representation import Representation, Size
+
+#: What a position of an axis belongs to: name of a column (None for none of them) and how often it
+#: has occurred before.
+Key = tuple[str | None, int]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Axis of a weight, and what each of its positions belongs to; None where that is not known."""
+
+    axis: int
+    keys: list[Key] | None
+
+
+class Resized(Representation):
+    """A representation of which only sizes and names of tensors are used, with other ones."""
+
+    def __init__(
+        self, made: Representation, sizes: Mapping[str, Size], names: Mapping[str, list[str]]
+    ) -> None:
+        self._made, self._sizes, self._names = made, dict(sizes), dict(names)
+
+    def columns(self, available: Collection[str]) -> list[str]:
+        """Return the columns of the representation."""
+        return self._made.columns(available)
+
+    @property
+    def sizes(self) -> dict[str, Size]:
+        """Return the given sizes."""
+        return self._sizes
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """Return the given names."""
+        return self._names
+
+    @property
+    def embedding(self) -> tuple[int, int] | None:
+        """Return the embedding of the representation."""
+        return self._made.embedding
+
+    def __call__(self, events: ak.Array) -> dict[str, Array]:
+        """Return the tensors of the representation."""
+        return self._made(events)
+
+
+def axis_of_names(size: Size, names: Collection[str]) -> int | None:
+    """Return the axis of a tensor's row that its names are along, the first of this length."""
+    lengths = [size] if isinstance(size, int) else list(size)
+    return lengths.index(len(names)) if len(names) in lengths else None
+
+
+def input_layouts(
+    task: Task, made: Representation, inputs: Mapping[str, Tensor], tensor: str
+) -> dict[str, Layout]:
+    """Return weight → layout along the columns of one input, of the weights that have one.
+
+    inputs  some events, as `Batch.inputs`; those that are not integers are replaced by noise.
+    """
+    size, names = made.sizes[tensor], made.names[tensor]
+    axis = axis_of_names(size, names)
+    if axis is None:
+        return {}
+    lengths = [size] if isinstance(size, int) else list(size)
+    lengths[axis] += 1
+    larger: Size = lengths[0] if isinstance(size, int) else tuple(lengths)
+    more = Resized(made, made.sizes | {tensor: larger}, made.names | {tensor: [*names, ""]})
+    network = _build(task, made)
+    axes = _changed(network, _build(task, more))
+    owners = _owners(network, axes, _noise(made, inputs), tensor, (axis, names))
+    return {
+        name: Layout(axis, _numbered(owners[name]) if owners[name] else None)
+        for name, axis in axes.items()
+    }
+
+
+def output_layouts(task: Task, made: Representation, slots: Collection[str]) -> dict[str, Layout]:
+    """Return weight → layout along the outputs of events, of the weights that have one.
+
+    slots  names of the outputs of the model.
+    """
+    network = _build(task, made)
+    state = network.state_dict()
+    axes = _changed(network, _build(task, made, spare=1))
+    keys = [(name, 0) for name in slots]
+    return {
+        name: Layout(axis, keys if state[name].shape[axis] == len(keys) else None)
+        for name, axis in axes.items()
+    }
+
+
+def _build(task: Task, made: Representation, spare: int = 0) -> Network:
+    network = build_network(task, made, spare=spare)
+    assert isinstance(network, Network)
+    return network
+
+
+def _changed(network: Network, other: Network) -> dict[str, int]:
+    """Return weight → the one axis in which two networks differ; −1 for more than one."""
+    state, others = network.state_dict(), other.state_dict()
+    found = {}
+    for name, value in state.items():
+        if name.startswith("normalisation.") or name not in others:
+            continue
+        pairs = zip(value.shape, others[name].shape, strict=True)
+        axes = [axis for axis, (one, more) in enumerate(pairs) if one != more]
+        if axes:
+            found[name] = axes[0] if len(axes) == 1 else -1
+    return found
+
+
+def _noise(made: Representation, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return inputs of which those that are not integers are random numbers."""
+    found = dict(inputs)
+    for name, given in inputs.items():
+        if given.is_floating_point() and name in made.sizes:
+            size = made.sizes[name]
+            rows = given.shape[:1]
+            found[name] = torch.randn(*rows, *([size] if isinstance(size, int) else size)).abs()
+    return found
+
+
+def _owners(
+    network: Network,
+    axes: Mapping[str, int],
+    inputs: dict[str, Tensor],
+    tensor: str,
+    columns: tuple[int, list[str]],
+) -> dict[str, list[str | None]]:
+    """Return weight → the column of each position of its axis; empty where it is not unique."""
+    along, names = columns
+    parameters = {n: p for n, p in network.named_parameters() if n in axes and axes[n] >= 0}
+    reached = _gradients(network, parameters, inputs, axes)
+    owners: dict[str, list[set[str]]] = {
+        name: [set() for _ in range(len(used))] for name, used in reached.items()
+    }
+    for index, column in enumerate(names):
+        without = inputs[tensor].clone()
+        without.select(along + 1, index).zero_()
+        for name, used in _gradients(network, parameters, inputs | {tensor: without}, axes).items():
+            for position in (reached[name] & ~used).nonzero()[:, 0].tolist():
+                owners[name][position].add(column)
+    found: dict[str, list[str | None]] = {}
+    for name, axis in axes.items():
+        length = network.state_dict()[name].shape[axis]
+        is_unique = name in owners and reached[name].all() and max(map(len, owners[name])) == 1
+        if is_unique and len({one for of in owners[name] for one in of}) == len(names):
+            found[name] = [next(iter(of), None) for of in owners[name]]
+        else:  # biases and moments of each column
+            found[name] = list(names) if length == len(names) and axis >= 0 else []
+    return found
+
+
+def _gradients(
+    network: Network,
+    parameters: Mapping[str, nn.Parameter],
+    inputs: dict[str, Tensor],
+    axes: Mapping[str, int],
+) -> dict[str, Tensor]:
+    """Return weight → whether any gradient at each position of its axis is not 0, (position,)."""
+    outputs = network.train().members(inputs)
+    random = torch.Generator().manual_seed(1)
+    values = [value for member in outputs for value in member.values()]
+    total = sum((v * torch.randn(v.shape, generator=random)).sum() for v in values)
+    given = list(parameters.values())
+    gradients: Any = torch.autograd.grad(total, given, allow_unused=True)  # type: ignore[arg-type]
+    found = {}
+    for name, gradient in zip(parameters, gradients, strict=True):
+        axis = axes[name]
+        if gradient is None:
+            gradient = torch.zeros_like(parameters[name])
+        rows = gradient.movedim(axis, 0).reshape(
+            gradient.shape[axis], prod(gradient.shape) // gradient.shape[axis]
+        )
+        found[name] = (rows != 0).any(1)
+    return found
+
+
+def _numbered(owners: list[str | None]) -> list[Key]:
+    """Return the keys of positions: the column and how often it has occurred before."""
+    count: Counter[str | None] = Counter()
+    found = []
+    for column in owners:
+        found.append((column, count[column]))
+        count[column] += 1
+    return found
