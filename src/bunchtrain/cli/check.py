@@ -77,4 +77,6 @@ def _costs(found: Check) -> Iterator[list[str]]:
     for name, cost in found.costs.items():
         what = "to represent the events, then one fit" if cost.in_one_call else "an epoch"
         parameters = f"{cost.parameters:,}" if cost.parameters else "–"
+        if cost.trained is not None:
+            parameters = f"{cost.trained:,} trained of {parameters}"
         yield [name, parameters, f"{cost.memory / 1e6:,.1f} MB", f"{cost.seconds:.3g} s {what}"]

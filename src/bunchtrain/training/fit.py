@@ -95,7 +95,7 @@ def _initial_network(data: Data) -> tuple[AnyNetwork, Transfer | None, list[str]
     from bunchtrain.training.freezing import check_frozen, frozen_parameters
 
     frozen = frozen_parameters(network, task, data.representation)
-    check_frozen(frozen, task, transfer)
+    check_frozen(network, frozen, task, transfer)
     return network, transfer, frozen
 
 

@@ -50,15 +50,21 @@ def frozen_parameters(network: Network, task: Task, made: Representation) -> lis
     return [name for name in names if name in frozen]
 
 
-def check_frozen(frozen: Collection[str], task: Task, transfer: Transfer) -> None:
-    """Raise StudyError if weights that are new would never be trained."""
+def check_frozen(
+    network: Network, frozen: Collection[str], task: Task, transfer: Transfer
+) -> None:
+    """Record the count of frozen parameters; raise StudyError if new ones are never trained."""
     new = [name for name in frozen if name in transfer.initialised or name in transfer.part]
-    if new and task.settings.get("unfreeze_after") is None:
+    transfer.frozen_epochs = task.settings.get("unfreeze_after")
+    if new and transfer.frozen_epochs is None:
         what = transfer.part.get(new[0], "all of it")
         raise StudyError(
             f"training.freeze: '{new[0]}' is frozen and not in the {transfer.start.name} (new: "
             f"{what}), so that it would stay random; leave it out, or set 'unfreeze_after'"
         )
+    parameters = dict(network.named_parameters())
+    transfer.parameters = network.trained_parameters
+    transfer.frozen = sum(parameters[name].numel() for name in frozen)
 
 
 def _heads(network: Network, task: Task, made: Representation) -> set[str]:

@@ -193,10 +193,7 @@ def _gradients(
         axis = axes[name]
         if gradient is None:
             gradient = torch.zeros_like(parameters[name])
-        rows = gradient.movedim(axis, 0).reshape(
-            gradient.shape[axis], prod(gradient.shape) // gradient.shape[axis]
-        )
-        found[name] = (rows != 0).any(1)
+        found[name] = (gradient.movedim(axis, 0) != 0).reshape(gradient.shape[axis], -1).any(1)
     return found
 
 

@@ -96,6 +96,8 @@ class Transfer:
     dropped      weights of the trained model that the network does not have.
     fitted       columns whose normalisation is that of the new events.
     warnings     sentences for the user.
+    frozen       number of parameters that are not trained, of all `parameters`, or not before
+                 the end of `frozen_epochs`.
     """
 
     start: Start
@@ -105,17 +107,23 @@ class Transfer:
     dropped: list[str] = field(default_factory=list)
     fitted: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    frozen: int = 0
+    parameters: int = 0
+    frozen_epochs: int | None = None
 
     @property
     def text(self) -> str:
-        """One line for the log."""
+        """One line for the log and the report."""
         lists = {"initialised": self.initialised, "dropped": self.dropped}
         words = [f"{len(self.taken)} tensors taken"]
         words += [f"{name} in part (new: {new})" for name, new in self.part.items()]
         words += [f"{kind}: {', '.join(names)}" for kind, names in lists.items() if names]
         if self.fitted:
             words.append(f"normalisation fitted to these events: {', '.join(self.fitted)}")
-        return f"start from the {self.start.name}: {'; '.join(words)}"
+        if self.frozen:
+            time = f" for {self.frozen_epochs} epochs" if self.frozen_epochs else ""
+            words.append(f"{self.frozen:,} of {self.parameters:,} parameters frozen{time}")
+        return f"started from the {self.start.name}: {'; '.join(words)}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record for `training.json`."""
@@ -127,6 +135,8 @@ class Transfer:
             "initialised": self.initialised,
             "dropped": self.dropped,
             "normalisation_fitted": self.fitted,
+            "frozen_parameters": self.frozen,
+            "text": self.text,
         }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import awkward as ak
@@ -13,13 +15,14 @@ import numpy as np
 
 from bunchtrain.batch import Batch
 from bunchtrain.errors import BunchtrainError
-from bunchtrain.methods.build import AnyNetwork, build_normalised_network
+from bunchtrain.methods.build import AnyNetwork, build_network, build_normalised_network
 from bunchtrain.methods.fitted_network import FittedNetwork
 from bunchtrain.methods.protocols import ChecksInputs
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._packed import PackedPoints
 from bunchtrain.representations._representation import Representation
-from bunchtrain.study import Study, model_configs
+from bunchtrain.representations.preprocessing.normalisation import Normalisation
+from bunchtrain.study import ModelConfig, Study, model_configs
 from bunchtrain.tables.arrow import to_events
 from bunchtrain.tables.cache.builder import SETS
 from bunchtrain.tables.cache.selection import KEY, Selection
@@ -32,6 +35,7 @@ from bunchtrain.workflow.preparation import (
     make_source,
     recipe,
 )
+from bunchtrain.workflow.starts import check_starts, started_task
 
 if TYPE_CHECKING:
     from bunchtrain.methods.supervised import Network
@@ -53,12 +57,14 @@ class ModelCost:
     seconds     of one epoch in this process; of the representation alone for a model that is fit
                 in one call, such as trees.
     in_one_call whether it is.
+    trained     those that are trained from the first epoch on, if `training.freeze` is set.
     """
 
     parameters: int
     memory: float
     seconds: float
     in_one_call: bool
+    trained: int | None = None
 
 
 @dataclass
@@ -94,8 +100,10 @@ class Check:
         return self.entries / self.sampled if self.entries and self.sampled else 1.0
 
 
-def check(study: Study) -> Check:
+def check(study: Study, runs: Path | str = "runs") -> Check:
     """Return what a run of a study would find, from a sample of its events, without a training.
+
+    runs  folder of the runs of all studies, for `training.from`.
 
     Raises no error of the user: each is in `problems`.
     """
@@ -110,13 +118,15 @@ def check(study: Study) -> Check:
         _collect(found, lambda: check_exports(study))
     for key, (name, options) in evaluation_parts(study).items():
         _collect(found, partial(make_evaluation, study, name, options), f"{key}: ")
+    _collect(found, lambda: check_starts(study, Path(runs)))
     source = _collect(found, lambda: make_source(study))
     if source is not None and not source.is_prepared:
         found.warnings.append("the events are simulated by the run; they are not checked here")
     elif source is not None:
         events = _collect(found, lambda: _read(found, study, source))
         if events is not None and len(events):
-            _add_costs(found, study, {name: made for name, made in built.items() if made}, events)
+            made = {name: one for name, one in built.items() if one}
+            _add_costs(found, study, made, events, Path(runs))
     return found
 
 
@@ -173,14 +183,18 @@ def _judge(found: Check) -> None:
 
 
 def _add_costs(
-    found: Check, study: Study, built: Mapping[str, Untrained], events: ak.Array
+    found: Check, study: Study, built: Mapping[str, Untrained], events: ak.Array, runs: Path
 ) -> None:
     """Add the cost of each model, measured on some events."""
+    models = model_configs(study)
     for name, (made, representation, network) in built.items():
         where = f"models.{name}: " if study.models else ""
         cost = _collect(found, partial(_cost, found, made, representation, network, events), where)
         if cost is None:
             continue
+        if models[name].training.start is not None and not found.problems:
+            begin = partial(_beginning, found, study, models[name], representation, events, runs)
+            cost = replace(cost, trained=_collect(found, begin, where))
         found.costs[name] = cost
         if isinstance(representation, PackedPoints):
             predicted = made.predicts_points
@@ -215,6 +229,35 @@ def _cost(
         if network.trains_by_gradient:
             seconds = _step(network, batch, int(made.settings["batch_size"]))
     return ModelCost(parameters, size * both, seconds * used, not network.trains_by_gradient)
+
+
+def _beginning(
+    found: Check,
+    study: Study,
+    model: ModelConfig,
+    representation: Representation,
+    events: ak.Array,
+    runs: Path,
+) -> int | None:
+    """Return how many parameters are trained at first, None if all; add warnings about the start.
+
+    Raises StudyError if the trained model does not fit.
+    """
+    from bunchtrain.training.freezing import check_frozen, frozen_parameters
+    from bunchtrain.training.transfer import start_network
+
+    batch = Batch(representation(events[representation.columns(events.fields)]))
+    with TemporaryDirectory() as place:
+        made = started_task(study, model, runs, Path(place))
+        normalisation = Normalisation.fit([batch.inputs], representation, made.invalid)
+        network = build_network(made, representation, normalisation)
+        transfer = start_network(network, made, representation, [batch])
+    found.warnings += [f"{model.name}: {text}" for text in transfer.warnings]
+    if isinstance(network, FittedNetwork):
+        return None
+    frozen = frozen_parameters(network, made, representation)
+    check_frozen(network, frozen, made, transfer)
+    return transfer.parameters - transfer.frozen if frozen else None
 
 
 def _step(network: Network, batch: Batch, rows: int) -> float:

@@ -81,7 +81,10 @@ def _models(folder: RunFolder, study: Study, plots: Sequence[Plot]) -> Iterator[
             published=given.get(name),
             plots=[plot for plot in plots if plot.model == name and plot.section == "results"],
             remarks=" ".join(
-                [model.note, *map(_sentence, training_warnings(folder, study, name))]
+                [
+                    *(model.note, _beginning(folder, name)),
+                    *map(_sentence, training_warnings(folder, study, name)),
+                ]
             ).strip(),
         )
     for name, ensemble in study.ensembles.items():
@@ -97,6 +100,12 @@ def _models(folder: RunFolder, study: Study, plots: Sequence[Plot]) -> Iterator[
             plots=[plot for plot in plots if plot.model == name and plot.section == "results"],
             remarks=ensemble.note,
         )
+
+
+def _beginning(folder: RunFolder, model: str) -> str:
+    """Return the sentence about the trained model that the first training started from, or ''."""
+    text = folder.json(f"models/{model}/training.json").get("start", {}).get("text", "")
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def _sentence(warning: str) -> str:

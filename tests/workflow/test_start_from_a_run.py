@@ -1,0 +1,130 @@
+"""Runs that start from the trained models of another study."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+import bunchtrain
+from bunchtrain.errors import InterruptedRun, StudyError
+from bunchtrain.study import validate
+from bunchtrain.trained_files import load
+from bunchtrain.workflow import trainings
+from bunchtrain.workflow.check import check
+from bunchtrain.workflow.starts import find_trained
+
+FROZEN = {"from": "tiny:flow", "freeze": ["backbone", "heads"]}
+
+
+@pytest.fixture(scope="module")
+def runs(finished, tmp_path_factory):
+    """A folder of runs with a copy of the run of another study."""
+    folder = tmp_path_factory.mktemp("start") / "runs"
+    shutil.copytree(finished.folder, folder / "tiny" / "1")
+    return folder
+
+
+@pytest.fixture
+def study(tiny_study):
+    tiny_study["name"], tiny_study["evaluation"] = "tuned", ["classification"]
+    tiny_study["training"] |= {"threads": 1, "epochs": 2}
+    tiny_study["models"]["trees"]["training"] = {"from": "tiny:train.trees"}
+    tiny_study["models"]["flow"]["training"] = FROZEN
+    tuned = {"from": "tiny:flow", "freeze": "backbone", "unfreeze_after": 1}
+    same = tiny_study["models"]["flow"]["model"]
+    tiny_study["models"]["tuned"] = {"model": same, "training": tuned, "seeds": 2}
+    return tiny_study
+
+
+def test_a_study_starts_from_another_and_resumes_without_it(
+    finished, runs, study, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(runs.parent)
+    whole = bunchtrain.run(validate(study), runs="runs", jobs=2)
+    first, again = (load(run.files.model("flow")).network for run in (finished, whole))
+    for name, value in first.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value) or value.isnan().all(), name
+    one, other = (run.predictions.columns["flow_top"] for run in (finished, whole))
+    np.testing.assert_allclose(one, other, atol=1e-6)
+    assert load(whole.files.model("trees")).network.model.booster.num_boosted_rounds() == 40
+    record = json.loads((whole.folder / "models/tuned/seed_2/training.json").read_text())["start"]
+    assert (record["study"], record["model"], record["run"]) == ("tiny", "flow", "runs/tiny/1")
+    assert record["version"] == bunchtrain.__version__
+    report = (whole.folder / "report.html").read_text()
+    assert "Started from the model 'particle_flow_network' of runs/tiny/1" in report
+
+    train = trainings.train
+
+    def stop_at_the_last(task, **options):
+        if task.seed == 2:
+            raise InterruptedRun("stopped")
+        return train(task, **options)
+
+    monkeypatch.setattr(trainings, "train", stop_at_the_last)
+    with pytest.raises(InterruptedRun):
+        bunchtrain.run(validate(study), runs="runs", jobs=1, reuse=False)
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    (runs / "tiny").rename(runs.parent / "moved")
+    try:
+        halved = bunchtrain.resume(sorted((runs / "tuned").iterdir())[-1])
+    finally:
+        (runs.parent / "moved").rename(runs / "tiny")
+    assert halved.metrics == whole.metrics
+
+
+def test_a_check_shows_how_many_parameters_are_trained(runs, study):
+    study["models"]["flow"]["training"] = {"from": "tiny:flow", "freeze": "heads"}
+    found = check(validate(study), runs)
+    assert not found.problems
+    cost = found.costs["flow"]
+    assert cost.trained == cost.parameters - (16 * 2 + 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tinny", "training.from: 'tinny' has no run in .*; did you mean 'tiny'?"),
+        ("other", "'other' has no run in .*: bunchtrain run other"),
+        ("stopped", "no run of 'stopped' in .* is finished: bunchtrain run --resume .*/stopped/1"),
+        ("{runs}/tiny", "is not the folder of a run: it has no study.yaml; did you mean .*tiny/1"),
+        ("tiny", "has the models trees, flow; name one, as 'tiny:trees'"),
+        ("{runs}/tiny/1:floww", "no trained model 'floww'; did you mean 'flow'?"),
+        ("tiny:trees", "trained model is 'boosted_trees', and the model here is 'particle_flow"),
+    ],
+)
+def test_a_trained_model_that_is_not_there_is_one_sentence(runs, study, text, message):
+    stopped = runs / "stopped" / "1"
+    if not stopped.is_dir():
+        shutil.copytree(runs / "tiny" / "1", stopped)
+        (stopped / "status.json").write_text('{"state": "interrupted"}')
+    study["models"] = {}
+    study["model"] = {"name": "particle_flow_network", "phi": [16], "f": [16]}
+    study["training"]["from"] = text.format(runs=runs)
+    with pytest.raises(StudyError, match=message):
+        bunchtrain.run(validate(study), runs=runs)
+    assert not (runs / "tuned").is_dir() or not list((runs / "tuned").glob("*/report.html.part"))
+
+
+def test_the_folder_of_a_training_and_of_a_stage(runs, finished, tmp_path):
+    folder, origin = find_trained(str(runs / "tiny/1/models/flow"), tmp_path, "training.from")
+    assert origin == {"run": str(folder)}
+    stage = runs / "tiny" / "1" / "stages" / "density" / "model"
+    shutil.copytree(folder, stage)
+    assert find_trained("tiny:density", runs, "training.from")[0] == stage
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"freeze": "backbone"}, "training.freeze|'freeze' needs 'from'"),
+        ({"from": "tiny", "unfreeze_after": 2}, "'unfreeze_after' needs 'freeze'"),
+        ({"from": "tiny", "freeze": []}, "must be a list of 1 or more items"),
+        ({"form": "tiny"}, "unknown key 'form'; did you mean 'from'"),
+    ],
+)
+def test_keys_that_need_others(study, training, message):
+    with pytest.raises(StudyError, match=message):
+        validate(study | {"training": training})
