@@ -50,9 +50,7 @@ def frozen_parameters(network: Network, task: Task, made: Representation) -> lis
     return [name for name in names if name in frozen]
 
 
-def check_frozen(
-    network: Network, frozen: Collection[str], task: Task, transfer: Transfer
-) -> None:
+def check_frozen(network: Network, frozen: Collection[str], task: Task, transfer: Transfer) -> None:
     """Record the count of frozen parameters; raise StudyError if new ones are never trained."""
     new = [name for name in frozen if name in transfer.initialised or name in transfer.part]
     transfer.frozen_epochs = task.settings.get("unfreeze_after")
