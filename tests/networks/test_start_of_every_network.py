@@ -1,5 +1,7 @@
 """The contract of every network that starts from trained weights: its own, and of other inputs."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from small_models import OPTIONS, SIZES, inputs, small

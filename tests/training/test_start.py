@@ -79,7 +79,8 @@ def test_a_network_that_is_frozen_as_a_whole_predicts_the_same(first, start, cac
     assert (found["run"], len(found["taken"])) == ("runs/first/1", 6)
     assert found["sha256"] == task.start_sha256
     assert (
-        "start from the model 'dense_network' of runs/first/1: 6 tensors" in capfd.readouterr().err
+        "started from the model 'dense_network' of runs/first/1: 6 tensors"
+        in capfd.readouterr().err
     )
 
 
