@@ -215,6 +215,25 @@ def test_trees_are_added_to_those_of_before(start, tmp_path, cache):
         train(replace(other, folder=str(tmp_path / "other")), progress=False)
 
 
+def test_a_method_continues_with_the_same_inputs(start, tmp_path, cache):
+    fields = {"model": ("autoencoder", {"widths": [4], "latent": 1}), "owns_loss": True}
+    fields |= {"terms": [], "targets": {}}
+    task = replace(start("method", **fields), start=None, start_sha256=None)
+    trained = train(task, progress=False)
+    sha256 = write_start(Path(task.folder), tmp_path / "method", {"run": "method"})
+    given = {"start": str(tmp_path / "method"), "start_sha256": sha256}
+    again = replace(start("again", {"freeze": ["*"], "events": 50}, **fields), **given)
+    ours, theirs = (one.predict(events(cache)) for one in (train(again, progress=False), trained))
+    for name in theirs:
+        np.testing.assert_allclose(ours[name], theirs[name], atol=1e-6)
+    heads = replace(start("heads", {"freeze": ["backbone"]}, **fields), **given)
+    with pytest.raises(StudyError, match="method 'autoencoder' has no heads; give patterns"):
+        train(heads, progress=False)
+    fields["representation"] = ("table", {"features": ["y", "x"]})
+    with pytest.raises(StudyError, match="a method has the same inputs .* the columns x, y; use"):
+        train(replace(start("other", **fields), **given), progress=False)
+
+
 def test_features_in_other_units_are_warned_about(start):
     task = start(representation=("table", {"features": ["x", "1000 * y"]}))
     about = json.loads(Path(task.start, "start.json").read_text())
@@ -232,6 +251,11 @@ def test_features_in_other_units_are_warned_about(start):
         ({"posterior": ("deep_ensemble", {"size": 2})}, {}, "the posterior of the model .* none"),
         ({"model": TREES}, {}, "is 'dense_network', and the model here is 'boosted_trees'"),
         ({"model": ("random_forest", {})}, {}, "fit in one call and cannot start from"),
+        (
+            {"posterior": ("deep_ensemble", {"size": 2})},
+            {"layer_decay": 0.5},
+            "members independently, and 'training.layer_decay'",
+        ),
         ({}, {"freeze": ["layer.0"]}, "no parameter is named 'layer.0'; did you mean 'layers.0'"),
         (
             {"representation": ("table", {"features": ["x", "z"]})},
@@ -251,6 +275,8 @@ def test_weights_that_are_missing_or_were_changed(start, first, tmp_path):
         train(replace(task, start_sha256="0" * 64), progress=False)
     with pytest.raises(RunError, match=r"has no start\.json"):
         train(replace(task, start=str(tmp_path)), progress=False)
+    with pytest.raises(StudyError, match="this training cannot start from a trained model"):
+        train(replace(start(settings={"from": "x"}), start=None), progress=False)
     with pytest.raises(RunError, match="has no trained model; finish its run first"):
         write_start(tmp_path, tmp_path / "start", {})
     done = train(task, progress=False)

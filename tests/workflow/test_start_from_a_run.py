@@ -64,9 +64,10 @@ def test_a_study_starts_from_another_and_resumes_without_it(
             raise InterruptedRun("stopped")
         return train(task, **options)
 
-    with monkeypatch.context() as stopping, pytest.raises(InterruptedRun):
+    with monkeypatch.context() as stopping:
         stopping.setattr(trainings, "train", stop_at_the_last)
-        bunchtrain.run(validate(study), runs="runs", jobs=1, again=["train.tuned"])
+        with pytest.raises(InterruptedRun):
+            bunchtrain.run(validate(study), runs="runs", jobs=1, again=["train.tuned"])
     (whole.folder / "stages.json").unlink()  # so that its results are not taken
     monkeypatch.chdir(tmp_path)
     (runs / "tiny").rename(runs.parent / "moved")

@@ -67,6 +67,8 @@ def why_not_together(task: Task, representation: Representation) -> str:
         return "its inputs have a varying number of points"
     if settings["optimiser"] == "radam" or settings["engine"]["name"] != "local":
         return "it has another engine or optimiser"
+    if task.start is not None or settings.get("layer_decay") is not None:
+        return "it starts from a trained model or has learning rates by depth"
     for loss, _ in task.losses():
         has_units = type(loss).set_units is not Head.set_units if isinstance(loss, Head) else True
         if has_units or loss.is_batch_statistic or loss.has_parameters:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from bunchtrain import parts
+from bunchtrain.errors import StudyError
 from bunchtrain.methods.task import Task
 from bunchtrain.trained_files import load
 from bunchtrain.trained_model import FORMATS, TrainedModel
@@ -30,9 +31,12 @@ def train(
     With `resume`, an interrupted training continues after its last complete epoch, with the same
     result as without the interruption; a finished one is loaded. `on_epoch`, with the engine
     `local`, is called after each epoch with its number and the network, and stops the training by
-    returning True. Raises RunError if `resume` finds another task, InterruptedRun on Ctrl-C,
+    returning True. Raises RunError if `resume` finds another task, StudyError if it is to
+    start from a trained model and none is given, InterruptedRun on Ctrl-C,
     MachineError if a worker is lost, UserError if the loss is not finite.
     """
+    if task.settings.get("from") is not None and task.start is None:
+        raise StudyError("training.from: this training cannot start from a trained model")
     task = fit_representation(task)
     folder, rank = Path(task.folder), WorkerInfo.from_environment().rank
     if resume and (folder / "task.json").is_file():

@@ -111,13 +111,16 @@ def started_task(study: Study, model: ModelConfig, runs: Path, place: Path) -> T
     return made
 
 
-def copy_starts(folder: RunFolder, study: Study) -> None:
+def copy_starts(folder: RunFolder, study: Study, runs: Path | None = None) -> None:
     """Copy the trained models that a study starts from into a run, unless they are there.
 
     A run does not need the other runs any more.
+
+    runs  folder of the runs of all studies; that of this run if None.
     """
     for model in model_configs(study).values():
         place = folder.start(model.name)
         if model.training.start is not None and not (place / FILE).is_file():
-            started_task(study, model, folder.path.parent.parent, place)
-            folder.manifest.add_missing()
+            started_task(study, model, runs or folder.path.parent.parent, place)
+            if folder.study_file.is_file():  # not a search
+                folder.manifest.add_missing()

@@ -28,6 +28,7 @@ from bunchtrain.workflow.folder import RunFolder, dump
 from bunchtrain.workflow.predict import write_predictions
 from bunchtrain.workflow.preparation import event_cache, task
 from bunchtrain.workflow.run import Run
+from bunchtrain.workflow.starts import copy_starts
 
 #: Default search space.
 DEFAULT_SPACE: dict[str, dict[str, Any]] = {
@@ -76,6 +77,7 @@ def search(
     place = folder or Path("runs") / study.name / time.strftime("tune_%Y-%m-%d_%H-%M-%S")
     _check(study, wanted, engine)
     _check_resumed(place, study, metric, event_cache(study).key)
+    copy_starts(RunFolder(place), study, Path("runs"))
     direction: Literal["maximize", "minimize"] = "minimize" if _is_loss(metric) else "maximize"
     options = Search(str(place), wanted, metric, direction, trials, study.seed)
     trial = Trial(dump(study), str(place), metric)
@@ -166,7 +168,8 @@ class Trial:
         def on_epoch(epoch: int, trained: TrainedModel) -> bool:
             return report(epoch, value(trained))
 
-        made = task(study, model, cache.folder, place)
+        start = RunFolder(Path(self.folder)).start(name)
+        made = task(study, model, cache.folder, place, start=start)
         return value(train(made, progress=False, on_epoch=on_epoch))
 
 
