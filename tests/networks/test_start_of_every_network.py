@@ -113,8 +113,8 @@ def test_a_feature_more_and_other_classes_keep_the_rest(name):
     found = transferred(other, other_task, new, wide, start_of(task, old, one))
     assert found.part
     assert not found.initialised, "a weight whose columns could not be matched"
-    if "quantised" in name:
-        return  # ranges of the new column are part of the outputs
+    if "quantised" in name or "transformer" in name:
+        return  # ranges, or moments over all features of a point, include the new one
     with torch.no_grad():
         kept = other(wide)["kind"][:, [2, 1]]
         torch.testing.assert_close(kept, one(given)["kind"], atol=1e-5, rtol=1e-4)

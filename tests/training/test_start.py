@@ -10,6 +10,8 @@ import torch
 from pytorch_lightning import Callback
 
 from bunchtrain.errors import InterruptedRun, RunError, StudyError
+from bunchtrain.methods.task import Task
+from bunchtrain.study.model_keys import Training
 from bunchtrain.targets import Target
 from bunchtrain.training import fit_by_gradient as fitting
 from bunchtrain.training.freezing import layer_factors
@@ -24,10 +26,6 @@ CLASSES = Target("kind", ("signal", "other", "background"))
 @pytest.fixture(scope="module")
 def first(cache, tmp_path_factory):
     """The folder of a short training, and of its weights to start from."""
-    from conftest import SETTINGS
-
-    from bunchtrain.methods.task import Task
-
     folder = tmp_path_factory.mktemp("first")
     task = Task(
         cache=str(cache.folder),
@@ -36,7 +34,7 @@ def first(cache, tmp_path_factory):
         model=("dense_network", {"widths": [8, 8]}),
         terms=[("cross_entropy", {}, "kind", 1.0)],
         targets={"kind": KIND},
-        settings=SETTINGS | {"epochs": 1},
+        settings=Training(epochs=1, batch_size=64, learning_rate=1e-2, threads=1),
     )
     return train(task, progress=False), folder
 
@@ -230,7 +228,7 @@ def test_a_method_continues_with_the_same_inputs(start, tmp_path, cache):
     with pytest.raises(StudyError, match="method 'autoencoder' has no heads; give patterns"):
         train(heads, progress=False)
     fields["representation"] = ("table", {"features": ["y", "x"]})
-    with pytest.raises(StudyError, match="a method has the same inputs .* the columns x, y; use"):
+    with pytest.raises(StudyError, match=r"a method has the same inputs .* the columns x, y; use"):
         train(replace(start("other", **fields), **given), progress=False)
 
 

@@ -151,7 +151,10 @@ def _owners(
     tensor: str,
     columns: tuple[int, list[str]],
 ) -> dict[str, list[str | None]]:
-    """Return weight → the column of each position of its axis; empty where it is not unique."""
+    """Return weight → the column of each position of its axis, None for none of them.
+
+    It is empty where it is not unique.
+    """
     along, names = columns
     parameters = {n: p for n, p in network.named_parameters() if n in axes and axes[n] >= 0}
     reached = _gradients(network, parameters, inputs, axes)
@@ -165,14 +168,35 @@ def _owners(
             for position in (reached[name] & ~used).nonzero()[:, 0].tolist():
                 owners[name][position].add(column)
     found: dict[str, list[str | None]] = {}
-    for name, axis in axes.items():
-        length = network.state_dict()[name].shape[axis]
-        is_unique = name in owners and reached[name].all() and max(map(len, owners[name])) == 1
-        if is_unique and len({one for of in owners[name] for one in of}) == len(names):
-            found[name] = [next(iter(of), None) for of in owners[name]]
-        else:  # biases and moments of each column
-            found[name] = list(names) if length == len(names) and axis >= 0 else []
-    return found
+    for name, positions in owners.items():
+        if max(map(len, positions)) == 1:
+            of = [next(iter(one), None) for one in positions]
+            if len({of.count(column) for column in names}) == 1 and names[0] in of:
+                found[name] = of
+    lengths = {
+        name: network.state_dict()[name].shape[axis] if axis >= 0 else 0
+        for name, axis in axes.items()
+    }
+    return {name: _owners_of(name, found, lengths, names) for name in axes}
+
+
+def _owners_of(
+    name: str,
+    found: Mapping[str, list[str | None]],
+    lengths: Mapping[str, int],
+    names: list[str],
+) -> list[str | None]:
+    """Return the columns of the positions of a weight; empty if they are not known.
+
+    Of biases, moments and masks they are those of the weight of this length in the same module.
+    """
+    if name in found:
+        return found[name]
+    module = name.rsplit(".", 2)[0]
+    for other, of in found.items():
+        if len(of) == lengths[name] and other.startswith(f"{module}."):
+            return of
+    return list(names) if lengths[name] == len(names) else []
 
 
 def _gradients(
