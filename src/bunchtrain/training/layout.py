@@ -9,13 +9,12 @@ of this axis belongs to the feature without which its gradient is exactly 0.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import awkward as ak
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bunchtrain.batch import Array
 from bunchtrain.methods.build import build_network
@@ -23,6 +22,8 @@ from bunchtrain.methods.supervised import Network
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import Representation, Size
 
+#: Number of networks and events for which the gradients are computed.
+DRAWS = 3
 #: What a position of an axis belongs to: name of a column (None for none of them) and how often it
 #: has occurred before.
 Key = tuple[str | None, int]
@@ -79,7 +80,8 @@ def input_layouts(
 ) -> dict[str, Layout]:
     """Return weight → layout along the columns of one input, of the weights that have one.
 
-    inputs  some events, as `Batch.inputs`; those that are not integers are replaced by noise.
+    inputs  some events, as `Batch.inputs`; the input, and others of another size, are replaced by
+            noise.
     """
     size, names = made.sizes[tensor], made.names[tensor]
     axis = axis_of_names(size, names)
@@ -89,9 +91,10 @@ def input_layouts(
     lengths[axis] += 1
     larger: Size = lengths[0] if isinstance(size, int) else tuple(lengths)
     more = Resized(made, made.sizes | {tensor: larger}, made.names | {tensor: [*names, ""]})
-    network = _build(task, made)
-    axes = _changed(network, _build(task, more))
-    owners = _owners(network, axes, _noise(made, inputs), tensor, (axis, names))
+    axes = _changed(_build(task, made), _build(task, more))
+    # Of several networks and events, as a unit may be inactive in one.
+    draws = [(_build(task, made), _noise(made, inputs, tensor)) for _ in range(DRAWS)]
+    owners = _owners(draws, axes, tensor, (axis, names))
     return {
         name: Layout(axis, _numbered(owners[name]) if owners[name] else None)
         for name, axis in axes.items()
@@ -133,21 +136,20 @@ def _changed(network: Network, other: Network) -> dict[str, int]:
     return found
 
 
-def _noise(made: Representation, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return inputs of which those that are not integers are random numbers."""
+def _noise(made: Representation, inputs: Mapping[str, Tensor], tensor: str) -> dict[str, Tensor]:
+    """Return inputs of which one, and those of another size, are random numbers."""
     found = dict(inputs)
     for name, given in inputs.items():
-        if given.is_floating_point() and name in made.sizes:
-            size = made.sizes[name]
-            rows = given.shape[:1]
-            found[name] = torch.randn(*rows, *([size] if isinstance(size, int) else size)).abs()
+        size = made.sizes.get(name, ())
+        row = (size,) if isinstance(size, int) else tuple(size)
+        if given.is_floating_point() and (name == tensor or given.shape[1:] != row):
+            found[name] = torch.randn(len(given), *row)
     return found
 
 
 def _owners(
-    network: Network,
+    draws: Sequence[tuple[Network, dict[str, Tensor]]],
     axes: Mapping[str, int],
-    inputs: dict[str, Tensor],
     tensor: str,
     columns: tuple[int, list[str]],
 ) -> dict[str, list[str | None]]:
@@ -156,15 +158,18 @@ def _owners(
     It is empty where it is not unique.
     """
     along, names = columns
-    parameters = {n: p for n, p in network.named_parameters() if n in axes and axes[n] >= 0}
-    reached = _gradients(network, parameters, inputs, axes)
+    network = draws[0][0]
+    reached = _reached(draws, axes)
     owners: dict[str, list[set[str]]] = {
         name: [set() for _ in range(len(used))] for name, used in reached.items()
     }
     for index, column in enumerate(names):
-        without = inputs[tensor].clone()
-        without.select(along + 1, index).zero_()
-        for name, used in _gradients(network, parameters, inputs | {tensor: without}, axes).items():
+        without = []
+        for one, inputs in draws:
+            zero = inputs[tensor].clone()
+            zero.select(along + 1, index).zero_()
+            without.append((one, inputs | {tensor: zero}))
+        for name, used in _reached(without, axes).items():
             for position in (reached[name] & ~used).nonzero()[:, 0].tolist():
                 owners[name][position].add(column)
     found: dict[str, list[str | None]] = {}
@@ -199,25 +204,24 @@ def _owners_of(
     return list(names) if lengths[name] == len(names) else []
 
 
-def _gradients(
-    network: Network,
-    parameters: Mapping[str, nn.Parameter],
-    inputs: dict[str, Tensor],
-    axes: Mapping[str, int],
+def _reached(
+    draws: Sequence[tuple[Network, dict[str, Tensor]]], axes: Mapping[str, int]
 ) -> dict[str, Tensor]:
     """Return weight → whether any gradient at each position of its axis is not 0, (position,)."""
-    outputs = network.train().members(inputs)
+    found: dict[str, Tensor] = {}
     random = torch.Generator().manual_seed(1)
-    values = [value for member in outputs for value in member.values()]
-    total = sum((v * torch.randn(v.shape, generator=random)).sum() for v in values)
-    given = list(parameters.values())
-    gradients: Any = torch.autograd.grad(total, given, allow_unused=True)  # type: ignore[arg-type]
-    found = {}
-    for name, gradient in zip(parameters, gradients, strict=True):
-        axis = axes[name]
-        if gradient is None:
-            gradient = torch.zeros_like(parameters[name])
-        found[name] = (gradient.movedim(axis, 0) != 0).reshape(gradient.shape[axis], -1).any(1)
+    for network, inputs in draws:
+        chosen = {n: p for n, p in network.named_parameters() if axes.get(n, -1) >= 0}
+        values = [v for member in network.train().members(inputs) for v in member.values()]
+        terms = [(v * torch.randn(v.shape, generator=random)).sum() for v in values]
+        total, given = torch.stack(terms).sum(), list(chosen.values())
+        gradients = torch.autograd.grad(total, given, allow_unused=True) if given else ()
+        for name, gradient in zip(chosen, gradients, strict=True):
+            axis = axes[name]
+            used = torch.zeros(chosen[name].shape[axis], dtype=torch.bool)
+            if gradient is not None:
+                used = (gradient.movedim(axis, 0) != 0).reshape(len(used), -1).any(1)
+            found[name] = found[name] | used if name in found else used
     return found
 
 
