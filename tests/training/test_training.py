@@ -42,7 +42,7 @@ def test_a_log_has_one_line_an_epoch(make_task, capfd) -> None:
 
 def test_training_learns_and_leaves_its_outcome(make_task, capfd) -> None:
     task = make_task()
-    trained_model = train(task, progress=False)
+    trained_model = train(task)
     rows = curves(task.folder)
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert rows[-1]["validation_loss"] < 0.9 * np.log(2)

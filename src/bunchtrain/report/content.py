@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from bunchtrain.report.costs import Cost
 from bunchtrain.report.key_table import Published
+from bunchtrain.report.stage_graph import StageBox
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Report:
     data        tables of the events, with `data_facts`: selection, split, cache.
     inputs      distributions of the inputs of models.
     study_yaml  full configuration.
+    stages      of the run, with their times.
     """
 
     title: str
@@ -98,3 +100,4 @@ class Report:
     study_yaml: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
+    stages: Sequence[StageBox] = ()

@@ -1,6 +1,6 @@
 """Training of one task by one worker: build everything from the task, fit, write the results.
 
-A worker process runs this module with the arguments `FOLDER [--resume] [--progress]`.
+A worker process runs this module with the arguments `FOLDER [--resume]`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ def fit(
     worker: WorkerInfo,
     *,
     resume: bool = False,
-    progress: bool = True,
     on_epoch: EpochCallback | None = None,
 ) -> None:
     """Train one task as one of its workers; worker 0 writes the trained model and `training.json`.
@@ -61,9 +60,7 @@ def fit(
             from bunchtrain.training.fit_by_gradient import fit_by_gradient
 
             with silence_libraries():  # the import has set the levels of its messages
-                summary, rows = fit_by_gradient(
-                    trained, worker, data, on_epoch, resume=resume, progress=progress
-                )
+                summary, rows = fit_by_gradient(trained, worker, data, on_epoch, resume=resume)
         elif worker.rank == 0:
             data.take_all_shares()
             summary, rows = _fit_in_one_call(trained, data)
@@ -163,12 +160,8 @@ def run_worker(folder: str, *flags: str) -> int:
     """Train the task of a folder as the worker of this environment; return the exit code."""
     try:
         with report_own_errors():
-            fit(
-                Task.load(folder),
-                WorkerInfo.from_environment(),
-                resume="--resume" in flags,
-                progress="--progress" in flags,
-            )
+            worker = WorkerInfo.from_environment()
+            fit(Task.load(folder), worker, resume="--resume" in flags)
     except BunchtrainError as failure:
         record_failure(folder, failure)
         return failure.exit_code

@@ -48,7 +48,6 @@ def fit_by_gradient(
     on_epoch: EpochCallback | None,
     *,
     resume: bool,
-    progress: bool,
 ) -> tuple[Summary, Rows]:
     """Train a network as one of its workers; return summary and learning curves.
 
@@ -62,7 +61,7 @@ def fit_by_gradient(
     front = ParetoFront(folder, history, resume)
     checkpoint = Checkpoint(folder, history, best, resume)
     extra: list[Callback] = [CallOnEpoch(on_epoch, trained_model)] if on_epoch else []
-    callbacks = [history, best, front, *extra, checkpoint, Progress(history, progress)]
+    callbacks = [history, best, front, *extra, checkpoint, Progress(history)]
     module = Module(task, network, build_losses(task, network), steps=len(sizes), events=sum(sizes))
     try:
         _run(make_trainer(task, worker, callbacks), module, data)

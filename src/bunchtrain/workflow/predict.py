@@ -11,6 +11,7 @@ import awkward as ak
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, nearest
+from bunchtrain.progress_events import report
 from bunchtrain.study import Study
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.expressions.expression import Expression, required_columns
@@ -39,14 +40,18 @@ def write_predictions(
     split   `train`, `validation` or `test`.
     """
     seconds = dict.fromkeys(models, 0.0)
+    total, done = cache.rows[split], 0
 
     def chunks() -> Iterator[Columns]:
+        nonlocal done
         for events in cache.of(split).blocks(None, ROWS):
+            report(done, total, text=f"{done:,} of {total:,} events")
             columns = event_columns(study, events)
             for name, model in models.items():
                 begin = time.perf_counter()
                 columns |= predict_columns(study, {name: model}, events)
                 seconds[name] += time.perf_counter() - begin
+            done += len(events)
             yield columns
 
     schema = schema_of_models(study, models)

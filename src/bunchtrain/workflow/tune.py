@@ -167,7 +167,7 @@ class Trial:
             return report(epoch, value(trained))
 
         made = task(study, model, cache.folder, place)
-        return value(train(made, progress=False, on_epoch=on_epoch))
+        return value(train(made, on_epoch=on_epoch))
 
 
 def _measure(run: Run, model: str, metric: str) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bunchtrain import parts
+from bunchtrain.progress_events import report
 from bunchtrain.study import ModelConfig, Study, model_configs, training_names
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.table import Table
@@ -23,7 +24,7 @@ from bunchtrain.workflow.export import export_run
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.graph.stage import Stage, StageContext
 from bunchtrain.workflow.preparation import event_cache, make_source, recipe, task
-from bunchtrain.workflow.progress import counting, say
+from bunchtrain.workflow.progress import say
 from bunchtrain.workflow.run import Run
 from bunchtrain.workflow.run_events import check_key, run_events
 from bunchtrain.workflow.trainings import (
@@ -101,10 +102,12 @@ class DefaultGraph:
 
     def _prepare(self) -> Stage:
         def run(context: StageContext) -> None:
-            with counting("events") as progress:
-                executor = context.executor
-                spread = executor and spread_cache(self.study, executor, progress)
-                cache = event_cache(self.study, progress, spread)
+            def progress(done: int) -> None:
+                report(done, text=f"{done:,} events read")
+
+            executor = context.executor
+            spread = executor and spread_cache(self.study, executor, progress)
+            cache = event_cache(self.study, progress, spread)
             check_key(self.folder, self.study, cache)
             check_test_set(self.study, cache.class_counts)
             self.folder.set_state("running")
@@ -123,11 +126,7 @@ class DefaultGraph:
         def run(context: StageContext) -> None:
             if self._is_predicted(context):
                 return
-            say(f"training {model.name}")
-            train_model(
-                self.folder, self.study, self.cache, model.name, resume=context.resume,
-                progress=context.shows_progress,
-            )  # fmt: skip
+            train_model(self.folder, self.study, self.cache, model.name, resume=context.resume)
             for text in training_warnings(self.folder, self.study, model.name):
                 say(f"warning, {model.name}: {text}")
 
@@ -155,7 +154,6 @@ class DefaultGraph:
     def _predict(self, model: ModelConfig) -> Stage:
         def run(context: StageContext) -> None:
             if not self._is_predicted(context):
-                say(f"predicting the test set with {model.name}")
                 predict_model(self.folder, self.study, self.cache, model.name)
 
         study, (name, place) = self.study, self._place(model)
@@ -246,7 +244,6 @@ class DefaultGraph:
     def _export(self, name: str, options: dict[str, Any], context: StageContext) -> None:
         if not self.folder.report_file.is_file():  # it is there if an export fails
             write_report(self.folder)
-        say(f"exporting to {name}")
         export_run(self.folder, name, options)
 
     def _report(self, inputs: list[str]) -> Stage:
