@@ -80,9 +80,9 @@ def emit(folder: Path, stage: str, event: Kind, **fields: Any) -> None:
     on it, and the work fails with its own message.
     """
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    content = {"time": now, "stage": stage, "event": event, **fields}
-    given = {name: value for name, value in content.items() if _is_given(value)}
-    line = (json.dumps(given, default=float) + "\n").encode()
+    given = {name: value for name, value in fields.items() if _is_given(value)}
+    content = {"time": now, "stage": stage, "event": event, **given}
+    line = (json.dumps(content, default=float) + "\n").encode()
     with suppress(OSError):
         file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:

@@ -84,6 +84,7 @@ def run_concurrently(
     The predictions of a model are made by the process of its training. Raises InterruptedRun on
     Ctrl-C, when all processes have ended.
     """
+
     def end(job: Job, problem: BunchtrainError | None) -> None:
         if problem is not None:  # one whose process died could not report it
             emit(folder.path, job.name, "fail", text=str(problem))
