@@ -46,7 +46,9 @@ class Study(Strict):
     references: list[str] = Field([], description="Papers and data sets.")
     note: str = Field("", description="Sentence printed next to the metrics.")
     seed: Seed = Field(1, description="Seed of all random numbers.")
-    source: Part = Field(description="Where the events come from.")
+    source: Part = Field(
+        description="Where the events come from: a source, or the name of a stage with a table."
+    )
     conditions: dict[FileName, Conditions] = Field(
         {},
         description="Small tables by name, such as geometry, noise or luminosity; in expressions "
@@ -152,6 +154,13 @@ class Study(Strict):
     sizes: dict[Literal["demo", "small", "full"], dict[str, Any]] = Field(
         {}, description="Dotted overrides for each `--size`."
     )
+
+    _source_stage: str | None = None
+
+    @property
+    def source_stage(self) -> str | None:
+        """The stage whose table is the source, None for a source of its own."""
+        return self.source.name if self.source.name in self.stages else self._source_stage
 
     def all_targets(self) -> list[Target]:
         """Return the targets in their order, then those of the truth."""

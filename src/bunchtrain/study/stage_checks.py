@@ -20,6 +20,7 @@ GIVES: dict[str, Result] = {
 _WORDS = {
     "table": "a table",
     "events": "prepared events",
+    "rows": "a table or prepared events",
     "model": "a trained model",
     "files": "files",
 }
@@ -27,6 +28,7 @@ _WORDS = {
 _MAKERS = {
     "table": "such as one of kind 'source', 'predict', 'generate' or 'transform'",
     "events": "'prepare', or one of kind 'prepare'",
+    "rows": "such as one of kind 'source', 'prepare' or 'generate'",
     "model": "such as 'train', or one of kind 'train' or 'trained'",
     "files": "one of kind 'export'",
 }
@@ -66,8 +68,8 @@ def check_stages(study: Study) -> None:
         if part.of is not None:
             where = f"evaluation '{parts.short_name(part.name)}': of"
             check_reference(known, where, part.of, "table")
-    if study.source.name in study.stages:
-        check_reference(known, "source", study.source.name, "table")
+    if study.source_stage is not None:
+        check_reference(known, "source", study.source_stage, "table")
     _check_circles(study)
 
 
@@ -81,7 +83,8 @@ def check_reference(known: Mapping[str, Result], where: str, name: str, wanted: 
     if name not in known:
         hint = nearest(name, known) or f"; there are {one_of(known)}"
         raise StudyError(f"{where}: there is no stage '{name}'{hint}")
-    if "any" not in (wanted, known[name]) and known[name] != wanted:
+    fits = {wanted, "any"} | ({"table", "events"} if wanted == "rows" else set())
+    if known[name] not in fits:
         raise StudyError(
             f"{where}: needs a stage with {_WORDS[wanted]}, {_MAKERS[wanted]}, and '{name}' gives "
             f"{_WORDS[known[name]]}"
@@ -106,8 +109,8 @@ def _check_circles(study: Study) -> None:
         name: {other for _, other, _ in one.references()} for name, one in study.stages.items()
     }
     graph |= {name: {"source"} for name in default_stages(study) if name != "source"}
-    if study.source.name in study.stages:
-        graph["source"] = {study.source.name}
+    if study.source_stage is not None:
+        graph["source"] = {study.source_stage}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as problem:

@@ -13,8 +13,9 @@ from bunchtrain.study.data_keys import Conditions, TargetConfig, Weights, Window
 from bunchtrain.study.model_keys import ModelOverrides
 from bunchtrain.study.names import FileName
 
-#: What a stage gives: a table, prepared events, a trained model, files, or one of these.
-Result = Literal["table", "events", "model", "files", "any"]
+#: What a stage gives or needs: a table, prepared events, either of these, a trained model, files,
+#: or anything.
+Result = Literal["table", "events", "rows", "model", "files", "any"]
 
 
 def _as_list(value: object) -> object:
@@ -71,7 +72,8 @@ class PredictStage(Strict):
     on: str | None = Field(
         None,
         description="Stage with a table, all of whose rows are predicted and keep their columns; "
-        "the test set of the models' events if unset, with truth and spectators.",
+        "or with prepared events, whose test set is predicted, with truth and spectators; the "
+        "events of the models if unset.",
     )
 
 
@@ -156,6 +158,6 @@ class StageConfig(Strict):
             for name in [given.of] if isinstance(given.of, str) else given.of:
                 yield f"{self.kind}.of", name, wanted[self.kind]
         if self.predict and self.predict.on is not None:
-            yield "predict.on", self.predict.on, "table"
+            yield "predict.on", self.predict.on, "rows"
         if self.generate and isinstance(self.generate.condition, str):
             yield "generate.condition", self.generate.condition, "table"

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from bunchtrain.study import Study
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.graph.default_graph import DefaultGraph
+from bunchtrain.workflow.graph.kinds import (
+    evaluate,
+    generate,
+    predict,
+    prepare,
+    source,
+    train,
+    trained,
+    transform,
+)
 from bunchtrain.workflow.graph.stage import Stage
+from bunchtrain.workflow.graph.stage_inputs import StageInputs
+
+#: Kind of stage → what makes a stage of this name.
+KINDS: Mapping[str, Callable[[StageInputs, str], Stage]] = {
+    "source": source.make_stage,
+    "prepare": prepare.make_stage,
+    "train": train.make_stage,
+    "predict": predict.make_stage,
+    "generate": generate.make_stage,
+    "transform": transform.make_stage,
+    "trained": trained.make_stage,
+}
 
 
 def build_graph(folder: RunFolder, study: Study) -> dict[str, Stage]:
     """Return name → stage of a study, whose files are in the folder of a run."""
-    return DefaultGraph(folder, study).stages()
+    default = DefaultGraph(folder, study)
+    found, inputs = default.stages(), StageInputs(folder, study)
+    found |= {name: KINDS[one.kind](inputs, name) for name, one in study.stages.items()}
+    found |= {stage.name: stage for stage in evaluate.make_stages(inputs)}
+    return found | {"report": default.report(list(found))}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ _NOT_EVALUATED = {
     *("storage", "sizes", "executor", "stages"),
 }
 #: Files of a model's folder that are not written by its training, or not needed when it is done.
-_OTHERS = ("*.parquet", "prediction.json", "checkpoint.*", "*.log", "failure.json", ".*")
+OTHER_FILES = ("*.parquet", "prediction.json", "checkpoint.*", "*.log", "failure.json", ".*")
 
 
 #: Settings of a training about where it runs and what it logs.
@@ -82,12 +82,12 @@ class DefaultGraph:
 
     def stages(self) -> dict[str, Stage]:
         """Return name → stage."""
-        every = [self._source(), self._prepare()]
-        every += map(self._train, self.models.values())
-        every += map(self._predict, self.models.values())
-        every += [self._predictions(), *self._evaluations(after_export=False)]
-        every += [*self._exports(), *self._evaluations(after_export=True)]
-        every.append(self._report([stage.name for stage in every]))
+        every = [self._source()]
+        if self.models:
+            every += [self._prepare(), *map(self._train, self.models.values())]
+            every += map(self._predict, self.models.values())
+            every += [self._predictions(), *self._evaluations(after_export=False)]
+            every += [*self._exports(), *self._evaluations(after_export=True)]
         return {stage.name: stage for stage in every}
 
     def _source(self) -> Stage:
@@ -97,6 +97,9 @@ class DefaultGraph:
             else:
                 prepare_source(self.study, context.executor, self.folder.path)
 
+        of = self.study.source_stage
+        if of is not None:  # its file has the path of the run
+            return Stage("source", "source", run, (of,), is_cached=False)
         options = self.study.source.model_dump(mode="json")
         return Stage("source", "source", run, options=options, is_cached=False)
 
@@ -136,20 +139,11 @@ class DefaultGraph:
             "train",
             run,
             ("prepare",),
-            partial(self._tasks, model),
+            partial(training_options, self.study, model),
             (f"{place}/**/*",),
-            _OTHERS,
+            OTHER_FILES,
             in_process=False,
         )
-
-    def _tasks(self, model: ModelConfig) -> dict[str, Any]:
-        """Return name → what decides each training of a model."""
-        found = {}
-        for name, seed in training_names(self.study, model).items():
-            made = task(self.study, model, Path(), Path(), seed).as_dict()
-            found[name] = {key: value for key, value in made.items() if key not in _NOT_IN_KEY}
-            found[name]["settings"] = without_execution(made["settings"])
-        return found
 
     def _predict(self, model: ModelConfig) -> Stage:
         def run(context: StageContext) -> None:
@@ -246,7 +240,9 @@ class DefaultGraph:
             write_report(self.folder)
         export_run(self.folder, name, options)
 
-    def _report(self, inputs: list[str]) -> Stage:
+    def report(self, inputs: Sequence[str]) -> Stage:
+        """Return the stage of the report, which comes after all others."""
+
         def run(context: StageContext) -> None:
             restore_metrics(self.run)
             self.folder.manifest.add_missing()
@@ -262,3 +258,13 @@ class DefaultGraph:
     def _is_predicted(self, context: StageContext) -> bool:
         """Return whether a resumed run, perhaps of an earlier release, has its predictions."""
         return context.resume and self.folder.predictions_file.is_file()
+
+
+def training_options(study: Study, model: ModelConfig) -> dict[str, Any]:
+    """Return name → what decides each training of a model, on given events."""
+    found = {}
+    for name, seed in training_names(study, model).items():
+        made = task(study, model, Path(), Path(), seed).as_dict()
+        found[name] = {key: value for key, value in made.items() if key not in _NOT_IN_KEY}
+        found[name]["settings"] = without_execution(made["settings"])
+    return found
