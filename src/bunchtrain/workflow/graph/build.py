@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from bunchtrain.study import Study
 from bunchtrain.workflow.folder import RunFolder
@@ -12,17 +13,32 @@ from bunchtrain.workflow.graph.kinds import (
     generate,
     predict,
     prepare,
-    source,
     train,
     trained,
     transform,
 )
-from bunchtrain.workflow.graph.stage import Stage
+from bunchtrain.workflow.graph.stage import Stage, StageContext
 from bunchtrain.workflow.graph.stage_inputs import StageInputs
+
+
+def _source(inputs: StageInputs, name: str) -> Stage:
+    """Return the stage that opens a table, or simulates it; others read it in place."""
+
+    def options() -> dict[str, Any]:
+        table = inputs.table(name)
+        table.prepare()
+        part = inputs.study.stages[name].options
+        return {"source": part.model_dump(mode="json"), "content": table.fingerprint()}
+
+    def run(context: StageContext) -> None:
+        inputs.table(name).prepare()
+
+    return Stage(name, "source", run, options=options, is_cached=False)
+
 
 #: Kind of stage → what makes a stage of this name.
 KINDS: Mapping[str, Callable[[StageInputs, str], Stage]] = {
-    "source": source.make_stage,
+    "source": _source,
     "prepare": prepare.make_stage,
     "train": train.make_stage,
     "predict": predict.make_stage,

@@ -14,7 +14,6 @@ from bunchtrain.tables.predictions import ROWS
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.trained_model import TrainedModel
-from bunchtrain.workflow.graph.kinds.prepare import event_options
 from bunchtrain.workflow.graph.stage import Stage, StageContext
 from bunchtrain.workflow.graph.stage_inputs import TABLE, StageInputs, StageModel, write_study
 from bunchtrain.workflow.predict import (
@@ -39,10 +38,6 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
         else:
             _predict_events(inputs, context, models, events)
 
-    def options() -> dict[str, Any]:
-        found = given.model_dump(mode="json", exclude={"of", "on"})
-        return found | (event_options(inputs, events) if events == "prepare" else {})
-
     place = f"stages/{name}"
     names = [*inputs.names(name), *([events] if events else [])]
     return Stage(
@@ -50,7 +45,7 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
         "predict",
         run,
         tuple(dict.fromkeys(names)),
-        options,
+        {},
         (f"{place}/{TABLE}", f"{place}/study.yaml", f"{place}/parts/*"),
     )
 
