@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from bunchtrain.progress_events import report
 from bunchtrain.study.derived import study_of_events
 from bunchtrain.study.schema import Study
 from bunchtrain.workflow.graph.stage import Stage, StageContext
 from bunchtrain.workflow.graph.stage_inputs import StageInputs
-from bunchtrain.workflow.progress import counting
 
 #: Keys of the study that decide the events.
 _KEYS = {
@@ -23,9 +23,10 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
     """Return the stage that makes the events of the trainings on it, and counts them."""
 
     def run(context: StageContext) -> None:
-        study = inputs.events_study(name)
-        with counting("events") as progress:
-            cache = inputs.cache(study, progress)
+        def progress(done: int) -> None:
+            report(done, text=f"{done:,} events read")
+
+        cache = inputs.cache(inputs.events_study(name), progress)
         facts = {key: cache.manifest[key] for key in _FACTS if key in cache.manifest}
         context.folder.manifest.write_json(context.place / "data.json", facts)
 
