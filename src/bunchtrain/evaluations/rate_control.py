@@ -112,7 +112,7 @@ class RateControl(Evaluation):
             "above_tolerance": _ratio(group, (ratio > 1 + self.tolerance).astype(float), one),
             "rate_over_budget": _ratio(group, ratio, one),
             "rate_spread": Measurement(float(spread), float(error)),
-            "stream_efficiency": self._efficiency(table, group),
+            "stream_efficiency": self._efficiency(table, np.asarray(group, float)),
         }
         return {name: measured.as_dict() for name, measured in found.items()}
 

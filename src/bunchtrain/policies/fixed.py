@@ -41,7 +41,7 @@ class Fixed(ThresholdPolicy):
             self._chosen = np.zeros((count, len(self._keys)))
             return
         given = np.asarray(self.action, action.dtype)
-        given = np.broadcast_to(given, action.shape) if given.ndim == 0 else given
+        given = np.broadcast_to(given, action.shape or ()) if given.ndim == 0 else given
         one = given[()] if not action.shape else given
         if not action.contains(one):
             raise StudyError(

@@ -107,7 +107,7 @@ def _places(
     """Return stage → its left upper corner, and the size of the drawing."""
     box, rows = _width(len(columns)), max(map(len, columns), default=0)
     step = HEIGHT + ROW_GAP
-    places = {
+    places: dict[str, tuple[float, float]] = {
         name: (
             _MARGIN + index * (box + GAP),
             _MARGIN + (rows - len(column)) * step / 2 + row * step,

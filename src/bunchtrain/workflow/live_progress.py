@@ -87,7 +87,8 @@ class _Notebook(_Log):
 
         self.lines: list[str] = []
         self.html: Any = HTML
-        self.handle: Any = display(HTML(""), display_id=True)
+        show: Any = display
+        self.handle: Any = show(self.html(""), display_id=True)
 
     def print(self, line: str) -> None:
         self.lines.append(line)

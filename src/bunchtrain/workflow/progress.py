@@ -19,6 +19,7 @@ from bunchtrain.workflow.folder import RunFolder
 console = Console(stderr=True, markup=False)
 #: Seconds between two looks at the events of a running run.
 LOOK = 0.25
+State = Literal["running", "finished", "reused", "failed", "interrupted"]
 #: Stage of the events that are about the run as a whole.
 RUN = ""
 
@@ -46,7 +47,7 @@ class StageProgress:
     """
 
     stage: str
-    state: Literal["running", "finished", "reused", "failed", "interrupted"] = "running"
+    state: State = "running"
     started: str = ""
     seconds: float = 0.0
     step: int | None = None
@@ -68,14 +69,19 @@ class StageProgress:
             )
         if event.event == "note":
             return self
-        ends = {"end": "finished", "fail": "failed", "reuse": "reused", "progress": "running"}
+        ends: dict[str, State] = {
+            "end": "finished",
+            "fail": "failed",
+            "reuse": "reused",
+            "progress": "running",
+        }
         names = ("step", "steps", "loss", "validation_loss", "rate", "text")
         new = {name: value for name in names if (value := getattr(event, name)) not in (None, "")}
         started = self.started or event.time
         return replace(
             self,
             **new,
-            state=ends[event.event],
+            state=ends.get(event.event, "running"),
             started=started,
             seconds=_moment(event.time) - _moment(started),
             seconds_left=event.seconds_left,

@@ -109,7 +109,9 @@ class DefaultGraph:
                 report(done, text=f"{done:,} events read")
 
             executor = context.executor
-            spread = executor and spread_cache(self.study, executor, progress)
+            spread = None
+            if executor is not None:
+                spread = spread_cache(self.study, executor, progress)
             cache = event_cache(self.study, progress, spread)
             check_key(self.folder, self.study, cache)
             check_test_set(self.study, cache.class_counts)

@@ -93,7 +93,7 @@ class StageInputs:
         Raises StudyError if a stage of another study, named in `trained`, gave none.
         """
         if self.is_of_other_study(name):
-            folder = StageFolder(self.place(name))
+            folder: RunFolder = StageFolder(self.place(name))
             if not (folder.path / STUDY).is_file():
                 given = self.study.stages[name].trained
                 raise StudyError(f"stages.{name}: '{given}' has no trained model")

@@ -21,12 +21,9 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
     def run(context: StageContext) -> None:
         study = inputs.events_study(events, [model])
         cache = inputs.cache(inputs.events_study(events) if events != "prepare" else study)
-        say(f"training {name}")
         write_study(context.place, study)
         place = StageFolder(context.place)
-        train_model(
-            place, study, cache, name, resume=context.resume, progress=context.shows_progress
-        )
+        train_model(place, study, cache, name, resume=context.resume)
         for text in training_warnings(place, study, name):
             say(f"warning, {name}: {text}")
 

@@ -128,7 +128,7 @@ def _result(folder: RunFolder, study: Study, name: str) -> Found:
     label = name.removeprefix("train.")
     if name.startswith("train.") and label in model_configs(study):
         chosen = select_models(study, [label] if study.models else [])
-        left_out = {"ensembles": {}, "stages": {}, "evaluation": [], "export": []}
+        left_out: dict[str, Any] = {"ensembles": {}, "stages": {}, "evaluation": [], "export": []}
         chosen = chosen.model_copy(update={**left_out, "transforms": {}})
         return Found(folder.path, name, chosen, _model_files(folder.model(label)))
     place = stage_folder(folder.path, name)
