@@ -84,6 +84,7 @@ class Report:
     inputs      distributions of the inputs of models.
     study_yaml  full configuration.
     stages      of the run, with their times.
+    stage_metrics  name → metrics of what evaluations of the key `stages` have measured.
     """
 
     title: str
@@ -101,3 +102,4 @@ class Report:
     environment: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
     stages: Sequence[StageBox] = ()
+    stage_metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

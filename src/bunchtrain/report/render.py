@@ -28,6 +28,7 @@ def render(report: Report) -> str:
     Its content security policy forbids every request, so that it looks the same offline.
     """
     entries = [Entry(m.name, m.metrics, m.published, m.remarks) for m in report.models]
+    entries += [Entry(name, found) for name, found in report.stage_metrics.items()]
     return _template().render(
         report=report,
         table=key_table(entries),

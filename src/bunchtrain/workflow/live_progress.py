@@ -88,7 +88,7 @@ class _Notebook(_Log):
         self.lines: list[str] = []
         self.html: Any = HTML
         show: Any = display
-        self.handle: Any = show(self.html(""), display_id=True)
+        self.handle: Any = show(self.html(""), display_id=True)  # type: ignore[no-untyped-call]
 
     def print(self, line: str) -> None:
         self.lines.append(line)

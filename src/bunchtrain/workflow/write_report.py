@@ -11,7 +11,7 @@ from bunchtrain import parts
 from bunchtrain.files import write_text
 from bunchtrain.report import ModelSummary, Plot, Report, Section, Table, render
 from bunchtrain.report.costs import Cost, costs
-from bunchtrain.report.key_table import published_metrics
+from bunchtrain.report.key_table import published_metrics, stage_entries
 from bunchtrain.report.render import seconds
 from bunchtrain.report.stage_graph import StageBox
 from bunchtrain.statistics.metrics import Metrics
@@ -61,6 +61,9 @@ def make_report(folder: RunFolder) -> Report:
         study_yaml=folder.study_file.read_text(encoding="utf-8"),
         environment=folder.json("environment.json"),
         stages=stage_boxes(folder.path),
+        stage_metrics={
+            one.name: one.metrics for one in stage_entries(study, folder.json("metrics.json"))
+        },
         created=datetime.now().strftime("%Y-%m-%d %H:%M"),
     )
 
