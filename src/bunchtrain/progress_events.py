@@ -246,7 +246,7 @@ def report_stage(folder: Path, stage: str) -> Iterator[None]:
         raise
     finally:
         _CURRENT.reset(token)
-    emit(folder, stage, "end", memory_mb=resident_mb())
+    emit(folder, stage, "end", memory_mb=round(resident_mb(), 1))
 
 
 @contextmanager

@@ -269,9 +269,10 @@ def test_progress_is_reported(kind, tmp_path):
     model = build(kind, 2, trees=35)
     with report_stage(tmp_path, "train.trees"):
         history = model.fit(Batches(LABEL), [], CrossEntropy(LABEL), seed=1, threads=1)
-    last = [one for one in read_events(tmp_path) if one.event == "progress"][-1]
-    assert (last.step, last.steps, last.text) == (35, 35, "round 35/35")
-    assert last.loss == history[-1]["training_loss"]
+    first = next(one for one in read_events(tmp_path) if one.event == "progress")
+    assert first.steps == 35
+    assert first.text == f"round {first.step}/35"
+    assert first.loss == history[0]["training_loss"]
     assert set(history[-1]) == {"training_loss"}
 
 

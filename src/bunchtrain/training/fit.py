@@ -23,6 +23,7 @@ from bunchtrain.methods.fitted_network import FittedNetwork
 from bunchtrain.methods.protocols import FitsInOneCall, FitsPenalties
 from bunchtrain.methods.task import Task
 from bunchtrain.parts import report_own_errors
+from bunchtrain.progress_events import report
 from bunchtrain.trained_files import trained_model
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.data import Data, NormalisedBatches
@@ -122,6 +123,15 @@ def _fit_in_one_call(trained_model: TrainedModel, data: Data) -> tuple[Summary, 
         for index, row in enumerate(losses)
     ]
     write_csv(Path(task.folder) / "history.csv", rows)
+    if len(rows) > 1:
+        report(
+            len(rows),
+            len(rows),
+            text=f"round {len(rows)}/{len(rows)}",
+            milestone=True,
+            loss=rows[-1]["train_loss"],
+            validation_loss=rows[-1]["validation_loss"],
+        )
     best = min(rows, key=lambda row: row["validation_loss"])
     summary = {
         "seconds": seconds,

@@ -236,5 +236,6 @@ def _row(one: StageProgress) -> list[Any]:
 
 def _ending(one: StageProgress) -> str:
     """Return how a stage ended: `training pfn is done after 12 s, validation loss 0.31`."""
+    seconds = f"{one.seconds:.0f}" if one.seconds >= 10 else f"{one.seconds:.2g}"
     loss = "" if one.validation_loss is None else f", validation loss {one.validation_loss:.4g}"
-    return f"{describe(one.stage)} is done after {one.seconds:.3g} s{loss}"
+    return f"{describe(one.stage)} is done after {seconds} s{loss}"

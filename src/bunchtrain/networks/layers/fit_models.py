@@ -261,7 +261,6 @@ def report_round(done: int, rounds: int, losses: Mapping[str, float]) -> None:
         done,
         rounds,
         text=f"round {done}/{rounds}",
-        milestone=done == rounds,
         loss=losses["training_loss"],
         validation_loss=losses.get("validation_loss"),
     )
