@@ -40,6 +40,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "stages.NAME.predict": stages.PredictStage,
     "stages.NAME.generate": stages.GenerateStage,
     "stages.NAME.transform": stages.TransformStage,
+    "stages.NAME.rollout": stages.RolloutStage,
     "stages.NAME.export": stages.ExportStage,
     "storage": schema.Storage,
 }

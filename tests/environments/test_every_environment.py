@@ -301,7 +301,7 @@ def test_an_action_outside_of_the_space(table):
         def act(self, observation, info):
             return np.full((1, 1), 1e6, np.float32)
 
-    with pytest.raises(StudyError, match="policy 'wrong' gave .* outside of the action space Box"):
+    with pytest.raises(StudyError, match=r"policy 'wrong' gave .* outside of the action space Box"):
         play(table, Wrong())
 
 

@@ -43,7 +43,9 @@ class Fixed(ThresholdPolicy):
         given = np.asarray(self.action, action.dtype)
         given = np.broadcast_to(given, action.shape or ()) if given.ndim == 0 else given
         one = given[()] if not action.shape else given
-        if not action.contains(one) or np.any(given != np.asarray(self.action)):
+        if not action.contains(one) or (
+            given.dtype.kind in "iu" and np.any(given != np.asarray(self.action))
+        ):
             raise StudyError(
                 f"policy 'fixed': action {shorten(self.action)} is outside of the action space "
                 f"{action}"

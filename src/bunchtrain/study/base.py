@@ -98,6 +98,12 @@ class EvaluationPart(Part):
         "predictions of the study's own models if unset.",
     )
 
+    @model_validator(mode="after")
+    def _of_rollout(self) -> EvaluationPart:
+        if self.of is None and isinstance(self.options.get("rollout"), str):
+            self.of = self.options["rollout"]
+        return self
+
 
 def wrap_single(value: object) -> object:
     """Put a single part, where several may be given, into a list."""

@@ -9,7 +9,7 @@ from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest, one_of
 from bunchtrain.study.models import model_configs
 from bunchtrain.study.schema import Study
-from bunchtrain.study.stages import Result
+from bunchtrain.study.stages import Result, RolloutStage
 
 #: Kind of stage → what it gives.
 GIVES: dict[str, Result] = {
@@ -62,6 +62,8 @@ def check_stages(study: Study) -> None:
         for kind in ("source", "transform", "export"):
             if part := getattr(stage, kind):
                 parts.validate(kind, part.name, part.options, f"{where}.{kind}")
+        if stage.rollout:
+            _check_rollout(stage.rollout, f"{where}.rollout")
         for key, other, wanted in stage.references():
             check_reference(known, f"{where}.{key}", other, wanted)
     for part in study.evaluation or ():
@@ -71,6 +73,16 @@ def check_stages(study: Study) -> None:
     if study.source_stage is not None:
         check_reference(known, "source", study.source_stage, "table")
     _check_circles(study)
+
+
+def _check_rollout(stage: RolloutStage, where: str) -> None:
+    """Raise StudyError for an environment, a policy or an option of these that does not exist."""
+    chosen = stage.environment
+    options = {key: value for key, value in chosen.options.items() if key != "table"}
+    parts.validate("environment", chosen.name, options, f"{where}.environment")
+    for name, part in stage.named_policies().items():
+        key = "policy" if stage.policy else f"policies.{name}"
+        parts.validate("policy", part.name, part.options, f"{where}.{key}")
 
 
 def check_reference(known: Mapping[str, Result], where: str, name: str, wanted: Result) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from bunchtrain.parts.ranges import Events, Finite, Seed
+from bunchtrain import parts
+from bunchtrain.parts.ranges import Events, Finite, Repeats, Seed, Steps
 from bunchtrain.study.base import Expression, Part, Strict
 from bunchtrain.study.data_keys import Conditions, TargetConfig, Weights, Windows
 from bunchtrain.study.model_keys import ModelOverrides
@@ -97,6 +98,41 @@ class TransformStage(Part):
     of: Names = Field(description="Stages with the tables that the transform reads, in order.")
 
 
+class RolloutStage(Strict):
+    """Episodes of policies in an environment: a row for each step, with the column `policy`."""
+
+    environment: Part = Field(
+        description="Environment with its options; one that plays the rows of a table has its "
+        "stage as `table`."
+    )
+    policy: Part | None = Field(None, description="What chooses the actions.")
+    policies: dict[FileName, Part] = Field(
+        {}, description="Several policies by name, which play the same episodes."
+    )
+    episodes: Repeats = Field(1, description="Number of episodes.")
+    steps: Steps | None = Field(
+        None, description="Largest number of steps of an episode; that of the environment if unset."
+    )
+    seed: Seed = Field(1, description="Seed of the random numbers.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> RolloutStage:
+        if (self.policy is None) == (not self.policies):
+            raise ValueError("give either 'policy' or 'policies'")
+        return self
+
+    @property
+    def table(self) -> str | None:
+        """The stage whose table the environment plays."""
+        return self.environment.options.get("table")
+
+    def named_policies(self) -> dict[str, Part]:
+        """Return name → policy; a single one has the name of its part."""
+        if self.policy is not None:
+            return {parts.short_name(self.policy.name): self.policy}
+        return dict(self.policies)
+
+
 class ExportStage(Part):
     """A trained model exported to a target."""
 
@@ -118,7 +154,9 @@ class StageConfig(Strict):
         "`other_study:train.pfn`, or of a run, `RUN_FOLDER:train`.",
         pattern=r"^.+:[^:]+$",
     )
-    rollout: Part | None = Field(None, description="A policy in an environment; gives a table.")
+    rollout: RolloutStage | None = Field(
+        None, description="Policies in an environment; gives a table."
+    )
     repeat: dict[str, Any] | None = Field(
         None, description="Other stages over toys, folds, seeds or values; gives a table."
     )
@@ -159,5 +197,7 @@ class StageConfig(Strict):
                 yield f"{self.kind}.of", name, wanted[self.kind]
         if self.predict and self.predict.on is not None:
             yield "predict.on", self.predict.on, "rows"
+        if self.rollout and self.rollout.table is not None:
+            yield "rollout.environment.table", self.rollout.table, "table"
         if self.generate and isinstance(self.generate.condition, str):
             yield "generate.condition", self.generate.condition, "table"

@@ -13,6 +13,7 @@ from bunchtrain.workflow.graph.kinds import (
     generate,
     predict,
     prepare,
+    rollout,
     train,
     trained,
     transform,
@@ -44,6 +45,7 @@ KINDS: Mapping[str, Callable[[StageInputs, str], Stage]] = {
     "predict": predict.make_stage,
     "generate": generate.make_stage,
     "transform": transform.make_stage,
+    "rollout": rollout.make_stage,
     "trained": trained.make_stage,
 }
 

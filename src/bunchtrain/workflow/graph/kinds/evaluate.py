@@ -14,6 +14,7 @@ from bunchtrain.study.base import EvaluationPart
 from bunchtrain.tables.predictions import Predictions
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.evaluate import evaluate_or_leave_out, make_evaluation, merge_metrics
+from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.graph.kinds.predict import events_of
 from bunchtrain.workflow.graph.stage import Stage, StageContext
 from bunchtrain.workflow.graph.stage_inputs import TABLE, StageInputs, StageModel
@@ -83,12 +84,16 @@ def make_stages(inputs: StageInputs) -> Iterator[Stage]:
 def _make_stage(inputs: StageInputs, key: str, part: EvaluationPart) -> Stage:
     name = str(part.of)
 
+    def view_in(folder: RunFolder) -> Run:
+        is_rollout = name in inputs.study.stages and inputs.study.stages[name].kind == "rollout"
+        return Run(folder) if is_rollout else StageRun(folder, inputs, name)
+
     def run(context: StageContext) -> None:
-        view = StageRun(context.folder, inputs, name)
+        view = view_in(context.folder)
         evaluate_or_leave_out(view, key, make_evaluation(view.study, part.name, part.options))
 
     def reused() -> None:
-        merge_metrics(StageRun(inputs.folder, inputs, name), key)
+        merge_metrics(view_in(inputs.folder), key)
 
     return Stage(
         f"evaluate.{key}",
