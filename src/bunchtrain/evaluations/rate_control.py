@@ -112,11 +112,11 @@ class RateControl(Evaluation):
             "above_tolerance": _ratio(group, (ratio > 1 + self.tolerance).astype(float), one),
             "rate_over_budget": _ratio(group, ratio, one),
             "rate_spread": Measurement(float(spread), float(error)),
-            "stream_efficiency": self._efficiency(table, np.asarray(group, float)),
+            "stream_efficiency": self._efficiency(table, group),
         }
         return {name: measured.as_dict() for name, measured in found.items()}
 
-    def _efficiency(self, table: Mapping[str, Values], group: Values) -> Measurement:
+    def _efficiency(self, table: Mapping[str, Values], group: NDArray[Any]) -> Measurement:
         """Return Σ L ε_S/Σ L with the spread of the episodes and √(ε (1 − ε)/N_S) of the table."""
         level = table["luminosity"]
         found = _ratio(group, level * table["signal_efficiency"], level)
