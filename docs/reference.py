@@ -61,6 +61,7 @@ HEADINGS = {
     "evaluation": "Evaluations (`evaluation`)",
     "environment": "Environments (`rollout`)",
     "policy": "Policies (`rollout`)",
+    "workflow": "Workflows (`stages.NAME.workflow`)",
     "export": "Export targets (`export`)",
 }
 #: Key of a study → the kind of its parts, where it has another name.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from bunchtrain.parts.ranges import Repeats, Seed
 from bunchtrain.study.base import (
@@ -25,6 +25,7 @@ from bunchtrain.study.model_keys import Ensemble, ModelOverrides, Training
 from bunchtrain.study.names import FileName
 from bunchtrain.study.overrides import expand_scans
 from bunchtrain.study.stages import StageConfig
+from bunchtrain.study.workflows._workflow import expand_workflows
 from bunchtrain.targets import Target
 
 
@@ -185,7 +186,8 @@ class Study(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _expand(cls, value: object) -> object:
+    def _expand(cls, value: object, info: ValidationInfo) -> object:
+        value = expand_workflows(value, (info.context or {}).get("folder"))
         return expand_scans(_without_empty(wrap_single(value), "models", "ensembles"))
 
 

@@ -143,6 +143,8 @@ def all_options(model: ModelConfig) -> dict[str, Any]:
 
 def data_tables(data: Mapping[str, Any], select: str = "") -> list[Table]:
     """Return events by set and class, and the events that pass each condition."""
+    if not data:  # a study whose stages alone have events
+        return []
     sets = list(data["rows"])
     rows: list[list[object]] = [["all", *(data["rows"][name] for name in sets)]]
     for target, classes in data["classes"].items():

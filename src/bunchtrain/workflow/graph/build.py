@@ -27,7 +27,6 @@ def _source(inputs: StageInputs, name: str) -> Stage:
 
     def options() -> dict[str, Any]:
         table = inputs.table(name)
-        table.prepare()
         part = inputs.study.stages[name].options
         return {"source": part.model_dump(mode="json"), "content": table.fingerprint()}
 

@@ -114,8 +114,6 @@ class StageInputs:
     def events_study(self, events: str, models: Iterable[StageModel] = ()) -> Study:
         """Return the study of the events of a stage, with these models or all trained on them."""
         chosen = list(models) or [self.model(name) for name in self.trained_on(events)]
-        if not chosen:
-            raise StudyError(f"stages.{events}: no stage uses these events; remove it")
         given = {one.label: one.given for one in chosen}
         made = derived_study(self.study, events, given, self.folder.path)
         define = {k: v for one in chosen for k, v in one.define.items()}

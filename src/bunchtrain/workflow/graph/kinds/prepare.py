@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bunchtrain.errors import StudyError
 from bunchtrain.progress_events import report
 from bunchtrain.study.derived import study_of_events
 from bunchtrain.study.schema import Study
@@ -20,7 +21,12 @@ _FACTS = ("rows", "classes", "class_counts", "cutflow", "capped")
 
 
 def make_stage(inputs: StageInputs, name: str) -> Stage:
-    """Return the stage that makes the events of the trainings on it, and counts them."""
+    """Return the stage that makes the events of the trainings on it, and counts them.
+
+    Raises StudyError if no stage uses the events.
+    """
+    if not inputs.trained_on(name):
+        raise StudyError(f"stages.{name}: no stage uses these events; remove it")
 
     def run(context: StageContext) -> None:
         def progress(done: int) -> None:
