@@ -215,7 +215,7 @@ WRONG = {
     "unknown key 'epoch'; did you mean 'epochs'": ("x", {"train": {"training": {"epoch": 1}}}),
     "stages.x.train: .*no model named 'linear_clasifier'": (
         "x", {"train": {"model": "linear_clasifier"}}),
-    "samples → mixed": ("density", {"train": {"of": "mixed", "method": "gaussian_mixture"}}),
+    "→ density.* is a circle": ("density", {"train": {"of": "mixed", "method": "gaussian_mixture"}}),
 }  # fmt: skip
 
 

@@ -56,8 +56,9 @@ def full_name(study: Study, name: str) -> str:
 def check_stages(study: Study) -> None:
     """Raise StudyError for a name of a stage that is taken, or an input that does not fit."""
     known = default_stages(study) | {n: GIVES[one.kind] for n, one in study.stages.items()}
-    for name, stage in study.stages.items():
+    for name in study.stages:
         _check_name(study, name)
+    for name, stage in study.stages.items():
         where = f"stages.{name}"
         for kind in ("source", "transform", "export"):
             if part := getattr(stage, kind):

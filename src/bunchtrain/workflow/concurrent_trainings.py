@@ -32,7 +32,7 @@ def max_concurrent_trainings(study: Study) -> int:
     """
     chosen = [model.training for model in model_configs(study).values()]
     alone = _uses_gpu(study) or any(t.engine.name != "local" for t in chosen)
-    if alone or not all(training.threads for training in chosen):
+    if not chosen or alone or not all(training.threads for training in chosen):
         return 1
     threads = max(training.threads or 1 for training in chosen)
     by_memory = available_memory() // (2 * study.storage.memory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,7 @@ from bunchtrain.study.derived import derived_study, stage_model, table_part
 from bunchtrain.study.model_keys import ModelOverrides
 from bunchtrain.study.stage_checks import full_name
 from bunchtrain.tables.cache.event_cache import EventCache
-from bunchtrain.tables.metadata import TableMetadata
-from bunchtrain.tables.predictions import ROWS
 from bunchtrain.tables.table import Table
-from bunchtrain.tables.writing import write_parquet
 from bunchtrain.trained_files import load
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.folder import RunFolder, dump
@@ -159,13 +156,6 @@ def _as_overrides(config: ModelConfig) -> ModelOverrides:
         given = {"representation": config.representation}
     training = config.training.model_dump(exclude_unset=True)
     return ModelOverrides(**given, **{config.kind: config.model}, training=training)
-
-
-def write_stage_table(path: Path, table: Table, columns: Collection[str] | None = None) -> int:
-    """Write a table as that of a stage, and return its number of rows."""
-    names = list(table.fields() if columns is None else columns)
-    about = TableMetadata(units=table.units()).as_mapping()
-    return write_parquet(path, table.blocks(names, ROWS), about)
 
 
 def write_study(place: Path, study: Study) -> None:

@@ -55,4 +55,4 @@ def event_options(inputs: StageInputs, events: str) -> dict[str, Any]:
     stage = inputs.study.stages[events].prepare
     names = stage.of if stage else ["source"]
     own = [inputs.table(one).fingerprint() for one in names if one == "source"]
-    return {"keys": study.model_dump(mode="json", include=set(keys)), "source": own}
+    return {"keys": study.model_dump(mode="json", include=_KEYS), "source": own}

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bunchtrain import parts
 from bunchtrain.errors import StudyError
+from bunchtrain.tables.metadata import TableMetadata
+from bunchtrain.tables.predictions import ROWS
+from bunchtrain.tables.table import Table
 from bunchtrain.tables.transforms._transform import Transform
+from bunchtrain.tables.writing import write_parquet
 from bunchtrain.workflow.graph.stage import Stage, StageContext
-from bunchtrain.workflow.graph.stage_inputs import TABLE, StageInputs, write_stage_table
+from bunchtrain.workflow.graph.stage_inputs import TABLE, StageInputs
 
 
 def make_stage(inputs: StageInputs, name: str) -> Stage:
@@ -30,7 +36,13 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
     def run(context: StageContext) -> None:
         tables = [inputs.table(one) for one in given.of]
         made = parts.build("transform", given.name, given.options, *tables, where=where)
-        write_stage_table(context.place / TABLE, made)
+        _write(context.place / TABLE, made)
 
     options = {"name": given.name, "options": given.options}
     return Stage(name, "transform", run, inputs.names(name), options, (f"stages/{name}/{TABLE}",))
+
+
+def _write(path: Path, table: Table) -> None:
+    """Write all columns of a table in blocks, with their units."""
+    about = TableMetadata(units=table.units()).as_mapping()
+    write_parquet(path, table.blocks(list(table.fields()), ROWS), about)
