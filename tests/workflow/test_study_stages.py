@@ -184,8 +184,9 @@ def test_a_key_set_to_null_stays_null_in_the_folder_of_a_run(place):
 
 def test_a_workflow_stands_for_its_stages(place):
     options = {"features": ["x1"], "mass": "x0", "region": "x0 > 0 and x0 < 1", "rows": 80}
-    options |= {"density": {"name": "normalizing_flow", "transforms": 1, "flow": "spline_autoregressive"}, "classifier": {
-        "name": "boosted_trees", "trees": 3}, "training": {"epochs": 1}}  # fmt: skip
+    flow = {"name": "normalizing_flow", "transforms": 1, "flow": "spline_autoregressive"}
+    trees = {"name": "boosted_trees", "trees": 3}
+    options |= {"density": flow, "classifier": trees, "training": {"epochs": 1}}
     study = {k: v for k, v in content(place).items() if k not in ("model", "evaluation", "targets")}
     study["stages"] = {"search": {"workflow": {"name": "density_then_classifier", **options}}}
     run = bunchtrain.run(validate(study), runs=place / "flow")
