@@ -142,6 +142,11 @@ def test_the_adaptive_threshold_keeps_the_budget_and_the_fixed_one_does_not(tabl
     assert len(results.tables[1].rows) == 2
 
 
+def test_a_fixed_threshold_for_another_luminosity(table):
+    found = play(table, {"name": "fixed", "luminosity": 0.5}, {"blocks": 20}, episodes=3)
+    assert np.mean(found.rate) == pytest.approx(4.0, rel=0.05)
+
+
 def test_several_scores_share_the_budget(table):
     given = {"scores": {"a": "score", "b": "other"}, "budget": 5.0, "blocks": 40}
     for policy in ("best_threshold", "threshold"):

@@ -21,17 +21,22 @@ class Fixed(ThresholdPolicy):
     Without an action it is the threshold of an event stream that fills the budget at the luminosity
     and with the calibration sample of the first observation; each of S scores has 1/S of it.
 
-    action  in every step: a number, or a list for an action of several.
-    budget  rate in kHz; that of the environment if None.
+    action      in every step: a number, or a list for an action of several.
+    budget      rate in kHz; that of the environment if None.
+    luminosity  for which the threshold is set; that of the first observation if None.
     """
 
     name = "fixed"
 
     def __init__(
-        self, *, action: Finite | list[Finite] | None = None, budget: Positive | None = None
+        self,
+        *,
+        action: Finite | list[Finite] | None = None,
+        budget: Positive | None = None,
+        luminosity: Positive | None = None,
     ) -> None:
         super().__init__(budget=budget)
-        self.action = action
+        self.action, self.luminosity = action, luminosity
 
     def begin(self, observation: Space[Any], action: Space[Any], count: int) -> None:
         """Check that a given action lies in the space."""
@@ -58,6 +63,9 @@ class Fixed(ThresholdPolicy):
             return self._actions
         if self.first.any():
             fraction = self.wanted_fraction(observation, info) / len(self._keys)
+            if self.luminosity is not None:
+                level = np.asarray(observation["last_luminosity"], np.float64)[:, 0]
+                fraction = np.minimum(fraction * level / self.luminosity, 1.0)
             scores = score_at(self.quantiles(observation), np.asarray(info["tails"])[0], fraction)
             self._chosen[self.first] = scores[self.first]
             self.first[:] = False
