@@ -48,7 +48,7 @@ def check_graph(study: Study, runs: Path) -> list[StageCheck]:
     runs  folder of the runs of all studies.
     """
     place = runs / study.name / "new"
-    graph = build_graph(RunFolder(place), with_source(study, place))
+    graph = build_graph(RunFolder(place), with_source(study, _source_run(study, place)))
     keys, depths = dict[str, str](), dict[str, int]()
     found, earlier = list[StageCheck](), _earlier(place)
     for stage in sort_stages(graph):
@@ -68,6 +68,18 @@ def check_graph(study: Study, runs: Path) -> list[StageCheck]:
             )
         )
     return found
+
+
+def _source_run(study: Study, place: Path) -> Path:
+    """Return the run with the table of the stage that is the source, the new one if none has it."""
+    keys = dict[str, str]()
+    if study.source_stage is None:
+        return place
+    for stage in sort_stages(build_graph(RunFolder(place), with_source(study, place))):
+        run = _look_up(place, stage, keys)
+        if stage.name == study.source_stage:
+            return run or place
+    return place
 
 
 def _look_up(place: Path, stage: Stage, keys: dict[str, str]) -> Path | None:
