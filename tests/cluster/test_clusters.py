@@ -123,7 +123,9 @@ def test_a_worker_of_slurm_that_is_killed_is_run_again(
 @pytest.mark.slurm
 def test_a_queue_that_refuses_loses_nothing(nodes, source, sequential, tmp_path):
     executor = {"name": "slurm", "partition": "absent"}
-    with pytest.raises(UserError, match=r"Slurm refuses the jobs: .*partition.*; change 'executor'"):
+    with pytest.raises(
+        UserError, match=r"Slurm refuses the jobs: .*partition.*; change 'executor'"
+    ):
         run(source, tmp_path, executor)
 
 

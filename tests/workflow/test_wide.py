@@ -1,6 +1,7 @@
 """Preparation, prediction and generation in pieces give the files that one process writes."""
 
 import copy
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,12 @@ from bunchtrain.errors import DataError, InterruptedRun
 from bunchtrain.study import validate
 from bunchtrain.tables.sources.files import Files
 from bunchtrain.tables.writing import write_table
-from bunchtrain.workflow import generate, predict_new_events
+from bunchtrain.workflow import generate, predict, predict_new_events
 from bunchtrain.workflow.executors._executor import Ending, Executor
 from bunchtrain.workflow.generate import generate_events
 from bunchtrain.workflow.preparation import event_cache, event_caches
-from bunchtrain.workflow.wide import generation, prediction
+from bunchtrain.workflow.run_events import run_events
+from bunchtrain.workflow.wide import event_set, generation, prediction
 from bunchtrain.workflow.wide import spread as module
 from bunchtrain.workflow.wide.cache import prepare_source, spread_cache
 from bunchtrain.workflow.wide.generation import generate_wide
@@ -40,48 +42,41 @@ class InThisProcess(Executor):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """The sample, and a shorter file of another format."""
-    path = tmp_path_factory.mktemp("files") / "few.root"
+    """Two files of the sample's first events, in different formats."""
+    paths = [tmp_path_factory.mktemp("files") / f"few{ending}" for ending in (".root", ".parquet")]
     every = Files(files=str(SAMPLE))
     columns = [name for name in every.fields() if name != "file_number"]
-    write_table(path, [next(every.blocks(columns, 150))], "events")
-    return [str(SAMPLE), str(path)]
+    for path in paths:
+        write_table(path, [next(every.blocks(columns, 250))], "events")
+    return [str(path) for path in paths]
 
 
-@pytest.mark.parametrize("workers", [2, 3])
-def test_predictions_of_files_are_equal(finished, files, tmp_path, monkeypatch, workers):
+def test_predictions_of_files_are_equal(finished, files, tmp_path, monkeypatch):
     for one in (predict_new_events, prediction):
-        monkeypatch.setattr(one, "ROWS", 64)
-    monkeypatch.setattr(prediction, "_LEAST", 64)
+        monkeypatch.setattr(one, "ROWS", 60)
+    monkeypatch.setattr(prediction, "_LEAST", 100)
     made = {}
     for name in ("one", "wide"):
         place = tmp_path / name
         place.mkdir()
-        executor = InThisProcess(workers, ["predict.0"])
+        executor = InThisProcess(3, ["predict.0"])
 
         def wide(predictor, paths, executor=executor, place=place):
             return predict_wide(executor, place, finished.folder, predictor, paths)
 
-        for ending in (".parquet", ".root", ".csv"):
-            output = place / f"scores{ending}"
-            given = wide if name == "wide" else None
-            counts = finished.write_predictions(files, output, wide=given)
-            content = output.read_bytes() if ending != ".root" else table_of(output)
-            made[name, ending] = (counts, content)
-    for ending in (".parquet", ".root", ".csv"):
-        assert made["one", ending] == made["wide", ending]
+        output, given = place / "scores.parquet", wide if name == "wide" else None
+        counts = finished.write_predictions(files, output, wide=given)
+        made[name] = (counts, output.read_bytes())
+    assert made["one"] == made["wide"]
     assert not list((tmp_path / "wide").glob(".*"))
-
-
-def table_of(path):
-    source = Files(files=str(path))
-    return next(source.blocks(list(source.fields()), 10**6)).to_list()
 
 
 def test_one_piece_is_predicted_here(finished, tmp_path):
     executor = InThisProcess(2)
     predictor = finished.predictor()
-    with predict_wide(executor, tmp_path, finished.folder, predictor, [(str(SAMPLE), None)]) as made:
+    with predict_wide(
+        executor, tmp_path, finished.folder, predictor, [(str(SAMPLE), None)]
+    ) as made:
         assert made is None
 
 
@@ -132,7 +127,7 @@ def test_a_study_is_prepared_in_pieces(tmp_path, monkeypatch):
     columns = [name for name in source.fields() if name != "file_number"]
     write_table(tmp_path / "a.h5", source.blocks(columns, 500), "events")
     content["source"]["files"] = str(tmp_path / "a.h5")
-    content["storage"] = {"memory": "1 MB"}
+    content["storage"] = {"memory": "4 MB"}
     study, read = validate(content), []
     found = {}
     for name in ("whole", "wide"):
@@ -150,6 +145,21 @@ def test_a_study_is_prepared_in_pieces(tmp_path, monkeypatch):
 def test_a_source_without_parts_prepares_itself(tmp_path):
     prepare_source(validate(STUDY), InThisProcess(2), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_set_of_the_cache_is_predicted_in_pieces(finished, tmp_path, monkeypatch):
+    for one in (predict, event_set):
+        monkeypatch.setattr(one, "ROWS", 64)
+    study, cache = finished.study, run_events(finished.files, finished.study)
+    rows, models = cache.rows["test"], {"flow": finished.models["flow"]}
+    predict.write_predictions(study, cache, models, tmp_path / "whole.parquet", "test")
+    given = (finished.folder, finished.files.model("flow"), "flow", "test", -(-rows // 64))
+    made = partial(event_set.predict_set, InThisProcess(2), *given)
+    path = tmp_path / "wide.parquet"
+    rates = predict.write_predictions(study, cache, models, path, "test", made)
+    assert path.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+    assert rates["flow"] > 0
+    assert not list(finished.files.model("flow").glob(".predict*"))
 
 
 class Pieces:
@@ -189,5 +199,7 @@ def test_a_full_disk_in_a_worker_is_one_sentence(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device", "a.arrow")
 
     monkeypatch.setattr(module, "_make", full)
-    with pytest.raises(bunchtrain.errors.MachineError, match=r"'a\.arrow' cannot be read or wr.*No"):
+    with pytest.raises(
+        bunchtrain.errors.MachineError, match=r"'a\.arrow' cannot be read or wr.*No"
+    ):
         module.spread(InThisProcess(1), tmp_path / "jobs", "cache", {}, 2)

@@ -23,10 +23,12 @@ from bunchtrain.training.dataset_cache import DATASET_CACHE
 from bunchtrain.training.process import keep_freed_memory, set_threads
 from bunchtrain.training.train import train
 from bunchtrain.workflow.ensembles import ensemble_columns, fit_ensembles, save_ensembles
+from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.predict import write_predictions
 from bunchtrain.workflow.prediction_schema import contents_of_file, make_schema
 from bunchtrain.workflow.preparation import task
+from bunchtrain.workflow.wide import event_set
 
 Result = TypeVar("Result")
 
@@ -84,8 +86,17 @@ def training_warnings(folder: RunFolder, study: Study, name: str) -> list[str]:
     )
 
 
-def predict_model(folder: RunFolder, study: Study, cache: EventCache, name: str) -> None:
-    """Write the predictions of a model's trainings that are missing."""
+def predict_model(
+    folder: RunFolder,
+    study: Study,
+    cache: EventCache,
+    name: str,
+    executor: Executor | None = None,
+) -> None:
+    """Write the predictions of a model's trainings that are missing.
+
+    Many blocks are predicted by the jobs of an executor, unless the model counts overflows.
+    """
     every = trainings(folder, study, model_configs(study)[name])
     wanted = [(one, split) for one in every for split in predicted_sets(study)]
     with keep_freed_memory():
@@ -95,7 +106,13 @@ def predict_model(folder: RunFolder, study: Study, cache: EventCache, name: str)
                 continue
             trained = load(one.folder)
             set_threads(trained.task)
-            predict = partial(write_predictions, study, cache, {one.name: trained}, path, split)
+            count, wide = -(-cache.rows[split] // ROWS), None
+            is_counted = isinstance(trained.network.model, CountsOverflows)
+            if executor is not None and count >= event_set.LEAST and not is_counted:
+                given = (folder.path, one.folder, one.name, split, count)
+                wide = partial(event_set.predict_set, executor, *given)
+            models = {one.name: trained}
+            predict = partial(write_predictions, study, cache, models, path, split, wide)
             with report_part(index, len(wanted)):
                 rates, overflows = count_overflows(trained, predict)
             if split == "test":

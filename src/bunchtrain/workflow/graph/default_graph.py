@@ -150,7 +150,7 @@ class DefaultGraph:
     def _predict(self, model: ModelConfig) -> Stage:
         def run(context: StageContext) -> None:
             if not self._is_predicted(context):
-                predict_model(self.folder, self.study, self.cache, model.name)
+                predict_model(self.folder, self.study, self.cache, model.name, context.executor)
 
         study, (name, place) = self.study, self._place(model)
         options = study.model_dump(mode="json", include={"targets", "truth", "spectators"})
