@@ -126,7 +126,9 @@ def main() -> None:
         write_parquet(folder / "hits.parquet", blocks(given.events, 100))
         compare(table, "prepare", given.rounds, lambda one: prepare(folder, one))
         model = train_flow(folder)
-        compare(table, "generate", given.rounds, lambda one: generate(folder, model, given.rows, one))
+        compare(
+            table, "generate", given.rounds, lambda one: generate(folder, model, given.rows, one)
+        )
     Console().print(table)
 
 
