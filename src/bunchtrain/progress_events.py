@@ -208,6 +208,7 @@ class _Reporter:
     index: int = 0
     count: int = 1
     part: str = ""
+    is_silent: bool = False
     clock: _Clock = field(default_factory=_Clock)
 
 
@@ -250,6 +251,16 @@ def report_stage(folder: Path, stage: str) -> Iterator[None]:
 
 
 @contextmanager
+def report_nothing() -> Iterator[None]:
+    """Write no progress and no sentences within: of work that is repeated many times."""
+    token = _CURRENT.set(replace(_current() or _Reporter("", ""), is_silent=True))
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+@contextmanager
 def report_part(index: int, count: int, text: str = "") -> Iterator[None]:
     """Count the steps within as those of part `index` of `count` equal parts of the stage."""
     found = _current()
@@ -271,7 +282,7 @@ def is_in_stage() -> bool:
 def is_due(*, milestone: bool = False) -> bool:
     """Return whether `report` would write now, so that its numbers are worth computing."""
     found = _current()
-    return found is not None and found.clock.is_due(milestone)
+    return found is not None and not found.is_silent and found.clock.is_due(milestone)
 
 
 def report(
@@ -286,7 +297,7 @@ def report(
     numbers    `loss`, `validation_loss` and `rate`.
     """
     found = _current()
-    if found is None:
+    if found is None or found.is_silent:
         return
     left = None
     if steps is not None:
@@ -307,7 +318,7 @@ def report(
 def note(text: str) -> bool:
     """Write a sentence for the user; return False if no stage is running."""
     found = _current()
-    if found is not None:
+    if found is not None and not found.is_silent:
         emit(Path(found.folder), found.stage, "note", text=text)
     return found is not None
 

@@ -99,9 +99,10 @@ class EvaluationPart(Part):
     )
 
     @model_validator(mode="after")
-    def _of_rollout(self) -> EvaluationPart:
-        if self.of is None and isinstance(self.options.get("rollout"), str):
-            self.of = self.options["rollout"]
+    def _of_stage(self) -> EvaluationPart:
+        for name in ("rollout", "null"):
+            if self.of is None and isinstance(self.options.get(name), str):
+                self.of = self.options[name]
         return self
 
 

@@ -13,6 +13,7 @@ from bunchtrain.study.base import Expression, Part, Strict
 from bunchtrain.study.data_keys import Conditions, TargetConfig, Weights, Windows
 from bunchtrain.study.model_keys import ModelOverrides
 from bunchtrain.study.names import FileName
+from bunchtrain.study.repeats import RepeatStage
 
 #: What a stage gives or needs: a table, prepared events, either of these, a trained model, files,
 #: or anything.
@@ -157,7 +158,7 @@ class StageConfig(Strict):
     rollout: RolloutStage | None = Field(
         None, description="Policies in an environment; gives a table."
     )
-    repeat: dict[str, Any] | None = Field(
+    repeat: RepeatStage | None = Field(
         None, description="Other stages over toys, folds, seeds or values; gives a table."
     )
     export: ExportStage | None = Field(None, description="Files of an exported model.")
@@ -184,7 +185,7 @@ class StageConfig(Strict):
 
     @property
     def options(self) -> Any:
-        """The keys of the kind: its model, a text for `trained`, a mapping for `repeat`."""
+        """The keys of the kind: its model, a text for `trained`."""
         return getattr(self, self.kind)
 
     def references(self) -> Iterator[tuple[str, str, Result]]:

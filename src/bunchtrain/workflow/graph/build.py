@@ -13,6 +13,7 @@ from bunchtrain.workflow.graph.kinds import (
     generate,
     predict,
     prepare,
+    repeat,
     rollout,
     train,
     trained,
@@ -53,6 +54,9 @@ def build_graph(folder: RunFolder, study: Study) -> dict[str, Stage]:
     """Return name → stage of a study, whose files are in the folder of a run."""
     default = DefaultGraph(folder, study)
     found, inputs = default.stages(), StageInputs(folder, study)
-    found |= {name: KINDS[one.kind](inputs, name) for name, one in study.stages.items()}
+    for name, one in study.stages.items():
+        made = repeat.make_stage(inputs, name, KINDS) if one.kind == "repeat" else None
+        found[name] = made or KINDS[one.kind](inputs, name)
     found |= {stage.name: stage for stage in evaluate.make_stages(inputs)}
+    found |= {stage.name: stage for stage in repeat.make_evaluations(inputs, KINDS, found)}
     return found | {"report": default.report(list(found))}

@@ -78,7 +78,9 @@ def make_stages(inputs: StageInputs) -> Iterator[Stage]:
     Raises StudyError if a stage has no predictions of prepared events.
     """
     for key, part in stage_evaluations(inputs.study).items():
-        yield _make_stage(inputs, key, part)
+        stage = inputs.study.stages.get(str(part.of))
+        if stage is None or stage.kind != "repeat":
+            yield _make_stage(inputs, key, part)
 
 
 def _make_stage(inputs: StageInputs, key: str, part: EvaluationPart) -> Stage:
