@@ -2,11 +2,11 @@
 
     python benchmarks/toys.py [--toys 300] [--runs 3] [--epochs 10]
 
-A toy is 1,000 made-up events in two samples, drawn from a pool, prepared, a dense network of 16 units
-trained to tell them apart, its test set predicted and evaluated. In one study they are repetitions of
-these stages (`repeat`). A separate run is `bunchtrain run` of the same stages alone, in a process of
-its own; a few are timed, one after the other, and the time of as many as there are toys is
-extrapolated from their mean.
+A toy is 1,000 made-up events in two samples, drawn from a pool, prepared, a dense network of 16
+units trained to tell them apart, its test set predicted and evaluated. In one study they are
+repetitions of these stages (`repeat`). A separate run is `bunchtrain run` of the same stages
+alone, in a process of its own; a few are timed, one after the other, and the time of as many as
+there are toys is extrapolated from their mean.
 """
 
 from __future__ import annotations

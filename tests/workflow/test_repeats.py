@@ -147,7 +147,7 @@ def test_a_killed_stage_continues(run, place, monkeypatch):
 
 
 def test_every_event_is_out_of_fold_once(place):
-    run = run_study(validate(study(place, FOLDS), "folds.yaml", place), runs=place / "runs", jobs=1)
+    run = run_study(validate(study(place, FOLDS), "folds.yaml", place), runs=place / "runs")
     found = table(run, "folds")
     assert sorted(found["entry"]) == list(range(600))
     assert run.metrics["fit"]["auc"]["value"] > 0.6
