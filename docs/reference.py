@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from bunchtrain import parts
 from bunchtrain.cli.main import app
-from bunchtrain.study import base, data_keys, model_keys, published, schema, stages
+from bunchtrain.study import base, data_keys, model_keys, published, repeats, schema, stages
 
 FOLDER = Path(__file__).parent / "reference"
 NOTICE = "Written from the code by `docs/reference.py`."
@@ -41,6 +41,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "stages.NAME.generate": stages.GenerateStage,
     "stages.NAME.transform": stages.TransformStage,
     "stages.NAME.rollout": stages.RolloutStage,
+    "stages.NAME.repeat": repeats.RepeatStage,
     "stages.NAME.export": stages.ExportStage,
     "storage": schema.Storage,
 }
