@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 EXTRAS := generators,environments,hdf5,flows,onnx,ray,statistics,tensorboard,notebook,test,lint,docs
 
-.PHONY: setup demo test nightly circuits lint types bench docs clean
+.PHONY: setup demo test test-all nightly circuits lint types bench docs clean
 
 setup: $(VENV)/.complete
 
@@ -19,6 +19,10 @@ demo: setup
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
+
+# All tests, those on a Slurm and a Ray cluster too; they need `apt-get install slurm-wlm munge`.
+test-all: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile -m 'not circuits and not nightly'
 
 # Property tests with many examples, coverage with many toys, kills, malformed inputs: hours.
 nightly: setup

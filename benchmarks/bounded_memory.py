@@ -81,7 +81,7 @@ def run_stage(stage: str, folder: Path) -> None:
     cache = event_cache(study)
     run = RunFolder(folder / "run")
     if stage == "train":
-        train_model(run, study, cache, "particle_flow_network", resume=True, progress=False)
+        train_model(run, study, cache, "particle_flow_network", resume=True)
     elif stage == "test set":
         predict_model(run, study, cache, "particle_flow_network")
         merge_predictions(run, study)

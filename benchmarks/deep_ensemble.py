@@ -73,7 +73,7 @@ def make_task(folder: Path, options: argparse.Namespace) -> Task:
 
 def seconds(task: Task) -> float:
     """Return the time of the epochs, without making batches of the cache."""
-    train(task, progress=False)
+    train(task)
     return float(json.loads((Path(task.folder) / "training.json").read_text())["seconds"])
 
 

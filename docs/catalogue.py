@@ -128,7 +128,8 @@ def _published(entry: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the published value: of the row itself, or of the model in the study."""
     if "published" in entry:
         return dict(entry["published"])
-    published = model_configs(load(entry["study"]))[entry["model"]].published
+    config = model_configs(load(entry["study"])).get(entry["model"])  # none of a policy
+    published = config.published if config else None
     found = published.metrics.get(entry["metric"]) if published else None
     if published is None or found is None:
         return None

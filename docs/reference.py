@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from bunchtrain import parts
 from bunchtrain.cli.main import app
-from bunchtrain.study import base, data_keys, model_keys, published, schema, stages
+from bunchtrain.study import base, data_keys, model_keys, published, repeats, schema, stages
 
 FOLDER = Path(__file__).parent / "reference"
 NOTICE = "Written from the code by `docs/reference.py`."
@@ -40,6 +40,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "stages.NAME.predict": stages.PredictStage,
     "stages.NAME.generate": stages.GenerateStage,
     "stages.NAME.transform": stages.TransformStage,
+    "stages.NAME.rollout": stages.RolloutStage,
+    "stages.NAME.repeat": repeats.RepeatStage,
     "stages.NAME.export": stages.ExportStage,
     "storage": schema.Storage,
 }
@@ -60,6 +62,7 @@ HEADINGS = {
     "evaluation": "Evaluations (`evaluation`)",
     "environment": "Environments (`rollout`)",
     "policy": "Policies (`rollout`)",
+    "workflow": "Workflows (`stages.NAME.workflow`)",
     "export": "Export targets (`export`)",
 }
 #: Key of a study → the kind of its parts, where it has another name.

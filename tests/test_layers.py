@@ -8,7 +8,7 @@ import pytest
 import bunchtrain
 
 PACKAGE = Path(bunchtrain.__file__).parent
-BASE = {"errors", "files", "child_processes", "progress_events", "parts", "batch", "targets"}
+BASE = {"errors", "files", "child_processes", "progress_bar", "parts", "batch", "targets"}
 #: Package or module → those that it may import, beside itself and what these may import.
 LAYERS = {
     "errors": set(),
@@ -16,6 +16,7 @@ LAYERS = {
     "supervisor": set(),
     "child_processes": set(),
     "progress_events": {"files"},
+    "progress_bar": {"progress_events"},
     "parts": {"files"},
     "batch": {"errors"},
     "targets": {"errors"},

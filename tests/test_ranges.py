@@ -24,7 +24,7 @@ MODELS = [
     ),
     *(schema.Storage, model_keys.ModelOverrides, data_keys.TargetConfig, base.Term),
     *(stages.StageConfig, stages.PrepareStage, stages.TrainStage, stages.PredictStage),
-    *(stages.GenerateStage, stages.TransformStage, stages.ExportStage),
+    *(stages.GenerateStage, stages.TransformStage, stages.RolloutStage, stages.ExportStage),
 ]
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bunchtrain.tables.inspect.inspection import inspect
     from bunchtrain.workflow.compare import Comparison, compare
     from bunchtrain.workflow.functions import check, init, reweight, shift, tune, workspace
+    from bunchtrain.workflow.progress import progress
     from bunchtrain.workflow.run import Run, evaluate, export
     from bunchtrain.workflow.run_study import open_run, resume, run
 
@@ -25,13 +26,14 @@ _NAMES = {
     "tables.inspect.inspection": ("inspect",),
     "workflow.compare": ("Comparison", "compare"),
     "workflow.functions": ("check", "init", "reweight", "shift", "tune", "workspace"),
+    "workflow.progress": ("progress",),
     "workflow.run": ("Run", "evaluate", "export"),
     "workflow.run_study": ("open_run", "resume", "run"),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
     "Comparison", "Run", "Study", "check", "compare", "evaluate", "export", "init", "inspect",
-    "load", "open_run", "resume", "reweight", "run", "shift", "tune", "workspace",
+    "load", "open_run", "progress", "resume", "reweight", "run", "shift", "tune", "workspace",
 ]  # fmt: skip
 
 

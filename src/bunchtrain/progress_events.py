@@ -80,9 +80,9 @@ def emit(folder: Path, stage: str, event: Kind, **fields: Any) -> None:
     on it, and the work fails with its own message.
     """
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    content = {"time": now, "stage": stage, "event": event, **fields}
-    given = {name: value for name, value in content.items() if _is_given(value)}
-    line = (json.dumps(given, default=float) + "\n").encode()
+    given = {name: value for name, value in fields.items() if _is_given(value)}
+    content = {"time": now, "stage": stage, "event": event, **given}
+    line = (json.dumps(content, default=float) + "\n").encode()
     with suppress(OSError):
         file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
@@ -119,10 +119,11 @@ class EventReader:
         """Leave out all events until now."""
         self.offset = self.path.stat().st_size if self.path.is_file() else 0
 
-    def read(self) -> list[ProgressEvent]:
+    def read(self, *, strict: bool = True) -> list[ProgressEvent]:
         """Return the events since the last call.
 
-        Raises RunError, naming the line, if one is damaged; it is left out the next time.
+        Raises RunError, naming the line, if one is damaged, UserError if the file cannot be
+        read; if not `strict`, both are left out.
         """
         try:
             with self.path.open("rb") as file:
@@ -133,16 +134,21 @@ class EventReader:
         except FileNotFoundError:
             return []
         except OSError as problem:
+            if not strict:
+                return []
             raise file_error(problem, f"{self.path} cannot be read") from None
         whole = text[: text.rfind(b"\n") + 1]
         self.offset += len(whole)
-        return [self._parse(line) for line in whole.splitlines()]
+        found = [self._parse(line, strict) for line in whole.splitlines()]
+        return [one for one in found if one is not None]
 
-    def _parse(self, line: bytes) -> ProgressEvent:
+    def _parse(self, line: bytes, strict: bool) -> ProgressEvent | None:
         self.lines += 1
         try:
             return _LINE.validate_json(line)
         except ValidationError as problem:
+            if not strict:
+                return None
             first = problem.errors(include_url=False, include_input=False)[0]
             key = ".".join(map(str, first["loc"]))
             reason = f"line {self.lines}{f', {key}' if key else ''}: {first['msg']}"
@@ -163,7 +169,7 @@ class _Clock:
     def __init__(self) -> None:
         self.last, self.milestones = -math.inf, float(FIRST_MILESTONES)
         self.filled = time.monotonic()
-        self.first: tuple[float, int] | None = None
+        self.first: tuple[float, int, int] | None = None
 
     def is_due(self, milestone: bool) -> bool:
         """Return whether an event may be written now."""
@@ -185,9 +191,9 @@ class _Clock:
         The steps since the first call have taken the time since then.
         """
         now = time.monotonic()
-        if self.first is None:
-            self.first = now, step
-        since, first = self.first
+        if self.first is None or step < self.first[1] or steps != self.first[2]:
+            self.first = now, step, steps  # the first call, or that of the next file
+        since, first, _ = self.first
         if step <= first:
             return None
         return (now - since) / (step - first) * (steps - step + more * steps)
@@ -202,6 +208,7 @@ class _Reporter:
     index: int = 0
     count: int = 1
     part: str = ""
+    is_silent: bool = False
     clock: _Clock = field(default_factory=_Clock)
 
 
@@ -240,7 +247,17 @@ def report_stage(folder: Path, stage: str) -> Iterator[None]:
         raise
     finally:
         _CURRENT.reset(token)
-    emit(folder, stage, "end", memory_mb=resident_mb())
+    emit(folder, stage, "end", memory_mb=round(resident_mb(), 1))
+
+
+@contextmanager
+def report_nothing() -> Iterator[None]:
+    """Write no progress and no sentences within: of work that is repeated many times."""
+    token = _CURRENT.set(replace(_current() or _Reporter("", ""), is_silent=True))
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
 
 
 @contextmanager
@@ -257,10 +274,15 @@ def report_part(index: int, count: int, text: str = "") -> Iterator[None]:
         _CURRENT.reset(token)
 
 
+def is_in_stage() -> bool:
+    """Return whether this process works for a stage of a run."""
+    return _current() is not None
+
+
 def is_due(*, milestone: bool = False) -> bool:
     """Return whether `report` would write now, so that its numbers are worth computing."""
     found = _current()
-    return found is not None and found.clock.is_due(milestone)
+    return found is not None and not found.is_silent and found.clock.is_due(milestone)
 
 
 def report(
@@ -275,7 +297,7 @@ def report(
     numbers    `loss`, `validation_loss` and `rate`.
     """
     found = _current()
-    if found is None:
+    if found is None or found.is_silent:
         return
     left = None
     if steps is not None:
@@ -296,7 +318,7 @@ def report(
 def note(text: str) -> bool:
     """Write a sentence for the user; return False if no stage is running."""
     found = _current()
-    if found is not None:
+    if found is not None and not found.is_silent:
         emit(Path(found.folder), found.stage, "note", text=text)
     return found is not None
 

@@ -56,9 +56,11 @@ ELSEWHERE = {
     "generated_events",
     "input_distributions",
     "mean_images",
+    "p_value",
     "predicted_uncertainty",
     "rate_control",
     "reweighting",
+    "two_sample_test",
     "tracking_efficiency",
     "training_curves",
 }

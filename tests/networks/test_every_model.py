@@ -16,6 +16,14 @@ ELSEWHERE = {
     *("linear_classifier", "latent_dirichlet_allocation", "tree_nin", "mass_chi_squared"),
 }
 
+#: Models whose ONNX graph is compared nightly: two that tests/deployment/test_onnx_edges.py
+#: exports, and two whose parts are those of `interaction_network`, `gar_net` and the other
+#: quantised models.
+NIGHTLY = {
+    *("lorentz_net", "particle_net_light"),
+    *("quantised_interaction_network", "quantised_gar_net"),
+}
+
 #: Models that depend on the order of the particles.
 ORDERED = {"recurrent_network", "boost_lstm", "p_cnn", "lola", "lbn"}
 
@@ -94,6 +102,9 @@ def test_every_input_changes_the_outputs(name):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.nightly) if n in NIGHTLY else n for n in OPTIONS],
+)
 def test_onnx_gives_the_same_numbers(name, tmp_path):
     check_onnx(small(name), inputs, tmp_path / "model.onnx", tolerance=1e-4)

@@ -25,6 +25,7 @@ from bunchtrain.networks.fitted.boosted_trees import BoostedTrees
 from bunchtrain.networks.fitted.histogram_trees import HistogramTrees
 from bunchtrain.networks.fitted.random_forest import RandomForest
 from bunchtrain.networks.layers.trees import BoostingOptions, DecisionTrees, Tree, round_down
+from bunchtrain.progress_events import read_events, report_stage
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 from bunchtrain.targets import Target
 
@@ -264,15 +265,14 @@ def test_early_stopping_keeps_the_best_round(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_progress_is_reported(kind):
-    calls = []
+def test_progress_is_reported(kind, tmp_path):
     model = build(kind, 2, trees=35)
-    history = model.fit(
-        Batches(LABEL), [], CrossEntropy(LABEL), seed=1, threads=1,
-        progress=lambda *call: calls.append(call),
-    )  # fmt: skip
-    assert calls[-1] == (35, 35, history[-1])
-    assert [call[0] for call in calls] == sorted({call[0] for call in calls})
+    with report_stage(tmp_path, "train.trees"):
+        history = model.fit(Batches(LABEL), [], CrossEntropy(LABEL), seed=1, threads=1)
+    first = next(one for one in read_events(tmp_path) if one.event == "progress")
+    assert first.steps == 35
+    assert first.text == f"round {first.step}/35"
+    assert first.loss == history[0]["training_loss"]
     assert set(history[-1]) == {"training_loss"}
 
 

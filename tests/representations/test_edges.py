@@ -61,7 +61,7 @@ CODE = Target("code", values=("code",), axis="edge")
 
 
 @pytest.mark.property
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     st.lists(st.integers(0, 6), min_size=1, max_size=6),
     st.integers(1, 6),
@@ -93,7 +93,7 @@ def test_edges_of_the_data_are_never_misordered(counts, limit, where, edge_where
 
 
 @pytest.mark.property
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=5), st.integers(1, 3), st.integers(0, 1000))
 def test_edges_between_layers_are_all_those_within_the_window(counts, span, seed):
     random = np.random.default_rng(seed)

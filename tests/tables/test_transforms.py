@@ -74,7 +74,7 @@ def windows_in_python(series, values, length, step):
 
 
 @pytest.mark.property
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     st.lists(st.integers(1, 9), min_size=1, max_size=5),
     st.integers(1, 4),
@@ -108,7 +108,7 @@ def test_a_series_whose_time_goes_back():
 
 
 @pytest.mark.property
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=30), st.integers(1, 4), st.integers(1, 9))
 def test_windows_end_at_gaps(steps, length, rows):
     start = np.datetime64("2024-05-31", "ns")

@@ -97,7 +97,7 @@ def test_an_engine_needs_a_worker(engine) -> None:
 @pytest.mark.parametrize("engine", [Processes, Ray])
 def test_watching_needs_the_local_engine(engine, make_task) -> None:
     with pytest.raises(StudyError, match="'local'"):
-        engine().run(make_task(), resume=False, progress=True, on_epoch=lambda *_: True)
+        engine().run(make_task(), resume=False, on_epoch=lambda *_: True)
 
 
 def test_ray_that_is_not_installed_is_told(make_task, monkeypatch) -> None:

@@ -51,7 +51,7 @@ def test_each_replica_is_the_training_alone(make_task, changes):
     tasks = [make_task(f"run_{seed}", seed=seed, **changes) for seed in (1, 2, 3)]
     together = fit_replicas([as_replica(task) for task in tasks])
     for task, found in zip(tasks, together, strict=True):
-        alone = train(task, progress=False).network.state_dict()
+        alone = train(task).network.state_dict()
         for name, values in found.network.state_dict().items():
             torch.testing.assert_close(values, alone[name], rtol=1e-5, atol=1e-5, equal_nan=True)
     limit = changes["settings"].get("weight_clip")

@@ -17,12 +17,15 @@ from bunchtrain.errors import (
     UserError,
 )
 from bunchtrain.methods.tensor_files import read_tensors
+from bunchtrain.progress_events import report_stage
 from bunchtrain.targets import Target
 from bunchtrain.trained_files import load
 from bunchtrain.training import fit_by_gradient as fitting
 from bunchtrain.training import trainer
 from bunchtrain.training.train import train
 from bunchtrain.training.trainer import precision
+from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.live_progress import live_progress
 
 
 def curves(folder) -> list[dict[str, float]]:
@@ -30,19 +33,20 @@ def curves(folder) -> list[dict[str, float]]:
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
 
-def test_a_log_has_one_line_an_epoch(make_task, capfd) -> None:
-    train(make_task())
+def test_a_log_has_one_line_an_epoch(make_task, tmp_path, capfd) -> None:
+    with live_progress(RunFolder(tmp_path), 1), report_stage(tmp_path, "train.a"):
+        train(make_task())
     output, lines = capfd.readouterr()
     assert output == ""
-    assert [line.split("  ")[1] for line in lines.splitlines()] == [
-        f"epoch {n}/3" for n in (1, 2, 3)
-    ]
-    assert all("validation loss 0." in line and "left" in line for line in lines.splitlines())
+    first, *epochs = lines.splitlines()
+    assert first == "· training a"
+    assert [line.split("  ")[1] for line in epochs] == [f"epoch {n}/3" for n in (1, 2, 3)]
+    assert all("validation loss 0." in line and "left" in line for line in epochs)
 
 
 def test_training_learns_and_leaves_its_outcome(make_task, capfd) -> None:
     task = make_task()
-    trained_model = train(task, progress=False)
+    trained_model = train(task)
     rows = curves(task.folder)
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert rows[-1]["validation_loss"] < 0.9 * np.log(2)

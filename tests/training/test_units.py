@@ -89,7 +89,7 @@ def fit(make_task, tmp_path):
         task: Task = make_task(
             f"run-{source.key}", {"epochs": 1}, targets={"t": Target("t", values=values)}, **given
         )
-        made = train(Task(**{**vars(task), "cache": str(cache.folder)}), progress=False)
+        made = train(Task(**{**vars(task), "cache": str(cache.folder)}))
         return made.predict(source.events)
 
     return run

@@ -53,7 +53,7 @@ def test_the_loss_of_a_constant_is_the_variance_or_the_mean_deviation_from_the_m
 
 
 def warnings_of(task) -> str:
-    made = train(task, progress=False)
+    made = train(task)
     data = Data(task)
     data.load()
     return " | ".join(training_warnings(made, data, []))

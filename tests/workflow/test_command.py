@@ -116,18 +116,16 @@ def test_a_signal_leaves_a_run_that_resume_continues(tmp_path, number, code):
 
 
 def test_processes_that_torchrun_started_make_one_run(tmp_path):
-    path = write(tmp_path, training={"epochs": 2, "batch_size": 64, "threads": 1})
+    training = {"epochs": 1, "batch_size": 256, "threads": 1}
+    path = write(tmp_path, training=training, evaluation=["classification"])
     torchrun = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0"}
     torchrun |= {"MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_RUN_ID": "test"}
     torchrun["MASTER_PORT"] = str(free_port())
     arguments = [sys.executable, "-m", "bunchtrain", "run", str(path), "--only", "flow"]
-    refused = subprocess.run(
-        arguments,
-        cwd=tmp_path,
-        env={**os.environ, **torchrun, "RANK": "0", "LOCAL_RANK": "0"},
-        capture_output=True,
-        text=True,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (torchrun | {"RANK": "0", "LOCAL_RANK": "0"}).items():
+            patch.setenv(name, value)
+        refused = command(*arguments[3:], cwd=tmp_path)
     assert refused.returncode == 2
     assert "set training.engine=processes" in refused.stderr
     workers = [

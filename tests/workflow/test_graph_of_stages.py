@@ -92,15 +92,15 @@ def test_only_a_stage_and_what_it_needs_and_then_the_rest(first, place, tmp_path
     assert part.files.state == "interrupted"
     whole = bunchtrain.resume(part.folder)
     assert whole.metrics == first.metrics
-    run_in_this_process(whole.folder, ["predict.few"], shows_progress=False)
+    run_in_this_process(whole.folder, ["predict.few"])
     with pytest.raises(RunError, match=r"no stage 'predict\.fw'; did you mean 'predict\.few'"):
-        run_in_this_process(whole.folder, ["predict.fw"], shows_progress=False)
+        run_in_this_process(whole.folder, ["predict.fw"])
 
 
 def test_a_stage_without_its_inputs_is_refused(first, place, tmp_path):
     part = bunchtrain.run(place / "two.yaml", runs=tmp_path, only=["prepare"])
     with pytest.raises(RunError, match=r"'predict\.few' needs 'train.few', which is not"):
-        run_in_this_process(part.folder, ["predict.few"], shows_progress=False)
+        run_in_this_process(part.folder, ["predict.few"])
 
 
 def test_unknown_stages_are_named_with_the_nearest(place):

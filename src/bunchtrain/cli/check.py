@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,7 @@ from bunchtrain.cli.run import Overrides, SizeOption, StudyName
 
 if TYPE_CHECKING:
     from bunchtrain.workflow.check import Check
+    from bunchtrain.workflow.check_graph import StageCheck
 
 out = make_console()
 
@@ -21,15 +23,16 @@ def check(
     study: StudyName,
     overrides: Overrides = None,
     size: SizeOption = None,
+    runs: Annotated[Path, typer.Option(help="Folder of earlier runs.")] = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Check a study without a training: columns, events of each class, expected cost, misfits."""
+    """Check a study without a training: graph, columns, events of each class, cost, misfits."""
     from dataclasses import asdict
 
     from bunchtrain.study import load
     from bunchtrain.workflow.check import check as check_study
 
-    found = check_study(load(study, *(overrides or []), size=size))
+    found = check_study(load(study, *(overrides or []), size=size), runs)
     if as_json:
         show_json(asdict(found))
     else:
@@ -39,8 +42,13 @@ def check(
 
 
 def _show(found: Check) -> None:
+    if found.stages:
+        header: tuple[str, ...] = ("stage", "kind", "reads", "result", "took", "memory")
+        title = f"Graph of {len(found.stages)} stages"
+        show_rows(out, header, map(_stage, found.stages), title=title, right=("took", "memory"))
+        out.print()
     if found.columns:
-        header: tuple[str, ...] = ("column", "type", "unit") if found.units else ("column", "type")
+        header = ("column", "type", "unit") if found.units else ("column", "type")
         columns = [[n, type, found.units.get(n, "")] for n, type in found.columns.items()]
         rows = [one[: len(header)] for one in columns]
         show_rows(out, header, rows, title=f"{len(rows)} columns are read")
@@ -62,6 +70,19 @@ def _show(found: Check) -> None:
         out.print(f"problem: {text}", soft_wrap=True, highlight=False)
     if not found.problems:
         out.print("no problem found", highlight=False)
+
+
+def _stage(one: StageCheck) -> list[str]:
+    events = ", ".join(f"{name} {count:,}" for name, count in one.events.items())
+    cached = f"there, in {one.cached_in}" if one.cached_in else "to run"
+    return [
+        f"{'│ ' * (one.depth - 1)}{'└ ' if one.depth else ''}{one.name}",
+        one.kind,
+        ", ".join(one.inputs[:4]) + (f" and {len(one.inputs) - 4} more" if one.inputs[4:] else ""),
+        f"{cached}{': ' if events else ''}{events}",
+        "" if one.seconds is None else f"{one.seconds:.3g} s",
+        "" if not one.memory_mb else f"{one.memory_mb:,.0f} MB",
+    ]
 
 
 def _counts(found: Check) -> Iterator[list[str]]:

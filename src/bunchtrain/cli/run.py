@@ -102,9 +102,12 @@ def stage(
     ],
 ) -> None:
     """Run stages of a run in this process, as jobs of a cluster do."""
+    from bunchtrain.workflow.folder import RunFolder
+    from bunchtrain.workflow.live_progress import live_progress
     from bunchtrain.workflow.stage_process import run_in_this_process
 
-    run_in_this_process(run, names, shows_progress=True)
+    with live_progress(RunFolder.open(run), len(names)):
+        run_in_this_process(run, names)
 
 
 def tune(

@@ -42,17 +42,18 @@ class BatchEnv(VectorEnv[Any, Any, Any]):
         if seed is None or isinstance(seed, int | np.integer):
             start = None if seed is None else int(seed)
             seed = [None if start is None else start + k for k in range(self.num_envs)]
+        seeds = list(seed)
         mask = (options or {}).get("reset_mask", np.ones(self.num_envs, bool))
         index = np.flatnonzero(mask)
         observation, info = self.environment.reset(
-            index, [np.random.default_rng(seed[k]) for k in index]
+            index, [np.random.default_rng(seeds[k]) for k in index.tolist()]
         )
         return observation, dict(info)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Take one step of all episodes."""
         *found, info = self.environment.step(actions)
-        return (*found, dict(info))  # type: ignore[return-value]
+        return (*found, dict(info))
 
 
 class SingleEnv(gymnasium.Env[Any, Any]):

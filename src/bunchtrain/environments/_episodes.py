@@ -84,7 +84,9 @@ class _Batch:
         self.active = np.arange(env.num_envs) < count
         check_space(env.single_observation_space, "observation")
         check_space(env.single_action_space, "action")
-        states = [np.random.SeedSequence([seed, one]).generate_state(2) for one in self.episode]
+        states = [
+            np.random.SeedSequence([seed, one]).generate_state(2) for one in self.episode.tolist()
+        ]
         self._seeds = [int(one[0]) for one in states]
         self._policy_seeds = [int(one[1]) for one in states]
         self._numbers: list[str] | None = None
@@ -93,9 +95,8 @@ class _Batch:
 
     def _reset(self, mask: NDArray[np.bool_], step: int) -> None:
         with self._report(step):
-            self.observation, self.info = self.env.reset(
-                seed=list(self._seeds), options={"reset_mask": mask}
-            )
+            seeds: Any = list(self._seeds)  # gymnasium takes one for each environment
+            self.observation, self.info = self.env.reset(seed=seeds, options={"reset_mask": mask})
             index = np.flatnonzero(mask)
             self.policy.reset(index, [np.random.default_rng(self._policy_seeds[k]) for k in index])
 

@@ -26,6 +26,7 @@ class Luminosity(Options):
     profile             file with the luminosity of recorded fills, in place of decay and jumps.
     profile_luminosity  column of the luminosity in it; its largest value becomes 1.
     profile_fill        column that identifies the fill or run in it.
+    profile_minimum     luminosity below which its blocks are left out.
     """
 
     lifetime: Positive = 12.0
@@ -34,12 +35,13 @@ class Luminosity(Options):
     profile: str | None = None
     profile_luminosity: str = "luminosity"
     profile_fill: str = "fill"
+    profile_minimum: InnerFraction = 0.01
 
 
 def read_fills(options: Luminosity, blocks: int) -> list[NDArray[np.float64]]:
     """Return the luminosity of each recorded fill of at least this number of blocks, (blocks,).
 
-    Blocks without luminosity are left out. Raises DataError if there is no such fill.
+    Raises DataError if there is no such fill.
     """
     if options.profile is None:
         return []
@@ -47,11 +49,11 @@ def read_fills(options: Luminosity, blocks: int) -> list[NDArray[np.float64]]:
     table = Files(files=options.profile)
     read = ak.concatenate(list(table.blocks(columns, _ROWS)))
     luminosity, fill = (ak.to_numpy(read[name]).astype(np.float64) for name in columns)
-    positive = luminosity > 0
-    luminosity, fill = luminosity[positive], fill[positive]
-    order = np.argsort(fill, kind="stable")
-    parts = np.split(luminosity[order], np.flatnonzero(np.diff(fill[order])) + 1)
-    long = [part[:blocks] / luminosity.max() for part in parts if len(part) >= blocks]
+    luminosity /= max(luminosity.max(initial=0), 1e-300)
+    kept = luminosity >= options.profile_minimum
+    order = np.argsort(fill[kept], kind="stable")
+    parts = np.split(luminosity[kept][order], np.flatnonzero(np.diff(fill[kept][order])) + 1)
+    long = [part[:blocks] for part in parts if len(part) >= blocks]
     if not long:
         longest = max(map(len, parts))
         raise DataError(

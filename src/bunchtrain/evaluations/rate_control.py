@@ -116,7 +116,7 @@ class RateControl(Evaluation):
         }
         return {name: measured.as_dict() for name, measured in found.items()}
 
-    def _efficiency(self, table: Mapping[str, Values], group: Values) -> Measurement:
+    def _efficiency(self, table: Mapping[str, Values], group: NDArray[Any]) -> Measurement:
         """Return Σ L ε_S/Σ L with the spread of the episodes and √(ε (1 − ε)/N_S) of the table."""
         level = table["luminosity"]
         found = _ratio(group, level * table["signal_efficiency"], level)

@@ -60,6 +60,7 @@ KINDS: dict[str, Kind] = {
     "evaluation": Kind(("evaluations",), "evaluations._evaluation:Evaluation"),
     "environment": Kind(("environments",), "builtins:object", "step"),
     "policy": Kind(("policies",), "policies._policy:Policy"),
+    "workflow": Kind(("study.workflows",), "study.workflows._workflow:Workflow"),
     "export": Kind(("deployment.targets",), "deployment.export:ExportTarget"),
 }
 

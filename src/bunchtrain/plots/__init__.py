@@ -43,6 +43,7 @@ from bunchtrain.plots.style import (
     png,
     svg,
 )
+from bunchtrain.plots.toys import plot_null, plot_p_values
 from bunchtrain.plots.training import plot_training
 from bunchtrain.plots.uncertainty import (
     Measure,
@@ -80,6 +81,8 @@ __all__ = [
     "plot_inputs",
     "plot_linearity",
     "plot_metric_profile",
+    "plot_null",
+    "plot_p_values",
     "plot_parameter",
     "plot_pull",
     "plot_rank_correlation",

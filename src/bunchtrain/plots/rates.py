@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bunchtrain.plots.style import add_legend, apply_style, line_style
+from bunchtrain.plots.style import apply_style, line_style
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def plot_rates(curves: Mapping[str, RateCurve], tolerance: float) -> Figure:
     middle.set_ylabel("Rate / budget")
     low, high = middle.get_ylim()
     middle.set_ylim(low, high + 0.35 * (high - low))
-    add_legend(middle, len(curves), "upper right")
+    middle.legend(loc="upper center", ncols=3)
     bottom.set_ylabel("Signal efficiency")
     bottom.set_xlabel("Time [h]")
     return figure

@@ -200,7 +200,8 @@ def svg(figure: Figure) -> str:
         _fix_layout(figure)
         text, dpi = io.StringIO(), figure.dpi
         # `savefig` would draw twice, the first time for a layout, which is known here.
-        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(text, metadata={"Date": None, "Creator": None})
         figure.dpi = dpi
     return text.getvalue()
 

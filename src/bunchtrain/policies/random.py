@@ -36,4 +36,5 @@ class Random(Policy):
         """Return one sample of each space."""
         from gymnasium.vector.utils import concatenate
 
-        return concatenate(self._space, [one.sample() for one in self._spaces], self._actions)
+        actions: Any = self._actions
+        return concatenate(self._space, [one.sample() for one in self._spaces], actions)

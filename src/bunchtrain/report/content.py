@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from bunchtrain.report.costs import Cost
 from bunchtrain.report.key_table import Published
+from bunchtrain.report.stage_graph import StageBox
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ class Report:
     data        tables of the events, with `data_facts`: selection, split, cache.
     inputs      distributions of the inputs of models.
     study_yaml  full configuration.
+    stages      of the run, with their times.
+    stage_metrics  name → metrics of what evaluations of the key `stages` have measured.
     """
 
     title: str
@@ -98,3 +101,5 @@ class Report:
     study_yaml: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
+    stages: Sequence[StageBox] = ()
+    stage_metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

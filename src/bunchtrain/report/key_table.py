@@ -64,14 +64,22 @@ class Entry:
 
 
 def key_entries(study: Study, metrics: Mapping[str, Metrics]) -> list[Entry]:
-    """Return the entries of the models and ensembles of a study."""
+    """Return the entries of the models and ensembles of a study, then those of its stages."""
     known: dict[str, ModelConfig | Ensemble] = {**model_configs(study), **study.ensembles}
     given = published_metrics(study)
-    return [
-        Entry(name, found, given.get(name), known[name].note)
-        for name, found in metrics.items()
+    found = [
+        Entry(name, one, given.get(name), known[name].note)
+        for name, one in metrics.items()
         if name in known
     ]
+    return found + stage_entries(study, metrics)
+
+
+def stage_entries(study: Study, metrics: Mapping[str, Metrics]) -> list[Entry]:
+    """Return the entries of what evaluations of the key `stages` have measured."""
+    known = {*model_configs(study), *study.ensembles}
+    names = [name for name in metrics if study.stages and name not in known]
+    return [Entry(name, metrics[name]) for name in names]
 
 
 @dataclass(frozen=True)

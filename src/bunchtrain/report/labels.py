@@ -15,6 +15,10 @@ _NAMES = {
     "anomaly_correlation": "Rank correlation of the anomaly score",
     "two_sample_auc": "Two-sample AUC",
     "wasserstein": "W₁/σ",
+    "log_likelihood_ratio": "Log likelihood ratio t",
+    "kolmogorov_smirnov": "Kolmogorov–Smirnov",
+    "energy_distance": "Energy distance",
+    "chi_squared": "χ²",
     "calibration_error": "Calibration error",
     "event_efficiency": "Event efficiency",
     "particle_efficiency": "Particle efficiency",
@@ -85,6 +89,10 @@ def label(name: str) -> str:
     if found := re.fullmatch(r"(event|particle)_efficiency_(\d+)(\+?)", name):
         count = f"{'n ≥' if found[3] else 'n ='} {found[2]}"
         return f"{_NAMES[f'{found[1]}_efficiency']}, {count}{versus}"
+    found = re.fullmatch(r"(\w+)_(p_value|significance|power|uniformity)", name)
+    if found and found[1] in _NAMES:
+        kinds = {"p_value": "p-value", "significance": "Z"}
+        return f"{kinds.get(found[2], found[2].capitalize())} of {_NAMES[found[1]]}{versus}"
     if found := re.fullmatch(r"expected_(significance|limit)_(\w+)", name):
         kind = "Expected significance" if found[1] == "significance" else "Expected limit on μ"
         return f"{kind}, uncertainties: {found[2]}{versus}"

@@ -18,6 +18,7 @@ from bunchtrain.report.content import ModelSummary, Report, Table
 from bunchtrain.report.key_table import Entry, key_table
 from bunchtrain.report.labels import in_key_table, is_number, label
 from bunchtrain.report.results import PNG
+from bunchtrain.report.stage_graph import stage_graph
 from bunchtrain.statistics.metrics import measurements
 
 
@@ -27,6 +28,7 @@ def render(report: Report) -> str:
     Its content security policy forbids every request, so that it looks the same offline.
     """
     entries = [Entry(m.name, m.metrics, m.published, m.remarks) for m in report.models]
+    entries += [Entry(name, found) for name, found in report.stage_metrics.items()]
     return _template().render(
         report=report,
         table=key_table(entries),
@@ -34,6 +36,8 @@ def render(report: Report) -> str:
         other_metrics=[table for m in report.models if (table := _other_metrics(m)) is not None],
         cost=_cost_table(report),
         folded=len(report.models) > MAX_LEGEND,
+        graph=stage_graph(report.stages),
+        stage_table=_stage_table(report),
     )
 
 
@@ -127,6 +131,14 @@ def _cost_table(report: Report) -> Table:
         "rate of inference from columns to predictions."
     )
     return Table(caption, columns, rows)
+
+
+def _stage_table(report: Report) -> Table:
+    rows = [(one.name, one.kind, one.state, one.time, one.memory) for one in report.stages]
+    caption = (
+        "Stages of the run in the order in which they ended, with the peak memory of the process."
+    )
+    return Table(caption, ("Stage", "Kind", "State", "Time", "Memory"), rows)
 
 
 def count(value: float | None) -> str:

@@ -98,6 +98,13 @@ class EvaluationPart(Part):
         "predictions of the study's own models if unset.",
     )
 
+    @model_validator(mode="after")
+    def _of_stage(self) -> EvaluationPart:
+        for name in ("rollout", "null"):
+            if self.of is None and isinstance(self.options.get(name), str):
+                self.of = self.options[name]
+        return self
+
 
 def wrap_single(value: object) -> object:
     """Put a single part, where several may be given, into a list."""

@@ -19,7 +19,7 @@ from bunchtrain.study.stage_checks import check_stages
 
 def check_study(study: Study) -> None:
     """Raise StudyError for a part, option, class or column of the study that does not exist."""
-    if study.source.name not in study.stages:
+    if study.source_stage is None:
         parts.validate("source", study.source.name, study.source.options, "source")
     parts.build("split", study.split.name, study.split.options, where="split")
     configs = model_configs(study)

@@ -97,8 +97,8 @@ def study_of_events(study: Study, prepare: str, run: Path) -> dict[str, Any]:
 def table_part(study: Study, name: str, run: Path) -> Part:
     """Return the source of the table of a stage, in a run folder unless it is the study's own."""
     if name == "source":
-        made_by = study.source.name
-        return table_part(study, made_by, run) if made_by in study.stages else study.source
+        of = study.source_stage
+        return study.source if of is None else table_part(study, of, run)
     if name in study.stages and (part := study.stages[name].source):
         return part
     path = run / "stages" / name / "table.parquet"
@@ -107,3 +107,13 @@ def table_part(study: Study, name: str, run: Path) -> Part:
     elif name not in study.stages:
         path = run / "models" / name.removeprefix("predict.") / "test.parquet"
     return Part(name="files", files=str(path), by_content=True)
+
+
+def with_source(study: Study, run: Path) -> Study:
+    """Return a study whose source is the table of a stage with that table's file in a run."""
+    of = study.source_stage
+    if of is None:
+        return study
+    found = study.model_copy(update={"source": table_part(study, of, run)})
+    found._source_stage = of
+    return found

@@ -25,7 +25,8 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
-        if key_node.tag == "tag:yaml.org,2002:bool":  # the key `on` of a target is no truth value
+        # The key `on` of a target is no truth value, and `null` is a hypothesis.
+        if key_node.tag == "tag:yaml.org,2002:bool" or key_node.value == "null":
             key_node.tag = "tag:yaml.org,2002:str"
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str | int | float | bool):

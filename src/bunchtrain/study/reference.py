@@ -15,8 +15,10 @@ def json_schema() -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     definitions = schema["$defs"]
     term = definitions["Term"]["properties"]
+    evaluation = definitions["EvaluationPart"]["properties"]
     for kind in parts.KINDS:
         extra = {key: term[key] for key in ("target", "weight")} if kind == "loss" else {}
+        extra |= {"of": evaluation["of"]} if kind == "evaluation" else {}
         choices = [_choice(kind, name, extra) for name in sorted(parts.locate(kind))]
         for choice in choices:
             definitions |= choice.get("anyOf", [choice])[-1].pop("$defs", {})
@@ -25,7 +27,9 @@ def json_schema() -> dict[str, Any]:
         definitions[kind] = {"oneOf": [*choices, file, {"type": "object", **own}]}
     named = {"type": "object", "additionalProperties": {"$ref": "#/$defs/systematic"}}
     schema["properties"]["systematics"] |= named
-    for holder in (schema, *definitions.values()):
+    for name, holder in {"": schema, **definitions}.items():
+        if name == "StageConfig":  # its parts have keys of their own
+            continue
         _refer_to_parts(holder.get("properties", {}))
     return schema
 

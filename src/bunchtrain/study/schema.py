@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from bunchtrain.parts.ranges import Repeats, Seed
 from bunchtrain.study.base import (
@@ -25,6 +25,7 @@ from bunchtrain.study.model_keys import Ensemble, ModelOverrides, Training
 from bunchtrain.study.names import FileName
 from bunchtrain.study.overrides import expand_scans
 from bunchtrain.study.stages import StageConfig
+from bunchtrain.study.workflows._workflow import expand_workflows
 from bunchtrain.targets import Target
 
 
@@ -46,7 +47,9 @@ class Study(Strict):
     references: list[str] = Field([], description="Papers and data sets.")
     note: str = Field("", description="Sentence printed next to the metrics.")
     seed: Seed = Field(1, description="Seed of all random numbers.")
-    source: Part = Field(description="Where the events come from.")
+    source: Part = Field(
+        description="Where the events come from: a source, or the name of a stage with a table."
+    )
     conditions: dict[FileName, Conditions] = Field(
         {},
         description="Small tables by name, such as geometry, noise or luminosity; in expressions "
@@ -153,6 +156,13 @@ class Study(Strict):
         {}, description="Dotted overrides for each `--size`."
     )
 
+    _source_stage: str | None = None
+
+    @property
+    def source_stage(self) -> str | None:
+        """The stage whose table is the source, None for a source of its own."""
+        return self.source.name if self.source.name in self.stages else self._source_stage
+
     def all_targets(self) -> list[Target]:
         """Return the targets in their order, then those of the truth."""
         truth = [one.as_target(name, is_truth=True) for name, one in self.truth.items()]
@@ -176,7 +186,8 @@ class Study(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _expand(cls, value: object) -> object:
+    def _expand(cls, value: object, info: ValidationInfo) -> object:
+        value = expand_workflows(value, (info.context or {}).get("folder"))
         return expand_scans(_without_empty(wrap_single(value), "models", "ensembles"))
 
 

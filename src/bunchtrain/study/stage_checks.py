@@ -9,7 +9,7 @@ from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest, one_of
 from bunchtrain.study.models import model_configs
 from bunchtrain.study.schema import Study
-from bunchtrain.study.stages import Result
+from bunchtrain.study.stages import Result, RolloutStage
 
 #: Kind of stage → what it gives.
 GIVES: dict[str, Result] = {
@@ -20,6 +20,7 @@ GIVES: dict[str, Result] = {
 _WORDS = {
     "table": "a table",
     "events": "prepared events",
+    "rows": "a table or prepared events",
     "model": "a trained model",
     "files": "files",
 }
@@ -27,6 +28,7 @@ _WORDS = {
 _MAKERS = {
     "table": "such as one of kind 'source', 'predict', 'generate' or 'transform'",
     "events": "'prepare', or one of kind 'prepare'",
+    "rows": "such as one of kind 'source', 'prepare' or 'generate'",
     "model": "such as 'train', or one of kind 'train' or 'trained'",
     "files": "one of kind 'export'",
 }
@@ -54,21 +56,34 @@ def full_name(study: Study, name: str) -> str:
 def check_stages(study: Study) -> None:
     """Raise StudyError for a name of a stage that is taken, or an input that does not fit."""
     known = default_stages(study) | {n: GIVES[one.kind] for n, one in study.stages.items()}
-    for name, stage in study.stages.items():
+    for name in study.stages:
         _check_name(study, name)
+    for name, stage in study.stages.items():
         where = f"stages.{name}"
         for kind in ("source", "transform", "export"):
             if part := getattr(stage, kind):
                 parts.validate(kind, part.name, part.options, f"{where}.{kind}")
+        if stage.rollout:
+            _check_rollout(stage.rollout, f"{where}.rollout")
         for key, other, wanted in stage.references():
             check_reference(known, f"{where}.{key}", other, wanted)
     for part in study.evaluation or ():
         if part.of is not None:
             where = f"evaluation '{parts.short_name(part.name)}': of"
             check_reference(known, where, part.of, "table")
-    if study.source.name in study.stages:
-        check_reference(known, "source", study.source.name, "table")
+    if study.source_stage is not None:
+        check_reference(known, "source", study.source_stage, "table")
     _check_circles(study)
+
+
+def _check_rollout(stage: RolloutStage, where: str) -> None:
+    """Raise StudyError for an environment, a policy or an option of these that does not exist."""
+    chosen = stage.environment
+    options = {key: value for key, value in chosen.options.items() if key != "table"}
+    parts.validate("environment", chosen.name, options, f"{where}.environment")
+    for name, part in stage.named_policies().items():
+        key = "policy" if stage.policy else f"policies.{name}"
+        parts.validate("policy", part.name, part.options, f"{where}.{key}")
 
 
 def check_reference(known: Mapping[str, Result], where: str, name: str, wanted: Result) -> None:
@@ -81,7 +96,8 @@ def check_reference(known: Mapping[str, Result], where: str, name: str, wanted: 
     if name not in known:
         hint = nearest(name, known) or f"; there are {one_of(known)}"
         raise StudyError(f"{where}: there is no stage '{name}'{hint}")
-    if "any" not in (wanted, known[name]) and known[name] != wanted:
+    fits = {wanted, "any"} | ({"table", "events"} if wanted == "rows" else set())
+    if known[name] not in fits:
         raise StudyError(
             f"{where}: needs a stage with {_WORDS[wanted]}, {_MAKERS[wanted]}, and '{name}' gives "
             f"{_WORDS[known[name]]}"
@@ -106,8 +122,8 @@ def _check_circles(study: Study) -> None:
         name: {other for _, other, _ in one.references()} for name, one in study.stages.items()
     }
     graph |= {name: {"source"} for name in default_stages(study) if name != "source"}
-    if study.source.name in study.stages:
-        graph["source"] = {study.source.name}
+    if study.source_stage is not None:
+        graph["source"] = {study.source_stage}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as problem:

@@ -7,14 +7,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from bunchtrain.parts.ranges import Events, Finite, Seed
+from bunchtrain import parts
+from bunchtrain.parts.ranges import Events, Finite, Repeats, Seed, Steps
 from bunchtrain.study.base import Expression, Part, Strict
 from bunchtrain.study.data_keys import Conditions, TargetConfig, Weights, Windows
 from bunchtrain.study.model_keys import ModelOverrides
 from bunchtrain.study.names import FileName
+from bunchtrain.study.repeats import RepeatStage
 
-#: What a stage gives: a table, prepared events, a trained model, files, or one of these.
-Result = Literal["table", "events", "model", "files", "any"]
+#: What a stage gives or needs: a table, prepared events, either of these, a trained model, files,
+#: or anything.
+Result = Literal["table", "events", "rows", "model", "files", "any"]
 
 
 def _as_list(value: object) -> object:
@@ -71,7 +74,8 @@ class PredictStage(Strict):
     on: str | None = Field(
         None,
         description="Stage with a table, all of whose rows are predicted and keep their columns; "
-        "the test set of the models' events if unset, with truth and spectators.",
+        "or with prepared events, whose test set is predicted, with truth and spectators; the "
+        "events of the models if unset.",
     )
 
 
@@ -95,6 +99,41 @@ class TransformStage(Part):
     of: Names = Field(description="Stages with the tables that the transform reads, in order.")
 
 
+class RolloutStage(Strict):
+    """Episodes of policies in an environment: a row for each step, with the column `policy`."""
+
+    environment: Part = Field(
+        description="Environment with its options; one that plays the rows of a table has its "
+        "stage as `table`."
+    )
+    policy: Part | None = Field(None, description="What chooses the actions.")
+    policies: dict[FileName, Part] = Field(
+        {}, description="Several policies by name, which play the same episodes."
+    )
+    episodes: Repeats = Field(1, description="Number of episodes.")
+    steps: Steps | None = Field(
+        None, description="Largest number of steps of an episode; that of the environment if unset."
+    )
+    seed: Seed = Field(1, description="Seed of the random numbers.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> RolloutStage:
+        if (self.policy is None) == (not self.policies):
+            raise ValueError("give either 'policy' or 'policies'")
+        return self
+
+    @property
+    def table(self) -> str | None:
+        """The stage whose table the environment plays."""
+        return self.environment.options.get("table")
+
+    def named_policies(self) -> dict[str, Part]:
+        """Return name → policy; a single one has the name of its part."""
+        if self.policy is not None:
+            return {parts.short_name(self.policy.name): self.policy}
+        return dict(self.policies)
+
+
 class ExportStage(Part):
     """A trained model exported to a target."""
 
@@ -116,8 +155,10 @@ class StageConfig(Strict):
         "`other_study:train.pfn`, or of a run, `RUN_FOLDER:train`.",
         pattern=r"^.+:[^:]+$",
     )
-    rollout: Part | None = Field(None, description="A policy in an environment; gives a table.")
-    repeat: dict[str, Any] | None = Field(
+    rollout: RolloutStage | None = Field(
+        None, description="Policies in an environment; gives a table."
+    )
+    repeat: RepeatStage | None = Field(
         None, description="Other stages over toys, folds, seeds or values; gives a table."
     )
     export: ExportStage | None = Field(None, description="Files of an exported model.")
@@ -144,7 +185,7 @@ class StageConfig(Strict):
 
     @property
     def options(self) -> Any:
-        """The keys of the kind: its model, a text for `trained`, a mapping for `repeat`."""
+        """The keys of the kind: its model, a text for `trained`."""
         return getattr(self, self.kind)
 
     def references(self) -> Iterator[tuple[str, str, Result]]:
@@ -156,6 +197,8 @@ class StageConfig(Strict):
             for name in [given.of] if isinstance(given.of, str) else given.of:
                 yield f"{self.kind}.of", name, wanted[self.kind]
         if self.predict and self.predict.on is not None:
-            yield "predict.on", self.predict.on, "table"
+            yield "predict.on", self.predict.on, "rows"
+        if self.rollout and self.rollout.table is not None:
+            yield "rollout.environment.table", self.rollout.table, "table"
         if self.generate and isinstance(self.generate.condition, str):
             yield "generate.condition", self.generate.condition, "table"

@@ -1,6 +1,6 @@
 """Training of one task by one worker: build everything from the task, fit, write the results.
 
-A worker process runs this module with the arguments `FOLDER [--resume] [--progress]`.
+A worker process runs this module with the arguments `FOLDER [--resume]`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from bunchtrain.methods.fitted_network import FittedNetwork
 from bunchtrain.methods.protocols import FitsInOneCall, FitsPenalties
 from bunchtrain.methods.task import Task
 from bunchtrain.parts import report_own_errors
+from bunchtrain.progress_events import note, report
 from bunchtrain.trained_files import trained_model
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.training.data import Data, NormalisedBatches
@@ -44,7 +45,6 @@ def fit(
     worker: WorkerInfo,
     *,
     resume: bool = False,
-    progress: bool = True,
     on_epoch: EpochCallback | None = None,
 ) -> None:
     """Train one task as one of its workers; worker 0 writes the trained model and `training.json`.
@@ -56,8 +56,8 @@ def fit(
     with silence_libraries(), keep_freed_memory():
         data = Data(task, worker.rank, worker.world_size)
         network, transfer, frozen = _initial_network(data)
-        if transfer and progress and worker.rank == 0:
-            print(f"  {transfer.text}", file=sys.stderr)
+        if transfer and worker.rank == 0:
+            note(transfer.text)
         trained = trained_model(data.task, data.representation, network)
         if network.trains_by_gradient:
             # Lightning takes seconds to import, and trees do not need it.
@@ -65,8 +65,7 @@ def fit(
 
             with silence_libraries():  # the import has set the levels of its messages
                 summary, rows = fit_by_gradient(
-                    *(trained, worker, data, on_epoch),
-                    **{"frozen": frozen, "resume": resume, "progress": progress},
+                    trained, worker, data, on_epoch, frozen=frozen, resume=resume
                 )
         elif worker.rank == 0:
             data.take_all_shares()
@@ -144,6 +143,15 @@ def _fit_in_one_call(trained_model: TrainedModel, data: Data) -> tuple[Summary, 
         for index, row in enumerate(losses)
     ]
     write_csv(Path(task.folder) / "history.csv", rows)
+    if len(rows) > 1:
+        report(
+            len(rows),
+            len(rows),
+            text=f"round {len(rows)}/{len(rows)}",
+            milestone=True,
+            loss=rows[-1]["train_loss"],
+            validation_loss=rows[-1]["validation_loss"],
+        )
     best = min(rows, key=lambda row: row["validation_loss"])
     summary = {
         "seconds": seconds,
@@ -182,12 +190,8 @@ def run_worker(folder: str, *flags: str) -> int:
     """Train the task of a folder as the worker of this environment; return the exit code."""
     try:
         with report_own_errors():
-            fit(
-                Task.load(folder),
-                WorkerInfo.from_environment(),
-                resume="--resume" in flags,
-                progress="--progress" in flags,
-            )
+            worker = WorkerInfo.from_environment()
+            fit(Task.load(folder), worker, resume="--resume" in flags)
     except BunchtrainError as failure:
         record_failure(folder, failure)
         return failure.exit_code

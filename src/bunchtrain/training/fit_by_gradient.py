@@ -51,7 +51,6 @@ def fit_by_gradient(
     *,
     frozen: Sequence[str],
     resume: bool,
-    progress: bool,
 ) -> tuple[Summary, Rows]:
     """Train a network as one of its workers; return summary and learning curves.
 
@@ -67,7 +66,7 @@ def fit_by_gradient(
     front = ParetoFront(folder, history, resume)
     checkpoint = Checkpoint(folder, history, best, resume)
     extra: list[Callback] = [CallOnEpoch(on_epoch, trained_model)] if on_epoch else []
-    callbacks = [history, best, front, *extra, checkpoint, Progress(history, progress)]
+    callbacks = [history, best, front, *extra, checkpoint, Progress(history)]
     every = [name for name, one in network.named_parameters() if one.requires_grad]
     if frozen and set(every) == set(frozen) and task.settings.get("unfreeze_after") is None:
         task = replace(task, settings=task.settings | {"epochs": 1})  # nothing is trained

@@ -1,4 +1,4 @@
-"""Progress of a training: a bar with its epochs on a terminal, one line an epoch in a log."""
+"""Progress of a training by gradient, in the events of its stage."""
 
 from __future__ import annotations
 
@@ -6,40 +6,23 @@ import time
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from bunchtrain.batch import Batch
+from bunchtrain.progress_events import is_due, report
 from bunchtrain.training.history import History
-from bunchtrain.training.progress_text import time_left
 
 
 class Progress(Callback):
-    """A bar over the steps of all epochs, and a line for each epoch with its losses.
+    """Reports the losses of each epoch, and about once a second that of the last batch."""
 
-    enabled  whether anything is shown; not in a process whose output nobody sees.
-    """
-
-    def __init__(self, history: History, enabled: bool) -> None:
-        self.history, self.enabled = history, enabled
-        self.console = Console(stderr=True)
-        self.bar: Bar | None = None
-        self._began, self._events, self._resumed, self._started = 0.0, 0, 0, 0.0
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self._began, self._events, self._steps = 0.0, 0, 0
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Start the bar."""
-        self._started, self._resumed = time.perf_counter(), trainer.current_epoch
-        self.enabled = self.enabled and trainer.is_global_zero
-        if not (self.enabled and (self.console.is_terminal or self.console.is_jupyter)):
-            return
-        columns = ("[progress.description]{task.description}", "{task.fields[text]}")
-        epoch, losses = map(TextColumn, columns)
-        self.bar = Bar(epoch, BarColumn(), losses, TimeRemainingColumn(), console=self.console)
-        total = int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
-        done = int(trainer.num_training_batches) * trainer.current_epoch
-        self.bar.add_task("", total=total, completed=done, text="")
-        self.bar.start()
+        """Report the epochs that a resumed training has done."""
+        self._steps = int(trainer.num_training_batches)
+        self._report(trainer, trainer.current_epoch * self._steps, trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Reset the count of events."""
@@ -48,44 +31,24 @@ class Progress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Batch, index: int
     ) -> None:
-        """Update the bar."""
-        if self.bar is None:
-            return
+        """Report the loss of the batch, if it is time to: reading it waits for the device."""
         self._events += len(batch) * trainer.world_size
-        rate = self._events / (time.perf_counter() - self._began)
-        self.bar.update(
-            self.bar.task_ids[0],
-            advance=1,
-            description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
-            text=f"loss {float(outputs['loss']):.4g}  {rate:,.0f} events/s",
-        )
+        if is_due():
+            rate = self._events / (time.perf_counter() - self._began)
+            step = trainer.current_epoch * self._steps + index + 1
+            epoch = trainer.current_epoch + 1
+            self._report(trainer, step, epoch, loss=float(outputs["loss"]), rate=rate)
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Print the losses of the epoch, and the time that the others will take at most."""
-        if not self.enabled or not self.history.rows:
+        """Report the losses of the epoch."""
+        if not self.history.rows:
             return
-        done, total = trainer.current_epoch + 1, int(trainer.max_epochs or 0)
-        spent = time.perf_counter() - self._started
-        left = spent / (done - self._resumed) * (total - done)
-        row = self.history.rows[-1]
-        self.console.print(
-            f"  epoch {done}/{total}  training loss {row['train_loss']:.4g}  "
-            f"validation loss {row['validation_loss']:.4g}  {time_left(left)}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        row, epoch = self.history.rows[-1], trainer.current_epoch + 1
+        losses = {"loss": row["train_loss"], "validation_loss": row["validation_loss"]}
+        rate = row["samples_per_second"]
+        self._report(trainer, epoch * self._steps, epoch, milestone=True, rate=rate, **losses)
 
-    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Stop the bar."""
-        self._stop()
-
-    def on_exception(
-        self, trainer: Trainer, module: LightningModule, exception: BaseException
-    ) -> None:
-        """Stop the bar, which restores the terminal."""
-        self._stop()
-
-    def _stop(self) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
+    def _report(self, trainer: Trainer, step: int, epoch: int, **numbers: Any) -> None:
+        epochs = int(trainer.max_epochs or 0)
+        if trainer.is_global_zero:
+            report(step, epochs * self._steps, text=f"epoch {epoch}/{epochs}", **numbers)

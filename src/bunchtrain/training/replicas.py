@@ -263,7 +263,7 @@ class _Batch:
             return output
 
         stacked: Tensor = vmap(call)(self.weights, inputs).flatten(0, 1)
-        return dict(zip(self.heads, stacked.split([*self.heads.values()], -1), strict=True))
+        return dict(zip(self.heads, torch.split(stacked, [*self.heads.values()], -1), strict=True))
 
     @torch.no_grad()
     def _validate(self) -> list[float]:

@@ -23,7 +23,6 @@ def train(
     task: Task,
     *,
     resume: bool = False,
-    progress: bool = True,
     on_epoch: EpochCallback | None = None,
 ) -> TrainedModel:
     """Train a task on its engine and return the trained model, saved in the folder of the task.
@@ -50,7 +49,7 @@ def train(
         task.save()
     name, options = task.engine
     parts.build("engine", name, options, where="training.engine").run(
-        task, resume=resume, progress=progress, on_epoch=on_epoch
+        task, resume=resume, on_epoch=on_epoch
     )
     while rank > 0 and not (folder / "network.json").is_file():
         time.sleep(0.1)  # a worker of torchrun or Slurm waits for the results of worker 0

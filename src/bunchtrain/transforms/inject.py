@@ -14,6 +14,7 @@ from bunchtrain.parts.ranges import Positive, Seed, StepsOrZero
 from bunchtrain.tables.column_types import simplify
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.transforms._transform import Transform
+from bunchtrain.tables.transforms.object_rows import EVENT
 from bunchtrain.transforms._drawn_rows import DrawnRows, count_rows, draw_size
 
 #: Column that is added: whether the row is signal.
@@ -23,7 +24,8 @@ INJECTED = "is_injected"
 class Inject(Transform):
     """Adds random rows of a signal after those of a table; `is_injected` is 1 for them, else 0.
 
-    Signal rows are drawn without replacement, and have the columns of the table.
+    Signal rows are drawn without replacement, and have the columns of the table; `source_entry` of
+    a sample is left out where the signal has none.
 
     number    of signal rows.
     expected  mean of a Poisson number of signal rows, instead of `number`.
@@ -43,13 +45,16 @@ class Inject(Transform):
         if (number is None) == (expected is None):
             raise StudyError("transform 'inject': give either 'number' or 'expected'")
         self.signal, self.number, self.expected, self.seed = signal, number, expected, seed
-        self.row, available = source.row, source.fields()
+        self.row, available, given = source.row, dict(source.fields()), signal.fields()
+        if EVENT not in given:  # rows of the two tables have no numbering in common
+            available.pop(EVENT, None)
         if INJECTED in available:
             raise DataError(f"transform 'inject': the column name '{INJECTED}' is reserved")
         for name in available:
-            if name not in signal.fields():
-                hint = nearest(name, signal.fields())
+            if name not in given:
+                hint = nearest(name, given)
                 raise DataError(f"transform 'inject': the signal has no column '{name}'{hint}")
+        self._fields = available
 
     @property
     def is_prepared(self) -> bool:
@@ -71,7 +76,7 @@ class Inject(Transform):
 
     def fields(self) -> dict[str, str]:
         """Return column → awkward type as text."""
-        return {**self.source.fields(), INJECTED: "int64"}
+        return {**self._fields, INJECTED: "int64"}
 
     @cached_property
     def drawn(self) -> DrawnRows:
@@ -92,7 +97,7 @@ class Inject(Transform):
                 yield _records(block[counts > 0], columns, 1)
 
     def _read(self, table: Table, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
-        needed = [n for n in columns if n != INJECTED] or [next(iter(self.source.fields()))]
+        needed = [n for n in columns if n != INJECTED] or [next(iter(self._fields))]
         yield from table.blocks(needed, rows)
 
 

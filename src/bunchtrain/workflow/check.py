@@ -23,10 +23,12 @@ from bunchtrain.representations._packed import PackedPoints
 from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 from bunchtrain.study import ModelConfig, Study, model_configs
+from bunchtrain.study.derived import with_source
 from bunchtrain.tables.arrow import to_events
 from bunchtrain.tables.cache.builder import SETS
 from bunchtrain.tables.cache.selection import KEY, Selection
 from bunchtrain.tables.table import Table
+from bunchtrain.workflow.check_graph import StageCheck, check_graph
 from bunchtrain.workflow.evaluate import evaluation_parts, make_evaluation
 from bunchtrain.workflow.export import check_exports
 from bunchtrain.workflow.preparation import (
@@ -79,6 +81,7 @@ class Check:
     events    set → events of the sample.
     classes   target → class → events of each set.
     costs     model → expected cost with all events.
+    stages    of the graph, each after those that it reads.
     problems  what a run would refuse.
     warnings  what deserves a look.
     """
@@ -91,6 +94,7 @@ class Check:
     events: dict[str, int] = field(default_factory=dict)
     classes: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     costs: dict[str, ModelCost] = field(default_factory=dict)
+    stages: list[StageCheck] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -103,7 +107,7 @@ class Check:
 def check(study: Study, runs: Path | str = "runs") -> Check:
     """Return what a run of a study would find, from a sample of its events, without a training.
 
-    runs  folder of the runs of all studies, for `training.from`.
+    runs  folder of the runs, in which results of stages and trained models are looked up.
 
     Raises no error of the user: each is in `problems`.
     """
@@ -119,7 +123,10 @@ def check(study: Study, runs: Path | str = "runs") -> Check:
     for key, (name, options) in evaluation_parts(study).items():
         _collect(found, partial(make_evaluation, study, name, options), f"{key}: ")
     _collect(found, lambda: check_starts(study, Path(runs)))
-    source = _collect(found, lambda: make_source(study))
+    found.stages = _collect(found, lambda: check_graph(study, Path(runs))) or []
+    study = _with_table(found, study)
+    is_known = study.source.name not in study.stages
+    source = _collect(found, lambda: make_source(study)) if is_known else None
     if source is not None and not source.is_prepared:
         found.warnings.append("the events are simulated by the run; they are not checked here")
     elif source is not None:
@@ -128,6 +135,20 @@ def check(study: Study, runs: Path | str = "runs") -> Check:
             made = {name: one for name, one in built.items() if one}
             _add_costs(found, study, made, events, Path(runs))
     return found
+
+
+def _with_table(found: Check, study: Study) -> Study:
+    """Return the study with the table of the stage that is its source, if an earlier run has it."""
+    if study.source_stage is None:
+        return study
+    run = next((o.cached_in for o in found.stages if o.name == study.source_stage), None)
+    if run is None:
+        found.warnings.append(
+            f"the events are the table of stage '{study.source_stage}', which no run has made yet; "
+            "they are not checked here"
+        )
+        return study
+    return with_source(study, Path(run))
 
 
 def _collect(found: Check, work: Callable[[], Any], where: str = "") -> Any:

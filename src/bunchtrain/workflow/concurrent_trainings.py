@@ -11,6 +11,7 @@ from bunchtrain import parts
 from bunchtrain.child_processes import child_command, cores
 from bunchtrain.errors import BunchtrainError
 from bunchtrain.methods.task import is_on_arrays
+from bunchtrain.progress_events import emit
 from bunchtrain.study import Study, model_configs
 from bunchtrain.training.workers import WorkerInfo
 from bunchtrain.workflow.executors._executor import Executor, Job
@@ -18,7 +19,6 @@ from bunchtrain.workflow.executors.processes import Processes
 from bunchtrain.workflow.executors.sequential import Sequential
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.graph.stage import Stage, stage_folder
-from bunchtrain.workflow.live_progress import LiveProgress
 
 _MEMORY = Path("/proc/meminfo")
 
@@ -32,7 +32,7 @@ def max_concurrent_trainings(study: Study) -> int:
     """
     chosen = [model.training for model in model_configs(study).values()]
     alone = _uses_gpu(study) or any(t.engine.name != "local" for t in chosen)
-    if alone or not all(training.threads for training in chosen):
+    if not chosen or alone or not all(training.threads for training in chosen):
         return 1
     threads = max(training.threads or 1 for training in chosen)
     by_memory = available_memory() // (2 * study.storage.memory)
@@ -84,14 +84,12 @@ def run_concurrently(
     The predictions of a model are made by the process of its training. Raises InterruptedRun on
     Ctrl-C, when all processes have ended.
     """
-    models = {stage.name: stage.name.partition(".")[2] for stage in stages}
-    with LiveProgress(folder, study, len(stages)) as progress:
-        return executor.run(
-            [_job(folder, study, stage.name) for stage in stages],
-            lambda job, problem: progress.end(models[job.name], problem),
-            on_start=lambda job: progress.begin(models[job.name]),
-            on_wait=progress.update,
-        )
+
+    def end(job: Job, problem: BunchtrainError | None) -> None:
+        if problem is not None:  # one whose process died could not report it
+            emit(folder.path, job.name, "fail", text=str(problem))
+
+    return executor.run([_job(folder, study, stage.name) for stage in stages], end)
 
 
 def _job(folder: RunFolder, study: Study, stage: str) -> Job:

@@ -107,6 +107,7 @@ def evaluate_missing(run: EvaluatedRun) -> None:
     for key, (name, options) in evaluation_parts(run.study).items():
         made = make_evaluation(run.study, name, options)
         if made.after_export or not (folder.evaluation(key) / FILE).is_file():
+            say(f"evaluating {key}")
             try:
                 evaluate_run(run, key, made)
             except DataError as problem:
@@ -116,7 +117,6 @@ def evaluate_missing(run: EvaluatedRun) -> None:
 def evaluate_run(run: EvaluatedRun, key: str, evaluation: Evaluation) -> Results:
     """Return the results of an evaluation, saved in `evaluations/<key>` and `metrics.json`."""
     folder = RunFolder(run.folder)
-    say(f"evaluating {key}")
     with parts.report_own_errors():
         results = evaluation.evaluate(run)
     _check_results(results, evaluation)

@@ -18,6 +18,7 @@ from bunchtrain.deployment.verification import Verification
 from bunchtrain.errors import DataError, ExportError, RunError, nearest
 from bunchtrain.methods.build import build_network
 from bunchtrain.methods.fitted_network import FittedNetwork
+from bunchtrain.progress_events import report
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
 from bunchtrain.tables.predictions import ROWS
@@ -114,7 +115,8 @@ def export_run(
     to = parts.absolute_name(to, None)
     target = make_target(to, options, _provenance(folder, study))
     verifications, folders = {}, {}
-    for name in names:
+    for index, name in enumerate(names):
+        report(index, len(names), text=name)
         trained = load(folder.model(name))
         place = folder.path / "exports" / name / parts.short_name(to)
         if output is not None:

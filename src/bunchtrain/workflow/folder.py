@@ -14,7 +14,9 @@ from bunchtrain import parts
 from bunchtrain.errors import MachineError, RunError, file_error
 from bunchtrain.files import read_json, write_json, write_text
 from bunchtrain.study import Study, validate
+from bunchtrain.study.derived import with_source
 from bunchtrain.study.loading import read
+from bunchtrain.study.stages import PrepareStage
 from bunchtrain.workflow.environment import environment
 from bunchtrain.workflow.manifest import Manifest, check_links, inside
 from bunchtrain.workflow.run_files import KINDS, State
@@ -120,7 +122,7 @@ class RunFolder:
         for name in ("task.json", "network.json"):
             for file in self.path.glob(f"m*/**/{name}"):  # models, or members in release 0.1
                 parts.check_recorded(read_json(file), file.parent)
-        return validate(content, str(self.study_file), self.path)
+        return with_source(validate(content, str(self.study_file), self.path), self.path)
 
     def json(self, name: str) -> Any:
         """Return the content of a JSON file of the run, {} if it is missing.
@@ -155,7 +157,12 @@ def _without_unset(value: Any, dumped: Any) -> Any:
     if isinstance(value, BaseModel):
         fields = type(value).model_fields.items()
         declared = {field.alias or name: getattr(value, name) for name, field in fields}
-        set_keys = {k: _without_unset(v, dumped[k]) for k, v in declared.items() if v is not None}
+        removed = value.model_fields_set if isinstance(value, PrepareStage) else ()
+        set_keys = {
+            k: _without_unset(v, dumped[k])
+            for k, v in declared.items()
+            if v is not None or k in removed
+        }
         return set_keys | {k: dumped[k] for k in value.model_extra or {}}
     if isinstance(value, dict):
         return {k: _without_unset(value[k], dumped[k]) for k in value}

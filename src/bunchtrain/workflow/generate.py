@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import awkward as ak
 
 from bunchtrain.errors import DataError, RunError, nearest, one_of
+from bunchtrain.progress_events import report
 from bunchtrain.tables.table import Table
 from bunchtrain.trained_model import TrainedModel
 
@@ -88,6 +89,7 @@ def block_of_events(
     It has a seed of its own, so that the events do not depend on memory and processes.
     """
     start, stop = number * ROWS, min(count, (number + 1) * ROWS)
+    report(start, count, text=f"{start:,} of {count:,} events")
     own = None if conditions is None else conditions[start:stop]
     return model.generate(stop - start, own, seed=seed + number * 1_000_003)
 

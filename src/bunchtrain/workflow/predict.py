@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import awkward as ak
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, nearest
+from bunchtrain.progress_events import report
 from bunchtrain.study import Study
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.expressions.expression import Expression, required_columns
@@ -26,7 +27,12 @@ Columns = dict[str, NDArray[Any]]
 
 
 def write_predictions(
-    study: Study, cache: EventCache, models: Mapping[str, TrainedModel], path: Path, split: str
+    study: Study,
+    cache: EventCache,
+    models: Mapping[str, TrainedModel],
+    path: Path,
+    split: str,
+    wide: Callable[[], Iterator[tuple[Columns, float]]] | None = None,
 ) -> dict[str, float]:
     """Write entry, weight, truth, spectators and every model's predictions of a set as Parquet.
 
@@ -37,22 +43,41 @@ def write_predictions(
     models  training → model.
     path    file to write, with the schema of its columns.
     split   `train`, `validation` or `test`.
+    wide    gives the blocks of one model and their seconds, predicted by other processes.
     """
     seconds = dict.fromkeys(models, 0.0)
+    total, done = cache.rows[split], 0
 
     def chunks() -> Iterator[Columns]:
+        nonlocal done
+        if wide is not None:
+            for columns, spent in wide():
+                seconds[next(iter(models))] += spent
+                yield columns
+            return
         for events in cache.of(split).blocks(None, ROWS):
+            report(done, total, text=f"{done:,} of {total:,} events")
             columns = event_columns(study, events)
             for name, model in models.items():
-                begin = time.perf_counter()
-                columns |= predict_columns(study, {name: model}, events)
-                seconds[name] += time.perf_counter() - begin
+                predicted, spent = timed_columns(study, name, model, events)
+                columns |= predicted
+                seconds[name] += spent
+            done += len(events)
             yield columns
 
     schema = schema_of_models(study, models)
     about = TableMetadata(units=known_units(study, cache, schema)).as_mapping()
     events = write_parquet(path, chunks(), {METADATA: schema.as_json()} | about)
     return {name: events / spent for name, spent in seconds.items() if spent}
+
+
+def timed_columns(
+    study: Study, name: str, model: TrainedModel, events: ak.Array
+) -> tuple[Columns, float]:
+    """Return the predictions of a training for a block, and the seconds that they took."""
+    begin = time.perf_counter()
+    found = predict_columns(study, {name: model}, events)
+    return found, time.perf_counter() - begin
 
 
 def known_units(study: Study, cache: EventCache, schema: Contents) -> dict[str, str]:

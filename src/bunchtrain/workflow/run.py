@@ -44,6 +44,7 @@ from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.generate import generate_events
 from bunchtrain.workflow.predict_new_events import Counts, FilesOrSource, Predictor, Wide
 from bunchtrain.workflow.prediction_schema import read_predictions
+from bunchtrain.workflow.progress import StageProgress, progress, say
 from bunchtrain.workflow.run_events import run_events
 from bunchtrain.workflow.shifted_predictions import shifted_columns, shifted_predictions
 from bunchtrain.workflow.write_report import write_report
@@ -117,6 +118,11 @@ class Run:
         """Return the columns that an effect changed and did not, and the changed inputs."""
         effect = make_systematic(self.study, systematic, size)
         return shifted_columns(self.files, systematic, effect, 1)
+
+    @property
+    def progress(self) -> dict[str, StageProgress]:
+        """Stage → how it ended, its time, memory and last losses; {} for runs of before."""
+        return progress(self.folder)
 
     def json(self, name: str) -> Any:
         """Return the content of a JSON file of the run, or {} where there is none."""
@@ -334,6 +340,7 @@ def evaluate(runs: Run | Sequence[Run], name: str | type, **options: Any) -> Res
     key = parts.short_name(name)
     part, known = evaluation_parts(run.study).get(key, (name, {}))
     part = name if parts.is_own(name) else part
+    say(f"evaluating {key}")
     results = evaluate_run(run, key, make_evaluation(run.study, part, {**known, **options}))
     listed[0].report()
     return results

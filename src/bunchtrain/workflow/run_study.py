@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError, StudyError, nearest
 from bunchtrain.parts import report_own_errors
+from bunchtrain.progress_events import report_stage
 from bunchtrain.study import Study, load, model_configs, select_models
 from bunchtrain.workflow import launch
 from bunchtrain.workflow.concurrent_trainings import choose_executor, run_concurrently
@@ -16,7 +17,9 @@ from bunchtrain.workflow.export import check_exports
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.graph.build import build_graph
 from bunchtrain.workflow.graph.engine import Engine
+from bunchtrain.workflow.live_progress import live_progress
 from bunchtrain.workflow.preparation import check_models, event_cache
+from bunchtrain.workflow.progress import RUN
 from bunchtrain.workflow.run import Run
 from bunchtrain.workflow.starts import check_starts, copy_starts
 from bunchtrain.workflow.trainings import train_model
@@ -141,7 +144,8 @@ def _run_graph(
         engine.executor = executor if study.executor.name != "sequential" else None
         if executor.workers > 1 or executor.is_remote:
             engine.concurrent = lambda stages: run_concurrently(folder, study, stages, executor)
-        engine.run(wanted or None)
+        with live_progress(folder, len(engine.graph)), report_stage(folder.path, RUN):
+            engine.run(wanted or None)
     return Run(folder)
 
 

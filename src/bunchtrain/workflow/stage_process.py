@@ -15,7 +15,7 @@ from bunchtrain.workflow.graph.build import build_graph
 from bunchtrain.workflow.graph.engine import Engine, run_stages
 
 
-def run_in_this_process(run: Path | str, names: Sequence[str], *, shows_progress: bool) -> None:
+def run_in_this_process(run: Path | str, names: Sequence[str]) -> None:
     """Run stages of a run whose inputs are finished; interrupted ones are resumed.
 
     Raises RunError for an unknown stage, or one whose inputs are not finished, and what the stage
@@ -24,7 +24,6 @@ def run_in_this_process(run: Path | str, names: Sequence[str], *, shows_progress
     folder = RunFolder.open(run)
     study = folder.study()
     engine = Engine(build_graph(folder, study), folder, study, resume=True, reuse=False)
-    engine.shows_progress = shows_progress
     with report_own_errors():
         run_stages(engine, names)
 
@@ -33,7 +32,7 @@ def main(run: str, report: str, *names: str) -> int:
     """Run stages, write an error into the folder `report`, and return the exit code."""
     try:
         try:
-            run_in_this_process(run, names, shows_progress=False)
+            run_in_this_process(run, names)
         except KeyboardInterrupt:
             raise InterruptedRun("the run was interrupted") from None
     except BunchtrainError as failure:

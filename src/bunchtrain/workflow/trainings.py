@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from bunchtrain.files import write_json
 from bunchtrain.methods.protocols import CountsOverflows
+from bunchtrain.progress_events import report_part
 from bunchtrain.study import ModelConfig, Study, model_configs, training_names
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.metadata import TableMetadata
@@ -22,10 +23,12 @@ from bunchtrain.training.dataset_cache import DATASET_CACHE
 from bunchtrain.training.process import keep_freed_memory, set_threads
 from bunchtrain.training.train import train
 from bunchtrain.workflow.ensembles import ensemble_columns, fit_ensembles, save_ensembles
+from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.predict import write_predictions
 from bunchtrain.workflow.prediction_schema import contents_of_file, make_schema
 from bunchtrain.workflow.preparation import task
+from bunchtrain.workflow.wide import event_set
 
 Result = TypeVar("Result")
 
@@ -63,15 +66,16 @@ def train_model(
     name: str,
     *,
     resume: bool,
-    progress: bool = True,
 ) -> None:
     """Train a model with all its seeds; with `resume`, finished trainings are skipped."""
     model = model_configs(study)[name]
     with DATASET_CACHE.enable():
-        for one in trainings(folder, study, model):
+        every = trainings(folder, study, model)
+        for index, one in enumerate(every):
             start = folder.start(name)
             wanted = task(study, model, cache.folder, one.folder, one.seed, start)
-            train(wanted, resume=resume, progress=progress)
+            with report_part(index, len(every), f"seed {one.seed}" if model.seeds > 1 else ""):
+                train(wanted, resume=resume)
 
 
 def training_warnings(folder: RunFolder, study: Study, name: str) -> list[str]:
@@ -83,22 +87,38 @@ def training_warnings(folder: RunFolder, study: Study, name: str) -> list[str]:
     )
 
 
-def predict_model(folder: RunFolder, study: Study, cache: EventCache, name: str) -> None:
-    """Write the predictions of a model's trainings that are missing."""
-    model = model_configs(study)[name]
+def predict_model(
+    folder: RunFolder,
+    study: Study,
+    cache: EventCache,
+    name: str,
+    executor: Executor | None = None,
+) -> None:
+    """Write the predictions of a model's trainings that are missing.
+
+    Many blocks are predicted by the jobs of an executor, unless the model counts overflows.
+    """
+    every = trainings(folder, study, model_configs(study)[name])
+    wanted = [(one, split) for one in every for split in predicted_sets(study)]
     with keep_freed_memory():
-        for one in trainings(folder, study, model):
-            for split in predicted_sets(study):
-                path = one.folder / f"{split}.parquet"
-                if path.is_file():
-                    continue
-                trained = load(one.folder)
-                set_threads(trained.task)
-                predict = partial(write_predictions, study, cache, {one.name: trained}, path, split)
+        for index, (one, split) in enumerate(wanted):
+            path = one.folder / f"{split}.parquet"
+            if path.is_file():
+                continue
+            trained = load(one.folder)
+            set_threads(trained.task)
+            count, wide = -(-cache.rows[split] // ROWS), None
+            is_counted = isinstance(trained.network.model, CountsOverflows)
+            if executor is not None and count >= event_set.LEAST and not is_counted:
+                given = (folder.path, one.folder, one.name, split, count)
+                wide = partial(event_set.predict_set, executor, *given)
+            models = {one.name: trained}
+            predict = partial(write_predictions, study, cache, models, path, split, wide)
+            with report_part(index, len(wanted)):
                 rates, overflows = count_overflows(trained, predict)
-                if split == "test":
-                    rate = {"events_per_second": rates.get(one.name), "out_of_range": overflows}
-                    write_json(one.folder / "prediction.json", rate)
+            if split == "test":
+                rate = {"events_per_second": rates.get(one.name), "out_of_range": overflows}
+                write_json(one.folder / "prediction.json", rate)
 
 
 def count_overflows(

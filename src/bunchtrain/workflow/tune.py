@@ -170,7 +170,7 @@ class Trial:
 
         start = RunFolder(Path(self.folder)).start(name)
         made = task(study, model, cache.folder, place, start=start)
-        return value(train(made, progress=False, on_epoch=on_epoch))
+        return value(train(made, on_epoch=on_epoch))
 
 
 def _measure(run: Run, model: str, metric: str) -> float:

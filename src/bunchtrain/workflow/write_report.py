@@ -11,11 +11,14 @@ from bunchtrain import parts
 from bunchtrain.files import write_text
 from bunchtrain.report import ModelSummary, Plot, Report, Section, Table, render
 from bunchtrain.report.costs import Cost, costs
-from bunchtrain.report.key_table import published_metrics
+from bunchtrain.report.key_table import published_metrics, stage_entries
+from bunchtrain.report.render import seconds
+from bunchtrain.report.stage_graph import StageBox
 from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.study import ModelConfig, Study, ensemble_models, model_configs
 from bunchtrain.workflow.evaluate import saved_results
 from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.graph.record import read_record
 from bunchtrain.workflow.trainings import training_warnings
 
 #: How an ensemble combines the scores of its models.
@@ -57,8 +60,28 @@ def make_report(folder: RunFolder) -> Report:
         inputs=[plot for plot in plots if plot.section == "inputs"],
         study_yaml=folder.study_file.read_text(encoding="utf-8"),
         environment=folder.json("environment.json"),
+        stages=stage_boxes(folder.path),
+        stage_metrics={
+            one.name: one.metrics for one in stage_entries(study, folder.json("metrics.json"))
+        },
         created=datetime.now().strftime("%Y-%m-%d %H:%M"),
     )
+
+
+def stage_boxes(run: Path) -> list[StageBox]:
+    """Return the stages in the record of a run, [] for a run without one."""
+    return [
+        StageBox(
+            name,
+            one.kind,
+            one.inputs,
+            state="reused" if one.reused_from else {"finished": "ran"}.get(one.state, one.state),
+            time="reused" if one.reused_from else seconds(one.seconds),
+            memory=f"{one.memory_mb:.0f} MB" if one.memory_mb and not one.reused_from else "–",
+            details=f"from {Path(one.reused_from).name}" if one.reused_from else one.why,
+        )
+        for name, one in read_record(run).items()
+    ]
 
 
 def _for_all_models(plots: Sequence[Plot]) -> list[Plot]:
@@ -129,6 +152,8 @@ def all_options(model: ModelConfig) -> dict[str, Any]:
 
 def data_tables(data: Mapping[str, Any], select: str = "") -> list[Table]:
     """Return events by set and class, and the events that pass each condition."""
+    if not data:  # a study whose stages alone have events
+        return []
     sets = list(data["rows"])
     rows: list[list[object]] = [["all", *(data["rows"][name] for name in sets)]]
     for target, classes in data["classes"].items():

@@ -24,7 +24,6 @@ from bunchtrain.heads._loss import Loss
 from bunchtrain.networks.layers.fit_models import (
     History,
     Penalties,
-    Progress,
     check_all_classes,
     iterate_samples,
     load_sample,
@@ -104,7 +103,6 @@ class BoostedTrees(TreeModel):
         *,
         seed: int,
         threads: int,
-        progress: Progress | None = None,
         penalties: Penalties = (),
     ) -> History:
         """Grow the trees on batches that can be iterated over repeatedly; return the losses.
@@ -119,7 +117,7 @@ class BoostedTrees(TreeModel):
         if events is None:
             raise DataError("the training set has no events; loosen 'select' or change 'split'")
         validation_events = self._matrix(validation, loss, threads, reference=events)
-        losses, custom = LossHistory(self.rounds, progress), {}
+        losses, custom = LossHistory(self.rounds), {}
         if penalties:
             self._check_penalties(loss, [penalty for penalty, _ in penalties])
             growth |= {"base_score": 0.5, "disable_default_eval_metric": True}

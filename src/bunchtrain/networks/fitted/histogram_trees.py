@@ -20,9 +20,9 @@ from bunchtrain.batch import Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.networks.layers.fit_models import (
     History,
-    Progress,
     load_sample,
     load_training_sample,
+    report_round,
 )
 from bunchtrain.networks.layers.trees import BoostingOptions, Tree, TreeModel
 from bunchtrain.parts.ranges import Sampled, TreeDepth
@@ -81,7 +81,6 @@ class HistogramTrees(TreeModel):
         *,
         seed: int,
         threads: int,
-        progress: Progress | None = None,
     ) -> History:
         """Grow the trees; return the losses of each round.
 
@@ -96,7 +95,7 @@ class HistogramTrees(TreeModel):
         patience = self.patience if validation_events else None
         grower = self._grower(loss, seed, patience or self.rounds + 1)
         validated = validation_events is not None
-        grower.losses = losses = _LossHistory(self.rounds, grower.loss, validated, progress)
+        grower.losses = losses = _LossHistory(self.rounds, grower.loss, validated)
         monitored = validation_events or events  # without validation events: not in the history
         with threadpool_limits(threads):
             grower.fit(
@@ -158,7 +157,6 @@ class _LossHistory:
     rounds: int
     loss: str
     validated: bool
-    progress: Progress | None
     history: History = field(default_factory=list)
 
     def __call__(self, training: float, validation: float) -> None:
@@ -167,8 +165,7 @@ class _LossHistory:
         if self.validated:
             row["validation_loss"] = float(scale * validation)
         self.history.append(row)
-        if self.progress is not None:
-            self.progress(len(self.history), self.rounds, row)
+        report_round(len(self.history), self.rounds, row)
 
 
 def _with_history(grower: type[Any]) -> type[Any]:

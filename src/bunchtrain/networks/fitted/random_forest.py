@@ -18,10 +18,10 @@ from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
 from bunchtrain.networks.layers.fit_models import (
     History,
-    Progress,
     Sample,
     load_sample,
     load_training_sample,
+    report_round,
 )
 from bunchtrain.networks.layers.trees import EXTRA, Tree, TreeModel
 from bunchtrain.parts.ranges import Sampled, Share, TreeDepth, Trees
@@ -71,7 +71,6 @@ class RandomForest(TreeModel):
         *,
         seed: int,
         threads: int,
-        progress: Progress | None = None,
     ) -> History:
         """Grow the trees; return the losses after every 20 of them.
 
@@ -90,8 +89,7 @@ class RandomForest(TreeModel):
             if validation_events is not None:
                 row["validation_loss"] = self._loss(grower, validation_events)
             history.append(row)
-            if progress is not None:
-                progress(count, self.tree_count, row)
+            report_round(count, self.tree_count, row)
         trees = [_to_tree(e.tree_, self.tree_count, self.outputs) for e in grower.estimators_]
         self.trees.set_trees(trees, np.zeros(self.outputs))
         self.set_importance(grower.feature_importances_)

@@ -6,7 +6,7 @@ so that exports can trace it, see `methods.fitted_network.FittedModule`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,10 +18,9 @@ from bunchtrain.errors import DataError, RunError, StudyError, one_of
 from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
 from bunchtrain.heads.cross_entropy import CrossEntropy
+from bunchtrain.progress_events import report
 
 Batches = Iterable[Batch]
-#: Callback after each round: its number, the maximum number of rounds, and the losses.
-Progress = Callable[[int, int, dict[str, float]], None]
 #: Penalties with their factors λ.
 Penalties = Sequence[tuple[Loss, float]]
 #: One row per round: `training_loss` and, with validation events, `validation_loss`.
@@ -256,3 +255,14 @@ def check_all_classes(loss: Head, found: Collection[int]) -> None:
                 f"the training set has no event of class '{name}' of target "
                 f"'{loss.target.name}'; check its condition and 'select'"
             )
+
+
+def report_round(done: int, rounds: int, losses: Mapping[str, float]) -> None:
+    """Report the losses after a round to the events of the stage, about once a second."""
+    report(
+        done,
+        rounds,
+        text=f"round {done}/{rounds}",
+        loss=losses["training_loss"],
+        validation_loss=losses.get("validation_loss"),
+    )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
-from bunchtrain.networks.layers.fit_models import History, Penalties, Progress, iterate_samples
+from bunchtrain.networks.layers.fit_models import History, Penalties, iterate_samples, report_round
 from bunchtrain.networks.layers.trees import Tree
 
 
@@ -63,9 +63,9 @@ def custom_loss(
 class LossHistory(xgboost.callback.TrainingCallback):
     """Records the losses of each round and reports the progress."""
 
-    def __init__(self, rounds: int, progress: Progress | None) -> None:
+    def __init__(self, rounds: int) -> None:
         super().__init__()
-        self.rounds, self.progress = rounds, progress
+        self.rounds = rounds
         self.history: History = []
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
@@ -75,8 +75,7 @@ class LossHistory(xgboost.callback.TrainingCallback):
             ((metric, values),) = metrics.items()
             row[f"{sample}_loss"] = values[-1] ** 2 if metric == "rmse" else values[-1]
         self.history.append(row)
-        if self.progress is not None:
-            self.progress(epoch + 1, self.rounds, row)
+        report_round(epoch + 1, self.rounds, row)
         return False
 
 

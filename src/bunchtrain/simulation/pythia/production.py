@@ -11,33 +11,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from bunchtrain.child_processes import begin_worker
 from bunchtrain.errors import MachineError
 from bunchtrain.files import atomic_path
+from bunchtrain.progress_bar import count_steps
 
 MakePart = Callable[[int], pa.Table]
-
-
-class _Rate(ProgressColumn):
-    """Events per second since the start."""
-
-    def render(self, task: Task) -> Text:
-        made = task.completed - task.fields["begun"]
-        return Text(
-            f"{made / task.elapsed:,.0f} events/s" if made and task.elapsed else "– events/s"
-        )
 
 
 def produce_parts(make: MakePart, paths: Sequence[Path], size: int, processes: int) -> None:
@@ -49,15 +29,14 @@ def produce_parts(make: MakePart, paths: Sequence[Path], size: int, processes: i
     if not missing:
         return
     jobs = [(make, index, paths[index]) for index in missing]
-    with _progress() as progress:
-        done = (len(paths) - len(missing)) * size
-        bar = progress.add_task("events", total=len(paths) * size, completed=done, begun=done)
+    done = (len(paths) - len(missing)) * size
+    with count_steps("events", len(paths) * size, done) as advance:
         if processes == 1:
             for job in jobs:
                 write_part(*job)
-                progress.advance(bar, size)
+                advance(size)
         else:
-            _in_parallel(jobs, processes, lambda: progress.advance(bar, size))
+            _in_parallel(jobs, processes, lambda: advance(size))
 
 
 def _in_parallel(
@@ -100,15 +79,4 @@ def write_table(table: pa.Table, path: Path, level: int | None = None) -> None:
         compression_level=level,
         use_dictionary=False,
         use_byte_stream_split=split,
-    )
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
     )

@@ -27,7 +27,7 @@ from bunchtrain.tables.cache.pieces import PLAN, Plan, Spread, write_cache_in_pi
 from bunchtrain.tables.cache.recipe import VERSION, Recipe
 from bunchtrain.tables.cache.shards import Shards, rechunk
 from bunchtrain.tables.expressions.expression import Expression, as_mask
-from bunchtrain.tables.table import Table
+from bunchtrain.tables.table import Piece, Table, divide
 
 #: Events per block when those that pass a condition are counted.
 _ROWS = 65536
@@ -193,15 +193,31 @@ class EventCache(Table):
         chosen = list(known if columns is None else columns)
         return chain.from_iterable(self._set_blocks(s, chosen, rows, order) for s in self.sets)
 
+    def pieces(self, rows: int) -> list[Piece]:
+        """Return each block of `rows` rows of each set; [] if some rows are masked."""
+        if self.selections:
+            return []
+        counts = [self.rows[name] for name in self.sets]
+        return divide(counts, [range(0, count, rows) for count in counts])
+
+    def blocks_of(self, piece: Piece, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
+        """Yield the rows of a piece in stored order."""
+        table = self._shards(self.sets[piece.file], list(columns))
+        for start in range(piece.start, piece.stop, rows):
+            yield table.rows(start, min(start + rows, piece.stop))
+
+    def _shards(self, split: str, columns: list[str]) -> Shards:
+        shards = self.manifest["shards"][split]
+        paths = [self.folder / shard["file"] for shard in shards]
+        return Shards(paths, [shard["rows"] for shard in shards], columns)
+
     def _set_blocks(
         self, split: str, columns: list[str], rows: int, order: int | None
     ) -> Iterator[ak.Array]:
-        shards = self.manifest["shards"][split]
-        paths = [self.folder / shard["file"] for shard in shards]
         condition = self.selections.get(split)
         needed = condition.columns if condition is not None else ()
         read = list(dict.fromkeys([*columns, *needed]))
-        table = Shards(paths, [shard["rows"] for shard in shards], read)
+        table = self._shards(split, read)
         if order is None:
             chunks = table.read()
         else:

@@ -149,7 +149,8 @@ def _select(recipe: Recipe, folder: Path, plan: Plan, index: int) -> None:
     runs.flush()
     size = np.array([len(runs.paths), runs.bytes, runs.rows])
     with atomic_path(folder / f"piece-{index:05d}.npz") as part, part.open("wb") as file:
-        np.savez(file, size=size, sums=np.stack(sums), **selection.counts())
+        found: dict[str, Any] = {"size": size, "sums": np.stack(sums), **selection.counts()}
+        np.savez(file, **found)
 
 
 def _chunks(recipe: Recipe, plan: Plan, group: list[Piece]) -> Iterator[ak.Array]:

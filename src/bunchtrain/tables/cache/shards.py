@@ -25,6 +25,10 @@ class Shards:
         for path, rows in zip(self.paths, np.diff(self.edges).tolist(), strict=True):
             yield to_events(read(path, self.columns).slice(0, rows))
 
+    def rows(self, start: int, stop: int) -> ak.Array:
+        """Return events `start` to `stop` in stored order."""
+        return to_events(self._rows([(start, stop)]))
+
     def shuffle(self, seed: int, run: int, buffer: int) -> Iterator[ak.Array]:
         """Yield every event once, in an order that depends on the seed alone.
 

@@ -8,17 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 from bunchtrain.errors import MachineError
+from bunchtrain.progress_bar import count_steps
 
 TIMEOUT = 30.0  # s without data
 BLOCK = 1 << 20
@@ -58,12 +50,14 @@ class Download:
             offset = offset if response.status_code == requests.codes.partial_content else 0
             rest = int(response.headers.get("Content-Length", 0))
             self._check_space(url, rest)
-            with _progress() as progress, self.partial.open("ab" if offset else "wb") as file:
-                bar = progress.add_task(self.partial.stem, total=offset + rest or None)
-                progress.update(bar, completed=offset)
+            total = offset + rest or None
+            with (
+                count_steps(self.partial.stem, total, offset, _megabytes) as advance,
+                self.partial.open("ab" if offset else "wb") as file,
+            ):
                 for block in response.iter_content(BLOCK):
                     file.write(block)
-                    progress.advance(bar, len(block))
+                    advance(len(block))
 
     def _check_space(self, url: str, size: int) -> None:
         free = shutil.disk_usage(self.partial.parent).free
@@ -74,15 +68,8 @@ class Download:
             )
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"
 
 
 def openml_file(address: str) -> tuple[str, str]:

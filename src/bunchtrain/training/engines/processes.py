@@ -18,6 +18,7 @@ from bunchtrain.child_processes import child_command, child_environment
 from bunchtrain.errors import InterruptedRun, MachineError, StudyError
 from bunchtrain.methods.task import Task
 from bunchtrain.parts.ranges import WorkerCount
+from bunchtrain.progress_events import stage_environment
 from bunchtrain.training.workers import (
     EpochCallback,
     WorkerInfo,
@@ -40,9 +41,7 @@ class Processes:
             raise StudyError(f"training.engine.workers must be at least 1, got {workers}")
         self.workers = workers
 
-    def run(
-        self, task: Task, *, resume: bool, progress: bool, on_epoch: EpochCallback | None
-    ) -> None:
+    def run(self, task: Task, *, resume: bool, on_epoch: EpochCallback | None) -> None:
         """Train the task; the results are written into its folder.
 
         Raises what a worker raised, and MachineError if one was killed.
@@ -51,12 +50,12 @@ class Processes:
         if worker.launcher != "none":
             from bunchtrain.training.fit import fit
 
-            fit(task, worker, resume=resume, progress=progress, on_epoch=on_epoch)
+            fit(task, worker, resume=resume, on_epoch=on_epoch)
             return
         if on_epoch is not None:
             raise StudyError("a search runs its trials on the engine 'local' or 'ray'")
         clear_failure(task.folder)
-        flags = [flag for flag, on in (("--resume", resume), ("--progress", progress)) if on]
+        flags = ["--resume"] if resume else []
         with ExitStack() as stack:
             workers = self._start(task, flags, stack)
             try:
@@ -78,7 +77,7 @@ class Processes:
         for rank in range(self.workers):
             env = worker_environment(rank, self.workers, "127.0.0.1", port)
             env = {"OMP_NUM_THREADS": str(threads)} | dict(os.environ) | env | child_environment()
-            # Worker 0 shows the progress bar; the messages of the others are logged.
+            env |= stage_environment()  # worker 0 reports the progress
             log = stack.enter_context(_log(task, rank).open("wb")) if rank else None
             workers.append(subprocess.Popen(command, env=env, stdout=log, stderr=log))
         return workers

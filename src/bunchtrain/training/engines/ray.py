@@ -13,6 +13,7 @@ import torch
 from bunchtrain.errors import BunchtrainError, MachineError, StudyError
 from bunchtrain.methods.task import Task
 from bunchtrain.parts.ranges import WorkerCount
+from bunchtrain.progress_events import stage_environment
 from bunchtrain.training.cluster import connect_to_ray
 from bunchtrain.training.workers import EpochCallback, clear_failure, raise_failure
 
@@ -29,9 +30,7 @@ class Ray:
             raise StudyError(f"training.engine.workers must be at least 1, got {workers}")
         self.address, self.workers = address, workers
 
-    def run(
-        self, task: Task, *, resume: bool, progress: bool, on_epoch: EpochCallback | None
-    ) -> None:
+    def run(self, task: Task, *, resume: bool, on_epoch: EpochCallback | None) -> None:
         """Train the task; the results are written into its folder.
 
         Raises what a worker raised, and MachineError if one was lost.
@@ -49,7 +48,11 @@ class Ray:
         accelerated = torch.cuda.is_available() and task.settings.get("device") != "cpu"
         trainer = TorchTrainer(
             _work,
-            train_loop_config={"folder": task.folder, "resume": resume},
+            train_loop_config={
+                "folder": task.folder,
+                "resume": resume,
+                "environment": stage_environment(),
+            },
             scaling_config=ScalingConfig(num_workers=self.workers, use_gpu=accelerated),
             run_config=RunConfig(storage_path=os.path.abspath(task.folder), name="ray"),
         )
@@ -65,6 +68,6 @@ def _work(config: dict[str, Any]) -> None:
     from bunchtrain.training.fit import run_worker
 
     # Ray has set rank and size; with this variable they are read as torchrun's.
-    os.environ["TORCHELASTIC_RUN_ID"] = "ray"
+    os.environ |= {"TORCHELASTIC_RUN_ID": "ray", **config["environment"]}
     if run_worker(config["folder"], *(["--resume"] if config["resume"] else [])):
         raise BunchtrainError("a worker failed; the error is in its folder")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from bunchtrain import parts
+from bunchtrain.progress_events import report
 from bunchtrain.study import ModelConfig, Study, model_configs, training_names
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.table import Table
@@ -23,7 +24,7 @@ from bunchtrain.workflow.export import export_run
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.graph.stage import Stage, StageContext
 from bunchtrain.workflow.preparation import event_cache, make_source, recipe, task
-from bunchtrain.workflow.progress import counting, say
+from bunchtrain.workflow.progress import say
 from bunchtrain.workflow.run import Run
 from bunchtrain.workflow.run_events import check_key, run_events
 from bunchtrain.workflow.trainings import (
@@ -45,7 +46,7 @@ _NOT_EVALUATED = {
     *("storage", "sizes", "executor", "stages"),
 }
 #: Files of a model's folder that are not written by its training, or not needed when it is done.
-_OTHERS = ("*.parquet", "prediction.json", "checkpoint.*", "*.log", "failure.json", ".*")
+OTHER_FILES = ("*.parquet", "prediction.json", "checkpoint.*", "*.log", "failure.json", ".*")
 
 
 #: Settings of a training about where it runs and what it logs.
@@ -81,12 +82,12 @@ class DefaultGraph:
 
     def stages(self) -> dict[str, Stage]:
         """Return name → stage."""
-        every = [self._source(), self._prepare()]
-        every += map(self._train, self.models.values())
-        every += map(self._predict, self.models.values())
-        every += [self._predictions(), *self._evaluations(after_export=False)]
-        every += [*self._exports(), *self._evaluations(after_export=True)]
-        every.append(self._report([stage.name for stage in every]))
+        every = [self._source()]
+        if self.models:
+            every += [self._prepare(), *map(self._train, self.models.values())]
+            every += map(self._predict, self.models.values())
+            every += [self._predictions(), *self._evaluations(after_export=False)]
+            every += [*self._exports(), *self._evaluations(after_export=True)]
         return {stage.name: stage for stage in every}
 
     def _source(self) -> Stage:
@@ -96,15 +97,22 @@ class DefaultGraph:
             else:
                 prepare_source(self.study, context.executor, self.folder.path)
 
+        of = self.study.source_stage
+        if of is not None:  # its file has the path of the run
+            return Stage("source", "source", run, (of,), is_cached=False)
         options = self.study.source.model_dump(mode="json")
         return Stage("source", "source", run, options=options, is_cached=False)
 
     def _prepare(self) -> Stage:
         def run(context: StageContext) -> None:
-            with counting("events") as progress:
-                executor = context.executor
-                spread = executor and spread_cache(self.study, executor, progress)
-                cache = event_cache(self.study, progress, spread)
+            def progress(done: int) -> None:
+                report(done, text=f"{done:,} events read")
+
+            executor = context.executor
+            spread = None
+            if executor is not None:
+                spread = spread_cache(self.study, executor, progress)
+            cache = event_cache(self.study, progress, spread)
             check_key(self.folder, self.study, cache)
             check_test_set(self.study, cache.class_counts)
             self.folder.set_state("running")
@@ -123,11 +131,7 @@ class DefaultGraph:
         def run(context: StageContext) -> None:
             if self._is_predicted(context):
                 return
-            say(f"training {model.name}")
-            train_model(
-                self.folder, self.study, self.cache, model.name, resume=context.resume,
-                progress=context.shows_progress,
-            )  # fmt: skip
+            train_model(self.folder, self.study, self.cache, model.name, resume=context.resume)
             for text in training_warnings(self.folder, self.study, model.name):
                 say(f"warning, {model.name}: {text}")
 
@@ -137,27 +141,16 @@ class DefaultGraph:
             "train",
             run,
             ("prepare",),
-            partial(self._tasks, model),
+            partial(training_options, self.study, model, self.folder.start(model.name)),
             (f"{place}/**/*",),
-            _OTHERS,
+            OTHER_FILES,
             in_process=False,
         )
-
-    def _tasks(self, model: ModelConfig) -> dict[str, Any]:
-        """Return name → what decides each training of a model."""
-        found = {}
-        for name, seed in training_names(self.study, model).items():
-            start = self.folder.start(model.name)
-            made = task(self.study, model, Path(), Path(), seed, start).as_dict()
-            found[name] = {key: value for key, value in made.items() if key not in _NOT_IN_KEY}
-            found[name]["settings"] = without_execution(made["settings"])
-        return found
 
     def _predict(self, model: ModelConfig) -> Stage:
         def run(context: StageContext) -> None:
             if not self._is_predicted(context):
-                say(f"predicting the test set with {model.name}")
-                predict_model(self.folder, self.study, self.cache, model.name)
+                predict_model(self.folder, self.study, self.cache, model.name, context.executor)
 
         study, (name, place) = self.study, self._place(model)
         options = study.model_dump(mode="json", include={"targets", "truth", "spectators"})
@@ -247,10 +240,11 @@ class DefaultGraph:
     def _export(self, name: str, options: dict[str, Any], context: StageContext) -> None:
         if not self.folder.report_file.is_file():  # it is there if an export fails
             write_report(self.folder)
-        say(f"exporting to {name}")
         export_run(self.folder, name, options)
 
-    def _report(self, inputs: list[str]) -> Stage:
+    def report(self, inputs: Sequence[str]) -> Stage:
+        """Return the stage of the report, which comes after all others."""
+
         def run(context: StageContext) -> None:
             restore_metrics(self.run)
             self.folder.manifest.add_missing()
@@ -266,3 +260,16 @@ class DefaultGraph:
     def _is_predicted(self, context: StageContext) -> bool:
         """Return whether a resumed run, perhaps of an earlier release, has its predictions."""
         return context.resume and self.folder.predictions_file.is_file()
+
+
+def training_options(study: Study, model: ModelConfig, start: Path | None = None) -> dict[str, Any]:
+    """Return name → what decides each training of a model, on given events.
+
+    start  folder of the trained model that it starts from, if its study has one.
+    """
+    found = {}
+    for name, seed in training_names(study, model).items():
+        made = task(study, model, Path(), Path(), seed, start).as_dict()
+        found[name] = {key: value for key, value in made.items() if key not in _NOT_IN_KEY}
+        found[name]["settings"] = without_execution(made["settings"])
+    return found

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError, nearest
+from bunchtrain.progress_events import emit, report_stage
 from bunchtrain.study import Study
 from bunchtrain.training.process import peak_mb
 from bunchtrain.training.workers import WorkerInfo
@@ -28,7 +29,6 @@ from bunchtrain.workflow.graph.stage import (
     descendants,
     sort_stages,
 )
-from bunchtrain.workflow.progress import say
 
 #: Runs stages at the same time and returns stage → why it failed.
 RunConcurrently = Callable[[Sequence[Stage]], Mapping[str, BunchtrainError]]
@@ -45,7 +45,6 @@ class Engine:
     reuse       whether results are taken from other runs of the study.
     fresh       stages that are run again, with their descendants, though results exist.
     jobs        maximum number of processes.
-    shows_progress  whether stages print their progress.
     concurrent  runs several stages outside this process; None to run them in turn.
     executor    of the study, for the pieces of a stage; None to make them in this process.
     """
@@ -57,7 +56,6 @@ class Engine:
     reuse: bool = True
     fresh: Collection[str] = ()
     jobs: int = 1
-    shows_progress: bool = True
     concurrent: RunConcurrently | None = None
     executor: Executor | None = None
     keys: dict[str, str] = field(default_factory=dict)
@@ -128,7 +126,7 @@ class Engine:
                 stage.reused()
             own = {"reused_from": str(other), "seconds": 0.0}
             write_record(run, stage.name, record.model_copy(update=own))
-            say(f"{stage.name}: unchanged, taken from {other}")
+            emit(run, stage.name, "reuse", text=str(other))
         self.keys[stage.name] = key
         return True
 
@@ -136,11 +134,11 @@ class Engine:
         record = StageRecord(key=key, kind=stage.kind, inputs=list(stage.inputs), state="failed")
         began = time.perf_counter()
         context = StageContext(
-            self.folder, self.study, stage, self.resume, self.jobs, self.shows_progress,
-            self.executor,
-        )  # fmt: skip
+            self.folder, self.study, stage, self.resume, self.jobs, self.executor
+        )
         try:
-            stage.run(context)
+            with report_stage(self.folder.path, stage.name):
+                stage.run(context)
         except InterruptedRun:
             raise
         except BunchtrainError as problem:
@@ -149,8 +147,6 @@ class Engine:
             if stage.in_process or WorkerInfo.from_environment().world_size > 1:
                 raise
             self.failures[stage.name] = problem
-            if self.study.models:
-                say(f"{stage.name} failed: {problem}")
             return
         record.seconds, record.state = time.perf_counter() - began, "finished"
         record.memory_mb, record.files = peak_mb(), hash_files(self.folder.path, stage)

@@ -83,7 +83,7 @@ def hash_files(run: Path, stage: Stage) -> dict[str, str]:
 
 def find_result(run: Path, stage: Stage, key: str) -> tuple[Path, StageRecord] | None:
     """Return another run of the same study that has the result of a stage, and its record."""
-    for other in _other_runs(run):
+    for other in other_runs(run):
         try:
             record = read_record(other).get(stage.name)
         except RunError:  # a damaged run of before is none to take results from
@@ -100,7 +100,7 @@ def copy_result(run: Path, other: Path, record: StageRecord) -> None:
             shutil.copyfile(other / name, part)
 
 
-def _other_runs(run: Path) -> Iterator[Path]:
+def other_runs(run: Path) -> Iterator[Path]:
     """Yield the other runs of the same study, the newest first."""
     own = os.path.realpath(run)
     places = sorted(run.parent.glob(f"*/{FILE}"), key=lambda path: path.parent.name, reverse=True)

@@ -84,7 +84,6 @@ class StageContext:
     stage   itself.
     resume  whether files of an interrupted stage may be there, which it continues from.
     jobs    maximum number of processes for its work.
-    shows_progress  whether its progress is printed, not by one of several processes.
     executor  of the study, for pieces of its work; None to make them in this process.
     """
 
@@ -93,7 +92,6 @@ class StageContext:
     stage: Stage
     resume: bool = False
     jobs: int = 1
-    shows_progress: bool = True
     executor: Executor | None = None
 
     @property

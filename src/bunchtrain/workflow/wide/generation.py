@@ -8,12 +8,12 @@ from pathlib import Path
 
 import awkward as ak
 
-from bunchtrain.files import atomic_path
 from bunchtrain.tables.arrow import read, to_events, to_table, write
 from bunchtrain.tables.table import Table
 from bunchtrain.trained_files import load
 from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.generate import ROWS, block_of_events, given_conditions
+from bunchtrain.workflow.wide.blocks import block_file, write_block
 from bunchtrain.workflow.wide.spread import spread
 
 _CONDITIONS = "conditions.arrow"
@@ -36,13 +36,12 @@ class GeneratedBlocks:
 
     def is_done(self, index: int) -> bool:
         """Return whether a block is there."""
-        return _path(self.folder, index).is_file()
+        return block_file(self.folder, index).is_file()
 
     def do(self, index: int) -> None:
         """Generate a block."""
         events = block_of_events(self.model, self.count, index, self.given, self.seed)
-        with atomic_path(_path(self.folder, index)) as part:
-            write(to_table({name: events[name] for name in events.fields}), part)
+        write_block({name: events[name] for name in events.fields}, self.folder, index)
 
 
 def generate_wide(
@@ -71,8 +70,4 @@ def generate_wide(
         arguments = {"model": str(model.absolute()), "folder": made, "count": count, "seed": seed}
         spread(executor, folder / "jobs", "generate", arguments, blocks)
         for index in range(blocks):
-            yield to_events(read(_path(folder, index)))
-
-
-def _path(folder: Path, index: int) -> Path:
-    return folder / f"block-{index:05d}.arrow"
+            yield to_events(read(block_file(folder, index)))

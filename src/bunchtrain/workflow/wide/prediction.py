@@ -1,4 +1,4 @@
-"""Predictions of new events or of a set of the event cache, block by block."""
+"""Predictions of new files, block by block."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bunchtrain.files import atomic_path, read_json, write_json
-from bunchtrain.tables.arrow import read, to_events, to_table, write
+from bunchtrain.files import read_json, write_json
 from bunchtrain.tables.predictions import ROWS
 from bunchtrain.tables.table import Piece
 from bunchtrain.workflow.executors._executor import Executor
@@ -19,6 +18,7 @@ from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.predict import Columns
 from bunchtrain.workflow.predict_new_events import Predictor, errors_of
 from bunchtrain.workflow.run import Run
+from bunchtrain.workflow.wide.blocks import counts_file, read_block, write_block
 from bunchtrain.workflow.wide.spread import spread
 
 #: Events of a piece, at least: a process needs seconds to open a run.
@@ -53,7 +53,7 @@ class PredictedBlocks:
 
     def is_done(self, index: int) -> bool:
         """Return whether the blocks of a piece are there."""
-        return _counts(self.folder, index).is_file()
+        return counts_file(self.folder, index).is_file()
 
     def do(self, index: int) -> None:
         """Predict a piece."""
@@ -62,11 +62,10 @@ class PredictedBlocks:
         before, blocks = asdict(self.predictor.counts), 0
         with errors_of(self.paths[number]):
             for block in self.predictor.blocks_of_source(self.sources[number], piece):
-                with atomic_path(_block(self.folder, index, blocks)) as part:
-                    write(to_table(block), part)
+                write_block(block, self.folder, index, blocks)
                 blocks += 1
         found = {n: v - before[n] for n, v in asdict(self.predictor.counts).items()}
-        write_json(_counts(self.folder, index), found | {"blocks": blocks})
+        write_json(counts_file(self.folder, index), found | {"blocks": blocks})
 
 
 @contextmanager
@@ -101,7 +100,7 @@ def predict_wide(
         }
         spread(executor, folder / "jobs", "predict", arguments, len(pieces))
         for index in range(len(pieces)):
-            predictor.counts.add(read_json(_counts(folder, index)))
+            predictor.counts.add(read_json(counts_file(folder, index)))
         of_file = [[i for i, one in enumerate(pieces) if one[0] == n] for n in range(len(files))]
         yield [_blocks(folder, own) for own in of_file]
 
@@ -128,15 +127,6 @@ def _pieces(
 def _blocks(folder: Path, indices: Sequence[int]) -> Iterator[Columns]:
     """Yield the blocks of the pieces of a file; only the first one is without events."""
     for position, index in enumerate(indices):
-        blocks = json.loads(_counts(folder, index).read_text())["blocks"]
+        blocks = json.loads(counts_file(folder, index).read_text())["blocks"]
         for block in range(1 if position else 0, blocks):
-            events = to_events(read(_block(folder, index, block)))
-            yield {name: events[name] for name in events.fields}
-
-
-def _block(folder: Path, index: int, block: int) -> Path:
-    return folder / f"block-{index:05d}-{block:05d}.arrow"
-
-
-def _counts(folder: Path, index: int) -> Path:
-    return folder / f"counts-{index:05d}.json"
+            yield read_block(folder, index, block)

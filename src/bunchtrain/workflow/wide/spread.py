@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +19,7 @@ from bunchtrain.child_processes import child_command
 from bunchtrain.errors import BunchtrainError, InterruptedRun, file_error
 from bunchtrain.files import read_json, write_json, write_text
 from bunchtrain.parts import report_own_errors
+from bunchtrain.training.process import peak_mb
 from bunchtrain.training.workers import record_failure
 from bunchtrain.workflow.executors._executor import Executor, Job
 
@@ -38,6 +40,7 @@ WORKS = {
     "source": "bunchtrain.workflow.wide.cache:SampleParts",
     "generate": "bunchtrain.workflow.wide.generation:GeneratedBlocks",
     "predict": "bunchtrain.workflow.wide.prediction:PredictedBlocks",
+    "predict_set": "bunchtrain.workflow.wide.event_set:PredictedSet",
 }
 
 
@@ -110,6 +113,7 @@ def _make(place: Path, folder: Path, worker: int, workers: int) -> None:
         write_text(folder / "piece", str(index))
         if not work.is_done(index):
             work.do(index)
+    print(f"CPU {time.process_time():.2f} s, peak memory {peak_mb():.0f} MB")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Workflows: parts that return several stages of a study from their options."""
