@@ -138,7 +138,7 @@ class Checkpoint(Callback):
         weights = {name.replace("objectives.", "losses.", 1): value for name, value in weights}
         load_state(module, weights, path)
         module.plateau = Plateau(**state["plateau"])
-        module.unfreeze(state["epoch"])
+        module.end_freezing(state["epoch"])
         load_state(trainer.optimizers[0], state["optimiser"], path)
         module.game.load_state(state.get("opponents", []))  # none in release 0.1
         trainer.precision_plugin.load_state_dict(state["precision"])

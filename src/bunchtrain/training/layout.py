@@ -109,7 +109,7 @@ def output_layouts(task: Task, made: Representation, slots: Collection[str]) -> 
     network = _build(task, made)
     state = network.state_dict()
     axes = _changed(network, _build(task, made, spare=1))
-    keys = [(name, 0) for name in slots]
+    keys: list[Key] = [(name, 0) for name in slots]
     return {
         name: Layout(axis, keys if state[name].shape[axis] == len(keys) else None)
         for name, axis in axes.items()

@@ -179,7 +179,7 @@ class Module(LightningModule):
 
         Parameters are trained from their epoch on, and frozen parts are evaluated.
         """
-        self.unfreeze(self.current_epoch)
+        self.end_freezing(self.current_epoch)
         evaluate_frozen(self.network, self.frozen)
         seed_everything(derive_seed(self.seed, self.current_epoch, self.global_rank), verbose=False)
 
@@ -190,7 +190,7 @@ class Module(LightningModule):
             for name in self.frozen:
                 parameters[name].grad = None
 
-    def unfreeze(self, epochs: int) -> None:
+    def end_freezing(self, epochs: int) -> None:
         """Train all parameters after so many epochs, if the study sets it."""
         after = self.settings.get("unfreeze_after")
         if self.frozen and after is not None and epochs >= after:

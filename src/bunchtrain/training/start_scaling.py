@@ -34,10 +34,12 @@ def keep_normalisation(
 
     Raises StudyError if a tensor without names of columns has another shape.
     """
-    for tensor in network.normalisation.tensors:
+    tensors: Any = network.normalisation.tensors
+    for tensor in tensors:
         size, names = made.sizes[tensor], made.names.get(tensor, [])
         others = start.about.names.get(tensor, [])
-        state = {part: start.state.get(f"normalisation.{tensor}_{part}") for part in PARTS}
+        known = start.state
+        state: dict[str, Any] = {p: known.get(f"normalisation.{tensor}_{p}") for p in PARTS}
         if state["shift"] is None:
             transfer.fitted.append(tensor)
             continue

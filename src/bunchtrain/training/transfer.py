@@ -63,7 +63,8 @@ def start_network(
         keep_normalisation(network, made, start, transfer)
         keep_output_scaling(network, task, start)
     else:
-        transfer.fitted = [name for name in made.sizes if name in network.normalisation.tensors]
+        tensors: Any = network.normalisation.tensors
+        transfer.fitted = [name for name in made.sizes if name in tensors]
     return transfer
 
 

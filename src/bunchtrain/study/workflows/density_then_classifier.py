@@ -51,7 +51,7 @@ class DensityThenClassifier(Workflow):
     def stages(self) -> Mapping[str, Mapping[str, Any]]:
         """Return name → stage."""
         table = {"name": "table", "features": self.features}
-        without = {"truth": {}, "weights": {}, "spectators": [], "select": None}
+        without: dict[str, Any] = {"truth": {}, "weights": {}, "spectators": [], "select": None}
         origin = {"background": "origin == 1", "data": "origin == 0"}
         target = {"origin": {"classes": origin, "signal": "data"}}
         drawn = {"name": "resample", "method": "bootstrap", "rows": self.rows, "seed": self.seed}

@@ -186,8 +186,8 @@ class Repeat:
         with report_nothing():
             for name in self.order:
                 if not train_together([(one.inputs, name) for one in prepared]):
-                    for one in prepared:
-                        stage, own = one.stages[name], one.inputs
+                    for made in prepared:
+                        stage, own = made.stages[name], made.inputs
                         stage.run(StageContext(own.folder, own.study, stage))
             rows = [self._row(one) for one in prepared]
         for one in piece:
