@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import bunchtrain
-from bunchtrain.errors import InterruptedRun, StudyError
+from bunchtrain.errors import ExportError, InterruptedRun, StudyError
 from bunchtrain.study import validate
 from bunchtrain.workflow.check import check
 from bunchtrain.workflow.folder import RunFolder, dump
@@ -159,6 +159,25 @@ def test_a_stage_of_another_study_is_an_input(place):
         wrong = {**study, "stages": {**study["stages"], "first": {"trained": given}}}
         with pytest.raises(StudyError, match=text):
             bunchtrain.run(validate(wrong), runs=place / "runs")
+
+
+def test_models_of_stages_are_exported_and_verified(place):
+    study = content(place)
+    for name, of in {"own": "both", "first": "train"}.items():
+        study["stages"] = {**study["stages"], name: {"export": {"name": "onnx", "of": of}}}
+    run = bunchtrain.run(validate(study), runs=place / "runs", only=["own", "first"])
+    for name in ("own", "first"):
+        assert (run.folder / "stages" / name / "model.onnx").is_file()
+        proof = json.loads((run.folder / "stages" / name / "verification.json").read_text())
+        assert proof["holds"]
+        assert proof["provenance"]["run"] == run.folder.name
+    assert made(run) == {"own", "first"}
+    study["stages"]["own"] = {"export": {"name": "cpp", "of": "density"}}
+    with pytest.raises((StudyError, ExportError), match="stages.own"):
+        bunchtrain.run(validate(study), runs=place / "wrong")
+    study["stages"]["own"] = {"export": {"name": "onnx", "of": "x"}}
+    with pytest.raises(StudyError, match="is of another study"):
+        validate({**study, "stages": {**study["stages"], "x": {"trained": "other:train"}}})
 
 
 def test_the_graph_is_checked_without_a_run(place):

@@ -135,9 +135,9 @@ class RolloutStage(Strict):
 
 
 class ExportStage(Part):
-    """A trained model exported to a target."""
+    """A trained model exported to a target, in `stages/NAME/`, and verified on its test set."""
 
-    of: str = Field(description="Stage with the trained model.")
+    of: str = Field(description="Stage of this study with the trained model: `train` or one's own.")
 
 
 class StageConfig(Strict):

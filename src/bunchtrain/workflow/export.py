@@ -19,7 +19,11 @@ from bunchtrain.errors import DataError, ExportError, RunError, nearest
 from bunchtrain.methods.build import build_network
 from bunchtrain.methods.fitted_network import FittedNetwork
 from bunchtrain.progress_events import report
-from bunchtrain.study import Study, model_configs
+from bunchtrain.study import ModelConfig, Study, model_configs
+from bunchtrain.study.base import Part
+from bunchtrain.study.derived import derived_study, stage_model
+from bunchtrain.study.stage_checks import full_name
+from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
 from bunchtrain.tables.predictions import ROWS
 from bunchtrain.trained_files import load, trained_model
@@ -72,19 +76,29 @@ def check_exports(study: Study) -> None:
     The models are built with random weights, before any training.
     """
     for part in study.export:
-        target = make_target(part.name, part.options)
         for name, model in model_configs(study).items():
             where = f"models.{name}: " if study.models else ""
-            made = task(study, model, Path(), Path())
-            representation = parts.build("representation", *made.representation)
-            network = build_network(made, representation)
-            if not isinstance(network, FittedNetwork):
-                network.eval()
-            untrained = trained_model(made, representation, network, build_calibrations(made))
-            try:
-                check_supported(untrained, target, part.name)
-            except ExportError as problem:
-                raise ExportError(f"export: {where}{problem}") from None
+            _check_export(study, model, part, f"export: {where}")
+    for name, stage in study.stages.items():
+        of = study.stages.get(stage.export.of) if stage.export else None
+        if stage.export and (of is None or of.train):  # a model of another study is there already
+            one = stage_model(study, full_name(study, stage.export.of))
+            its = derived_study(study, one.events, {one.label: one.given}, Path())
+            _check_export(its, model_configs(its)[one.label], stage.export, f"stages.{name}: ")
+
+
+def _check_export(study: Study, model: ModelConfig, part: Part, where: str) -> None:
+    target = make_target(part.name, part.options)
+    made = task(study, model, Path(), Path())
+    representation = parts.build("representation", *made.representation)
+    network = build_network(made, representation)
+    if not isinstance(network, FittedNetwork):
+        network.eval()
+    untrained = trained_model(made, representation, network, build_calibrations(made))
+    try:
+        check_supported(untrained, target, part.name)
+    except ExportError as problem:
+        raise ExportError(f"{where}{problem}") from None
 
 
 def export_run(
@@ -113,7 +127,7 @@ def export_run(
     study = folder.study()
     names = _chosen(study, model)
     to = parts.absolute_name(to, None)
-    target = make_target(to, options, _provenance(folder, study))
+    target = make_target(to, options, provenance(folder, study))
     verifications, folders = {}, {}
     for index, name in enumerate(names):
         report(index, len(names), text=name)
@@ -123,7 +137,7 @@ def export_run(
             place = Path(output) / name if len(names) > 1 else Path(output)
         check_supported(trained, target, to)
         if file is None:
-            given = _test_events(folder, study, trained, events)
+            given = test_events(run_events(folder, study), trained, events)
         else:
             given = _file_events(study, trained, file, events)
         verifications[name] = export(trained, target, to, given, place)
@@ -139,7 +153,8 @@ def _chosen(study: Study, model: str | None) -> list[str]:
     return known if model is None else [model]
 
 
-def _provenance(folder: RunFolder, study: Study) -> dict[str, str]:
+def provenance(folder: RunFolder, study: Study) -> dict[str, str]:
+    """Return the origin of the models of a run: study, run, versions of the code."""
     digest = hashlib.sha256(folder.study_file.read_bytes()).hexdigest()
     environment = folder.json("environment.json")
     return {
@@ -151,8 +166,8 @@ def _provenance(folder: RunFolder, study: Study) -> dict[str, str]:
     }
 
 
-def _test_events(folder: RunFolder, study: Study, trained: TrainedModel, limit: int) -> ak.Array:
-    cache = run_events(folder, study)
+def test_events(cache: EventCache, trained: TrainedModel, limit: int) -> ak.Array:
+    """Return the first events of the test set, with what a model reads and its truth."""
     truth = [f"target_{name}" for name in trained.task.targets]
     columns = list(dict.fromkeys([*trained.columns, "entry", *truth]))
     return _up_to(limit, cache.of("test").blocks(columns, ROWS))

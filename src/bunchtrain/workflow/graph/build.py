@@ -10,6 +10,7 @@ from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.graph.default_graph import DefaultGraph
 from bunchtrain.workflow.graph.kinds import (
     evaluate,
+    export,
     generate,
     predict,
     prepare,
@@ -47,6 +48,7 @@ KINDS: Mapping[str, Callable[[StageInputs, str], Stage]] = {
     "transform": transform.make_stage,
     "rollout": rollout.make_stage,
     "trained": trained.make_stage,
+    "export": export.make_stage,
 }
 
 
