@@ -173,11 +173,12 @@ def test_models_of_stages_are_exported_and_verified(place):
         assert proof["provenance"]["run"] == run.folder.name
     assert made(run) == {"own", "first"}
     study["stages"]["own"] = {"export": {"name": "cpp", "of": "density"}}
-    with pytest.raises((StudyError, ExportError), match="stages.own"):
+    with pytest.raises((StudyError, ExportError), match=r"stages\.own: "):
         bunchtrain.run(validate(study), runs=place / "wrong")
-    study["stages"]["own"] = {"export": {"name": "onnx", "of": "x"}}
+    study["stages"]["own"] = {"export": {"name": "onnx", "of": "old"}}
+    study["stages"]["old"] = {"trained": "tiny:train"}
     with pytest.raises(StudyError, match="is of another study"):
-        validate({**study, "stages": {**study["stages"], "x": {"trained": "other:train"}}})
+        bunchtrain.run(validate(study), runs=place / "wrong")
 
 
 def test_the_graph_is_checked_without_a_run(place):

@@ -63,12 +63,6 @@ def check_stages(study: Study) -> None:
         for kind in ("source", "transform", "export"):
             if part := getattr(stage, kind):
                 parts.validate(kind, part.name, part.options, f"{where}.{kind}")
-        if stage.export and stage.export.of in study.stages:
-            if study.stages[stage.export.of].trained:
-                raise StudyError(
-                    f"{where}.export.of: '{stage.export.of}' is of another study; export it from "
-                    "its run: bunchtrain export RUN"
-                )
         if stage.rollout:
             _check_rollout(stage.rollout, f"{where}.rollout")
         for key, other, wanted in stage.references():

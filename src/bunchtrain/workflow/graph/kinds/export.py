@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bunchtrain.deployment.export import check_supported, export, make_target
+from bunchtrain.errors import StudyError
 from bunchtrain.study.stages import ExportStage
 from bunchtrain.workflow.export import MAX_EVENTS, provenance, test_events
 from bunchtrain.workflow.graph.stage import Stage, StageContext
@@ -15,9 +16,15 @@ from bunchtrain.workflow.progress import say
 def make_stage(inputs: StageInputs, name: str) -> Stage:
     """Return the stage that writes the files of the export of the first training of a model.
 
-    They are verified on the test set of the events of the model.
+    They are verified on the test set of the events of the model. Raises StudyError if the model is
+    of another study, whose events are not here.
     """
     given: ExportStage = inputs.study.stages[name].options
+    if inputs.is_of_other_study(given.of):
+        raise StudyError(
+            f"stages.{name}.export.of: '{given.of}' is of another study; export it from its run: "
+            "bunchtrain export RUN"
+        )
 
     def run(context: StageContext) -> None:
         say(f"exporting {given.of} to {given.name}")
