@@ -103,7 +103,9 @@ def test_reference_names_every_key_with_its_meaning(reference):
     text = (reference.FOLDER / "study.md").read_text(encoding="utf-8")
     for model in reference.SECTIONS.values():
         for key, field in model.model_fields.items():
-            assert re.search(rf"^\| `{key}` \|.*\| {re.escape(field.description)} \|$", text, re.M)
+            assert re.search(
+                rf"^\| `{field.alias or key}` \|.*\| {re.escape(field.description)} \|$", text, re.M
+            )
     assert "| `negative` | `raise`, `keep`, `absolute`, `drop` | `raise` |" in text
 
 

@@ -130,3 +130,10 @@ def test_the_folder_of_a_training_and_of_a_stage(runs, finished, tmp_path):
 def test_keys_that_need_others(study, training, message):
     with pytest.raises(StudyError, match=message):
         validate(study | {"training": training})
+
+
+def test_a_stage_that_trains_does_not_start_from_a_run(study, runs):
+    study["stages"] = {"density": {"train": {"of": "prepare", "training": {"from": "tiny:flow"}}}}
+    study["stages"]["density"]["train"]["model"] = study["models"]["flow"]["model"]
+    (problem,) = check(validate(study), runs).problems
+    assert "stages.density: 'training.from' is for the key 'models'" in problem
