@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import bunchtrain
-from bunchtrain.study import load
+from bunchtrain.study import load, validate
 
 pytest.importorskip("gymnasium", reason="pip install 'bunchtrain[environments]'")
 
@@ -43,3 +43,25 @@ def test_the_policies_are_compared(run):
     assert found["adaptive"]["stream_efficiency"]["error"] > 0
     assert (run.folder / "stages/menu/table.parquet").is_file()
     assert "Rate control" in (run.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_study_of_stages_alone_has_metrics_and_a_report(run):
+    table = {"name": "files", "files": run.study.source.options["files"]}
+    stream = {"name": "event_stream", "table": "source", "scores": ["x"], "signal": "is_tau == 1",
+              "budget": 10.0, "blocks": 5}  # fmt: skip
+    menu = {"rollout": {"environment": stream, "policy": "fixed", "episodes": 2}}
+    study = {
+        "name": "stages_alone",
+        "source": table,
+        "stages": {"menu": menu},
+        "evaluation": [{"name": "rate_control", "rollout": "menu"}],
+    }
+    made = bunchtrain.run(validate(study), runs=run.folder.parents[1])
+    first = made.metrics
+    assert first["fixed"]["stream_efficiency"]["value"] > 0
+    again = bunchtrain.run(validate(study), runs=run.folder.parents[1])
+    assert again.metrics == first
+    (again.folder / "metrics.json").unlink()
+    assert bunchtrain.resume(again.folder).metrics == first
+    assert "Rate control" in str(again.report().path.read_text(encoding="utf-8"))
+    assert "fixed" in again._repr_html_()

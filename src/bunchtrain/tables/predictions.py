@@ -374,6 +374,11 @@ def read_contents(path: Path, contents: Contents | None = None) -> Contents:
 LOW_HIGH: tuple[Any, Any] = ("low", "high")
 
 
+def no_predictions() -> Predictions:
+    """Return predictions without events, targets and models."""
+    return Predictions(Contents({}, {}, [], {}), {})
+
+
 def concatenate(tables: Sequence[Predictions]) -> Predictions:
     """Return the events of several tables, such as those of the folds of a study, as one table.
 

@@ -13,7 +13,7 @@ from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
 from bunchtrain.report.content import Table
 from bunchtrain.report.results import FILE, Results
 from bunchtrain.statistics.metrics import Metrics
-from bunchtrain.study import Study, all_evaluations
+from bunchtrain.study import Study, all_evaluations, stage_evaluations
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.progress import say
 
@@ -84,7 +84,7 @@ def merge_metrics(run: EvaluatedRun, key: str) -> None:
 def restore_metrics(run: EvaluatedRun) -> None:
     """Write `metrics.json` from the saved results, if it is missing."""
     if not RunFolder(run.folder).metrics_file.is_file():
-        for key in evaluation_parts(run.study):
+        for key in (*evaluation_parts(run.study), *stage_evaluations(run.study)):
             merge_metrics(run, key)
 
 

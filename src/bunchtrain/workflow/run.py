@@ -27,7 +27,7 @@ from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.arrays import Arrays, is_data
 from bunchtrain.tables.metadata import TableMetadata, read_metadata
-from bunchtrain.tables.predictions import Predictions, concatenate
+from bunchtrain.tables.predictions import Predictions, concatenate, no_predictions
 from bunchtrain.tables.writing import output_format
 from bunchtrain.trained_files import load
 from bunchtrain.trained_model import TrainedModel
@@ -78,7 +78,9 @@ class Run:
 
     @cached_property
     def predictions(self) -> Predictions:
-        """Truth and predictions of the test set."""
+        """Truth and predictions of the test set; none if the stages of the study do all."""
+        if not model_configs(self.study):
+            return no_predictions()
         return read_predictions(self.files.predictions_file, self.study)
 
     @property

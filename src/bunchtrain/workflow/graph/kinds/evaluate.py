@@ -11,7 +11,7 @@ import awkward as ak
 
 from bunchtrain.study import Study, stage_evaluations
 from bunchtrain.study.base import EvaluationPart
-from bunchtrain.tables.predictions import Predictions
+from bunchtrain.tables.predictions import Predictions, no_predictions
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.evaluate import evaluate_or_leave_out, make_evaluation, merge_metrics
 from bunchtrain.workflow.folder import RunFolder
@@ -72,6 +72,15 @@ class StageRun(Run):
         return folder.json(path.as_posix())
 
 
+class TableRun(Run):
+    """The run of a stage whose table has other rows than predictions: steps, repetitions."""
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """None: evaluations of such a stage read its table."""
+        return no_predictions()
+
+
 def make_stages(inputs: StageInputs) -> Iterator[Stage]:
     """Yield the stages of the evaluations with `of`.
 
@@ -88,7 +97,7 @@ def _make_stage(inputs: StageInputs, key: str, part: EvaluationPart) -> Stage:
 
     def view_in(folder: RunFolder) -> Run:
         is_rollout = name in inputs.study.stages and inputs.study.stages[name].kind == "rollout"
-        return Run(folder) if is_rollout else StageRun(folder, inputs, name)
+        return TableRun(folder) if is_rollout else StageRun(folder, inputs, name)
 
     def run(context: StageContext) -> None:
         view = view_in(context.folder)

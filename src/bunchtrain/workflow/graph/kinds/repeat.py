@@ -24,12 +24,12 @@ from bunchtrain.study import Study, stage_evaluations
 from bunchtrain.study.base import EvaluationPart
 from bunchtrain.study.repeats import RepeatStage, Repetition, repetitions
 from bunchtrain.tables.metadata import TableMetadata
-from bunchtrain.tables.predictions import METADATA, Contents, Predictions, concatenate
+from bunchtrain.tables.predictions import METADATA, Predictions, concatenate
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.evaluate import evaluate_or_leave_out, make_evaluation, merge_metrics
 from bunchtrain.workflow.folder import RunFolder
-from bunchtrain.workflow.graph.kinds.evaluate import StageRun
+from bunchtrain.workflow.graph.kinds.evaluate import StageRun, TableRun
 from bunchtrain.workflow.graph.repeated_study import check_repeat, fold_count, repeated_study
 from bunchtrain.workflow.graph.replicas import RepeatedInputs, train_together
 from bunchtrain.workflow.graph.stage import Stage, StageContext, canonical
@@ -245,15 +245,6 @@ class Repeat:
         return found
 
 
-class RepeatRun(Run):
-    """The run of a stage `repeat` whose table has the metrics of repetitions."""
-
-    @cached_property
-    def predictions(self) -> Predictions:
-        """None: evaluations of repetitions read their metrics."""
-        return Predictions(Contents({}, {}, [], {}), {})
-
-
 class OutOfFold(FoldedRun):
     """The test sets of all folds of a stage, evaluated as one, with results in the run itself."""
 
@@ -301,7 +292,7 @@ def _evaluation(
 
     def view() -> Run:
         files = repeat.inputs.folder
-        return OutOfFold(files, repeat.fold_runs()) if over_folds else RepeatRun(files)
+        return OutOfFold(files, repeat.fold_runs()) if over_folds else TableRun(files)
 
     def run(context: StageContext) -> None:
         one = view()
