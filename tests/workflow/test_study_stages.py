@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import bunchtrain
-from bunchtrain.errors import ExportError, InterruptedRun, StudyError
+from bunchtrain.errors import DataError, ExportError, InterruptedRun, StudyError
 from bunchtrain.study import validate
+from bunchtrain.workflow import run_study
 from bunchtrain.workflow.check import check
 from bunchtrain.workflow.folder import RunFolder, dump
 from bunchtrain.workflow.graph.kinds import train
@@ -266,3 +267,35 @@ def test_a_stage_that_cannot_be_made_is_refused_before_work(place, name, stage, 
     with pytest.raises(StudyError, match=text):
         bunchtrain.run(validate(study), runs=place / "wrong")
     assert not (place / "wrong").exists()
+
+
+def test_trainings_of_stages_run_at_the_same_time_with_equal_results(place, monkeypatch):
+    study = content(place)
+    study["training"] = {"threads": 1}
+    study["stages"] = {
+        "events": {"prepare": {"of": "source", "spectators": []}},
+        "one": {"train": {"of": "events", "model": "linear_classifier"}},
+        "others": {"prepare": {"of": "source", "select": "x0 > -1"}},
+        "two": {"train": {"of": "others", "model": {"name": "boosted_trees", "trees": 2}}},
+        "both": {"predict": {"of": ["one", "two"], "on": "source"}},
+    }
+    study |= {"name": "together", "evaluation": []}
+    del study["model"]
+    inline = bunchtrain.run(validate(study), runs=place / "inline")
+    study["executor"] = {"name": "processes", "workers": 2}
+    together, real = [], run_study.run_concurrently
+
+    def record(folder, study, stages, executor):
+        together.append(([one.name for one in stages], executor.workers))
+        return real(folder, study, stages, executor)
+
+    monkeypatch.setattr(run_study, "run_concurrently", record)
+    run = bunchtrain.run(validate(study), runs=place / "spread")
+    assert together == [(["one", "two"], 2)]
+    tables = [one.folder / "stages" / "both" / "table.parquet" for one in (inline, run)]
+    assert pq.read_table(tables[0]).equals(pq.read_table(tables[1]))
+    assert made(bunchtrain.run(validate(study), runs=place / "spread")) == set()
+    study["stages"]["one"] = {"train": {"of": "events", "training": {"select": "x0 > 99"},
+                                        "model": "linear_classifier"}}  # fmt: skip
+    with pytest.raises(DataError, match="stage 'one': "):
+        bunchtrain.run(validate(study), runs=place / "spread", jobs=1)

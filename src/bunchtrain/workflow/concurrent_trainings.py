@@ -94,9 +94,14 @@ def run_concurrently(
 
 def _job(folder: RunFolder, study: Study, stage: str) -> Job:
     kind, _, name = stage.partition(".")
-    model = model_configs(study).get(name) if kind in ("train", "predict") else None
+    own = study.stages.get(stage)
+    is_default = own is None and kind in ("train", "predict")
+    model = model_configs(study).get(name) if is_default else None
     place = folder.model(name) if model else stage_folder(folder.path, stage)
     names = [stage, f"predict.{name}"] if model and kind == "train" else [stage]
     module = "bunchtrain.workflow.stage_process"
     command = child_command(module, str(folder.path), str(place), *names)
-    return Job(stage, command, place / "job.log", model.training.threads if model else None)
+    threads = model.training.threads if model else None
+    if own is not None and own.train is not None:
+        threads = own.train.training.get("threads", study.training.threads)
+    return Job(stage, command, place / "job.log", threads)

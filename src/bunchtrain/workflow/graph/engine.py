@@ -85,11 +85,12 @@ class Engine:
         failed = [one for one in ready if one.name in self.failures]
         if failed:
             return failed
-        first = ready[0]
-        if first.in_process or self.concurrent is None:
-            self.run_one(first)
-            return [first]
-        together = [one for one in ready if not one.in_process]
+        # Those of this process go first, so that more of the others can run at the same time.
+        here = ready if self.concurrent is None else [one for one in ready if one.in_process]
+        if here:
+            self.run_one(here[0])
+            return here[:1]
+        together = ready
         missing = [one for one in together if not self._is_there(one)]
         is_remote = self.executor is not None and self.executor.is_remote
         if len(missing) == 1 and not is_remote:
@@ -158,11 +159,12 @@ class Engine:
         first, *others = self.failures
         problem = self.failures[first]
         also = f"; {', '.join(map(self._label, others))} failed, too" if others else ""
-        where = f"{self._describe(first)}: " if self.study.models else ""
+        is_named = self.study.models or first in self.study.stages
+        where = f"{self._describe(first)}: " if is_named else ""
         raise type(problem)(f"{where}{problem}{also}")
 
     def _label(self, name: str) -> str:
-        return name.partition(".")[2] or name
+        return name if name in self.study.stages else name.partition(".")[2] or name
 
     def _describe(self, name: str) -> str:
         is_model = self.graph[name].kind == "train" and name.startswith("train.")

@@ -46,4 +46,5 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
         options,
         (f"{place}/{MODEL}/**/*", f"{place}/study.yaml", f"{place}/parts/*"),
         OTHER_FILES,
+        in_process=False,
     )
