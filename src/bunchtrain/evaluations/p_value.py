@@ -149,7 +149,8 @@ class PValue(Evaluation):
                 if statistic == statistics[0]:
                     curves[f"signal {named}"] = p_values(seen, null[statistic])
         if statistics:
-            text = f"p-values of toys with a signal, {label(statistics[0].rpartition('.')[2])}."
+            model, _, metric = statistics[0].rpartition(".")
+            text = f"p-values of toys with a signal, {label(metric)} of {model}."
             plots.append(Plot(text, plot_p_values(curves)))
         caption = (
             f"Power of a test of size {self.size:g}: the share of toys of '{self.alternative}' "

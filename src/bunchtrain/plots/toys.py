@@ -35,7 +35,9 @@ def plot_null(
     axes.axvline(observed, label="observed", lw=1.8, **line_style(2))
     axes.set(xlabel=statistic, ylabel="Toys")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.3)
-    axes.legend(loc="upper right")
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    right = observed > (edges[0] + edges[-1]) / 2
+    axes.legend(loc="upper left" if right else "upper right")  # beside the observed value
     return figure
 
 
