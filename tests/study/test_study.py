@@ -173,7 +173,8 @@ def test_override_into_a_number_is_refused():
 @pytest.mark.parametrize("name", sorted(known()))
 def test_shipped_studies_are_valid_at_every_size(name):
     for size in (None, *load(name).sizes):
-        assert model_configs(load(name, size=size))
+        study = load(name, size=size)
+        assert model_configs(study) or study.stages
 
 
 def outcome(call):
