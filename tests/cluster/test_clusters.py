@@ -50,7 +50,7 @@ def run(source, folder, executor):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BUNCHTRAIN_CACHE", str(folder / "cache"))
         done = bunchtrain.run(study, runs=folder / "runs")
-    patterns = ("models/**/*.safetensors", "models/**/*.parquet", "predictions.parquet")
+    patterns = ("models/**/weights.safetensors", "models/**/*.parquet", "predictions.parquet")
     found = {
         path.relative_to(done.folder).as_posix(): path.read_bytes()
         for pattern in patterns

@@ -111,3 +111,12 @@ def test_another_file_is_one_sentence(tmp_path, name, content):
 def test_files_of_release_0_1_are_read(tmp_path):
     torch.save(CONTENT, tmp_path / "checkpoint.pt")
     assert same(CONTENT, read_tensors(tmp_path / "checkpoint.pt"))
+
+
+def test_equal_contents_are_equal_files(tmp_path):
+    content = {"b": torch.arange(5), "a": {"é": [1.5, None]}, "c": torch.ones(2, 3)}
+    files = [tmp_path / f"{k}.safetensors" for k in range(12)]
+    for file in files:
+        write_tensors(file, content)
+    assert len({file.read_bytes() for file in files}) == 1
+    assert same(read_tensors(files[0]), content)

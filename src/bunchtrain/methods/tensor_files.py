@@ -42,7 +42,19 @@ def _write(path: Path, content: Mapping[str, Any], save: Callable[..., bytes]) -
     structure = json.dumps(_pack(content, arrays))
     header = {"structure": structure, "sha256": _digest(structure, arrays)}
     with atomic_path(path) as part:
-        part.write_bytes(save(arrays, header))
+        part.write_bytes(_sort_header(save(arrays, header)))
+
+
+def _sort_header(data: bytes) -> bytes:
+    """Return the content of a file with its header sorted: equal contents are equal files.
+
+    safetensors 0.8 writes the entries of the metadata in an order that differs between calls.
+    """
+    size = int.from_bytes(data[:8], "little")
+    content = json.loads(data[8 : 8 + size])
+    text = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8 bytes
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def read_arrays(path: Path) -> dict[str, Any]:
