@@ -111,6 +111,19 @@ def test_a_label_of_lists_makes_rows_of_the_object(tmp_path):
     assert found.representation.options["features"] == list(names)
 
 
+def test_rows_of_dotted_columns_have_a_label_that_is_no_link(tmp_path):
+    counts = RANDOM.integers(1, 5, 60)
+    total = counts.sum()
+    columns = {f"Tau.{name}": RANDOM.exponential(size=total) for name in ("pt", "eta", "phi", "m")}
+    columns["Tau.truthParticleLink.m_persKey"] = RANDOM.choice([0, 4, 5], total)
+    path = written(tmp_path, lists(counts, **columns))
+    assert study(path).rows is None
+    columns["Tau.truthType"] = RANDOM.choice([0, 4, 5], total)
+    found = study(written(tmp_path, lists(counts, **columns)))
+    assert found.rows == "Tau"
+    assert next(iter(found.targets["label"].classes.values())) == "Tau_truthType == 0"
+
+
 def test_numbered_objects_with_a_label_are_rows(tmp_path):
     columns = {f"jet{k}_{name}": RANDOM.normal(size=60) for k in (1, 2) for name in ("pt", "m")}
     columns |= {f"jet{k}_is_b": RANDOM.integers(0, 2, 60) for k in (1, 2)}

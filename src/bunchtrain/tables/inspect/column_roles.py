@@ -20,6 +20,7 @@ _TRUTH |= {"labels", "target", "flavour", "flavor"}
 _WEIGHT = {"weight", "weights", "wgt", "wgts", "w", "sumw", "genweight", "evtweight"}
 _IDENTIFIER = {"id", "ids", "index", "idx", "ref", "key", "number", "hash", "uuid", "detid", "eid"}
 _IDENTIFIER |= {"bits", "seed", "timestamp"}
+_LINK = {"link", "links"}
 _EVENT = re.compile(r"^(event|event_?number|event_?id|eid|evt|evt_?num(ber)?)$", re.IGNORECASE)
 _RUN = re.compile(r"^(run|run_?number)$", re.IGNORECASE)
 _RECORD = re.compile(
@@ -136,8 +137,13 @@ def _is_label(column: ColumnSummary) -> bool:
 
 
 def has_label_name(name: str) -> bool:
-    """Return whether a name is that of a label, such as `is_top` or `Jet_hadronFlavour`."""
+    """Return whether a name is that of a label, such as `is_top` or `Jet_hadronFlavour`.
+
+    A link to another object, such as `truthParticleLink.m_persKey`, is none.
+    """
     found = words(name)
+    if _LINK & set(found):
+        return False
     return bool(_LABEL & set(found)) or "is" in found[:-1] or bool(_IS.match(_last(name)))
 
 

@@ -14,6 +14,7 @@ from bunchtrain.tables.inspect.column_roles import (
     guess_roles,
     has_label_name,
     has_momentum,
+    is_true,
     object_of,
 )
 from bunchtrain.tables.inspect.draft_events import target_body, unlabelled_body
@@ -54,7 +55,8 @@ def find_object(
             continue
         candidates = [
             c.name
-            for c in columns
+            # a true category rather than a flag of a reconstruction, `IsTight`
+            for c in sorted(columns, key=lambda one: (not is_true(one.name), len(one.name)))
             if (c.name == target if target else has_label_name(c.name))
             and c.is_integer
             and c.range is not None
@@ -91,13 +93,15 @@ def object_body(
 ) -> Body:
     """Return a study with a row for each object.
 
-    target  column of the label; recognised if None.
+    target  column of the label, of the events or the rows; recognised if None.
 
     Raises UserError if there are no such objects, DataError if they have no inputs.
     """
     made = opened.rows_of(prefixes)
     first = made.tables[0]
     assert isinstance(first, ObjectRows)
+    if target is not None:  # `Jet.flavour` is `Jet_flavour` of the rows
+        target = next((n for n, given in first.names().items() if target in given), target)
     fields = first.fields()
     own = [n for n, type in fields.items() if n not in (EVENT, INDEX) and " * " not in type]
     if isinstance(prefixes, str):

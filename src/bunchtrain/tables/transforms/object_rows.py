@@ -60,7 +60,7 @@ class ObjectRows(Transform):
         """Return the transform with its options as text."""
         return f"rows {self.objects}"
 
-    def _names(self) -> dict[str, list[str]]:
+    def names(self) -> dict[str, list[str]]:
         """Return column of a row → its column of each object in the source."""
         return {
             f"{self.prefix}_{suffix}": [one[suffix] for one in self._members]
@@ -69,7 +69,7 @@ class ObjectRows(Transform):
 
     def fields(self) -> dict[str, str]:
         """Return column → awkward type as text."""
-        available, own = self.source.fields(), self._names()
+        available, own = self.source.fields(), self.names()
         used = {column for columns in own.values() for column in columns}
         found = {name: text for name, text in available.items() if name not in used}
         is_list = isinstance(self.objects, str)
@@ -80,7 +80,7 @@ class ObjectRows(Transform):
 
     def units(self) -> dict[str, str]:
         """Return column → unit, of the objects under their common prefix."""
-        known, own = self.source.units(), self._names()
+        known, own = self.source.units(), self.names()
         found = {name: known[columns[0]] for name, columns in own.items() if columns[0] in known}
         return {n: unit for n, unit in (known | found).items() if n in self.fields()}
 
@@ -94,7 +94,7 @@ class ObjectRows(Transform):
         self, columns: Collection[str], events: int
     ) -> Iterator[tuple[ak.Array, NDArray[np.int64]]]:
         """Yield the rows of at most `events` whole events, and the number of each (events,)."""
-        own, first = self._names(), 0
+        own, first = self.names(), 0
         needed = [c for name in columns if name in own for c in own[name]]
         needed += [name for name in columns if name not in own and name not in (EVENT, INDEX)]
         if isinstance(self.objects, str):
