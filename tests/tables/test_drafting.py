@@ -1,3 +1,5 @@
+import gzip
+
 import awkward as ak
 import numpy as np
 import pyarrow as pa
@@ -182,6 +184,24 @@ def test_a_file_without_inputs(tmp_path):
         draft([written(tmp_path, kind=["a", "b"])])
     with pytest.raises(DataError, match="fewer than two columns of numbers"):
         draft([written(tmp_path, x=X)])
+    for values, kind, use in (
+        ([[1.0], [2.0, 3.0]], "a list without the prefix of an object", r"max\(eta\)"),
+        ([[[1.0]], [[2.0], [3.0]]], "a list of lists", r"max\(max\(eta\)\)"),
+    ):
+        with pytest.raises(DataError, match=f"'eta' is {kind}, .*: {use}"):
+            draft([written(tmp_path, eta=values, phi=values)])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("y.coe", "radix=2;\nvector=0,\n1;\n"), ("e.json", '{"a": 3}\n{"b": 3, "c": 4}\n')],
+)
+def test_a_file_of_another_format_is_called_so(tmp_path, name, text):
+    path = tmp_path / f"{name}.gz"
+    path.write_bytes(gzip.compress(text.encode()))
+    ending = name.partition(".")[2]
+    with pytest.raises(DataError, match=rf"ending '\.{ending}', which is none of .*parquet, root"):
+        draft([str(path)])
 
 
 def test_times_are_no_inputs(tmp_path):

@@ -125,21 +125,36 @@ def inputs_of(
         identifiers = [c.name for c in roles.excluded if c.reason != "constant" and c.column.range]
         found = [as_expression(name) for name in identifiers if name not in without]
     if not found:
-        raise DataError(
-            f"{opened.paths[0]}: no column is left as an input, since {_why_none(table, roles)}; "
-            "give a file with at least two columns of numbers that vary"
-        )
+        why, what = _why_none(table, roles)
+        raise DataError(f"{opened.paths[0]}: no column is left as an input, since {why}; {what}")
     return found
 
 
-def _why_none(table: TableSummary, roles: Roles) -> str:
+def _why_none(table: TableSummary, roles: Roles) -> tuple[str, str]:
+    """Return why no column is an input, and what the user can do."""
+    what = "give a file with at least two columns of numbers that vary"
     reasons = {
         **{c.name: "text" for c in table.columns if c.type == "string"},
         **{c.name: c.reason for c in roles.excluded},
     }
     named = [f"'{name}' is {reason}" for name, reason in list(reasons.items())[:4]]
     named += [f"'{name}' cannot be read" for name in list(table.unreadable)[:2]]
-    return ", ".join(named) if named else f"it has {len(table.columns)} column"
+    lists = [c for c in table.columns if c.is_list]
+    if lists and not named:
+        deep = [c for c in lists if c.type.startswith("var * var")]
+        known = sorted(deep or lists, key=lambda c: "float" not in c.type)
+        names = [c.name for c in known]
+        kind = (
+            "a list of lists" if deep else "a list without the prefix of an object, as jet_pt has"
+        )
+        named = [f"'{name}' is {kind}" for name in names[:1]]
+        named += [f"as are {len(names) - 1} more"] if len(names) > 1 else []
+        one = as_expression(names[0])
+        use = f"largest: max(max({one}))" if deep else f"largest: max({one})"
+        what = f"write a study with inputs made of them, such as `define: {{{use}}}`"
+    if not named:
+        named = ["its columns are empty or have one value only"]
+    return ", ".join(named), what
 
 
 def _select(target: FirstTarget) -> Iterator[str]:

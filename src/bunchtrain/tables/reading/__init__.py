@@ -32,13 +32,18 @@ def find_format(path: str, format: str | None = None) -> str:
         raise StudyError(f"there is no format '{format}'; there are {one_of(FORMATS)}")
     with open_binary(path) as file:
         begin = file.read(8)
-    ending = re.sub(r"\.(gz|bz2|xz|zst)$", "", path.lower()).rpartition(".")[2]
     detected = next((name for name, magic in _MAGIC.items() if begin.startswith(magic)), None)
-    expected = format or _SUFFIX.get(ending) or detected or "csv"
+    expected = format or _SUFFIX.get(_ending(path)) or detected or "csv"
     if expected != detected and (detected or expected not in _TEXTS):
         reason = f"it is a {detected} file" if detected else "its first bytes differ"
         raise DataError(f"'{path}' is not a {expected} file: {reason}; it may be damaged")
     return expected
+
+
+def _ending(path: str) -> str:
+    """Return the ending of a file name, without that of a compression: `csv` of `a.csv.gz`."""
+    name = re.sub(r"\.(gz|bz2|xz|zst)$", "", path.lower().rpartition("/")[2])
+    return name.rpartition(".")[2] if "." in name else ""
 
 
 def table_names(path: str, format: str | None = None) -> list[str]:
@@ -65,7 +70,15 @@ def open_table(
     tree, or several trees of which none is selected.
     """
     found = find_format(path, format)
-    table = _open(path, found, tree, names, header, sampled)
+    try:
+        table = _open(path, found, tree, names, header, sampled)
+    except DataError:
+        if format is not None or found != "csv" or _ending(path) in ("", *_SUFFIX):
+            raise
+        raise DataError(
+            f"'{path}' has the ending '.{_ending(path)}', which is none of the formats that are "
+            f"read: {one_of(FORMATS)}; it is no CSV file either, or it is damaged"
+        ) from None
     table.sampled = sampled
     return table
 
