@@ -187,8 +187,11 @@ def test_the_graph_is_checked_without_a_run(place):
     assert found["both"].inputs == ["mixed"]
     assert found["both"].cached_in
     assert found["mixed"].events["train"] > 0
+    assert sum(found["prepare"].events.values()) == 300
+    assert found["prepare"].cached_in
     assert found["samples"].depth == found["density"].depth + 1
     changed = validate(set_option(content(place), "samples", *CHANGES["samples"]))
+    changed.select = "x0 > -9"  # other events than those of the cache
     left = {one.name for one in check(changed, place / "none").stages if one.cached_in}
     assert left == set()
 

@@ -74,7 +74,7 @@ def _show(found: Check) -> None:
 
 def _stage(one: StageCheck) -> list[str]:
     events = ", ".join(f"{name} {count:,}" for name, count in one.events.items())
-    cached = f"there, in {one.cached_in}" if one.cached_in else "to run"
+    cached = f"cached, in {one.cached_in}" if one.cached_in else "to run"
     return [
         f"{'│ ' * (one.depth - 1)}{'└ ' if one.depth else ''}{one.name}",
         one.kind,

@@ -10,10 +10,12 @@ from bunchtrain.errors import BunchtrainError
 from bunchtrain.files import read_json
 from bunchtrain.study import Study
 from bunchtrain.study.derived import with_source
+from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.graph.build import build_graph
 from bunchtrain.workflow.graph.record import StageRecord, find_result, other_runs, read_record
 from bunchtrain.workflow.graph.stage import Stage, sort_stages, stage_folder
+from bunchtrain.workflow.preparation import event_caches, make_source, recipe
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class StageCheck:
 
     inputs       stages that it reads.
     depth        number of stages before it, along the longest way.
-    cached_in    run from which its result would be taken, None if it would be run.
+    cached_in    run from which its result would be taken, or the event cache of `prepare`; None if
+                 it would be run.
     seconds      that it took in the newest run that made it, None if none did.
     memory_mb    peak memory of that run's process at its end.
     events       set → number of events, of prepared events that are there.
@@ -48,12 +51,15 @@ def check_graph(study: Study, runs: Path) -> list[StageCheck]:
     runs  folder of the runs of all studies.
     """
     place = runs / study.name / "new"
-    graph = build_graph(RunFolder(place), with_source(study, _source_run(study, place)))
+    study = with_source(study, _source_run(study, place))
+    graph = build_graph(RunFolder(place), study)
     keys, depths = dict[str, str](), dict[str, int]()
     found, earlier = list[StageCheck](), _earlier(place)
     for stage in sort_stages(graph):
         depths[stage.name] = max((depths[one] + 1 for one in stage.inputs), default=0)
         run = _look_up(place, stage, keys)
+        if stage.name == "prepare":
+            run = _prepared_events(study)
         took = earlier.get(stage.name)
         found.append(
             StageCheck(
@@ -94,6 +100,18 @@ def _look_up(place: Path, stage: Stage, keys: dict[str, str]) -> Path | None:
     return result[0] if result else None
 
 
+def _prepared_events(study: Study) -> Path | None:
+    """Return the complete event cache of the study's own events, None without one."""
+    try:
+        source = make_source(study)
+        if not source.is_prepared:
+            return None
+        place = event_caches(study) / recipe(study, source).key()
+    except BunchtrainError:  # it reads what does not exist yet
+        return None
+    return place if EventCache.is_complete(place) else None
+
+
 def _earlier(place: Path) -> Mapping[str, StageRecord]:
     """Return stage → its record in the newest run in which it was run and finished."""
     found: dict[str, StageRecord] = {}
@@ -109,6 +127,8 @@ def _earlier(place: Path) -> Mapping[str, StageRecord]:
 
 
 def _events(run: Path, stage: Stage) -> dict[str, int]:
+    if stage.name == "prepare":
+        return dict(EventCache.open(run).rows)
     path = stage_folder(run, stage.name) / "data.json"
     if stage.kind != "prepare" or not path.is_file():
         return {}
