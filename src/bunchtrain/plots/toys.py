@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from bunchtrain.plots.style import apply_style, bin_edges, canvas, line_style
@@ -35,7 +36,7 @@ def plot_null(
     axes.axvline(observed, label="observed", lw=1.8, **line_style(2))
     axes.set(xlabel=statistic, ylabel="Toys")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.3)
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     right = observed > (edges[0] + edges[-1]) / 2
     axes.legend(loc="upper left" if right else "upper right")  # beside the observed value
     return figure

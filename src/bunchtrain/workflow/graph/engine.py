@@ -90,17 +90,16 @@ class Engine:
         if here:
             self.run_one(here[0])
             return here[:1]
-        together = ready
-        missing = [one for one in together if not self._is_there(one)]
+        missing = [one for one in ready if not self._is_there(one)]
         is_remote = self.executor is not None and self.executor.is_remote
         if len(missing) == 1 and not is_remote:
             self._run(missing[0], self.key(missing[0]))
-        elif missing:
+        elif missing and self.concurrent is not None:
             self.failures |= self.concurrent(missing)
             for stage in missing:
                 if stage.name not in self.failures:
                     self.keys[stage.name] = self.key(stage)
-        return together
+        return ready
 
     def run_one(self, stage: Stage) -> None:
         """Run a stage whose inputs are finished, unless its result is there."""
