@@ -17,6 +17,7 @@ from bunchtrain.heads.evidential import Evidential
 from bunchtrain.heads.focal import Focal
 from bunchtrain.heads.gaussian_nll import GaussianNLL
 from bunchtrain.heads.huber import Huber
+from bunchtrain.heads.likelihood_ratio import LikelihoodRatio
 from bunchtrain.heads.log_cosh import LogCosh
 from bunchtrain.heads.margin import Margin
 from bunchtrain.heads.mean_absolute_error import MeanAbsoluteError
@@ -83,6 +84,16 @@ def test_binary_cross_entropy_is_cross_entropy_of_0_and_the_logit():
     torch.testing.assert_close(losses(head, output, batch), expected)
     for quantity, score in CrossEntropy(LABEL).predictions(both).items():
         torch.testing.assert_close(head.predictions(output)[quantity], score)
+
+
+def test_likelihood_ratio_by_its_equation():
+    head = LikelihoodRatio(LABEL)
+    output, batch = example(head)
+    y, f = batch.targets["label"], output.squeeze(1)
+    expected = torch.where(y == 0, f.exp() - 1, -f)
+    torch.testing.assert_close(losses(head, output, batch), expected)
+    large = losses(head, torch.full_like(output, 100.0), batch)[y == 0]  # a straight line from 30
+    torch.testing.assert_close(large, torch.full_like(large, math.expm1(30) + 70 * math.exp(30)))
 
 
 def test_focal_by_its_equation():
@@ -217,4 +228,4 @@ def test_every_loss_is_found_by_its_name():
     needs_columns = (Penalty, PlanedCrossEntropy, ReweightingAdversary)
     of_combinations = {AssignmentCrossEntropy}  # tested in its own file
     plain = {h for h in held if not issubclass(h, needs_columns)} - of_combinations
-    assert plain == {type(o) for o in ALL} | {Evidential, NormalizingFlow}
+    assert plain == {type(o) for o in ALL} | {Evidential, NormalizingFlow, LikelihoodRatio}
