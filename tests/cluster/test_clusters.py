@@ -27,7 +27,7 @@ STUDY = {
     "targets": {"jet": {"classes": {"qcd": "is_top == 0", "top": "is_top == 1"}}},
     "representation": TABLE,
     "training": {"epochs": 3, "batch_size": 64, "threads": 1},
-    "storage": {"memory": "1 MB"},  # several pieces
+    "storage": {"memory": "100 KB"},  # several pieces
     "models": {
         "dense": {"model": {"name": "dense_network", "widths": [8]}, "seeds": 2},
         "trees": {"model": {"name": "boosted_trees", "trees": 10}},

@@ -163,6 +163,25 @@ def test_a_task_that_leaves_the_queue_without_a_code_is_described(
     assert (tmp_path / "count").read_text() == tries * "submitted\n"
 
 
+@pytest.mark.parametrize(
+    ("state", "error"), [("TIMEOUT", MachineError), ("RUNNING", InterruptedRun)]
+)
+def test_a_task_that_was_told_to_end_is_described_by_the_queue(tmp_path, monkeypatch, state, error):
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(slurm, "PERIOD", 0.01)
+    task = 'for script; do :; done; SLURM_ARRAY_TASK_ID=0 sh "$script" > /dev/null; echo 7'
+    command(tmp_path, "sbatch", task)
+    command(tmp_path, "squeue", "true")
+    command(tmp_path, "scontrol", f"echo JobState={state} NodeList=n1")
+    script = failing(tmp_path / "one", "InterruptedRun").replace("exit 2", "exit 130")
+    if error is InterruptedRun:
+        with pytest.raises(InterruptedRun):
+            Slurm().run([job(tmp_path, "one", script)])
+    else:
+        found = Slurm().run([job(tmp_path, "one", script)])
+        assert "reached its time limit" in str(found["one"])
+
+
 def test_the_array_of_a_killed_run_is_cancelled_before_a_new_one(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     left = tmp_path / ".slurm-left"

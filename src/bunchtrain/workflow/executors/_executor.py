@@ -157,7 +157,7 @@ def _problem(job: Job, ending: Ending) -> BunchtrainError | None:
     try:
         raise_failure(str(job.log.parent))
     except InterruptedRun:
-        if not ending.is_death:
+        if not ending.cause:
             raise
     except BunchtrainError as problem:
         return problem

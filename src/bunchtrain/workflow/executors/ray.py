@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,9 @@ def _work(command: list[str], log: str, folder: str, variables: Mapping[str, str
             start_new_session=True,
         )
         try:
-            return process.wait()
+            while process.poll() is None:  # a cancellation does not end a wait for the process
+                time.sleep(_PERIOD)
+            return process.returncode
         except BaseException:  # the task was cancelled
             os.killpg(process.pid, signal.SIGINT)
             try:

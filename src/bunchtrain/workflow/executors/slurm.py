@@ -47,6 +47,16 @@ echo $code > {folder}/part-$SLURM_ARRAY_TASK_ID
 mv {folder}/part-$SLURM_ARRAY_TASK_ID {folder}/code-$SLURM_ARRAY_TASK_ID
 exit $code
 """
+#: Exit codes of a program that Slurm has told to end, whether it handles the signal or not.
+_STOPPED = (130, 143)
+#: State in which a task ended → what that means.
+_CAUSES = {
+    "TIMEOUT": "reached its time limit; set 'executor.time' to a longer one",
+    "OUT_OF_MEMORY": "ran out of memory; raise 'executor.memory'",
+    "CANCELLED": "was cancelled in the queue",
+    "NODE_FAIL": "was lost with its node",
+    "PREEMPTED": "was stopped for another job of the queue",
+}
 Time = Annotated[str, Field(pattern=r"^(\d+-)?\d+(:\d+){0,2}$")]
 Memory = Annotated[str, Field(pattern=r"^\d+[KMGT]?$")]
 
@@ -127,7 +137,7 @@ def _wait(folder: Path, array: str, jobs: Sequence[Job], hooks: Hooks) -> Ending
         time.sleep(PERIOD)
         hooks.wait()
         for task, code in list(_codes(folder, running)):
-            yield running.pop(task), _ending(code)
+            yield running.pop(task), _ending(folder, array, task, code)
         if running and time.monotonic() > asked + QUEUE_PERIOD:
             asked = time.monotonic()
             queued = unfinished(array)
@@ -146,26 +156,28 @@ def _codes(folder: Path, tasks: dict[int, Job]) -> Iterator[tuple[int, int]]:
             yield task, int((folder / f"code-{task}").read_text())
 
 
-def _ending(code: int) -> Ending:
+def _ending(folder: Path, array: str, task: int, code: int) -> Ending:
     """Return the ending of a task from the exit code of its shell: 128 + signal after a signal."""
-    is_signal = code > 128 and code - 128 not in (2, 15)  # these two are handled and recorded
-    return Ending.of_process(128 - code) if is_signal else Ending(code)
+    stopped = _stopped(folder, array, task) if code in _STOPPED else None
+    if stopped is not None:
+        return stopped
+    return Ending.of_process(128 - code) if code > 128 and code not in _STOPPED else Ending(code)
+
+
+def _stopped(folder: Path, array: str, task: int) -> Ending | None:
+    """Return the ending of a task that the scheduler says it has stopped, else None."""
+    state, node = end_of_task(array, task)
+    if state not in _CAUSES:
+        return None
+    said = last_lines(folder / f"said-{task}", 1)
+    where = f" on node {node}" if node else ""
+    text = f"{_CAUSES[state]}{where}{f': {said}' if said else ''}"
+    return Ending(1, text, again=state not in ("TIMEOUT", "CANCELLED"))
 
 
 def _lost(folder: Path, array: str, task: int) -> Ending:
-    """Return the ending of a task without an exit code, from the scheduler."""
-    state, node = end_of_task(array, task)
-    said = last_lines(folder / f"said-{task}", 1)
-    where = f" on node {node}" if node else ""
-    cause = {
-        "TIMEOUT": "reached its time limit; set 'executor.time' to a longer one",
-        "OUT_OF_MEMORY": "ran out of memory; raise 'executor.memory'",
-        "CANCELLED": "was cancelled in the queue",
-        "NODE_FAIL": "was lost with its node",
-        "PREEMPTED": "was stopped for another job of the queue",
-    }.get(state, f"was lost{f' ({state})' if state else ''}")
-    is_final = state in ("TIMEOUT", "CANCELLED", "DEADLINE")
-    return Ending(1, f"{cause}{where}{f': {said}' if said else ''}", again=not is_final)
+    """Return the ending of a task that has left the queue without an exit code."""
+    return _stopped(folder, array, task) or Ending(1, "was lost by the queue")
 
 
 def _cancel_left(shared: Path) -> None:
