@@ -1,6 +1,6 @@
 """Preparation and generation by two processes against one, and the peak memory of a process.
 
-    python benchmarks/side_by_side.py [--events 400000] [--rows 1000000] [--rounds 3]
+    python benchmarks/side_by_side.py [--events 800000] [--rows 131072] [--rounds 3]
 
 Files with 100 hits an event become an event cache, and a small flow generates events: by one and
 by two processes in alternation. Times are those of the clock and, since other work on the machine
@@ -18,6 +18,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,7 +38,7 @@ from bunchtrain.workflow.wide.generation import generate_wide
 
 
 class Measured(Processes):
-    """Processes whose CPU time and peak memory are read from their logs."""
+    """Processes of one thread, whose CPU time and peak memory are read from their logs."""
 
     def __init__(self, workers: int) -> None:
         super().__init__(workers=workers)
@@ -45,7 +46,7 @@ class Measured(Processes):
 
     def run(self, jobs: Any, *given: Any, **hooks: Any) -> Any:
         """Run jobs, and add the CPU time of the one that takes longest."""
-        listed = list(jobs)
+        listed = [replace(job, threads=1) for job in jobs]
         found = super().run(listed, *given, **hooks)
         said = [re.search(r"CPU (\S+) s, peak memory (\S+) MB", j.log.read_text()) for j in listed]
         self.longest += max(float(one[1]) for one in said if one)
@@ -53,18 +54,21 @@ class Measured(Processes):
         return found
 
 
-def prepare(folder: Path, executor: Measured) -> str:
-    """Build the event cache, and return the hash of its files."""
+def prepare(folder: Path, executor: Measured) -> list[Path]:
+    """Build the event cache, and return its files."""
     os.environ["BUNCHTRAIN_CACHE"] = str(folder / "cache")
     shutil.rmtree(folder / "cache", ignore_errors=True)
     study = validate(study_of(folder))
     made = event_cache(study, None, spread_cache(study, executor, None))
-    return digest(sorted(made.folder.iterdir()))
+    return sorted(made.folder.iterdir())
 
 
 def digest(paths: list[Path]) -> str:
     """Return the hash of files."""
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+    found = hashlib.sha256()
+    for path in paths:
+        found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 def train_flow(folder: Path) -> Path:
@@ -84,14 +88,14 @@ def train_flow(folder: Path) -> Path:
     return run.files.model("flow")
 
 
-def generate(folder: Path, model: Path, rows: int, executor: Measured) -> str:
-    """Generate events into a file, and return its hash."""
+def generate(folder: Path, model: Path, rows: int, executor: Measured) -> list[Path]:
+    """Generate events into a file, and return it."""
     events = generate_wide(executor, folder, model, rows)
     write_parquet(folder / "generated.parquet", events)
-    return digest([folder / "generated.parquet"])
+    return [folder / "generated.parquet"]
 
 
-def compare(table: Table, name: str, rounds: int, work: Callable[[Measured], str]) -> None:
+def compare(table: Table, name: str, rounds: int, work: Callable[[Measured], list[Path]]) -> None:
     """Add the times of one and of two processes in alternation."""
     clock: dict[int, list[float]] = {1: [], 2: []}
     path: dict[int, list[float]] = {1: [], 2: []}
@@ -99,9 +103,10 @@ def compare(table: Table, name: str, rounds: int, work: Callable[[Measured], str
     for _ in range(rounds):
         for workers in (1, 2):
             executor, begin, own = Measured(workers), time.perf_counter(), time.process_time()
-            hashes.add(work(executor))
+            paths = work(executor)
             clock[workers].append(time.perf_counter() - begin)
             path[workers].append(time.process_time() - own + executor.longest)
+            hashes.add(digest(paths))
             memory[workers] = max(memory[workers], executor.memory)
     assert len(hashes) == 1, "the files differ"
     for what, times in (("clock", clock), ("longest path, CPU", path)):
@@ -116,16 +121,16 @@ def compare(table: Table, name: str, rounds: int, work: Callable[[Measured], str
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--events", type=int, default=400_000)
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--events", type=int, default=800_000)
+    parser.add_argument("--rows", type=int, default=131_072)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     table = Table("work", "time", "one", "two", "ratio", "peak memory of a process")
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
+        model = train_flow(folder)  # all libraries are imported then
         write_parquet(folder / "hits.parquet", blocks(given.events, 100))
         compare(table, "prepare", given.rounds, lambda one: prepare(folder, one))
-        model = train_flow(folder)
         compare(
             table, "generate", given.rounds, lambda one: generate(folder, model, given.rows, one)
         )

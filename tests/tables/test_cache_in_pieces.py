@@ -10,7 +10,7 @@ from arrays_source import jets
 from bunchtrain.errors import DataError, MachineError
 from bunchtrain.simulation.straight_tracks import PART, StraightTracks
 from bunchtrain.tables.cache.event_cache import EventCache
-from bunchtrain.tables.cache.pieces import Plan, do_piece, is_done
+from bunchtrain.tables.cache.pieces import Plan, is_done, select_piece, write_shard
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.tables.sources.files import Files
 from bunchtrain.tables.transforms.conditions import Condition, WithConditions
@@ -57,9 +57,16 @@ def in_order(made, seed=0):
     def spread(folder, step, count):
         for index in random.Random(seed).sample(range(count), count):
             if not is_done(folder, step, index):
-                do_piece(made, folder, step, index)
+                do(made, folder, step, index)
 
     return spread
+
+
+def do(made, folder, step, index):
+    if step == "select":
+        select_piece(made, folder, index)
+    else:
+        write_shard(folder, index)
 
 
 def files_of(cache):
@@ -120,7 +127,7 @@ def test_what_is_made_is_kept_when_a_process_dies(tmp_path):
         for index in range(count):
             if index == 3:
                 raise MachineError("killed")
-            do_piece(made, folder, step, index)
+            do(made, folder, step, index)
 
     def counts(folder, step, count):
         done.append([index for index in range(count) if is_done(folder, step, index)])

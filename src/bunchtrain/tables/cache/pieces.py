@@ -33,7 +33,7 @@ from bunchtrain.tables.cache.sorted_runs import SortedRuns
 from bunchtrain.tables.table import Piece
 
 Step = Literal["select", "shards"]
-#: Does the pieces of a step in a folder, whose number is given, by `do_piece`.
+#: Does the pieces of a step in a folder, whose number is given, by `select_piece` or `write_shard`.
 Spread = Callable[[Path, Step, int], None]
 
 PLAN, SHARDS, FACTORS = "plan.json", "shards.json", "factors.npy"
@@ -119,17 +119,6 @@ def is_done(folder: Path, step: Step, index: int) -> bool:
     return (folder / name).is_file()
 
 
-def do_piece(recipe: Recipe, folder: Path, step: Step, index: int) -> None:
-    """Select and sort the rows of a piece, or write a shard.
-
-    Raises DataError for invalid rows.
-    """
-    if step == "select":
-        _select(recipe, folder, Plan.read(folder), index)
-    else:
-        _write_shard(folder, index)
-
-
 def rows_done(folder: Path) -> int:
     """Return the number of rows that have been read."""
     groups = enumerate(Plan.read(folder).groups)
@@ -137,7 +126,9 @@ def rows_done(folder: Path) -> int:
     return sum(one.stop - one.start for group in done for one in group)
 
 
-def _select(recipe: Recipe, folder: Path, plan: Plan, index: int) -> None:
+def select_piece(recipe: Recipe, folder: Path, index: int) -> None:
+    """Select and sort the rows of a piece; raise DataError for invalid ones."""
+    plan = Plan.read(folder)
     group = plan.groups[index]
     selection, sums = Selection(recipe, group[0].first), []
     runs = SortedRuns(folder, run_bytes(plan.memory), f"piece-{index:05d}")
@@ -173,7 +164,8 @@ def _collect(recipe: Recipe, folder: Path, plan: Plan) -> tuple[Selection, Sorte
     return selection, runs
 
 
-def _write_shard(folder: Path, index: int) -> None:
+def write_shard(folder: Path, index: int) -> None:
+    """Write a shard from the sorted runs of all pieces."""
     plan, content = Plan.read(folder), read_json(folder / SHARDS)
     runs = SortedRuns(folder, run_bytes(plan.memory))
     runs.paths = sorted(folder.glob("piece-*.arrow"))

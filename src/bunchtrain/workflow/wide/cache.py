@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import yaml
@@ -11,7 +12,15 @@ from bunchtrain import parts
 from bunchtrain.files import write_text
 from bunchtrain.simulation._sample import Sample
 from bunchtrain.study import Study, validate
-from bunchtrain.tables.cache.pieces import Spread, Step, do_piece, is_done, rows_done
+from bunchtrain.tables.cache.pieces import (
+    Spread,
+    Step,
+    is_done,
+    rows_done,
+    select_piece,
+    write_shard,
+)
+from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.folder import dump
 from bunchtrain.workflow.preparation import make_source, recipe
@@ -29,9 +38,13 @@ class CachePieces:
     """
 
     def __init__(self, study: str, folder: str, step: Step) -> None:
-        read = _read(study)
-        self.recipe = recipe(read, make_source(read))
-        self.folder, self.step = Path(folder), step
+        self.study, self.folder, self.step = study, Path(folder), step
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe of the cache; shards need none, nor its libraries."""
+        read = _read(self.study)
+        return recipe(read, make_source(read))
 
     def is_done(self, index: int) -> bool:
         """Return whether a piece is there."""
@@ -39,7 +52,10 @@ class CachePieces:
 
     def do(self, index: int) -> None:
         """Select and sort a piece of the source, or write a shard."""
-        do_piece(self.recipe, self.folder, self.step, index)
+        if self.step == "select":
+            select_piece(self.recipe, self.folder, index)
+        else:
+            write_shard(self.folder, index)
 
 
 def spread_cache(
