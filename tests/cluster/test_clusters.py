@@ -32,6 +32,10 @@ STUDY = {
         "dense": {"model": {"name": "dense_network", "widths": [8]}, "seeds": 2},
         "trees": {"model": {"name": "boosted_trees", "trees": 10}},
     },
+    "stages": {
+        "density": {"train": {"method": {"name": "gaussian_mixture", "components": 2}}},
+        "samples": {"generate": {"of": "density", "rows": 70_000, "seed": 3}},  # two blocks
+    },
 }
 
 
@@ -51,14 +55,16 @@ def run(source, folder, executor):
         patch.setenv("BUNCHTRAIN_CACHE", str(folder / "cache"))
         done = bunchtrain.run(study, runs=folder / "runs")
     patterns = ("models/**/weights.safetensors", "models/**/*.parquet", "predictions.parquet")
+    patterns += ("stages/*/table.parquet", "stages/**/weights.safetensors")
     found = {
         path.relative_to(done.folder).as_posix(): path.read_bytes()
         for pattern in patterns
         for path in done.folder.glob(pattern)
     }
     cached = (folder / "cache" / "events").glob("*/*")
-    found |= {path.name: path.read_bytes() for path in cached}
+    found |= {f"{path.parent.name}/{path.name}": path.read_bytes() for path in cached}
     assert len(found) > 9
+    assert "stages/samples/table.parquet" in found
     assert done.files.state == "finished"
     assert not list(done.folder.glob(".slurm*"))
     return found

@@ -19,9 +19,11 @@ from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.table import Table
 from bunchtrain.trained_files import load
 from bunchtrain.trained_model import TrainedModel
+from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.folder import RunFolder, dump
 from bunchtrain.workflow.graph.stage import stage_folder
 from bunchtrain.workflow.preparation import event_cache, make_source
+from bunchtrain.workflow.wide.cache import spread_cache
 
 #: Files in the folder of a stage.
 TABLE, STUDY, MODEL = "table.parquet", "study.yaml", "model"
@@ -132,9 +134,15 @@ class StageInputs:
             return self.events_study(model.events, [model])
         return model.folder.study().model_copy(update={"models": {model.label: model.given}})
 
-    def cache(self, study: Study, progress: Callable[[int], None] | None = None) -> EventCache:
-        """Return the prepared events of a derived study."""
-        return event_cache(study, progress)
+    def cache(
+        self,
+        study: Study,
+        progress: Callable[[int], None] | None = None,
+        executor: Executor | None = None,
+    ) -> EventCache:
+        """Return the prepared events of a derived study, made by the jobs of an executor if any."""
+        spread = spread_cache(study, executor, progress) if executor else None
+        return event_cache(study, progress, spread)
 
     def load(self, model: StageModel, study: Study) -> dict[str, TrainedModel]:
         """Return training → trained model of a stage, of all seeds."""

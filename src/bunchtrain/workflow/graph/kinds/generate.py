@@ -18,6 +18,7 @@ from bunchtrain.workflow.generate import ROWS, generate_events
 from bunchtrain.workflow.graph.stage import Stage, StageContext
 from bunchtrain.workflow.graph.stage_inputs import TABLE, StageInputs
 from bunchtrain.workflow.progress import say
+from bunchtrain.workflow.wide.generation import generate_wide
 
 _NUMBER = r"\s*([-+\d.eE]+)\s*"
 _UNIFORM = re.compile(rf"uniform\({_NUMBER},{_NUMBER}\)")
@@ -30,13 +31,16 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
 
     def run(context: StageContext) -> None:
         say(f"generating {given.rows:,} events: {name}")
-        write_parquet(context.place / TABLE, _blocks(inputs, name, given))
+        context.place.mkdir(parents=True, exist_ok=True)
+        write_parquet(context.place / TABLE, _blocks(inputs, name, given, context))
 
     options = given.model_dump(mode="json", exclude={"of"})
     return Stage(name, "generate", run, inputs.names(name), options, (f"stages/{name}/{TABLE}",))
 
 
-def _blocks(inputs: StageInputs, name: str, given: GenerateStage) -> Iterator[dict[str, Any]]:
+def _blocks(
+    inputs: StageInputs, name: str, given: GenerateStage, context: StageContext
+) -> Iterator[dict[str, Any]]:
     """Yield the columns of the events, of their conditions, and those with one value."""
     model = inputs.model(given.of)
     study = inputs.study_of(model)
@@ -47,7 +51,12 @@ def _blocks(inputs: StageInputs, name: str, given: GenerateStage) -> Iterator[di
         conditions = draw_conditions(given, f"stages.{name}", given.rows)
     wanted = trained[model.label].columns_of_condition
     beside = conditions.blocks(wanted, ROWS) if conditions and wanted else None
-    for block in generate_events(trained, given.rows, None, conditions, given.seed):
+    if context.executor is not None and given.rows > ROWS:
+        wide, place = context.executor, model.folder.model(model.label)
+        blocks = generate_wide(wide, context.place, place, given.rows, conditions, given.seed)
+    else:
+        blocks = generate_events(trained, given.rows, None, conditions, given.seed)
+    for block in blocks:
         found = {column: block[column] for column in ak.fields(block)}
         if beside is not None:
             known = next(beside)[: len(block)]

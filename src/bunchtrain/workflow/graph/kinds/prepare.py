@@ -32,7 +32,7 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
         def progress(done: int) -> None:
             report(done, text=f"{done:,} events read")
 
-        cache = inputs.cache(inputs.events_study(name), progress)
+        cache = inputs.cache(inputs.events_study(name), progress, context.executor)
         facts = {key: cache.manifest[key] for key in _FACTS if key in cache.manifest}
         context.folder.manifest.write_json(context.place / "data.json", facts)
 
