@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.graph.stage_inputs import StageFolder, StageInputs
-from bunchtrain.workflow.preparation import event_cache, task
+from bunchtrain.workflow.preparation import task
 from bunchtrain.workflow.trainings import trainings
 
 
@@ -30,9 +31,14 @@ class RepeatedInputs(StageInputs):
         """Return the folder of a stage: of the repetition, or of the run."""
         return super().place(name) if name in self.repeated else self.outer.place(name)
 
-    def cache(self, study: Study, progress: Callable[[int], None] | None = None) -> EventCache:
+    def cache(
+        self,
+        study: Study,
+        progress: Callable[[int], None] | None = None,
+        executor: Executor | None = None,
+    ) -> EventCache:
         """Return the prepared events of a derived study."""
-        return event_cache(study.model_copy(update={"seed": self.data_seed}), progress)
+        return super().cache(study.model_copy(update={"seed": self.data_seed}), progress, executor)
 
 
 def train_together(repeated: Sequence[tuple[RepeatedInputs, str]]) -> bool:
