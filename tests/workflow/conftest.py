@@ -12,6 +12,8 @@ import yaml
 
 import bunchtrain
 from bunchtrain.cli.main import main
+from bunchtrain.workflow.executors._executor import Ending, Executor
+from bunchtrain.workflow.wide import spread
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples" / "boosted_jets.parquet"
@@ -37,6 +39,22 @@ STUDY = {
     "evaluation": ["classification", {"name": "efficiency_profile", "against": ["jet_pt"]}],
     "note": "Pythia stand-ins.",
 }
+
+
+class InThisProcess(Executor):
+    """Runs the jobs here, the last one first; a job that is in `dies` dies once."""
+
+    def __init__(self, workers, dies=()):
+        self.workers, self.dies = workers, [*dies]
+
+    def endings(self, jobs, hooks):
+        for job in reversed(jobs):
+            hooks.wait()
+            if job.name in self.dies:
+                self.dies.remove(job.name)
+                yield job, Ending.of_process(-9)
+            else:
+                yield job, Ending(spread.main(*job.command[4:]))
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from conftest import InThisProcess  # type: ignore[import-not-found]
 
-from bunchtrain.errors import StudyError
+from bunchtrain.errors import DataError, StudyError
 from bunchtrain.study import validate
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.workflow.folder import RunFolder
@@ -119,31 +120,55 @@ def test_p_values_and_power(run):
     assert "chi_squared_p_value" in run.metrics["classical"]
 
 
-def test_a_killed_stage_continues(run, place, monkeypatch):
-    monkeypatch.setattr(repeating, "PIECE", 2)
+def repeated(run, place, executor=None, name="background_toys"):
+    """Make the table of a stage `repeat` of a run once more, in pieces of two."""
+    made = validate(study(place, **{name: {"together": 2}}), "toys.yaml", place)
     folder = RunFolder(Path(run.folder))
-    stage = build_graph(folder, folder.study())["background_toys"]
-    context = StageContext(folder, folder.study(), stage)
-    before = table(run, "background_toys")
-    made = repeating.Repeat._make
+    stage = build_graph(folder, made)[name]
+    stage.run(StageContext(folder, made, stage, executor=executor))
+    return (folder.path / "stages" / name / "table.parquet").read_bytes()
 
-    def killed(self, piece):
-        if piece[0].index == 2:
-            raise KeyboardInterrupt
+
+def fail_at(monkeypatch, index, problem):
+    made = repeating.Repeat.make_rows
+
+    def make_rows(self, piece):
+        if piece[0].index == index:
+            raise problem
         return made(self, piece)
 
-    monkeypatch.setattr(repeating.Repeat, "_make", killed)
-    with pytest.raises(KeyboardInterrupt):
-        stage.run(context)
-    monkeypatch.setattr(
-        repeating.Repeat,
-        "_make",
-        lambda self, piece: made(self, piece[:2] if piece[0].index else 1),
-    )
-    stage.run(context)
-    after = table(run, "background_toys")
-    for name, values in before.items():
-        np.testing.assert_allclose(after[name], values, rtol=1e-5, err_msg=name)
+    monkeypatch.setattr(repeating.Repeat, "make_rows", make_rows)
+
+
+@pytest.fixture(scope="module")
+def in_pieces(run, place):
+    before = table(run, "background_toys")
+    found = repeated(run, place)
+    for name, values in table(run, "background_toys").items():
+        np.testing.assert_allclose(values, before[name], rtol=1e-5, err_msg=name)
+    return found
+
+
+def test_a_killed_stage_continues(run, place, in_pieces, monkeypatch):
+    with monkeypatch.context() as patch:
+        fail_at(patch, 2, KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            repeated(run, place)
+    fail_at(monkeypatch, 0, AssertionError("it is there"))
+    assert repeated(run, place) == in_pieces
+
+
+def test_pieces_by_jobs_are_equal_and_a_failed_one_is_made_again(
+    run, place, in_pieces, monkeypatch
+):
+    changed = validate(study(place, background_toys={"together": 2}), "toys.yaml", place)
+    monkeypatch.setattr(RunFolder, "study", lambda _: changed)
+    with monkeypatch.context() as patch:
+        fail_at(patch, 2, DataError("no rows"))
+        with pytest.raises(DataError, match="no rows"):
+            repeated(run, place, InThisProcess(2, ["repeat.0"]))
+    fail_at(monkeypatch, 0, AssertionError("it is there"))
+    assert repeated(run, place, InThisProcess(1)) == in_pieces
 
 
 def test_every_event_is_out_of_fold_once(place):

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import SAMPLE, STUDY  # type: ignore[import-not-found]
+from conftest import SAMPLE, STUDY, InThisProcess  # type: ignore[import-not-found]
 
 import bunchtrain
 from bunchtrain.errors import DataError, InterruptedRun
@@ -13,7 +13,6 @@ from bunchtrain.study import validate
 from bunchtrain.tables.sources.files import Files
 from bunchtrain.tables.writing import write_table
 from bunchtrain.workflow import generate, predict, predict_new_events
-from bunchtrain.workflow.executors._executor import Ending, Executor
 from bunchtrain.workflow.generate import generate_events
 from bunchtrain.workflow.preparation import event_cache, event_caches
 from bunchtrain.workflow.run_events import run_events
@@ -22,22 +21,6 @@ from bunchtrain.workflow.wide import spread as module
 from bunchtrain.workflow.wide.cache import prepare_source, spread_cache
 from bunchtrain.workflow.wide.generation import generate_wide
 from bunchtrain.workflow.wide.prediction import predict_wide
-
-
-class InThisProcess(Executor):
-    """Runs the jobs here, the last one first; a job that is in `dies` dies once."""
-
-    def __init__(self, workers, dies=()):
-        self.workers, self.dies = workers, [*dies]
-
-    def endings(self, jobs, hooks):
-        for job in reversed(jobs):
-            hooks.wait()
-            if job.name in self.dies:
-                self.dies.remove(job.name)
-                yield job, Ending.of_process(-9)
-            else:
-                yield job, Ending(module.main(*job.command[4:]))
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,12 @@ class RepeatStage(Strict):
     first: StepsOrZero = Field(
         0, description="Number of the first toy or seed; other toys than those of another stage."
     )
+    together: Repeats = Field(
+        25,
+        description="Repetitions that are made together, trained in one batch where the network "
+        "allows: a piece that a job of the executor makes, and that is kept when it is finished. "
+        "Another number changes results by rounding; folds are made one by one.",
+    )
     scan: dict[str, Annotated[list[Finite], Field(min_length=1, max_length=10_000)]] = Field(
         {},
         description="Options that are varied, for scan and signals: key below `stages` → values, "

@@ -7,6 +7,7 @@ from typing import Any
 
 from bunchtrain.study import Study
 from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.graph import repeat_evaluations
 from bunchtrain.workflow.graph.default_graph import DefaultGraph
 from bunchtrain.workflow.graph.kinds import (
     evaluate,
@@ -60,5 +61,7 @@ def build_graph(folder: RunFolder, study: Study) -> dict[str, Stage]:
         made = repeat.make_stage(inputs, name, KINDS) if one.kind == "repeat" else None
         found[name] = made or KINDS[one.kind](inputs, name)
     found |= {stage.name: stage for stage in evaluate.make_stages(inputs)}
-    found |= {stage.name: stage for stage in repeat.make_evaluations(inputs, KINDS, found)}
+    found |= {
+        stage.name: stage for stage in repeat_evaluations.make_evaluations(inputs, KINDS, found)
+    }
     return found | {"report": default.report(list(found))}

@@ -40,6 +40,7 @@ WORKS = {
     "source": "bunchtrain.workflow.wide.cache:SampleParts",
     "generate": "bunchtrain.workflow.wide.generation:GeneratedBlocks",
     "predict": "bunchtrain.workflow.wide.prediction:PredictedBlocks",
+    "repeat": "bunchtrain.workflow.wide.repetitions:RepeatedPieces",
     "predict_set": "bunchtrain.workflow.wide.event_set:PredictedSet",
 }
 

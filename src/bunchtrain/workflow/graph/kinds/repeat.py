@@ -1,8 +1,8 @@
 """Stages of kind `repeat`: other stages over toys, folds, seeds or values of options, as a table.
 
-Repetitions are made in pieces of `PIECE`, whose rows are kept, so that a killed stage continues
-after the last one. In a piece a stage is run for all repetitions before the next one; trainings are
-made in one batch where the network allows.
+Repetitions are made in pieces of `together`, in this process or by the jobs of an executor. The
+rows of a piece are kept, so that a killed stage makes the others. In a piece a stage is run for all
+repetitions before the next one; trainings are made in one batch where the network allows.
 """
 
 from __future__ import annotations
@@ -21,24 +21,21 @@ from bunchtrain.errors import DataError, StudyError
 from bunchtrain.files import read_json, write_json
 from bunchtrain.progress_events import report, report_nothing
 from bunchtrain.study import Study, stage_evaluations
-from bunchtrain.study.base import EvaluationPart
 from bunchtrain.study.repeats import RepeatStage, Repetition, repetitions
 from bunchtrain.tables.metadata import TableMetadata
 from bunchtrain.tables.predictions import METADATA, Predictions, concatenate
 from bunchtrain.tables.writing import write_parquet
-from bunchtrain.trained_model import TrainedModel
-from bunchtrain.workflow.evaluate import evaluate_or_leave_out, make_evaluation, merge_metrics
+from bunchtrain.workflow.evaluate import make_evaluation
+from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.folder import RunFolder
-from bunchtrain.workflow.graph.kinds.evaluate import StageRun, TableRun
+from bunchtrain.workflow.graph.kinds.evaluate import StageRun
 from bunchtrain.workflow.graph.repeated_study import check_repeat, fold_count, repeated_study
 from bunchtrain.workflow.graph.replicas import RepeatedInputs, train_together
 from bunchtrain.workflow.graph.stage import Stage, StageContext, canonical
 from bunchtrain.workflow.graph.stage_inputs import TABLE, StageInputs
 from bunchtrain.workflow.progress import say
-from bunchtrain.workflow.run import FoldedRun, Run
+from bunchtrain.workflow.wide.spread import spread
 
-#: Repetitions that are made together and kept; a change of it changes results by rounding.
-PIECE = 25
 #: Rows of the metrics of folds, whose table has the predictions.
 ROWS = "repetitions.json"
 
@@ -70,6 +67,64 @@ def make_stage(inputs: StageInputs, name: str, make: Mapping[str, Any]) -> Stage
         (".*",),
         in_process=True,
     )
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The pieces of a stage `repeat`, fixed by the number of repetitions.
+
+    repeat  the stage.
+    key     what decides its table; rows of another one are made again.
+    """
+
+    repeat: Repeat
+    key: str
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the rows of each piece."""
+        return self.repeat.inputs.place(self.repeat.name) / ".pieces"
+
+    @property
+    def size(self) -> int:
+        """Repetitions in a piece."""
+        return 1 if self.repeat.given.over == "folds" else self.repeat.given.together
+
+    def make(self, executor: Executor | None, place: Path) -> None:
+        """Make the pieces that are missing, here or by the jobs of an executor."""
+        total = len(self.repeat.repetitions)
+        count = -(-total // self.size)
+
+        def show() -> None:
+            done = self.size * len(list(self.folder.glob("*.json")))
+            report(min(done, total), total, milestone=True)
+
+        if executor is None or count == 1:
+            for index in range(count):
+                if not self.is_done(index):
+                    self.do(index)
+                show()
+            return
+        run = self.repeat.inputs.folder.path.absolute()
+        given = {"run": str(run), "name": self.repeat.name, "key": self.key}
+        spread(executor, place / ".jobs", "repeat", given, count, show)
+
+    def is_done(self, index: int) -> bool:
+        """Return whether the rows of a piece are there."""
+        path = self.folder / f"{index}.json"
+        return path.is_file() and read_json(path, dict[str, Any]).get("key") == self.key
+
+    def do(self, index: int) -> None:
+        """Make a piece and keep its rows."""
+        start = index * self.size
+        rows = self.repeat.make_rows(self.repeat.repetitions[start : start + self.size])
+        write_json(self.folder / f"{index}.json", {"key": self.key, "rows": rows})
+
+    def rows(self) -> list[dict[str, float]]:
+        """Return the rows of all pieces."""
+        count = -(-len(self.repeat.repetitions) // self.size)
+        files = [self.folder / f"{index}.json" for index in range(count)]
+        return [row for file in files for row in read_json(file, dict[str, Any])["rows"]]
 
 
 @dataclass(frozen=True)
@@ -152,22 +207,11 @@ class Repeat:
 
     def run(self, context: StageContext) -> None:
         """Make the repetitions that are missing, and write the table."""
-        total, rows, key = (
-            len(self.repetitions),
-            list[dict[str, float]](),
-            canonical(self.options()),
-        )
+        total, key = len(self.repetitions), canonical(self.options())
         say(f"repeating {', '.join(self.order)} over {self.given.over}: {total:,} times")
-        size = 1 if self.given.over == "folds" else PIECE
-        for start in range(0, total, size):
-            path = context.place / ".pieces" / f"{start}.json"
-            piece = read_json(path, dict[str, Any]) if path.is_file() else {}
-            if piece.get("key") != key:
-                piece = {"key": key, "rows": self._make(self.repetitions[start : start + size])}
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_json(path, piece)
-            rows += piece["rows"]
-            report(len(rows), total, milestone=True)
+        pieces = Pieces(self, key)
+        pieces.make(context.executor, context.place)
+        rows = pieces.rows()
         if self.given.over == "folds":
             self._write_folds(context.place)
             context.folder.manifest.write_json(context.place / ROWS, rows)
@@ -175,9 +219,9 @@ class Repeat:
             names = list(dict.fromkeys(name for row in rows for name in row))
             columns = {n: np.array([row.get(n) for row in rows], np.float64) for n in names}
             write_parquet(context.place / TABLE, [columns])
-        shutil.rmtree(context.place / ".pieces")
+        shutil.rmtree(pieces.folder)
 
-    def _make(self, piece: Sequence[Repetition]) -> list[dict[str, float]]:
+    def make_rows(self, piece: Sequence[Repetition]) -> list[dict[str, float]]:
         """Return the rows of some repetitions."""
         for one in piece:
             shutil.rmtree(self.folder(one), ignore_errors=True)
@@ -243,70 +287,3 @@ class Repeat:
         found = [run.predictions for run in self.fold_runs()]
         concatenate(found)  # which compares their columns
         return found
-
-
-class OutOfFold(FoldedRun):
-    """The test sets of all folds of a stage, evaluated as one, with results in the run itself."""
-
-    def __init__(self, files: RunFolder, runs: Sequence[StageRun]) -> None:
-        super().__init__(runs)
-        self.files = files
-
-    @cached_property
-    def study(self) -> Study:
-        """The study of the models of the first fold."""
-        return self.runs[0].study
-
-    @cached_property
-    def models(self) -> dict[str, TrainedModel]:
-        """The models of the first fold."""
-        return self.runs[0].models
-
-
-def make_evaluations(
-    inputs: StageInputs, make: Mapping[str, Any], graph: Mapping[str, Stage]
-) -> Iterator[Stage]:
-    """Yield the stages of the evaluations of stages `repeat`.
-
-    graph  the other stages, of which those of the evaluations of `observed` are read.
-    """
-    for key, part in stage_evaluations(inputs.study).items():
-        stage = inputs.study.stages.get(str(part.of))
-        if stage is not None and stage.kind == "repeat":
-            yield _evaluation(Repeat(inputs, str(part.of), make), key, part, graph)
-
-
-def _evaluation(
-    repeat: Repeat, key: str, part: EvaluationPart, graph: Mapping[str, Stage]
-) -> Stage:
-    over_folds = repeat.given.over == "folds"
-    study = repeat.study
-    if not over_folds:
-        make_evaluation(study, part.name, part.options)
-    read = [str(part.of)]
-    read += [str(part.options[name]) for name in ("alternative",) if part.options.get(name)]
-    observed = part.options.get("observed")
-    others = stage_evaluations(study).items()
-    read += [f"evaluate.{other}" for other, one in others if observed in (None, one.of)]
-    read = [name for name in dict.fromkeys(read) if name != f"evaluate.{key}" and name in graph]
-
-    def view() -> Run:
-        files = repeat.inputs.folder
-        return OutOfFold(files, repeat.fold_runs()) if over_folds else TableRun(files)
-
-    def run(context: StageContext) -> None:
-        one = view()
-        evaluate_or_leave_out(one, key, make_evaluation(one.study, part.name, part.options))
-        if over_folds:
-            merge_metrics(one, key)
-
-    return Stage(
-        f"evaluate.{key}",
-        "evaluate",
-        run,
-        tuple(read),
-        {"name": part.name, "options": part.options},
-        (f"evaluations/{key}/**/*",),
-        (".*",),
-        reused=lambda: merge_metrics(view(), key),
-    )
