@@ -219,7 +219,8 @@ class Repeat:
             names = list(dict.fromkeys(name for row in rows for name in row))
             columns = {n: np.array([row.get(n) for row in rows], np.float64) for n in names}
             write_parquet(context.place / TABLE, [columns])
-        shutil.rmtree(pieces.folder)
+        for made in (pieces.folder, context.place / ".repetitions"):
+            shutil.rmtree(made, ignore_errors=True)
 
     def make_rows(self, piece: Sequence[Repetition]) -> list[dict[str, float]]:
         """Return the rows of some repetitions."""
