@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import awkward as ak
@@ -181,5 +182,9 @@ def as_text(column: ak.Array) -> ak.Array:
 
 def empty_column(type: str) -> ak.Array:
     """Return a column without events, of a type as text, `var * float32`."""
-    form = ak.forms.from_type(ak.types.from_datashape(f"0 * {type}").content)
-    return ak.Array(form.length_zero_array())
+    return ak.Array(_form(type).length_zero_array())
+
+
+@lru_cache(maxsize=1000)  # parsing takes milliseconds
+def _form(type: str) -> Any:
+    return ak.forms.from_type(ak.types.from_datashape(f"0 * {type}").content)
