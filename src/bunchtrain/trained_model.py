@@ -44,6 +44,8 @@ from bunchtrain.uncertainty.calibration import Calibration, calibrate
 #: Version of the layout of `network.json` → the file of its weights; 1 is that of release 0.1.
 FORMATS = {1: "weights.pt", 2: "weights.safetensors"}
 FORMAT = 2
+#: Values of all inputs that a model on arrays takes in one call: 32 MB.
+_VALUES = 1 << 23
 #: The two points of an edge, predicted for targets on edges.
 EDGE = (Quantity("edge", "first"), Quantity("edge", "second"))
 
@@ -132,6 +134,12 @@ class TrainedModel:
     def _axis(self, target: str) -> Axis:
         return self.task.targets[target].axis if target else "event"
 
+    @property
+    def block_rows(self) -> int:
+        """Events that are represented together."""
+        sizes = self.representation.sizes.values()
+        return max(1, _VALUES // sum(int(np.prod(size)) for size in sizes))
+
     def predict(self, events: ak.Array) -> dict[str, Any]:
         """Return column → its predicted quantity for each event, (events,); NaN if dropped.
 
@@ -139,10 +147,10 @@ class TrainedModel:
         each item of the group, NaN where the representation leaves it out; those on edges have one
         item for each edge, and the indices of its two points in the group. Predictions of a
         network with a posterior are those of the mixture, with their standard deviations;
-        calibrations are applied. Any count of events is evaluated in batches of the training's
-        size. Raises DataError if a column is missing.
+        calibrations are applied. Any count of events is evaluated, in blocks of bounded size.
+        Raises DataError if a column is missing.
         """
-        rows, columns = 8 * int(self.task.settings["batch_size"]), self.quantities
+        rows, columns = self.block_rows, self.quantities
         starts = range(0, max(1, len(events)), rows)
         blocks = [self._predict_block(events[start : start + rows], columns) for start in starts]
         return {

@@ -32,6 +32,11 @@ class TrainedNetwork(TrainedModel):
 
     network: Network
 
+    @property
+    def block_rows(self) -> int:
+        """Events that are represented together, several batches."""
+        return 8 * int(self.task.settings["batch_size"])
+
     def uncalibrated(self, batch: Batch) -> dict[str, dict[Quantity, Any]]:
         """Return target → predictions before calibration, (events,) each."""
         return self._of_draws(self.draws(batch), batch.tensors().inputs.get("lengths"))

@@ -131,6 +131,17 @@ class Data:
         store = self.stores.get(split)
         return self._take(store, split, epoch) if store else self._stream(split, epoch)
 
+    def blocks(self, split: str) -> Iterator[Batch]:
+        """Yield all events of a split in stored order, in blocks far larger than a batch."""
+        if (store := self.stores.get(split)) is None:
+            yield from prefetch(
+                self.represent(events)
+                for events in self.cache.of(split).blocks(self.columns, self.block)
+            )
+            return
+        for start in range(0, len(store), self.block):
+            yield store.take(np.arange(start, min(start + self.block, len(store))))
+
     def _take(self, store: EventStore, split: str, epoch: int | None) -> Iterator[Batch]:
         rows = np.arange(len(store))
         if epoch is not None:
@@ -191,20 +202,23 @@ class Batches:
 
 
 class NormalisedBatches:
-    """The batches of a split, inputs normalised and values standardised; iterated repeatedly.
+    """The events of a split, inputs normalised and values standardised; iterated repeatedly.
 
-    They are arrays for a `FittedNetwork`, else tensors.
+    They are blocks of arrays for a `FittedNetwork`, whose fit does not depend on the size of a
+    batch, else batches of tensors.
     """
 
     def __init__(self, data: Data, network: AnyNetwork, split: str) -> None:
         self.data, self.network, self.split = data, network, split
 
     def __iter__(self) -> Iterator[Batch]:
-        for batch in self.data.batches(self.split, None):
-            on_arrays = isinstance(self.network, FittedNetwork)
-            taken = batch if on_arrays else batch.tensors()
-            inputs = self.network.normalise(taken.inputs)
-            yield self.network.standardise(replace(taken, inputs=inputs))
+        if isinstance(self.network, FittedNetwork):
+            taken = self.data.blocks(self.split)
+        else:
+            taken = (batch.tensors() for batch in self.data.batches(self.split, None))
+        for batch in taken:
+            inputs = self.network.normalise(batch.inputs)
+            yield self.network.standardise(replace(batch, inputs=inputs))
 
 
 def rechunk(blocks: Iterable[ak.Array], sizes: Iterable[int]) -> Iterator[ak.Array]:
