@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from bunchtrain import parts
-from bunchtrain.progress_events import report
 from bunchtrain.study import ModelConfig, Study, model_configs, training_names
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.table import Table
@@ -23,7 +22,7 @@ from bunchtrain.workflow.evaluate import (
 from bunchtrain.workflow.export import export_run
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.graph.stage import Stage, StageContext
-from bunchtrain.workflow.preparation import event_cache, make_source, recipe, task
+from bunchtrain.workflow.preparation import make_source, recipe, task
 from bunchtrain.workflow.progress import say
 from bunchtrain.workflow.run import Run
 from bunchtrain.workflow.run_events import check_key, run_events
@@ -35,7 +34,7 @@ from bunchtrain.workflow.trainings import (
     training_warnings,
 )
 from bunchtrain.workflow.transforms import write_objects
-from bunchtrain.workflow.wide.cache import prepare_source, spread_cache
+from bunchtrain.workflow.wide.cache import prepare_events, prepare_source
 from bunchtrain.workflow.write_report import write_report
 
 #: Fields of a task that do not decide the trained model.
@@ -105,14 +104,7 @@ class DefaultGraph:
 
     def _prepare(self) -> Stage:
         def run(context: StageContext) -> None:
-            def progress(done: int) -> None:
-                report(done, text=f"{done:,} events read")
-
-            executor = context.executor
-            spread = None
-            if executor is not None:
-                spread = spread_cache(self.study, executor, progress)
-            cache = event_cache(self.study, progress, spread)
+            cache = prepare_events(self.study, context.executor)
             check_key(self.folder, self.study, cache)
             check_test_set(self.study, cache.class_counts)
             self.folder.set_state("running")

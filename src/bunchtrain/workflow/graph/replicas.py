@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
-from bunchtrain.training.process import set_threads
 from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.graph.stage_inputs import StageFolder, StageInputs
 from bunchtrain.workflow.preparation import task
@@ -32,14 +31,9 @@ class RepeatedInputs(StageInputs):
         """Return the folder of a stage: of the repetition, or of the run."""
         return super().place(name) if name in self.repeated else self.outer.place(name)
 
-    def cache(
-        self,
-        study: Study,
-        progress: Callable[[int], None] | None = None,
-        executor: Executor | None = None,
-    ) -> EventCache:
-        """Return the prepared events of a derived study."""
-        return super().cache(study.model_copy(update={"seed": self.data_seed}), progress, executor)
+    def cache(self, study: Study, executor: Executor | None = None) -> EventCache:
+        """Return the prepared events of a derived study, made by the jobs of an executor if any."""
+        return super().cache(study.model_copy(update={"seed": self.data_seed}), executor)
 
 
 def train_together(repeated: Sequence[tuple[RepeatedInputs, str]]) -> bool:

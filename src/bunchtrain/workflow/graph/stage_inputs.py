@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.folder import RunFolder, dump
 from bunchtrain.workflow.graph.stage import stage_folder
-from bunchtrain.workflow.preparation import event_cache, make_source
-from bunchtrain.workflow.wide.cache import spread_cache
+from bunchtrain.workflow.preparation import make_source
+from bunchtrain.workflow.wide.cache import prepare_events
 
 #: Files in the folder of a stage.
 TABLE, STUDY, MODEL = "table.parquet", "study.yaml", "model"
@@ -134,15 +134,9 @@ class StageInputs:
             return self.events_study(model.events, [model])
         return model.folder.study().model_copy(update={"models": {model.label: model.given}})
 
-    def cache(
-        self,
-        study: Study,
-        progress: Callable[[int], None] | None = None,
-        executor: Executor | None = None,
-    ) -> EventCache:
+    def cache(self, study: Study, executor: Executor | None = None) -> EventCache:
         """Return the prepared events of a derived study, made by the jobs of an executor if any."""
-        spread = spread_cache(study, executor, progress) if executor else None
-        return event_cache(study, progress, spread)
+        return prepare_events(study, executor)
 
     def load(self, model: StageModel, study: Study) -> dict[str, TrainedModel]:
         """Return training → trained model of a stage, of all seeds."""

@@ -10,8 +10,10 @@ import yaml
 
 from bunchtrain import parts
 from bunchtrain.files import write_text
+from bunchtrain.progress_events import report
 from bunchtrain.simulation._sample import Sample
 from bunchtrain.study import Study, validate
+from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.pieces import (
     Spread,
     Step,
@@ -23,7 +25,7 @@ from bunchtrain.tables.cache.pieces import (
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.folder import dump
-from bunchtrain.workflow.preparation import make_source, recipe
+from bunchtrain.workflow.preparation import event_cache, make_source, recipe
 from bunchtrain.workflow.wide.spread import spread
 
 _STUDY = "study.yaml"
@@ -56,6 +58,19 @@ class CachePieces:
             select_piece(self.recipe, self.folder, index)
         else:
             write_shard(self.folder, index)
+
+
+def prepare_events(study: Study, executor: Executor | None = None) -> EventCache:
+    """Return the prepared events of a study, with progress; made by the jobs of an executor if any.
+
+    Raises DataError for invalid rows.
+    """
+
+    def progress(done: int) -> None:
+        report(done, text=f"{done:,} events read")
+
+    spread = spread_cache(study, executor, progress) if executor else None
+    return event_cache(study, progress, spread)
 
 
 def spread_cache(

@@ -110,14 +110,9 @@ def _make_stage(inputs: StageInputs, key: str, part: EvaluationPart) -> Stage:
         f"evaluate.{key}",
         "evaluate",
         run,
-        (name, *_models(inputs, name)),
+        (name, *inputs.names(name)),
         {"name": part.name, "options": part.options},
         (f"evaluations/{key}/**/*",),
         (".*",),
         reused=reused,
     )
-
-
-def _models(inputs: StageInputs, name: str) -> tuple[str, ...]:
-    """Return the stages with the models of a stage."""
-    return inputs.names(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from bunchtrain.errors import StudyError
-from bunchtrain.progress_events import report
 from bunchtrain.study.derived import study_of_events
 from bunchtrain.study.schema import Study
 from bunchtrain.workflow.graph.stage import Stage, StageContext
@@ -29,10 +28,7 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
         raise StudyError(f"stages.{name}: no stage uses these events; remove it")
 
     def run(context: StageContext) -> None:
-        def progress(done: int) -> None:
-            report(done, text=f"{done:,} events read")
-
-        cache = inputs.cache(inputs.events_study(name), progress, context.executor)
+        cache = inputs.cache(inputs.events_study(name), context.executor)
         facts = {key: cache.manifest[key] for key in _FACTS if key in cache.manifest}
         context.folder.manifest.write_json(context.place / "data.json", facts)
 
