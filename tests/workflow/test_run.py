@@ -215,6 +215,6 @@ def test_another_representation_costs_one_line(tmp_path, name):
 
 
 def test_a_model_without_its_tensors_is_refused_before_anything_is_read(study_file, monkeypatch):
-    monkeypatch.setattr(default_graph, "event_cache", lambda *_: pytest.fail("data were touched"))
+    monkeypatch.setattr(default_graph, "prepare_events", lambda *_: pytest.fail("data were read"))
     with pytest.raises(StudyError, match=r"models\.flow: model 'image_cnn' needs 'image'"):
         bunchtrain.run(str(study_file), "models.flow.model=image_cnn")

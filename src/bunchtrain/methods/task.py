@@ -32,11 +32,9 @@ if TYPE_CHECKING:
 
 #: Name and options of a part.
 NamedPart = tuple[str, dict[str, Any]]
-#: Fields and settings that may differ when an interrupted training is resumed.
-NOT_IN_RESUME_KEY = {
-    *("cache", "folder", "memory", "columns", "start"),
-    *("training.engine", "training.threads", "training.logs", "training.device"),
-}
+#: Fields of a task, and settings of a training, that do not decide the trained model.
+_NOT_IN_KEY = ("cache", "folder", "memory", "columns", "start")
+_EXECUTION = ("engine", "threads", "logs", "device")
 #: Losses that are −log likelihoods, except for a constant factor.
 LIKELIHOODS = ("cross_entropy", "binary_cross_entropy", "gaussian_nll", "mean_squared_error")
 #: Those of values, and with a width of their own.
@@ -337,7 +335,12 @@ class Task:
 
     def check_resume(self) -> None:
         """Raise RunError if the folder contains the training of another task."""
-        ours, theirs = self._resume_key(), Task.load(self.folder)._resume_key()
+
+        def flat(content: dict[str, Any]) -> dict[str, Any]:
+            settings = content.pop("settings").items()
+            return content | {f"training.{name}": value for name, value in settings}
+
+        ours, theirs = (flat(one.key_content()) for one in (self, Task.load(self.folder)))
         for key, value in ours.items():
             if theirs.get(key) != value:
                 raise RunError(
@@ -345,10 +348,16 @@ class Task:
                     f"{value!r}; start a new run"
                 )
 
-    def _resume_key(self) -> dict[str, Any]:
-        key = json.loads(json.dumps(self.as_dict()))
-        key |= {f"training.{name}": value for name, value in key.pop("settings").items()}
-        return {name: value for name, value in key.items() if name not in NOT_IN_RESUME_KEY}
+    def key_content(self) -> dict[str, Any]:
+        """Return what decides the trained model, on given events, as plain data."""
+        plain = json.loads(json.dumps(self.as_dict()))
+        found = {key: value for key, value in plain.items() if key not in _NOT_IN_KEY}
+        return {**found, "settings": without_execution(plain["settings"])}
+
+
+def without_execution(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a training that decide its result, not where it runs or logs."""
+    return {key: value for key, value in settings.items() if key not in _EXECUTION}
 
 
 def is_on_arrays(model: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from bunchtrain import parts
@@ -122,10 +122,25 @@ def _check_circles(study: Study) -> None:
         name: {other for _, other, _ in one.references()} for name, one in study.stages.items()
     }
     graph |= {name: {"source"} for name in default_stages(study) if name != "source"}
-    if study.source_stage is not None:
-        graph["source"] = {study.source_stage}
+    graph["source"] = {study.source_stage} if study.source_stage is not None else set()
+    sort_names(graph)
+
+
+def sort_names(inputs: Mapping[str, Collection[str]]) -> list[str]:
+    """Return the names, each after its inputs, in the order given otherwise.
+
+    inputs  name → names of its inputs.
+
+    Raises StudyError for a circle, naming its stages.
+    """
     try:
-        TopologicalSorter(graph).prepare()
+        TopologicalSorter(inputs).prepare()
     except CycleError as problem:
         circle = " → ".join(reversed(problem.args[1]))
         raise StudyError(f"stages: {circle} is a circle; change one of these inputs") from None
+    found, pending = dict[str, None](), list(inputs)
+    while pending:
+        ready = next(one for one in pending if found.keys() >= set(inputs[one]))
+        pending.remove(ready)
+        found[ready] = None
+    return list(found)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from bunchtrain import parts
+from bunchtrain.methods.task import without_execution
 from bunchtrain.study import ModelConfig, Study, model_configs, training_names
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.table import Table
@@ -37,8 +38,6 @@ from bunchtrain.workflow.transforms import write_objects
 from bunchtrain.workflow.wide.cache import prepare_events, prepare_source
 from bunchtrain.workflow.write_report import write_report
 
-#: Fields of a task that do not decide the trained model.
-_NOT_IN_KEY = ("cache", "folder", "memory", "columns", "start")
 #: Keys of a study that decide no result of an evaluation.
 _NOT_EVALUATED = {
     *("title", "description", "references", "note", "evaluation", "export"),
@@ -46,15 +45,6 @@ _NOT_EVALUATED = {
 }
 #: Files of a model's folder that are not written by its training, or not needed when it is done.
 OTHER_FILES = ("*.parquet", "prediction.json", "checkpoint.*", "*.log", "failure.json", ".*")
-
-
-#: Settings of a training about where it runs and what it logs.
-_EXECUTION = ("engine", "threads", "logs", "device")
-
-
-def without_execution(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a training that decide its result."""
-    return {key: value for key, value in settings.items() if key not in _EXECUTION}
 
 
 class DefaultGraph:
@@ -259,9 +249,7 @@ def training_options(study: Study, model: ModelConfig, start: Path | None = None
 
     start  folder of the trained model that it starts from, if its study has one.
     """
-    found = {}
-    for name, seed in training_names(study, model).items():
-        made = task(study, model, Path(), Path(), seed, start).as_dict()
-        found[name] = {key: value for key, value in made.items() if key not in _NOT_IN_KEY}
-        found[name]["settings"] = without_execution(made["settings"])
-    return found
+    return {
+        name: task(study, model, Path(), Path(), seed, start).key_content()
+        for name, seed in training_names(study, model).items()
+    }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.training.process import set_threads
 from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.graph.stage_inputs import StageFolder, StageInputs
 from bunchtrain.workflow.preparation import task

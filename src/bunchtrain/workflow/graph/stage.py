@@ -14,6 +14,7 @@ from bunchtrain import parts
 from bunchtrain.errors import StudyError
 from bunchtrain.files import as_json, hash_file
 from bunchtrain.study import Study
+from bunchtrain.study.stage_checks import sort_names
 from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.folder import RunFolder
 
@@ -137,30 +138,11 @@ def sort_stages(graph: Mapping[str, Stage]) -> list[Stage]:
 
     Raises StudyError for a circle, naming its stages, or an input that is none.
     """
-    ordered: dict[str, Stage] = {}
-    for start in graph:
-        path: list[str] = []  # from `start` along the inputs to the stage that is visited
-        pending = [(start, iter(graph[start].inputs))]
-        while pending:
-            name, inputs = pending[-1]
-            if name in ordered:
-                pending.pop()
-                continue
-            if not path or path[-1] != name:
-                path.append(name)
-            missing = next((one for one in inputs if one not in ordered), None)
-            if missing is None:
-                ordered[name] = graph[name]
-                path.pop()
-                pending.pop()
-                continue
-            if missing in path:
-                circle = " → ".join([*path[path.index(missing) :], missing])
-                raise StudyError(f"stages: {circle} is a circle; remove one of these inputs")
+    for name, stage in graph.items():
+        for missing in stage.inputs:
             if missing not in graph:
                 raise StudyError(f"stages.{name}: there is no stage '{missing}'")
-            pending.append((missing, iter(graph[missing].inputs)))
-    return list(ordered.values())
+    return [graph[name] for name in sort_names({n: one.inputs for n, one in graph.items()})]
 
 
 def ancestors(graph: Mapping[str, Stage], names: Iterable[str]) -> set[str]:

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from bunchtrain.files import read_json, write_json
 from bunchtrain.progress_events import report, report_nothing
 from bunchtrain.study import Study, stage_evaluations
 from bunchtrain.study.repeats import RepeatStage, Repetition, repetitions
+from bunchtrain.study.stage_checks import sort_names
 from bunchtrain.tables.metadata import TableMetadata
 from bunchtrain.tables.predictions import METADATA, Predictions, concatenate
 from bunchtrain.tables.writing import write_parquet
@@ -171,8 +171,7 @@ class Repeat:
     def order(self) -> list[str]:
         """The repeated stages, each after those that it reads."""
         run = self.given.run
-        graph = {one: [n for n in self.inputs.names(one) if n in run] for one in run}
-        return [*TopologicalSorter(graph).static_order()]
+        return sort_names({one: [n for n in self.inputs.names(one) if n in run] for one in run})
 
     def folder(self, one: Repetition) -> Path:
         """Return the folder of a repetition; that of a fold is kept."""
