@@ -25,7 +25,7 @@ RUN = ""
 
 
 def say(text: str) -> None:
-    """Tell the user a sentence: in the events of the stage that is running, or else printed."""
+    """Report a sentence: in the events of the stage that is running, or else printed."""
     if not note(text):
         print_line(text)
 
@@ -69,12 +69,7 @@ class StageProgress:
             )
         if event.event == "note":
             return self
-        ends: dict[str, State] = {
-            "end": "finished",
-            "fail": "failed",
-            "reuse": "reused",
-            "progress": "running",
-        }
+        ends: dict[str, State] = {"end": "finished", "fail": "failed", "reuse": "reused"}
         names = ("step", "steps", "loss", "validation_loss", "rate", "text")
         new = {name: value for name in names if (value := getattr(event, name)) not in (None, "")}
         started = self.started or event.time

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -127,6 +126,6 @@ def _pieces(
 def _blocks(folder: Path, indices: Sequence[int]) -> Iterator[Columns]:
     """Yield the blocks of the pieces of a file; only the first one is without events."""
     for position, index in enumerate(indices):
-        blocks = json.loads(counts_file(folder, index).read_text())["blocks"]
+        blocks = read_json(counts_file(folder, index))["blocks"]
         for block in range(1 if position else 0, blocks):
             yield read_block(folder, index, block)
