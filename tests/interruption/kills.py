@@ -1,9 +1,10 @@
 """Kill commands at random times, and compare what the repeated or resumed ones write.
 
 `python tests/interruption/kills.py --count 200` ends runs, searches, predictions, exports and
-simulations by SIGKILL, SIGTERM and SIGINT. After each, no process of the command may be left after
-10 s, and the command that is repeated, or resumed, must give the results of one that was not
-interrupted, bit for bit. The exit code is that of the number of failures being 0.
+simulations by SIGKILL, SIGTERM and SIGINT; with `--only two_sample_test,kfold_tagging`, runs of
+shipped studies at tiny size. After each, no process of the command may be left after 10 s, and the
+command that is repeated, or resumed, must give the results of one that was not interrupted, bit for
+bit. The exit code is that of the number of failures being 0.
 
 Commands are started by a fork of this process, which has imported everything: the kills then hit
 the work, and not the seconds of the imports. Every fifth is started in a new interpreter.
@@ -12,7 +13,6 @@ the work, and not the seconds of the imports. Every fifth is started in a new in
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import random
@@ -26,15 +26,22 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pyarrow.parquet as pq
 import yaml
+from killed_studies import (
+    FIRST,
+    TINY,
+    content,
+    differences,
+    run_folder,
+    study_results,
+)
 
 from bunchtrain.cli import main
-from bunchtrain.methods.tensor_files import read_tensors
 from bunchtrain.training import fit_by_gradient  # noqa: F401  # imported before the forks
 from bunchtrain.workflow import run_study, tune  # noqa: F401
 
@@ -74,6 +81,7 @@ class Command:
     """A command, how it is continued, and what it writes.
 
     words     arguments of `bunchtrain`.
+    study     name of the study that it runs, `*` for the only one.
     again     returns the arguments that continue it in a folder.
     results   returns what it has written in a folder, to be compared.
     seconds   duration without interruption.
@@ -83,38 +91,19 @@ class Command:
     words: list[str]
     again: Callable[[Path], list[str]]
     results: Callable[[Path], Any]
+    study: str = "*"
     seconds: float = 0.0
     expected: Any = None
 
 
-def run_folder(place: Path) -> Path | None:
-    """Return the folder of the only run below a folder, None if it was killed before."""
-    return next((path.parent for path in sorted(place.glob("runs/*/*/study.yaml"))), None)
-
-
-def resume(words: list[str]) -> Callable[[Path], list[str]]:
+def resume(words: list[str], study: str = "*") -> Callable[[Path], list[str]]:
     """Return the function that gives the arguments to resume a run, or to start it."""
 
     def again(place: Path) -> list[str]:
-        found = run_folder(place)
+        found = run_folder(place, study)
         return ["run", "--resume", str(found)] if found else words
 
     return again
-
-
-def run_results(place: Path) -> Any:
-    """Return state, metrics, predictions and weights of a run, without times."""
-    folder = run_folder(place)
-    assert folder is not None
-    state = json.loads((folder / "status.json").read_text())["state"]
-    assert (folder / "environment.json").is_file()
-    assert (folder / "report.html").is_file()
-    weights = {
-        str(path.parent.name): {k: v.tolist() for k, v in read_tensors(path).items()}
-        for path in sorted(folder.glob("models/*/weights.safetensors"))
-    }
-    predictions = pq.read_table(folder / "predictions.parquet").to_pydict()
-    return repr((state, json.loads((folder / "metrics.json").read_text()), predictions, weights))
 
 
 def search_results(place: Path) -> Any:
@@ -128,17 +117,15 @@ def search_results(place: Path) -> Any:
 def export_results(place: Path) -> Any:
     """Return the exported network and whether it was verified."""
     holds = json.loads((place / "exported" / "verification.json").read_text())["holds"]
-    return holds, digest(place / "exported" / "network.json")
+    return holds, content(place / "exported" / "network.json")
 
 
-def sample_results(place: Path) -> Any:
-    """Return the hashes of the simulated files."""
-    return [digest(path) for path in sorted(place.glob("cache/samples/*/*.parquet"))]
-
-
-def digest(path: Path) -> str:
-    """Return the hash of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def sample_results(place: Path) -> dict[str, str]:
+    """Return the contents of the simulated files."""
+    return {
+        path.relative_to(place).as_posix(): content(path)
+        for path in sorted(place.glob("cache/samples/*/*.parquet"))
+    }
 
 
 def commands(folder: Path, run: Path | None) -> dict[str, Command]:
@@ -150,17 +137,22 @@ def commands(folder: Path, run: Path | None) -> dict[str, Command]:
     processes = ["run", study, "--jobs", "2"]
     generate = ["run", simulation]
     found = {
-        "run": Command(train, resume(train), run_results),
-        "processes": Command(processes, resume(processes), run_results),
+        "run": Command(train, resume(train), study_results),
+        "processes": Command(processes, resume(processes), study_results),
         "tune": Command(search, lambda _: search, search_results),
         "generation": Command(
-            generate, resume(generate), lambda place: (sample_results(place), run_results(place))
+            generate, resume(generate), lambda place: study_results(place) | sample_results(place)
         ),
     }
+    for name, changes in TINY.items():
+        words = ["run", name, *changes, "--jobs", "1"]
+        found[name] = Command(
+            words, resume(words, name), partial(study_results, study=name), study=name
+        )
     if run is not None:
         predict = ["predict", str(run), str(SAMPLE), "-o", "scores.parquet"]
         export = ["export", str(run), "--to", "cpp", "--model", "dense", "-o", "exported"]
-        found["predict"] = Command(predict, lambda _: predict, lambda p: digest(p / predict[-1]))
+        found["predict"] = Command(predict, lambda _: predict, lambda p: content(p / predict[-1]))
         found["export"] = Command(export, lambda _: export, export_results)
     return found
 
@@ -233,6 +225,15 @@ def complete(words: list[str], place: Path) -> None:
         raise RuntimeError(f"exit code {code}: {(place / 'log').read_text()[-400:]}")
 
 
+def begin(name: str, place: Path, folder: Path) -> None:
+    """Put the finished run that a study reads, if any, into the folder of its run."""
+    if name in FIRST:
+        first = folder / "first" / FIRST[name]
+        if not first.is_dir():
+            complete(["run", FIRST[name], *TINY[FIRST[name]], "--jobs", "1"], first)
+        shutil.copytree(first / "runs", place / "runs")
+
+
 def kill(command: Command, place: Path, number: int, delay: float, *, fork: bool) -> str:
     """Kill a command after a delay and continue it; return what is wrong, '' if nothing is."""
     mark = uuid.uuid4().hex
@@ -254,7 +255,7 @@ def kill(command: Command, place: Path, number: int, delay: float, *, fork: bool
         return f"processes are left: {orphans}"
     if "Traceback" in (place / "log").read_text():
         return f"traceback: {(place / 'log').read_text()[-600:]}"
-    folder = run_folder(place)
+    folder = run_folder(place, command.study)
     if folder and number != signal.SIGKILL and code == 128 + number:
         state = json.loads((folder / "status.json").read_text())["state"]
         if state == "running":
@@ -264,7 +265,8 @@ def kill(command: Command, place: Path, number: int, delay: float, *, fork: bool
         found = command.results(place)
     except (RuntimeError, OSError, AssertionError, KeyError, ValueError) as problem:
         return f"after the kill: {problem!r}"
-    return "" if found == command.expected else "the results differ"
+    wrong = differences(command.expected, found)
+    return f"the results differ: {wrong}" if wrong else ""
 
 
 def references(folder: Path, only: list[str]) -> dict[str, Command]:
@@ -277,6 +279,7 @@ def references(folder: Path, only: list[str]) -> dict[str, Command]:
     while todo := [n for n in commands(folder, run) if n in needed and n not in measured]:
         for name in todo:
             command, place = commands(folder, run)[name], folder / "reference" / name
+            begin(name, place, folder)
             began = time.monotonic()
             complete(command.words, place)
             command.seconds = time.monotonic() - began
@@ -297,6 +300,7 @@ def kill_all(count: int, seed: int, folder: Path, only: list[str]) -> int:
         fork, place = index % 5 != 4, folder / f"{index}"
         startup = 0.0 if fork else 4.0
         delay = rng.uniform(0, 1.02 * measured[name].seconds + startup)
+        begin(name, place, folder)
         problem = kill(measured[name], place, number, delay, fork=fork)
         outcomes[name, number.name, not problem] += 1
         said = problem or "identical"
@@ -304,7 +308,7 @@ def kill_all(count: int, seed: int, folder: Path, only: list[str]) -> int:
         if not problem:
             shutil.rmtree(place)
     for (name, kind, good), times in sorted(outcomes.items()):
-        print(f"{name:12} {kind:8} {'identical' if good else 'FAILED':10} {times}")
+        print(f"{name:16} {kind:8} {'identical' if good else 'FAILED':10} {times}")
     return sum(times for (_, _, good), times in outcomes.items() if not good)
 
 
@@ -312,9 +316,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=200, help="number of kills")
     parser.add_argument("--seed", type=int, default=1, help="of the times")
-    parser.add_argument("--only", default=",".join(NAMES), help="names of commands")
+    parser.add_argument("--only", default=",".join(NAMES), help="commands and studies")
+    parser.add_argument("--folder", help="where the folders of failures remain")
     given = parser.parse_args()
+    os.environ.setdefault("BUNCHTRAIN_DATA", str(ROOT / "shared" / "data"))
     with tempfile.TemporaryDirectory() as scratch:
-        failures = kill_all(given.count, given.seed, Path(scratch), given.only.split(","))
+        place = Path(given.folder or scratch).resolve()
+        place.mkdir(parents=True, exist_ok=True)
+        failures = kill_all(given.count, given.seed, place, given.only.split(","))
     print(f"{given.count} kills, {failures} failures")
     sys.exit(min(failures, 1))

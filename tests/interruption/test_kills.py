@@ -6,7 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from killed_studies import TINY  # type: ignore[import-not-found]
 
+DATA = (
+    Path(os.environ.get("BUNCHTRAIN_DATA", "-")),
+    Path(__file__).parents[2] / "shared" / "data",
+)
 SCRIPT = Path(__file__).with_name("kills.py")
 
 
@@ -32,3 +37,11 @@ def test_six_kills():
 )
 def test_two_hundred_kills(count, only):
     kill(count, only)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("study", TINY)
+def test_fifty_kills_of_a_study(study):
+    if not any((place / "higgs").is_dir() for place in DATA if place.is_dir()):
+        pytest.skip("the public samples are not there: set BUNCHTRAIN_DATA")
+    kill(50, study)

@@ -82,10 +82,23 @@ def merge_metrics(run: EvaluatedRun, key: str) -> None:
 
 
 def restore_metrics(run: EvaluatedRun) -> None:
-    """Write `metrics.json` from the saved results, if it is missing."""
-    if not RunFolder(run.folder).metrics_file.is_file():
-        for key in (*evaluation_parts(run.study), *stage_evaluations(run.study)):
-            merge_metrics(run, key)
+    """Write `metrics.json` from the saved results, if it is missing or of several stages.
+
+    Those of stages are made in any order, and the file has that of the study.
+    """
+    folder, of_stages = RunFolder(run.folder), stage_evaluations(run.study)
+    if folder.metrics_file.is_file() and not of_stages:
+        return
+    merged: dict[str, Metrics] = {name: {} for name in run.predictions.estimators}
+    saved = [
+        folder.json(f"evaluations/{key}/{FILE}").get("metrics", {})
+        for key in (*evaluation_parts(run.study), *of_stages)
+    ]
+    known: dict[str, Metrics] = folder.json("metrics.json")
+    for found in (*saved, known):
+        for name, metrics in found.items():
+            merged[name] = merged.get(name, {}) | metrics
+    folder.manifest.write_json(folder.metrics_file, merged)
 
 
 def _leave_out(run: EvaluatedRun, key: str, problem: DataError) -> None:
