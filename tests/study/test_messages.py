@@ -5,6 +5,7 @@ import yaml
 
 from bunchtrain.errors import LONGEST, StudyError, nearest, shorten
 from bunchtrain.study import load
+from bunchtrain.study.loading import read
 
 STUDY = {
     "source": {"name": "files", "files": "events.csv"},
@@ -98,3 +99,17 @@ def test_far_words_are_not_suggested():
     assert nearest("nothing", ["b_tagging", "top_tagging"]) == ""
     assert nearest("tagging", ["b_tagging"]) == "; did you mean 'b_tagging'?"
     assert nearest("particel_net", ["particle_net", "lola"]) == "; did you mean 'particle_net'?"
+
+
+def test_merge_keys_of_yaml_are_supported_and_bounded(tmp_path):
+    path = tmp_path / "s.yaml"
+    again = "{x: 1, <<: [*a, *a, *a]}"
+    for _ in range(8):
+        again = f"{{<<: [{again}, {again}], y: 1}}" if len(again) < 20_000 else again
+    path.write_text(f"a: &a {{epochs: 3, on: 1}}\nb: {{<<: *a, epochs: 4}}\nc: {again}\n")
+    found = read(path)
+    assert found["b"] == {"epochs": 4, "on": 1}
+    assert found["c"] == {"epochs": 3, "on": 1, "x": 1, "y": 1}
+    path.write_text("a: {<<: b}")
+    with pytest.raises(StudyError, match="line 1, column 9: this is not YAML: expected a mapping"):
+        read(path)

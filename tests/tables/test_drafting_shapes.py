@@ -189,3 +189,28 @@ def test_hints_that_do_not_fit_end_in_a_sentence(tmp_path, hints, message):
     columns = {"time": RANDOM.normal(size=60), "label": np.arange(60) % 2, **numbers(60, "a")}
     with pytest.raises(UserError, match=message):
         sketch([written(tmp_path, columns)], Hints(**hints))
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_particles_and_antiparticles_are_one_class_or_their_charge_is_no_input(tmp_path, named):
+    code = RANDOM.choice([-13, 13, 211], 200)
+    columns = numbers(200, "Mu_pt", "Mu_eta", "Mu_phi") | {"Mu_charge": -np.sign(code)}
+    path = written(tmp_path, lists(np.full(50, 4), **columns, Mu_truthPdgId=code))
+    found = study(path, **({"target": "Mu_truthPdgId"} if named else {}))
+    features = found.representation.options["features"]
+    classes = list(found.targets["label"].classes.values())
+    if named:
+        assert len(classes) == 3
+        assert "Mu_charge" not in features
+    else:
+        assert sorted(classes) == ["abs(Mu_truthPdgId) == 13", "abs(Mu_truthPdgId) == 211"]
+        assert "Mu_charge" in features
+
+
+def test_columns_of_zeros_or_of_a_w_boson_are_no_weights(tmp_path):
+    columns = numbers(60, "a", "b", "WQuark_px") | {
+        "W_px": np.zeros(60),
+        "EventWeight": np.ones(60),
+    }
+    text = sketch([written(tmp_path, columns)]).text
+    assert "#   event: EventWeight" in text

@@ -101,6 +101,8 @@ TEXTS = [
     ("a,b\n1;2\n3;4\n", "Expected 2 columns, got 1"),
     ("  1  2\n  3  4\n", "several spaces"),
     ("a\n1\n\n2\n", "empty lines"),
+    ('{"a": [1, 2]}\n', "is JSON"),
+    ('[{"a": 1}]\n', "is JSON"),
 ]
 
 

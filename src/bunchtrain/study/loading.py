@@ -21,21 +21,37 @@ from bunchtrain.study.schema import Study
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML loader that rejects duplicate keys, which YAML itself overwrites silently."""
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put the keys of a merge, `<<: *alias`, before those of the mapping, each once."""
+        super().flatten_mapping(node)
+        # Aliases of aliases would grow without limit otherwise.
+        unique = {(str(key.tag), str(key.value)): (key, value) for key, value in node.value}
+        node.value = list(unique.values())
+
 
 def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
-        # The key `on` of a target is no truth value, and `null` is a hypothesis.
-        if key_node.tag == "tag:yaml.org,2002:bool" or key_node.value == "null":
-            key_node.tag = "tag:yaml.org,2002:str"
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue
+        _as_word(key_node)
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str | int | float | bool):
             raise yaml.YAMLError(f"line {key_node.start_mark.line + 1}: a key must be a word")
         if key in seen:
             raise yaml.YAMLError(f"line {key_node.start_mark.line + 1}: duplicate key '{key}'")
         seen.add(key)
+    loader.flatten_mapping(node)
+    for key_node, _ in node.value:
+        _as_word(key_node)
     found: dict[Any, Any] = loader.construct_mapping(node, deep=True)
     return found
+
+
+def _as_word(key: yaml.Node) -> None:
+    """Make a key a text where YAML sees a truth value, `on`, or null, which is a hypothesis."""
+    if key.tag == "tag:yaml.org,2002:bool" or key.value == "null":
+        key.tag = "tag:yaml.org,2002:str"
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)

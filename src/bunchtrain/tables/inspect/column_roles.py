@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bunchtrain.tables.expressions.functions import CONSTANTS
 from bunchtrain.tables.inspect.inspection import ColumnSummary, TableSummary
@@ -17,7 +18,8 @@ _LABEL |= {"flavour", "flavor", "process", "outcome", "anomaly", "outlier", "fau
 _IS = re.compile(r"(is(sig\w*|bkg|background|top|tau|higgs|quark|gluon|[bcwzh])|y)$", re.IGNORECASE)
 _TRUTH = {"gen", "generator", "truth", "true", "mc", "lhe", "pdg", "pdgid", "htxs", "label"}
 _TRUTH |= {"labels", "target", "flavour", "flavor"}
-_WEIGHT = {"weight", "weights", "wgt", "wgts", "w", "sumw", "genweight", "evtweight"}
+_SPECIES = {"pdg", "pdgid", "flavour", "flavor"}
+_WEIGHT = {"weight", "weights", "wgt", "wgts", "sumw", "genweight", "evtweight"}
 _IDENTIFIER = {"id", "ids", "index", "idx", "ref", "key", "number", "hash", "uuid", "detid", "eid"}
 _IDENTIFIER |= {"bits", "seed", "timestamp"}
 _LINK = {"link", "links"}
@@ -77,8 +79,11 @@ def guess_roles(table: TableSummary) -> Roles:
         key=lambda t: (_ORDER.index(t.reason), t.column.type == "string", t.column.distinct)
     )
     weights = [
-        Candidate(c, "its name contains 'weight' or 'w'") for c in flat if _is_weight(c) and c.range
+        Candidate(c, "its name contains 'weight' or 'w'")
+        for c in flat
+        if _is_weight(c) and c.range and c.range[1] > 0
     ]
+    weights.sort(key=lambda one: not _WEIGHT & {words(one.name)[0], words(one.name)[-1]})
     named = {one.name for one in (*weights, *(t for t in targets if _is_label(t.column)))}
     excluded = [
         Candidate(c, reason)
@@ -101,10 +106,10 @@ def words(name: str) -> list[str]:
 #: Reason against an input.
 TRUE_QUANTITY = "true quantity"
 #: Reasons for a target, the most probable first.
-_LABELLED, _FLAG, _FIRST = "its name is that of a label", "true or false", "the first column"
+LABELLED, _FLAG, _FIRST = "its name is that of a label", "true or false", "the first column"
 _TEXT, _TRUE, FEW = "text with few values", "a true category", "few different values"
 GIVEN = "it was named"
-CERTAIN, UNCERTAIN = (_LABELLED, _FIRST, _TEXT), (_TRUE, _FLAG)
+CERTAIN, UNCERTAIN = (LABELLED, _FIRST, _TEXT), (_TRUE, _FLAG)
 _ORDER = [*CERTAIN, *UNCERTAIN, FEW]
 
 
@@ -118,7 +123,7 @@ def _target_reason(column: ColumnSummary, flat: Sequence[ColumnSummary]) -> str:
     if _RECORD.match(_last(column.name)) or _EVENT.match(_last(column.name)):
         return ""
     if _is_label(column):
-        return _LABELLED
+        return LABELLED
     if _is_identifier(column.name):
         return ""
     # A table without header often has its label in the first column, as those of UCI.
@@ -154,12 +159,28 @@ def is_trigger(name: str) -> bool:
 
 def _is_weight(column: ColumnSummary) -> bool:
     found = words(column.name)
-    return bool(_WEIGHT & set(found)) and found[0] != "n"
+    return (bool(_WEIGHT & set(found)) or found[-1:] == ["w"]) and found[0] != "n"
 
 
 def _is_identifier(name: str) -> bool:
     found = set(words(_last(name)))
     return bool(_IDENTIFIER & found) and "pdg" not in found
+
+
+def with_antiparticles(name: str, counts: Mapping[Any, int]) -> dict[Any, int] | None:
+    """Return the rows of the absolute values of a column of PDG codes or flavours.
+
+    None for other columns, and if no value occurs with both signs.
+    """
+    numbers = all(isinstance(value, int | float) for value in counts)
+    if not numbers or not _SPECIES & set(words(name)):
+        return None
+    if not any(value and -value in counts for value in counts):
+        return None
+    found: dict[Any, int] = {}
+    for value, rows in counts.items():
+        found[abs(value)] = found.get(abs(value), 0) + rows
+    return found
 
 
 def _exclusion(column: ColumnSummary, rows: int) -> str:

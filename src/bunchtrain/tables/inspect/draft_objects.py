@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from bunchtrain.errors import UserError
 from bunchtrain.tables.inspect.class_counts import count_classes
 from bunchtrain.tables.inspect.column_roles import (
+    GIVEN,
     Roles,
     guess_roles,
     has_label_name,
     has_momentum,
     is_true,
     object_of,
+    with_antiparticles,
 )
 from bunchtrain.tables.inspect.draft_events import target_body, unlabelled_body
 from bunchtrain.tables.inspect.draft_lines import Body, Decision, as_json
@@ -64,7 +66,8 @@ def find_object(
         ][:_MAX_CANDIDATES]
         counts = count_classes(opened.tables, candidates, _MAX_CLASSES)
         for name in candidates:
-            if sum(rows >= 10 for rows in counts[name].values()) > 1:
+            values = with_antiparticles(name, counts[name]) if target is None else None
+            if sum(rows >= 10 for rows in (values or counts[name]).values()) > 1:
                 reason = f"each '{prefix}' has the label '{name}'"
                 return LabelledObject(prefix, name, {name}, reason)
     return None if target else _numbered(table.columns)
@@ -89,11 +92,17 @@ def _numbered(columns: Sequence[ColumnSummary]) -> LabelledObject | None:
 
 
 def object_body(
-    opened: OpenedFiles, prefixes: str | Sequence[str], reason: str, rows: int, target: str | None
+    opened: OpenedFiles,
+    prefixes: str | Sequence[str],
+    reason: str,
+    rows: int,
+    target: str | None,
+    why: str = GIVEN,
 ) -> Body:
     """Return a study with a row for each object.
 
     target  column of the label, of the events or the rows; recognised if None.
+    why     it is the label.
 
     Raises UserError if there are no such objects, DataError if they have no inputs.
     """
@@ -111,7 +120,7 @@ def object_body(
     if not table.columns:
         raise UserError(f"--rows: the objects '{prefixes}' have no columns")
     roles = replace(guess_roles(table), keys=[])
-    found = named_target(made, table, target) if target else sure_target(made, roles)
+    found = named_target(made, table, target, why) if target else sure_target(made, roles)
     body = (
         unlabelled_body(made, table, roles)
         if found is None

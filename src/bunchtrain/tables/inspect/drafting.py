@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bunchtrain.errors import UserError
-from bunchtrain.tables.inspect.column_roles import guess_roles
+from bunchtrain.tables.inspect.column_roles import GIVEN, LABELLED, guess_roles
 from bunchtrain.tables.inspect.draft_events import target_body, unlabelled_body
 from bunchtrain.tables.inspect.draft_lines import Body, Decision, head, source
 from bunchtrain.tables.inspect.draft_objects import find_object, object_body
@@ -81,7 +81,8 @@ def _body(opened: OpenedFiles, table: TableSummary, hints: Hints, rows: int) -> 
     certain = None if hints.target else sure_target(opened, roles)
     found = find_object(opened, table, roles, hints.target)
     if found is not None and (certain is None or certain.columns <= found.columns):
-        return object_body(opened, found.prefixes, found.reason, rows, found.target)
+        why = GIVEN if hints.target else LABELLED
+        return object_body(opened, found.prefixes, found.reason, rows, found.target, why)
     if certain is None and (points := find_points(opened, table, roles, hints.target)):
         return points_body(table, roles, points)
     if hints.target is not None:

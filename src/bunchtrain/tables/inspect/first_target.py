@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -21,6 +21,8 @@ from bunchtrain.tables.inspect.column_roles import (
     as_expression,
     is_true,
     reducible,
+    with_antiparticles,
+    words,
 )
 from bunchtrain.tables.inspect.inspection import ColumnSummary, TableSummary
 from bunchtrain.tables.inspect.opening import OpenedFiles
@@ -83,8 +85,12 @@ def _label_of(opened: OpenedFiles, roles: Roles, *reasons: str) -> FirstTarget |
     return next((target for target in made if target is not None), None)
 
 
-def named_target(opened: OpenedFiles, table: TableSummary, name: str) -> FirstTarget:
+def named_target(
+    opened: OpenedFiles, table: TableSummary, name: str, reason: str = GIVEN
+) -> FirstTarget:
     """Return the target of a column that the user names: classes if it has few values, else values.
+
+    reason  why it is the target, if the user has not named it.
 
     Raises UserError, naming the nearest, if there is no such column of single values.
     """
@@ -94,16 +100,24 @@ def named_target(opened: OpenedFiles, table: TableSummary, name: str) -> FirstTa
         raise UserError(
             f"--target: there is no column '{name}' of single values{nearest(name, known)}"
         )
-    one = Candidate(column, GIVEN)
+    one = Candidate(column, reason)
     if column.type == "string" or column.is_integer:
         counts = count_classes(opened.whole_tables(), [name], _MAX_VALUES)
         if 2 <= len(counts[name]) <= 50 and (found := _labelled(one, counts[name])):
-            return found
+            signed = reason == GIVEN and with_antiparticles(name, counts[name]) is not None
+            return _without_charge(found, table) if signed else found
     if column.range is None or column.range[0] == column.range[1]:
         raise UserError(
             f"--target: '{name}' has neither two classes of {_MIN_ROWS} rows nor numbers"
         )
     return _regression(one)
+
+
+def _without_charge(found: FirstTarget, table: TableSummary) -> FirstTarget:
+    """Return a target of particles and antiparticles, of which the charge is no input."""
+    charges = {c.name for c in table.columns if "charge" in words(c.name)}
+    note = f"{found.note} Its sign is that of the charge, which is no input."
+    return replace(found, columns=found.columns | charges, note=note if charges else found.note)
 
 
 def _is_binary(column: ColumnSummary) -> bool:
@@ -119,6 +133,10 @@ def _one_hot(columns: Sequence[Candidate]) -> FirstTarget:
 
 def _labelled(one: Candidate, counts: Mapping[Any, int]) -> FirstTarget | None:
     """Return the target of a label, None if fewer than two of its values have enough rows."""
+    name = as_expression(one.name)
+    merged = None if one.reason == GIVEN else with_antiparticles(one.name, counts)
+    if merged is not None:
+        counts, name = merged, f"abs({name})"
     least = _MIN_ROWS if one.reason in (GIVEN, *CERTAIN) else _MIN_UNCERTAIN
     enough = {value: rows for value, rows in counts.items() if rows >= least}
     if len(enough) < 2:
@@ -132,7 +150,6 @@ def _labelled(one: Candidate, counts: Mapping[Any, int]) -> FirstTarget | None:
         names = [class_name(str(value), n) for n, value in enumerate(values)]
     if len(set(names)) < len(names):
         names = [f"class_{n}" for n in range(len(values))]
-    name = as_expression(one.name)
     content = {n: f"{name} == {literal(v)}" for n, v in zip(names, values, strict=True)}
     rows = ", ".join(f"{value}: {n:,}" for value, n in list(kept.items())[:8])
     rare = len(counts) - len(kept)

@@ -208,14 +208,15 @@ def summarise(
     if not table.seekable:
         return _summarise_text(table, rows)
     unreadable, found, sampled = dict(table.unreadable), dict[str, ColumnSummary](), 0
-    names = [name for name in table.fields() if columns is None or name in columns]
+    fields, units = table.fields(), table.units()
+    names = [name for name in fields if columns is None or name in columns]
     for low in range(0, len(names), _COLUMNS):
         for name, values in _read(table, names[low : low + _COLUMNS], rows, unreadable):
             sampled = max(sampled, len(values))
-            found[name] = _column(name, table, values)
+            found[name] = _column(name, fields[name], values, units)
     if names and not found:
         raise DataError(f"{path}: no column can be read; {unreadable[names[0]]}")
-    every = _in_order(table.fields(), {n: c for n, c in found.items() if n not in unreadable})
+    every = _in_order(fields, {n: c for n, c in found.items() if n not in unreadable})
     kept = [column for column in every if column.name not in unreadable]
     return TableSummary(table.name, table.entries, sampled, kept, unreadable, _note(table))
 
@@ -228,10 +229,11 @@ def _summarise_rows(
     table: Table, rows: int, columns: Collection[str] | None = None
 ) -> TableSummary:
     """Return the summary of the first rows of a table that is no file."""
-    names = [name for name in table.fields() if columns is None or name in columns]
+    fields, units = table.fields(), table.units()
+    names = [name for name in fields if columns is None or name in columns]
     events = ak.concatenate(list(table.sample(names, rows)))
-    found = {name: _column(name, table, events[name]) for name in names}
-    listed = _in_order(table.fields(), found)
+    found = {name: _column(name, fields[name], events[name], units) for name in names}
+    listed = _in_order(fields, found)
     return TableSummary(table.row, None, len(events), listed, {}, table.note)
 
 
@@ -253,7 +255,8 @@ def _summarise_text(table: FileTable, rows: int) -> TableSummary:
             raise
         complete = False
     events = ak.concatenate(blocks) if blocks else table.empty(names)
-    columns = [_column(name, table, events[name]) for name in names]
+    fields, units = table.fields(), table.units()
+    columns = [_column(name, fields[name], events[name], units) for name in names]
     entries = read if complete else None
     unreadable = dict(table.unreadable)
     return TableSummary(table.name, entries, len(events), columns, unreadable, _note(table))
@@ -290,8 +293,8 @@ def _sample(table: FileTable, names: list[str], rows: int) -> ak.Array:
     return ak.concatenate(blocks) if blocks else table.empty(names)
 
 
-def _column(name: str, table: Table, values: ak.Array) -> ColumnSummary:
-    type, unit = table.fields()[name], table.units().get(name, "")
+def _column(name: str, type: str, values: ak.Array, units: Mapping[str, str]) -> ColumnSummary:
+    unit = units.get(name, "")
     lengths = _lengths(values) if values.ndim > 1 else None
     content = kind(values)
     flat = ak.flatten(values, axis=None) if values.ndim > 1 else values

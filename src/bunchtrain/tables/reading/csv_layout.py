@@ -36,6 +36,11 @@ def find_layout(path: str, names: Sequence[str] | None, header: bool | None) -> 
     comments = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
     if comments == len(lines) or not any(line.strip() for line in lines[comments:]):
         raise DataError(f"{path}: the file has no rows")
+    if re.match(r'\s*(\{\s*"|\[\s*[{\[])', lines[comments]):
+        raise DataError(
+            f"{path} is JSON, which is not read; convert it, for instance "
+            "`pandas.read_json(…).to_parquet('events.parquet')`"
+        )
     body = [line for line in lines[comments:] if line]
     separator = _find_separator(path, body)
     first, *others = [_cells(line, separator) for line in body[: _LINES + 1]]
