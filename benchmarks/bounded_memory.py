@@ -73,7 +73,12 @@ def run_stage(stage: str, folder: Path) -> None:
     from bunchtrain.methods.tensor_files import read_tensors  # noqa: F401 (imports torch)
     from bunchtrain.workflow.folder import RunFolder
     from bunchtrain.workflow.preparation import event_cache
-    from bunchtrain.workflow.trainings import merge_predictions, predict_model, train_model
+    from bunchtrain.workflow.trainings import (
+        all_trainings,
+        merge_predictions,
+        predict_seed,
+        train_model,
+    )
 
     study = validate(study_of(folder))
     if stage == "imports":
@@ -83,7 +88,8 @@ def run_stage(stage: str, folder: Path) -> None:
     if stage == "train":
         train_model(run, study, cache, "particle_flow_network", resume=True)
     elif stage == "test set":
-        predict_model(run, study, cache, "particle_flow_network")
+        for one in all_trainings(run, study).values():
+            predict_seed(run, study, cache, one)
         merge_predictions(run, study)
     elif stage == "file":
         from bunchtrain.trained_model import load

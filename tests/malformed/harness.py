@@ -130,18 +130,18 @@ def _listed(place: Path) -> set[Path]:
 def _in_folder(folder: Path) -> Iterator[None]:
     """Work in a folder, with the trainings replaced by the end of what is checked."""
     kept, arguments = Path.cwd(), sys.argv
-    trained, concurrent = default_graph.train_model, run_study.run_concurrently
+    trained, concurrent = default_graph.train_seed, run_study.run_concurrently
 
     def reached(*given: object, **options: object) -> None:
         raise TrainingReached
 
     os.chdir(folder)
-    default_graph.train_model = run_study.run_concurrently = reached  # type: ignore[assignment]
+    default_graph.train_seed = run_study.run_concurrently = reached  # type: ignore[assignment]
     try:
         yield
     finally:
         os.chdir(kept)
-        sys.argv, default_graph.train_model = arguments, trained
+        sys.argv, default_graph.train_seed = arguments, trained
         run_study.run_concurrently = concurrent
 
 

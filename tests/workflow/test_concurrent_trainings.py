@@ -106,6 +106,7 @@ def test_a_trained_ensemble_saw_the_validation_set_alone_and_scores_files(table,
 def test_two_at_once_give_the_scores_of_one_by_one(table, tmp_path):
     folder = bunchtrain.run(table.study, runs=tmp_path, jobs=2).files
     assert all(not one.reused_from for one in read_record(folder.path).values())
+    assert {"train.dense", "train.dense_seed_2"} < {*read_record(folder.path)}
     for file in ("trees/test", "dense/test", "dense/seed_2/test", "dense/validation"):
         ours, theirs = (
             pq.read_table(one.path / "models" / f"{file}.parquet") for one in (folder, table.files)
@@ -134,6 +135,23 @@ def test_finished_seeds_are_not_trained_again(table, folder, monkeypatch):
     )
     bunchtrain.resume(str(caught.value).rsplit(" ", 1)[-1], jobs=1)
     assert epochs == [2, 1, 1]  # the second epoch of seed 2, then `short`
+
+
+def test_another_seed_trains_it_alone(table, folder, monkeypatch):
+    seeds = []
+    monkeypatch.setattr(
+        "bunchtrain.training.module.Module.on_train_epoch_start",
+        lambda module: seeds.append(module.seed),
+    )
+    study = folder / "three.yaml"
+    only = ["train.dense"]
+    run = bunchtrain.run(study, "models.dense.seeds=3", runs=folder / "runs", only=only, jobs=1)
+    assert seeds == [3, 3]
+    record = read_record(run.folder)
+    assert [n for n, one in record.items() if one.kind == "train" and one.reused_from] == [
+        "train.dense",
+        "train.dense_seed_2",
+    ]
 
 
 def test_a_failed_member_leaves_the_others_finished_and_is_named(tmp_path):
@@ -206,7 +224,7 @@ def test_as_many_at_once_as_cores_and_memory_allow(monkeypatch):
     study = validate(STUDY_OF_THREE)
     monkeypatch.setattr(concurrent_trainings, "cores", lambda: 16)
     monkeypatch.setattr(concurrent_trainings, "available_memory", lambda: 10**12)
-    assert max_concurrent_trainings(study) == 3
+    assert max_concurrent_trainings(study) == 4  # trees, two seeds of dense, short
     monkeypatch.setattr(concurrent_trainings, "cores", lambda: 2)
     assert max_concurrent_trainings(study) == 2
     monkeypatch.setattr(concurrent_trainings, "available_memory", lambda: 5 * 10**9)

@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest, one_of
-from bunchtrain.study.models import model_configs
+from bunchtrain.study.models import model_configs, training_names
 from bunchtrain.study.schema import Study
 from bunchtrain.study.stages import Result, RolloutStage
 
@@ -51,6 +51,14 @@ def full_name(study: Study, name: str) -> str:
     if name in ("train", "predict") and len(model_configs(study)) == 1:
         return f"{name}.{next(iter(model_configs(study)))}"
     return name
+
+
+def stage_names(study: Study, name: str) -> list[str]:
+    """Return the stages that a name stands for: one for each seed of a model that is trained."""
+    name = full_name(study, name)
+    kind, _, label = name.partition(".")
+    model = model_configs(study).get(label) if kind == "train" else None
+    return [f"{kind}.{one}" for one in training_names(study, model)] if model else [name]
 
 
 def check_stages(study: Study) -> None:

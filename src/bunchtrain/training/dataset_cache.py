@@ -14,19 +14,20 @@ Dataset = tuple[dict[str, EventStore], int]
 
 
 class DatasetCache:
-    """The dataset of the last training, kept in memory within `enable()`."""
+    """The dataset of the last training, kept in memory for the next one."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Dataset] | None = None
 
     @contextmanager
-    def enable(self) -> Iterator[None]:
-        """Keep, within this context, the dataset of each training for the next one."""
-        self._entries = {}
+    def enable(self, *, keep: bool) -> Iterator[None]:
+        """Use the dataset of the training before; `keep` that of this one for the next context."""
+        self._entries, kept = self._entries or {}, False
         try:
             yield
+            kept = keep
         finally:
-            self._entries = None
+            self._entries = self._entries if kept else None
 
     def get(self, task: Task) -> Dataset | None:
         """Return the dataset of a task that differs at most by seed and folder, if cached."""

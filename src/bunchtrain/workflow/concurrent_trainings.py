@@ -19,18 +19,19 @@ from bunchtrain.workflow.executors.processes import Processes
 from bunchtrain.workflow.executors.sequential import Sequential
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.graph.stage import Stage, stage_folder
+from bunchtrain.workflow.trainings import all_trainings
 
 _MEMORY = Path("/proc/meminfo")
 
 
 def max_concurrent_trainings(study: Study) -> int:
-    """Return how many models of a study can be trained at the same time, at least 1.
+    """Return how many trainings of a study can be made at the same time, at least 1.
 
-    The cores are shared by `training.threads`, and each model counts with twice
-    `storage.memory`. Models whose threads are not set use all cores, and those on an accelerator
-    or on another engine than `local` use the machine alone, so they are trained in turn.
+    The cores are shared by `training.threads`, and each training counts with twice
+    `storage.memory`. Those whose threads are not set use all cores, and those on an accelerator
+    or on another engine than `local` use the machine alone, so they are made in turn.
     """
-    chosen = [model.training for model in model_configs(study).values()]
+    chosen = [m.training for m in model_configs(study).values() for _ in range(m.seeds)]
     alone = _uses_gpu(study) or any(t.engine.name != "local" for t in chosen)
     if not chosen or alone or not all(training.threads for training in chosen):
         return 1
@@ -81,7 +82,7 @@ def run_concurrently(
 ) -> dict[str, BunchtrainError]:
     """Run stages outside this process and return stage → why it failed.
 
-    The predictions of a model are made by the process of its training. Raises InterruptedRun on
+    The predictions of a training are made by its process. Raises InterruptedRun on
     Ctrl-C, when all processes have ended.
     """
 
@@ -96,12 +97,12 @@ def _job(folder: RunFolder, study: Study, stage: str) -> Job:
     kind, _, name = stage.partition(".")
     own = study.stages.get(stage)
     is_default = own is None and kind in ("train", "predict")
-    model = model_configs(study).get(name) if is_default else None
-    place = folder.model(name) if model else stage_folder(folder.path, stage)
-    names = [stage, f"predict.{name}"] if model and kind == "train" else [stage]
+    one = all_trainings(folder, study).get(name) if is_default else None
+    place = one.folder if one else stage_folder(folder.path, stage)
+    names = [stage, f"predict.{name}"] if one and kind == "train" else [stage]
     module = "bunchtrain.workflow.stage_process"
     command = child_command(module, str(folder.path), str(place), *names)
-    threads = model.training.threads if model else None
+    threads = one.model.training.threads if one else None
     if own is not None and own.train is not None:
         threads = own.train.training.get("threads", study.training.threads)
     return Job(stage, command, place / "job.log", threads)

@@ -10,6 +10,7 @@ from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError, StudyEr
 from bunchtrain.parts import report_own_errors
 from bunchtrain.progress_events import report_stage
 from bunchtrain.study import Study, load, model_configs, select_models
+from bunchtrain.study.stage_checks import stage_names
 from bunchtrain.workflow import launch
 from bunchtrain.workflow.concurrent_trainings import choose_executor, run_concurrently
 from bunchtrain.workflow.environment import environment
@@ -62,6 +63,7 @@ def run(
     if not launch.is_leader():
         folder = launch.join(Path(runs) / chosen.name)
         return _follow(folder, folder.study(), resume=False)
+    again = [full for name in again for full in stage_names(chosen, name)]
     _check_stages(chosen, Path(runs), [*wanted, *again])
     check_starts(chosen, Path(runs))
     folder = RunFolder.create(chosen, Path(runs))
@@ -76,8 +78,9 @@ def _choose(study: Study, only: Sequence[str]) -> tuple[Study, list[str]]:
     known = {*models, *(one.curve for one in models.values())}
     if only and not any(name in known for name in only):
         graph = build_graph(RunFolder(Path()), study)
-        if all(name in graph for name in only):
-            return study, list(only)
+        stages = [full for name in only for full in stage_names(study, name)]
+        if all(name in graph for name in stages):
+            return study, stages
     return select_models(study, only), []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -40,6 +40,7 @@ class Training:
     The first one has the folder of the model, the others have folders below it.
     """
 
+    model: ModelConfig
     name: str
     seed: int
     folder: Path
@@ -54,9 +55,15 @@ def trainings(folder: RunFolder, study: Study, model: ModelConfig) -> list[Train
     """Return the trainings of a model, the first one first."""
     place = folder.model(model.name)
     return [
-        Training(name, seed, place if seed == study.seed else place / f"seed_{seed}")
+        Training(model, name, seed, place if seed == study.seed else place / f"seed_{seed}")
         for name, seed in training_names(study, model).items()
     ]
+
+
+def all_trainings(folder: RunFolder, study: Study) -> dict[str, Training]:
+    """Return name → training of all models of a study."""
+    models = model_configs(study).values()
+    return {one.name: one for model in models for one in trainings(folder, study, model)}
 
 
 def train_model(
@@ -68,40 +75,45 @@ def train_model(
     resume: bool,
 ) -> None:
     """Train a model with all its seeds; with `resume`, finished trainings are skipped."""
-    model = model_configs(study)[name]
-    with DATASET_CACHE.enable():
-        every = trainings(folder, study, model)
-        for index, one in enumerate(every):
-            start = folder.start(name)
-            wanted = task(study, model, cache.folder, one.folder, one.seed, start)
-            with report_part(index, len(every), f"seed {one.seed}" if model.seeds > 1 else ""):
-                train(wanted, resume=resume)
-
-
-def training_warnings(folder: RunFolder, study: Study, name: str) -> list[str]:
-    """Return the warnings of a model's trainings, one sentence each, none of them twice."""
     every = trainings(folder, study, model_configs(study)[name])
+    for index, one in enumerate(every):
+        with report_part(index, len(every), f"seed {one.seed}" if len(every) > 1 else ""):
+            train_seed(folder, study, cache, one, resume=resume)
+
+
+def train_seed(
+    folder: RunFolder, study: Study, cache: EventCache, one: Training, *, resume: bool
+) -> None:
+    """Make one training; the next seed of its model in this process uses the same dataset."""
+    start = folder.start(one.model.name)
+    wanted = task(study, one.model, cache.folder, one.folder, one.seed, start)
+    is_last = one.seed == study.seed + one.model.seeds - 1
+    with DATASET_CACHE.enable(keep=not is_last):
+        train(wanted, resume=resume)
+
+
+def training_warnings(folder: RunFolder, every: Iterable[Training]) -> list[str]:
+    """Return the warnings of finished trainings, one sentence each, none of them twice."""
     where = [one.folder.relative_to(folder.path) / "training.json" for one in every]
     return list(
         dict.fromkeys(w for path in where for w in folder.json(str(path)).get("warnings", ()))
     )
 
 
-def predict_model(
+def predict_seed(
     folder: RunFolder,
     study: Study,
     cache: EventCache,
-    name: str,
+    one: Training,
     executor: Executor | None = None,
 ) -> None:
-    """Write the predictions of a model's trainings that are missing.
+    """Write the predictions of a training that are missing.
 
     Many blocks are predicted by the jobs of an executor, unless the model counts overflows.
     """
-    every = trainings(folder, study, model_configs(study)[name])
-    wanted = [(one, split) for one in every for split in predicted_sets(study)]
+    sets = predicted_sets(study)
     with keep_freed_memory():
-        for index, (one, split) in enumerate(wanted):
+        for index, split in enumerate(sets):
             path = one.folder / f"{split}.parquet"
             if path.is_file():
                 continue
@@ -114,7 +126,7 @@ def predict_model(
                 wide = partial(event_set.predict_set, executor, *given)
             models = {one.name: trained}
             predict = partial(write_predictions, study, cache, models, path, split, wide)
-            with report_part(index, len(wanted)):
+            with report_part(index, len(sets)):
                 rates, overflows = count_overflows(trained, predict)
             if split == "test":
                 rate = {"events_per_second": rates.get(one.name), "out_of_range": overflows}
@@ -164,8 +176,7 @@ def merge_predictions(folder: RunFolder, study: Study) -> None:
 
 def _blocks_of_trainings(folder: RunFolder, study: Study, split: str) -> Iterator[Predictions]:
     """Yield the predictions of all trainings for a set, whose events have the same order."""
-    models = model_configs(study).values()
-    every = [one for model in models for one in trainings(folder, study, model)]
+    every = all_trainings(folder, study).values()
     paths = [one.folder / f"{split}.parquet" for one in every]
     contents = [contents_of_file(path, study) for path in paths]
     columns = {name: one for found in contents for name, one in found.columns.items()}

@@ -19,7 +19,7 @@ from bunchtrain.study import ModelConfig, Study, ensemble_models, model_configs
 from bunchtrain.workflow.evaluate import saved_results
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.graph.record import read_record
-from bunchtrain.workflow.trainings import training_warnings
+from bunchtrain.workflow.trainings import training_warnings, trainings
 
 #: How an ensemble combines the scores of its models.
 COMBINATIONS = {
@@ -106,7 +106,7 @@ def _models(folder: RunFolder, study: Study, plots: Sequence[Plot]) -> Iterator[
             remarks=" ".join(
                 [
                     *(model.note, _beginning(folder, name)),
-                    *map(_sentence, training_warnings(folder, study, name)),
+                    *map(_sentence, training_warnings(folder, trainings(folder, study, model))),
                 ]
             ).strip(),
         )

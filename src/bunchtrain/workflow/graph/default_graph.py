@@ -28,10 +28,12 @@ from bunchtrain.workflow.progress import say
 from bunchtrain.workflow.run import Run
 from bunchtrain.workflow.run_events import check_key, run_events
 from bunchtrain.workflow.trainings import (
+    Training,
+    all_trainings,
     merge_predictions,
-    predict_model,
+    predict_seed,
     predicted_sets,
-    train_model,
+    train_seed,
     training_warnings,
 )
 from bunchtrain.workflow.transforms import write_objects
@@ -53,6 +55,7 @@ class DefaultGraph:
     def __init__(self, folder: RunFolder, study: Study) -> None:
         self.folder, self.study = folder, study
         self.models = model_configs(study)
+        self.trainings = list(all_trainings(folder, study).values())
 
     @cached_property
     def cache(self) -> EventCache:
@@ -73,8 +76,8 @@ class DefaultGraph:
         """Return name → stage."""
         every = [self._source()]
         if self.models:
-            every += [self._prepare(), *map(self._train, self.models.values())]
-            every += map(self._predict, self.models.values())
+            every += [self._prepare(), *map(self._train, self.trainings)]
+            every += map(self._predict, self.trainings)
             every += [self._predictions(), *self._evaluations(after_export=False)]
             every += [*self._exports(), *self._evaluations(after_export=True)]
         return {stage.name: stage for stage in every}
@@ -109,42 +112,46 @@ class DefaultGraph:
             "prepare", "prepare", run, ("source",), options, ("data.json",), is_cached=False
         )
 
-    def _train(self, model: ModelConfig) -> Stage:
+    def _train(self, one: Training) -> Stage:
         def run(context: StageContext) -> None:
             if self._is_predicted(context):
                 return
-            train_model(self.folder, self.study, self.cache, model.name, resume=context.resume)
-            for text in training_warnings(self.folder, self.study, model.name):
-                say(f"warning, {model.name}: {text}")
+            train_seed(self.folder, self.study, self.cache, one, resume=context.resume)
+            seeds = [o for o in self.trainings if o.model.name == one.model.name]
+            said = training_warnings(self.folder, [o for o in seeds if o.seed != one.seed])
+            for text in training_warnings(self.folder, [one]):
+                if text not in said:
+                    say(f"warning, {one.name}: {text}")
 
-        name, place = self._place(model)
+        place = self._place(one)
+        start = self.folder.start(one.model.name)
         return Stage(
-            f"train.{name}",
+            f"train.{one.name}",
             "train",
             run,
             ("prepare",),
-            partial(training_options, self.study, model, self.folder.start(model.name)),
-            (f"{place}/**/*",),
+            lambda: training_options(self.study, one.model, start)[one.name],
+            (f"{place}/*", f"{place}/parts/*"),
             OTHER_FILES,
             in_process=False,
         )
 
-    def _predict(self, model: ModelConfig) -> Stage:
+    def _predict(self, one: Training) -> Stage:
         def run(context: StageContext) -> None:
             if not self._is_predicted(context):
-                predict_model(self.folder, self.study, self.cache, model.name, context.executor)
+                predict_seed(self.folder, self.study, self.cache, one, context.executor)
 
-        study, (name, place) = self.study, self._place(model)
+        study, place = self.study, self._place(one)
         options = study.model_dump(mode="json", include={"targets", "truth", "spectators"})
         options |= study.model_dump(mode="json", include={"transforms"})
         options |= {"sets": predicted_sets(study)}
         return Stage(
-            f"predict.{name}",
+            f"predict.{one.name}",
             "predict",
             run,
-            (f"train.{name}",),
+            (f"train.{one.name}",),
             options,
-            (f"{place}/**/*.parquet", f"{place}/**/prediction.json"),
+            (f"{place}/*.parquet", f"{place}/prediction.json"),
             (".*",),
             in_process=False,
         )
@@ -157,7 +164,7 @@ class DefaultGraph:
                     write_objects(self.folder, self.study)
             self.folder.manifest.add_missing()
 
-        names = [f"predict.{name}" for name in self.models]
+        names = [f"predict.{one.name}" for one in self.trainings]
         transforms = [f"{name}_{one}.parquet" for name in self.study.transforms
                       for one in self.models]  # fmt: skip
         return Stage(
@@ -171,7 +178,7 @@ class DefaultGraph:
 
     def _evaluations(self, *, after_export: bool) -> Iterator[Stage]:
         """Yield the evaluations; one that reads metrics comes after those before it."""
-        before = ["predictions", *(f"train.{name}" for name in self.models)]
+        before = ["predictions", *(f"train.{one.name}" for one in self.trainings)]
         if after_export:
             before += [stage.name for stage in self._exports()]
         chosen = self.study.model_dump(mode="json", exclude=_NOT_EVALUATED)
@@ -214,7 +221,7 @@ class DefaultGraph:
                 f"export.{short}{count}",
                 "export",
                 partial(self._export, part.name, part.options),
-                tuple(f"train.{name}" for name in self.models),
+                tuple(f"train.{one.name}" for one in self.trainings),
                 options,
                 (f"exports/*/{short}/**/*",),
             )
@@ -234,10 +241,9 @@ class DefaultGraph:
 
         return Stage("report", "report", run, tuple(inputs), is_cached=False)
 
-    def _place(self, model: ModelConfig) -> tuple[str, str]:
-        """Return the name of a model and its folder, relative to that of the run."""
-        place = self.folder.model(model.name).relative_to(self.folder.path)
-        return model.name, place.as_posix()
+    def _place(self, one: Training) -> str:
+        """Return the folder of a training, relative to that of the run."""
+        return one.folder.relative_to(self.folder.path).as_posix()
 
     def _is_predicted(self, context: StageContext) -> bool:
         """Return whether a resumed run, perhaps of an earlier release, has its predictions."""

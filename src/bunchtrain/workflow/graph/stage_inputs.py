@@ -14,7 +14,7 @@ from bunchtrain.study import ModelConfig, Study, model_configs, training_names
 from bunchtrain.study.base import Part
 from bunchtrain.study.derived import derived_study, stage_model, table_part
 from bunchtrain.study.model_keys import ModelOverrides
-from bunchtrain.study.stage_checks import full_name
+from bunchtrain.study.stage_checks import full_name, stage_names
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.table import Table
 from bunchtrain.trained_files import load
@@ -73,9 +73,8 @@ class StageInputs:
 
     def names(self, name: str) -> tuple[str, ...]:
         """Return the full names of the stages that a stage reads."""
-        found = (
-            full_name(self.study, other) for _, other, _ in self.study.stages[name].references()
-        )
+        read = [other for _, other, _ in self.study.stages[name].references()]
+        found = [full for other in read for full in stage_names(self.study, other)]
         return tuple(dict.fromkeys(found))
 
     def table(self, name: str) -> Table:

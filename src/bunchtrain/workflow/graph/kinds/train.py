@@ -10,7 +10,7 @@ from bunchtrain.workflow.graph.default_graph import OTHER_FILES, training_option
 from bunchtrain.workflow.graph.stage import Stage, StageContext
 from bunchtrain.workflow.graph.stage_inputs import MODEL, StageFolder, StageInputs, write_study
 from bunchtrain.workflow.progress import say
-from bunchtrain.workflow.trainings import train_model, training_warnings
+from bunchtrain.workflow.trainings import train_model, training_warnings, trainings
 
 
 def make_stage(inputs: StageInputs, name: str) -> Stage:
@@ -30,7 +30,7 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
         write_study(context.place, study)
         place = StageFolder(context.place)
         train_model(place, study, cache, name, resume=context.resume)
-        for text in training_warnings(place, study, name):
+        for text in training_warnings(place, trainings(place, study, model_configs(study)[name])):
             say(f"warning, {name}: {text}")
 
     def options() -> dict[str, Any]:
