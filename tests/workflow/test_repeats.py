@@ -178,6 +178,13 @@ def test_every_event_is_out_of_fold_once(place):
     assert run.metrics["fit"]["auc"]["value"] > 0.6
     rows = json.loads((Path(run.folder) / "stages/folds/repetitions.json").read_text())
     assert [row["toy"] for row in rows] == [0, 1, 2]
+    both = study(place, FOLDS)
+    both["evaluation"].insert(0, {"name": "classification", "of": "scores"})
+    again = run_study(validate(both, "folds.yaml", place), runs=place / "runs")
+    assert list(again.metrics) == ["scores.fit", "folds.fit"]
+    assert again.metrics["folds.fit"] == run.metrics["fit"]
+    assert again.metrics["scores.fit"]["auc"] != run.metrics["fit"]["auc"]
+    assert "scores.fit" in (Path(again.folder) / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ interval of k/n; Z = Φ⁻¹(1 − p).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -75,9 +75,10 @@ class PValue(Evaluation):
         _, null = read_repetitions(run, self.null)
         metrics: dict[str, Metrics] = {}
         rows, plots = list[list[object]](), list[Plot]()
-        for statistic in self._statistics(run, null):
+        measured = self._measured(run)
+        for statistic in self._statistics(measured, null):
             model, _, metric = statistic.rpartition(".")
-            observed = float(run.metrics[model][metric]["value"])
+            observed = float(measured[model][metric]["value"])
             found = p_value(observed, null[statistic])
             own = metrics.setdefault(model, {})
             own[f"{metric}_p_value"] = found.value.as_dict()
@@ -92,10 +93,16 @@ class PValue(Evaluation):
             tables.append(self._powers(run, null, metrics, plots))
         return Results(metrics, plots, tables)
 
-    def _statistics(self, run: EvaluatedRun, null: dict[str, Values]) -> list[str]:
+    def _measured(self, run: EvaluatedRun) -> dict[str, Metrics]:
+        """Return the metrics of the run, those of the stage `observed` under the models' names."""
+        prefix = f"{self.observed}."
+        own = {n.removeprefix(prefix): m for n, m in run.metrics.items() if n.startswith(prefix)}
+        return {**run.metrics, **own}
+
+    def _statistics(self, measured: Mapping[str, Metrics], null: Mapping[str, Values]) -> list[str]:
         """Return the statistics; raises DataError, naming the nearest, for one that is missing."""
-        measured = {f"{m}.{name}" for m, found in run.metrics.items() for name in found}
-        known = [name for name in null if name in measured]
+        names = {f"{m}.{name}" for m, found in measured.items() for name in found}
+        known = [name for name in null if name in names]
         for name in self.statistics:
             if name not in known:
                 raise DataError(
@@ -127,7 +134,7 @@ class PValue(Evaluation):
         """Return the power for each signal, and add metrics and a plot."""
         varied, toys = read_repetitions(run, str(self.alternative))
         rows, curves = list[list[object]](), dict[str, Values]()
-        statistics = [name for name in self._statistics(run, null) if name in toys]
+        statistics = [name for name in self._statistics(self._measured(run), null) if name in toys]
         values = np.stack([*varied.values()], 1) if varied else None
         signals = np.unique(values, axis=0) if values is not None else np.zeros((1, 0))
         for signal in signals:

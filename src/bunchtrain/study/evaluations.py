@@ -10,6 +10,7 @@ from bunchtrain.study.base import EvaluationPart, Part
 from bunchtrain.study.models import model_configs
 from bunchtrain.study.overrides import default_evaluations
 from bunchtrain.study.schema import Study
+from bunchtrain.study.stage_checks import full_name
 
 #: Evaluations without required options that are made in every run for which they are defined.
 DESCRIPTIVE = (
@@ -59,6 +60,34 @@ def stage_evaluations(study: Study) -> dict[str, EvaluationPart]:
             count = sum(one.rpartition("_")[0] == key or one == key for one in found) + 1
             found[f"{key}_{count}" if count > 1 else key] = part
     return found
+
+
+def stage_prefixes(study: Study) -> dict[str, str]:
+    """Return key of an evaluation of a stage → what precedes the names of its models in metrics.
+
+    It is `<stage>.` where the same evaluation of another stage is about one of these models.
+    """
+    every = stage_evaluations(study)
+    found = dict.fromkeys(every, "")
+    for key, part in every.items():
+        others = {one.of for one in every.values() if one.name == part.name} - {part.of}
+        own = _evaluated(study, str(part.of))
+        if any(own & _evaluated(study, str(other)) for other in others):
+            found[key] = f"{part.of}."
+    return found
+
+
+def _evaluated(study: Study, name: str) -> set[str]:
+    """Return the models or policies that a stage is about."""
+    stage = study.stages.get(name)
+    if stage is None:
+        return set()
+    if stage.predict is not None:
+        return {full_name(study, one) for one in stage.predict.of}
+    if stage.rollout is not None:
+        return set(stage.rollout.named_policies())
+    inner = stage.repeat.run if stage.repeat is not None else []
+    return set().union(*(_evaluated(study, one) for one in inner))
 
 
 def check_evaluations(study: Study) -> None:

@@ -13,7 +13,7 @@ from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
 from bunchtrain.report.content import Table
 from bunchtrain.report.results import FILE, Results
 from bunchtrain.statistics.metrics import Metrics
-from bunchtrain.study import Study, all_evaluations, stage_evaluations
+from bunchtrain.study import Study, all_evaluations, stage_evaluations, stage_prefixes
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.progress import say
 
@@ -77,8 +77,7 @@ def evaluate_or_leave_out(run: EvaluatedRun, key: str, evaluation: Evaluation) -
 def merge_metrics(run: EvaluatedRun, key: str) -> None:
     """Add the metrics in the saved results of an evaluation to `metrics.json`."""
     folder = RunFolder(run.folder)
-    found = folder.json(f"evaluations/{key}/{FILE}").get("metrics", {})
-    _write_metrics(folder, run.predictions.estimators, {}, found)
+    _write_metrics(folder, run, key, {}, _saved_metrics(folder, key))
 
 
 def restore_metrics(run: EvaluatedRun) -> None:
@@ -90,8 +89,9 @@ def restore_metrics(run: EvaluatedRun) -> None:
     if folder.metrics_file.is_file() and not of_stages:
         return
     merged: dict[str, Metrics] = {name: {} for name in run.predictions.estimators}
+    prefixes = stage_prefixes(run.study)
     saved = [
-        folder.json(f"evaluations/{key}/{FILE}").get("metrics", {})
+        {f"{prefixes.get(key, '')}{n}": one for n, one in _saved_metrics(folder, key).items()}
         for key in (*evaluation_parts(run.study), *of_stages)
     ]
     known: dict[str, Metrics] = folder.json("metrics.json")
@@ -108,7 +108,7 @@ def _leave_out(run: EvaluatedRun, key: str, problem: DataError) -> None:
     note = Table(f"{sentence[0].upper()}{sentence[1:]}.", [], [])
     Results(tables=[note]).save(folder.evaluation(key), folder.manifest.write_json)
     if not folder.metrics_file.is_file():
-        _write_metrics(folder, run.predictions.estimators, {}, {})
+        _write_metrics(folder, run, key, {}, {})
 
 
 def evaluate_missing(run: EvaluatedRun) -> None:
@@ -133,10 +133,10 @@ def evaluate_run(run: EvaluatedRun, key: str, evaluation: Evaluation) -> Results
     with parts.report_own_errors():
         results = evaluation.evaluate(run)
     _check_results(results, evaluation)
-    previous = folder.json(f"evaluations/{key}/{FILE}").get("metrics", {})
+    previous = _saved_metrics(folder, key)
     results.save(folder.evaluation(key), folder.manifest.write_json)
     if run.folds == 1:  # metrics of folds are of more events than the others of this run
-        _write_metrics(folder, run.predictions.estimators, previous, results.metrics)
+        _write_metrics(folder, run, key, previous, results.metrics)
     return results
 
 
@@ -154,19 +154,31 @@ def _check_results(results: Any, evaluation: Evaluation) -> None:
         ) from None
 
 
+def _saved_metrics(folder: RunFolder, key: str) -> dict[str, Metrics]:
+    """Return the metrics in the saved results of an evaluation, {} without them."""
+    found: dict[str, Metrics] = folder.json(f"evaluations/{key}/{FILE}").get("metrics", {})
+    return found
+
+
 def _write_metrics(
     folder: RunFolder,
-    estimators: list[str],
+    run: EvaluatedRun,
+    key: str,
     previous: Mapping[str, Metrics],
     found: Mapping[str, Metrics],
 ) -> None:
     """Replace the previous metrics of an evaluation by the new ones."""
+    # A stage's key has a point; the view of a stage has another study than the run.
+    prefix = stage_prefixes(folder.study()).get(key, "") if "." in key else ""
     known: dict[str, Metrics] = folder.json("metrics.json")
+    old = {f"{prefix}{name}": one for name, one in previous.items()}
+    new = {f"{prefix}{name}": one for name, one in found.items()}
     merged = {}
-    for name in dict.fromkeys([*estimators, *known, *found]):
-        replaced, new = previous.get(name, {}), found.get(name, {})
-        kept = {k: v for k, v in known.get(name, {}).items() if k not in replaced or k in new}
-        merged[name] = kept | new
+    estimators = [f"{prefix}{name}" for name in run.predictions.estimators]
+    for name in dict.fromkeys([*estimators, *known, *new]):
+        gone = set(old.get(name, {})) - set(new.get(name, {}))
+        kept = {k: v for k, v in known.get(name, {}).items() if k not in gone}
+        merged[name] = kept | new.get(name, {})
     folder.manifest.write_json(folder.metrics_file, merged)
 
 

@@ -104,7 +104,8 @@ def weights_and_split(roles: Roles) -> Iterator[str]:
 
 def table_inputs(table: TableSummary, roles: Roles, features: Sequence[str]) -> Iterator[str]:
     """Yield a representation of these features, with the reasons against other columns."""
-    if not table.complete or any(c.nans or c.infinities for c in table.columns):
+    of_lists = any(one.startswith("max(") for one in features)  # NaN for an empty list
+    if of_lists or not table.complete or any(c.nans or c.infinities for c in table.columns):
         yield "invalid: impute          # NaN and infinity become the median of the training set"
     reasons: dict[str, list[str]] = {}
     for one in roles.excluded:
