@@ -77,8 +77,11 @@ class Sample(Table):
     name: ClassVar[str]
     #: Column → awkward type as text.
     layout: ClassVar[dict[str, str]]
-    #: `module:Class` in `simulation.pythia`, whose instances make a part from its index.
+    #: `module:Class` in `simulation`, whose instances make a part from its index.
     maker: ClassVar[str]
+    #: Libraries of the simulation, whose versions are part of its key, and the extra that has them.
+    libraries: ClassVar[tuple[str, ...]] = ("pythia8mc", "fastjet")
+    extra: ClassVar[str] = "generators"
     #: Incremented when a change of the code changes the events.
     version: ClassVar[int] = 1
 
@@ -114,18 +117,18 @@ class Sample(Table):
     def _maker(self) -> MakePart:
         try:
             module, _, name = self.maker.partition(":")
-            make = getattr(import_module(f"bunchtrain.simulation.pythia.{module}"), name)
+            make = getattr(import_module(f"bunchtrain.simulation.{module}"), name)
         except ModuleNotFoundError as absent:
-            raise missing(str(absent.name), "generators", f"source '{self.name}'") from None
+            raise missing(str(absent.name), self.extra, f"source '{self.name}'") from None
         found: MakePart = make(**self.recipe)
         return found
 
     def key(self) -> str:
         """Return a hash of everything but the length of the sample: recipe and versions."""
         try:
-            makers = [version("pythia8mc"), version("fastjet")]
+            makers = [version(library) for library in self.libraries]
         except PackageNotFoundError as absent:
-            raise missing(str(absent.name), "generators", f"source '{self.name}'") from None
+            raise missing(str(absent.name), self.extra, f"source '{self.name}'") from None
         text = json.dumps([self.version, self.recipe, makers], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -48,7 +48,7 @@ class BJets(Sample):
 
     name = "b_jets"
     layout = B_JETS
-    maker = "flavour_jets:FlavourJets"
+    maker = "pythia.flavour_jets:FlavourJets"
     version = 2  # with the truth of tracks; all other columns are those of version 1
 
     def __init__(

@@ -41,7 +41,7 @@ class BoostedJets(Sample):
 
     name = "boosted_jets"
     layout = BOOSTED_JETS
-    maker = "leading_jets:TopJets"
+    maker = "pythia.leading_jets:TopJets"
 
     def __init__(
         self, *, jets: Sampled = 10_000, detector: bool = True, options: JetOptions = DEFAULTS

@@ -39,7 +39,7 @@ class CalibrationJets(Sample):
 
     name = "calibration_jets"
     layout = CALIBRATION_JETS
-    maker = "calibration:CalibrationJets"
+    maker = "pythia.calibration:CalibrationJets"
 
     def __init__(self, *, jets: Sampled = 10_000, options: JetOptions = DEFAULTS) -> None:
         super().__init__(jets, options)

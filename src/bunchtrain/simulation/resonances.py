@@ -35,7 +35,7 @@ class Resonances(Sample):
 
     name = "resonances"
     layout = RESONANCES
-    maker = "resonance:Resonances"
+    maker = "pythia.resonance:Resonances"
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ class TriggerJets(Sample):
 
     name = "trigger_jets"
     layout = TRIGGER_JETS
-    maker = "leading_jets:FiveClassJets"
+    maker = "pythia.leading_jets:FiveClassJets"
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ class TthEvents(Sample):
 
     name = "tth_events"
     layout = TTH_EVENTS
-    maker = "top_higgs:TopHiggs"
+    maker = "pythia.top_higgs:TopHiggs"
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ class WJets(Sample):
 
     name = "w_jets"
     layout = W_JETS
-    maker = "leading_jets:BosonJets"
+    maker = "pythia.leading_jets:BosonJets"
 
     def __init__(
         self, *, jets: Sampled = 10_000, detector: bool = True, options: JetOptions = DEFAULTS

@@ -1,0 +1,1 @@
+"""What simulated detectors share: materials, layers, cells, incident particles, hits."""

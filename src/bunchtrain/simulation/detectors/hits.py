@@ -1,0 +1,114 @@
+"""Hits: the energy of steps or spots in cells, with the particle that made it, as columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import awkward as ak
+import numpy as np
+import pyarrow as pa
+
+from bunchtrain.simulation.detectors.beam import Primaries
+from bunchtrain.simulation.detectors.cells import Cells, Ints
+from bunchtrain.simulation.detectors.layers import Floats
+
+#: Column → awkward type.
+LAYOUT = {
+    "event_id": "int64",
+    "deposited": "float64",
+    "particle_pdg": "var * int64",
+    **{f"particle_{n}": "var * float32" for n in ("energy", "x", "y", "z", "theta", "phi")},
+    "particle_visible": "var * float32",
+    **{"hit_layer": "var * int64", "hit_cell": "var * int64"},
+    **{f"hit_{name}": "var * float32" for name in ("x", "y", "z", "energy", "time")},
+    "hit_particle": "var * int64",
+    "hit_deposit_particle": "var * var * int64",
+    "hit_deposit_energy": "var * var * float32",
+}
+UNITS = {
+    **dict.fromkeys(("deposited", "particle_energy", "particle_visible", "hit_energy"), "GeV"),
+    "hit_deposit_energy": "GeV",
+    **{f"{group}_{axis}": "mm" for group in ("particle", "hit") for axis in "xyz"},
+    **{"particle_theta": "rad", "particle_phi": "rad", "hit_time": "ns"},
+}
+
+
+@dataclass(frozen=True)
+class Deposits:
+    """Energy in a cell by one particle.
+
+    particle  (deposits,) index among all incident particles of the part.
+    cell      (deposits,) number of the cell.
+    energy    (deposits,) in GeV.
+    time      (deposits,) in ns at which half of the energy has been deposited.
+    """
+
+    particle: Ints
+    cell: Ints
+    energy: Floats
+    time: Floats
+
+
+def sum_steps(particle: Ints, cell: Ints, energy: Floats, time: Floats) -> Deposits:
+    """Return the energy and the time of each particle in each cell, of steps (n,)."""
+    order = np.lexsort((time, cell, particle))
+    particle, cell, energy, time = particle[order], cell[order], energy[order], time[order]
+    is_new = np.ones(len(order), bool)
+    is_new[1:] = (particle[1:] != particle[:-1]) | (cell[1:] != cell[:-1])
+    first = np.flatnonzero(is_new)
+    total = np.add.reduceat(energy, first) if len(first) else np.zeros(0)
+    return Deposits(particle[first], cell[first], total, _half_time(energy, time, first, total))
+
+
+def _half_time(energy: Floats, time: Floats, first: Ints, total: Floats) -> Floats:
+    """Return the time at which each run of steps, in order of time, has half of its energy."""
+    if not len(first):
+        return np.zeros(0)
+    group = np.repeat(np.arange(len(first)), np.diff([*first, len(energy)]))
+    summed = np.cumsum(energy)
+    own = summed - (summed[first] - energy[first])[group]
+    reached = np.flatnonzero(own >= total[group] / 2 * (1 - 1e-9))
+    return time[reached[np.searchsorted(group[reached], np.arange(len(first)))]]
+
+
+def hit_columns(
+    primaries: Primaries, deposits: Deposits, cells: Cells, events: int, first: int
+) -> dict[str, ak.Array]:
+    """Return the columns of `LAYOUT` without `deposited`, for the events from `first` on.
+
+    Hits are in the order of their cells; their deposits in that of the particles.
+    """
+    counts = np.bincount(primaries.event, minlength=events)
+    own = np.arange(len(primaries.event)) - (np.cumsum(counts) - counts)[primaries.event]
+    order = np.lexsort((deposits.particle, deposits.cell, primaries.event[deposits.particle]))
+    particle, cell, energy, time = (
+        getattr(deposits, name)[order] for name in ("particle", "cell", "energy", "time")
+    )
+    event = primaries.event[particle]
+    is_new = np.ones(len(order), bool)
+    is_new[1:] = (event[1:] != event[:-1]) | (cell[1:] != cell[:-1])
+    start = np.flatnonzero(is_new)
+    size = np.diff([*start, len(order)])
+    hit = np.repeat(np.arange(len(start)), size)
+    main = np.lexsort((-energy, hit))[start]  # the largest deposit of each hit
+    total = np.add.reduceat(energy, start) if len(start) else np.zeros(0)
+    layer, x, y, z = cells.place(cell[start])
+    hits = {"layer": layer, "cell": cell[start], "x": x, "y": y, "z": z}
+    hits |= {"energy": total, "time": time[main], "particle": own[particle[main]]}
+    number = np.bincount(event[start], minlength=events)
+    theta, phi = primaries.angles
+    visible = np.bincount(particle, energy, len(primaries.event))
+    of_particles = {"pdg": primaries.pdg, "energy": primaries.energy, "theta": theta, "phi": phi}
+    of_particles |= dict(zip("xyz", primaries.vertex.T, strict=True)) | {"visible": visible}
+    found = {"event_id": ak.Array(first + np.arange(events))}
+    found |= {f"particle_{n}": ak.unflatten(v, counts) for n, v in of_particles.items()}
+    found |= {f"hit_{n}": ak.unflatten(v, number) for n, v in hits.items()}
+    for name, values in (("particle", own[particle]), ("energy", energy)):
+        found[f"hit_deposit_{name}"] = ak.unflatten(ak.unflatten(values, size), number)
+    return found
+
+
+def as_table(columns: dict[str, ak.Array], layout: dict[str, str]) -> pa.Table:
+    """Return columns in the types of a layout as an Arrow table."""
+    cast = {n: ak.values_astype(columns[n], layout[n].rpartition(" ")[2]) for n in layout}
+    return ak.to_arrow_table(ak.zip(cast, depth_limit=1), extensionarray=False)

@@ -1,0 +1,92 @@
+"""A child process that simulates parts of a sample with Geant4.
+
+Its first argument is a JSON file with the recipe. It reads lines `INDEX PATH` from the standard
+input and writes JSON lines to the standard output: `{"particle": k}` before each particle and
+`{"done": INDEX}` when a part is in its file. What Geant4 prints goes to the standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from bunchtrain.files import atomic_path
+from bunchtrain.simulation.detectors.beam import BeamOptions, draw_primaries
+from bunchtrain.simulation.detectors.cells import Cells
+from bunchtrain.simulation.detectors.hits import LAYOUT, Deposits, as_table, hit_columns, sum_steps
+from bunchtrain.simulation.detectors.layers import Floats, Stack, from_plain
+from bunchtrain.simulation.pythia.production import write_table
+
+
+class Parts:
+    """Makes the parts of a sample of showers.
+
+    recipe  of the source, as plain data.
+    tell    writes a message to the parent process.
+    """
+
+    def __init__(self, recipe: Mapping[str, Any], tell: TextIO) -> None:
+        from bunchtrain.simulation.geant4.transport import Transport
+
+        self.recipe, self.tell = recipe, tell
+        self.beam = read_beam(recipe)
+        self.stack = Stack(from_plain(recipe["layers"]), recipe["width"], recipe["apex"])
+        self.cells = Cells(self.stack)
+        self.transport = Transport(self.stack, self.beam, recipe["cut"], recipe["field"])
+
+    def write(self, index: int, path: Path) -> None:
+        """Simulate a part and write it."""
+        events, seed = int(self.recipe["part"]), [int(self.recipe["seed"]), index]
+        primaries = draw_primaries(self.beam, events, np.random.default_rng(seed))
+        count = len(primaries.event)
+        seeds = np.random.SeedSequence(seed).generate_state(2 * count).reshape(-1, 2) >> 1
+        found, steps_sum = list[Deposits](), np.zeros(count)
+
+        def begin(particle: int) -> None:
+            self._say(particle=particle, event=int(primaries.event[particle]))
+
+        def finish(particle: int, steps: Floats) -> None:
+            x, y, z, time, energy, layer = steps.T
+            number = self.cells.number(layer.astype(np.int64), x, y, z)
+            owner = np.full(len(steps), particle)
+            found.append(sum_steps(owner, number, energy / 1000, time))
+            steps_sum[particle] = energy.sum() / 1000
+
+        self.transport.run(primaries, seeds.astype(np.int64), finish, begin)
+        names = ("particle", "cell", "energy", "time")
+        together = Deposits(*(np.concatenate([getattr(d, n) for d in found]) for n in names))
+        columns = hit_columns(primaries, together, self.cells, events, index * events)
+        columns["deposited"] = np.bincount(primaries.event, steps_sum, events)
+        with atomic_path(path) as temporary:
+            write_table(as_table(columns, LAYOUT), temporary)
+        self._say(done=index)
+
+    def _say(self, **message: int) -> None:
+        self.tell.write(json.dumps(message) + "\n")
+        self.tell.flush()
+
+
+def read_beam(recipe: Mapping[str, Any]) -> BeamOptions:
+    """Return the incident particles of a recipe."""
+    given = {name: recipe["beam"][name] for name in BeamOptions().recipe()}
+    return BeamOptions(**{n: tuple(v) if isinstance(v, list) else v for n, v in given.items()})
+
+
+def main(file: str) -> None:
+    """Make the parts that are asked for, until the standard input ends."""
+    tell = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # Geant4 prints to the standard output
+    parts = Parts(json.loads(Path(file).read_text(encoding="utf-8")), tell)
+    for line in sys.stdin:
+        index, _, path = line.rstrip("\n").partition(" ")
+        parts.write(int(index), Path(path))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,194 @@
+"""Geant4's detector, source of particles and sensor; imported in child processes only."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import geant4_pybind as g4
+import numpy as np
+from numpy.typing import NDArray
+
+from bunchtrain.simulation.detectors.beam import ELECTROMAGNETIC, BeamOptions, Primaries
+from bunchtrain.simulation.detectors.layers import Stack
+
+#: Numbers of a step: x, y, z in mm and time in ns of its start, energy in MeV, layer.
+STEP = 6
+#: Space around the detector and the vertices, mm.
+_MARGIN = 100.0
+
+
+class Transport:
+    """Geant4 with one detector; there can be one in a process.
+
+    stack  plates of the detector.
+    beam   whose particles decide the physics: electromagnetic, or hadronic as well (FTFP_BERT).
+    cut    production threshold of secondaries as a range in mm.
+    field  magnetic field in tesla, (3,), uniform in the whole space.
+    """
+
+    def __init__(self, stack: Stack, beam: BeamOptions, cut: float, field: Sequence[float]) -> None:
+        self.steps = array("d")
+        self.actions = _Actions()
+        edges = [stack.front, stack.back, *beam.z]
+        sides = [stack.width / 2, *(abs(v) for v in (*beam.x, *beam.y))]
+        world = (max(sides) + _MARGIN, max(map(abs, edges)) + _MARGIN)
+        self._keep = [
+            _Detector(stack, world, _Sensor(self.steps)),
+            _Physics(any(name not in ELECTROMAGNETIC for name in beam.particles)),
+            self.actions,
+        ]
+        self.manager = g4.G4RunManagerFactory.CreateRunManager(g4.G4RunManagerType.Serial)
+        for one in self._keep:
+            self.manager.SetUserInitialization(one)
+        self.manager.Initialize()
+        # A cut that is set in the constructor of the physics has no effect.
+        g4.G4UImanager.GetUIpointer().ApplyCommand(f"/run/setCut {cut} mm")
+        if any(field):
+            value = g4.G4ThreeVector(*(one * g4.tesla for one in field))
+            self._keep.append(g4.G4GlobalMagFieldMessenger(value))
+
+    def run(
+        self,
+        primaries: Primaries,
+        seeds: NDArray[np.int64],
+        finish: Callable[[int, NDArray[np.float64]], None],
+        begin: Callable[[int], None],
+    ) -> None:
+        """Simulate particles, one after the other, each with random numbers of its own.
+
+        seeds   (particles, 2).
+        finish  is called with the index of a particle and its steps, (steps, 6).
+        begin   is called with the index of a particle before it is simulated.
+        """
+        gun = self.actions.gun
+
+        def start(index: int) -> None:
+            begin(index)
+            g4.HepRandom.setTheSeeds([*map(int, seeds[index]), 0])  # the end of the list
+            gun.aim(primaries, index)
+
+        def end(index: int) -> None:
+            finish(index, np.frombuffer(self.steps.tobytes()).reshape(-1, STEP))
+            del self.steps[:]
+
+        gun.start, self.actions.end.end = start, end
+        self.manager.BeamOn(len(primaries.event))
+
+
+class _Sensor(g4.G4VSensitiveDetector):  # type: ignore[misc]
+    """Appends each step with energy to an array, which is all that is done in Python for it."""
+
+    def __init__(self, steps: array[float]) -> None:
+        super().__init__("sensor")
+        self.extend = steps.extend
+
+    def ProcessHits(self, step: Any, history: Any) -> bool:  # noqa: N802
+        """Append position, time, energy and layer."""
+        energy = step.GetTotalEnergyDeposit()
+        if energy > 0.0:
+            point = step.GetPreStepPoint()
+            place = point.GetPosition()
+            layer = point.GetTouchable().GetReplicaNumber()
+            self.extend((place.x, place.y, place.z, point.GetGlobalTime(), energy, layer))
+        return True
+
+
+class _Detector(g4.G4VUserDetectorConstruction):  # type: ignore[misc]
+    """Boxes along z in a vacuum. All solids and volumes are kept, or Python would free them."""
+
+    def __init__(self, stack: Stack, world: tuple[float, float], sensor: _Sensor) -> None:
+        super().__init__()
+        self.stack, self.world, self.sensor = stack, world, sensor
+        self.keep, self.sensitive = list[Any](), list[Any]()
+
+    def Construct(self) -> Any:  # noqa: N802
+        """Return the placed world."""
+        side, length = self.world
+        world, placed = self._box("world", side, length, "G4_Galactic", None, 0.0, 0)
+        half, layer = self.stack.width / 2, 0
+        for index, plate in enumerate(self.stack.plates):
+            thick = plate.thickness / 2
+            middle, name = plate.front + thick, f"plate{index}"
+            box = self._box(name, half, thick, plate.material.name, world, middle, layer)
+            if plate.cell:
+                self.sensitive.append(box[0])
+                layer += 1
+        return placed
+
+    def _box(
+        self, name: str, side: float, thick: float, material: str, mother: Any, z: float, copy: int
+    ) -> tuple[Any, Any]:
+        solid = g4.G4Box(name, side, side, thick)
+        content = g4.G4NistManager.Instance().FindOrBuildMaterial(material)
+        logical = g4.G4LogicalVolume(solid, content, name)
+        place = g4.G4ThreeVector(0, 0, z)
+        placed = g4.G4PVPlacement(None, place, logical, name, mother, False, copy)
+        self.keep += [solid, logical, placed]
+        return logical, placed
+
+    def ConstructSDandField(self) -> None:  # noqa: N802
+        """Attach the sensor to the layers with cells."""
+        g4.G4SDManager.GetSDMpointer().AddNewDetector(self.sensor)
+        for logical in self.sensitive:
+            logical.SetSensitiveDetector(self.sensor)
+
+
+class _Physics(g4.G4VModularPhysicsList):  # type: ignore[misc]
+    """Electromagnetic processes that do without Rayleigh data, decays, and hadrons if wanted."""
+
+    def __init__(self, with_hadrons: bool) -> None:
+        super().__init__()
+        self.RegisterPhysics(g4.G4EmStandardPhysics_option2())
+        self.RegisterPhysics(g4.G4DecayPhysics())
+        if with_hadrons:
+            self.RegisterPhysics(g4.G4HadronElasticPhysics())
+            self.RegisterPhysics(g4.G4HadronPhysicsFTFP_BERT())
+            self.RegisterPhysics(g4.G4StoppingPhysics())  # capture at rest of π⁻, μ⁻ and K⁻
+
+
+class _Gun(g4.G4VUserPrimaryGeneratorAction):  # type: ignore[misc]
+    """Shoots the particle that it was aimed with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gun = g4.G4ParticleGun(1)
+        self.start: Callable[[int], None] = lambda index: None
+
+    def aim(self, primaries: Primaries, index: int) -> None:
+        """Set the next particle."""
+        known = g4.G4ParticleTable.GetParticleTable()
+        self.gun.SetParticleDefinition(known.FindParticle(primaries.name[index]))
+        direction, vertex = primaries.direction[index], primaries.vertex[index]
+        self.gun.SetParticleMomentumDirection(g4.G4ThreeVector(*map(float, direction)))
+        self.gun.SetParticleEnergy(float(primaries.energy[index]) * g4.GeV)
+        self.gun.SetParticlePosition(g4.G4ThreeVector(*map(float, vertex)))
+
+    def GeneratePrimaries(self, event: Any) -> None:  # noqa: N802
+        """Add the particle to the event."""
+        self.start(event.GetEventID())
+        self.gun.GeneratePrimaryVertex(event)
+
+
+class _End(g4.G4UserEventAction):  # type: ignore[misc]
+    """Calls a function with the index of each particle that has been simulated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.end: Callable[[int], None] = lambda index: None
+
+    def EndOfEventAction(self, event: Any) -> None:  # noqa: N802
+        """Call it."""
+        self.end(event.GetEventID())
+
+
+class _Actions(g4.G4VUserActionInitialization):  # type: ignore[misc]
+    gun: _Gun
+    end: _End
+
+    def Build(self) -> None:  # noqa: N802
+        """Give Geant4 the source of particles and the end of each, which need the physics."""
+        self.gun, self.end = _Gun(), _End()
+        self.SetUserAction(self.gun)
+        self.SetUserAction(self.end)
