@@ -1,6 +1,7 @@
 """No process is left after its parent was killed."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -84,3 +85,16 @@ def test_a_program_is_ended_with_its_children_after_the_timeout(tmp_path):
     with pytest.raises(subprocess.TimeoutExpired):
         run_program(command, tmp_path, environment={**os.environ, "MARK": mark}, timeout=1)
     assert wait_for(lambda: not processes(mark), 10)
+
+
+def test_a_script_that_would_start_itself_again_is_refused(tmp_path):
+    script = tmp_path / "script.py"
+    start = "from bunchtrain.child_processes import spawn_context\n"
+    for work, message in (
+        ("spawn_context()", "UserError: .*put its work under"),
+        ("if __name__ == '__main__': spawn_context()", "^$"),
+    ):
+        script.write_text(f"{start}{work}\n")
+        command = [sys.executable, str(script)]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert re.search(message, found.stderr.strip().rpartition("\n")[2])

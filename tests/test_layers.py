@@ -14,7 +14,7 @@ LAYERS = {
     "errors": set(),
     "files": {"errors"},
     "supervisor": set(),
-    "child_processes": set(),
+    "child_processes": {"errors"},
     "progress_events": {"files"},
     "progress_bar": {"progress_events"},
     "parts": {"files"},

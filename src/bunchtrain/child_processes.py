@@ -15,7 +15,11 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from pathlib import Path
+
+from bunchtrain.errors import UserError
 
 #: Environment variable of a Python process started here: the number of its parent process.
 _PARENT = "BUNCHTRAIN_PARENT_PROCESS"
@@ -53,6 +57,23 @@ def begin_worker(parent: int) -> None:
     """Prepare a process of a pool: it ends with its parent, which alone reports Ctrl-C."""
     end_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def spawn_context() -> BaseContext:
+    """Return how the processes of a pool are started: as new ones, which import the user's script.
+
+    Raises UserError for a script that is run from its first to its last line when it is imported,
+    so that each process would start others.
+    """
+    main = sys.modules["__main__"]
+    path = Path(getattr(main, "__file__", None) or os.devnull)
+    is_script = getattr(main, "__spec__", None) is None and path.is_file()
+    if is_script and "__main__" not in path.read_text(encoding="utf-8", errors="replace"):
+        raise UserError(
+            f"{path}: new processes import this script, which would start itself again; put its "
+            'work under `if __name__ == "__main__":`, or use one process'
+        )
+    return get_context("spawn")
 
 
 def cores() -> int:

@@ -20,7 +20,7 @@ from bunchtrain.statistics.metrics import Measurement, average_seeds
         (np.nan, 0.1, "–"),
         (-1.2e-9, 5e-10, "-1.2e-9 ± 0.5e-9"),
         (1.234567e-6, 4e-8, "1.23e-6 ± 0.04e-6"),
-        (0.0, 5e-10, "0e-10 ± 5e-10"),
+        (0.0, 5e-10, "0 ± 5e-10"),
         (-2e-5, 3e-3, "0.0000 ± 0.0030"),
         (4.2e-7, np.nan, "4.2e-07"),
     ],

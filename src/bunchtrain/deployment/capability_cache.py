@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from importlib import metadata, util
-from multiprocessing import get_context
 from pathlib import Path
 
 from bunchtrain import parts
-from bunchtrain.child_processes import begin_worker
+from bunchtrain.child_processes import begin_worker, spawn_context
 from bunchtrain.files import cache_folder, write_json
 
 #: Packages whose versions the capabilities depend on.
@@ -75,7 +74,7 @@ def _check_all(models: Sequence[str], targets: Sequence[str]) -> Iterator[Reason
     if workers < 2:
         yield from (check_model(model, targets) for model in models)
         return
-    arguments = (workers, get_context("spawn"), begin_worker, (os.getpid(),))
+    arguments = (workers, spawn_context(), begin_worker, (os.getpid(),))
     with ProcessPoolExecutor(*arguments) as pool:
         yield from pool.map(_check_in_one_thread, models, [targets] * len(models))
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain import parts
-from bunchtrain.child_processes import begin_worker
+from bunchtrain.child_processes import begin_worker, spawn_context
 from bunchtrain.environments._episodes import play
 from bunchtrain.environments._making import build_environment, vector_env
 from bunchtrain.errors import MachineError, StudyError
@@ -170,7 +169,7 @@ def step_limit(environment: Any) -> int:
 def _in_processes(plan: _Plan, pieces: list[tuple[int, int]], workers: int) -> Iterator[_Columns]:
     """Yield the rows of the pieces in their order, with few of them in memory."""
     pool = ProcessPoolExecutor(
-        min(workers, len(pieces)), get_context("spawn"), _begin, (os.getpid(), plan)
+        min(workers, len(pieces)), spawn_context(), _begin, (os.getpid(), plan)
     )
     try:
         waiting = [pool.submit(_play_piece, *piece) for piece in pieces[: 2 * workers]]

@@ -6,13 +6,12 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bunchtrain.child_processes import begin_worker
+from bunchtrain.child_processes import begin_worker, spawn_context
 from bunchtrain.errors import MachineError
 from bunchtrain.files import atomic_path
 from bunchtrain.progress_bar import count_steps
@@ -43,7 +42,7 @@ def _in_parallel(
     jobs: Sequence[tuple[MakePart, int, Path]], processes: int, made: Callable[[], None]
 ) -> None:
     workers = ProcessPoolExecutor(
-        min(processes, len(jobs)), get_context("spawn"), begin_worker, (os.getpid(),)
+        min(processes, len(jobs)), spawn_context(), begin_worker, (os.getpid(),)
     )
     try:
         for finished in as_completed([workers.submit(write_part, *job) for job in jobs]):

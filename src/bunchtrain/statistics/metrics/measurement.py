@@ -152,7 +152,8 @@ def _scaled(values: Sequence[float], decimals: int) -> list[str]:
     if largest >= SMALL or largest == 0:
         return [_format(value, decimals) for value in values]
     exponent = math.floor(math.log10(largest))
-    return [f"{_format(v / 10.0**exponent, decimals + exponent)}e{exponent}" for v in values]
+    shown = [_format(value / 10.0**exponent, decimals + exponent) for value in values]
+    return [f"{text}e{exponent}" if float(text) else "0" for text in shown]
 
 
 def _format(value: float, decimals: int) -> str:
