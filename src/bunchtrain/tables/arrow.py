@@ -66,12 +66,6 @@ def to_events(table: pa.Table) -> ak.Array:
     return ak.from_arrow(table)
 
 
-def take(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:
-    """Return these rows of a table, in this order, packed."""
-    events = to_events(table)
-    return to_table({name: events[name][rows] for name in ak.fields(events)})
-
-
 def make_contiguous(table: pa.Table) -> pa.Table:
     """Return a table without chunks, in memory that is returned to the system when it is freed."""
     return table.combine_chunks(pa.system_memory_pool())
@@ -88,12 +82,6 @@ def read(path: Path, columns: Collection[str] | None = None) -> pa.Table:
     # Choosing fields in the reader's options would copy all of them into memory.
     table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
     return table if columns is None else table.select(list(columns))
-
-
-def value_bytes(table: pa.Table) -> int:
-    """Return the size of the values in bytes, which does not depend on the chunks of the table."""
-    _, _, buffers = ak.to_buffers(ak.to_packed(to_events(table)))
-    return sum(buffer.nbytes for name, buffer in buffers.items() if name.endswith("-data"))
 
 
 @cache

@@ -16,7 +16,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
-from bunchtrain.tables.arrow import malloc_trim, read, to_events, value_bytes, write
+from bunchtrain.tables.arrow import malloc_trim, to_events, write
+from bunchtrain.tables.arrow_rows import ArrowFile, data_bytes
 from bunchtrain.tables.cache.recipe import VERSION, Recipe
 from bunchtrain.tables.cache.selection import BIN, KEY, Selection
 from bunchtrain.tables.cache.sorted_runs import SortedRuns
@@ -134,7 +135,7 @@ class ShardWriter:
         write(weighted, self.folder / file)
         malloc_trim()
         bytes = (self.folder / file).stat().st_size
-        return Shard(low >> 62, file, len(table), bytes, value_bytes(weighted))
+        return Shard(low >> 62, file, len(table), bytes, data_bytes(weighted))
 
 
 def _add_weights(table: pa.Table, weights: ShardWeights) -> pa.Table:
@@ -160,7 +161,7 @@ def write_manifest(folder: Path, selection: Selection, written: Sequence[Shard])
     buffer_rows = _BUFFER_BYTES * sum(rows.values()) / size
     buffer = 1 << int(np.clip(np.log2(buffer_rows), 8, 16))
     first = next(shard["file"] for name in SETS for shard in shards[name])
-    event = to_events(read(folder / first).slice(0, 1))
+    event = to_events(ArrowFile(folder / first).rows([(0, 1)]))
     manifest = {
         "version": VERSION,
         "key": recipe.key(),

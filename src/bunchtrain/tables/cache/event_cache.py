@@ -219,7 +219,7 @@ class EventCache(Table):
         read = list(dict.fromkeys([*columns, *needed]))
         table = self._shards(split, read)
         if order is None:
-            chunks = table.read()
+            chunks = table.read(rows)
         else:
             chunks = table.shuffle(order, self.manifest["run"], self.manifest["buffer"])
         if condition is not None:

@@ -9,25 +9,27 @@ import awkward as ak
 import numpy as np
 import pyarrow as pa
 
-from bunchtrain.tables.arrow import make_contiguous, malloc_trim, read, to_events
+from bunchtrain.tables.arrow import make_contiguous, malloc_trim, to_events
+from bunchtrain.tables.arrow_rows import ArrowFile, Span, take
 
 
 class Shards:
     """The first `rows` of each Arrow file of a set as one long table that is not held in memory."""
 
     def __init__(self, paths: list[Path], rows: list[int], columns: Collection[str]) -> None:
-        self.paths = paths
+        self.files = [ArrowFile(path) for path in paths]
         self.columns = columns
         self.edges = np.cumsum([0, *rows])
 
-    def read(self) -> Iterator[ak.Array]:
-        """Yield the events in stored order, shard by shard, without a copy."""
-        for path, rows in zip(self.paths, np.diff(self.edges).tolist(), strict=True):
-            yield to_events(read(path, self.columns).slice(0, rows))
+    def read(self, rows: int) -> Iterator[ak.Array]:
+        """Yield the events in stored order, in blocks of at most `rows`."""
+        total = int(self.edges[-1])
+        for start in range(0, total, rows):
+            yield self.rows(start, min(start + rows, total))
 
     def rows(self, start: int, stop: int) -> ak.Array:
         """Return events `start` to `stop` in stored order."""
-        return to_events(self._rows([(start, stop)]))
+        return to_events(make_contiguous(self._rows([(start, stop)])))
 
     def shuffle(self, seed: int, run: int, buffer: int) -> Iterator[ak.Array]:
         """Yield every event once, in an order that depends on the seed alone.
@@ -40,22 +42,21 @@ class Shards:
         starts = random.permutation(np.arange(0, total, run))
         for first in range(0, len(starts), buffer // run):
             chosen = np.sort(starts[first : first + buffer // run])
-            events = to_events(self._rows([(a, min(a + run, total)) for a in chosen.tolist()]))
-            yield ak.to_packed(events[random.permutation(len(events))])
+            rows = self._rows([(a, min(a + run, total)) for a in chosen.tolist()])
+            yield to_events(take(rows, random.permutation(len(rows))))
             malloc_trim()
 
     def _rows(self, ranges: list[tuple[int, int]]) -> pa.Table:
-        # Files are opened for one buffer only: the pages of closed files are not in our memory.
-        opened: dict[int, pa.Table] = {}
-        found = []
+        spans: dict[int, list[Span]] = {}
         for start, stop in ranges:
             while start < stop:
                 shard = int(np.searchsorted(self.edges, start, side="right")) - 1
-                if shard not in opened:
-                    opened[shard] = read(self.paths[shard], self.columns)
-                found.append(opened[shard].slice(start - int(self.edges[shard]), stop - start))
-                start += len(found[-1])
-        return make_contiguous(pa.concat_tables(found))
+                first, end = (int(edge) for edge in self.edges[shard : shard + 2])
+                spans.setdefault(shard, []).append((start - first, min(stop, end) - first))
+                start = min(stop, end)
+        return pa.concat_tables(
+            self.files[shard].rows(found, self.columns) for shard, found in spans.items()
+        )
 
 
 def rechunk(rows: int, chunks: Iterator[ak.Array]) -> Iterator[ak.Array]:

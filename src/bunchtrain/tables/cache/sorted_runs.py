@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
-from bunchtrain.tables.arrow import make_contiguous, read, take, write
+from bunchtrain.tables.arrow import write
+from bunchtrain.tables.arrow_rows import ArrowFile, take
 from bunchtrain.tables.cache.selection import KEY
 
 
 class SortedRuns:
     """External sort: tables are added in any order and read in the order of their keys.
 
-    Memory use is about four times `run_bytes`, however many tables are added.
+    Memory use is about three times `run_bytes`, however many tables are added.
 
     name  with which the names of the files begin.
     """
@@ -31,6 +31,7 @@ class SortedRuns:
         self.rows = 0
         self._pending: list[pa.Table] = []
         self._schema: pa.Schema | None = None
+        self._files: dict[Path, ArrowFile] = {}
 
     def add(self, table: pa.Table) -> None:
         """Add a table with the column of keys.
@@ -57,15 +58,16 @@ class SortedRuns:
 
     def ranges(self, low: int, high: int) -> list[tuple[int, int]]:
         """Return ranges of keys that divide low ≤ key < high into pieces of bounded size."""
-        rows = sum(len(_key_range(read(path), low, high)) for path in self.paths)
+        spans = [file.span(KEY, low, high) for file in self._opened()]
+        rows = sum(last - first for first, last in spans)
         pieces = max(1, math.ceil(self.bytes * rows / max(1, self.rows) / self.run_bytes))
         edges = [low + (high - low) * piece // pieces for piece in range(pieces + 1)]
         return list(pairwise(edges))
 
     def merge(self, low: int, high: int) -> pa.Table | None:
         """Return the rows with low ≤ key < high in the order of their keys, None without any."""
-        found = [_key_range(read(path), low, high) for path in self.paths]
-        found = [table for table in found if len(table)]
+        spans = [(file, file.span(KEY, low, high)) for file in self._opened()]
+        found = [file.rows([span]) for file, span in spans if span[0] < span[1]]
         if not found:
             return None
         try:  # runs of different pieces of a table may have different types
@@ -74,6 +76,9 @@ class SortedRuns:
             raise _changed_type(problem) from None
         return _sort(pa.concat_tables(found))
 
+    def _opened(self) -> list[ArrowFile]:
+        return [self._files.setdefault(path, ArrowFile(path)) for path in self.paths]
+
 
 def _changed_type(problem: Exception) -> DataError:
     return DataError(f"a column changes its type within the source: {problem}")
@@ -81,11 +86,4 @@ def _changed_type(problem: Exception) -> DataError:
 
 def _sort(table: pa.Table) -> pa.Table:
     # Stable: equal keys keep the order of the source, however it was divided into runs.
-    return take(make_contiguous(table), np.argsort(table[KEY].to_numpy(), kind="stable"))
-
-
-def _key_range(run: pa.Table, low: int, high: int) -> pa.Table:
-    keys: NDArray[np.uint64] = run[KEY].to_numpy()
-    first = int(np.searchsorted(keys, np.uint64(low)))
-    last = int(np.searchsorted(keys, np.uint64(high - 1), side="right"))
-    return run.slice(first, last - first)
+    return take(table, np.argsort(table[KEY].to_numpy(), kind="stable"))
