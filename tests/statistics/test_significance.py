@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bunchtrain.errors import StudyError
-from bunchtrain.statistics.metrics import best_cut, roc
+from bunchtrain.statistics.metrics import best_cut, excess_significance, roc
 from bunchtrain.statistics.metrics.significance import MEASURES, ams, asimov
 
 
@@ -66,3 +66,25 @@ def test_unknown_measures_name_the_nearest():
     curve = roc(np.arange(4), np.arange(4) > 1)
     with pytest.raises(StudyError, match="no significance 'asimow'; did you mean 'asimov'"):
         best_cut(curve, "asimow")
+
+
+def test_the_significance_of_a_count_has_its_sign_and_holds_for_none():
+    z = np.sqrt(2 * (30 * np.log(2 * 30 / 40) + 10 * np.log(2 * 10 / 40)))
+    assert excess_significance(30, 10, 1) == pytest.approx(z)
+    assert excess_significance(10, 30, 1) == pytest.approx(-z)
+    assert excess_significance(0, 8, 1) == pytest.approx(-np.sqrt(16 * np.log(2)))
+    assert excess_significance(5, 0, 3) == pytest.approx(np.sqrt(10 * np.log(4)))
+
+
+@given(st.floats(0, 1e3), st.floats(10, 1e4), st.floats(0.05, 0.5))
+def test_the_significance_of_a_count_is_that_of_asimov_data(s, b, uncertainty):
+    tau = 1 / (uncertainty**2 * b)
+    found = excess_significance(s + b, tau * b, tau)
+    assert found == pytest.approx(asimov(s, b, uncertainty), rel=1e-3, abs=1e-3)
+
+
+def test_the_significance_of_a_count_without_a_signal_is_normal():
+    random = np.random.default_rng(1)
+    z = excess_significance(random.poisson(40, 20_000), random.poisson(120, 20_000), 3)
+    assert np.mean(z) == pytest.approx(0, abs=0.04)
+    assert np.std(z) == pytest.approx(1, abs=0.02)

@@ -100,3 +100,14 @@ def test_selected_rows():
     assert made.hit_e.tolist() == [[1]] * 5
     with pytest.raises(DataError, match="where: there is no column 'y'"):
         sample(name="select", where="y > 0")
+
+
+def test_rows_selected_by_a_named_number():
+    window = {"name": "select", "where": "abs(x - centre) < 2"}
+    assert sample(columns=["x"], **window, constants={"centre": 10}).x.tolist() == [9, 10, 11]
+    for constants, message in (
+        ({"center": 10}, "there is no 'center' in 'where'; did you mean 'centre'"),
+        ({"centre": 10, "n": 1}, "constants: 'n' is a column"),
+    ):
+        with pytest.raises((DataError, StudyError), match=message):
+            sample(**window, constants=constants)

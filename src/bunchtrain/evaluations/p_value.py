@@ -72,7 +72,7 @@ class PValue(Evaluation):
 
     def evaluate(self, run: EvaluatedRun) -> Results:
         """Return p-values and powers of the statistics."""
-        _, null = read_repetitions(run, self.null)
+        _, null, _ = read_repetitions(run, self.null)
         metrics: dict[str, Metrics] = {}
         rows, plots = list[list[object]](), list[Plot]()
         measured = self._measured(run)
@@ -132,7 +132,7 @@ class PValue(Evaluation):
         plots: list[Plot],
     ) -> Table:
         """Return the power for each signal, and add metrics and a plot."""
-        varied, toys = read_repetitions(run, str(self.alternative))
+        varied, toys, _ = read_repetitions(run, str(self.alternative))
         rows, curves = list[list[object]](), dict[str, Values]()
         statistics = [name for name in self._statistics(self._measured(run), null) if name in toys]
         values = np.stack([*varied.values()], 1) if varied else None
@@ -175,8 +175,12 @@ _COLUMNS = [
 ]
 
 
-def read_repetitions(run: EvaluatedRun, stage: str) -> tuple[dict[str, Values], dict[str, Values]]:
-    """Return varied key → values, and metric → values, of a stage `repeat`, (repetitions,) each.
+def read_repetitions(
+    run: EvaluatedRun, stage: str
+) -> tuple[dict[str, Values], dict[str, Values], dict[str, Values]]:
+    """Return varied key, metric and metric → values of a stage `repeat`, (repetitions,) each.
+
+    The values are those that are varied, those of the metrics, and their errors.
 
     Raises DataError if the stage has no table.
     """
@@ -186,5 +190,6 @@ def read_repetitions(run: EvaluatedRun, stage: str) -> tuple[dict[str, Values], 
     table = pq.read_table(path)
     found = {name: table[name].to_numpy().astype(np.float64) for name in table.column_names}
     metrics = {name: one for name, one in found.items() if f"{name}.error" in found}
+    errors = {name: found[f"{name}.error"] for name in metrics}
     others = {*metrics, *_INDICES, *(f"{name}.error" for name in metrics)}
-    return {name: one for name, one in found.items() if name not in others}, metrics
+    return {name: one for name, one in found.items() if name not in others}, metrics, errors

@@ -105,7 +105,7 @@ class TwoSampleTest(Evaluation):
                 if split not in self.sets:
                     continue
                 for name, model in run.models.items():
-                    score = _log_ratio(model.predict(block), model.quantities, target)
+                    score = log_ratio(model.predict(block), model.quantities, target)
                     parts[name].append((label, weight, score))
         joined = {
             name: [np.concatenate(one) for one in zip(*blocks, strict=True)]
@@ -130,7 +130,7 @@ class TwoSampleTest(Evaluation):
         return {name: Measurement(value).as_dict() for name, value in found.items()}
 
 
-def _log_ratio(
+def log_ratio(
     predicted: Mapping[str, Values],
     quantities: Mapping[str, tuple[str, Quantity]],
     target: Target,

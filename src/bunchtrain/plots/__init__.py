@@ -33,6 +33,7 @@ from bunchtrain.plots.rates import RateCurve, plot_rates
 from bunchtrain.plots.regression import plot_linearity, plot_pull, plot_resolution, plot_response
 from bunchtrain.plots.resources import Resources, dominated_by, plot_resources
 from bunchtrain.plots.samples import plot_samples
+from bunchtrain.plots.scan import plot_scan
 from bunchtrain.plots.style import (
     MAX_LEGEND,
     MAX_SVG_BYTES,
@@ -94,6 +95,7 @@ __all__ = [
     "plot_response_curves",
     "plot_roc",
     "plot_samples",
+    "plot_scan",
     "plot_score_profile",
     "plot_scores",
     "plot_spectra",

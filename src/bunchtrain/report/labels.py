@@ -19,6 +19,7 @@ _NAMES = {
     "kolmogorov_smirnov": "Kolmogorov–Smirnov",
     "energy_distance": "Energy distance",
     "chi_squared": "χ²",
+    "excess": "excess",
     "calibration_error": "Calibration error",
     "event_efficiency": "Event efficiency",
     "particle_efficiency": "Particle efficiency",
@@ -93,6 +94,8 @@ def label(name: str) -> str:
     if found and found[1] in _NAMES:
         kinds = {"p_value": "p-value", "significance": "Z"}
         return f"{kinds.get(found[2], found[2].capitalize())} of {_NAMES[found[1]]}{versus}"
+    if found := re.fullmatch(r"(smallest|global)_(\w+_p_value)(_at)?", name):
+        return f"{'Value of ' if found[3] else ''}{found[1]} {label(found[2])}{versus}"
     if found := re.fullmatch(r"expected_(significance|limit)_(\w+)", name):
         kind = "Expected significance" if found[1] == "significance" else "Expected limit on μ"
         return f"{kind}, uncertainties: {found[2]}{versus}"

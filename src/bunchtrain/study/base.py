@@ -100,7 +100,7 @@ class EvaluationPart(Part):
 
     @model_validator(mode="after")
     def _of_stage(self) -> EvaluationPart:
-        for name in ("rollout", "null"):
+        for name in ("rollout", "null", "repeat"):
             if self.of is None and isinstance(self.options.get(name), str):
                 self.of = self.options[name]
         return self

@@ -43,14 +43,21 @@ from bunchtrain.statistics.metrics.sample import (
     quantile,
     standard_deviation,
 )
-from bunchtrain.statistics.metrics.significance import MEASURES, BestCut, asimov, best_cut
+from bunchtrain.statistics.metrics.significance import (
+    MEASURES,
+    BestCut,
+    asimov,
+    best_cut,
+    excess_significance,
+)
 
 __all__ = [
     "LEVELS", "MEASURES", "BestCut", "BinnedEfficiency", "Calibration", "Floats", "Measurement",
     "Metrics", "Profile", "Roc", "accuracy", "as_weights", "asimov", "auc", "average_seeds",
     "background_rejection", "best_cut", "bias", "binned_efficiency", "binned_mean", "calibration",
     "confusion_matrix", "coverage", "discriminant", "effective_count", "efficiency",
-    "gaussian_interval", "half_width", "inverse_jensen_shannon", "jensen_shannon", "linearity",
+    "excess_significance", "gaussian_interval", "half_width", "inverse_jensen_shannon",
+    "jensen_shannon", "linearity",
     "log_likelihood", "log_loss", "macro_auc", "mean", "measurements", "profile", "pull",
     "pull_mean", "pull_width", "quantile", "rejection", "roc", "signal_efficiency",
     "standard_deviation",

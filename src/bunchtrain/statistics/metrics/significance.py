@@ -39,6 +39,25 @@ def asimov(signal: Any, background: Any, uncertainty: float = 0.0) -> Floats:
     return np.asarray(np.sqrt(np.maximum(2 * (first - second), 0)), np.float64)
 
 
+def excess_significance(on: Any, off: Any, tau: Any) -> Floats:
+    """Return the significance Z of a count n beside m events of a reference, negative below it.
+
+    It is the signed root of the likelihood ratio of two Poisson counts, of which the second has
+    τ times the exposure of the first: Z² = 2 [n ln(n (1 + τ)/(n + m)) + m ln(m (1 + τ)/(τ (n +
+    m)))] (Li and Ma, ApJ 272 (1983) 317, equation 17; arXiv:physics/0702156, equation 25). Without
+    a signal it is near a normal distribution from about ten events on.
+
+    on   number of events n.
+    off  events of the reference m; n + m > 0. Of weighted ones (Σw)²/Σw².
+    tau  their exposure τ > 0 in units of that of n. Of weighted ones Σw/Σw².
+    """
+    from scipy.special import xlogy
+
+    n, m, t = (np.asarray(one, np.float64) for one in (on, off, tau))
+    square = xlogy(n, n * (1 + t) / (n + m)) + xlogy(m, m * (1 + t) / (t * (n + m)))
+    return np.asarray(np.sign(n - m / t) * np.sqrt(np.maximum(2 * square, 0)), np.float64)
+
+
 def ams(signal: Any, background: Any, regularisation: float = 10.0) -> Floats:
     """Return the approximate median significance of the Higgs challenge, b → b + b_reg.
 

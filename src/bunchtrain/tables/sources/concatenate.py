@@ -108,5 +108,5 @@ def _with_origin(
     blocks: Iterator[ak.Array], columns: Collection[str], number: int
 ) -> Iterator[ak.Array]:
     for block in blocks:
-        made = {ORIGIN: np.full(len(block), number, np.int64)}
-        yield ak.zip({n: made[n] if n in made else block[n] for n in columns}, depth_limit=1)
+        made = {n: block[n] for n in block.fields} | {ORIGIN: np.full(len(block), number, np.int64)}
+        yield ak.zip(made, depth_limit=1)[list(columns) or [ORIGIN]]
