@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 from bunchtrain.progress_events import is_in_stage, report
 
 
@@ -36,6 +33,9 @@ def count_steps(
     if is_in_stage():
         yield advance
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True, markup=False)) as bar:
         task = bar.add_task(text(), total=total, completed=done)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, log_softmax
 
 from bunchtrain.batch import Array
 
@@ -14,6 +13,8 @@ def softmax(output: Any) -> Any:
     """Return the probabilities (batch, class) in single precision from logits (batch, class)."""
     if not isinstance(output, np.ndarray):
         return output.float().softmax(1)
+    from scipy.special import log_softmax  # whose import takes as long as that of awkward
+
     return np.exp(log_softmax(output.astype(np.float32), axis=1))
 
 
@@ -21,6 +22,8 @@ def sigmoid(output: Any) -> Any:
     """Return 1/(1 + e^{−x}) in single precision, of the shape of x."""
     if not isinstance(output, np.ndarray):
         return output.float().sigmoid()
+    from scipy.special import expit
+
     return expit(output.astype(np.float32))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import log_softmax
 
 from bunchtrain.batch import Array, Batch
 from bunchtrain.heads._head import SoftmaxHead
@@ -55,6 +54,8 @@ class CrossEntropy(SoftmaxHead):
 
     def array_losses(self, output: Array, batch: Batch) -> Array:
         """Return the losses (batch,), without smoothing."""
+        from scipy.special import log_softmax
+
         logs, index = log_softmax(output.astype(np.float32), axis=1), self.class_index(batch)
         return np.asarray(-logs[np.arange(len(index)), index] * self.factors[index])
 

@@ -7,15 +7,17 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from bunchtrain import errors
 from bunchtrain.errors import BunchtrainError
 from bunchtrain.files import read_json, write_text
-from bunchtrain.trained_model import TrainedModel
+
+if TYPE_CHECKING:
+    from bunchtrain.trained_model import TrainedModel
 
 #: Called after each epoch with its number and the network; returning True stops the training.
-EpochCallback = Callable[[int, TrainedModel], bool]
+EpochCallback = Callable[[int, "TrainedModel"], bool]
 _FAILURE = "failure.json"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel
@@ -19,7 +19,9 @@ from bunchtrain.study.loading import read
 from bunchtrain.study.stages import PrepareStage
 from bunchtrain.workflow.environment import environment
 from bunchtrain.workflow.manifest import Manifest, check_links, inside
-from bunchtrain.workflow.run_files import KINDS, State
+
+if TYPE_CHECKING:
+    from bunchtrain.workflow.run_files import State
 
 
 class RunFolder:
@@ -129,6 +131,8 @@ class RunFolder:
 
         Raises RunError if it is damaged or has content of another type.
         """
+        from bunchtrain.workflow.run_files import KINDS  # with matplotlib, for those of results
+
         in_model = name.removeprefix("models/")
         path = inside(self.path, name) if in_model == name else self.model(in_model)
         return read_json(path, KINDS.get(path.name, dict[str, Any])) if path.is_file() else {}

@@ -9,7 +9,6 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
-from scipy.special import ndtri
 
 from bunchtrain.tables.column_types import fill_missing, kind
 from bunchtrain.tables.expressions import lists, vectors
@@ -136,6 +135,8 @@ def _random(value: Any, seed: Any = 0) -> Any:
 
 def _normal(value: Any, seed: Any = 0) -> Any:
     """Return random numbers of the standard normal distribution: a hash of the value."""
+    from scipy.special import ndtri  # half of the time of this module's imports
+
     return ak.Array(ndtri(ak.to_numpy(_random(value, seed)) + 2.0**-54))
 
 
