@@ -212,7 +212,7 @@ def test_a_run_that_was_killed_at_once_has_its_environment(tmp_path, study_file,
     def stop(*arguments):
         raise SystemExit
 
-    monkeypatch.setattr("bunchtrain.workflow.graph.default_graph.event_cache", stop)
+    monkeypatch.setattr("bunchtrain.workflow.graph.default_graph.prepare_events", stop)
     with pytest.raises(SystemExit):
         bunchtrain.run(study_file, runs=tmp_path / "runs")
     (folder,) = tmp_path.glob("runs/*/*")
