@@ -58,6 +58,10 @@ def test_the_outputs_are_invariant_under_permutations_unless_the_network_is_orde
     assert same == (name.split()[0] not in ORDERED)
 
 
+#: Parameters of which the next normalisation takes the effect away.
+CANCELLED = {"particle_transformer": {"pair_norm.bias"}}
+
+
 @pytest.mark.parametrize("name", OPTIONS)
 def test_gradients_reach_every_parameter(name):
     model = small(name).train()
@@ -70,7 +74,7 @@ def test_gradients_reach_every_parameter(name):
         loss = loss + model.weight_penalty(1)
     loss.backward()
     unreached = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-    assert not unreached
+    assert set(unreached) <= CANCELLED.get(name, set())
 
 
 @pytest.mark.parametrize("name", OPTIONS)

@@ -6,10 +6,20 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bunchtrain.errors import StudyError
-from bunchtrain.networks.layers.attention import ClassBlock, Gather, Scatter
+from bunchtrain.networks import particle_transformer
+from bunchtrain.networks.layers import attention, pair_layers
+from bunchtrain.networks.layers.attention import (
+    ClassBlock,
+    Gather,
+    PaddedBlock,
+    ParticleBlock,
+    Scatter,
+    run_blocks,
+)
+from bunchtrain.networks.layers.cpu_kernels import Masks
 from bunchtrain.networks.layers.four_momenta import pair_features, polar
 from bunchtrain.networks.particle_transformer import ParticleTransformer
 
@@ -142,6 +152,59 @@ def test_tables_and_class_attention_have_their_gradients() -> None:
     token = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
     points = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda t, p: block(t, p, lengths), (token, points))
+
+
+def test_layers_in_chunks_train_as_plain_operations_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs, found = jets([9, 3, 12, 1, 11]), []
+    monkeypatch.setattr(pair_layers, "CHUNK", 8 * 20)  # several chunks
+    for plain in (False, True):
+        if plain:
+            for module in (attention, particle_transformer):
+                monkeypatch.setattr(module, "runs_in_chunks", lambda *_: False)
+        made = network(dropout=0.0).train()
+        output = made(*inputs)
+        output.square().sum().backward()
+        found.append([output, *made.buffers(), *(p.grad for p in made.parameters())])
+    assert len(found[0]) > 20
+    for one, two in zip(*found, strict=True):
+        torch.testing.assert_close(one, two)
+
+
+def test_particle_blocks_with_dropout_have_their_gradients() -> None:
+    torch.manual_seed(1)
+    blocks = nn.ModuleList(ParticleBlock(4, 2, 0.3) for _ in range(2)).double()
+    points = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(2, 2, 3, 3, dtype=torch.float64)
+    bias[1, :, :, 2] = -torch.inf
+
+    def call(points: Tensor, bias: Tensor) -> Tensor:
+        torch.manual_seed(2)
+        return run_blocks(blocks, points, [PaddedBlock(torch.arange(5), bias)])
+
+    assert torch.autograd.gradcheck(lambda p: call(p, bias), points)
+    call(points, bias.requires_grad_()).sum().backward()
+    step = torch.zeros_like(bias)
+    step[0, 1, 2, 0] = 1e-6
+    with torch.no_grad():
+        change = (call(points, bias + step) - call(points, bias - step)).sum() / 2e-6
+    torch.testing.assert_close(bias.grad[0, 1, 2, 0], change, rtol=1e-5, atol=1e-7)
+    assert all(p.grad.isfinite().all() for p in blocks.parameters())
+
+
+def test_dropout_masks_keep_their_fraction() -> None:
+    masks = Masks(0.1)
+    drawn = masks.draw(torch.empty(1001, 1000))
+    assert set(drawn.unique().tolist()) == {0.0, 1.0}
+    assert abs(float(drawn.mean()) - 0.9) < 5 * 0.3 / 1000
+    assert masks.factor * 0.9 == pytest.approx(1, abs=1e-4)
+    assert not torch.equal(drawn, masks.draw(drawn))
+
+
+def test_a_hook_on_a_layer_is_called() -> None:
+    made, called = network().train(), []
+    made.blocks[1].out.register_forward_hook(lambda *_: called.append(1))
+    made(*jets([9, 3]))
+    assert called
 
 
 def test_the_exported_path_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

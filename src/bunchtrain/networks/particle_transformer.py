@@ -11,10 +11,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bunchtrain.errors import StudyError
-from bunchtrain.networks.layers.attention import ClassBlock, PaddedBlock, ParticleBlock, Scatter
+from bunchtrain.networks.layers.attention import (
+    ClassBlock,
+    PaddedBlock,
+    ParticleBlock,
+    Scatter,
+    run_blocks,
+    runs_in_chunks,
+)
 from bunchtrain.networks.layers.four_momenta import pair_features, polar
-from bunchtrain.networks.layers.normalisation import normalise
+from bunchtrain.networks.layers.normalisation import (
+    fold,
+    norm_of,
+    normalise,
+    update_running_moments,
+)
 from bunchtrain.networks.layers.packing import Bucket, buckets, segment_ids
+from bunchtrain.networks.layers.pair_layers import PairLayers, infer, moments
 from bunchtrain.networks.layers.pairs import UnorderedPairs, unordered_pairs
 from bunchtrain.parts.ranges import Depth, Dropout, Widths
 
@@ -96,8 +109,7 @@ class ParticleTransformer(nn.Module):
             members = [bucket.points[bucket.mask] for bucket in found]
             order = torch.cat([*members, lengths.new_zeros(0)])
             points, padded = points[order], self._padded_blocks(momenta, found)
-        for block in self.blocks if points.shape[0] else ():
-            points = block(points, padded)
+        points = run_blocks(self.blocks, points, padded)
         if not torch.compiler.is_exporting():
             points = torch.zeros_like(points).index_copy(0, order, points)
         return points
@@ -130,6 +142,8 @@ class ParticleTransformer(nn.Module):
         return [_padded_block(*item) for item in zip(found, pairs, parts, strict=True)]
 
     def _embed_pairs(self, features: Tensor) -> Tensor:
+        if runs_in_chunks(self, features) and not features.requires_grad and len(features) > 1:
+            return self.pair_embed.in_chunks(features, self.pair_norm)
         embedded: Tensor = self.pair_embed(normalise(features, self.pair_norm))
         return embedded
 
@@ -162,6 +176,41 @@ class PairEmbedding(nn.Module):
             pairs = normalise(functional.linear(pairs, weight), norm)
         return pairs
 
+    def in_chunks(self, features: Tensor, feature_norm: nn.BatchNorm1d) -> Tensor:
+        """Return (pairs, heads) from features before their normalisation, as `pair_layers` does."""
+        first, shift = self._first_layer(features, feature_norm)
+        layers = list(zip(self.weights, self.norms, strict=True))[1:]
+        if not layers:
+            return functional.linear(features, first, shift)
+        if not self.training:
+            folded = [(w * s[:, None], t) for w, (s, t) in ((w, fold(n)) for w, n in layers)]
+            return infer(features, [(first, shift), *folded])
+        parameters = [tensor for w, n in layers for tensor in (w, n.weight, n.bias)]
+        embedded: Tensor
+        embedded, *found = PairLayers.apply(  # type: ignore[no-untyped-call]
+            features, first, shift, self.norms[0].eps, *parameters
+        )
+        for (_, norm), mean, variance in zip(layers, found[::2], found[1::2], strict=True):
+            update_running_moments(norm, mean, variance, len(features))
+        return embedded
+
+    def _first_layer(self, features: Tensor, feature_norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+        """Return A and t of A f + t: normalised features, the first layer, its normalisation."""
+        weight, norm = self.weights[0], self.norms[0]
+        if not self.training:
+            (scale, shift), (outer, outer_shift) = fold(feature_norm), fold(norm)
+        else:
+            mean, covariance = moments(features)
+            variance = covariance.diagonal()
+            update_running_moments(feature_norm, mean, variance, len(features))
+            normed = norm_of(mean, variance, feature_norm.weight, feature_norm.bias, norm.eps)
+            scale, shift = normed.s, normed.t
+            rows = weight * scale
+            centre, spread = feature_norm.bias @ weight.t(), ((rows @ covariance) * rows).sum(1)
+            update_running_moments(norm, centre.detach(), spread.detach(), len(features))
+            outer, outer_shift, *_ = norm_of(centre, spread, norm.weight, norm.bias, norm.eps)
+        return outer[:, None] * weight * scale, outer * (weight @ shift) + outer_shift
+
 
 def _embedding(widths: tuple[int, ...]) -> list[nn.Module]:
     layers: list[nn.Module] = []
@@ -178,5 +227,5 @@ def _padded_block(bucket: Bucket, pairs: UnorderedPairs, bias: Tensor) -> Padded
     both = torch.cat([bias, bias[mirrored]])
     table: Tensor = Scatter.apply(both, slot, jets * slots * slots)  # type: ignore[no-untyped-call]
     table = table.view(jets, slots, slots, -1).permute(0, 3, 1, 2)
-    table = table.masked_fill(~bucket.mask[:, None, None, :], -torch.inf)
+    table = table.masked_fill(~bucket.mask[:, None, None, :], -torch.inf).contiguous()
     return PaddedBlock(bucket.mask.view(-1).nonzero()[:, 0], table)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bunchtrain.networks.layers.block_kernels import Group, ParticleBlocks, Weights
 from bunchtrain.networks.layers.packing import (
     Bucket,
     buckets,
@@ -157,6 +158,47 @@ class ParticleBlock(nn.Module):
         points = points + functional.dropout(out, self.dropout, self.training)
         updated: Tensor = points + self.forward_part(points)
         return updated
+
+    def weights(self) -> Weights:
+        """Return the parameters of `block_kernels`."""
+        before, widen, _, _, middle, narrow, _ = self.forward_part
+        first = self.before.weight, self.before.bias, self.project.weight, self.project.bias
+        second = self.out.weight, self.out.bias, self.after.weight, self.after.bias
+        third = before.weight, before.bias, widen.weight, widen.bias
+        fourth = middle.weight, middle.bias, narrow.weight, narrow.bias
+        return Weights(*first, self.head_scale, *second, *third, *fourth)
+
+
+def runs_in_chunks(module: nn.Module, values: Tensor) -> bool:
+    """Return whether a module runs as whole layers on a CPU, in chunks that fit in its cache.
+
+    It does not on other devices, for export, with autocast, for a gradient in inference, in a mode
+    that is not that of all its parts, and where one of them has a hook.
+    """
+    if values.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    if torch.compiler.is_exporting() or torch.is_autocast_enabled("cpu") or not len(values):
+        return False
+    if not module.training and torch.is_grad_enabled():
+        return False
+    parts = list(module.modules())
+    return all(m.training == module.training and not m._forward_hooks for m in parts)
+
+
+def run_blocks(modules: nn.ModuleList, points: Tensor, blocks: list[PaddedBlock]) -> Tensor:
+    """Return points (points, width), sorted by block, after all particle blocks.
+
+    On a CPU all modules run on one padded block after the other (`block_kernels`).
+    """
+    if not runs_in_chunks(modules, points):
+        for module in modules if points.shape[0] else ():
+            points = module(points, blocks)
+        return points
+    groups = [Group(b.slot, *b.bias.shape[:3]) for b in blocks]
+    weights = [w for module in modules for w in module.weights()]
+    biases, dropout = [b.bias for b in blocks], modules[0].dropout if modules.training else 0.0
+    result: Tensor = ParticleBlocks.apply(points, groups, dropout, *biases, *weights)  # type: ignore[no-untyped-call]
+    return result
 
 
 class ClassBlock(nn.Module):

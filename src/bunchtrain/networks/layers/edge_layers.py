@@ -19,34 +19,20 @@ to a point,
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bunchtrain.networks.layers.cpu_kernels import BufferPool, product
 from bunchtrain.networks.layers.edges import Edges, bag_sum
-
-
-class Norm(NamedTuple):
-    """Normalisation of a layer: y = s z + t, the mean of z and r, (channel,) each."""
-
-    s: Tensor
-    t: Tensor
-    mean: Tensor
-    r: Tensor
-
-
-class Sums:
-    """Σ dy and Σ dy·z over all edges, accumulated chunk by chunk."""
-
-    def __init__(self, like: Tensor) -> None:
-        self.dy, self.dy_z = like.new_zeros(2, like.shape[-1])
-
-    def add(self, dy: Tensor, z: Tensor, out: Tensor) -> None:
-        """Add a chunk (edges, channel); the buffer `out` is overwritten by the product."""
-        self.dy += dy.sum(0)
-        self.dy_z += torch.mul(dy, z, out=out).sum(0)
+from bunchtrain.networks.layers.normalisation import (
+    Norm,
+    Sums,
+    combine_moments,
+    norm_backward,
+    norm_of,
+)
 
 
 def mean_of_edges(values: Tensor, edges: Edges, at: slice, part: slice) -> Tensor:
@@ -160,23 +146,13 @@ class _Run:
             if len(z):
                 moments.append((len(z), *torch.batch_norm_update_stats(z, None, None, 0.0)))
         self.saved_z.append(saved)
-        self.statistics += self._normalise(*_combine_moments(moments), gamma, beta)
+        self.statistics += self._normalise(*combine_moments(moments), gamma, beta)
 
     def _normalise(
         self, mean: Tensor, variance: Tensor, gamma: Tensor, beta: Tensor
     ) -> tuple[Tensor, Tensor]:
-        r = (variance + self.epsilon).rsqrt()
-        self.norms.append(Norm(gamma * r, torch.addcmul(beta, mean, gamma * r, value=-1), mean, r))
+        self.norms.append(norm_of(mean, variance, gamma, beta, self.epsilon))
         return mean, variance
-
-
-def _combine_moments(chunks: list[tuple[int, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Return mean and variance of all edges from count, mean and variance of the chunks."""
-    counts, means, variances = zip(*chunks, strict=True)
-    each = torch.stack(means)
-    share = torch.tensor(counts, dtype=each.dtype, device=each.device) / sum(counts)
-    mean = share @ each
-    return mean, share @ (torch.stack(variances) + (each - mean).square())
 
 
 def _relu_backward(dy: Tensor, da: Tensor, a: Tensor) -> None:
@@ -197,20 +173,11 @@ def _pool_backward(run: _Run, gradient: Tensor, pool: BufferPool) -> tuple[Tenso
     return dy, sums
 
 
-def _batchnorm_backward(run: _Run, layer: int, sums: Sums) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return dγ, dβ, and b and c of dz = s dy + b + c z: (channel,) each."""
-    s, _, mean, r = run.norms[layer]
-    d_beta = sums.dy
-    d_gamma = r * (sums.dy_z - mean * d_beta)
-    c = -s * r * d_gamma / run.count
-    return d_gamma, d_beta, -s * d_beta / run.count - c * mean, c
-
-
 def _layer_backward(
     run: _Run, layer: int, dy: Tensor, sums: Sums, weight: Tensor, pool: BufferPool
 ) -> tuple[Tensor, Sums, tuple[Tensor, Tensor, Tensor]]:
     """Return dy of the layer below and its sums; dW, dγ and dβ of this layer."""
-    d_gamma, d_beta, b, c = _batchnorm_backward(run, layer, sums)
+    d_gamma, d_beta, b, c = norm_backward(run.norms[layer], sums, run.count)
     below, transposed = pool.acquire((run.count, weight.shape[1]), dy), weight.t().contiguous()
     d_weight, sums = torch.zeros_like(weight), Sums(weight)
     for _, part in run.chunks:
@@ -230,7 +197,7 @@ def _scatter_to_points(run: _Run, dy: Tensor) -> tuple[Tensor, Tensor, Tensor, T
     from_point, to_point = bag_sum(dy, order, first), bag_sum(dy, members, edges.first)
     sums.dy = to_point.sum(0)
     sums.dy_z = (run.sent * from_point).sum(0) + (run.received * to_point).sum(0)
-    d_gamma, d_beta, b, c = _batchnorm_backward(run, 0, sums)
+    d_gamma, d_beta, b, c = norm_backward(run.norms[0], sums, run.count)
     s, received_sum = run.norms[0].s, bag_sum(run.received, edges.receiver[order], first)
     sends, receives = edges.sent_degree[:, None], edges.degree[:, None]
     d_sent = s * from_point + b * sends + c * (sends * run.sent + received_sum)
