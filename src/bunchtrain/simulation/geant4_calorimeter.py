@@ -25,18 +25,15 @@ from bunchtrain.simulation.detectors.beam import BeamOptions
 from bunchtrain.simulation.detectors.cells import Cells
 from bunchtrain.simulation.detectors.hits import LAYOUT, UNITS
 from bunchtrain.simulation.detectors.layers import (
-    Layer,
+    SILICON_TUNGSTEN,
     Length,
     Position,
-    Section,
     Sections,
     Stack,
     plain,
 )
 from bunchtrain.tables.table import Table
 
-#: 28 layers of tungsten and silicon, 24 radiation lengths.
-SILICON_TUNGSTEN = (Section((Layer("G4_W", 2.8), Layer("G4_Si", 0.3, cell=5.0)), repeat=28),)
 #: Production threshold as a range in mm.
 Cut = Annotated[float, Field(ge=1e-3, le=1000), NUMBER]
 #: Component of a magnetic field in tesla.

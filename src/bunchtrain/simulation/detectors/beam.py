@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
@@ -82,6 +82,12 @@ class BeamOptions(Options):
             if name not in known:
                 hint = nearest(name, known) or f"; there are {one_of(known)}"
                 raise StudyError(f"particles: there is no particle '{name[:60]}'{hint}")
+
+
+def read_beam(recipe: Mapping[str, Any]) -> BeamOptions:
+    """Return the incident particles of a recipe."""
+    given = {name: recipe["beam"][name] for name in BeamOptions().recipe()}
+    return BeamOptions(**{n: tuple(v) if isinstance(v, list) else v for n, v in given.items()})
 
 
 @dataclass(frozen=True)

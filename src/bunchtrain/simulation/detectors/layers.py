@@ -60,6 +60,10 @@ class Section:
 Sections = Annotated[tuple[Section, ...], Field(min_length=1, max_length=MAX_LAYERS)]
 
 
+#: 28 layers of tungsten and silicon, 24 radiation lengths.
+SILICON_TUNGSTEN = (Section((Layer("G4_W", 2.8), Layer("G4_Si", 0.3, cell=5.0)), repeat=28),)
+
+
 @dataclass(frozen=True)
 class Plate:
     """A layer at its place.
@@ -151,6 +155,18 @@ class Stack:
             total = total + own
         radiation, interaction = np.array(found).T
         return radiation, interaction
+
+    def edges(self) -> Floats:
+        """Return the matter in X₀ before the front and up to the end of each layer with cells.
+
+        What lies between two edges belongs to the layer with cells at its end, (layers + 1,).
+        """
+        found, total = [0.0], 0.0
+        for plate in self.plates:
+            total += plate.thickness / plate.material.radiation_length
+            if plate.cell:
+                found.append(total)
+        return np.array(found)
 
     def table(self) -> Geometry:
         """Return the layers with cells as a table, which travels with the events."""

@@ -39,13 +39,20 @@ def materials() -> dict[str, Material]:
     """Return name → material: those of NIST in Geant4 without elements beyond uranium."""
     found = {}
     for line in _FILE.read_text(encoding="utf-8").splitlines():
-        if line.startswith("#"):
+        if line.startswith(("#", "A ")):
             continue
         name, density, radiation, interaction, *parts = line.split()
         fractions = {int(z): float(share) for z, share in (part.split(":") for part in parts)}
         lengths = 10 * float(radiation), 10 * float(interaction)
         found[name] = Material(name, float(density), *lengths, fractions)
     return found
+
+
+@cache
+def atomic_masses() -> tuple[float, ...]:
+    """Return the masses of a mole in g, from hydrogen to uranium."""
+    lines = _FILE.read_text(encoding="utf-8").splitlines()
+    return tuple(map(float, next(line for line in lines if line.startswith("A "))[2:].split()))
 
 
 def find_material(name: str, where: str) -> Material:

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from bunchtrain.files import atomic_path
-from bunchtrain.simulation.detectors.beam import BeamOptions, draw_primaries
+from bunchtrain.simulation.detectors.beam import draw_primaries, read_beam
 from bunchtrain.simulation.detectors.cells import Cells
 from bunchtrain.simulation.detectors.hits import LAYOUT, Deposits, as_table, hit_columns, sum_steps
 from bunchtrain.simulation.detectors.layers import Floats, Stack, from_plain
@@ -70,12 +70,6 @@ class Parts:
     def _say(self, **message: int) -> None:
         self.tell.write(json.dumps(message) + "\n")
         self.tell.flush()
-
-
-def read_beam(recipe: Mapping[str, Any]) -> BeamOptions:
-    """Return the incident particles of a recipe."""
-    given = {name: recipe["beam"][name] for name in BeamOptions().recipe()}
-    return BeamOptions(**{n: tuple(v) if isinstance(v, list) else v for n, v in given.items()})
 
 
 def main(file: str) -> None:

@@ -1,0 +1,99 @@
+"""Electromagnetic showers by the parametrisation of Grindhammer and Peters (hep-ex/0001020).
+
+Longitudinal profiles are gamma densities with correlated fluctuations of their shape and maximum,
+radial profiles a core and a tail, in homogeneous and in sampling calorimeters; see
+`simulation.detectors.electromagnetic`. The energy of a layer is sampled with a stochastic term, and
+divided into spots of equal energy. The visible energy is, unless `visible` sets it, the fraction
+of the ionisation of minimum ionising particles in the layers with cells, times ê; in 28 layers of
+tungsten and silicon this is 1.27 times that of Geant4. Photons are treated as electrons. Left out:
+leakage through the front, magnetic fields, the depth at which photons convert, and muons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import NUMBER, Sampled, Share
+from bunchtrain.simulation._sample import Sample, SampleOptions
+from bunchtrain.simulation.detectors.beam import ELECTROMAGNETIC, BeamOptions
+from bunchtrain.simulation.detectors.cells import Cells
+from bunchtrain.simulation.detectors.electromagnetic import mean_medium
+from bunchtrain.simulation.detectors.hits import LAYOUT, UNITS
+from bunchtrain.simulation.detectors.layers import (
+    SILICON_TUNGSTEN,
+    Length,
+    Position,
+    Sections,
+    Stack,
+    plain,
+)
+from bunchtrain.tables.table import Table
+
+#: Stochastic term of the sampling fluctuations in √GeV.
+Sampling = Annotated[float, Field(ge=0, le=2), NUMBER]
+#: Largest angle to the axis in rad.
+_STEEPEST = 1.3
+
+
+class GrindhammerPeters(Sample):
+    """Hits of parametrised electromagnetic showers, with the columns of `geant4_calorimeter`.
+
+    The rival of a trained generator: fast, but a classifier tells it from Geant4. Options and
+    columns are those of `geant4_calorimeter`, so that a study changes the name of its source only.
+
+    events    Number of events.
+    layers    Sections of layers along z: {repeat: 28, of: [{material: G4_W, thickness: 2.8}, ...]};
+              a layer with a `cell` is read out.
+    width     Width of all layers in x and y in mm.
+    apex      z of the point to which projective cells point, in mm.
+    sampling  Stochastic term c of the sampling fluctuations in √GeV; 0 in homogeneous detectors.
+    visible   Fraction of the energy that the layers with cells see; by the formula if unset.
+    beam      Incident particles: e-, e+ and gamma.
+    options   Seed, processes, part, folder.
+
+    Raises StudyError for unknown materials, other particles, layers that overlap, vertices behind
+    the front and angles above 1.3 rad.
+    """
+
+    name = "grindhammer_peters"
+    layout = LAYOUT
+    libraries = ()
+    maker = "detectors.parametrised:Showers"
+
+    def __init__(
+        self,
+        *,
+        events: Sampled = 1000,
+        layers: Sections = SILICON_TUNGSTEN,
+        width: Length = 400.0,
+        apex: Position = -1000.0,
+        sampling: Sampling = 0.23,
+        visible: Share | None = None,
+        beam: BeamOptions = BeamOptions(),  # noqa: B008
+        options: SampleOptions = SampleOptions(),  # noqa: B008
+    ) -> None:
+        self.stack = Stack(layers, width, apex)
+        beam.check(sorted(ELECTROMAGNETIC))
+        if beam.z[-1] > self.stack.front:
+            raise StudyError(f"z: showers begin at the front, {self.stack.front:g} mm, or before")
+        if np.max(beam.theta) > _STEEPEST:
+            raise StudyError(f"theta: must be at most {_STEEPEST} rad, got {beam.theta[-1]:g}")
+        Cells(self.stack)
+        mean_medium(self.stack)
+        recipe = {"layers": plain(layers), "width": width, "apex": apex, "sampling": sampling}
+        recipe["visible"] = visible
+        super().__init__(events, options, **recipe, beam=beam.recipe())
+
+    @property
+    def conditions(self) -> Mapping[str, Table]:
+        """The layers with cells."""
+        return {"geometry": self.stack.table()}
+
+    def units(self) -> dict[str, str]:
+        """Return column → unit."""
+        return dict(UNITS)
