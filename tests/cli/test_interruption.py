@@ -39,3 +39,14 @@ def test_a_signal_is_one_sentence_and_its_exit_code(number, code, destructor):
     _, said = process.communicate(timeout=20)
     assert said == "bunchtrain: interrupted\n"
     assert process.returncode == code
+
+
+def test_an_interrupt_inside_the_execution_of_text_has_its_exit_code_too(tmp_path):
+    text = "from bunchtrain.cli.interruption import interruptible, received\n"
+    text += "received.append(15)\nwith interruptible():\n    exec('raise KeyboardInterrupt')\n"
+    (tmp_path / "interrupted.py").write_text(text)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    command = [sys.executable, "-m", "interrupted"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True)
+    assert done.stderr.decode() == "bunchtrain: interrupted\n"
+    assert done.returncode == 143

@@ -27,6 +27,9 @@ def interruptible() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         print("bunchtrain: interrupted", file=sys.stderr)
+        # An interrupt inside an `exec` of text, as dataclasses do, makes `python -m` end itself by
+        # SIGINT, whatever the exit code; another `exec` takes that back.
+        exec("")
         sys.exit(exit_code())
 
 
