@@ -25,16 +25,16 @@ def placed_axes() -> Iterator[Callable[[Any], None]]:
 
     Return the function that places them.
     """
-    from bunchtrain.plots import style
+    from bunchtrain.plots import pictures
 
-    place = style._fix_layout
+    place = pictures._fix_layout
 
     def leave(figure: Any) -> None:
-        style._escape_names(figure)
+        pictures._escape_names(figure)
         figure.set_layout_engine("none")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(style, "_fix_layout", leave)
+        patch.setattr(pictures, "_fix_layout", leave)
         yield place
 
 
@@ -45,4 +45,4 @@ def _layout_of_figures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if request.path.parent.name in WITH_LAYOUT:
-        monkeypatch.setattr("bunchtrain.plots.style._fix_layout", placed_axes)
+        monkeypatch.setattr("bunchtrain.plots.pictures._fix_layout", placed_axes)

@@ -327,3 +327,17 @@ def test_a_class_of_the_toolkit_stands_for_its_name(study):
 def test_a_class_without_source_is_an_error(study):
     with pytest.raises(StudyError, match="must be defined at the top level"):
         load(study, model=type("A", (), {"__qualname__": "f.A", "__module__": "__main__"}))
+
+
+def test_summaries_are_kept_by_the_hash_of_their_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("BUNCHTRAIN_CACHE", str(tmp_path))
+    first = parts.describe_all(["split"])
+    assert first == {("split", name): parts.describe("split", name) for _, name in first}
+    kept = tmp_path / "parts.json"
+    content = json.loads(kept.read_text())
+    assert len(content) == len(first)
+    changed = dict.fromkeys(content, ("kept", "1234.5678"))
+    kept.write_text(json.dumps(changed))
+    assert {one.summary for one in parts.describe_all(["split"]).values()} == {"kept"}
+    kept.write_text("[")
+    assert parts.describe_all(["split"]) == first

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 from typing import Any
 
 import numpy as np
@@ -223,7 +223,7 @@ class EventCount(Evaluation):
 
 def test_a_third_party_adds_an_evaluation(monkeypatch):
     entry = EntryPoint("event_count", f"{__name__}:EventCount", "bunchtrain.evaluation")
-    monkeypatch.setattr(parts.registry, "entry_points", lambda group: [entry])
+    monkeypatch.setattr(parts.registry, "_entry_points", lambda: EntryPoints([entry]))
     parts.locate.cache_clear()
     try:
         made = parts.build("evaluation", "event_count", {"minimum": 10})

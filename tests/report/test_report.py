@@ -91,7 +91,7 @@ def test_a_browser_opens_it_without_requests_or_errors(report, tmp_path):
 
 
 def test_a_large_svg_is_saved_as_png(jets, tmp_path, monkeypatch):
-    monkeypatch.setattr("bunchtrain.report.results.MAX_SVG_BYTES", 1000)
+    monkeypatch.setattr("bunchtrain.plots.pictures.MAX_SVG_BYTES", 1000)
     scores, truth = jets
     roc = plot_roc({"pfn": signal_roc(scores, truth, None, 1)})
     metrics = {"pfn": {"auc": {"value": 0.9, "error": 0.1}}}

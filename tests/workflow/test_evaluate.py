@@ -3,7 +3,7 @@
 import copy
 import json
 import shutil
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -60,9 +60,7 @@ def third_party(monkeypatch):
     """`count_events`, an evaluation that another package adds by an entry point."""
     group = "bunchtrain.evaluation"
     entry = EntryPoint("count_events", f"{__name__}:CountEvents", group)
-    monkeypatch.setattr(
-        parts.registry, "entry_points", lambda group: [entry] if "eval" in group else []
-    )
+    monkeypatch.setattr(parts.registry, "_entry_points", lambda: EntryPoints([entry]))
     parts.locate.cache_clear()
     yield
     monkeypatch.undo()

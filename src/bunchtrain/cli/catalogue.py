@@ -63,11 +63,10 @@ def schema() -> None:
 
 def _show_parts(kinds: list[str], as_json: bool) -> None:
     """Print the parts of some kinds with their papers."""
-    rows = []
-    for kind in kinds:
-        for name in sorted(registry.locate(kind)):
-            found = registry.describe(kind, name)
-            rows.append([kind, name, found.paper, found.summary])
+    rows = [
+        [kind, name, found.paper, found.summary]
+        for (kind, name), found in registry.describe_all(kinds).items()
+    ]
     header = ("kind", "name", "paper", "description")
     if as_json:
         show_json([dict(zip(header, row, strict=True)) for row in rows])

@@ -29,19 +29,21 @@ from bunchtrain.parts.own import (
 )
 from bunchtrain.parts.registry import (
     KINDS,
+    PROCESS,
     RENAMED,
     RENAMED_OPTIONS,
     build,
-    describe,
     find,
     locate,
     short_name,
     validate,
 )
+from bunchtrain.parts.summaries import describe, describe_all
 
 __all__ = [
-    "KINDS", "RENAMED", "RENAMED_OPTIONS", "Option", "Options", "absolute_name", "build",
-    "check_recorded", "copy_files", "describe", "describe_problem", "descriptions", "find",
+    "KINDS", "PROCESS", "RENAMED", "RENAMED_OPTIONS", "Option", "Options", "absolute_name", "build",
+    "check_recorded", "copy_files", "describe", "describe_all",
+    "describe_problem", "descriptions", "find",
     "is_own", "locate", "map_names", "option_docs", "option_model", "options", "paragraphs",
     "positional", "relative_name", "replace_classes", "report_own_errors", "short_name",
     "validate",

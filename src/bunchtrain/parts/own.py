@@ -33,6 +33,11 @@ _PACKAGE = "bunchtrain_own_"
 _ONE_FILE = "a run keeps a copy of one file alone: put the code into it, or install it as a package"
 
 
+def is_any_loaded() -> bool:
+    """Return whether a user's own file has been executed in this process."""
+    return any(name.startswith(_PACKAGE) for name in sys.modules)
+
+
 def is_own(name: str) -> bool:
     """Return whether a part is named by its file and class."""
     return _NAME.match(name) is not None

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
-import importlib.util
 import inspect
 import pkgutil
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,10 @@ import pydantic
 from bunchtrain.errors import StudyError, nearest, one_of, shorten
 from bunchtrain.parts import messages
 from bunchtrain.parts.options import group_options, option_model, options
-from bunchtrain.parts.own import is_own, load_class
+from bunchtrain.parts.own import is_any_loaded, is_own, load_class
+
+#: Folder of the package `bunchtrain`.
+ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
@@ -91,26 +92,43 @@ def rename_options(kind: str, name: str, values: Mapping[str, Any]) -> dict[str,
     return {key: value for key, value in named.items() if key is not None}
 
 
-@dataclass(frozen=True)
-class Description:
-    """First sentence of a part's documentation, and the arXiv number in it or ''."""
-
-    summary: str
-    paper: str
-
-
 @cache
 def locate(kind: str) -> dict[str, str]:
     """Return name → `module:class` of every part of a kind, without importing them."""
     places = {}
     for package in KINDS[kind].packages:
-        package = f"bunchtrain.{package}"
-        for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        folder = ROOT / package.replace(".", "/")
+        for module in pkgutil.iter_modules([str(folder)]):
             if not module.ispkg and not module.name.startswith("_"):
-                places[module.name] = f"{package}.{module.name}:"
-    for entry in entry_points(group=f"bunchtrain.{kind}"):
+                places[module.name] = f"bunchtrain.{package}.{module.name}:"
+    for entry in _entry_points().select(group=f"bunchtrain.{kind}"):
         places[entry.name] = entry.value
     return places
+
+
+@cache
+def _entry_points() -> EntryPoints:
+    """Return the parts of all installed packages, whose search takes a while."""
+    found = entry_points()
+    groups = (name for name in found.groups if name.startswith("bunchtrain."))
+    return EntryPoints(one for name in groups for one in found.select(group=name))
+
+
+@dataclass
+class Process:
+    """What this process is.
+
+    is_command  whether it is a command of the toolkit, not a program or notebook of a user.
+    """
+
+    is_command: bool = False
+
+    def runs_toolkit_alone(self) -> bool:
+        """Return whether it runs no other code: no user's parts and none of other packages."""
+        return self.is_command and not _entry_points() and not is_any_loaded()
+
+
+PROCESS = Process()
 
 
 def find(kind: str, name: str) -> type[Any]:
@@ -209,24 +227,3 @@ def build(kind: str, name: str, values: Mapping[str, Any], *given: Any, where: s
     values = rename_options(kind, name, values)
     part, chosen = find(kind, name), validate(kind, name, values, where or kind)
     return part(*given, **group_options(part, chosen))
-
-
-def describe(kind: str, name: str) -> Description:
-    """Return summary and paper of a part; those of the toolkit are read without importing them."""
-    path, _, attribute = locate(kind).get(name, ":").partition(":")
-    if path and not attribute:
-        file = Path(str(importlib.util.find_spec(path).origin))  # type: ignore[union-attr]
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
-        wanted = name.replace("_", "")
-        part = next(node for node in classes if node.name.lower() == wanted)
-        own, module = ast.get_docstring(part) or "", ast.get_docstring(tree) or ""
-    else:
-        found = find(kind, name)
-        own, module = inspect.getdoc(found) or "", inspect.getdoc(inspect.getmodule(found)) or ""
-    number = re.search(
-        r"\b(\d{4}\.\d{4,5}|hep-(?:ph|ex)/\d{7}|[a-z]+-[a-z]+/\d{7})\b", own + module
-    )
-    text = " ".join((own or module).split())
-    summary = re.split(r"(?<=\.)\s", text, maxsplit=1)[0]
-    return Description(summary, number.group(0) if number else "")

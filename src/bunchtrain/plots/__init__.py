@@ -29,21 +29,13 @@ from bunchtrain.plots.inputs import (
     plot_importance,
     plot_inputs,
 )
+from bunchtrain.plots.pictures import MAX_SVG_BYTES, PICTURES, picture, png, small_svg, svg
 from bunchtrain.plots.rates import RateCurve, plot_rates
 from bunchtrain.plots.regression import plot_linearity, plot_pull, plot_resolution, plot_response
 from bunchtrain.plots.resources import Resources, dominated_by, plot_resources
 from bunchtrain.plots.samples import plot_samples
 from bunchtrain.plots.scan import plot_scan
-from bunchtrain.plots.style import (
-    MAX_LEGEND,
-    MAX_SVG_BYTES,
-    PICTURES,
-    axis_label,
-    bin_edges,
-    picture,
-    png,
-    svg,
-)
+from bunchtrain.plots.style import MAX_LEGEND, axis_label, bin_edges
 from bunchtrain.plots.toys import plot_null, plot_p_values
 from bunchtrain.plots.training import plot_training
 from bunchtrain.plots.uncertainty import (
@@ -103,5 +95,6 @@ __all__ = [
     "plot_training",
     "plot_uncertainty",
     "png",
+    "small_svg",
     "svg",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from bunchtrain.plots.histogram import Density
 from bunchtrain.plots.style import (
     COLOURS,
     INK,
@@ -22,7 +23,6 @@ from bunchtrain.plots.style import (
     legend_height,
     line_style,
     side_by_side,
-    unit_histogram,
 )
 from bunchtrain.statistics.metrics import (
     BinnedEfficiency,
@@ -129,25 +129,18 @@ def plot_scores(
     label        Label of the x axis.
     bins         Number of bins between 0 and 1.
     """
-    import mplhep
-
     figure, axes = canvas()
     edges = np.linspace(0, 1, bins + 1)
     for k, name in enumerate(class_names):
         chosen, colour = truth == k, COLOURS[k % len(COLOURS)]
-        filled = unit_histogram(scores[chosen], None if weights is None else weights[chosen], edges)
-        mplhep.histplot(
-            filled, ax=axes, histtype="fill", color=colour, alpha=0.3, yerr=False, flow=None
-        )
-        mplhep.histplot(filled, ax=axes, color=colour, label=name, yerr=False, flow=None)
+        found = Density.of(scores[chosen], None if weights is None else weights[chosen], edges)
+        found.draw_area(axes, colour)
+        found.draw_steps(axes, colour, name)
     for k, name in enumerate(class_names if training else ()):
         assert training is not None
         chosen, w = training[1] == k, training[2]
-        points = unit_histogram(training[0][chosen], None if w is None else w[chosen], edges)
-        mplhep.histplot(
-            points, ax=axes, histtype="errorbar", color=COLOURS[k % len(COLOURS)],
-            label=f"{name}, training", markersize=5, flow=None,
-        )  # fmt: skip
+        points = Density.of(training[0][chosen], None if w is None else w[chosen], edges)
+        points.draw_points(axes, COLOURS[k % len(COLOURS)], f"{name}, training")
     axes.set(yscale="log", xlim=(0, 1), xlabel=label, ylabel="Density")
     add_headroom(axes, 1.25)
     axes.legend(ncols=2, loc="upper center")

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from bunchtrain.plots.histogram import Density
 from bunchtrain.plots.style import (
     COLOURS,
     INK,
@@ -18,8 +19,8 @@ from bunchtrain.plots.style import (
     axis_label,
     bin_edges,
     canvas,
+    fixed_grid,
     grid,
-    unit_histogram,
 )
 
 MAX_IMPORTANCES = 25  # inputs whose importance is drawn
@@ -48,22 +49,19 @@ def plot_inputs(
     columns      Panels in a row.
     units        Input → unit, where it is known.
     """
-    import mplhep
-
-    figure, panels = grid(len(inputs), columns)
+    figure, panels = fixed_grid(len(inputs), columns)
     for axes, (label, values) in zip(panels, inputs.items(), strict=True):
         edges = bin_edges(values)
         for k in range(len(class_names)):
-            chosen = (truth == k) & np.isfinite(values)
+            chosen = truth == k
             w = None if weights is None else weights[chosen]
-            filled, colour = unit_histogram(values[chosen], w, edges), COLOURS[k % len(COLOURS)]
-            mplhep.histplot(filled, ax=axes, color=colour, yerr=False, flow=None)
+            Density.of(values[chosen], w, edges).draw_steps(axes, COLOURS[k % len(COLOURS)])
         name = axis_label(label, (units or {}).get(label))
         axes.set(xlabel=name, ylabel="Density", xlim=(edges[0], edges[-1]))
         axes.set_ylim(bottom=0)
-        axes.minorticks_off()  # half of the time of drawing many panels
+        axes.ticklabel_format(axis="y", scilimits=(-2, 4))  # numbers that fit into the margin
     handles = list(panels[0].patches)[: len(class_names)]
-    figure.legend(handles, class_names, loc="outside upper left", ncols=len(class_names))
+    figure.legend(handles, class_names, loc="upper left", ncols=len(class_names))
     return figure
 
 

@@ -10,6 +10,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from bunchtrain.plots.histogram import Density
 from bunchtrain.plots.style import (
     COLOURS,
     add_headroom,
@@ -17,7 +18,6 @@ from bunchtrain.plots.style import (
     bin_edges,
     canvas,
     side_by_side,
-    unit_histogram,
 )
 from bunchtrain.statistics.metrics import half_width, profile, pull_mean, pull_width
 
@@ -32,15 +32,11 @@ def plot_response(
     label      Axis label, e.g. `predicted − true [GeV]`.
     weights    (events,) or None for equal weights.
     """
-    import mplhep
-
     figure, axes = canvas()
     edges = bin_edges(np.concatenate(list(residuals.values())), 60)
     for k, (name, values) in enumerate(residuals.items()):
-        mplhep.histplot(
-            unit_histogram(values, weights, edges), ax=axes, color=COLOURS[k % len(COLOURS)],
-            yerr=False, flow=None, label=f"{name} (half 68 % width {half_width(values, weights)})",
-        )  # fmt: skip
+        text = f"{name} (half 68 % width {half_width(values, weights)})"
+        Density.of(values, weights, edges).draw_steps(axes, COLOURS[k % len(COLOURS)], text)
     axes.set(xlabel=label, ylabel="Density", xlim=(edges[0], edges[-1]))
     add_headroom(axes, 1.1 + 0.08 * len(residuals))
     axes.legend(loc="upper left")
@@ -81,8 +77,6 @@ def plot_resolution(
 @apply_style
 def plot_pull(pulls: Mapping[str, NDArray[Any]], weights: NDArray[Any] | None = None) -> Figure:
     """Return the density of pulls (events,) of each network with the unit Gaussian."""
-    import mplhep
-
     figure, axes = canvas()
     edges = np.linspace(-5, 5, 51)
     x = np.linspace(-5, 5, 400)
@@ -91,10 +85,7 @@ def plot_pull(pulls: Mapping[str, NDArray[Any]], weights: NDArray[Any] | None = 
     )
     for k, (name, values) in enumerate(pulls.items()):
         text = f"{name}: mean {pull_mean(values, weights)}, width {pull_width(values, weights)}"
-        mplhep.histplot(
-            unit_histogram(values, weights, edges), ax=axes, color=COLOURS[k % len(COLOURS)],
-            yerr=False, flow=None, label=text,
-        )  # fmt: skip
+        Density.of(values, weights, edges).draw_steps(axes, COLOURS[k % len(COLOURS)], text)
     axes.set(xlabel="(predicted − true) / σ", ylabel="Density", xlim=(-5, 5), ylim=(0, None))
     add_headroom(axes, 1.2 + 0.08 * len(pulls))
     axes.legend(loc="upper left")

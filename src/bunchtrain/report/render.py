@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from bunchtrain.plots import png, svg
-from bunchtrain.plots.style import MAX_LEGEND, MAX_SVG_BYTES
+from bunchtrain.plots import png, small_svg
+from bunchtrain.plots.style import MAX_LEGEND
 from bunchtrain.report.content import ModelSummary, Report, Table
 from bunchtrain.report.key_table import Entry, key_table
 from bunchtrain.report.labels import in_key_table, is_number, label
@@ -58,9 +58,10 @@ def image(figure: Figure | str) -> str:
     """Return a plot as a data URI: SVG, or PNG where that is smaller."""
     if isinstance(figure, str) and figure.startswith(PNG):
         return figure
-    text = figure if isinstance(figure, str) else svg(figure)
-    if isinstance(figure, Figure) and len(text) > MAX_SVG_BYTES:
+    text = small_svg(figure) if isinstance(figure, Figure) else figure
+    if text is None and isinstance(figure, Figure):
         return PNG + base64.b64encode(png(figure)).decode()
+    assert text is not None  # as a text is given where there is no figure
     return "data:image/svg+xml;base64," + base64.b64encode(text.encode()).decode()
 
 

@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from bunchtrain.files import as_json, atomic_path, damaged, read_json, write_json, write_text
-from bunchtrain.plots import png, svg
-from bunchtrain.plots.style import MAX_SVG_BYTES
+from bunchtrain.plots import png, small_svg
 from bunchtrain.report.console import SplitTable
 from bunchtrain.report.content import Plot, Table
 from bunchtrain.report.labels import is_number, label
@@ -117,14 +116,13 @@ class Results:
             old.unlink()
         entries = []
         for index, plot in enumerate(self.plots):
-            text = plot.figure if isinstance(plot.figure, str) else svg(plot.figure)
-            file = f"plot_{index}.svg"
-            if not isinstance(plot.figure, str) and len(text) > MAX_SVG_BYTES:
-                file = f"plot_{index}.png"
+            text = plot.figure if isinstance(plot.figure, str) else small_svg(plot.figure)
+            file = f"plot_{index}.{'png' if text is None else 'svg'}"
+            if text is not None:
+                write_text(folder / file, text)
+            elif isinstance(plot.figure, Figure):
                 with atomic_path(folder / file) as part:
                     part.write_bytes(png(plot.figure))
-            else:
-                write_text(folder / file, text)
             entries.append({k: v for k, v in vars(plot).items() if k != "figure"} | {"file": file})
         content = {
             "title": self.title,

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
 from bunchtrain.batch import Array, Batch
@@ -29,13 +28,11 @@ from bunchtrain.networks.layers.fit_models import (
     load_sample,
 )
 from bunchtrain.networks.layers.trees import EXTRA, BoostingOptions, TreeModel
-from bunchtrain.networks.layers.xgboost_adapter import (
-    BatchIterator,
-    LossHistory,
-    custom_loss,
-    trees_from_json,
-)
+from bunchtrain.networks.layers.xgboost_import import import_xgboost
 from bunchtrain.parts.ranges import NonNegative, Share, TreeDepth
+
+if TYPE_CHECKING:
+    import xgboost
 
 #: XGBoost's name of a loss → its name of the metric, the mean loss.
 METRICS = {
@@ -112,6 +109,9 @@ class BoostedTrees(TreeModel):
         of classes. Raises StudyError for unsupported losses or weights, and DataError without
         training events.
         """
+        from bunchtrain.networks.layers.xgboost_adapter import LossHistory, custom_loss
+
+        xgboost = import_xgboost()
         growth = self._growth(loss) | {"seed": seed, "nthread": threads}
         events = self._matrix(training, loss, threads)
         if events is None:
@@ -191,6 +191,9 @@ class BoostedTrees(TreeModel):
     ) -> xgboost.DMatrix | None:
         if next(iterate_samples(batches, loss), None) is None:
             return None
+        from bunchtrain.networks.layers.xgboost_adapter import BatchIterator
+
+        xgboost = import_xgboost()
         iterator = BatchIterator(batches, loss)
         if self.booster is not None:  # whose cuts need not be edges of the bins of these events
             sample = load_sample(batches, loss)
@@ -204,6 +207,8 @@ class BoostedTrees(TreeModel):
         return matrix
 
     def _set_booster(self, booster: xgboost.Booster) -> None:
+        from bunchtrain.networks.layers.xgboost_adapter import trees_from_json
+
         self.booster = booster
         learner = json.loads(booster.save_raw("json"))["learner"]
         self.trees.set_trees(*trees_from_json(learner, self.outputs))
@@ -231,7 +236,7 @@ class BoostedTrees(TreeModel):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Set the booster from XGBoost's UBJSON."""
         if len(state[EXTRA]):
-            booster = xgboost.Booster()
+            booster = import_xgboost().Booster()
             booster.load_model(bytearray(state[EXTRA].tobytes()))
             self._set_booster(booster)
         self.importance = state["importance"].reshape(self.features)

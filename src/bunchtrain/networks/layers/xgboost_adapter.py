@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
 from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
 from bunchtrain.networks.layers.fit_models import History, Penalties, iterate_samples, report_round
 from bunchtrain.networks.layers.trees import Tree
+from bunchtrain.networks.layers.xgboost_import import import_xgboost
+
+xgboost = import_xgboost()
 
 
 class BatchIterator(xgboost.DataIter):
