@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from bunchtrain.errors import missing
+from bunchtrain.parts.ranges import NUMBER
 from bunchtrain.simulation._sample import Sample
 from bunchtrain.simulation.geant4.low_energy_tables import (
     STATEMENT,
@@ -14,6 +17,11 @@ from bunchtrain.simulation.geant4.low_energy_tables import (
     tables_folder,
 )
 from bunchtrain.simulation.geant4.workers import make_parts
+
+#: Production threshold as a range in mm.
+Cut = Annotated[float, Field(ge=1e-3, le=1000), NUMBER]
+#: Component of a magnetic field in tesla.
+Tesla = Annotated[float, Field(ge=-20, le=20), NUMBER]
 
 
 class Geant4Sample(Sample):

@@ -14,12 +14,9 @@ also where showers overlap. Left out: noise, saturation of scintillators, digiti
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
 
-from pydantic import Field
-
-from bunchtrain.parts.ranges import NUMBER, Sampled
-from bunchtrain.simulation._geant4 import Geant4Sample
+from bunchtrain.parts.ranges import Sampled
+from bunchtrain.simulation._geant4 import Cut, Geant4Sample, Tesla
 from bunchtrain.simulation._sample import SampleOptions
 from bunchtrain.simulation.detectors.beam import BeamOptions
 from bunchtrain.simulation.detectors.cells import Cells
@@ -33,11 +30,6 @@ from bunchtrain.simulation.detectors.layers import (
     plain,
 )
 from bunchtrain.tables.table import Table
-
-#: Production threshold as a range in mm.
-Cut = Annotated[float, Field(ge=1e-3, le=1000), NUMBER]
-#: Component of a magnetic field in tesla.
-Tesla = Annotated[float, Field(ge=-20, le=20), NUMBER]
 
 
 class Geant4Calorimeter(Geant4Sample):
@@ -85,7 +77,7 @@ class Geant4Calorimeter(Geant4Sample):
         beam.check()
         Cells(self.stack)
         recipe = {"layers": plain(layers), "width": width, "apex": apex, "cut": cut}
-        recipe |= {"field": list(field), "beam": beam.recipe()}
+        recipe |= {"field": list(field), "beam": beam.recipe(), "readout": "cells"}
         super().__init__(events, options, **recipe)
 
     @property

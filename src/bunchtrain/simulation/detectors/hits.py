@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import awkward as ak
 import numpy as np
@@ -12,24 +13,32 @@ from bunchtrain.simulation.detectors.beam import Primaries
 from bunchtrain.simulation.detectors.cells import Cells, Ints
 from bunchtrain.simulation.detectors.layers import Floats
 
-#: Column → awkward type.
-LAYOUT = {
+#: Columns of the incident particles → awkward type.
+PARTICLES = {
     "event_id": "int64",
     "deposited": "float64",
     "particle_pdg": "var * int64",
     **{f"particle_{n}": "var * float32" for n in ("energy", "x", "y", "z", "theta", "phi")},
     "particle_visible": "var * float32",
+}
+#: Column → awkward type.
+LAYOUT = {
+    **PARTICLES,
     **{"hit_layer": "var * int64", "hit_cell": "var * int64"},
     **{f"hit_{name}": "var * float32" for name in ("x", "y", "z", "energy", "time")},
     "hit_particle": "var * int64",
     "hit_deposit_particle": "var * var * int64",
     "hit_deposit_energy": "var * var * float32",
 }
+UNITS_OF_PARTICLES = {
+    **dict.fromkeys(("deposited", "particle_energy", "particle_visible"), "GeV"),
+    **{f"particle_{axis}": "mm" for axis in "xyz"},
+    **{"particle_theta": "rad", "particle_phi": "rad"},
+}
 UNITS = {
-    **dict.fromkeys(("deposited", "particle_energy", "particle_visible", "hit_energy"), "GeV"),
-    "hit_deposit_energy": "GeV",
-    **{f"{group}_{axis}": "mm" for group in ("particle", "hit") for axis in "xyz"},
-    **{"particle_theta": "rad", "particle_phi": "rad", "hit_time": "ns"},
+    **UNITS_OF_PARTICLES,
+    **{f"hit_{axis}": "mm" for axis in "xyz"},
+    **{"hit_energy": "GeV", "hit_deposit_energy": "GeV", "hit_time": "ns"},
 }
 
 
@@ -41,23 +50,40 @@ class Deposits:
     cell      (deposits,) number of the cell.
     energy    (deposits,) in GeV.
     time      (deposits,) in ns at which half of the energy has been deposited.
+    pdg       (deposits,) number of the Particle Data Group of the particle of the largest step.
     """
 
     particle: Ints
     cell: Ints
     energy: Floats
     time: Floats
+    pdg: Ints
 
 
-def sum_steps(particle: Ints, cell: Ints, energy: Floats, time: Floats) -> Deposits:
-    """Return the energy and the time of each particle in each cell, of steps (n,)."""
+def sum_steps(
+    particle: Ints, cell: Ints, energy: Floats, time: Floats, pdg: Ints | None = None
+) -> Deposits:
+    """Return the energy and the time of each incident particle in each cell, of steps (n,).
+
+    pdg  of the particle that made the step, 0 if it is not known.
+    """
+    pdg = np.zeros(len(particle), np.int64) if pdg is None else pdg
     order = np.lexsort((time, cell, particle))
     particle, cell, energy, time = particle[order], cell[order], energy[order], time[order]
     is_new = np.ones(len(order), bool)
     is_new[1:] = (particle[1:] != particle[:-1]) | (cell[1:] != cell[:-1])
     first = np.flatnonzero(is_new)
     total = np.add.reduceat(energy, first) if len(first) else np.zeros(0)
-    return Deposits(particle[first], cell[first], total, _half_time(energy, time, first, total))
+    group = np.cumsum(is_new) - 1
+    main = order[np.lexsort((-energy, group))[first]]  # the largest step of each deposit
+    times = _half_time(energy, time, first, total)
+    return Deposits(particle[first], cell[first], total, times, pdg[main])
+
+
+def join(deposits: Sequence[Deposits]) -> Deposits:
+    """Return the deposits of several particles together."""
+    names = [field.name for field in fields(Deposits)]
+    return Deposits(*(np.concatenate([getattr(d, n) for d in deposits]) for n in names))
 
 
 def _half_time(energy: Floats, time: Floats, first: Ints, total: Floats) -> Floats:
@@ -71,6 +97,26 @@ def _half_time(energy: Floats, time: Floats, first: Ints, total: Floats) -> Floa
     return time[reached[np.searchsorted(group[reached], np.arange(len(first)))]]
 
 
+def of_events(primaries: Primaries, events: int) -> Ints:
+    """Return the index of each incident particle in its event, (particles,)."""
+    counts = np.bincount(primaries.event, minlength=events)
+    own: Ints = np.arange(len(primaries.event)) - (np.cumsum(counts) - counts)[primaries.event]
+    return own
+
+
+def particle_columns(
+    primaries: Primaries, deposits: Deposits, events: int, first: int
+) -> dict[str, ak.Array]:
+    """Return the columns of `PARTICLES` without `deposited`, for the events from `first` on."""
+    counts = np.bincount(primaries.event, minlength=events)
+    theta, phi = primaries.angles
+    visible = np.bincount(deposits.particle, deposits.energy, len(primaries.event))
+    values = {"pdg": primaries.pdg, "energy": primaries.energy, "theta": theta, "phi": phi}
+    values |= dict(zip("xyz", primaries.vertex.T, strict=True)) | {"visible": visible}
+    found = {f"particle_{n}": ak.unflatten(v, counts) for n, v in values.items()}
+    return found | {"event_id": ak.Array(first + np.arange(events))}
+
+
 def hit_columns(
     primaries: Primaries, deposits: Deposits, cells: Cells, events: int, first: int
 ) -> dict[str, ak.Array]:
@@ -78,8 +124,7 @@ def hit_columns(
 
     Hits are in the order of their cells; their deposits in that of the particles.
     """
-    counts = np.bincount(primaries.event, minlength=events)
-    own = np.arange(len(primaries.event)) - (np.cumsum(counts) - counts)[primaries.event]
+    own = of_events(primaries, events)
     order = np.lexsort((deposits.particle, deposits.cell, primaries.event[deposits.particle]))
     particle, cell, energy, time = (
         getattr(deposits, name)[order] for name in ("particle", "cell", "energy", "time")
@@ -96,12 +141,7 @@ def hit_columns(
     hits = {"layer": layer, "cell": cell[start], "x": x, "y": y, "z": z}
     hits |= {"energy": total, "time": time[main], "particle": own[particle[main]]}
     number = np.bincount(event[start], minlength=events)
-    theta, phi = primaries.angles
-    visible = np.bincount(particle, energy, len(primaries.event))
-    of_particles = {"pdg": primaries.pdg, "energy": primaries.energy, "theta": theta, "phi": phi}
-    of_particles |= dict(zip("xyz", primaries.vertex.T, strict=True)) | {"visible": visible}
-    found = {"event_id": ak.Array(first + np.arange(events))}
-    found |= {f"particle_{n}": ak.unflatten(v, counts) for n, v in of_particles.items()}
+    found = particle_columns(primaries, deposits, events, first)
     found |= {f"hit_{n}": ak.unflatten(v, number) for n, v in hits.items()}
     for name, values in (("particle", own[particle]), ("energy", energy)):
         found[f"hit_deposit_{name}"] = ak.unflatten(ak.unflatten(values, size), number)

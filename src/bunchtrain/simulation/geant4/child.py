@@ -17,11 +17,15 @@ from typing import Any, TextIO
 import numpy as np
 
 from bunchtrain.files import atomic_path
+from bunchtrain.simulation.detectors import hits, voxels
 from bunchtrain.simulation.detectors.beam import draw_primaries, read_beam
-from bunchtrain.simulation.detectors.cells import Cells
-from bunchtrain.simulation.detectors.hits import LAYOUT, Deposits, as_table, hit_columns, sum_steps
+from bunchtrain.simulation.detectors.hits import as_table
 from bunchtrain.simulation.detectors.layers import Floats, Stack, from_plain
+from bunchtrain.simulation.geant4.readouts import READOUTS, Readout
 from bunchtrain.simulation.pythia.production import write_table
+
+#: Name of a readout → its columns.
+LAYOUTS = {"cells": hits.LAYOUT, "voxels": voxels.LAYOUT}
 
 
 class Parts:
@@ -37,8 +41,11 @@ class Parts:
         self.recipe, self.tell = recipe, tell
         self.beam = read_beam(recipe)
         self.stack = Stack(from_plain(recipe["layers"]), recipe["width"], recipe["apex"])
-        self.cells = Cells(self.stack)
-        self.transport = Transport(self.stack, self.beam, recipe["cut"], recipe["field"])
+        self.readout: Readout = READOUTS[recipe["readout"]](self.stack, recipe)
+        self.layout = LAYOUTS[recipe["readout"]]
+        self.transport = Transport(
+            self.stack, self.beam, recipe["cut"], recipe["field"], recipe.get("step")
+        )
 
     def write(self, index: int, path: Path) -> None:
         """Simulate a part and write it."""
@@ -46,25 +53,20 @@ class Parts:
         primaries = draw_primaries(self.beam, events, np.random.default_rng(seed))
         count = len(primaries.event)
         seeds = np.random.SeedSequence(seed).generate_state(2 * count).reshape(-1, 2) >> 1
-        found, steps_sum = list[Deposits](), np.zeros(count)
+        steps_sum = np.zeros(count)
 
         def begin(particle: int) -> None:
             self._say(particle=particle, event=int(primaries.event[particle]))
 
         def finish(particle: int, steps: Floats) -> None:
-            x, y, z, time, energy, layer = steps.T
-            number = self.cells.number(layer.astype(np.int64), x, y, z)
-            owner = np.full(len(steps), particle)
-            found.append(sum_steps(owner, number, energy / 1000, time))
-            steps_sum[particle] = energy.sum() / 1000
+            self.readout.add(particle, steps)
+            steps_sum[particle] = steps[:, 4].sum() / 1000
 
         self.transport.run(primaries, seeds.astype(np.int64), finish, begin)
-        names = ("particle", "cell", "energy", "time")
-        together = Deposits(*(np.concatenate([getattr(d, n) for d in found]) for n in names))
-        columns = hit_columns(primaries, together, self.cells, events, index * events)
+        columns = self.readout.columns(primaries, events, index * events)
         columns["deposited"] = np.bincount(primaries.event, steps_sum, events)
         with atomic_path(path) as temporary:
-            write_table(as_table(columns, LAYOUT), temporary)
+            write_table(as_table(columns, self.layout), temporary)
         self._say(done=index)
 
     def _say(self, **message: int) -> None:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from bunchtrain.simulation.detectors.beam import ELECTROMAGNETIC, BeamOptions, Primaries
 from bunchtrain.simulation.detectors.layers import Stack
 
-#: Numbers of a step: x, y, z in mm and time in ns of its start, energy in MeV, layer.
-STEP = 6
+#: Numbers of a step: x, y, z in mm and time in ns of its start, energy in MeV, layer. In short
+#: steps x, y, z are of the middle, and the PDG number of the particle follows.
+STEP, SHORT_STEP = 6, 7
 #: Space around the detector and the vertices, mm.
 _MARGIN = 100.0
 
@@ -26,17 +27,26 @@ class Transport:
     beam   whose particles decide the physics: electromagnetic, or hadronic as well (FTFP_BERT).
     cut    production threshold of secondaries as a range in mm.
     field  magnetic field in tesla, (3,), uniform in the whole space.
+    short  largest step in mm in layers with cells; as long as the physics allows if None.
     """
 
-    def __init__(self, stack: Stack, beam: BeamOptions, cut: float, field: Sequence[float]) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        beam: BeamOptions,
+        cut: float,
+        field: Sequence[float],
+        short: float | None = None,
+    ) -> None:
+        self.numbers = STEP if short is None else SHORT_STEP
         self.steps = array("d")
         self.actions = _Actions()
         edges = [stack.front, stack.back, *beam.z]
         sides = [stack.width / 2, *(abs(v) for v in (*beam.x, *beam.y))]
         world = (max(sides) + _MARGIN, max(map(abs, edges)) + _MARGIN)
         self._keep = [
-            _Detector(stack, world, _Sensor(self.steps)),
-            _Physics(any(name not in ELECTROMAGNETIC for name in beam.particles)),
+            _Detector(stack, world, (_Sensor if short is None else _ShortSteps)(self.steps), short),
+            _Physics(any(n not in ELECTROMAGNETIC for n in beam.particles), short is not None),
             self.actions,
         ]
         self.manager = g4.G4RunManagerFactory.CreateRunManager(g4.G4RunManagerType.Serial)
@@ -59,7 +69,7 @@ class Transport:
         """Simulate particles, one after the other, each with random numbers of its own.
 
         seeds   (particles, 2).
-        finish  is called with the index of a particle and its steps, (steps, 6).
+        finish  is called with the index of a particle and its steps, (steps, 6 or 7).
         begin   is called with the index of a particle before it is simulated.
         """
         gun = self.actions.gun
@@ -70,7 +80,7 @@ class Transport:
             gun.aim(primaries, index)
 
         def end(index: int) -> None:
-            finish(index, np.frombuffer(self.steps.tobytes()).reshape(-1, STEP))
+            finish(index, np.frombuffer(self.steps.tobytes()).reshape(-1, self.numbers))
             del self.steps[:]
 
         gun.start, self.actions.end.end = start, end
@@ -95,12 +105,31 @@ class _Sensor(g4.G4VSensitiveDetector):  # type: ignore[misc]
         return True
 
 
+class _ShortSteps(_Sensor):
+    """Appends the middle of each step, and the particle that makes it."""
+
+    def ProcessHits(self, step: Any, history: Any) -> bool:  # noqa: N802
+        """Append position, time, energy, layer and PDG number."""
+        energy = step.GetTotalEnergyDeposit()
+        if energy > 0.0:
+            point = step.GetPreStepPoint()
+            a, b = point.GetPosition(), step.GetPostStepPoint().GetPosition()
+            middle = ((a.x + b.x) / 2, (a.y + b.y) / 2, (a.z + b.z) / 2)
+            layer = point.GetTouchable().GetReplicaNumber()
+            pdg = step.GetTrack().GetParticleDefinition().GetPDGEncoding()
+            self.extend((*middle, point.GetGlobalTime(), energy, layer, pdg))
+        return True
+
+
 class _Detector(g4.G4VUserDetectorConstruction):  # type: ignore[misc]
     """Boxes along z in a vacuum. All solids and volumes are kept, or Python would free them."""
 
-    def __init__(self, stack: Stack, world: tuple[float, float], sensor: _Sensor) -> None:
+    def __init__(
+        self, stack: Stack, world: tuple[float, float], sensor: _Sensor, short: float | None
+    ) -> None:
         super().__init__()
         self.stack, self.world, self.sensor = stack, world, sensor
+        self.limit = None if short is None else g4.G4UserLimits(short)
         self.keep, self.sensitive = list[Any](), list[Any]()
 
     def Construct(self) -> Any:  # noqa: N802
@@ -133,15 +162,19 @@ class _Detector(g4.G4VUserDetectorConstruction):  # type: ignore[misc]
         g4.G4SDManager.GetSDMpointer().AddNewDetector(self.sensor)
         for logical in self.sensitive:
             logical.SetSensitiveDetector(self.sensor)
+            if self.limit is not None:
+                logical.SetUserLimits(self.limit)
 
 
 class _Physics(g4.G4VModularPhysicsList):  # type: ignore[misc]
     """Electromagnetic processes that do without Rayleigh data, decays, and hadrons if wanted."""
 
-    def __init__(self, with_hadrons: bool) -> None:
+    def __init__(self, with_hadrons: bool, with_limit: bool) -> None:
         super().__init__()
         self.RegisterPhysics(g4.G4EmStandardPhysics_option2())
         self.RegisterPhysics(g4.G4DecayPhysics())
+        if with_limit:
+            self.RegisterPhysics(g4.G4StepLimiterPhysics())
         if with_hadrons:
             self.RegisterPhysics(g4.G4HadronElasticPhysics())
             self.RegisterPhysics(g4.G4HadronPhysicsFTFP_BERT())
