@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bunchtrain.networks.layers.cpu_kernels import Masks, add_product, product
+from bunchtrain.networks.layers.cpu_kernels import Masks, add_product, affine
 
 EPSILON = 1e-5  # of layer normalisation
 
@@ -99,18 +99,18 @@ def block_forward(
     x (points, width), `scaled` W_o times the heads' scales, `bias` (jets · heads, slots, slots).
     """
     normed, *first = _norm(x, w.gain_1, w.shift_1)
-    rows = product(normed, w.project, w.project_bias)
+    rows = affine(normed, w.project, w.project_bias)
     attention = seen, *_ = _attend(rows, len(w.head_scale), bias, group, masks)
-    out = product(seen, scaled, w.out_bias)
+    out = affine(seen, scaled, w.out_bias)
     normed, *second = _norm(out, w.gain_2, w.shift_2)
     between, drawn_1 = masks.add_dropped(x, normed)
     normed, *third = _norm(between, w.gain_3, w.shift_3)
-    wide = product(normed, w.widen, w.widen_bias)
+    wide = affine(normed, w.widen, w.widen_bias)
     active = functional.gelu(wide)
     if masks.active:
         active.mul_(masks.draw(active))
     normed, *fourth = _norm(active, w.gain_4, w.shift_4, masks.factor)
-    narrow = product(normed, w.narrow, w.narrow_bias)
+    narrow = affine(normed, w.narrow, w.narrow_bias)
     result, drawn_3 = masks.add_dropped(between, narrow)
     statistics = (*first, *second, *third, *fourth)
     masks_of_sums = (drawn_1, drawn_3)
@@ -166,19 +166,19 @@ def block_backward(
     statistics, (drawn_1, drawn_3) = saved.statistics, saved.masks
     narrow = dy if drawn_3 is None else torch.mul(dy, drawn_3).mul_(factor)
     into.linear("narrow", narrow, _norm(saved.active, w.gain_4, w.shift_4, factor)[0])
-    wide = into.norm(4, w, product(narrow, w.narrow.t()), saved.active, statistics)
+    wide = into.norm(4, w, affine(narrow, w.narrow.t()), saved.active, statistics)
     if drawn_3 is not None:
         wide.mul_(torch.ne(saved.active, 0, out=torch.empty_like(wide)))
     torch.ops.aten.gelu_backward.grad_input(wide, saved.wide, grad_input=wide)
     into.linear("widen", wide, _norm(saved.between, w.gain_3, w.shift_3)[0])
-    between = into.norm(3, w, product(wide, w.widen.t()), saved.between, statistics).add_(dy)
+    between = into.norm(3, w, affine(wide, w.widen.t()), saved.between, statistics).add_(dy)
     kept = between if drawn_1 is None else torch.mul(between, drawn_1).mul_(factor)
     out = into.norm(2, w, kept, saved.out, statistics)
     into.linear("out", out, saved.seen)
-    seen = product(out, scaled.t()).mul_(factor)
+    seen = affine(out, scaled.t()).mul_(factor)
     rows = _attention_backward(seen, d_bias, group, saved)
     into.linear("project", rows, _norm(saved.x, w.gain_1, w.shift_1)[0])
-    return into.norm(1, w, product(rows, w.project.t()), saved.x, statistics).add_(between)
+    return into.norm(1, w, affine(rows, w.project.t()), saved.x, statistics).add_(between)
 
 
 def _attention_backward(seen: Tensor, d_bias: Tensor, group: Group, saved: Saved) -> Tensor:

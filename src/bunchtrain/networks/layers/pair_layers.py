@@ -5,7 +5,7 @@ given by mean and covariance of f:
 
     h¹ = A f + t,   zˡ = Wˡ gelu(hˡ⁻¹),   hˡ = sˡ zˡ + tˡ,
 
-with s and t as in `edge_layers`. Only z², …, zᴸ are saved for the backward pass.
+with s and t as in `edge_layers`. Saved for the backward pass are zˡ and gelu(hˡ⁻¹).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bunchtrain.networks.layers.cpu_kernels import BufferPool, add_product, product
+from bunchtrain.networks.layers.cpu_kernels import BufferPool, add_product, affine
 from bunchtrain.networks.layers.normalisation import (
     Norm,
     Sums,
@@ -25,7 +25,7 @@ from bunchtrain.networks.layers.normalisation import (
     norm_of,
 )
 
-CHUNK = 2**16  # values of a chunk of one layer
+CHUNK = 2**17  # values of a chunk of one layer
 
 
 def moments(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -43,9 +43,9 @@ def infer(features: Tensor, layers: list[tuple[Tensor, Tensor]]) -> Tensor:
     (weight, bias), *later = layers
     step, found = max(1, CHUNK // len(bias)), []
     for part in torch.split(features, step):
-        values = product(part, weight, bias)
+        values = affine(part, weight, bias)
         for further, shift in later:
-            values = product(functional.gelu(values), further, shift)
+            values = affine(functional.gelu(values), further, shift)
         found.append(values)
     return torch.cat(found)
 
@@ -101,6 +101,7 @@ class _Run:
         self.features, self.first, self.shift = features, first, shift
         self.d_first = torch.zeros_like(first)
         self.saved_z: list[Tensor] = []  # (pairs, channel) each
+        self.active: list[Tensor] = []  # gelu(h) before each further layer
         self.norms: list[Norm] = []
         self.pool = BufferPool()
         step, count = max(1, CHUNK // len(shift)), len(features)
@@ -109,7 +110,7 @@ class _Run:
     def before_activation(self, layer: int, part: slice) -> Tensor:
         """Return h of a layer for some pairs: (pairs, channel)."""
         if layer == 0:
-            return product(self.features[part], self.first, self.shift)
+            return affine(self.features[part], self.first, self.shift)
         s, t, *_ = self.norms[layer - 1]
         return torch.addcmul(t, self.saved_z[layer - 1][part], s)
 
@@ -117,14 +118,17 @@ class _Run:
         self, weight: Tensor, gamma: Tensor, beta: Tensor, epsilon: float
     ) -> tuple[Tensor, Tensor]:
         """Compute z of the next layer and its norm; return mean and variance."""
-        saved, found = self.pool.acquire((len(self.features), len(weight)), weight), []
+        count, found = len(self.features), []
+        saved = self.pool.acquire((count, len(weight)), weight)
+        active = self.pool.acquire((count, weight.shape[1]), weight)
         for part in self.chunks:
-            values = functional.gelu(self.before_activation(len(self.saved_z), part))
-            z = product(values, weight)
+            h = self.before_activation(len(self.saved_z), part)
+            z = affine(torch.ops.aten.gelu.out(h, out=active[part]), weight)
             saved[part] = z
             found.append((len(z), *torch.batch_norm_update_stats(z, None, None, 0.0)))
         mean, variance = combine_moments(found)
         self.saved_z.append(saved)
+        self.active.append(active)
         self.norms.append(norm_of(mean, variance, gamma, beta, epsilon))
         return mean, variance
 
@@ -140,8 +144,8 @@ def _layer_backward(
     for part in run.chunks:
         h = run.before_activation(depth, part)
         dz = torch.addcmul(b, saved[part], c).addcmul_(dh[part], norm.s)
-        add_product(d_weight, dz, functional.gelu(h))
-        da = product(dz, transposed)
+        add_product(d_weight, dz, run.active[depth][part])
+        da = affine(dz, transposed)
         into = below[part] if depth else da
         torch.ops.aten.gelu_backward.grad_input(da, h, grad_input=into)
         if depth:
