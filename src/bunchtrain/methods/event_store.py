@@ -11,7 +11,10 @@ from bunchtrain.batch import EDGEWISE, Array, Batch, axis_of, item_index, starts
 
 
 class EventStore:
-    """Many events as one packed batch, with the offsets of each event's points and edges."""
+    """Many events as one packed batch, with the offsets of each event's points and edges.
+
+    blocks  of the events, whose arrays are removed one after the other while they are joined.
+    """
 
     def __init__(self, blocks: Sequence[Batch]) -> None:
         blocks = [local_edges(block) for block in blocks]
@@ -90,8 +93,8 @@ def _concatenate(blocks: Sequence[Batch]) -> Batch:
 
     def join(parts: Sequence[dict[str, Array]]) -> dict[str, Array]:
         return {
-            name: np.concatenate([part[name] for part in parts], 1 if name == "edges" else 0)
-            for name in parts[0]
+            name: np.concatenate([part.pop(name) for part in parts], 1 if name == "edges" else 0)
+            for name in list(parts[0])
         }
 
     return Batch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from bunchtrain.batch import Array
 SAMPLE = 2_000_000
 #: A scale below this fraction of the largest value is rounding: the column is constant.
 ROUNDING = 1e-6
+#: Values that are summed together.
+CHUNK = 500_000
 
 
 class Statistics:
@@ -29,29 +32,28 @@ class Statistics:
         self._rows = max(1, SAMPLE // max(1, math.prod(shape))) if sampled else 0
 
     def add(self, values: Array) -> None:
-        """Add one more block."""
-        x = values.astype(np.float64)
-        finite = np.isfinite(x)
-        is_complete = bool(finite.all())
-        low = high = x
-        if not is_complete:
-            low, high = np.where(finite, x, np.inf), np.where(finite, x, -np.inf)
-            x = np.where(finite, x, 0)
-        self._low = np.minimum(low.min(0, initial=np.inf), self._low)
-        self._high = np.maximum(high.max(0, initial=-np.inf), self._high)
-        self._merge(x, finite, is_complete)
-        if self._rows:
-            self._draw(values)
+        """Add one more block, whose temporary arrays are those of `CHUNK` values at a time."""
+        rows = max(1, CHUNK // max(1, math.prod(self.mean.shape)))
+        parts = [values[start : start + rows] for start in range(0, len(values), rows)]
+        count, total = np.zeros((2, *self.mean.shape))
+        for part in parts:
+            x, finite = _finite(part)
+            self._low = np.minimum(np.where(finite, x, np.inf).min(0), self._low)
+            self._high = np.maximum(np.where(finite, x, -np.inf).max(0), self._high)
+            count += finite.sum(0)
+            total = _add_rows(total, x)
+            if self._rows:
+                self._draw(part)
+        self._merge(parts, count, total / count.clip(min=1))
 
-    def _merge(self, x: Array, finite: Array, is_complete: bool) -> None:
-        count = finite.sum(0).astype(np.float64)
-        mean = x.sum(0) / count.clip(min=1)
-        residual = x - mean
-        if not is_complete:
-            residual = np.where(finite, residual, 0)
+    def _merge(self, parts: Sequence[Array], count: Array, mean: Array) -> None:
+        squares = np.zeros_like(mean)
+        for part in parts:
+            x, finite = _finite(part)
+            squares = _add_rows(squares, np.square(np.where(finite, x - mean, 0)))
         total = (self.count + count).clip(min=1)
         difference = mean - self.mean
-        self._squares = self._squares + np.square(residual).sum(0)
+        self._squares = self._squares + squares
         self._squares = self._squares + difference**2 * self.count * count / total
         self.mean = self.mean + difference * count / total
         self.count = self.count + count
@@ -104,3 +106,15 @@ class Statistics:
         size = np.maximum(np.abs(self.smallest), np.abs(self.largest))
         scale = np.where(scale > ROUNDING * size, scale, 1)  # a constant column
         return {"shift": shift.astype(np.float32), "scale": scale.astype(np.float32)}
+
+
+def _finite(values: Array) -> tuple[Array, Array]:
+    """Return values as float64, 0 where they are not finite, and which are."""
+    x = values.astype(np.float64)
+    finite = np.isfinite(x)
+    return (x if finite.all() else np.where(finite, x, 0)), finite
+
+
+def _add_rows(total: Array, x: Array) -> Array:
+    # Row after row, as in one sum over all: the result does not depend on the chunks.
+    return np.concatenate([total[None], x]).sum(0)
