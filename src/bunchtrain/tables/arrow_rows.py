@@ -192,6 +192,19 @@ def data_bytes(table: pa.Table) -> int:
     return sum(_data_bytes(_contiguous(column)) for column in table.columns)
 
 
+def numbers(column: pa.ChunkedArray) -> NDArray[Any]:
+    """Return a column of numbers; that of pyarrow imports pandas first."""
+    values = _contiguous(column)
+    dtype = np.dtype(values.type.to_pandas_dtype())
+    return np.frombuffer(values.buffers()[1], dtype)[values.offset : values.offset + len(values)]
+
+
+def array_of(values: NDArray[Any]) -> pa.Array:
+    """Return numbers as an Arrow array, without a copy."""
+    kind = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
+
+
 def _data_bytes(values: pa.Array) -> int:
     kind = values.type
     if _width(kind):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
 from bunchtrain.tables.arrow import malloc_trim, to_events, write
-from bunchtrain.tables.arrow_rows import ArrowFile, data_bytes
+from bunchtrain.tables.arrow_rows import ArrowFile, array_of, data_bytes, numbers
 from bunchtrain.tables.cache.recipe import VERSION, Recipe
 from bunchtrain.tables.cache.selection import BIN, KEY, Selection
 from bunchtrain.tables.cache.sorted_runs import SortedRuns
@@ -45,8 +45,9 @@ def write_cache(
     selection = Selection(recipe)
     runs = SortedRuns(folder, run_bytes(memory))
     rows = rows_of_chunk(recipe, memory)
-    for chunk in recipe.source.blocks(recipe.source_columns(), rows):
-        runs.add(selection(chunk))
+    for table in map(selection, recipe.source.blocks(recipe.source_columns(), rows)):
+        runs.add(table)
+        del table
         if progress is not None:
             progress(selection.cutflow["read"])
         malloc_trim()
@@ -139,11 +140,11 @@ class ShardWriter:
 
 
 def _add_weights(table: pa.Table, weights: ShardWeights) -> pa.Table:
-    classes = table[weights.label].to_numpy() if weights.label else 0
-    factor = weights.factors[classes, table[BIN].to_numpy()]
-    weight = (table["event_weight"].to_numpy() * factor).astype(np.float32)
+    classes = numbers(table[weights.label]) if weights.label else 0
+    factor = weights.factors[classes, numbers(table[BIN])]
+    weight = (numbers(table["event_weight"]) * factor).astype(np.float32)
     field = pa.field("weight", pa.float32(), nullable=False)
-    return table.drop_columns([BIN, KEY]).append_column(field, pa.array(weight))
+    return table.drop_columns([BIN, KEY]).append_column(field, array_of(weight))
 
 
 def write_manifest(folder: Path, selection: Selection, written: Sequence[Shard]) -> None:

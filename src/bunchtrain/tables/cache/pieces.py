@@ -132,8 +132,9 @@ def select_piece(recipe: Recipe, folder: Path, index: int) -> None:
     group = plan.groups[index]
     selection, sums = Selection(recipe, group[0].first), []
     runs = SortedRuns(folder, run_bytes(plan.memory), f"piece-{index:05d}")
-    for chunk in _chunks(recipe, plan, group):
-        runs.add(selection(chunk))
+    for table in map(selection, _chunks(recipe, plan, group)):
+        runs.add(table)
+        del table
         sums.append(selection.spectra.sums.copy())
         selection.spectra.sums[:] = 0
         malloc_trim()

@@ -71,7 +71,9 @@ class Selection:
             together = self._first_sets() == sets
             self._apply("split", together)
             weights, sets = weights[together], sets[together]
-        return self._table(weights, sets)
+        table = self._table(weights, sets)
+        del self._events, self._entries  # not held while the next chunk is read
+        return table
 
     def counts(self) -> dict[str, NDArray[Any]]:
         """Return all counts of the chunks, which are added up over the pieces of a table."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from bunchtrain.errors import DataError
 from bunchtrain.tables.arrow import write
-from bunchtrain.tables.arrow_rows import ArrowFile, take
+from bunchtrain.tables.arrow_rows import ArrowFile, numbers, take
 from bunchtrain.tables.cache.selection import KEY
 
 
@@ -40,7 +40,7 @@ class SortedRuns:
         """
         self._schema = self._schema or table.schema
         try:
-            self._pending.append(table.cast(self._schema))
+            self._pending.append(_cast(table, self._schema))
         except (pa.ArrowInvalid, ValueError) as problem:
             raise _changed_type(problem) from None
         if sum(pending.nbytes for pending in self._pending) >= self.run_bytes:
@@ -71,7 +71,7 @@ class SortedRuns:
         if not found:
             return None
         try:  # runs of different pieces of a table may have different types
-            found = [table.cast(found[0].schema) for table in found]
+            found = [_cast(table, found[0].schema) for table in found]
         except (pa.ArrowInvalid, ValueError) as problem:
             raise _changed_type(problem) from None
         return _sort(pa.concat_tables(found))
@@ -80,10 +80,14 @@ class SortedRuns:
         return [self._files.setdefault(path, ArrowFile(path)) for path in self.paths]
 
 
+def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    return table if table.schema == schema else table.cast(schema)
+
+
 def _changed_type(problem: Exception) -> DataError:
     return DataError(f"a column changes its type within the source: {problem}")
 
 
 def _sort(table: pa.Table) -> pa.Table:
     # Stable: equal keys keep the order of the source, however it was divided into runs.
-    return take(table, np.argsort(table[KEY].to_numpy(), kind="stable"))
+    return take(table, np.argsort(numbers(table[KEY]), kind="stable"))

@@ -6,7 +6,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import awkward as ak
@@ -115,8 +115,8 @@ class FileTable(Table):
         with read_errors(self.path):
             for column in self._optional.intersection(columns):
                 self._find_missing(column)
-            for chunk in self._read(list(fields), rows, start, stop):
-                yield self._records(chunk, columns)
+            chunks = self._read(list(fields), rows, start, stop)
+            yield from map(partial(self._records, columns=columns), chunks)
 
     def starts(self, rows: int) -> Sequence[int]:
         """Return the rows, multiples of `rows`, from which on it is read without those before."""

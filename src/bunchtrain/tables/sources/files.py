@@ -211,10 +211,14 @@ class Files(Table):
         table = self.table(file)
         available = [name for name in stored if name in table.fields() or name not in self._fill]
         units = {n: unit for n, unit in converted(self._unit_of).items() if n in available}
-        for chunk in table.blocks(available, rows, start, stop):
+
+        def completed(chunk: ak.Array) -> ak.Array:
             for name, unit in units.items():
                 chunk[name] = convert(chunk[name], unit)
-            yield self._add_columns(chunk, list(columns), file)
+            return self._add_columns(chunk, list(columns), file)
+
+        # `map` does not hold a chunk while it is used.
+        yield from map(completed, table.blocks(available, rows, start, stop))
 
     def _check_added(self, columns: Collection[str]) -> None:
         for name in self._add.keys() & set(columns):
