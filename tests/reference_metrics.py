@@ -4,7 +4,8 @@
     python tests/reference_metrics.py --write STUDY...      # measure and write reference values
 
 `tests/data/reference/STUDY.json` holds the metrics of a study at demo size with few epochs, its
-seed, overrides, and the release, processor and versions that they were measured with. Each study
+seed, overrides, and the release, processor and versions that they were measured with. What a study
+takes of another one, a stage `trained`, is made first, as the reference of that one says. Each study
 runs in a separate process with one thread, so that the order of floating-point sums is fixed. On
 the same processor and versions the metrics must agree to 1e-6; elsewhere floating-point sums
 differ, and training amplifies the differences, so that they are compared with the statistical
@@ -64,13 +65,23 @@ def measure(study):
 
 def run(study, folder):
     """Run a study with the reference's size and overrides and write its metrics."""
+    metrics = run_reference(study, Path(folder) / "runs").metrics
+    (Path(folder) / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+
+
+def run_reference(study, runs, only=()):
+    """Run a study, or one of its models, after those of other studies that its stages read."""
     import bunchtrain
 
     reference = load(study)
     given = [f"{key}={json.dumps(value)}" for key, value in reference["overrides"].items()]
     chosen = bunchtrain.load(study, *given, size=reference["size"])
-    metrics = bunchtrain.run(chosen, runs=Path(folder) / "runs", jobs=1).metrics
-    (Path(folder) / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    for stage in chosen.stages.values():
+        if stage.kind == "trained":
+            other, _, needed = stage.options.rpartition(":")
+            model = needed.removeprefix("train.")
+            run_reference(other, runs, only=[model] if model != needed else [])
+    return bunchtrain.run(chosen, runs=runs, jobs=1, only=only)
 
 
 def differences(reference, metrics):
