@@ -5,9 +5,9 @@
 
 `tests/data/reference/STUDY.json` holds the metrics of a study at demo size with few epochs, its
 seed, overrides, and the release, processor and versions that they were measured with. What a study
-takes of another one, a stage `trained`, is made first, as the reference of that one says. Each study
-runs in a separate process with one thread, so that the order of floating-point sums is fixed. On
-the same processor and versions the metrics must agree to 1e-6; elsewhere floating-point sums
+takes of another one, a stage `trained`, is made first, as the reference of that one says. Each
+study runs in a separate process with one thread, so that the order of floating-point sums is fixed.
+On the same processor and versions the metrics must agree to 1e-6; elsewhere floating-point sums
 differ, and training amplifies the differences, so that they are compared with the statistical
 uncertainty.
 """

@@ -24,7 +24,7 @@ def second_network(folder):
 
 
 def test_without_the_first_network_the_message_has_the_command(tmp_path):
-    with pytest.raises(StudyError, match="has no finished run in .*: bunchtrain run top_tagging"):
+    with pytest.raises(StudyError, match=r"has no finished run in .*: bunchtrain run top_tagging"):
         bunchtrain.run(second_network(tmp_path), runs=tmp_path, jobs=1)
 
 

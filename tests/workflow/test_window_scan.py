@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import bunchtrain
-from bunchtrain.errors import StudyError
+from bunchtrain.errors import DataError, StudyError
 from bunchtrain.study import load
 from bunchtrain.workflow.evaluate import make_evaluation
 
@@ -64,6 +64,13 @@ def test_the_report_has_a_row_for_each_window(run):
     text = (run.folder / "report.html").read_text(encoding="utf-8")
     assert "mass of the lighter jet [TeV]" in text
     assert "Smallest of 3 p-values" in text
+
+
+def test_a_window_without_events_is_named(run):
+    study = run.study.model_copy(deep=True)
+    study.stages["mass_windows"].options.scan = {"window.transform.constants.centre": [0.11, 7]}
+    with pytest.raises(DataError, match=r"mass_windows, .*centre = 7: stage 'events': .*no events"):
+        bunchtrain.run(study, runs=run.folder.parent.parent, jobs=1, only=["mass_windows"])
 
 
 @pytest.mark.parametrize(

@@ -231,14 +231,23 @@ class Repeat:
             for name in self.order:
                 if not train_together([(one.inputs, name) for one in prepared]):
                     for made in prepared:
-                        stage, own = made.stages[name], made.inputs
-                        stage.run(StageContext(own.folder, own.study, stage))
+                        self._run_stage(made, name)
             rows = [self._row(one) for one in prepared]
         for one in piece:
             is_kept = self.given.over == "folds"
             place = self.folder(one)
             shutil.rmtree(place / ".events" if is_kept else place, ignore_errors=True)
         return rows
+
+    def _run_stage(self, prepared: Prepared, name: str) -> None:
+        """Run a stage of a repetition; raises DataError with its values, e.g. without events."""
+        one, own, stage = prepared.one, prepared.inputs, prepared.stages[name]
+        try:
+            stage.run(StageContext(own.folder, own.study, stage))
+        except DataError as problem:
+            which = ", ".join(f"{key} = {value:g}" for key, value in one.values.items())
+            which = which or f"{self.given.over} {one.toy}"
+            raise DataError(f"stages.{self.name}, {which}: stage '{name}': {problem}") from None
 
     def _row(self, prepared: Prepared) -> dict[str, float]:
         """Return index, seed, varied values and metrics of a repetition."""
