@@ -25,7 +25,7 @@ from bunchtrain.simulation.geant4.readouts import READOUTS, Readout
 from bunchtrain.simulation.pythia.production import write_table
 
 #: Name of a readout → its columns.
-LAYOUTS = {"cells": hits.LAYOUT, "voxels": voxels.LAYOUT}
+LAYOUTS = {"cells": hits.LAYOUT, "pixels": hits.LAYOUT, "voxels": voxels.LAYOUT}
 
 
 class Parts:
@@ -41,7 +41,6 @@ class Parts:
         self.recipe, self.tell = recipe, tell
         self.beam = read_beam(recipe)
         self.stack = Stack(from_plain(recipe["layers"]), recipe["width"], recipe["apex"])
-        self.readout: Readout = READOUTS[recipe["readout"]](self.stack, recipe)
         self.layout = LAYOUTS[recipe["readout"]]
         self.transport = Transport(
             self.stack, self.beam, recipe["cut"], recipe["field"], recipe.get("step")
@@ -54,16 +53,17 @@ class Parts:
         count = len(primaries.event)
         seeds = np.random.SeedSequence(seed).generate_state(2 * count).reshape(-1, 2) >> 1
         steps_sum = np.zeros(count)
+        readout: Readout = READOUTS[self.recipe["readout"]](self.stack, self.recipe, seed)
 
         def begin(particle: int) -> None:
             self._say(particle=particle, event=int(primaries.event[particle]))
 
         def finish(particle: int, steps: Floats) -> None:
-            self.readout.add(particle, steps)
+            readout.add(particle, steps)
             steps_sum[particle] = steps[:, 4].sum() / 1000
 
         self.transport.run(primaries, seeds.astype(np.int64), finish, begin)
-        columns = self.readout.columns(primaries, events, index * events)
+        columns = readout.columns(primaries, events, index * events)
         columns["deposited"] = np.bincount(primaries.event, steps_sum, events)
         with atomic_path(path) as temporary:
             write_table(as_table(columns, self.layout), temporary)

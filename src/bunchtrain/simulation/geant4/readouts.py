@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Protocol
 
 import awkward as ak
@@ -14,6 +15,11 @@ from bunchtrain.simulation.detectors.hits import Deposits, hit_columns, join, su
 from bunchtrain.simulation.detectors.layers import Floats, Stack
 from bunchtrain.simulation.detectors.voxels import Voxels, voxel_columns
 
+#: Energy of a pair of electron and hole in silicon, GeV.
+PAIR = 3.62e-9
+#: Points into which the charge of a step is divided.
+POINTS = 10
+
 
 class Readout(Protocol):
     """Collects the steps of the particles of a part."""
@@ -22,13 +28,13 @@ class Readout(Protocol):
         """Add the steps of a particle, (steps, 6) or (steps, 7)."""
 
     def columns(self, primaries: Primaries, events: int, first: int) -> dict[str, ak.Array]:
-        """Return the columns of the part, whose first event has the number `first`, and forget."""
+        """Return the columns of the part, whose first event has the number `first`."""
 
 
 class CellReadout:
     """Energy in the cells of layers."""
 
-    def __init__(self, stack: Stack, recipe: Mapping[str, Any]) -> None:
+    def __init__(self, stack: Stack, recipe: Mapping[str, Any], seed: Sequence[int]) -> None:
         self.cells, self.found = Cells(stack), list[Deposits]()
 
     def add(self, particle: int, steps: Floats) -> None:
@@ -39,14 +45,46 @@ class CellReadout:
 
     def columns(self, primaries: Primaries, events: int, first: int) -> dict[str, ak.Array]:
         """Return the columns of hits."""
-        made, self.found = join(self.found), []
+        return hit_columns(primaries, join(self.found), self.cells, events, first)
+
+
+class PixelReadout(CellReadout):
+    """Charge in the pixels of thin layers, with diffusion and a threshold."""
+
+    def __init__(self, stack: Stack, recipe: Mapping[str, Any], seed: Sequence[int]) -> None:
+        super().__init__(stack, recipe, seed)
+        self.half, self.spread = stack.width / 2, recipe["diffusion"]
+        self.threshold = recipe["threshold"] * PAIR
+        self.random = np.random.default_rng([*seed, 1])
+
+    def add(self, particle: int, steps: Floats) -> None:
+        """Add the steps of a particle, each of which is divided into points that diffuse."""
+        if self.spread:
+            steps = np.repeat(steps, POINTS, axis=0)
+            steps[:, 4] /= POINTS
+            steps[:, :2] += self.spread * self.random.normal(size=(len(steps), 2))
+            steps[:, :2] = np.clip(steps[:, :2], -self.half, self.half)
+        super().add(particle, steps)
+
+    def columns(self, primaries: Primaries, events: int, first: int) -> dict[str, ak.Array]:
+        """Return the columns of hits above the threshold."""
+        made = above(join(self.found), primaries, self.threshold)
         return hit_columns(primaries, made, self.cells, events, first)
+
+
+def above(deposits: Deposits, primaries: Primaries, threshold: float) -> Deposits:
+    """Return the deposits in cells whose energy in an event is at least the threshold in GeV."""
+    place = np.stack([primaries.event[deposits.particle], deposits.cell])
+    _, cell = np.unique(place, axis=1, return_inverse=True)
+    cell = cell.reshape(-1)
+    kept = np.bincount(cell, deposits.energy)[cell] >= threshold if len(cell) else cell > 0
+    return Deposits(*(getattr(deposits, field.name)[kept] for field in fields(Deposits)))
 
 
 class VoxelReadout:
     """Energy in cubes of a volume."""
 
-    def __init__(self, stack: Stack, recipe: Mapping[str, Any]) -> None:
+    def __init__(self, stack: Stack, recipe: Mapping[str, Any], seed: Sequence[int]) -> None:
         self.voxels = Voxels(stack, recipe["voxel"])
         self.found = list[Deposits]()
 
@@ -62,9 +100,8 @@ class VoxelReadout:
 
     def columns(self, primaries: Primaries, events: int, first: int) -> dict[str, ak.Array]:
         """Return the columns of voxels."""
-        made, self.found = join(self.found), []
-        return voxel_columns(primaries, made, self.voxels, events, first)
+        return voxel_columns(primaries, join(self.found), self.voxels, events, first)
 
 
 #: Name in a recipe → readout.
-READOUTS = {"cells": CellReadout, "voxels": VoxelReadout}
+READOUTS = {"cells": CellReadout, "pixels": PixelReadout, "voxels": VoxelReadout}
