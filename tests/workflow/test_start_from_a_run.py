@@ -8,13 +8,16 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from conftest import STUDY  # type: ignore[import-not-found]
 
 import bunchtrain
 from bunchtrain.errors import InterruptedRun, StudyError
+from bunchtrain.methods.tensor_files import read_tensors
 from bunchtrain.study import validate
 from bunchtrain.trained_files import load
 from bunchtrain.workflow import trainings
 from bunchtrain.workflow.check import check
+from bunchtrain.workflow.graph.record import read_record
 from bunchtrain.workflow.starts import find_trained
 
 FROZEN = {"from": "tiny:flow", "freeze": ["backbone", "heads"]}
@@ -132,8 +135,62 @@ def test_keys_that_need_others(study, training, message):
         validate(study | {"training": training})
 
 
-def test_a_stage_that_trains_does_not_start_from_a_run(study, runs):
-    study["stages"] = {"density": {"train": {"of": "prepare", "training": {"from": "tiny:flow"}}}}
-    study["stages"]["density"]["train"]["model"] = study["models"]["flow"]["model"]
-    (problem,) = check(validate(study), runs).problems
-    assert "stages.density: 'training.from' is for the key 'models'" in problem
+def stages(place, first=None, **training):
+    tuned = {"from": "first", "freeze": ["backbone", "heads"], **training}
+    return {
+        "name": "in_turn",
+        **{key: STUDY[key] for key in ("source", "targets", "split")},
+        "representation": {"name": "table", "features": ["jet_mass", "jet_pt"]},
+        "model": {"name": "dense_network", "widths": [4]},
+        "training": {"epochs": 1, "batch_size": 200, "threads": 1},
+        "models": {"dense": {}, "trees": {"model": {"name": "boosted_trees", "trees": 5}}},
+        "stages": {
+            "first": first or {"train": {"of": "prepare"}},
+            "tuned": {"train": {"of": "prepare", "training": tuned}},
+        },
+        "storage": {"folder": str(place / "cache")},
+    }
+
+
+def test_a_stage_starts_from_another_one(tmp_path):
+    def train(first=None, only="tuned", **training):
+        study = validate(stages(tmp_path, first, **training))
+        return bunchtrain.run(study, runs=tmp_path, only=[only], jobs=1).folder
+
+    def weights(folder, place):
+        return read_tensors(folder / place / "weights.safetensors")
+
+    def are_equal(one, other):
+        return all(torch.equal(one[n], other[n]) or one[n].isnan().all() for n in one)
+
+    first, tuned = "stages/first/model", "stages/tuned/model"
+    run = train()
+    assert are_equal(weights(run, tuned), weights(run, first))
+    about = json.loads((run / tuned / "training.json").read_text())["start"]
+    assert (about["run"], about["model"]) == ("stage 'first'", "first")
+    unfrozen = train(freeze="backbone")
+    assert read_record(unfrozen)["first"].reused_from
+    assert not are_equal(weights(unfrozen, tuned), weights(unfrozen, first))
+    changed = train({"train": {"of": "prepare", "training": {"epochs": 2}}})
+    assert not any(read_record(changed)[name].reused_from for name in ("first", "tuned"))
+    assert are_equal(weights(changed, tuned), weights(changed, first))
+    assert not are_equal(weights(changed, tuned), weights(run, tuned))
+    assert read_record(train())["tuned"].reused_from
+    other = train(only="train.dense")
+    copied = train({"trained": f"{other}:train.dense"})
+    assert are_equal(weights(copied, tuned), weights(other, "models/dense"))
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"from": "tiny:flow"}, "not from 'tiny:flow'; add one, such as 'first: {trained: STUDY"),
+        ({"from": "frist"}, "tuned.train.training.from: there is no stage 'frist'; did you mean"),
+        ({"from": "prepare"}, "training.from: needs a stage with a trained model"),
+        ({"from": "tuned"}, "is a circle"),
+        ({"from": "train.trees"}, "'train.trees' trains the model 'boosted_trees', and the stage"),
+    ],
+)
+def test_a_stage_that_cannot_start_says_why(tmp_path, training, message):
+    with pytest.raises(StudyError, match=message):
+        bunchtrain.run(validate(stages(tmp_path, **training)), runs=tmp_path)

@@ -56,7 +56,10 @@ class PrepareStage(Strict):
 
 
 class TrainStage(ModelOverrides):
-    """A training: the keys of one of `models`, and the events that it is trained on."""
+    """A training: the keys of one of `models`, and the events that it is trained on.
+
+    `training.from` names a stage of this study, from whose trained model it starts.
+    """
 
     of: str = Field("prepare", description="Stage with prepared events: `prepare`, or one's own.")
 
@@ -64,7 +67,18 @@ class TrainStage(ModelOverrides):
     def _no_scan(self) -> TrainStage:
         if self.scan is not None:
             raise ValueError("a stage trains one model; 'scan' belongs to 'models'")
+        if self.start and set(self.start) & set(":/"):
+            raise ValueError(
+                f"training.from: a stage starts from a stage of this study, not from "
+                f"'{self.start}'; add one, such as 'first: {{trained: STUDY:train}}', and name it"
+            )
         return self
+
+    @property
+    def start(self) -> str | None:
+        """The stage from whose trained model it starts."""
+        given: str | None = self.training.get("from")
+        return given
 
 
 class PredictStage(Strict):
@@ -196,6 +210,8 @@ class StageConfig(Strict):
         if self.kind in wanted:
             for name in [given.of] if isinstance(given.of, str) else given.of:
                 yield f"{self.kind}.of", name, wanted[self.kind]
+        if self.train and self.train.start is not None:
+            yield "train.training.from", self.train.start, "model"
         if self.predict and self.predict.on is not None:
             yield "predict.on", self.predict.on, "rows"
         if self.rollout and self.rollout.table is not None:

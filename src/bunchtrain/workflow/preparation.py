@@ -239,12 +239,27 @@ def _selection_columns(study: Study) -> set[str]:
     return set().union(*(Expression(text).columns for text in texts if text))
 
 
-def recipe(study: Study, source: Table) -> Recipe:
+#: Columns for representations, and those for predictions, losses and selections of trainings.
+StoredColumns = tuple[list[str], list[str]]
+
+
+def stored_columns(study: Study, source: Table) -> StoredColumns:
+    """Return the columns that the event cache has for the models of a study.
+
+    Raises DataError, with the nearest names, if the source lacks one of a representation.
+    """
+    others = {*study.spectators, *loss_columns(study), *_selection_columns(study)}
+    return representation_columns(study, [*source.fields(), *study.define]), sorted(others)
+
+
+def recipe(study: Study, source: Table, stored: StoredColumns | None = None) -> Recipe:
     """Return the recipe of the study's event cache.
+
+    stored  `stored_columns`, which are found by importing the models, if they are known already.
 
     Raises DataError, with the nearest names, if the source lacks a column.
     """
-    available = [*source.fields(), *study.define]
+    columns, spectators = stored or stored_columns(study, source)
     made = Recipe(
         source=source,
         targets=study.all_targets(),
@@ -252,8 +267,8 @@ def recipe(study: Study, source: Table) -> Recipe:
         select=study.select,
         weights=study.weights.model_dump(),
         split={"name": study.split.name, **_split_options(study)},
-        columns=representation_columns(study, available),
-        spectators=sorted({*study.spectators, *loss_columns(study), *_selection_columns(study)}),
+        columns=columns,
+        spectators=spectators,
         seed=study.seed,
     )
     if isinstance(source, WithConditions):

@@ -10,7 +10,7 @@ from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.training.process import set_threads
 from bunchtrain.workflow.executors._executor import Executor
-from bunchtrain.workflow.graph.stage_inputs import StageFolder, StageInputs
+from bunchtrain.workflow.graph.stage_inputs import StageFolder, StageInputs, StageModel
 from bunchtrain.workflow.preparation import task
 from bunchtrain.workflow.trainings import trainings
 
@@ -31,6 +31,10 @@ class RepeatedInputs(StageInputs):
     def place(self, name: str) -> Path:
         """Return the folder of a stage: of the repetition, or of the run."""
         return super().place(name) if name in self.repeated else self.outer.place(name)
+
+    def model(self, name: str) -> StageModel:
+        """Return the model of a stage: of the repetition, or of the key `models` of the run."""
+        return super().model(name) if name in self.study.stages else self.outer.model(name)
 
     def cache(self, study: Study, executor: Executor | None = None) -> EventCache:
         """Return the prepared events of a derived study, made by the jobs of an executor if any."""
@@ -55,7 +59,7 @@ def train_together(repeated: Sequence[tuple[RepeatedInputs, str]]) -> bool:
         place, config = StageFolder(inputs.place(name)), model_configs(study)[name]
         every = trainings(place, study, config)
         tasks += [task(study, config, cache.folder, one.folder, one.seed) for one in every]
-    if tasks[0].is_on_arrays or tasks[0].owns_loss:
+    if tasks[0].is_on_arrays or tasks[0].owns_loss or tasks[0].settings.get("from"):
         return False
     from bunchtrain.training.replicas import NotTogether, Replica, fit_replicas
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from bunchtrain import parts
-from bunchtrain.files import write_text
 from bunchtrain.progress_events import report
 from bunchtrain.simulation._sample import Sample
-from bunchtrain.study import Study, validate
+from bunchtrain.study import Study
+from bunchtrain.study.base import Part
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.pieces import (
     Spread,
@@ -24,29 +23,45 @@ from bunchtrain.tables.cache.pieces import (
 )
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.workflow.executors._executor import Executor
-from bunchtrain.workflow.folder import dump
-from bunchtrain.workflow.preparation import event_cache, make_source, recipe
+from bunchtrain.workflow.preparation import (
+    StoredColumns,
+    event_cache,
+    make_source,
+    recipe,
+    stored_columns,
+)
 from bunchtrain.workflow.wide.spread import spread
 
-_STUDY = "study.yaml"
+#: Keys of a study that decide its events, for given models.
+_DATA = {
+    *("name", "source", "conditions", "define", "select", "rows", "windows", "targets", "truth"),
+    *("weights", "split", "spectators", "invalid", "seed"),
+}
 
 
 class CachePieces:
     """The pieces of one step of the event cache of a study.
 
-    study   file of the study.
     folder  of the cache that is being built.
     step    `select` or `shards`.
+    data    keys of the study that decide its events; for `select`, like `stored`.
+    stored  columns that its models need, so that a process does not import the models.
     """
 
-    def __init__(self, study: str, folder: str, step: Step) -> None:
-        self.study, self.folder, self.step = study, Path(folder), step
+    def __init__(
+        self,
+        folder: str,
+        step: Step,
+        data: Mapping[str, Any] | None = None,
+        stored: StoredColumns | None = None,
+    ) -> None:
+        self.folder, self.step, self.data, self.stored = Path(folder), step, data, stored
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The recipe of the cache; shards need none, nor its libraries."""
-        read = _read(self.study)
-        return recipe(read, make_source(read))
+        """The recipe of the cache."""
+        study = Study.model_validate(self.data)
+        return recipe(study, make_source(study), self.stored)
 
     def is_done(self, index: int) -> bool:
         """Return whether a piece is there."""
@@ -83,9 +98,12 @@ def spread_cache(
             if progress is not None:
                 progress(rows_done(folder))
 
+        given: dict[str, Any] = {"folder": str(folder.absolute()), "step": step}
+        if step == "select":
+            data = study.model_dump(mode="json", by_alias=True, include=_DATA)
+            stored = stored_columns(study, make_source(study))
+            given |= {"data": {**data, "evaluation": []}, "stored": stored}
         place = folder.with_suffix(".jobs").absolute()
-        write_text(place / _STUDY, dump(study))
-        given = {"study": str(place / _STUDY), "folder": str(folder.absolute()), "step": step}
         spread(executor, place, "cache", given, count, show if step == "select" else lambda: None)
 
     return do
@@ -94,12 +112,12 @@ def spread_cache(
 class SampleParts:
     """The missing parts of a simulated sample, each of a seed of its own.
 
-    study  file of the study whose source it is.
+    source  name and options of the sample.
     """
 
-    def __init__(self, study: str) -> None:
-        source = _read(study).source
-        self.sample: Sample = parts.build("source", source.name, source.options)
+    def __init__(self, source: Mapping[str, Any]) -> None:
+        part = Part.model_validate(source)
+        self.sample: Sample = parts.build("source", part.name, part.options)
 
     def is_done(self, index: int) -> bool:
         """Return whether a part is there."""
@@ -120,11 +138,5 @@ def prepare_source(study: Study, executor: Executor, place: Path) -> None:
         source.prepare()
         return
     source.check_maker()
-    place = place.absolute() / ".jobs"
-    write_text(place / _STUDY, dump(study))
-    given = {"study": str(place / _STUDY)}
-    spread(executor, place, "source", given, len(source.parts()))
-
-
-def _read(study: str) -> Study:
-    return validate(yaml.safe_load(Path(study).read_text(encoding="utf-8")), study)
+    given = {"source": study.source.model_dump(mode="json")}
+    spread(executor, place.absolute() / ".jobs", "source", given, len(source.parts()))
