@@ -137,7 +137,8 @@ class ParticleTransformer(nn.Module):
         pairs, particles = [unordered_pairs(bucket) for bucket in found], polar(momenta)
         first = torch.cat([part.first for part in pairs])
         second = torch.cat([part.second for part in pairs])
-        bias = self._embed_pairs(pair_features(particles[first], particles[second]))
+        ends = particles.index_select(0, first), particles.index_select(0, second)
+        bias = self._embed_pairs(pair_features(*ends))
         parts = torch.split(bias, [len(part.first) for part in pairs])
         return [_padded_block(*item) for item in zip(found, pairs, parts, strict=True)]
 
@@ -224,7 +225,7 @@ def _padded_block(bucket: Bucket, pairs: UnorderedPairs, bias: Tensor) -> Padded
     jets, slots = bucket.mask.shape
     mirrored = (pairs.mirror != pairs.slot).nonzero()[:, 0]
     slot = torch.cat([pairs.slot, pairs.mirror[mirrored]])
-    both = torch.cat([bias, bias[mirrored]])
+    both = torch.cat([bias, bias.index_select(0, mirrored)])
     table: Tensor = Scatter.apply(both, slot, jets * slots * slots)  # type: ignore[no-untyped-call]
     table = table.view(jets, slots, slots, -1).permute(0, 3, 1, 2)
     table = table.masked_fill(~bucket.mask[:, None, None, :], -torch.inf).contiguous()

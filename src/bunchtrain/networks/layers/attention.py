@@ -12,9 +12,9 @@ from bunchtrain.networks.layers.block_kernels import Group, ParticleBlocks, Weig
 from bunchtrain.networks.layers.packing import (
     Bucket,
     buckets,
+    point_mask,
     segment_ids,
-    segment_max,
-    segment_sum,
+    starts,
 )
 
 
@@ -214,21 +214,34 @@ class ClassBlock(nn.Module):
         self.forward_part = FeedForward(width, 0.0)
 
     def forward(self, token: Tensor, points: Tensor, lengths: Tensor) -> Tensor:
-        """Return the updated tokens (batch, width) from tokens and points (points, width)."""
-        jet, normed = segment_ids(lengths, points.shape[0]), self.before(token)
-        token_key, token_value = self._key_value(normed)
-        key, value = self._key_value(self.before(points))
-        query = split_heads(self.query(normed), self.heads) / token_value.shape[2] ** 0.5
-        score, token_score = (query[jet] * key).sum(2), (query * token_key).sum(2)  # (…, head)
-        highest = torch.maximum(segment_max(score.detach(), lengths), token_score.detach())
-        weight, token_weight = (score - highest[jet]).exp(), (token_score - highest).exp()
-        total = segment_sum(weight[..., None] * value, lengths)
-        attended = total + token_weight[..., None] * token_value
-        attended = attended / (segment_sum(weight, lengths) + token_weight)[..., None]
+        """Return the updated tokens (batch, width) from tokens and points (points, width).
+
+        With a single query q in a jet, its products with the keys W_k y + b are those of W_kᵀ q
+        with y, up to a constant, and the sum of the values is W_v of the sum of y.
+        """
+        width, normed = token.shape[1], self.before(token)
+        key, value = self.key_value.weight.view(2, self.heads, -1, width)  # (head, channel, width)
+        query = split_heads(self.query(normed), self.heads) / key.shape[1] ** 0.5
+        query = torch.einsum("bhc,hcw->bhw", query, key)
+        table, mask = _rows_of_jets(self.before(points), lengths)  # (batch, slots, width)
+        score = (query @ table.mT).masked_fill(~mask[:, None], -torch.inf)
+        weight = torch.cat([(query @ normed[..., None]), score], 2).softmax(2)
+        seen = weight[..., 1:] @ table + weight[..., :1] * normed[:, None]
+        bias = self.key_value.bias[width:].view(self.heads, -1)
+        attended = torch.einsum("bhw,hcw->bhc", seen, value) + bias
         token = token + self.after(self.out((attended * self.head_scale).flatten(1)))
         updated: Tensor = token + self.forward_part(token)
         return updated
 
-    def _key_value(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        key, value = self.key_value(points).chunk(2, dim=1)
-        return split_heads(key, self.heads), split_heads(value, self.heads)
+
+def _rows_of_jets(points: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Return points (points, width) as a padded table (batch, slots, width), and its mask."""
+    count, batch = points.shape[0], lengths.shape[0]
+    jet = segment_ids(lengths, count)
+    if torch.compiler.is_exporting():  # all points for each jet: no shape depends on the lengths
+        mask = jet == torch.arange(batch, device=jet.device)[:, None]
+        return points.expand(batch, -1, -1), mask
+    slots = int(lengths.max()) if batch else 0
+    place = torch.arange(count, device=jet.device) - starts(lengths)[jet]
+    table: Tensor = Scatter.apply(points, jet * slots + place, batch * slots)  # type: ignore[no-untyped-call]
+    return table.view(batch, slots, points.shape[1]), point_mask(lengths, slots)
