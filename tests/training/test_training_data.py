@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bunchtrain.errors import DataError
-from bunchtrain.training.data import Data, rechunk
+from bunchtrain.tables.cache.shards import rechunk
+from bunchtrain.training.data import Data
 
 STREAMED = 4_000
 
@@ -61,6 +62,6 @@ def test_inputs_never_include_what_the_cache_has_made(make_task) -> None:
 def test_cutting_keeps_events_and_order(sizes: list[int], length: int) -> None:
     total = sum(sizes)
     blocks = [ak.Array(list(range(total)))[i : i + length] for i in range(0, total, length)]
-    pieces = [piece.tolist() for piece in rechunk(blocks, sizes)]
+    pieces = [piece.tolist() for piece in rechunk(sizes, blocks)]
     assert [len(piece) for piece in pieces] == sizes
     assert list(chain(*pieces)) == list(range(total))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,13 +22,14 @@ from bunchtrain.methods.supervised import Network
 from bunchtrain.networks.particle_flow_network import ParticleFlowNetwork
 from bunchtrain.targets import Target
 from bunchtrain.training.data import Data
-from bunchtrain.training.network_warnings import constant_loss
+from bunchtrain.training.network_warnings import constant_loss, losses_and_constants
 from bunchtrain.training.train import train
 from bunchtrain.training.warnings import (
     _about_curves,
     _about_events,
     _about_inputs,
     areas_under_curves,
+    first_events,
     training_warnings,
 )
 
@@ -63,6 +65,24 @@ def test_a_model_that_has_learnt_nothing_is_reported(make_task) -> None:
     bad = {"epochs": 1, "learning_rate": 10.0, "optimiser": "sgd"}
     assert "no better than that of a constant" in warnings_of(make_task("bad", bad))
     assert "constant" not in warnings_of(make_task("good", {"epochs": 5}))
+
+
+def test_the_trained_network_is_evaluated_in_batches(make_task, monkeypatch) -> None:
+    task = make_task("batches", {"epochs": 1, "batch_size": 16})
+    network, data = train(task).network, Data(task)
+    validation = first_events(data, "validation")
+    whole = replace(task, settings=task.settings | {"batch_size": len(validation)})
+    ((_, expected, _),) = losses_and_constants(whole, network, validation)
+    sizes, members = list[int](), type(network).members
+
+    def counted(self: Network, inputs: dict[str, torch.Tensor]) -> Any:
+        sizes.append(len(next(iter(inputs.values()))))
+        return members(self, inputs)
+
+    monkeypatch.setattr(type(network), "members", counted)
+    ((_, reached, _),) = losses_and_constants(task, network, validation)
+    assert max(sizes) == 16 < sum(sizes) == len(validation)
+    assert reached == pytest.approx(expected, rel=1e-5)
 
 
 def test_an_input_that_is_the_target_is_reported(make_task) -> None:

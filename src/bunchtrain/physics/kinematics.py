@@ -22,12 +22,17 @@ def azimuth(px: Floats, py: Floats) -> Floats:
 
 def wrap_angle(angle: Floats) -> Floats:
     """Return an azimuthal difference wrapped into [−π, π)."""
-    return np.asarray((angle + np.pi) % (2 * np.pi) - np.pi, dtype=angle.dtype)
+    turned = np.asarray(angle + np.pi)
+    # The remainder, which is slow, leaves the others as they are.
+    np.mod(turned, 2 * np.pi, out=turned, where=(turned < 0) | (turned >= 2 * np.pi))
+    return np.asarray(turned - np.pi, dtype=angle.dtype)
 
 
 def pseudorapidity(px: Floats, py: Floats, pz: Floats) -> Floats:
     """Return η = arsinh(pz / pT); ±1e5 along the beam, 0 for no momentum."""
     pt = transverse(px, py)
+    if np.all(pt > 0):
+        return np.asarray(np.arcsinh(pz / pt))
     safe = np.where(pt > 0, pt, 1)
     value = np.where(pt > 0, np.arcsinh(pz / safe), np.sign(pz) * pt.dtype.type(ALONG_BEAM))
     return np.asarray(value)

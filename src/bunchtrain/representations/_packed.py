@@ -110,16 +110,20 @@ class PackedPoints(PointRepresentation):
 
     def encode(self, events: ak.Array, points: Points, chosen: Ints) -> dict[str, Array]:
         """Return the packed arrays of the chosen points of a block of events."""
-        tensors: dict[str, Array] = {
-            "features": points.table(self.features)[chosen],
-            **self._places(points, chosen),
-            "lengths": np.bincount(jet_index(points.lengths)[chosen], minlength=len(events)),
-        }
+        # All points in their order need no copy.
+        of: Ints | slice = chosen
+        lengths = points.lengths
+        if not self.is_ordered and len(chosen) == lengths.sum():
+            of = slice(None)
+        else:
+            lengths = np.bincount(jet_index(lengths)[chosen], minlength=len(events))
+        features = points.table(self.features)[of]
+        tensors = {"features": features, **self._places(points, of), "lengths": lengths}
         if self.globals:
             tensors["globals"] = evaluate_table(self.globals, events)
         return tensors
 
-    def _places(self, points: Points, chosen: Ints) -> dict[str, Floats]:
+    def _places(self, points: Points, chosen: Ints | slice) -> dict[str, Floats]:
         """Return the coordinates of the chosen points, and their momenta if they have some."""
         if self.coordinates:
             return {"coordinates": points.table(self.coordinates)[chosen]}

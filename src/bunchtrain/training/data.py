@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +22,7 @@ from bunchtrain.representations.preprocessing.finite import check_finite
 from bunchtrain.representations.preprocessing.labels import represent_targets
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import RESERVED
+from bunchtrain.tables.cache.shards import rechunk
 from bunchtrain.tables.expressions.expression import as_real
 from bunchtrain.tables.labels import require_finite
 from bunchtrain.training.dataset_cache import DATASET_CACHE
@@ -154,8 +155,10 @@ class Data:
         per_block = max(1, self.block // self.batch_size)
         sizes = self.sizes(split)
         groups = [sizes[i : i + per_block] for i in range(0, len(sizes), per_block)]
-        events = self.cache.of(split).blocks(self.columns, self.block, order)
-        blocks = rechunk(events, map(sum, groups))
+        # The blocks of a shuffled set are divided once, without a copy of most of them.
+        rows = self.block if order is None else self.cache.manifest["buffer"]
+        events = self.cache.of(split).blocks(self.columns, rows, order)
+        blocks = rechunk(map(sum, groups), events)
         yield from prefetch(
             batch
             for block, group in zip(blocks, groups, strict=True)
@@ -219,18 +222,6 @@ class NormalisedBatches:
         for batch in taken:
             inputs = self.network.normalise(batch.inputs)
             yield self.network.standardise(replace(batch, inputs=inputs))
-
-
-def rechunk(blocks: Iterable[ak.Array], sizes: Iterable[int]) -> Iterator[ak.Array]:
-    """Yield the events of the blocks, in their order, in blocks of exactly these sizes."""
-    remaining: list[ak.Array] = []
-    source = iter(blocks)
-    for size in sizes:
-        while sum(map(len, remaining)) < size:
-            remaining.append(next(source))
-        joined = remaining[0] if len(remaining) == 1 else ak.concatenate(remaining)
-        yield joined[:size]
-        remaining = [joined[size:]]
 
 
 def _spectator(events: ak.Array, name: str) -> Array:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bunchtrain.batch import Batch
 from bunchtrain.heads._head import Head
 from bunchtrain.methods.build import build_losses
+from bunchtrain.methods.event_store import EventStore
 from bunchtrain.methods.method_network import MethodNetwork
 from bunchtrain.methods.protocols import CONDITION, Generates
 from bunchtrain.methods.supervised import Network
@@ -27,19 +28,34 @@ ITERATIONS = 50
 def losses_and_constants(
     task: Task, network: Network, validation: Batch
 ) -> Iterator[tuple[Head, float, float]]:
-    """Yield each head with its weighted mean loss, and the smallest one of a constant."""
-    tensors = validation.tensors()
-    standardised = network.standardise(tensors)
-    with torch.inference_mode():
-        members = network.members(tensors.inputs)
-    for loss, _ in build_losses(task, network):
-        if not isinstance(loss, Head) or loss.is_batch_statistic:
-            continue
-        if isinstance(loss, nn.Module):
-            loss.eval()
+    """Yield each head with its weighted mean loss, and the smallest one of a constant.
+
+    The network is evaluated in batches of the size of the training.
+    """
+    heads = [
+        loss
+        for loss, _ in build_losses(task, network)
+        if isinstance(loss, Head) and not loss.is_batch_statistic
+    ]
+    for head in heads:
+        if isinstance(head, nn.Module):
+            head.eval()
+    sums, total = torch.zeros(len(heads)).double(), torch.zeros(()).double()
+    store, size = EventStore([validation]), int(task.settings["batch_size"])
+    for start in range(0, len(store), size):
+        batch = store.take(np.arange(start, min(start + size, len(store)))).tensors()
+        standardised, weight = network.standardise(batch), _weights(batch)
+        with torch.inference_mode():
+            members = network.members(batch.inputs)
         with torch.no_grad():
-            found = [mean_loss(loss, outputs, standardised) for outputs in members]
-        yield loss, sum(found) / len(found), constant_loss(loss, standardised)
+            for index, head in enumerate(heads):
+                for outputs in members:
+                    losses = event_losses(head, outputs, standardised)
+                    sums[index] += (weight * losses).sum() / len(members)
+        total += weight.sum()
+    every = network.standardise(validation.tensors())
+    for head, found in zip(heads, sums / total, strict=True):
+        yield head, float(found), constant_loss(head, every)
 
 
 def about_method(network: Network, validation: Batch) -> Iterator[str]:
@@ -86,7 +102,7 @@ def constant_loss(head: Head, batch: Batch) -> float:
     head   the loss.
     batch  events with standardised values, as `Network.standardise` returns them.
     """
-    weight = (batch.weight if len(batch.weight) else torch.ones(len(batch))).float()
+    weight = _weights(batch).float()
     weight = weight / weight.sum()
     outputs = torch.zeros(head.outputs, requires_grad=True)
     optimiser = torch.optim.LBFGS([outputs], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
@@ -105,7 +121,5 @@ def constant_loss(head: Head, batch: Batch) -> float:
     return min(found)
 
 
-def mean_loss(loss: Head, outputs: dict[str, Tensor], batch: Batch) -> float:
-    """Return the weighted mean of a loss."""
-    weight = batch.weight if len(batch.weight) else torch.ones(len(batch))
-    return float((weight * event_losses(loss, outputs, batch)).sum() / weight.sum())
+def _weights(batch: Batch) -> Tensor:
+    return batch.weight if len(batch.weight) else torch.ones(len(batch))

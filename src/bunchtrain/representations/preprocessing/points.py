@@ -150,6 +150,10 @@ class Points:
 
     def evaluate(self, expression: Expression) -> Floats:
         """Return the value of an expression for every point: (points,) float32."""
+        if expression.columns == {expression.text}:
+            own = self[expression.text]
+            if own.dtype == np.float32:
+                return own
         names = sorted(expression.columns) or [next(iter(self.group.members))]
         found = expression(ak.zip({name: self[name] for name in names}))
         require_numbers(found, expression.text)

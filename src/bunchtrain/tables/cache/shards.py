@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import repeat
 from pathlib import Path
 
 import awkward as ak
@@ -59,19 +60,23 @@ class Shards:
         )
 
 
-def rechunk(rows: int, chunks: Iterator[ak.Array]) -> Iterator[ak.Array]:
-    """Yield the same events in blocks of exactly `rows`, except for the last one."""
+def rechunk(rows: int | Iterable[int], chunks: Iterable[ak.Array]) -> Iterator[ak.Array]:
+    """Yield the same events in blocks of exactly `rows`, except for the last one.
+
+    rows  of each block, or those of the first, the second, …
+    """
+    sizes = repeat(rows) if isinstance(rows, int) else iter(rows)
     block: list[ak.Array] = []
-    missing = rows
+    missing = next(sizes, 0)
     for chunk in chunks:
         start = 0
-        while start < len(chunk):
+        while missing and start < len(chunk):
             block.append(chunk[start : start + missing])
             start += len(block[-1])
             missing -= len(block[-1])
             if not missing:
                 yield _concatenate(block)
-                block, missing = [], rows
+                block, missing = [], next(sizes, 0)
     if block:
         yield _concatenate(block)
 
