@@ -1,5 +1,6 @@
 import csv
 import json
+import warnings
 from pathlib import Path
 
 import awkward as ak
@@ -247,3 +248,16 @@ def test_half_precision_needs_an_accelerator(monkeypatch) -> None:
     assert precision("auto") == "32-true"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert precision("auto") == "bf16-mixed"
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_bf16_on_a_processor_without_it_is_32_bits_with_one_warning(monkeypatch, supported) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(trainer, "multiplies_bfloat16", lambda: supported)
+    trainer._warn_of_32_bits.cache_clear()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = {precision("bf16", "cpu") for _ in range(3)}
+    assert found == {"bf16-mixed" if supported else "32-true"}
+    assert len(caught) == (not supported)
+    assert all("this processor has no instructions" in str(w.message) for w in caught)

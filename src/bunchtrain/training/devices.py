@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import torch
 
 from bunchtrain.errors import StudyError
@@ -43,3 +45,10 @@ def is_accelerated(device: str) -> bool:
     if device == "auto":
         return bool(torch.cuda.is_available() or torch.backends.mps.is_available())
     return device != "cpu"
+
+
+def multiplies_bfloat16() -> bool:
+    """Return whether the processor has instructions for products of bfloat16 matrices."""
+    if platform.machine() in ("arm64", "aarch64"):
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,12 @@ from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger
 
 from bunchtrain.errors import StudyError, missing
 from bunchtrain.methods.task import Task
-from bunchtrain.training.devices import accelerator, check_device, is_accelerated
+from bunchtrain.training.devices import (
+    accelerator,
+    check_device,
+    is_accelerated,
+    multiplies_bfloat16,
+)
 from bunchtrain.training.workers import WorkerInfo
 
 _ENVIRONMENTS: dict[str, type[ClusterEnvironment]] = {
@@ -63,6 +70,8 @@ def make_trainer(task: Task, worker: WorkerInfo, callbacks: Sequence[Callback]) 
 def precision(setting: str, device: str = "auto") -> Any:
     """Return Lightning's name for a precision of the study.
 
+    Warns once that 32 bits are used for bf16 on a processor that has no instructions for it.
+
     Raises StudyError for 16 bits without an accelerator.
     """
     accelerated = is_accelerated(device)
@@ -70,7 +79,18 @@ def precision(setting: str, device: str = "auto") -> Any:
         raise StudyError("training.precision '16' needs an accelerator; use 'auto' or '32'")
     if setting == "auto":
         setting = "bf16" if accelerated else "32"
+    if setting == "bf16" and not accelerated and not multiplies_bfloat16():
+        _warn_of_32_bits()
+        setting = "32"
     return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[setting]
+
+
+@functools.cache
+def _warn_of_32_bits() -> None:
+    warnings.warn(
+        "training.precision: this processor has no instructions for 'bf16'; '32' is used",
+        stacklevel=4,
+    )
 
 
 def make_loggers(task: Task) -> list[Logger]:
