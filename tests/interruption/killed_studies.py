@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 
 from bunchtrain.methods.tensor_files import read_tensors
 
+_FILE = Path(__file__).resolve().parents[2] / "samples" / "boosted_jets.parquet"
+_SAMPLE = f"{{name: files, files: {_FILE}}}"
 _FEW = "representation.features=[m_bb,m_wwbb]"
 #: Study → what makes its run take a few seconds, one thread of one process.
 TINY: Mapping[str, tuple[str, ...]] = {
@@ -36,10 +38,29 @@ TINY: Mapping[str, tuple[str, ...]] = {
         "stages.menu.rollout.environment.blocks=40",
         "select=event_id % 50 == 0",
     ),
+    "window_scan": (
+        "training.epochs=1",
+        "stages.trees.train.model.trees=3",
+        "stages.mass_windows.repeat.scan={window.transform.constants.centre: [0.19, 0.21]}",
+        "stages.window.transform.constants.centre=0.2",
+    ),
+    "top_tagging": (
+        f"source={_SAMPLE}",
+        "training.epochs=1",
+        "representation.max_points=10",
+        "models.particle_net=null",
+        "models.particle_transformer=null",
+    ),
+    "second_network": (
+        f"stages.jets.source={_SAMPLE}",
+        "training.epochs=1",
+        "models.second_trees.model.trees=3",
+        "models.observables.model.trees=3",
+    ),
     "higgs_tabular": ("training.epochs=2", "select=lepton_pt > 1.7", _FEW),
 }
 #: Study → the study whose finished run its stages `trained` read.
-FIRST: Mapping[str, str] = {}
+FIRST: Mapping[str, str] = {"second_network": "top_tagging"}
 #: What a run has written that decides its results, without times, logs and its name.
 _RESULTS = (
     *("predictions.parquet", "metrics.json", "models/**/weights.*", "models/**/history.csv"),
@@ -47,6 +68,8 @@ _RESULTS = (
     *("stages/**/data.json", "stages/**/repetitions.json", "evaluations/*/*.json"),
     *("exports/**/network.json", "stages/**/*.onnx"),
 )
+#: Evaluations that plot the measured speed of models, where it differs enough.
+_TIMED = ("model_comparison",)
 
 
 def run_folder(place: Path, study: str = "*") -> Path | None:
@@ -61,6 +84,7 @@ def study_results(place: Path, study: str = "*") -> dict[str, Any]:
     assert (folder / "environment.json").is_file()
     assert (folder / "report.html").is_file()
     files = sorted({path for pattern in _RESULTS for path in folder.glob(pattern)})
+    files = [path for path in files if path.parent.name not in _TIMED]
     found = {path.relative_to(folder).as_posix(): content(path) for path in files}
     stages = json.loads((folder / "stages.json").read_text())["stages"]
     found["stages.json"] = {name: (one["state"], one["key"]) for name, one in stages.items()

@@ -8,13 +8,12 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
+from functools import cache
 from typing import Any
 
 import pydantic
 from pydantic.fields import FieldInfo
 
-#: Part → the model of its options; it takes milliseconds to make.
-_MODELS: dict[Any, type[pydantic.BaseModel]] = {}
 _LOW = {"ge": "from", "gt": "above"}
 _HIGH = {"le": "to", "lt": "to below"}
 
@@ -44,37 +43,37 @@ class _Argument:
     default: Any
 
 
-def options(part: type[Any]) -> dict[str, Option]:
+@cache
+def options(part: type[Any]) -> Mapping[str, Option]:
     """Return name → option; groups of options are expanded into their fields."""
-    return {
+    found = {
         name: Option(
             name,
-            _type_text(found.hint),
-            None if found.default is MISSING else found.default,
-            found.default is MISSING,
+            _type_text(one.hint),
+            None if one.default is MISSING else one.default,
+            one.default is MISSING,
         )
-        for name, found in _arguments(part).items()
+        for name, one in _arguments(part).items()
     }
+    return types.MappingProxyType(found)
 
 
+@cache
 def option_model(part: type[Any]) -> type[pydantic.BaseModel]:
     """Return the pydantic model of a part's options, with the types and defaults of its signature.
 
     Bounds are given by the annotation, e.g. `Annotated[int, Field(ge=1, le=100)]`, of which
     `parts.ranges` has the usual ones. A list may be given as its single item.
     """
-    if part not in _MODELS:
-        arguments: dict[str, Any] = {
-            name: (_list_or_item(found.hint), ... if found.default is MISSING else found.default)
-            for name, found in _arguments(part).items()
-        }
-        config = pydantic.ConfigDict(
-            extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False
-        )
-        _MODELS[part] = pydantic.create_model(
-            f"{part.__name__}Options", __config__=config, **arguments
-        )
-    return _MODELS[part]
+    arguments: dict[str, Any] = {
+        name: (_list_or_item(found.hint), ... if found.default is MISSING else found.default)
+        for name, found in _arguments(part).items()
+    }
+    config = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
+    model: type[pydantic.BaseModel] = pydantic.create_model(
+        f"{part.__name__}Options", __config__=config, **arguments
+    )
+    return model
 
 
 def option_docs(part: type[Any]) -> dict[str, str]:
@@ -155,6 +154,7 @@ def _default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
+@cache
 def _groups(part: type[Any]) -> dict[str, type[Options]]:
     """Return argument → the class of its group of options."""
     keyword_only = {

@@ -181,7 +181,10 @@ class DefaultGraph:
         before = ["predictions", *(f"train.{one.name}" for one in self.trainings)]
         if after_export:
             before += [stage.name for stage in self._exports()]
-        chosen = self.study.model_dump(mode="json", exclude=_NOT_EVALUATED)
+        # The table of a stage has the folder of the run; the events follow from its key.
+        is_stage = self.study.source_stage is not None
+        left_out = _NOT_EVALUATED | ({"source"} if is_stage else set())
+        chosen = self.study.model_dump(mode="json", exclude=left_out)
         for one in (chosen, *chosen["models"].values()):
             one["training"] = without_execution(one["training"])
         names = list[str]()
