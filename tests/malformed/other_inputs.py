@@ -2,8 +2,9 @@
 
 import gzip
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import h5py
@@ -218,17 +219,28 @@ def run_folders(base: Path) -> Iterator[Malformed]:
             important = path.suffix in (".json", ".yaml", ".safetensors", ".pt", ".parquet")
             for verb in verbs if important else [verbs[count % len(verbs)]]:
                 count += 1
-                yield _of_run(f"{name} {what}: {verb}", run, name, version, COMMANDS[verb])
+                yield of_run(f"{name} {what}: {verb}", run, name, version, COMMANDS[verb])
     for verb, words in COMMANDS.items():
         for what in ("missing", "a file", "empty", "of another kind"):
-            yield _no_run(f"run folder {what}: {verb}", what, words)
+            yield no_run(f"run folder {what}: {verb}", what, words)
 
 
-def _of_run(name: str, run: Path, file: Path, data: bytes | None, words: list[str]) -> Malformed:
+def of_run(
+    name: str,
+    run: Path,
+    file: Path,
+    data: bytes | None,
+    words: list[str],
+    place: str = "r",
+    study: str = "",
+) -> Malformed:
+    """Return a command on a copy of a run, `runs/<place>`, with one file replaced or removed."""
+
     def prepare(folder: Path) -> list[str]:
         write_events(folder)
-        shutil.copytree(run, folder / "runs" / "r")
-        changed = folder / "runs" / "r" / file
+        (folder / "s.yaml").write_text(study, encoding="utf-8")
+        shutil.copytree(run, folder / "runs" / place)
+        changed = folder / "runs" / place / file
         changed.unlink()
         if data is not None:
             changed.write_bytes(data)
@@ -237,11 +249,13 @@ def _of_run(name: str, run: Path, file: Path, data: bytes | None, words: list[st
     return Malformed("run folder", name, prepare, accepted=True)
 
 
-def _no_run(name: str, what: str, words: list[str]) -> Malformed:
+def no_run(name: str, what: str, words: list[str], path: str = "r") -> Malformed:
+    """Return a command on what is no run, `runs/<path>`."""
+
     def prepare(folder: Path) -> list[str]:
         write_events(folder)
-        place = folder / "runs" / "r"
-        place.parent.mkdir()
+        place = folder / "runs" / path
+        place.parent.mkdir(parents=True)
         if what == "a file":
             place.write_text("text")
         elif what != "missing":
@@ -279,7 +293,7 @@ def command_lines() -> Iterator[Malformed]:
         "predict runs [b] -o out.root", "inspect [/b].csv", "run [/bold]", "parts [/b]", "report [/b]",
     ]  # fmt: skip
     for line in lines:
-        yield _of_words(line, line.split())
+        yield of_words(line, line.split())
     for text in (
         "\0",
         "a\0b",
@@ -301,9 +315,9 @@ def command_lines() -> Iterator[Malformed]:
             ["export"],
             ["compare"],
         ):
-            yield _of_words(f"{verb[0]} {text[:20]!r}", [*verb, text])
+            yield of_words(f"{verb[0]} {text[:20]!r}", [*verb, text])
     for content in SPACES:
-        yield _of_words(
+        yield of_words(
             f"tune with the space {content[:40]!r}",
             ["tune", "s.yaml", "--engine", "local", "--space", "space.yaml"],
             content,
@@ -320,12 +334,17 @@ SPACES = [
 ]  # fmt: skip
 
 
-def _of_words(
-    name: str, words: list[str], space: str = "training.epochs: {low: 1, high: 2}"
+def of_words(
+    name: str,
+    words: list[str],
+    space: str = "training.epochs: {low: 1, high: 2}",
+    study: Mapping[str, Any] = STUDY,
 ) -> Malformed:
+    """Return a command line where `s.yaml`, `space.yaml` and the events are."""
+
     def prepare(folder: Path) -> list[str]:
         write_events(folder)
-        (folder / "s.yaml").write_text(yaml.safe_dump(STUDY), encoding="utf-8")
+        (folder / "s.yaml").write_text(yaml.safe_dump(dict(study)), encoding="utf-8")
         (folder / "space.yaml").write_text(space, encoding="utf-8")
         return words
 

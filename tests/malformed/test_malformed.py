@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from malformed import other_inputs, study_inputs
+from malformed import other_inputs, stage_inputs, study_inputs
 from malformed.harness import Malformed, answer, judge
 from malformed.study_inputs import STUDY, changed, of_study
 
@@ -26,9 +26,15 @@ GENERATORS: dict[str, Callable[[Path], Iterable[Malformed]]] = {
     "command lines": lambda base: other_inputs.command_lines(),
     "data files": other_inputs.data_files,
     "run folders": other_inputs.run_folders,
+    "keys of stages": lambda base: stage_inputs.keys_of_stages(),
+    "parts of stages": lambda base: stage_inputs.parts_of_stages(),
+    "meaning of stages": lambda base: stage_inputs.meaning_of_stages(),
+    "commands of stages": lambda base: stage_inputs.commands_of_stages(),
+    "run folders of stages": stage_inputs.staged_run_folders,
 }
-#: Inputs of each generator in CI.
+#: Inputs of each generator in CI, and generators that are tried nightly only.
 SAMPLE = 15
+NIGHTLY = ("keys of stages", "parts of stages", "run folders of stages")
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +54,7 @@ def judge_all(inputs: list[Malformed], base: Path) -> None:
     assert not wrong, f"{len(wrong)} of {len(inputs)} answered wrongly:\n" + "\n".join(wrong)
 
 
-@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("name", [name for name in GENERATORS if name not in NIGHTLY])
 def test_a_sample_of_malformed_inputs(name, tmp_path):
     inputs = list(GENERATORS[name](tmp_path))
     assert len(inputs) > SAMPLE

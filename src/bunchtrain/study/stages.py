@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bunchtrain import parts
+from bunchtrain.errors import shorten
 from bunchtrain.parts.ranges import Events, Finite, Repeats, Seed, Steps
 from bunchtrain.study.base import Expression, Part, Strict
 from bunchtrain.study.data_keys import Conditions, TargetConfig, Weights, Windows
@@ -22,6 +23,15 @@ Result = Literal["table", "events", "rows", "model", "files", "any"]
 
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
+
+
+def _check_trained(value: str) -> str:
+    place, _, stage = value.rpartition(":")
+    if not (place and stage):
+        raise ValueError(
+            f"must be STUDY:STAGE or RUN_FOLDER:STAGE, got '{shorten(value, plain=True)}'"
+        )
+    return value
 
 
 #: One or several names of stages.
@@ -163,11 +173,10 @@ class StageConfig(Strict):
     predict: PredictStage | None = Field(None, description="A table with scores.")
     generate: GenerateStage | None = Field(None, description="A table of generated events.")
     transform: TransformStage | None = Field(None, description="A table made of tables.")
-    trained: str | None = Field(
+    trained: Annotated[str, AfterValidator(_check_trained)] | None = Field(
         None,
         description="The result of a stage of another study's newest finished run, "
         "`other_study:train.pfn`, or of a run, `RUN_FOLDER:train`.",
-        pattern=r"^.+:[^:]+$",
     )
     rollout: RolloutStage | None = Field(
         None, description="Policies in an environment; gives a table."

@@ -68,7 +68,12 @@ class Engine:
         error at the end, naming it and the others that failed.
         """
         chosen = set(self.graph) if wanted is None else ancestors(self.graph, wanted)
+        # What needs no training comes first, so that its errors are found before a training.
+        trained = descendants(
+            self.graph, [n for n, one in self.graph.items() if not one.in_process]
+        )
         pending = [stage for stage in sort_stages(self.graph) if stage.name in chosen]
+        pending.sort(key=lambda stage: stage.name in trained)
         self.fresh = descendants(self.graph, self.fresh)
         self.reuse = self.reuse and WorkerInfo.from_environment().world_size == 1
         while pending:

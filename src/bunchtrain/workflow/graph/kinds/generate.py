@@ -9,7 +9,9 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
+from bunchtrain import parts
 from bunchtrain.errors import StudyError, shorten
+from bunchtrain.study import model_configs
 from bunchtrain.study.stages import GenerateStage
 from bunchtrain.tables.arrays import Arrays
 from bunchtrain.tables.table import Table
@@ -28,6 +30,7 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
     """Return the stage that writes a table of generated events."""
     given: GenerateStage = inputs.study.stages[name].options
     draw_conditions(given, f"stages.{name}", rows=1)
+    _check_generates(inputs, name, given.of)
 
     def run(context: StageContext) -> None:
         say(f"generating {given.rows:,} events: {name}")
@@ -36,6 +39,20 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
 
     options = given.model_dump(mode="json", exclude={"of"})
     return Stage(name, "generate", run, inputs.names(name), options, (f"stages/{name}/{TABLE}",))
+
+
+def _check_generates(inputs: StageInputs, name: str, of: str) -> None:
+    """Raise StudyError if the model of another stage of this study does not generate events."""
+    if inputs.is_of_other_study(of):  # it may not have been copied yet
+        return
+    model = inputs.model(of)
+    config = model_configs(inputs.study_of(model))[model.label]
+    part = parts.find("method", config.model.name) if config.kind == "method" else object
+    if isinstance(part, type) and not hasattr(part, "generate"):
+        raise StudyError(
+            f"stages.{name}.generate.of: '{of}' does not generate events; train a method that "
+            "does, such as 'normalizing_flow' or 'flow_matching'"
+        )
 
 
 def _blocks(
