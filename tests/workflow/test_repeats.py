@@ -187,6 +187,23 @@ def test_every_event_is_out_of_fold_once(place):
     assert "scores.fit" in (Path(again.folder) / "report.html").read_text()
 
 
+def test_the_models_of_a_study_are_repeated(place):
+    plain = study(place, FOLDS)
+    events = plain["stages"].pop("events")["prepare"]
+    fit = plain["stages"].pop("fit")["train"]
+    plain |= {"targets": events["targets"], "model": fit["model"]}
+    plain["stages"] = {
+        "folds": {"repeat": {"over": "folds", "run": ["prepare", "train", "predict"]}},
+        "again": {"repeat": {"over": "seeds", "times": 2, "run": ["train", "predict"]}},
+    }
+    plain["evaluation"] = ["classification", {"name": "classification", "of": "folds"}]
+    run = run_study(validate(plain, "folds.yaml", place), runs=place / "runs", only=["again"])
+    found = table(run, "again")
+    assert len(set(found["dense_network.auc"])) == 2
+    run = run_study(validate(plain, "folds.yaml", place), runs=place / "runs", only=["folds"])
+    assert sorted(table(run, "folds")["entry"]) == list(range(600))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -46,7 +46,7 @@ def stage_model(study: Study, name: str) -> StageModel:
     stage = study.stages[name].train if name in study.stages else None
     if stage is not None:
         own = {key: getattr(stage, key) for key in stage.model_fields_set - {"of"}}
-        return StageModel(name, ModelOverrides(**own), stage.of)
+        return StageModel(name.removeprefix("train."), ModelOverrides(**own), stage.of)
     label = name.removeprefix("train.")
     label = next(iter(model_configs(study))) if name == "train" else label
     return StageModel(label, study.models.get(label, ModelOverrides()), "prepare")

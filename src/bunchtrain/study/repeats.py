@@ -27,8 +27,9 @@ class RepeatStage(Strict):
 
     run: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1, max_length=100)] = (
         Field(
-            description="Stages of the key `stages` that are repeated. The evaluations of these "
-            "stages (`of`) give the columns of the table, `<model>.<metric>`."
+            description="Stages that are repeated: of the key `stages`, or `prepare`, `train.pfn` "
+            "and `predict.pfn` of the key `models`. The evaluations of their predictions give the "
+            "columns of the table, `<model>.<metric>`."
         )
     )
     over: Over = Field(

@@ -46,7 +46,7 @@ def make_evaluations(
     for key, part in stage_evaluations(inputs.study).items():
         stage = inputs.study.stages.get(str(part.of))
         if stage is not None and stage.kind == "repeat":
-            yield _evaluation(Repeat(inputs, str(part.of), make), key, part, graph)
+            yield _evaluation(Repeat.of(inputs, str(part.of), make), key, part, graph)
 
 
 def _evaluation(

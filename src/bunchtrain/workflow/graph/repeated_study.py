@@ -11,14 +11,62 @@ import pydantic
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest, one_of
 from bunchtrain.methods.task import derive_seed
-from bunchtrain.study import Study
+from bunchtrain.study import Study, model_configs
 from bunchtrain.study.base import Part
 from bunchtrain.study.derived import table_part
+from bunchtrain.study.model_keys import ModelOverrides
 from bunchtrain.study.repeats import RepeatStage, Repetition, set_option
-from bunchtrain.study.stages import StageConfig
+from bunchtrain.study.stage_checks import default_stages, full_name
+from bunchtrain.study.stages import PredictStage, PrepareStage, StageConfig, TrainStage
 
 #: Kinds of stages that can be repeated.
 _KINDS = ("transform", "prepare", "train", "predict", "generate", "source")
+
+
+def with_default_stages(study: Study, name: str) -> Study:
+    """Return the study with the stages `prepare`, `train` and `predict` that a stage repeats.
+
+    They are stages of the key `stages` there, with the study's evaluations of their predictions.
+
+    Raises StudyError if a repeated training starts from the model of another run.
+    """
+    given: RepeatStage = study.stages[name].options
+    run = [full_name(study, one) for one in given.run]
+    default = {one: _default_stage(study, one, f"stages.{name}.repeat.run") for one in run}
+    added = {one: stage for one, stage in default.items() if stage is not None}
+    if not added:
+        return study
+    changed = StageConfig(repeat=given.model_copy(update={"run": run}))
+    predicted = [one for one in added if added[one].kind == "predict"]
+    evaluations = [
+        part.model_copy(update={"of": one})
+        for part in study.evaluation or ()
+        for one in predicted
+        if part.of is None
+    ]
+    updates = {"stages": {**study.stages, **added, name: changed}}
+    evaluated = [*(study.evaluation or ()), *evaluations]
+    return study.model_copy(update={**updates, "evaluation": evaluated})
+
+
+def _default_stage(study: Study, name: str, where: str) -> StageConfig | None:
+    """Return a stage of the default graph as one of the key `stages`, None for another one."""
+    if name in study.stages or name not in default_stages(study):
+        return None
+    kind, _, label = name.partition(".")
+    if name == "prepare":
+        return StageConfig(prepare=PrepareStage())
+    if kind == "predict":
+        return StageConfig(predict=PredictStage(of=[f"train.{label}"]))
+    if kind != "train":
+        return None
+    if model_configs(study)[label].training.start is not None:
+        raise StudyError(
+            f"{where}: '{name}' starts from a model of another run and cannot be repeated; repeat "
+            "a stage of kind 'train' that starts from one of kind 'trained'"
+        )
+    own = study.models.get(label, ModelOverrides()).model_dump(exclude_unset=True)
+    return StageConfig(train=TrainStage(of="prepare", **own))
 
 
 def check_repeat(study: Study, name: str) -> None:
@@ -27,7 +75,8 @@ def check_repeat(study: Study, name: str) -> None:
     where = f"stages.{name}.repeat"
     for one in given.run:
         if one not in study.stages:
-            hint = nearest(one, study.stages) or f"; there are {one_of(study.stages)}"
+            known = [*study.stages, *default_stages(study)]
+            hint = nearest(one, known) or f"; there are {one_of(known)}"
             raise StudyError(f"{where}.run: there is no stage '{one}' in 'stages'{hint}")
         if study.stages[one].kind not in _KINDS:
             raise StudyError(

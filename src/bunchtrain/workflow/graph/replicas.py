@@ -56,7 +56,7 @@ def train_together(repeated: Sequence[tuple[RepeatedInputs, str]]) -> bool:
         model = inputs.model(name)
         study = inputs.events_study(str(model.events), [model])
         cache = inputs.cache(inputs.events_study(str(model.events)))
-        place, config = StageFolder(inputs.place(name)), model_configs(study)[name]
+        place, config = StageFolder(inputs.place(name)), model_configs(study)[model.label]
         every = trainings(place, study, config)
         tasks += [task(study, config, cache.folder, one.folder, one.seed) for one in every]
     if tasks[0].is_on_arrays or tasks[0].owns_loss or tasks[0].settings.get("from"):

@@ -18,4 +18,4 @@ class RepeatedPieces(Pieces):
 
     def __init__(self, run: str, name: str, key: str) -> None:
         opened = RunFolder.open(run)
-        super().__init__(Repeat(StageInputs(opened, opened.study()), name, KINDS), key)
+        super().__init__(Repeat.of(StageInputs(opened, opened.study()), name, KINDS), key)

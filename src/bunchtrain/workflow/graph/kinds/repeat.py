@@ -29,7 +29,12 @@ from bunchtrain.workflow.evaluate import make_evaluation
 from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.graph.kinds.evaluate import StageRun
-from bunchtrain.workflow.graph.repeated_study import check_repeat, fold_count, repeated_study
+from bunchtrain.workflow.graph.repeated_study import (
+    check_repeat,
+    fold_count,
+    repeated_study,
+    with_default_stages,
+)
 from bunchtrain.workflow.graph.replicas import RepeatedInputs, train_together
 from bunchtrain.workflow.graph.stage import Stage, StageContext, canonical
 from bunchtrain.workflow.graph.stage_inputs import TABLE, StageInputs
@@ -49,8 +54,8 @@ def make_stage(inputs: StageInputs, name: str, make: Mapping[str, Any]) -> Stage
 
     Raises StudyError if it repeats stages or varies keys that there are not.
     """
-    check_repeat(inputs.study, name)
-    repeat = Repeat(inputs, name, make)
+    repeat = Repeat.of(inputs, name, make)
+    check_repeat(repeat.study, name)
     for one in {tuple(one.values.items()): one for one in repeat.repetitions}.values():
         repeat.prepared(one)
 
@@ -143,6 +148,12 @@ class Repeat:
     inputs: StageInputs
     name: str
     make: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, inputs: StageInputs, name: str, make: Mapping[str, Any]) -> Repeat:
+        """Return the repetitions of a stage, which may be of stages of the default graph."""
+        study = with_default_stages(inputs.study, name)
+        return cls(StageInputs(inputs.folder, study), name, make)
 
     @property
     def study(self) -> Study:

@@ -31,14 +31,15 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
         if start is not None:
             first = inputs.model(start)
             origin = {"run": f"stage '{start}'", "study": inputs.study.name, "model": first.label}
-            write_start(first.folder.model(first.label), place.start(name), origin)
-        train_model(place, study, cache, name, resume=context.resume)
-        for text in training_warnings(place, trainings(place, study, model_configs(study)[name])):
+            write_start(first.folder.model(first.label), place.start(model.label), origin)
+        train_model(place, study, cache, model.label, resume=context.resume)
+        every = trainings(place, study, model_configs(study)[model.label])
+        for text in training_warnings(place, every):
             say(f"warning, {name}: {text}")
 
     def options() -> dict[str, Any]:
         study = inputs.events_study(events, [model])
-        return training_options(study, model_configs(study)[name])
+        return training_options(study, model_configs(study)[model.label])
 
     place = f"stages/{name}"
     return Stage(
