@@ -6,6 +6,7 @@ from conftest import SAMPLE  # type: ignore[import-not-found]
 import bunchtrain
 from bunchtrain.errors import StudyError
 from bunchtrain.study import load
+from bunchtrain.workflow.check import check
 
 JETS = {"name": "files", "files": str(SAMPLE)}
 FIRST = "particle_flow_network"
@@ -26,6 +27,9 @@ def second_network(folder):
 def test_without_the_first_network_the_message_has_the_command(tmp_path):
     with pytest.raises(StudyError, match=r"has no finished run in .*: bunchtrain run top_tagging"):
         bunchtrain.run(second_network(tmp_path), runs=tmp_path, jobs=1)
+    problems = check(second_network(tmp_path), tmp_path).problems
+    assert len(problems) == 1
+    assert "stages.first.trained: study 'top_tagging' has no finished run" in problems[0]
 
 
 def test_the_score_of_the_first_network_is_an_input_of_the_second(tmp_path):

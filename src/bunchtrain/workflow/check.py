@@ -31,6 +31,7 @@ from bunchtrain.tables.table import Table
 from bunchtrain.workflow.check_graph import StageCheck, check_graph
 from bunchtrain.workflow.evaluate import evaluation_parts, make_evaluation
 from bunchtrain.workflow.export import check_exports
+from bunchtrain.workflow.graph.kinds.trained import find_trained
 from bunchtrain.workflow.preparation import (
     build_untrained,
     check_tensors,
@@ -123,6 +124,9 @@ def check(study: Study, runs: Path | str = "runs") -> Check:
     for key, (name, options) in evaluation_parts(study).items():
         _collect(found, partial(make_evaluation, study, name, options), f"{key}: ")
     _collect(found, lambda: check_starts(study, Path(runs)))
+    for name, stage in study.stages.items():
+        if stage.kind == "trained":
+            _collect(found, partial(find_trained, stage.options, Path(runs), f"stages.{name}"))
     found.stages = _collect(found, lambda: check_graph(study, Path(runs))) or []
     study = _with_table(found, study)
     is_known = study.source.name not in study.stages
