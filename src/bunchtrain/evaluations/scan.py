@@ -130,7 +130,7 @@ def _by_metric(found: Curves) -> Mapping[str, Curves]:
 def _plots(values: Values, found: Curves, axis: str) -> Iterator[Plot]:
     for metric, curves in _by_metric(found).items():
         drawn = plot_scan(
-            values, curves, axis, label(metric), are_p_values=metric.endswith(P_VALUE)
+            values.tolist(), curves, axis, label(metric), are_p_values=metric.endswith(P_VALUE)
         )
         yield Plot(f"{label(metric)} against {axis}.", drawn, wide=True)
 

@@ -198,13 +198,16 @@ class PairEmbedding(nn.Module):
     def _first_layer(self, features: Tensor, feature_norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
         """Return A and t of A f + t: normalised features, the first layer, its normalisation."""
         weight, norm = self.weights[0], self.norms[0]
+        assert isinstance(norm, nn.BatchNorm1d)
         if not self.training:
             (scale, shift), (outer, outer_shift) = fold(feature_norm), fold(norm)
         else:
             mean, covariance = moments(features)
             variance = covariance.diagonal()
             update_running_moments(feature_norm, mean, variance, len(features))
-            normed = norm_of(mean, variance, feature_norm.weight, feature_norm.bias, norm.eps)
+            normed = norm_of(
+                mean, variance, feature_norm.weight, feature_norm.bias, feature_norm.eps
+            )
             scale, shift = normed.s, normed.t
             rows = weight * scale
             centre, spread = feature_norm.bias @ weight.t(), ((rows @ covariance) * rows).sum(1)

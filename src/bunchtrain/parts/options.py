@@ -6,14 +6,15 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import pydantic
 from pydantic.fields import FieldInfo
 
+T = TypeVar("T")
 _LOW = {"ge": "from", "gt": "above"}
 _HIGH = {"le": "to", "lt": "to below"}
 
@@ -37,13 +38,18 @@ class Option:
     required: bool
 
 
+def _cached(function: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
+    """Return a function that is called once for each part, with its types for the type checker."""
+    return cast(Callable[[type[Any]], T], cache(function))
+
+
 @dataclass(frozen=True)
 class _Argument:
     hint: Any
     default: Any
 
 
-@cache
+@_cached
 def options(part: type[Any]) -> Mapping[str, Option]:
     """Return name → option; groups of options are expanded into their fields."""
     found = {
@@ -58,7 +64,7 @@ def options(part: type[Any]) -> Mapping[str, Option]:
     return types.MappingProxyType(found)
 
 
-@cache
+@_cached
 def option_model(part: type[Any]) -> type[pydantic.BaseModel]:
     """Return the pydantic model of a part's options, with the types and defaults of its signature.
 
@@ -154,7 +160,7 @@ def _default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-@cache
+@_cached
 def _groups(part: type[Any]) -> dict[str, type[Options]]:
     """Return argument → the class of its group of options."""
     keyword_only = {

@@ -63,7 +63,8 @@ def png(figure: Figure, dpi: int = 160) -> bytes:
         data, before = io.BytesIO(), figure.dpi
         figure.dpi = dpi
         # `savefig` would draw twice, as it does for SVG.
-        FigureCanvasAgg(figure).print_png(data, metadata={"Software": None})
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.print_png(data, metadata={"Software": None})
         figure.dpi = before
     return data.getvalue()
 

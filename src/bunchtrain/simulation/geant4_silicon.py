@@ -2,7 +2,8 @@
 
 Geant4 11.4 with low-energy tables made from published formulas, see `geant4_calorimeter`. The
 charge of each short step is divided into points that diffuse by a Gaussian; pixels below a
-threshold are left out. Not simulated: the depth in the diffusion, noise, the Lorentz angle, electronics.
+threshold are left out. Not simulated: the depth in the diffusion, noise, the Lorentz angle and
+electronics.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ from bunchtrain.parts.ranges import NonNegative, Share, TreeDepth
 
 if TYPE_CHECKING:
     import xgboost
+    from xgboost import DMatrix
 
 #: XGBoost's name of a loss → its name of the metric, the mean loss.
 METRICS = {
@@ -198,10 +199,11 @@ class BoostedTrees(TreeModel):
         if self.booster is not None:  # whose cuts need not be edges of the bins of these events
             sample = load_sample(batches, loss)
             assert sample is not None  # as there is a first batch
-            weight = sample.weight
-            return xgboost.DMatrix(sample.table, sample.target, weight=weight, nthread=threads)
+            whole = {"weight": sample.weight, "nthread": threads}
+            exact: DMatrix = xgboost.DMatrix(sample.table, sample.target, **whole)
+            return exact
         options = {"ref": reference, "max_bin": self.bins, "nthread": threads}
-        matrix = xgboost.QuantileDMatrix(iterator, **options)
+        matrix: DMatrix = xgboost.QuantileDMatrix(iterator, **options)
         if reference is None:
             check_all_classes(loss, iterator.classes)
         return matrix

@@ -161,7 +161,9 @@ class ParticleBlock(nn.Module):
 
     def weights(self) -> Weights:
         """Return the parameters of `block_kernels`."""
-        before, widen, _, _, middle, narrow, _ = self.forward_part
+        linear = [m for m in self.forward_part if isinstance(m, nn.Linear)]
+        norms = [m for m in self.forward_part if isinstance(m, nn.LayerNorm)]
+        (before, middle), (widen, narrow) = norms, linear
         first = self.before.weight, self.before.bias, self.project.weight, self.project.bias
         second = self.out.weight, self.out.bias, self.after.weight, self.after.bias
         third = before.weight, before.bias, widen.weight, widen.bias
@@ -195,8 +197,10 @@ def run_blocks(modules: nn.ModuleList, points: Tensor, blocks: list[PaddedBlock]
             points = module(points, blocks)
         return points
     groups = [Group(b.slot, *b.bias.shape[:3]) for b in blocks]
-    weights = [w for module in modules for w in module.weights()]
-    biases, dropout = [b.bias for b in blocks], modules[0].dropout if modules.training else 0.0
+    weights = [w for one in modules if isinstance(one, ParticleBlock) for w in one.weights()]
+    biases, dropout = [b.bias for b in blocks], 0.0
+    if modules.training:
+        dropout = next(one.dropout for one in modules if isinstance(one, ParticleBlock))
     result: Tensor = ParticleBlocks.apply(points, groups, dropout, *biases, *weights)  # type: ignore[no-untyped-call]
     return result
 

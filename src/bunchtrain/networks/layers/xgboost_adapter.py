@@ -16,10 +16,10 @@ from bunchtrain.networks.layers.fit_models import History, Penalties, iterate_sa
 from bunchtrain.networks.layers.trees import Tree
 from bunchtrain.networks.layers.xgboost_import import import_xgboost
 
-xgboost = import_xgboost()
+xgboost: Any = import_xgboost()
 
 
-class BatchIterator(xgboost.DataIter):
+class BatchIterator(xgboost.DataIter):  # type: ignore[misc]
     """Batches as XGBoost's data iterator, which reads them several times."""
 
     def __init__(self, batches: Iterable[Batch], loss: Head) -> None:
@@ -62,7 +62,7 @@ def custom_loss(
     }
 
 
-class LossHistory(xgboost.callback.TrainingCallback):
+class LossHistory(xgboost.callback.TrainingCallback):  # type: ignore[misc]
     """Records the losses of each round and reports the progress."""
 
     def __init__(self, rounds: int) -> None:

@@ -117,4 +117,5 @@ def _finite(values: Array) -> tuple[Array, Array]:
 
 def _add_rows(total: Array, x: Array) -> Array:
     # Row after row, as in one sum over all: the result does not depend on the chunks.
-    return np.concatenate([total[None], x]).sum(0)
+    found: Array = np.concatenate([total[None], x]).sum(0)
+    return found

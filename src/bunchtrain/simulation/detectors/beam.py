@@ -86,8 +86,9 @@ class BeamOptions(Options):
 
 def read_beam(recipe: Mapping[str, Any]) -> BeamOptions:
     """Return the incident particles of a recipe."""
-    given = {name: recipe["beam"][name] for name in BeamOptions().recipe()}
-    return BeamOptions(**{n: tuple(v) if isinstance(v, list) else v for n, v in given.items()})
+    given: dict[str, Any] = {name: recipe["beam"][name] for name in BeamOptions().recipe()}
+    given = {n: tuple(v) if isinstance(v, list) else v for n, v in given.items()}
+    return BeamOptions(**given)
 
 
 @dataclass(frozen=True)

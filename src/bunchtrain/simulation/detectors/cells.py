@@ -50,10 +50,13 @@ class Grid:
     def centre(self, row: Ints, column: Ints) -> tuple[Floats, Floats]:
         """Return the position of the middle of cells, (n,) each."""
         if self.shape != "hexagon":
-            middle = (row + 0.5 - self.rows / 2) * self.size
-            return (column + 0.5 - self.columns / 2) * self.size, middle
-        j, i = row - self.rows // 2, column - self.columns // 2
-        return (i + (j % 2) / 2) * self.size, j * self.size * np.sqrt(0.75)
+            x = (column + 0.5 - self.columns / 2) * self.size
+            y = (row + 0.5 - self.rows / 2) * self.size
+        else:
+            j, i = row - self.rows // 2, column - self.columns // 2
+            x = (i + (j % 2) / 2) * self.size
+            y = j * self.size * np.sqrt(0.75)
+        return x.astype(np.float64), y.astype(np.float64)
 
     def _hexagon(self, u: Floats, v: Floats) -> tuple[Floats, Floats]:
         """Return row and column of the nearest centre, by rounding of cube coordinates."""

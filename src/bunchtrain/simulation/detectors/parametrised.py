@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -108,7 +109,7 @@ def spot_numbers(medium: Medium, energy: Floats, sampling: float) -> Floats:
     """Return the mean number of spots: 93 ln Z E^0.876, or 10.3 E^0.959/c with sampling."""
     if medium.frequency and sampling:
         return 10.3 / sampling * energy**0.959
-    return 93 * np.log(medium.number) * energy**0.876
+    return 93 * math.log(medium.number) * energy**0.876
 
 
 def spot_shape(medium: Medium) -> tuple[float, float]:

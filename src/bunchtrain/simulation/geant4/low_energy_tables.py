@@ -67,7 +67,8 @@ def bremsstrahlung(number: int, energy: Floats, fraction: Floats) -> Floats:
     screened = phi / 4 - log / 3 - coulomb + (psi / 4 - 2 * log / 3) / number
     shape = (1 - y + 0.75 * y**2) * screened + (1 - y) / 8 * (d_phi + d_psi / number)
     found = 16 / 3 * ALPHA * RADIUS_SQUARED * shape * (1 - (MASS / total) ** 2)
-    return np.maximum(found, 0.02 * found.max(1, keepdims=True))
+    positive: Floats = np.maximum(found, 0.02 * found.max(1, keepdims=True))
+    return positive
 
 
 def sauter(energy: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Protocol
 
@@ -104,4 +104,8 @@ class VoxelReadout:
 
 
 #: Name in a recipe → readout.
-READOUTS = {"cells": CellReadout, "pixels": PixelReadout, "voxels": VoxelReadout}
+READOUTS: dict[str, Callable[[Stack, Mapping[str, Any], Sequence[int]], Readout]] = {
+    "cells": CellReadout,
+    "pixels": PixelReadout,
+    "voxels": VoxelReadout,
+}

@@ -57,7 +57,8 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
 def _check_start(inputs: StageInputs, name: str, start: str) -> None:
     """Raise StudyError if a stage starts from a model of another kind, or from none of a stage."""
     where = f"stages.{name}: training.from"
-    if inputs.study.stages[name].train.start is None:
+    stage = inputs.study.stages[name].train
+    if stage is None or stage.start is None:
         raise StudyError(
             f"{where} of the study is for the key 'models'; give the stage its own, the name of a "
             "stage, or null"
