@@ -221,7 +221,8 @@ def test_a_ray_worker_that_is_killed_and_ctrl_c(tmp_path):
         if (tmp_path / "up").exists() or time.monotonic() > began + 60:
             raise KeyboardInterrupt
 
-    script = f"trap 'touch {tmp_path}/told; exit 0' INT; touch {tmp_path}/up; sleep 60 & wait"
+    trap = f"trap 'touch {tmp_path}/told; exit 0' INT"
+    script = f"{trap}; touch {tmp_path}/up; while :; do sleep 0.1; done"
     with pytest.raises(KeyboardInterrupt):
         Ray(workers=1).run(
             [Job("long", ["sh", "-c", script], tmp_path / "long" / "job.log")], on_wait=interrupt

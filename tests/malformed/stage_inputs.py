@@ -119,7 +119,6 @@ def meaning_of_stages() -> Iterator[Malformed]:
         "repeat no stage": {"a": {"repeat": {"over": "seeds", "times": 2, "run": ["nosuch"]}}},
         "repeat itself": {"a": {"repeat": {"over": "seeds", "times": 2, "run": ["a"]}}},
         "repeat a repeat": {"a": {"repeat": {"over": "seeds", "times": 2, "run": ["again"]}}},
-        "repeat a default stage": {"a": {"repeat": {"over": "seeds", "times": 2, "run": ["train"]}}},
         "repeat a stage twice": {"a": {"repeat": {"over": "seeds", "times": 2, "run": ["fit", "fit"]}}},
         "a scan of no option": {"a": {"repeat": {"over": "scan", "run": ["fit", "scores"], "scan": {"fit.train.nosuch": [1]}}}},
         "a scan of no stage": {"a": {"repeat": {"over": "scan", "run": ["fit", "scores"], "scan": {"kept.transform.where": [1]}}}},
