@@ -44,8 +44,8 @@ from bunchtrain.uncertainty.calibration import Calibration, calibrate
 #: Version of the layout of `network.json` → the file of its weights; 1 is that of release 0.1.
 FORMATS = {1: "weights.pt", 2: "weights.safetensors"}
 FORMAT = 2
-#: Values of all inputs that a model on arrays takes in one call: 32 MB.
-_VALUES = 1 << 23
+#: Events, and values of all their inputs, that a model on arrays takes in one call at most.
+_ROWS, _VALUES = 8192, 1 << 23
 #: The two points of an edge, predicted for targets on edges.
 EDGE = (Quantity("edge", "first"), Quantity("edge", "second"))
 
@@ -138,7 +138,7 @@ class TrainedModel:
     def block_rows(self) -> int:
         """Events that are represented together."""
         sizes = self.representation.sizes.values()
-        return max(1, _VALUES // sum(int(np.prod(size)) for size in sizes))
+        return max(1, min(_ROWS, _VALUES // sum(int(np.prod(size)) for size in sizes)))
 
     def predict(self, events: ak.Array) -> dict[str, Any]:
         """Return column → its predicted quantity for each event, (events,); NaN if dropped.

@@ -31,6 +31,8 @@ from bunchtrain.training.start import kept_options
 
 #: Events that are represented in one call, so that there is no call into Python per event.
 BLOCK = 8192
+#: The same of a model on arrays, if its columns have one value per event.
+TABLE_BLOCK = 65_536
 
 
 class Data:
@@ -88,7 +90,9 @@ class Data:
         """Return the count of events in a block, which takes at most a 16th of the memory."""
         events = next(iter(self.cache.of("train").blocks(self.columns, probe)))
         size = size_in_bytes(self.represent(events)) / len(events)
-        return int(min(BLOCK, max(1, self.task.memory / 16 / size)))
+        is_flat = not any("*" in self.cache.fields()[name] for name in self.columns)
+        most = TABLE_BLOCK if is_flat and self.task.is_on_arrays else BLOCK
+        return int(min(most, max(1, self.task.memory / 16 / size)))
 
     def _read_up_to(self, split: str, budget: int) -> tuple[list[Batch], bool, int]:
         """Return blocks of a split, whether they are complete, and their size in bytes."""

@@ -10,6 +10,7 @@ import random
 import signal
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ def fit(
     """
     set_threads(task)
     reset_peak()
-    with silence_libraries(), keep_freed_memory():
+    # Tensors of the same sizes are made again and again; arrays are made once.
+    kept = nullcontext() if task.is_on_arrays else keep_freed_memory()
+    with silence_libraries(), kept:
         data = Data(task, worker.rank, worker.world_size)
         network, transfer, frozen = _initial_network(data)
         if transfer and worker.rank == 0:

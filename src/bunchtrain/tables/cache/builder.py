@@ -30,6 +30,8 @@ MANIFEST = "manifest.json"
 #: Bytes of the buffer in which readers shuffle; the order depends on it: part of the format.
 _BUFFER_BYTES = 1 << 24
 _MAX_SHARD_BYTES = 1 << 26
+#: Rows that are read together; more are no faster.
+_MAX_ROWS = 1 << 16
 
 #: Set → a description of each of its shards.
 ShardEntries = dict[str, list[dict[str, Any]]]
@@ -73,7 +75,7 @@ def rows_of_chunk(recipe: Recipe, memory: int) -> int:
         raise DataError(recipe.source.why_empty)
     own = [name for name in sample.fields if not is_condition(sample[name])]  # shared by all rows
     size = ak.to_packed(sample[own]).nbytes / len(sample)
-    return int(np.clip(memory / 8 / max(size, 1.0), 64, 1 << 18))
+    return int(np.clip(memory / 8 / max(size, 1.0), 64, _MAX_ROWS))
 
 
 @dataclass(frozen=True)
