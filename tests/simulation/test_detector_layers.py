@@ -58,7 +58,7 @@ def test_each_position_is_in_the_cell_whose_middle_is_nearest(shape):
     layer = random.integers(0, 3, 500)
     x, y = random.uniform(-50, 50, (2, 500))
     z = cells.stack.middles[layer]
-    number = cells.number(layer, x, y, z)
+    number = cells.index(layer, x, y, z)
     every = np.arange(cells.first[-1])
     of_layer, u, v, w = cells.place(every)
     for k in range(3):
@@ -67,13 +67,13 @@ def test_each_position_is_in_the_cell_whose_middle_is_nearest(shape):
         assert (every[near][apart.argmin(1)] == number[own]).all()
         assert (w[near] == cells.stack.middles[k]).all()
     inside = number[np.maximum(abs(x), abs(y)) < 40]
-    assert (cells.number(*cells.place(inside)) == inside).all()
+    assert (cells.index(*cells.place(inside)) == inside).all()
 
 
 def test_projective_cells_have_the_same_tower_in_all_layers():
     cells = Cells(stack(cell=0.01, shape="projective"))
     z = cells.stack.middles
-    number = cells.number(np.arange(3), 0.033 * (z + 500), -0.058 * (z + 500), z)
+    number = cells.index(np.arange(3), 0.033 * (z + 500), -0.058 * (z + 500), z)
     assert len(set(number - cells.first[:-1])) == 1
 
 
@@ -162,6 +162,6 @@ def test_hits_balance_and_name_the_particle_of_each_deposit():
 def test_hits_outside_the_detector_are_errors():
     cells = Cells(stack(cell=5.0))
     with pytest.raises(DataError, match="layer 3 does not exist; there are 3"):
-        cells.number(np.array([3]), np.zeros(1), np.zeros(1), np.zeros(1))
+        cells.index(np.array([3]), np.zeros(1), np.zeros(1), np.zeros(1))
     with pytest.raises(DataError, match=r"a hit lies outside the detector, \|x\| or \|y\| > 50"):
-        cells.number(np.array([0]), np.array([51.0]), np.zeros(1), np.zeros(1))
+        cells.index(np.array([0]), np.array([51.0]), np.zeros(1), np.zeros(1))

@@ -19,9 +19,9 @@ def test_each_position_is_in_its_cube():
     voxels, random = Voxels(STACK, 3.0), np.random.default_rng(1)
     assert voxels.counts.tolist() == [14, 14, 17]
     place = random.uniform([-20, -20, 0], [20, 20, 50], (1000, 3))
-    number = voxels.number(*place.T)
+    number = voxels.index(*place.T)
     assert np.abs(voxels.place(number) - place).max() <= 1.5 + 1e-9
-    assert (voxels.number(*voxels.place(number).T) == number).all()
+    assert (voxels.index(*voxels.place(number).T) == number).all()
 
 
 def test_voxels_balance_and_name_the_particle_of_the_largest_deposit():

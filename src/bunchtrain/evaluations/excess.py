@@ -29,7 +29,7 @@ class Excess(Evaluation):
     The first class of the target is the reference, the second the data. In the test set the data n
     are counted, and the weights of the reference are summed, b = Σw ± (Σw²)^½; Z is the signed
     root of their likelihood ratio (arXiv:physics/0702156), p = 1 − Φ(Z). The cut keeps a
-    fraction of all events and does not know their class, so that without a difference between
+    fraction of all events, independent of their class, so that without a difference between
     the classes Z is that of a random sample of them. `counting` is without a cut.
 
     target    Target of two classes; the first one if unset.

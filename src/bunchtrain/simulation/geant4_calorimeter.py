@@ -13,26 +13,20 @@ also where showers overlap. Left out: noise, saturation of scintillators, digiti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from bunchtrain.parts.ranges import Sampled
 from bunchtrain.simulation._geant4 import Cut, Geant4Sample, Tesla
+from bunchtrain.simulation._layered_hits import LayeredHits
 from bunchtrain.simulation._sample import SampleOptions
 from bunchtrain.simulation.detectors.beam import BeamOptions
-from bunchtrain.simulation.detectors.cells import Cells
-from bunchtrain.simulation.detectors.hits import LAYOUT, UNITS
 from bunchtrain.simulation.detectors.layers import (
     SILICON_TUNGSTEN,
     Length,
     Position,
     Sections,
-    Stack,
-    plain,
 )
-from bunchtrain.tables.table import Table
 
 
-class Geant4Calorimeter(Geant4Sample):
+class Geant4Calorimeter(Geant4Sample, LayeredHits):
     """Hits of electromagnetic and hadronic showers from Geant4, with the particle of each deposit.
 
     Columns: `particle_*` of the incident particles: pdg, kinetic energy, vertex x, y, z, direction
@@ -59,7 +53,6 @@ class Geant4Calorimeter(Geant4Sample):
     """
 
     name = "geant4_calorimeter"
-    layout = LAYOUT
 
     def __init__(
         self,
@@ -73,18 +66,6 @@ class Geant4Calorimeter(Geant4Sample):
         beam: BeamOptions = BeamOptions(),  # noqa: B008
         options: SampleOptions = SampleOptions(part=50),  # noqa: B008
     ) -> None:
-        self.stack = Stack(layers, width, apex)
         beam.check()
-        Cells(self.stack)
-        recipe = {"layers": plain(layers), "width": width, "apex": apex, "cut": cut}
-        recipe |= {"field": list(field), "beam": beam.recipe(), "readout": "cells"}
-        super().__init__(events, options, **recipe)
-
-    @property
-    def conditions(self) -> Mapping[str, Table]:
-        """The layers with cells."""
-        return {"geometry": self.stack.table()}
-
-    def units(self) -> dict[str, str]:
-        """Return column → unit."""
-        return dict(UNITS)
+        recipe = {"cut": cut, "field": list(field), "readout": "cells"}
+        super().__init__(events, layers, width, apex, beam, options, **recipe)

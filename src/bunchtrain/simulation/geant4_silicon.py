@@ -8,27 +8,22 @@ electronics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
 from bunchtrain.parts.ranges import NUMBER, Sampled
 from bunchtrain.simulation._geant4 import Cut, Geant4Sample, Tesla
+from bunchtrain.simulation._layered_hits import LayeredHits
 from bunchtrain.simulation._sample import SampleOptions
 from bunchtrain.simulation.detectors.beam import BeamOptions
-from bunchtrain.simulation.detectors.cells import Cells
-from bunchtrain.simulation.detectors.hits import LAYOUT, UNITS
 from bunchtrain.simulation.detectors.layers import (
     Layer,
     Length,
     Position,
     Section,
     Sections,
-    Stack,
-    plain,
 )
-from bunchtrain.tables.table import Table
 
 #: One layer of 75 µm with pixels of 50 µm.
 SENSOR = (Section((Layer("G4_Si", 0.075, cell=0.05),)),)
@@ -42,7 +37,7 @@ Diffusion = Annotated[float, Field(ge=0, le=10), NUMBER]
 Pairs = Annotated[float, Field(ge=0, le=1e9), NUMBER]
 
 
-class Geant4Silicon(Geant4Sample):
+class Geant4Silicon(Geant4Sample, LayeredHits):
     """Hits in silicon pixels from Geant4, with the columns of `geant4_calorimeter`.
 
     events     Number of events.
@@ -63,7 +58,6 @@ class Geant4Silicon(Geant4Sample):
     """
 
     name = "geant4_silicon"
-    layout = LAYOUT
 
     def __init__(
         self,
@@ -80,18 +74,7 @@ class Geant4Silicon(Geant4Sample):
         beam: BeamOptions = THROUGH,
         options: SampleOptions = SampleOptions(part=200),  # noqa: B008
     ) -> None:
-        self.stack = Stack(layers, width, apex)
         beam.check()
-        Cells(self.stack)
-        recipe = {"layers": plain(layers), "width": width, "apex": apex, "cut": cut, "step": step}
-        recipe |= {"diffusion": diffusion, "threshold": threshold, "field": list(field)}
-        super().__init__(events, options, **recipe, beam=beam.recipe(), readout="pixels")
-
-    @property
-    def conditions(self) -> Mapping[str, Table]:
-        """The layers with cells."""
-        return {"geometry": self.stack.table()}
-
-    def units(self) -> dict[str, str]:
-        """Return column → unit."""
-        return dict(UNITS)
+        recipe = {"cut": cut, "step": step, "field": list(field), "readout": "pixels"}
+        recipe |= {"diffusion": diffusion, "threshold": threshold}
+        super().__init__(events, layers, width, apex, beam, options, **recipe)

@@ -11,7 +11,6 @@ leakage through the front, magnetic fields, the depth at which photons convert, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
@@ -19,20 +18,16 @@ from pydantic import Field
 
 from bunchtrain.errors import StudyError
 from bunchtrain.parts.ranges import NUMBER, Sampled, Share
-from bunchtrain.simulation._sample import Sample, SampleOptions
+from bunchtrain.simulation._layered_hits import LayeredHits
+from bunchtrain.simulation._sample import SampleOptions
 from bunchtrain.simulation.detectors.beam import ELECTROMAGNETIC, BeamOptions
-from bunchtrain.simulation.detectors.cells import Cells
 from bunchtrain.simulation.detectors.electromagnetic import mean_medium
-from bunchtrain.simulation.detectors.hits import LAYOUT, UNITS
 from bunchtrain.simulation.detectors.layers import (
     SILICON_TUNGSTEN,
     Length,
     Position,
     Sections,
-    Stack,
-    plain,
 )
-from bunchtrain.tables.table import Table
 
 #: Stochastic term of the sampling fluctuations in √GeV.
 Sampling = Annotated[float, Field(ge=0, le=2), NUMBER]
@@ -40,7 +35,7 @@ Sampling = Annotated[float, Field(ge=0, le=2), NUMBER]
 _STEEPEST = 1.3
 
 
-class GrindhammerPeters(Sample):
+class GrindhammerPeters(LayeredHits):
     """Hits of parametrised electromagnetic showers, with the columns of `geant4_calorimeter`.
 
     The rival of a trained generator: fast, but a classifier tells it from Geant4. Options and
@@ -61,7 +56,6 @@ class GrindhammerPeters(Sample):
     """
 
     name = "grindhammer_peters"
-    layout = LAYOUT
     libraries = ()
     maker = "detectors.parametrised:Showers"
 
@@ -77,23 +71,11 @@ class GrindhammerPeters(Sample):
         beam: BeamOptions = BeamOptions(),  # noqa: B008
         options: SampleOptions = SampleOptions(),  # noqa: B008
     ) -> None:
-        self.stack = Stack(layers, width, apex)
         beam.check(sorted(ELECTROMAGNETIC))
+        recipe = {"sampling": sampling, "visible": visible}
+        super().__init__(events, layers, width, apex, beam, options, **recipe)
+        mean_medium(self.stack)
         if beam.z[-1] > self.stack.front:
             raise StudyError(f"z: showers begin at the front, {self.stack.front:g} mm, or before")
         if np.max(beam.theta) > _STEEPEST:
             raise StudyError(f"theta: must be at most {_STEEPEST} rad, got {beam.theta[-1]:g}")
-        Cells(self.stack)
-        mean_medium(self.stack)
-        recipe = {"layers": plain(layers), "width": width, "apex": apex, "sampling": sampling}
-        recipe["visible"] = visible
-        super().__init__(events, options, **recipe, beam=beam.recipe())
-
-    @property
-    def conditions(self) -> Mapping[str, Table]:
-        """The layers with cells."""
-        return {"geometry": self.stack.table()}
-
-    def units(self) -> dict[str, str]:
-        """Return column → unit."""
-        return dict(UNITS)

@@ -1,4 +1,4 @@
-"""Incident particles: names, energies, directions and vertices, drawn for whole parts at once."""
+"""Incident particles: names, energies, directions and vertices, drawn for whole parts."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Cells:
         if self.first[-1] > MAX_CELLS:
             raise StudyError(f"{stack.where}: there are {self.first[-1]:,} cells; make them larger")
 
-    def number(self, layer: Ints, x: Floats, y: Floats, z: Floats) -> Ints:
+    def index(self, layer: Ints, x: Floats, y: Floats, z: Floats) -> Ints:
         """Return the number of the cell of each position, (n,) each, in mm.
 
         Raises DataError for a layer that does not exist or a position outside the detector.

@@ -26,7 +26,7 @@ _LEAST = 8.0
 
 @dataclass(frozen=True)
 class Medium:
-    """The mean of the plates of a detector, as a shower sees it.
+    """The mean of the plates of a detector, in which a shower develops.
 
     radiation_length  X₀ in mm.
     moliere           Molière radius in mm.
@@ -34,7 +34,7 @@ class Medium:
     number            atomic number Z.
     frequency         sampling frequency F_S = X₀/(d_a + d_p), 0 for a homogeneous detector.
     ratio             ê = 1/(1 + 0.007 (Z_p − Z_a)), 1 for a homogeneous detector.
-    visible           fraction of the energy of a shower that the layers with cells see.
+    visible           fraction of the energy of a shower that is deposited in layers with cells.
     """
 
     radiation_length: float
@@ -57,7 +57,7 @@ def mean_medium(stack: Stack) -> Medium:
     """Return the mean of the plates: by mass, or by radiation lengths for E_c and the radius.
 
     1/X₀ = Σ wᵢ/X₀ᵢ over thicknesses wᵢ; E_c = X₀ Σ wᵢ E_cᵢ/X₀ᵢ; 1/R_M = Σ wᵢ E_cᵢ/X₀ᵢ/21.2 MeV.
-    The layers with cells see the fraction of the ionisation of minimum ionising particles in them,
+    The layers with cells have the fraction of the ionisation of minimum ionising particles in them,
     f = Σ_p w E_c/X₀ / Σ w E_c/X₀, times ê.
     """
     dense = [plate for plate in stack.plates if plate.material.density > 0.01]

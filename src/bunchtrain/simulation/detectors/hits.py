@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import awkward as ak
@@ -70,14 +70,23 @@ def sum_steps(
     pdg = np.zeros(len(particle), np.int64) if pdg is None else pdg
     order = np.lexsort((time, cell, particle))
     particle, cell, energy, time = particle[order], cell[order], energy[order], time[order]
-    is_new = np.ones(len(order), bool)
-    is_new[1:] = (particle[1:] != particle[:-1]) | (cell[1:] != cell[:-1])
-    first = np.flatnonzero(is_new)
-    total = np.add.reduceat(energy, first) if len(first) else np.zeros(0)
-    group = np.cumsum(is_new) - 1
+    first, group = find_runs(particle, cell)
+    total = sum_runs(energy, first)
     main = order[np.lexsort((-energy, group))[first]]  # the largest step of each deposit
-    times = _half_time(energy, time, first, total)
+    times = _half_time(energy, time, first, group, total)
     return Deposits(particle[first], cell[first], total, times, pdg[main])
+
+
+def find_runs(*keys: Ints) -> tuple[Ints, Ints]:
+    """Return the index of the first of each run of equal keys, and the run of each: sorted (n,)."""
+    is_new = np.ones(len(keys[0]), bool)
+    is_new[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    return np.flatnonzero(is_new), np.cumsum(is_new) - 1
+
+
+def sum_runs(values: Floats, first: Ints) -> Floats:
+    """Return the sum of the values (n,) of each run, (runs,)."""
+    return np.add.reduceat(values, first) if len(first) else np.zeros(0)
 
 
 def join(deposits: Sequence[Deposits]) -> Deposits:
@@ -86,11 +95,10 @@ def join(deposits: Sequence[Deposits]) -> Deposits:
     return Deposits(*(np.concatenate([getattr(d, n) for d in deposits]) for n in names))
 
 
-def _half_time(energy: Floats, time: Floats, first: Ints, total: Floats) -> Floats:
+def _half_time(energy: Floats, time: Floats, first: Ints, group: Ints, total: Floats) -> Floats:
     """Return the time at which each run of steps, in order of time, has half of its energy."""
     if not len(first):
         return np.zeros(0)
-    group = np.repeat(np.arange(len(first)), np.diff([*first, len(energy)]))
     summed = np.cumsum(energy)
     own = summed - (summed[first] - energy[first])[group]
     reached = np.flatnonzero(own >= total[group] / 2 * (1 - 1e-9))
@@ -130,13 +138,10 @@ def hit_columns(
         getattr(deposits, name)[order] for name in ("particle", "cell", "energy", "time")
     )
     event = primaries.event[particle]
-    is_new = np.ones(len(order), bool)
-    is_new[1:] = (event[1:] != event[:-1]) | (cell[1:] != cell[:-1])
-    start = np.flatnonzero(is_new)
-    size = np.diff([*start, len(order)])
-    hit = np.repeat(np.arange(len(start)), size)
+    start, hit = find_runs(event, cell)
+    size = np.bincount(hit, minlength=len(start))
     main = np.lexsort((-energy, hit))[start]  # the largest deposit of each hit
-    total = np.add.reduceat(energy, start) if len(start) else np.zeros(0)
+    total = sum_runs(energy, start)
     layer, x, y, z = cells.place(cell[start])
     hits = {"layer": layer, "cell": cell[start], "x": x, "y": y, "z": z}
     hits |= {"energy": total, "time": time[main], "particle": own[particle[main]]}
@@ -148,7 +153,7 @@ def hit_columns(
     return found
 
 
-def as_table(columns: dict[str, ak.Array], layout: dict[str, str]) -> pa.Table:
+def as_table(columns: dict[str, ak.Array], layout: Mapping[str, str]) -> pa.Table:
     """Return columns in the types of a layout as an Arrow table."""
     cast = {n: ak.values_astype(columns[n], layout[n].rpartition(" ")[2]) for n in layout}
     return ak.to_arrow_table(ak.zip(cast, depth_limit=1), extensionarray=False)

@@ -1,4 +1,4 @@
-"""Spots of parametrised showers in the layers of a detector, for whole parts at once."""
+"""Spots of parametrised showers in the layers of a detector, for whole parts."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Showers:
         x, y, z, time = place_spots(spots, primaries, self.stack, random)
         half = self.stack.width / 2
         inside = np.maximum(np.abs(x), np.abs(y)) <= half
-        cell = self.cells.number(spots.layer[inside], x[inside], y[inside], z[inside])
+        cell = self.cells.index(spots.layer[inside], x[inside], y[inside], z[inside])
         shower, energy = spots.shower[inside], spots.energy[inside]
         made = sum_steps(shower, cell, energy, time[inside])
         columns = hit_columns(primaries, made, self.cells, events, index * events)

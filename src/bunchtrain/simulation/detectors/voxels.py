@@ -12,8 +12,10 @@ from bunchtrain.simulation.detectors.hits import (
     PARTICLES,
     UNITS_OF_PARTICLES,
     Deposits,
+    find_runs,
     of_events,
     particle_columns,
+    sum_runs,
 )
 from bunchtrain.simulation.detectors.layers import Floats, Stack
 
@@ -47,7 +49,7 @@ class Voxels:
         if np.prod(self.counts.astype(float)) > 2**62:
             raise StudyError(f"voxel: there are too many cubes of {size:g} mm; make them larger")
 
-    def number(self, x: Floats, y: Floats, z: Floats) -> Ints:
+    def index(self, x: Floats, y: Floats, z: Floats) -> Ints:
         """Return the number of the cube of each position in mm, (n,)."""
         place = np.floor((np.stack([x, y, z], 1) - self.corner) / self.size).astype(np.int64)
         i, j, k = np.clip(place, 0, self.counts - 1).T
@@ -73,11 +75,8 @@ def voxel_columns(
     event = primaries.event[deposits.particle]
     order = np.lexsort((-deposits.energy, deposits.cell, event))
     event, cell = event[order], deposits.cell[order]
-    is_new = np.ones(len(order), bool)
-    is_new[1:] = (event[1:] != event[:-1]) | (cell[1:] != cell[:-1])
-    start = np.flatnonzero(is_new)
-    energy = deposits.energy[order]
-    total = np.add.reduceat(energy, start) if len(start) else np.zeros(0)
+    start, _ = find_runs(event, cell)
+    total = sum_runs(deposits.energy[order], start)
     main = order[start]
     number = np.bincount(event[start], minlength=events)
     values = dict(zip("xyz", voxels.place(cell[start]).T, strict=True))

@@ -17,31 +17,26 @@ from typing import Any, TextIO
 import numpy as np
 
 from bunchtrain.files import atomic_path
-from bunchtrain.simulation.detectors import hits, voxels
 from bunchtrain.simulation.detectors.beam import draw_primaries, read_beam
 from bunchtrain.simulation.detectors.hits import as_table
 from bunchtrain.simulation.detectors.layers import Floats, Stack, from_plain
 from bunchtrain.simulation.geant4.readouts import READOUTS, Readout
 from bunchtrain.simulation.pythia.production import write_table
 
-#: Name of a readout → its columns.
-LAYOUTS = {"cells": hits.LAYOUT, "pixels": hits.LAYOUT, "voxels": voxels.LAYOUT}
-
 
 class Parts:
     """Makes the parts of a sample of showers.
 
-    recipe  of the source, as plain data.
-    tell    writes a message to the parent process.
+    recipe    of the source, as plain data.
+    messages  lines to the parent process.
     """
 
-    def __init__(self, recipe: Mapping[str, Any], tell: TextIO) -> None:
+    def __init__(self, recipe: Mapping[str, Any], messages: TextIO) -> None:
         from bunchtrain.simulation.geant4.transport import Transport
 
-        self.recipe, self.tell = recipe, tell
+        self.recipe, self.messages = recipe, messages
         self.beam = read_beam(recipe)
         self.stack = Stack(from_plain(recipe["layers"]), recipe["width"], recipe["apex"])
-        self.layout = LAYOUTS[recipe["readout"]]
         self.transport = Transport(
             self.stack, self.beam, recipe["cut"], recipe["field"], recipe.get("step")
         )
@@ -66,19 +61,19 @@ class Parts:
         columns = readout.columns(primaries, events, index * events)
         columns["deposited"] = np.bincount(primaries.event, steps_sum, events)
         with atomic_path(path) as temporary:
-            write_table(as_table(columns, self.layout), temporary)
+            write_table(as_table(columns, readout.layout), temporary)
         self._say(done=index)
 
     def _say(self, **message: int) -> None:
-        self.tell.write(json.dumps(message) + "\n")
-        self.tell.flush()
+        self.messages.write(json.dumps(message) + "\n")
+        self.messages.flush()
 
 
 def main(file: str) -> None:
-    """Make the parts that are asked for, until the standard input ends."""
-    tell = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    """Make the parts of the lines of the standard input, until it ends."""
+    messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # Geant4 prints to the standard output
-    parts = Parts(json.loads(Path(file).read_text(encoding="utf-8")), tell)
+    parts = Parts(json.loads(Path(file).read_text(encoding="utf-8")), messages)
     for line in sys.stdin:
         index, _, path = line.rstrip("\n").partition(" ")
         parts.write(int(index), Path(path))

@@ -1,4 +1,4 @@
-"""Low-energy tables that Geant4 11.4 asks for, made from published formulas.
+"""Low-energy tables of Geant4 11.4, made from published formulas.
 
 They stand in for Geant4's own data sets, which are not distributed with its package:
 
@@ -135,7 +135,7 @@ def tables_folder(cache: Path) -> Path:
 
 
 def data_environment(folder: Path) -> dict[str, str]:
-    """Return the variables with which importing Geant4 neither asks for nor begins a download."""
+    """Return the variables with which the import of Geant4 needs no input and no download."""
     return {"GEANT4_DATA_DIR": str(folder), **dict.fromkeys(VARIABLES, str(folder))}
 
 

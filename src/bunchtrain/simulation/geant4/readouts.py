@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import awkward as ak
 import numpy as np
 
+from bunchtrain.simulation.detectors import hits, voxels
 from bunchtrain.simulation.detectors.beam import Primaries
 from bunchtrain.simulation.detectors.cells import Cells
 from bunchtrain.simulation.detectors.hits import Deposits, hit_columns, join, sum_steps
@@ -22,7 +23,12 @@ POINTS = 10
 
 
 class Readout(Protocol):
-    """Collects the steps of the particles of a part."""
+    """Collects the steps of the particles of a part.
+
+    layout  column → awkward type.
+    """
+
+    layout: ClassVar[Mapping[str, str]]
 
     def add(self, particle: int, steps: Floats) -> None:
         """Add the steps of a particle, (steps, 6) or (steps, 7)."""
@@ -34,13 +40,15 @@ class Readout(Protocol):
 class CellReadout:
     """Energy in the cells of layers."""
 
+    layout: ClassVar[Mapping[str, str]] = hits.LAYOUT
+
     def __init__(self, stack: Stack, recipe: Mapping[str, Any], seed: Sequence[int]) -> None:
         self.cells, self.found = Cells(stack), list[Deposits]()
 
     def add(self, particle: int, steps: Floats) -> None:
         """Add the steps of a particle."""
         x, y, z, time, energy, layer = steps.T[:6]
-        number = self.cells.number(layer.astype(np.int64), x, y, z)
+        number = self.cells.index(layer.astype(np.int64), x, y, z)
         self.found.append(sum_steps(np.full(len(steps), particle), number, energy / 1000, time))
 
     def columns(self, primaries: Primaries, events: int, first: int) -> dict[str, ak.Array]:
@@ -84,6 +92,8 @@ def above(deposits: Deposits, primaries: Primaries, threshold: float) -> Deposit
 class VoxelReadout:
     """Energy in cubes of a volume."""
 
+    layout: ClassVar[Mapping[str, str]] = voxels.LAYOUT
+
     def __init__(self, stack: Stack, recipe: Mapping[str, Any], seed: Sequence[int]) -> None:
         self.voxels = Voxels(stack, recipe["voxel"])
         self.found = list[Deposits]()
@@ -91,7 +101,7 @@ class VoxelReadout:
     def add(self, particle: int, steps: Floats) -> None:
         """Add the steps of a particle."""
         x, y, z, time, energy, _, pdg = steps.T
-        number = self.voxels.number(x, y, z)
+        number = self.voxels.index(x, y, z)
         self.found.append(
             sum_steps(
                 np.full(len(steps), particle), number, energy / 1000, time, pdg.astype(np.int64)

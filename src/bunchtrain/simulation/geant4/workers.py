@@ -101,7 +101,7 @@ class Child:
 
 
 class Workers:
-    """Children, one for each thread that asks for one."""
+    """Children, one for each thread that makes parts."""
 
     def __init__(self, recipe: Path, environment: Mapping[str, str], seed: int) -> None:
         self.recipe, self.environment, self.seed = recipe, environment, seed

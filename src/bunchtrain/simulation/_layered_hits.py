@@ -1,0 +1,51 @@
+"""Base of samples of hits in the cells of layers, which travel with the events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bunchtrain.simulation._sample import Sample, SampleOptions
+from bunchtrain.simulation.detectors.beam import BeamOptions
+from bunchtrain.simulation.detectors.cells import Cells
+from bunchtrain.simulation.detectors.hits import LAYOUT, UNITS
+from bunchtrain.simulation.detectors.layers import Section, Stack, plain
+from bunchtrain.tables.table import Table
+
+
+class LayeredHits(Sample):
+    """A sample with the columns of `geant4_calorimeter`.
+
+    layers  Sections of layers along z.
+    width   Width of all layers in x and y in mm.
+    apex    z of the point to which projective cells point, in mm.
+    recipe  Further values that decide the events.
+
+    Raises StudyError for unknown materials, layers that overlap, and too many cells.
+    """
+
+    layout = LAYOUT
+
+    def __init__(
+        self,
+        events: int,
+        layers: tuple[Section, ...],
+        width: float,
+        apex: float,
+        beam: BeamOptions,
+        options: SampleOptions,
+        **recipe: Any,
+    ) -> None:
+        self.stack = Stack(layers, width, apex)
+        Cells(self.stack)
+        geometry = {"layers": plain(layers), "width": width, "apex": apex}
+        super().__init__(events, options, **geometry, **recipe, beam=beam.recipe())
+
+    @property
+    def conditions(self) -> Mapping[str, Table]:
+        """The layers with cells."""
+        return {"geometry": self.stack.table()}
+
+    def units(self) -> dict[str, str]:
+        """Return column → unit."""
+        return dict(UNITS)
