@@ -124,6 +124,19 @@ class Evaluation(ABC):
             raise StudyError(f"evaluation '{self.name}' needs {named} with classes{hint}")
         return found[target]
 
+    def two_samples(self, study: Study, target: str | None) -> Target:
+        """Return the target of two classes, the reference and the data, as `class_target` does.
+
+        Raises StudyError for another number of classes.
+        """
+        found = self.class_target(study, target)
+        if len(found.classes) != 2:
+            raise StudyError(
+                f"evaluation '{self.name}': target '{found.name}' has {len(found.classes)} "
+                "classes; give one of two, the reference and the data"
+            )
+        return found
+
     def find_class(self, target: Target, label: str, option: str) -> int:
         """Return the index of a class.
 

@@ -6,7 +6,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.errors import DataError, StudyError
+from bunchtrain.errors import DataError
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
 from bunchtrain.evaluations.two_sample_test import log_ratio
 from bunchtrain.parts.ranges import InnerFraction
@@ -41,12 +41,7 @@ class Excess(Evaluation):
 
     def check(self, study: Study) -> None:
         """Raise StudyError without a target of two classes."""
-        target = self.class_target(study, self.target)
-        if len(target.classes) != 2:
-            raise StudyError(
-                f"evaluation '{self.name}': target '{target.name}' has {len(target.classes)} "
-                "classes; give one of two, the reference and the data"
-            )
+        self.two_samples(study, self.target)
 
     def evaluate(self, run: EvaluatedRun) -> Results:
         """Return counts, significance and p-value of each model, and without one."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, StudyError, nearest
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
+from bunchtrain.evaluations._repetitions import read_repetitions
 from bunchtrain.parts.ranges import InnerFraction
 from bunchtrain.plots import plot_null, plot_p_values
 from bunchtrain.report.content import Plot, Table
@@ -25,8 +25,6 @@ from bunchtrain.statistics.toys import p_value, p_values, power, uniformity
 from bunchtrain.study import Study
 
 Values = NDArray[np.float64]
-#: Columns of a table of repetitions that are no metrics.
-_INDICES = ("repetition", "toy", "seed")
 #: Plots of distributions at most.
 _PLOTS = 4
 #: Toys below which their distribution is not drawn.
@@ -72,7 +70,7 @@ class PValue(Evaluation):
 
     def evaluate(self, run: EvaluatedRun) -> Results:
         """Return p-values and powers of the statistics."""
-        _, null, _ = read_repetitions(run, self.null)
+        null = read_repetitions(run, self.null).metrics
         metrics: dict[str, Metrics] = {}
         rows, plots = list[list[object]](), list[Plot]()
         measured = self._measured(run)
@@ -173,23 +171,3 @@ _COLUMNS = [
     *("Model", "Statistic", "Observed", "Toys", "p-value", "Z"),
     *("χ² d.o.f.", "p-value of χ²", "Goodness of χ²"),
 ]
-
-
-def read_repetitions(
-    run: EvaluatedRun, stage: str
-) -> tuple[dict[str, Values], dict[str, Values], dict[str, Values]]:
-    """Return varied key, metric and metric → values of a stage `repeat`, (repetitions,) each.
-
-    The values are those that are varied, those of the metrics, and their errors.
-
-    Raises DataError if the stage has no table.
-    """
-    path = run.folder / "stages" / stage / "table.parquet"
-    if not path.is_file():
-        raise DataError(f"stage '{stage}' has no table in {run.folder}; run it")
-    table = pq.read_table(path)
-    found = {name: table[name].to_numpy().astype(np.float64) for name in table.column_names}
-    metrics = {name: one for name, one in found.items() if f"{name}.error" in found}
-    errors = {name: found[f"{name}.error"] for name in metrics}
-    others = {*metrics, *_INDICES, *(f"{name}.error" for name in metrics)}
-    return {name: one for name, one in found.items() if name not in others}, metrics, errors

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, StudyError, nearest, one_of
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
-from bunchtrain.evaluations.p_value import read_repetitions
+from bunchtrain.evaluations._repetitions import read_repetitions
 from bunchtrain.plots import axis_label, plot_scan
 from bunchtrain.report.content import Plot, Table
 from bunchtrain.report.labels import label

@@ -60,12 +60,7 @@ class TwoSampleTest(Evaluation):
 
     def check(self, study: Study) -> None:
         """Raise StudyError without a target of two classes."""
-        target = self.class_target(study, self.target)
-        if len(target.classes) != 2:
-            raise StudyError(
-                f"evaluation '{self.name}': target '{target.name}' has {len(target.classes)} "
-                "classes; give one of two, the reference and the data"
-            )
+        self.two_samples(study, self.target)
         if not self.sets:
             raise StudyError(f"evaluation '{self.name}': sets: give one, such as test")
 

@@ -89,6 +89,11 @@ class Term(Part):
     weight: Positive = Field(1.0, description="Factor on this term in the sum.")
 
 
+def as_list(value: object) -> object:
+    """Return a text as a list of it, for keys that take one or several; else the value."""
+    return [value] if isinstance(value, str) else value
+
+
 class EvaluationPart(Part):
     """An evaluation with its options, of the study's predictions or of those of a stage."""
 

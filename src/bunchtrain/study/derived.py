@@ -20,6 +20,8 @@ from bunchtrain.study.stages import PrepareStage
 #: Keys of a study that decide its events; those of the second line belong to its source.
 _DATA = ("define", "select", "targets", "truth", "weights", "split", "spectators", "invalid")
 _OF_SOURCE = ("conditions", "rows", "windows")
+#: All that decide the events of a source, with the seed of its split.
+EVENT_KEYS = {*_DATA, *_OF_SOURCE, "seed"}
 #: Keys that a derived study has from its study, beside those of the data.
 _KEPT = (
     *("name", "title", "seed", "representation", "model", "method", "loss", "posterior"),

@@ -10,13 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from bunchtrain.parts.ranges import Finite, Repeats, StepsOrZero
-from bunchtrain.study.base import Strict
+from bunchtrain.study.base import Strict, as_list
 
 Over = Literal["toys", "folds", "seeds", "scan", "signals"]
-
-
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
 
 
 class RepeatStage(Strict):
@@ -25,7 +21,7 @@ class RepeatStage(Strict):
     Repetition i has random numbers of its own, the same whatever the number of repetitions.
     """
 
-    run: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1, max_length=100)] = (
+    run: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1, max_length=100)] = (
         Field(
             description="Stages that are repeated: of the key `stages`, or `prepare`, `train.pfn` "
             "and `predict.pfn` of the key `models`. The evaluations of their predictions give the "

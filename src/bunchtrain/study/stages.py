@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from bunchtrain import parts
 from bunchtrain.errors import shorten
 from bunchtrain.parts.ranges import Events, Finite, Repeats, Seed, Steps
-from bunchtrain.study.base import Expression, Part, Strict
+from bunchtrain.study.base import Expression, Part, Strict, as_list
 from bunchtrain.study.data_keys import Conditions, TargetConfig, Weights, Windows
 from bunchtrain.study.model_keys import ModelOverrides
 from bunchtrain.study.names import FileName
@@ -19,10 +19,6 @@ from bunchtrain.study.repeats import RepeatStage
 #: What a stage gives or needs: a table, prepared events, either of these, a trained model, files,
 #: or anything.
 Result = Literal["table", "events", "rows", "model", "files", "any"]
-
-
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
 
 
 def _check_trained(value: str) -> str:
@@ -35,7 +31,7 @@ def _check_trained(value: str) -> str:
 
 
 #: One or several names of stages.
-Names = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1, max_length=1000)]
+Names = Annotated[list[str], BeforeValidator(as_list), Field(min_length=1, max_length=1000)]
 
 
 class PrepareStage(Strict):

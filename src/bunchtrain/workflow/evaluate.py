@@ -91,7 +91,7 @@ def restore_metrics(run: EvaluatedRun) -> None:
     merged: dict[str, Metrics] = {name: {} for name in run.predictions.estimators}
     prefixes = stage_prefixes(run.study)
     saved = [
-        {f"{prefixes.get(key, '')}{n}": one for n, one in _saved_metrics(folder, key).items()}
+        _with_prefix(prefixes.get(key, ""), _saved_metrics(folder, key))
         for key in (*evaluation_parts(run.study), *of_stages)
     ]
     known: dict[str, Metrics] = folder.json("metrics.json")
@@ -160,6 +160,11 @@ def _saved_metrics(folder: RunFolder, key: str) -> dict[str, Metrics]:
     return found
 
 
+def _with_prefix(prefix: str, metrics: Mapping[str, Metrics]) -> dict[str, Metrics]:
+    """Return metrics of models with what precedes their names in `metrics.json`."""
+    return {f"{prefix}{name}": one for name, one in metrics.items()}
+
+
 def _write_metrics(
     folder: RunFolder,
     run: EvaluatedRun,
@@ -171,8 +176,7 @@ def _write_metrics(
     # A stage's key has a point; the view of a stage has another study than the run.
     prefix = stage_prefixes(folder.study()).get(key, "") if "." in key else ""
     known: dict[str, Metrics] = folder.json("metrics.json")
-    old = {f"{prefix}{name}": one for name, one in previous.items()}
-    new = {f"{prefix}{name}": one for name, one in found.items()}
+    old, new = _with_prefix(prefix, previous), _with_prefix(prefix, found)
     merged = {}
     estimators = [f"{prefix}{name}" for name in run.predictions.estimators]
     for name in dict.fromkeys([*estimators, *known, *new]):

@@ -54,6 +54,7 @@ _CAUSES = {
     "TIMEOUT": "reached its time limit; set 'executor.time' to a longer one",
     "OUT_OF_MEMORY": "ran out of memory; raise 'executor.memory'",
     "CANCELLED": "was cancelled in the queue",
+    "DEADLINE": "reached its deadline in the queue",
     "NODE_FAIL": "was lost with its node",
     "PREEMPTED": "was stopped for another job of the queue",
 }
@@ -172,7 +173,7 @@ def _stopped(folder: Path, array: str, task: int) -> Ending | None:
     said = last_lines(folder / f"said-{task}", 1)
     where = f" on node {node}" if node else ""
     text = f"{_CAUSES[state]}{where}{f': {said}' if said else ''}"
-    return Ending(1, text, again=state not in ("TIMEOUT", "CANCELLED"))
+    return Ending(1, text, again=state not in ("TIMEOUT", "CANCELLED", "DEADLINE"))
 
 
 def _lost(folder: Path, array: str, task: int) -> Ending:

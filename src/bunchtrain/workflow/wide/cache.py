@@ -12,6 +12,7 @@ from bunchtrain.progress_events import report
 from bunchtrain.simulation._sample import Sample
 from bunchtrain.study import Study
 from bunchtrain.study.base import Part
+from bunchtrain.study.derived import EVENT_KEYS
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.pieces import (
     Spread,
@@ -32,11 +33,8 @@ from bunchtrain.workflow.preparation import (
 )
 from bunchtrain.workflow.wide.spread import spread
 
-#: Keys of a study that decide its events, for given models.
-_DATA = {
-    *("name", "source", "conditions", "define", "select", "rows", "windows", "targets", "truth"),
-    *("weights", "split", "spectators", "invalid", "seed"),
-}
+#: Keys of a study without models that has the same events.
+_DATA = {"name", "source", *EVENT_KEYS}
 
 
 class CachePieces:

@@ -5,16 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from bunchtrain.errors import StudyError
-from bunchtrain.study.derived import study_of_events
+from bunchtrain.study.derived import EVENT_KEYS, study_of_events
 from bunchtrain.study.schema import Study
 from bunchtrain.workflow.graph.stage import Stage, StageContext
 from bunchtrain.workflow.graph.stage_inputs import StageInputs
 
-#: Keys of the study that decide the events.
-_KEYS = {
-    *("conditions", "define", "select", "rows", "windows", "targets", "truth", "weights"),
-    *("split", "spectators", "invalid", "seed"),
-}
 #: What the file of a stage says about its events, whatever columns are stored and wherever.
 _FACTS = ("rows", "classes", "class_counts", "cutflow", "capped")
 
@@ -46,9 +41,9 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
 def event_options(inputs: StageInputs, events: str) -> dict[str, Any]:
     """Return what decides the events of a stage, beside the stages that it reads."""
     values = study_of_events(inputs.study, events, inputs.folder.path)
-    keys = {key: value for key, value in values.items() if key in _KEYS}
+    keys = {key: value for key, value in values.items() if key in EVENT_KEYS}
     study = Study.model_construct(**keys)
     stage = inputs.study.stages[events].prepare
     names = stage.of if stage else ["source"]
     own = [inputs.table(one).fingerprint() for one in names if one == "source"]
-    return {"keys": study.model_dump(mode="json", include=_KEYS), "source": own}
+    return {"keys": study.model_dump(mode="json", include=EVENT_KEYS), "source": own}

@@ -95,10 +95,14 @@ class Pieces:
         """Repetitions in a piece."""
         return 1 if self.repeat.given.over == "folds" else self.repeat.given.together
 
+    @property
+    def count(self) -> int:
+        """Number of pieces."""
+        return -(-len(self.repeat.repetitions) // self.size)
+
     def make(self, executor: Executor | None, place: Path) -> None:
         """Make the pieces that are missing, here or by the jobs of an executor."""
-        total = len(self.repeat.repetitions)
-        count = -(-total // self.size)
+        total, count = len(self.repeat.repetitions), self.count
 
         def show() -> None:
             done = self.size * len(list(self.folder.glob("*.json")))
@@ -116,20 +120,22 @@ class Pieces:
 
     def is_done(self, index: int) -> bool:
         """Return whether the rows of a piece are there."""
-        path = self.folder / f"{index}.json"
+        path = self._file(index)
         return path.is_file() and read_json(path, dict[str, Any]).get("key") == self.key
 
     def do(self, index: int) -> None:
         """Make a piece and keep its rows."""
         start = index * self.size
         rows = self.repeat.make_rows(self.repeat.repetitions[start : start + self.size])
-        write_json(self.folder / f"{index}.json", {"key": self.key, "rows": rows})
+        write_json(self._file(index), {"key": self.key, "rows": rows})
 
     def rows(self) -> list[dict[str, float]]:
         """Return the rows of all pieces."""
-        count = -(-len(self.repeat.repetitions) // self.size)
-        files = [self.folder / f"{index}.json" for index in range(count)]
+        files = map(self._file, range(self.count))
         return [row for file in files for row in read_json(file, dict[str, Any])["rows"]]
+
+    def _file(self, index: int) -> Path:
+        return self.folder / f"{index}.json"
 
 
 @dataclass(frozen=True)
