@@ -24,7 +24,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -195,14 +195,22 @@ def start(words: list[str], place: Path, mark: str, *, fork: bool) -> int:
         os._exit(code)
 
 
+def ticks(seconds: float, step: float) -> Iterator[None]:
+    """Yield every `step` seconds; a pause of this process, or of the machine, counts 1 s at most."""
+    last = time.monotonic()
+    while seconds > 0:
+        yield
+        time.sleep(step)
+        now = time.monotonic()
+        seconds, last = seconds - min(now - last, 1.0), now
+
+
 def wait(child: int, seconds: float) -> int | None:
     """Return the exit code of a process, None if it has not ended in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    for _ in ticks(seconds, 0.02):
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
     return None
 
 
@@ -248,9 +256,10 @@ def kill(command: Command, place: Path, number: int, delay: float, *, fork: bool
             return "it does not end after the signal"
         if code not in (0, -number, 128 + number):
             return f"exit code {code}: {(place / 'log').read_text()[-300:]}"
-    end = time.monotonic() + LIMIT
-    while (orphans := left(mark)) and time.monotonic() < end:
-        time.sleep(0.1)
+    orphans: list[str] = []
+    for _ in ticks(LIMIT, 0.1):
+        if not (orphans := left(mark)):
+            break
     if orphans:
         return f"processes are left: {orphans}"
     if "Traceback" in (place / "log").read_text():
