@@ -131,6 +131,7 @@ def test_options_of_a_part_in_a_file_are_shown(command, tmp_path):
         (["parts", "model", "particle_nett"], "did you mean 'particle_net'"),
         (["evaluate", "classification", "target=jet"], "give the folder of at least one RUN"),
         (["run"], "give a STUDY, or a run with --resume"),
+        (["run", "top_tagging", "--only", ","], "--only: there is no name; give one, or several"),
     ],
 )
 def test_mistakes_are_one_sentence(command, arguments, message):

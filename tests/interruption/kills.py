@@ -195,14 +195,14 @@ def start(words: list[str], place: Path, mark: str, *, fork: bool) -> int:
         os._exit(code)
 
 
-def ticks(seconds: float, step: float) -> Iterator[None]:
-    """Yield every `step` seconds; a pause of this process, or of the machine, counts 1 s at most."""
-    last = time.monotonic()
-    while seconds > 0:
-        yield
+def ticks(seconds: float, step: float) -> Iterator[float]:
+    """Yield the seconds that have passed, every `step`; a pause of the machine counts 1 s only."""
+    passed, last = 0.0, time.monotonic()
+    while passed < seconds:
+        yield passed
         time.sleep(step)
         now = time.monotonic()
-        seconds, last = seconds - min(now - last, 1.0), now
+        passed, last = passed + min(now - last, 1.0), now
 
 
 def wait(child: int, seconds: float) -> int | None:
@@ -226,11 +226,15 @@ def left(mark: str) -> list[str]:
     return found
 
 
-def complete(words: list[str], place: Path) -> None:
-    """Run a command to its end; raises RuntimeError, with its output, if it fails."""
-    code = wait(start(words, place, "", fork=True), 600)
+def complete(words: list[str], place: Path) -> float:
+    """Return the seconds of a command; raises RuntimeError, with its output, if it fails."""
+    child, code, passed = start(words, place, "", fork=True), None, 0.0
+    for passed in ticks(600, 0.02):
+        if (code := wait(child, 0.01)) is not None:
+            break
     if code != 0:
         raise RuntimeError(f"exit code {code}: {(place / 'log').read_text()[-400:]}")
+    return passed
 
 
 def begin(name: str, place: Path, folder: Path) -> None:
@@ -242,11 +246,20 @@ def begin(name: str, place: Path, folder: Path) -> None:
         shutil.copytree(first / "runs", place / "runs")
 
 
-def kill(command: Command, place: Path, number: int, delay: float, *, fork: bool) -> str:
-    """Kill a command after a delay and continue it; return what is wrong, '' if nothing is."""
+def kill(
+    command: Command, place: Path, number: int, delay: float, *, fork: bool
+) -> tuple[str, bool]:
+    """Kill a command after a delay; return what is wrong, '' if nothing is, and if it still ran."""
     mark = uuid.uuid4().hex
     child = start(command.words, place, mark, fork=fork)
     code = wait(child, delay)
+    return _continue(command, place, number, mark, child, code), code is None
+
+
+def _continue(
+    command: Command, place: Path, number: int, mark: str, child: int, code: int | None
+) -> str:
+    """End a command by a signal, unless it has an exit code, and continue it."""
     if code is None:
         os.kill(child, number)
         code = wait(child, 60)
@@ -289,9 +302,7 @@ def references(folder: Path, only: list[str]) -> dict[str, Command]:
         for name in todo:
             command, place = commands(folder, run)[name], folder / "reference" / name
             begin(name, place, folder)
-            began = time.monotonic()
-            complete(command.words, place)
-            command.seconds = time.monotonic() - began
+            command.seconds = complete(command.words, place)
             command.expected = command.results(place)
             measured[name] = command
             print(f"{name}: {command.seconds:.1f} s without interruption", flush=True)
@@ -303,6 +314,7 @@ def kill_all(count: int, seed: int, folder: Path, only: list[str]) -> int:
     """Kill commands in turn, print a table of the outcomes and return the number of failures."""
     measured, rng = references(folder, only), random.Random(seed)
     outcomes: Counter[tuple[str, str, bool]] = Counter()
+    running = 0
     for index in range(count):
         name = list(measured)[index % len(measured)]
         number = SIGNALS[index // len(measured) % len(SIGNALS)]
@@ -310,14 +322,16 @@ def kill_all(count: int, seed: int, folder: Path, only: list[str]) -> int:
         startup = 0.0 if fork else 4.0
         delay = rng.uniform(0, 1.02 * measured[name].seconds + startup)
         begin(name, place, folder)
-        problem = kill(measured[name], place, number, delay, fork=fork)
+        problem, ran = kill(measured[name], place, number, delay, fork=fork)
         outcomes[name, number.name, not problem] += 1
-        said = problem or "identical"
+        running += ran
+        said = (problem or "identical") + ("" if ran else " (it had ended)")
         print(f"{index} {name} {number.name} after {delay:.1f} s: {said}", flush=True)
         if not problem:
             shutil.rmtree(place)
     for (name, kind, good), times in sorted(outcomes.items()):
         print(f"{name:16} {kind:8} {'identical' if good else 'FAILED':10} {times}")
+    print(f"{running} of {count} commands had not ended before")
     return sum(times for (_, _, good), times in outcomes.items() if not good)
 
 

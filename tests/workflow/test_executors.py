@@ -143,6 +143,8 @@ def test_the_flags_of_sbatch_are_the_options():
         ("TIMEOUT", "reached its time limit; set 'executor.time' to a longer one on node n1"),
         ("OUT_OF_MEMORY", "ran out of memory; raise 'executor.memory' on node n1"),
         ("NODE_FAIL", "was lost with its node on node n1"),
+        ("DEADLINE", "reached its deadline in the queue on node n1"),
+        ("CANCELLED", "was cancelled in the queue on node n1"),
     ],
 )
 def test_a_task_that_leaves_the_queue_without_a_code_is_described(
@@ -159,7 +161,7 @@ def test_a_task_that_leaves_the_queue_without_a_code_is_described(
     command(tmp_path, "scontrol", f"echo JobState={state} NodeList=n1")
     found = Slurm().run([job(tmp_path, "one", "true")])
     assert message in str(found["one"])
-    tries = 1 if state == "TIMEOUT" else 2
+    tries = 1 if state in ("TIMEOUT", "DEADLINE", "CANCELLED") else 2
     assert (tmp_path / "count").read_text() == tries * "submitted\n"
 
 

@@ -104,6 +104,13 @@ def test_a_stage_without_its_inputs_is_refused(first, place, tmp_path):
 
 
 def test_unknown_stages_are_named_with_the_nearest(place):
+    for given, text in {
+        "predict.fw": "no model or stage 'predict.fw'; did you mean 'predict.few'",
+        "reprot": "no model or stage 'reprot'; did you mean 'report'",
+        "few,report": "'few' is a model and 'report' a stage",
+    }.items():
+        with pytest.raises(StudyError, match=text):
+            bunchtrain.run(place / "two.yaml", runs=place / "runs", only=given.split(","))
     for given in ({"only": ["train.fev"]}, {"again": ["train.fev"]}):
         with pytest.raises(StudyError, match=r"train\.fev|train.few"):
             bunchtrain.run(place / "two.yaml", runs=place / "runs", **given)

@@ -123,7 +123,7 @@ def test_a_run_and_its_report_show_themselves_in_a_notebook(finished):
 def test_only_some_members(tmp_path, study_file):
     run = bunchtrain.run(study_file, runs=tmp_path / "runs", only=["trees"])
     assert list(run.metrics) == ["trees"]
-    with pytest.raises(StudyError, match="no model 'tree'; did you mean 'trees'"):
+    with pytest.raises(StudyError, match="no model or stage 'tree'; did you mean 'trees'"):
         bunchtrain.run(study_file, runs=tmp_path / "runs", only=["tree"])
 
 

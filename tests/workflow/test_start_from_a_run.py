@@ -98,6 +98,10 @@ def test_a_check_shows_how_many_parameters_are_trained(runs, study):
         ("{runs}/tiny", "is not the folder of a run: it has no study.yaml; did you mean .*tiny/1"),
         ("tiny", "has the models trees, flow; name one, as 'tiny:trees'"),
         ("{runs}/tiny/1:floww", "no trained model 'floww'; did you mean 'flow'?"),
+        (
+            "{file}",
+            "is a file, not a trained model; give the folder of a run, STUDY or",
+        ),
         ("tiny:trees", "trained model is 'boosted_trees', and the model here is 'particle_flow"),
     ],
 )
@@ -106,9 +110,10 @@ def test_a_trained_model_that_is_not_there_is_one_sentence(runs, study, text, me
     if not stopped.is_dir():
         shutil.copytree(runs / "tiny" / "1", stopped)
         (stopped / "status.json").write_text('{"state": "interrupted"}')
+        shutil.rmtree(stopped / "models")
     study["models"] = {}
     study["model"] = {"name": "particle_flow_network", "phi": [16], "f": [16]}
-    study["training"]["from"] = text.format(runs=runs)
+    study["training"]["from"] = text.format(runs=runs, file=runs / "tiny/1/predictions.parquet")
     with pytest.raises(StudyError, match=message):
         bunchtrain.run(validate(study), runs=runs)
 
@@ -177,8 +182,10 @@ def test_a_stage_starts_from_another_one(tmp_path):
     assert not are_equal(weights(changed, tuned), weights(run, tuned))
     assert read_record(train())["tuned"].reused_from
     other = train(only="train.dense")
-    copied = train({"trained": f"{other}:train.dense"})
-    assert are_equal(weights(copied, tuned), weights(other, "models/dense"))
+    for name in (other, "in_turn"):  # a stopped run that has finished the stage
+        copied = train({"trained": f"{name}:train.dense"})
+        assert are_equal(weights(copied, tuned), weights(other, "models/dense"))
+    assert find_trained("in_turn:dense", tmp_path, "training.from")[0] == other / "models/dense"
 
 
 @pytest.mark.parametrize(

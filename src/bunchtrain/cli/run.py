@@ -77,10 +77,9 @@ def run(
             "give a STUDY, or a run with --resume; `bunchtrain studies` lists the studies"
         )
     else:
+        wanted, begun = _names(only, "--only"), _names(again, "--from")
         chosen = load(study, *(overrides or []), size=size)
-        done = api.run(
-            chosen, runs=runs, only=_names(only), jobs=jobs, again=_names(again), reuse=not fresh
-        )
+        done = api.run(chosen, runs=runs, only=wanted, jobs=jobs, again=begun, reuse=not fresh)
     if not is_leader():
         return
     if done.files.state == "finished":
@@ -91,8 +90,11 @@ def run(
         out.print(f"Other stages: bunchtrain run --resume {done.folder}", soft_wrap=True)
 
 
-def _names(given: list[str] | None) -> list[str]:
-    return [name for text in given or () for name in text.split(",") if name]
+def _names(given: list[str] | None, option: str) -> list[str]:
+    found = [name.strip() for text in given or () for name in text.split(",") if name.strip()]
+    if given and not found:
+        raise StudyError(f"{option}: there is no name; give one, or several as {option} NAME,NAME")
+    return found
 
 
 def stage(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +13,7 @@ import yaml
 from pydantic import BaseModel
 
 from bunchtrain import parts
-from bunchtrain.errors import MachineError, RunError, file_error
+from bunchtrain.errors import BunchtrainError, MachineError, RunError, file_error
 from bunchtrain.files import read_json, write_json, write_text
 from bunchtrain.study import Study, validate
 from bunchtrain.study.derived import with_source
@@ -146,6 +148,25 @@ class RunFolder:
     def set_state(self, state: State, **more: object) -> None:
         """Write the state of the run."""
         write_json(self.path / "status.json", {"state": state, **more})
+
+
+def newest_run(runs: Path, holds: Callable[[RunFolder], bool]) -> RunFolder | None:
+    """Return the newest run of a study that is finished, or was stopped and has what is needed.
+
+    A run of which only some stages were chosen is such a stopped one.
+
+    runs   folder of the runs of the study.
+    holds  whether a stopped run has what is needed; a damaged one has not.
+    """
+    for path in sorted(runs.glob("*/study.yaml"), reverse=True):
+        folder = RunFolder(path.parent)
+        if folder.state == "finished":
+            return folder
+        if folder.state == "interrupted":
+            with suppress(BunchtrainError):
+                if holds(folder):
+                    return folder
+    return None
 
 
 def dump(study: Study, run: Path | None = None) -> str:

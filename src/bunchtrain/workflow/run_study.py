@@ -76,12 +76,27 @@ def _choose(study: Study, only: Sequence[str]) -> tuple[Study, list[str]]:
     """Return the study with the chosen models, or as it is and the chosen stages."""
     models = model_configs(study)
     known = {*models, *(one.curve for one in models.values())}
-    if only and not any(name in known for name in only):
-        graph = build_graph(RunFolder(Path()), study)
-        stages = [full for name in only for full in stage_names(study, name)]
-        if all(name in graph for name in stages):
-            return study, stages
-    return select_models(study, only), []
+    others = [name for name in only if name not in known]
+    if not others:
+        return select_models(study, only), []
+    graph = build_graph(RunFolder(Path()), study)
+    stages = {name: stage_names(study, name) for name in others}
+    for name, full in stages.items():
+        if not graph.keys() >= set(full):
+            raise _unknown(name, "model or stage", [*known, *graph])
+    if len(others) < len(only):
+        model = next(name for name in only if name in known)
+        raise StudyError(
+            f"only: '{model}' is a model and '{others[0]}' a stage; name models alone, or stages "
+            f"alone, such as 'train.{model}'"
+        )
+    return study, [full for name in only for full in stages[name]]
+
+
+def _unknown(name: str, what: str, known: Collection[str]) -> StudyError:
+    """Return the error of a name that is none of the known ones, with the nearest."""
+    hint = nearest(name, known) or f"; there are {', '.join(list(known)[:8])}, …"
+    return StudyError(f"there is no {what} '{name}'{hint}")
 
 
 def _check_stages(study: Study, runs: Path, names: Collection[str]) -> None:
@@ -89,8 +104,7 @@ def _check_stages(study: Study, runs: Path, names: Collection[str]) -> None:
     graph = build_graph(RunFolder(runs / study.name / "new"), study)
     for name in names:
         if name not in graph:
-            hint = nearest(name, graph) or f"; the stages are {', '.join(list(graph)[:8])}, …"
-            raise StudyError(f"there is no stage '{name}'{hint}")
+            raise _unknown(name, "stage", graph)
 
 
 def _follow(folder: RunFolder, study: Study, resume: bool) -> Run:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bunchtrain.errors import BunchtrainError, StudyError, nearest
+from bunchtrain.errors import BunchtrainError, StudyError, nearest, shorten
 from bunchtrain.methods.task import Task
 from bunchtrain.study import ModelConfig, Study, model_configs
 from bunchtrain.training.start import FILE, Start, read_about, write_start
-from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.workflow.folder import RunFolder, newest_run
 from bunchtrain.workflow.preparation import task
 from bunchtrain.workflow.trainings import trainings
 
@@ -32,9 +32,9 @@ def find_trained(text: str, runs: Path, where: str) -> tuple[Path, dict[str, str
     place, name = (place, name) if separator else (text, "")
     if (Path(text) / "network.json").is_file():
         return Path(text), {"run": text}
-    folder = _run(place, runs, where)
-    models = dict(_models(folder))
     name = name.removeprefix(f"{TRAIN}.") if name != TRAIN else ""
+    folder = _run(place, name, runs, where)
+    models = dict(_models(folder))
     if not models:
         raise StudyError(f"{where}: {folder.path} has no trained model: finish its run first")
     if name and name not in models:
@@ -54,19 +54,27 @@ def find_trained(text: str, runs: Path, where: str) -> tuple[Path, dict[str, str
     }
 
 
-def _run(place: str, runs: Path, where: str) -> RunFolder:
-    """Return a run by its folder, or the newest finished one of a study."""
+def _run(place: str, name: str, runs: Path, where: str) -> RunFolder:
+    """Return a run by its folder, or the newest one of a study that has the trained model."""
+    if Path(place).is_file():
+        raise StudyError(
+            f"{where}: '{shorten(place, plain=True)}' is a file, not a trained model; give the "
+            "folder of a run, STUDY or STUDY:MODEL"
+        )
     if "/" in place or (Path(place) / "status.json").is_file():
         try:
             return RunFolder.open(place)
         except BunchtrainError as problem:
             raise StudyError(f"{where}: {problem}") from None
-    of_study = sorted((runs / place).glob("*/study.yaml"), reverse=True)
-    finished = (RunFolder(path.parent) for path in of_study)
-    newest = next((one for one in finished if one.state == "finished"), None)
+
+    def has_model(folder: RunFolder) -> bool:
+        models = dict(_models(folder))
+        return name in models if name else bool(models)
+
+    newest = newest_run(runs / place, has_model)
     if newest is not None:
         return newest
-    if of_study:
+    if of_study := sorted((runs / place).glob("*/study.yaml"), reverse=True):
         raise StudyError(
             f"{where}: no run of '{place}' in {runs} is finished: bunchtrain run --resume "
             f"{of_study[0].parent}"

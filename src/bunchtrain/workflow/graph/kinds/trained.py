@@ -12,8 +12,9 @@ from bunchtrain.errors import BunchtrainError, StudyError, nearest
 from bunchtrain.files import hash_file, read_json
 from bunchtrain.study import Study, known, model_configs, select_models
 from bunchtrain.study.derived import table_part
-from bunchtrain.study.stage_checks import default_stages, full_name
-from bunchtrain.workflow.folder import RunFolder
+from bunchtrain.study.stage_checks import default_stages, full_name, stage_names
+from bunchtrain.workflow.folder import RunFolder, newest_run
+from bunchtrain.workflow.graph.record import read_record
 from bunchtrain.workflow.graph.stage import Stage, StageContext, stage_folder
 from bunchtrain.workflow.graph.stage_inputs import (
     MODEL,
@@ -89,7 +90,7 @@ def find_trained(given: str, runs: Path, where: str) -> Found:
     Raises StudyError, with the command to run, if there is no finished run, or no such stage.
     """
     other, _, name = given.rpartition(":")
-    folder = _find_run(other, runs, f"{where}.trained")
+    folder = _find_run(other, name, runs, f"{where}.trained")
     try:
         study = folder.study()
     except BunchtrainError as problem:
@@ -106,14 +107,20 @@ def find_trained(given: str, runs: Path, where: str) -> Found:
     return found
 
 
-def _find_run(other: str, runs: Path, where: str) -> RunFolder:
+def _find_run(other: str, stage: str, runs: Path, where: str) -> RunFolder:
+    """Return a run by its folder, or the newest one of a study that has finished the stage."""
     if (Path(other) / STUDY).is_file():
         return RunFolder.open(other)
-    folders = [path.parent for path in sorted(runs.glob(f"{other}/*/status.json"), reverse=True)]
-    for path in folders:
-        if RunFolder(path).state == "finished":
-            return RunFolder(path)
-    if other in known() or folders:
+
+    def has_stage(folder: RunFolder) -> bool:
+        record = read_record(folder.path)
+        names = stage_names(folder.study(), stage)
+        return all(name in record and record[name].state == "finished" for name in names)
+
+    found = newest_run(runs / other, has_stage)
+    if found is not None:
+        return found
+    if other in known() or any((runs / other).glob("*/status.json")):
         raise StudyError(
             f"{where}: study '{other}' has no finished run in {runs}: bunchtrain run {other} "
             f"--runs {runs}"
