@@ -228,13 +228,13 @@ def left(mark: str) -> list[str]:
 
 def complete(words: list[str], place: Path) -> float:
     """Return the seconds of a command; raises RuntimeError, with its output, if it fails."""
-    child, code, passed = start(words, place, "", fork=True), None, 0.0
+    child, code = start(words, place, "", fork=True), None
     for passed in ticks(600, 0.02):
-        if (code := wait(child, 0.01)) is not None:
+        if (code := wait(child, 0.01)) == 0:
+            return passed
+        if code is not None:
             break
-    if code != 0:
-        raise RuntimeError(f"exit code {code}: {(place / 'log').read_text()[-400:]}")
-    return passed
+    raise RuntimeError(f"exit code {code}: {(place / 'log').read_text()[-400:]}")
 
 
 def begin(name: str, place: Path, folder: Path) -> None:
