@@ -1,7 +1,8 @@
-"""Write the study, parts and command references from the code, so that they cannot disagree."""
+"""Write the references of keys, parts, commands and messages from the code that they describe."""
 
 from __future__ import annotations
 
+import ast
 import enum
 import inspect
 import json
@@ -15,7 +16,8 @@ from typing import Any
 from pydantic import BaseModel
 from typer.main import get_command
 
-from bunchtrain import parts
+import bunchtrain
+from bunchtrain import errors, parts
 from bunchtrain.cli.main import app
 from bunchtrain.study import base, data_keys, model_keys, published, repeats, schema, stages
 
@@ -76,6 +78,9 @@ TYPES = {
     "array": "list",
 }
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+
+#: Mark of code in a message, where it stands within code.
+QUOTE = "'"
 
 Json = Mapping[str, Any]
 
@@ -239,12 +244,47 @@ def all_parts() -> Iterator[str]:
             yield from part(kind, name)
 
 
+def message_of(node: ast.expr) -> str:
+    """Return the text of an expression, with … for each value in it."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(message_of(one) for one in node.values)
+    if isinstance(node, ast.BinOp):
+        return message_of(node.left) + message_of(node.right)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else "…"
+
+
+def messages_of(path: Path) -> set[str]:
+    """Return the messages of the errors that a file of the code raises."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    kinds = {name for name, one in vars(errors).items() if inspect.isclass(one)}
+    made = [one for one in calls if isinstance(one.func, ast.Name) and one.func.id in kinds]
+    texts = {message_of(one.args[0]) for one in made}
+    return {text for text in texts if len(re.findall(r"[a-z]{2,}", text)) > 1}
+
+
+def messages() -> Iterator[str]:
+    """Yield the messages of each package."""
+    package = Path(bunchtrain.__file__).parent
+    found: dict[str, set[str]] = {}
+    for path in sorted(package.rglob("*.py")):
+        place = path.relative_to(package).parts[0].removesuffix(".py")
+        found.setdefault(place, set()).update(messages_of(path))
+    yield "`…` stands for a name, a value or a cause; a message is listed under the package of its"
+    yield from ("code. Causes and remedies are under [Troubleshooting](../troubleshooting.md).", "")
+    for place, texts in found.items():
+        if texts:
+            shown = [f"* `{text.replace('`', QUOTE)}`" for text in sorted(texts)]
+            yield from (f"## {place}", "", *shown, "")
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     sections = (line for place, model in SECTIONS.items() for line in keys(place, model))
     write("study.md", "Keys of a study", sections)
     write("parts.md", "Parts", all_parts())
     write("command.md", "The command", commands())
+    write("messages.md", "Messages", messages())
 
 
 if __name__ == "__main__":

@@ -127,6 +127,17 @@ def test_reference_describes_every_option(reference):
     assert not re.findall(r"^\| `\w+` \|.*\|  \|$", text, re.M)
 
 
+def test_reference_has_the_messages_of_every_package(reference):
+    text = (reference.FOLDER / "messages.md").read_text(encoding="utf-8")
+    assert "* `… is run by another process; wait for its end, or stop it`" in text
+    assert text.count("\n* `") > 600
+    code = Path(bunchtrain.__file__).parent
+    for path in code.rglob("*.py"):
+        if re.search(r'raise (Study|Data|Run|Export)Error\(\s*f?"', path.read_text("utf-8")):
+            place = path.relative_to(code).parts[0].removesuffix(".py")
+            assert f"\n## {place}\n" in text
+
+
 def test_reference_names_every_command_and_argument(reference):
     text = (reference.FOLDER / "command.md").read_text(encoding="utf-8")
     for name, command in COMMANDS.items():

@@ -1,4 +1,4 @@
-"""F1 and alarm rates by value, and the coverage of their bootstrap."""
+"""F1 and alarm rates by value, and the coverage of their uncertainty."""
 
 import numpy as np
 import pytest

@@ -12,11 +12,12 @@ from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, series_
 from bunchtrain.evaluations.anomaly_detection import AnomalyDetection
 from bunchtrain.parts.ranges import InnerFraction
 from bunchtrain.report.results import Results
-from bunchtrain.statistics.metrics import Measurement, Metrics
+from bunchtrain.statistics.correlated_rows import ratio_of_sums
+from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.study import Study
 from bunchtrain.targets import Target
 
-_ROWS, _DRAWS = 10_000, 500
+_ROWS = 10_000
 
 
 class AlarmRates(Evaluation):
@@ -24,7 +25,7 @@ class AlarmRates(Evaluation):
 
     The threshold is a quantile of the scores of the validation set, without labels; the validation
     set should have normal rows only. False alarm rate = FP/(FP + TN), missed alarm rate =
-    FN/(FN + TP), F1 = 2 TP/(2 TP + FP + FN). The uncertainties are those of a bootstrap of whole
+    FN/(FN + TP), F1 = 2 TP/(2 TP + FP + FN). The uncertainties are of ratios of sums over whole
     series, since neighbouring rows are correlated; they do not include that of the threshold.
 
     target    Target of `truth` or `targets` with classes; the first one if None.
@@ -97,26 +98,12 @@ def _counts(
     return counts
 
 
-def _rates(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Return the metrics of sums of weights (…, 2, 2)."""
-    (tn, fp), (fn, tp) = ((counts[..., k, 0], counts[..., k, 1]) for k in (0, 1))
-    with np.errstate(all="ignore"):
-        return {
-            "f1": 2 * tp / (2 * tp + fp + fn),
-            "false_alarm_rate": fp / (fp + tn),
-            "missed_alarm_rate": fn / (fn + tp),
-        }
-
-
 def _measure(counts: NDArray[np.float64]) -> Metrics:
-    """Return the metrics with the standard deviation over bootstrap samples of the blocks."""
-    random = np.random.default_rng(1)
-    samples = np.empty((_DRAWS, 2, 2))
-    for draw in range(_DRAWS):
-        times = random.multinomial(len(counts), np.full(len(counts), 1 / len(counts)))
-        samples[draw] = np.tensordot(times, counts, 1)
-    values, spread = _rates(counts.sum(0)), _rates(samples)
-    return {
-        name: Measurement(float(values[name]), float(np.nanstd(spread[name]))).as_dict()
-        for name in values
+    """Return the metrics of sums of weights (blocks, 2, 2), each a ratio of sums over blocks."""
+    tn, fp, fn, tp = counts.reshape(-1, 4).T
+    ratios = {
+        "f1": (2 * tp, 2 * tp + fp + fn),
+        "false_alarm_rate": (fp, fp + tn),
+        "missed_alarm_rate": (fn, fn + tp),
     }
+    return {name: ratio_of_sums(*one).as_dict() for name, one in ratios.items()}

@@ -22,8 +22,8 @@ from bunchtrain.plots import plot_roc, plot_scores
 from bunchtrain.report.content import Plot
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.correlated_rows import cluster_bootstrap
+from bunchtrain.statistics.correlation import rank_correlation_of
 from bunchtrain.statistics.metrics import (
-    Measurement,
     Metrics,
     Roc,
     auc,
@@ -150,13 +150,8 @@ class AnomalyDetection(Evaluation):
                 score[chosen], truth[chosen] == k, column[chosen], edges, efficiency,
                 table.weights[chosen],
             ).as_dict()  # fmt: skip
-        from scipy.stats import spearmanr  # which takes half a second
-
-        ranks = spearmanr(score[own], column[own]).statistic
-        error = (1 - ranks**2) / np.sqrt(max(1, own.sum() - 1))
-        found[f"anomaly_correlation/{self.against}"] = Measurement(
-            float(ranks), float(error)
-        ).as_dict()
+        ranks = rank_correlation_of(score[own], column[own], table.weights[own])
+        found[f"anomaly_correlation/{self.against}"] = ranks.as_dict()
         return found
 
     def _plots(self, run: EvaluatedRun) -> Iterator[Plot]:

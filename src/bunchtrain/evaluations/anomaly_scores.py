@@ -18,7 +18,8 @@ from bunchtrain.parts.ranges import PointCount
 from bunchtrain.report.content import Table
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.correlated_rows import cluster_bootstrap
-from bunchtrain.statistics.metrics import Measurement, Metrics, mean
+from bunchtrain.statistics.correlation import rank_correlation_of
+from bunchtrain.statistics.metrics import Metrics, mean
 from bunchtrain.study import Study
 
 Floats = NDArray[np.float64]
@@ -83,16 +84,11 @@ def _score(found: Mapping[str, Floats]) -> Floats | None:
 
 def _measure(score: Floats, rest: Floats | None, weights: Floats) -> Metrics:
     """Return the mean score, and the rank correlation with the ranks of others (rows,)."""
-    from scipy.stats import rankdata
-
     used = weights > 0
     if not used.any():
         return {}
     found: Metrics = {"anomaly_mean_score": mean(score, weights).as_dict()}
     if rest is not None and used.sum() > 3 and np.ptp(score[used]) > 0:
-        rank = rankdata(score[used])
-        cov = np.cov(rank, rankdata(rest[used]), aweights=weights[used])
-        value = float(cov[0, 1] / np.sqrt(cov[0, 0] * cov[1, 1]))
-        error = (1 - value**2) / np.sqrt(used.sum() - 1)
-        found["anomaly_agreement"] = Measurement(value, float(error)).as_dict()
+        agreement = rank_correlation_of(score[used], rest[used], weights[used])
+        found["anomaly_agreement"] = agreement.as_dict()
     return found

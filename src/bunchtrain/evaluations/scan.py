@@ -14,7 +14,7 @@ from bunchtrain.plots import axis_label, plot_scan
 from bunchtrain.report.content import Plot, Table
 from bunchtrain.report.labels import label
 from bunchtrain.report.results import Results
-from bunchtrain.statistics.metrics import Measurement, Metrics
+from bunchtrain.statistics.metrics import Measurement, Metrics, repeated_mean
 from bunchtrain.statistics.toys import z_score
 from bunchtrain.study import Study
 
@@ -27,9 +27,9 @@ P_VALUE = "p_value"
 class Scan(Evaluation):
     """Metrics of each model at each value of a stage `repeat`, e.g. the p-value against the mass.
 
-    Of several repetitions with a value it is the mean, with its standard error. Of p-values there
-    is the smallest one p of n, too, and the global one, 1 − (1 − p)ⁿ: the probability of such a
-    one among n independent values, as in windows without common events; an upper limit otherwise.
+    Of several repetitions with a value it is the mean, with Student's t in its error. Of p-values
+    there is the smallest one p of n, too, and the global one, 1 − (1 − p)ⁿ: the probability of such
+    a one among n independent values, as in windows without common events; an upper limit otherwise.
 
     repeat   Stage of kind `repeat`, over `scan` or `signals`.
     metrics  Metrics such as `auc`; all if unset.
@@ -112,10 +112,7 @@ def _mean(values: Values, errors: Values) -> Measurement:
     """Return the value of one repetition, or the mean of several."""
     if len(values) == 1:
         return Measurement(float(values[0]), float(errors[0]))
-    values = values[np.isfinite(values)]
-    if len(values) < 2:
-        return Measurement(float(values[0]) if len(values) else np.nan)
-    return Measurement(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
+    return repeated_mean(values[np.isfinite(values)])
 
 
 def _by_metric(found: Curves) -> Mapping[str, Curves]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics import Measurement, Metrics
+from bunchtrain.statistics.metrics.efficiency import efficiency_interval
 
 #: Replicas of the bootstrap, fewer where rows · replicas exceeds `ROWS`, but at least `FEWEST`.
 REPLICAS, FEWEST, ROWS = 100, 25, 20_000_000
@@ -21,7 +22,8 @@ def ratio_of_sums(
     """Return R = Σ_e w_e a_e / Σ_e w_e b_e of independent events e, NaN without a denominator.
 
     Its variance, with any correlation within the events, is n/(n − 1) Σ_e w_e² (a_e − R b_e)² /
-    (Σ_e w_e b_e)² (Cochran 1977, chapter 6).
+    (Σ_e w_e b_e)² (Cochran 1977, chapter 6). A fraction, of which no a_e exceeds b_e, has the
+    interval of an efficiency.
 
     numerator    (events,) a_e, such as the number of reconstructed particles.
     denominator  (events,) b_e, such as the number of particles.
@@ -36,9 +38,14 @@ def ratio_of_sums(
     if events < 2:
         return Measurement(value)
     error = float(np.sqrt(events / (events - 1) * (residual**2).sum())) / total
+    if np.any(numerator < 0) or np.any(numerator > denominator):
+        return Measurement(value, error)
     # A fraction of which all or nothing passes has the error of one row.
     is_certain = error == 0 and value in (0, 1)
-    return Measurement(value, 1 / (float(denominator.sum()) + 1) if is_certain else error)
+    error = 1 / (float(denominator.sum()) + 1) if is_certain else error
+    if error == 0:
+        return Measurement(value, error)
+    return Measurement(value, error).with_interval(*efficiency_interval(value, error))
 
 
 def cluster_bootstrap(

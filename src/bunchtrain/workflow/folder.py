@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from bunchtrain import parts
@@ -72,6 +73,26 @@ class RunFolder:
             raise RunError(f"{path} is the folder of a study, not of a run: bunchtrain run {path}")
         check_links(folder.path)
         return folder
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process, until its end at the latest; its workers need no lock.
+
+        Raises RunError if another process runs it, UserError if it cannot be written.
+        """
+        lock = FileLock(self.path / ".run.lock", blocking=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunError(
+                f"{self.path} is run by another process; wait for its end, or stop it"
+            ) from None
+        except OSError as problem:
+            raise file_error(problem, f"{self.path} cannot be written") from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     @cached_property
     def manifest(self) -> Manifest:

@@ -67,9 +67,10 @@ def run(
     _check_stages(chosen, Path(runs), [*wanted, *again])
     check_starts(chosen, Path(runs))
     folder = RunFolder.create(chosen, Path(runs))
-    copy_starts(folder, chosen)
-    launch.announce(folder)
-    return _run_graph(folder, resume=False, jobs=jobs, wanted=wanted, fresh=again, reuse=reuse)
+    with folder.locked():
+        copy_starts(folder, chosen)
+        launch.announce(folder)
+        return _run_graph(folder, resume=False, jobs=jobs, wanted=wanted, fresh=again, reuse=reuse)
 
 
 def _choose(study: Study, only: Sequence[str]) -> tuple[Study, list[str]]:
@@ -118,17 +119,18 @@ def _follow(folder: RunFolder, study: Study, resume: bool) -> Run:
 def resume(path: Path | str, jobs: int | None = None) -> Run:
     """Resume an interrupted run, with the same result as without interruption.
 
-    Raises RunError if there is no run in this folder, if a file of it is damaged or was edited, or
-    if the source has other events now.
+    Raises RunError if there is no run in this folder, if another process runs it, if a file of it
+    is damaged or was edited, or if the source has other events now.
     """
     folder = RunFolder.open(path)
     if not launch.is_leader():
         return _follow(folder, folder.study(), resume=True)
-    folder.manifest.check(resumed=True)
-    if not (folder.path / "environment.json").is_file():  # a run of release 0.1
-        folder.manifest.write_json(folder.path / "environment.json", environment())
-    copy_starts(folder, folder.study())
-    return _run_graph(folder, resume=True, jobs=jobs)
+    with folder.locked():
+        folder.manifest.check(resumed=True)
+        if not (folder.path / "environment.json").is_file():  # a run of release 0.1
+            folder.manifest.write_json(folder.path / "environment.json", environment())
+        copy_starts(folder, folder.study())
+        return _run_graph(folder, resume=True, jobs=jobs)
 
 
 def open_run(path: Path | str) -> Run:

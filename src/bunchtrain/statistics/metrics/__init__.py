@@ -41,6 +41,7 @@ from bunchtrain.statistics.metrics.sample import (
     half_width,
     mean,
     quantile,
+    repeated_mean,
     standard_deviation,
 )
 from bunchtrain.statistics.metrics.significance import (
@@ -59,6 +60,6 @@ __all__ = [
     "excess_significance", "gaussian_interval", "half_width", "inverse_jensen_shannon",
     "jensen_shannon", "linearity",
     "log_likelihood", "log_loss", "macro_auc", "mean", "measurements", "profile", "pull",
-    "pull_mean", "pull_width", "quantile", "rejection", "roc", "signal_efficiency",
-    "standard_deviation",
+    "pull_mean", "pull_width", "quantile", "rejection", "repeated_mean", "roc",
+    "signal_efficiency", "standard_deviation",
 ]  # fmt: skip
