@@ -1,5 +1,7 @@
 """Contract of all losses: values, gradients, weights, predictions, messages."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from bunchtrain.heads._loss import Loss
 from bunchtrain.methods.weighted_sum import weighted_sums
 from bunchtrain.penalties._penalty import Penalty
 from bunchtrain.targets import Quantity, Target
+from bunchtrain.training.network_warnings import constant_loss
 
 CLASSES = Target("jet", classes=("qcd", "top"))
 VALUES = Target("jet", values=("mass", "pt"))
@@ -131,6 +134,50 @@ def test_predictions_are_those_of_the_labels(name):
     mixture = loss.aggregate(torch.stack([output, output]))
     for quantity, values in loss.predictions(mixture).items():
         torch.testing.assert_close(values, predictions[quantity], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_is_treated_as_a_probability_is_one(name):
+    """Of each event, at outputs of any size, and of the mean over the members of an ensemble."""
+    loss = build(name)
+    if isinstance(loss, Penalty) or not loss.target.is_classification:
+        return
+    output, _ = example(loss)
+    for given_ in (output, 300 * output, loss.aggregate(torch.stack([output, 3 * output]))):
+        scores = torch.stack(list(loss.predictions(given_).values()), 1)
+        is_probability = bool((scores >= 0).all() and (abs(scores.sum(1) - 1) < 1e-5).all())
+        assert is_probability or not loss.gives_probabilities
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_factor_on_all_weights_and_the_order_of_events_change_nothing(name):
+    loss = build(name)
+    output, batch = example(loss)
+    expected = weighted_sums([(loss, 1.0)], {"jet": output}, batch).mean()[0]
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(2))
+    shuffled = weighted_sums([(loss, 1.0)], *take(output, batch, order)).mean()[0]
+    torch.testing.assert_close(shuffled, expected)
+    batch.weight *= 1e-4
+    scaled = weighted_sums([(loss, 1.0)], {"jet": output}, batch).mean()[0]
+    torch.testing.assert_close(scaled, expected)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_result_worse_than_a_constant_is_found(name):
+    """The loss of the best constant, with which a training is compared, is that of no others."""
+    loss = build(name)
+    if isinstance(loss, Penalty) or loss.is_batch_statistic:
+        return
+    output, batch = example(loss)
+    best = constant_loss(loss, batch)
+    assert math.isfinite(best)
+    constants = [torch.zeros(loss.outputs), *torch.randn(5, loss.outputs)]
+    for one in constants:
+        found = loss({"jet": one.expand(40, -1)}, batch)
+        mean = float((batch.weight * found).sum() / batch.weight.sum())
+        assert best <= mean + 1e-4 * abs(mean)
+    wrong = loss({"jet": 5 * output}, batch)
+    assert best < float((batch.weight * wrong).sum() / batch.weight.sum())
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -12,6 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from property_settings import examples
 
+from bunchtrain import parts
+from bunchtrain.errors import StudyError
+from bunchtrain.heads._head import Head
 from bunchtrain.heads.huber import Huber
 from bunchtrain.methods.task import Task
 from bunchtrain.tables.cache.event_cache import EventCache
@@ -45,22 +48,30 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "random_forest": {"trees": 20},
     "binned_correction": {"bins": 3},
 }
+#: Options that a loss needs, and spectators that these name.
+OPTIONS_OF_LOSSES: dict[str, dict[str, Any]] = {
+    "planed_cross_entropy": {"against": "z"},
+    "reweighting_adversary": {"against": ["z"]},
+}
 POSTERIORS = ("bayes_by_backprop", "mc_dropout", "deep_ensemble", "last_layer_laplace")
 
 
 class Values(Table):
     """A value as a function of three numbers, in some unit; and another one that is not."""
 
-    def __init__(self, unit: float = 1.0, weight: float = 1.0, events: int = 400) -> None:
+    def __init__(
+        self, unit: float = 1.0, weight: float = 1.0, events: int = 400, length: float = 1.0
+    ) -> None:
         random = np.random.default_rng(3)
         x, y, z = random.normal(size=(3, events)).astype(np.float32)
         value = x - 0.5 * y * y + 0.2 * random.normal(size=events) + 3
         other = x + z + 0.1 * random.normal(size=events)
         own = weight * random.uniform(0.5, 1.5, events)
-        self.key = f"values-{unit}-{weight}-{events}"
-        self.events = ak.zip(
-            {"x": x, "y": y, "z": z, "value": unit * value, "other": other, "w": own}
-        )
+        self.key = f"values-{unit}-{weight}-{events}-{length}"
+        inputs = {"x": length * x, "y": y + 7 * (length - 1), "z": z}
+        kind = (value > 3).astype(int)
+        columns = {**inputs, "value": unit * value, "other": other, "kind": kind, "w": own}
+        self.events = ak.zip(columns)
 
     def fingerprint(self) -> str:
         return self.key
@@ -72,23 +83,31 @@ class Values(Table):
         yield self.events[list(columns)]
 
 
+def target_of(values: tuple[str, ...], classes: bool) -> Target:
+    if classes:
+        return Target("t", ("low", "high"), expressions=("kind == 0", "kind == 1"))
+    return Target("t", values=values, expressions=values)
+
+
 @pytest.fixture
 def fit(make_task, tmp_path):
-    """Return a function that trains on `Values` and returns the predictions and the truth."""
+    """Return a function that trains on `Values` and returns the predictions."""
 
-    def run(source: Values, values: tuple[str, ...] = ("value",), **changes: Any):
+    def run(
+        source: Values, values: tuple[str, ...] = ("value",), classes: bool = False, **changes: Any
+    ):
+        target = target_of(values, classes)
         recipe = Recipe(
             source,
-            targets=[Target("t", values=values, expressions=values)],
+            targets=[target],
             weights={"event": "w", "negative": "raise"},
             split={"name": "fraction"},
             columns=["x", "y", "z"],
         )
-        cache = EventCache.build(recipe, tmp_path / f"{source.key}{len(values)}")
+        cache = EventCache.build(recipe, tmp_path / f"{source.key}{len(values)}{classes}")
         given = {"terms": [("mean_squared_error", {}, "t", 1.0)], "model": NETWORK} | changes
-        task: Task = make_task(
-            f"run-{source.key}", {"epochs": 1}, targets={"t": Target("t", values=values)}, **given
-        )
+        targets = {"t": Target("t", target.classes, values=target.values)}
+        task: Task = make_task(f"run-{source.key}", {"epochs": 1}, targets=targets, **given)
         made = train(Task(**{**vars(task), "cache": str(cache.folder)}))
         return made.predict(source.events)
 
@@ -150,6 +169,34 @@ def test_the_unit_of_one_value_does_not_change_another(fit, model) -> None:
 def test_a_factor_on_all_weights_changes_nothing(fit, model) -> None:
     expected = fit(Values(), model=model)
     assert_same(fit(Values(weight=1e-6), model=model), expected)
+
+
+def every_head() -> Iterator[str]:
+    """Yield the losses with outputs for events, those of assignments excepted."""
+    for name in sorted(parts.locate("loss")):
+        if issubclass(parts.find("loss", name), Head) and name != "assignment_cross_entropy":
+            yield name
+
+
+QUICK = ("cross_entropy", "normalizing_flow")
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [one if one in QUICK else pytest.param(one, marks=pytest.mark.nightly) for one in every_head()],
+)
+def test_units_of_inputs_and_a_factor_on_weights_change_nothing_for_any_loss(fit, loss) -> None:
+    classes = True
+    try:
+        parts.build("loss", loss, OPTIONS_OF_LOSSES.get(loss, {}), target_of((), True))
+    except StudyError:
+        classes = False
+    terms = [(loss, OPTIONS_OF_LOSSES.get(loss, {}), "t", 1.0)]
+    given = {"terms": terms, "classes": classes}
+    expected = fit(Values(), **given)
+    assert_same(fit(Values(weight=1e-3), **given), expected, 5e-3)
+    found = fit(Values(length=1000.0), **given)
+    assert_same(found, expected, 2e-2)
 
 
 def test_delta_of_huber_is_in_the_unit_of_the_value(fit) -> None:
