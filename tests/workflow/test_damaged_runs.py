@@ -217,3 +217,13 @@ def test_a_run_that_was_killed_at_once_has_its_environment(tmp_path, study_file,
         bunchtrain.run(study_file, runs=tmp_path / "runs")
     (folder,) = tmp_path.glob("runs/*/*")
     assert json.loads((folder / "environment.json").read_text())["torch"]
+
+
+def test_a_run_is_run_by_one_process_at_a_time(finished, tmp_path):
+    folder = RunFolder(shutil.copytree(finished.folder, tmp_path / "run"))
+    with (
+        folder.locked(),
+        pytest.raises(RunError, match="run is run by another process; wait for its end"),
+    ):
+        bunchtrain.resume(folder.path)
+    assert bunchtrain.resume(folder.path).metrics == finished.metrics

@@ -85,7 +85,9 @@ def content(path):
     return {name: np.asarray(value).tolist() for name, value in read_tensors(path).items()}
 
 
-@pytest.mark.parametrize(("name", "size"), [("toys", 2)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("toys", 2), pytest.param("folds", 1, marks=pytest.mark.nightly)]
+)
 def test_an_interrupt_anywhere_leaves_the_table_and_the_pieces_that_are_done(run, name, size):
     expected, place = files(run, name), run.folder / "stages" / name
     shutil.rmtree(place)
