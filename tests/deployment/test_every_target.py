@@ -11,7 +11,8 @@ from bunchtrain.errors import VerificationError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 QUANTISED = {"widths": (4,), "bits": 5, "weights": "fixed", "granularity": "layer"}
-#: Targets of quantised networks, whose tools are heavy.
+#: Targets that compile C++, and those of quantised networks, whose tools are heavy.
+COMPILED = ("cpp", "lwtnn")
 FIRMWARE = {
     "hls": {},
     "circuit": {"vhdl_events": 0, "place": False, "synthesise": False},
@@ -40,8 +41,9 @@ def of_target(name):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(one, marks=pytest.mark.circuits) if one in FIRMWARE else one
-        for one in sorted(parts.locate("export"))
+        "onnx",
+        *(pytest.param(one, marks=pytest.mark.nightly) for one in COMPILED),
+        *(pytest.param(one, marks=pytest.mark.circuits) for one in FIRMWARE),
     ],
 )
 def test_an_export_is_compared_with_the_trained_model(name, tmp_path, monkeypatch):
@@ -64,4 +66,4 @@ def test_an_export_is_compared_with_the_trained_model(name, tmp_path, monkeypatc
 
 
 def test_every_target_is_here():
-    assert set(parts.locate("export")) == {"onnx", "cpp", "lwtnn", *FIRMWARE}
+    assert set(parts.locate("export")) == {"onnx", *COMPILED, *FIRMWARE}

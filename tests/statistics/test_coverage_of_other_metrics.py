@@ -16,11 +16,14 @@ from test_error_coverage import FEW, MANY, inside  # type: ignore[import-not-fou
 
 from bunchtrain.evaluations.excess import _count
 from bunchtrain.statistics.assignment import Matched, particle_efficiency
+from bunchtrain.statistics.bootstrap import paired_bootstrap
 from bunchtrain.statistics.changes import ScoredEvents, fix_cuts_and_bins, measure_changes
 from bunchtrain.statistics.correlated_rows import cluster_bootstrap, ratio_of_sums
 from bunchtrain.statistics.correlation import rank_correlation_of
 from bunchtrain.statistics.metrics import (
     Measurement,
+    auc,
+    binned_efficiency,
     efficiency,
     half_width,
     inverse_jensen_shannon,
@@ -33,6 +36,8 @@ from bunchtrain.statistics.metrics import (
     roc,
     standard_deviation,
 )
+from bunchtrain.statistics.toys import p_value
+from bunchtrain.statistics.two_sample import wasserstein
 
 #: Name → the measurement of one toy from a generator, number of events, tilt a and negative
 #: fraction; and its truth for a tilt.
@@ -160,6 +165,7 @@ def three_classes() -> float:
 def a_rejection_at_a_cut(*given):
     """The cut is the median of the signal at +1, of which the background at −1 varies, too."""
     random, count, tilt, negative = given
+    count *= 4  # a tenth of the background passes
     truth = random.integers(0, 2, count)
     x, w = normal(random, count, tilt, negative)
     x = x + np.where(truth == 1, 0.6, -0.6)
@@ -226,12 +232,52 @@ def an_excess(*given):
 @toy
 def a_mean_of_repetitions(*given):
     random, count, _, _ = given
-    return repeated_mean(random.normal(size=max(count // 10, 4))), 0.0
+    return repeated_mean(random.normal(size=max(count // 4, 4))), 0.0
+
+
+@toy
+def an_efficiency_in_a_bin(*given):
+    x, w = normal(*given)
+    found = binned_efficiency(x > -0.5, np.zeros(len(x)), np.array([-1.0, 1.0]), w)
+    ends = float(found.low[0]), float(found.high[0])
+    return Measurement(float(found.value[0]), interval=ends), norm.sf(-0.5 - given[2])
+
+
+@toy
+def an_improvement_of_the_auc(*given):
+    """The second score is the first with noise of the same width."""
+    random, count, tilt, negative = given
+    truth = random.integers(0, 2, count)
+    x, w = normal(random, count, tilt, negative)
+    x = x + np.where(truth == 1, 0.6, -0.6)
+    scores = {"first": x, "second": x + random.normal(size=count)}
+    metrics = {"auc": lambda curve: auc(curve).value}
+    made = paired_bootstrap(
+        scores, truth == 1, w, metrics, seed=int(random.integers(1 << 30))
+    )["auc"]  # fmt: skip
+    areas = [auc(roc(one, truth == 1, w)).value for one in scores.values()]
+    error = float(np.std(made["first"] - made["second"], ddof=1))
+    return Measurement(areas[0] - areas[1], error), norm.cdf(1.2 / np.sqrt(2)) - norm.cdf(0.6)
+
+
+@toy
+def a_wasserstein_distance(*given):
+    random, count, _, _ = given
+    first, second = random.normal(size=(2, count))
+    return wasserstein(first, second + 0.5), 0.5
+
+
+@toy
+def a_p_value(*given):
+    """The interval of Clopper and Pearson covers at least as often as it says."""
+    random, count, _, _ = given
+    return p_value(norm.isf(0.3), random.normal(size=count)).value, 0.3
 
 
 #: Toys whose bootstrap takes too long for CI, or whose truth is only defined without a tilt.
-SLOW = {"a_change_by_a_shift", "a_bootstrap_of_events"}
-UNWEIGHTED = {"a_mean_of_repetitions"}
+SLOW = {"a_change_by_a_shift", "a_bootstrap_of_events", "an_improvement_of_the_auc"}
+SLOW |= {"a_wasserstein_distance"}
+UNWEIGHTED = {"a_mean_of_repetitions", "a_wasserstein_distance", "a_p_value"}
 
 
 def cases(slow: bool) -> Iterator[tuple[str, str]]:
