@@ -280,11 +280,15 @@ SLOW |= {"a_wasserstein_distance"}
 UNWEIGHTED = {"a_mean_of_repetitions", "a_wasserstein_distance", "a_p_value"}
 
 
+#: A divergence of few events is larger by their fluctuations, as its documentation says.
+BIASED = {("an_inverse_divergence", "few events"), ("a_wasserstein_distance", "few events")}
+
+
 def cases(slow: bool) -> Iterator[tuple[str, str]]:
     for name in TOYS:
         for kind in KINDS:
-            if (slow or name not in SLOW) and (kind in ("equal weights", "few events") or
-                                               name not in UNWEIGHTED):  # fmt: skip
+            is_defined = kind in ("equal weights", "few events") or name not in UNWEIGHTED
+            if is_defined and (name, kind) not in BIASED and (slow or name not in SLOW):
                 yield name, kind
 
 
