@@ -46,6 +46,16 @@ def network(**options: object) -> ParticleTransformer:
     return made.eval()
 
 
+def mixed(block: nn.Module, seen: Tensor) -> Tensor:
+    if block.as_weaver:
+        return (block.out(seen.flatten(1)).view_as(seen) * block.head_scale).flatten(1)
+    return block.out((seen * block.head_scale).flatten(1))
+
+
+def scale_of(block: nn.Module) -> Tensor | float:
+    return 1.0 if block.residual is None else block.residual
+
+
 def padded_reference(made: ParticleTransformer, features: Tensor, momenta: Tensor) -> Tensor:
     """Return the outputs for one jet, attention written out pair by pair and head by head."""
     points = made.embed(made.input_norm(features))
@@ -56,24 +66,29 @@ def padded_reference(made: ParticleTransformer, features: Tensor, momenta: Tenso
         projected = block.project(block.before(points)).view(count, 3, made.heads, -1)
         query, key, value = projected.unbind(1)
         score = torch.einsum("ihc,jhc->ijh", query, key) / math.sqrt(query.shape[2]) + bias
-        seen = torch.einsum("ijh,jhc->ihc", score.softmax(1), value) * block.head_scale
-        points = points + block.after(block.out(seen.flatten(1)))
-        points = points + block.forward_part(points)
+        seen = torch.einsum("ijh,jhc->ihc", score.softmax(1), value)
+        points = points + block.after(mixed(block, seen))
+        points = points * scale_of(block) + block.forward_part(points)
     token = made.token[None]
     for block in made.class_blocks:
         looked_at = block.before(torch.cat([token, points]))
-        query = block.query(looked_at[:1]).view(made.heads, -1)
+        query = block.query(token if block.as_weaver else looked_at[:1]).view(made.heads, -1)
         key, value = block.key_value(looked_at).view(count + 1, 2, made.heads, -1).unbind(1)
         score = torch.einsum("hc,jhc->jh", query, key) / math.sqrt(query.shape[1])
-        seen = torch.einsum("jh,jhc->hc", score.softmax(0), value) * block.head_scale
-        token = token + block.after(block.out(seen.flatten()[None]))
-        token = token + block.forward_part(token)
+        seen = torch.einsum("jh,jhc->hc", score.softmax(0), value)
+        token = token + block.after(mixed(block, seen[None]))
+        token = token * scale_of(block) + block.forward_part(token)
     return made.head(token)
 
 
-def test_outputs_are_those_of_attention_written_out() -> None:
+@pytest.mark.parametrize("as_weaver", [False, True])
+def test_outputs_are_those_of_attention_written_out(as_weaver: bool) -> None:
     lengths = [9, 2, 14, 1, 10]
-    made, (features, momenta, numbers) = network(), jets(lengths)
+    made, (features, momenta, numbers) = network(as_weaver=as_weaver), jets(lengths)
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            if name.endswith(("residual", "head_scale")):
+                parameter.uniform_(0.5, 1.5)
     split = zip(features.split(lengths), momenta.split(lengths), strict=True)
     with torch.no_grad():
         expected = torch.cat([padded_reference(made, f, p) for f, p in split])
@@ -161,7 +176,7 @@ def test_layers_in_chunks_train_as_plain_operations_do(monkeypatch: pytest.Monke
         if plain:
             for module in (attention, particle_transformer):
                 monkeypatch.setattr(module, "runs_in_chunks", lambda *_: False)
-        made = network(dropout=0.0).train()
+        made = network(dropout=0.0, as_weaver=True).train()
         output = made(*inputs)
         output.square().sum().backward()
         found.append([output, *made.buffers(), *(p.grad for p in made.parameters())])

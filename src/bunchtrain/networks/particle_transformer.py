@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from bunchtrain.errors import StudyError
 from bunchtrain.networks.layers.attention import (
+    ALIGNED,
     ClassBlock,
     PaddedBlock,
     ParticleBlock,
@@ -60,6 +61,9 @@ class ParticleTransformer(nn.Module):
     class_blocks  class-attention blocks.
     dropout       fraction dropped in the particle blocks in training.
     spread        maximum ratio of the longest to the shortest jet in a padded block.
+    as_weaver     blocks as in weaver-core, the authors' code: the factors of the heads multiply the
+                  channels after mixing, x ← w x + W₂ LN(gelu(W₁ LN(x))) with trained factors w,
+                  and the query is the class token before its normalisation.
 
     Raises StudyError if the width of the blocks is not a multiple of the heads.
     """
@@ -77,6 +81,7 @@ class ParticleTransformer(nn.Module):
         class_blocks: Depth = 2,
         dropout: Dropout = 0.1,
         spread: Annotated[float, Field(ge=1, le=1000)] = 1.2,
+        as_weaver: bool = False,
     ) -> None:
         super().__init__()
         width = embed[-1]
@@ -90,9 +95,13 @@ class ParticleTransformer(nn.Module):
         self.embed = nn.Sequential(*_embedding((features, *embed)))
         self.pair_norm = nn.BatchNorm1d(momenta)
         self.pair_embed = PairEmbedding((momenta, *pair_embed, heads))
-        self.blocks = nn.ModuleList(ParticleBlock(width, heads, dropout) for _ in range(blocks))
+        self.blocks = nn.ModuleList(
+            ParticleBlock(width, heads, dropout, as_weaver) for _ in range(blocks)
+        )
         self.token = nn.Parameter(torch.empty(width))
-        self.class_blocks = nn.ModuleList(ClassBlock(width, heads) for _ in range(class_blocks))
+        self.class_blocks = nn.ModuleList(
+            ClassBlock(width, heads, as_weaver) for _ in range(class_blocks)
+        )
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, outputs))
         nn.init.trunc_normal_(self.token, std=0.02)
 
@@ -105,7 +114,7 @@ class ParticleTransformer(nn.Module):
         if torch.compiler.is_exporting():
             padded = [self._batch_block(momenta, lengths)]
         else:
-            found = list(buckets(lengths, self.spread, shortest=8))
+            found = list(buckets(lengths, self.spread, shortest=8, multiple=ALIGNED))
             members = [bucket.points[bucket.mask] for bucket in found]
             order = torch.cat([*members, lengths.new_zeros(0)])
             points, padded = points[order], self._padded_blocks(momenta, found)

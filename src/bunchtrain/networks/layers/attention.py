@@ -17,6 +17,9 @@ from bunchtrain.networks.layers.packing import (
     starts,
 )
 
+#: Slots of a padded block are a multiple of this: rows of scores fill the vector registers.
+ALIGNED = 8
+
 
 class Scatter(torch.autograd.Function):
     """Write rows to distinct slots of a table of zeros; the gradient gathers from the slots."""
@@ -93,7 +96,7 @@ def block_diagonal_mask(
         jet = segment_ids(lengths, order.shape[0])
         bias = scalars.new_zeros(1).masked_fill(jet[:, None] != jet, -torch.inf)
         return order, [PaddedBlock(order, bias.expand(1, heads, -1, -1))]
-    found = list(buckets(lengths, spread, shortest=8))
+    found = list(buckets(lengths, spread, shortest=8, multiple=ALIGNED))
     order = torch.cat([bucket.points[bucket.mask] for bucket in found] or [lengths.new_zeros(0)])
     return order, [_unbiased_block(bucket, scalars, heads) for bucket in found]
 
@@ -123,6 +126,18 @@ def split_heads(points: Tensor, heads: int) -> Tensor:
     return points.view(points.shape[0], heads, points.shape[1] // heads)
 
 
+def mix_heads(points: Tensor, out: nn.Linear, scale: Tensor, after: bool) -> Tensor:
+    """Return W_o (c ∘ x) + b_o, or c ∘ (W_o x + b_o) if `after`, with one factor c a head.
+
+    points (points, width), scale c (heads, 1).
+    """
+    heads = scale.shape[0]
+    if after:
+        return (split_heads(out(points), heads) * scale).flatten(1)
+    mixed: Tensor = out((split_heads(points, heads) * scale).flatten(1))
+    return mixed
+
+
 class FeedForward(nn.Sequential):
     """Layer normalisation, linear to 4 × width, GELU, layer normalisation, linear to width."""
 
@@ -138,37 +153,54 @@ class FeedForward(nn.Sequential):
         )
 
 
-class ParticleBlock(nn.Module):
-    """Self-attention with a bias for every pair, then a feed-forward network, both residual."""
+def residual_scale(width: int, scaled: bool) -> nn.Parameter | None:
+    """Return trained factors, 1 at first, of what a feed-forward network is added to, or None."""
+    return nn.Parameter(torch.ones(width)) if scaled else None
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+
+def _scaled(points: Tensor, factors: nn.Parameter | None) -> Tensor:
+    return points if factors is None else points * factors
+
+
+class ParticleBlock(nn.Module):
+    """Self-attention with a bias for every pair, then a feed-forward network, both residual.
+
+    With `as_weaver` the heads' factors multiply the channels after the heads are mixed, and further
+    factors what the feed-forward network is added to.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float, as_weaver: bool = False) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads, self.dropout, self.as_weaver = heads, dropout, as_weaver
         self.before, self.after = nn.LayerNorm(width), nn.LayerNorm(width)
         self.project, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.head_scale = nn.Parameter(torch.ones(heads, 1))
         self.forward_part = FeedForward(width, dropout)
+        self.residual = residual_scale(width, as_weaver)
 
     def forward(self, points: Tensor, blocks: list[PaddedBlock]) -> Tensor:
         """Return (points, width); the points are sorted by block."""
         dropout = self.dropout if self.training else 0.0
         attended = attend_in_blocks(self.project(self.before(points)), blocks, dropout)
-        scaled = split_heads(attended, self.heads) * self.head_scale
-        out = self.after(self.out(scaled.flatten(1)))
+        out = self.after(mix_heads(attended, self.out, self.head_scale, self.as_weaver))
         points = points + functional.dropout(out, self.dropout, self.training)
-        updated: Tensor = points + self.forward_part(points)
+        updated: Tensor = _scaled(points, self.residual) + self.forward_part(points)
         return updated
 
     def weights(self) -> Weights:
-        """Return the parameters of `block_kernels`."""
+        """Return the weights of `block_kernels`."""
         linear = [m for m in self.forward_part if isinstance(m, nn.Linear)]
         norms = [m for m in self.forward_part if isinstance(m, nn.LayerNorm)]
-        (before, middle), (widen, narrow) = norms, linear
-        first = self.before.weight, self.before.bias, self.project.weight, self.project.bias
-        second = self.out.weight, self.out.bias, self.after.weight, self.after.bias
-        third = before.weight, before.bias, widen.weight, widen.bias
-        fourth = middle.weight, middle.bias, narrow.weight, narrow.bias
-        return Weights(*first, self.head_scale, *second, *third, *fourth)
+        maps = zip((self.before, *norms), (self.project, *linear), strict=True)
+        first, third, fourth = (
+            (m.weight * n.weight, torch.addmv(m.bias, m.weight, n.bias)) for n, m in maps
+        )
+        out, bias, width = self.out.weight, self.out.bias, len(self.out.bias)
+        scale = self.head_scale.expand(-1, width // self.heads).flatten()
+        mixed = (out * scale[:, None], bias * scale) if self.as_weaver else (out * scale, bias)
+        residual = torch.ones_like(bias) if self.residual is None else self.residual
+        second = self.after.weight, self.after.bias
+        return Weights(*first, *mixed, *second, *third, *fourth, residual)
 
 
 def runs_in_chunks(module: nn.Module, values: Tensor) -> bool:
@@ -206,16 +238,21 @@ def run_blocks(modules: nn.ModuleList, points: Tensor, blocks: list[PaddedBlock]
 
 
 class ClassBlock(nn.Module):
-    """Attention of each jet's class token to itself and the jet's particles, then feed-forward."""
+    """Attention of each jet's class token to itself and the jet's particles, then feed-forward.
 
-    def __init__(self, width: int, heads: int) -> None:
+    With `as_weaver` the query is the token before its normalisation, and factors multiply as in
+    `ParticleBlock`.
+    """
+
+    def __init__(self, width: int, heads: int, as_weaver: bool = False) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.as_weaver = heads, as_weaver
         self.before, self.after = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query, self.key_value = nn.Linear(width, width), nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
         self.head_scale = nn.Parameter(torch.ones(heads, 1))
         self.forward_part = FeedForward(width, 0.0)
+        self.residual = residual_scale(width, as_weaver)
 
     def forward(self, token: Tensor, points: Tensor, lengths: Tensor) -> Tensor:
         """Return the updated tokens (batch, width) from tokens and points (points, width).
@@ -225,7 +262,8 @@ class ClassBlock(nn.Module):
         """
         width, normed = token.shape[1], self.before(token)
         key, value = self.key_value.weight.view(2, self.heads, -1, width)  # (head, channel, width)
-        query = split_heads(self.query(normed), self.heads) / key.shape[1] ** 0.5
+        query = self.query(token if self.as_weaver else normed)
+        query = split_heads(query, self.heads) / key.shape[1] ** 0.5
         query = torch.einsum("bhc,hcw->bhw", query, key)
         table, mask = _rows_of_jets(self.before(points), lengths)  # (batch, slots, width)
         score = (query @ table.mT).masked_fill(~mask[:, None], -torch.inf)
@@ -233,8 +271,9 @@ class ClassBlock(nn.Module):
         seen = weight[..., 1:] @ table + weight[..., :1] * normed[:, None]
         bias = self.key_value.bias[width:].view(self.heads, -1)
         attended = torch.einsum("bhw,hcw->bhc", seen, value) + bias
-        token = token + self.after(self.out((attended * self.head_scale).flatten(1)))
-        updated: Tensor = token + self.forward_part(token)
+        mixed = mix_heads(attended.flatten(1), self.out, self.head_scale, self.as_weaver)
+        token = token + self.after(mixed)
+        updated: Tensor = _scaled(token, self.residual) + self.forward_part(token)
         return updated
 
 

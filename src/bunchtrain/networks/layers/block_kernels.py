@@ -1,13 +1,18 @@
 """The particle blocks of a transformer on a CPU: all blocks on one group of jets after the other.
 
-The points of a group fit in the cache. With n₁ … n₄ the layer normalisations, M₀ … M₃ dropout
-masks and the heads' scales c multiplied into W_o, a block is
+The points of a group fit in the cache. With n₁ … n₄ the layer normalisations, of which only n₂ has
+a gain and a shift, and M₀ … M₃ dropout masks, a block is
 
     P = softmax(q kᵀ/√d + U),  o = (M₀ P) v,     (q, k, v) = W n₁(x) + b,
-    x' = x + M₁ n₂(W_o o + b_o),  h = W₁ n₃(x') + b₁,  x'' = x' + M₃ (W₂ n₄(M₂ gelu(h)) + b₂).
+    x' = x + M₁ n₂(W_o o + b_o),  h = W₁ n₃(x') + b₁,  x'' = w x' + M₃ (W₂ n₄(M₂ gelu(h)) + b₂).
 
-Saved for the backward pass are x, q, k, v, P, M₀ P, o, W_o o + b_o, x', h, M₂ gelu(h), M₁ and M₃;
-the normalised points are computed again. With G = (do vᵀ) ∘ M₀ P the gradient of the softmax is
+The rows of a = M₂ gelu(h), four times as wide as x, are not normalised: with mean μ and 1/σ = r,
+
+    y = W₂ n₄(a) = r (W₂ a − μ W₂ 1),   da = r W₂ᵀ dy − r m₁ + r² (μ − a) m₂,
+    m₁ = dy·W₂ 1 / width of a,   m₂ = dy·y / width of a.
+
+Saved for the backward pass are n₁, q, k, v, P, M₀ P, o, W_o o + b_o, x', n₃, h, a, y, M₁ and
+M₃. With G = (do vᵀ) ∘ M₀ P the gradient of the softmax is
 
     dS = G − P ∘ Σ_j G_ij = dU,   dq = dS k/√d,   dk = dSᵀ q/√d,   dv = (M₀ P)ᵀ do.
 """
@@ -27,25 +32,26 @@ EPSILON = 1e-5  # of layer normalisation
 
 
 class Weights(NamedTuple):
-    """Parameters of one block; `bias`, `gain` and `shift` belong to the name before them."""
+    """Weights of one block; gains and shifts before a linear map, and scales, are part of it."""
 
-    gain_1: Tensor
-    shift_1: Tensor
-    project: Tensor
+    project: Tensor  # W
     project_bias: Tensor
-    head_scale: Tensor
-    out: Tensor
+    out: Tensor  # W_o
     out_bias: Tensor
-    gain_2: Tensor
-    shift_2: Tensor
-    gain_3: Tensor
-    shift_3: Tensor
-    widen: Tensor
+    gain: Tensor  # of n₂
+    shift: Tensor
+    widen: Tensor  # W₁
     widen_bias: Tensor
-    gain_4: Tensor
-    shift_4: Tensor
-    narrow: Tensor
+    narrow: Tensor  # W₂
     narrow_bias: Tensor
+    residual: Tensor  # w
+
+
+class Rows(NamedTuple):
+    """Normalised rows (points, channel), and 1/σ (points, 1) of those before."""
+
+    normed: Tensor
+    inverse: Tensor
 
 
 class Group:
@@ -63,66 +69,76 @@ class Group:
         self.from_heads, self.from_table = rows.view(-1), (rows[:, None] + part).view(-1)
         row = torch.arange(len(slot) * 3 * heads)
         self.to_table = row.new_zeros(3 * jets * heads * slots).index_copy_(0, self.from_table, row)
-        self.shape, self.count = (jets * heads, slots), len(slot)
+        self.shape, self.count, self.heads = (jets * heads, slots), len(slot), heads
 
 
 class Saved(NamedTuple):
     """What a block's backward pass on one group needs."""
 
-    x: Tensor
+    first: Rows  # n₁
     seen: Tensor  # o
     table: Tensor  # (3, jets · heads, slots, channel): q, k, v
     weight: Tensor  # P
     dropped: Tensor  # M₀ P
     out: Tensor
+    second: tuple[Tensor, Tensor]  # mean and 1/σ of n₂
     between: Tensor  # x'
+    third: Rows  # n₃
     wide: Tensor  # h
-    active: Tensor  # M₂ gelu(h)
-    statistics: tuple[Tensor, ...]  # mean and 1/σ of the four normalisations
+    active: Tensor  # a
+    fourth: tuple[Tensor, Tensor]  # mean and 1/σ of n₄
+    narrow: Tensor  # y
     masks: tuple[Tensor | None, Tensor | None]  # M₁, M₃
 
 
-def _norm(
-    x: Tensor, gain: Tensor, shift: Tensor, factor: float = 1.0
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the layer normalisation of `factor` · x, mean of x and 1/σ."""
-    found: tuple[Tensor, Tensor, Tensor]
-    found = torch.native_layer_norm(x, x.shape[-1:], gain, shift, EPSILON / factor**2)
-    return found
+def _normalise(x: Tensor) -> Rows:
+    """Return the rows of x (points, channel) with mean 0 and variance 1."""
+    channel = x.shape[1]
+    gain, shift = x.new_ones(channel), x.new_zeros(channel)  # without them it is slower
+    normed, _, inverse = torch.native_layer_norm(x, (channel,), gain, shift, EPSILON)
+    return Rows(normed, inverse)
 
 
 def block_forward(
-    x: Tensor, w: Weights, scaled: Tensor, bias: Tensor, group: Group, masks: Masks
+    x: Tensor, w: Weights, bias: Tensor, group: Group, masks: Masks
 ) -> tuple[Tensor, Saved]:
     """Return x'' (points, width) and what the backward pass needs.
 
-    x (points, width), `scaled` W_o times the heads' scales, `bias` (jets · heads, slots, slots).
+    x (points, width), `bias` (jets · heads, slots, slots).
     """
-    normed, *first = _norm(x, w.gain_1, w.shift_1)
-    rows = affine(normed, w.project, w.project_bias)
-    attention = seen, *_ = _attend(rows, len(w.head_scale), bias, group, masks)
-    out = affine(seen, scaled, w.out_bias)
-    normed, *second = _norm(out, w.gain_2, w.shift_2)
+    first = _normalise(x)
+    rows = affine(first.normed, w.project, w.project_bias)
+    attention = seen, *_ = _attend(rows, bias, group, masks)
+    out = affine(seen, w.out, w.out_bias)
+    normed, *second = torch.native_layer_norm(out, out.shape[1:], w.gain, w.shift, EPSILON)
     between, drawn_1 = masks.add_dropped(x, normed)
-    normed, *third = _norm(between, w.gain_3, w.shift_3)
-    wide = affine(normed, w.widen, w.widen_bias)
+    third = _normalise(between)
+    wide = affine(third.normed, w.widen, w.widen_bias)
     active = functional.gelu(wide)
     if masks.active:
         active.mul_(masks.draw(active))
-    normed, *fourth = _norm(active, w.gain_4, w.shift_4, masks.factor)
-    narrow = affine(normed, w.narrow, w.narrow_bias)
-    result, drawn_3 = masks.add_dropped(between, narrow)
-    statistics = (*first, *second, *third, *fourth)
-    masks_of_sums = (drawn_1, drawn_3)
-    return result, Saved(x, *attention, out, between, wide, active, statistics, masks_of_sums)
+    mean, inverse = _moments_of_rows(active, EPSILON / masks.factor**2)
+    narrow = affine(active, w.narrow).mul_(inverse)
+    narrow.addr_((mean * inverse)[:, 0], w.narrow.sum(1), alpha=-1)
+    result, drawn_3 = masks.add_dropped(between * w.residual, narrow + w.narrow_bias)
+    before = first, *attention, out, (second[0], second[1]), between, third
+    after = wide, active, (mean, inverse), narrow, (drawn_1, drawn_3)
+    return result, Saved(*before, *after)
+
+
+def _moments_of_rows(rows: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Return mean and 1/σ of each row: (points, 1)."""
+    mean = rows.mean(1, keepdim=True)
+    square = torch.linalg.vector_norm(rows, dim=1, keepdim=True).square_().div_(rows.shape[1])
+    return mean, square.addcmul_(mean, mean, value=-1).clamp_(min=0).add_(epsilon).rsqrt_()
 
 
 def _attend(
-    rows: Tensor, heads: int, bias: Tensor, group: Group, masks: Masks
+    rows: Tensor, bias: Tensor, group: Group, masks: Masks
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return o (points, width), the table of q, k and v, P and M₀ P, from (points, 3 · width)."""
     width = rows.shape[1] // 3
-    channel = width // heads
+    channel = width // group.heads
     table = rows.view(-1, channel).index_select(0, group.to_table).view(3, *group.shape, channel)
     query, key, value = table
     weight = torch.baddbmm(bias, query, key.mT, alpha=channel**-0.5).softmax(-1)
@@ -133,52 +149,78 @@ def _attend(
 
 
 class _Gradients:
-    """Gradients of the parameters of a block, summed over the groups."""
+    """Gradients of the weights of a block, summed over the groups."""
 
     def __init__(self, weights: Weights) -> None:
         self.found = Weights(*(torch.zeros_like(w) for w in weights))
+        self.narrow_offset = torch.zeros_like(weights.narrow_bias)
+
+    def total(self) -> Weights:
+        """Return the gradients, that of W₂ with the mean of a."""
+        return self.found._replace(narrow=self.found.narrow - self.narrow_offset[:, None])
 
     def linear(self, weight: str, dy: Tensor, x: Tensor) -> None:
         """Add the gradients of a linear map of x (points, in)."""
         add_product(getattr(self.found, weight), dy, x)
         getattr(self.found, weight + "_bias").add_(dy.sum(0))
 
-    def norm(
-        self, number: int, weights: Weights, dy: Tensor, x: Tensor, statistics: tuple[Tensor, ...]
+    def narrow(self, dy: Tensor, w: Weights, saved: Saved) -> Tensor:
+        """Add the gradients of W₂ n₄(a); return that of a, the mask M₂ left out."""
+        (mean, inverse), channel = saved.fourth, saved.active.shape[1]
+        self.found.narrow_bias.add_(dy.sum(0))
+        m_2 = (dy * saved.narrow).sum(1, keepdim=True).div_(channel)
+        dy = dy * inverse
+        add_product(self.found.narrow, dy, saved.active)
+        self.narrow_offset.addmv_(dy.t(), mean[:, 0])
+        m_1 = (dy @ w.narrow.sum(1))[:, None].div_(channel)
+        factor = m_2.mul_(inverse).mul_(inverse)
+        offset = torch.addcmul(-m_1, mean, factor)
+        return torch.addmm(offset, dy, w.narrow).addcmul_(saved.active, factor, value=-1)
+
+    def second(
+        self, dy: Tensor, w: Weights, x: Tensor, statistics: tuple[Tensor, Tensor]
     ) -> Tensor:
-        """Add the gradients of a normalisation of x (points, channel); return that of x."""
-        gain, shift = (getattr(weights, f"{name}_{number}") for name in ("gain", "shift"))
-        mean, inverse = statistics[2 * number - 2 : 2 * number]
+        """Add the gradients of n₂ of x (points, channel); return that of x."""
+        dx: Tensor
         dx, d_gain, d_shift = torch.ops.aten.native_layer_norm_backward(
-            dy, x, x.shape[-1:], mean, inverse, gain, shift, [True, True, True]
+            dy, x, x.shape[1:], *statistics, w.gain, w.shift, [True, True, True]
         )
-        getattr(self.found, f"gain_{number}").add_(d_gain)
-        getattr(self.found, f"shift_{number}").add_(d_shift)
-        result: Tensor = dx
-        return result
+        self.found.gain.add_(d_gain)
+        self.found.shift.add_(d_shift)
+        return dx
+
+
+def _normalise_backward(dy: Tensor, rows: Rows) -> Tensor:
+    """Return the gradient of x, of which `rows` is the normalisation."""
+    mean, one = torch.zeros_like(rows.inverse), torch.ones_like(rows.inverse)
+    dx: Tensor = torch.ops.aten.native_layer_norm_backward(
+        dy, rows.normed, dy.shape[1:], mean, one, None, None, [True, False, False]
+    )[0]
+    return dx.mul_(rows.inverse)
 
 
 def block_backward(
-    dy: Tensor, w: Weights, scaled: Tensor, d_bias: Tensor, group: Group, factor: float,
+    dy: Tensor, w: Weights, d_bias: Tensor, group: Group, factor: float,
     saved: Saved, into: _Gradients,
 ) -> Tensor:  # fmt: skip
     """Return dx (points, width); the gradients of U and of the parameters are added in place."""
-    statistics, (drawn_1, drawn_3) = saved.statistics, saved.masks
+    drawn_1, drawn_3 = saved.masks
     narrow = dy if drawn_3 is None else torch.mul(dy, drawn_3).mul_(factor)
-    into.linear("narrow", narrow, _norm(saved.active, w.gain_4, w.shift_4, factor)[0])
-    wide = into.norm(4, w, affine(narrow, w.narrow.t()), saved.active, statistics)
+    wide = into.narrow(narrow, w, saved)
     if drawn_3 is not None:
         wide.mul_(torch.ne(saved.active, 0, out=torch.empty_like(wide)))
     torch.ops.aten.gelu_backward.grad_input(wide, saved.wide, grad_input=wide)
-    into.linear("widen", wide, _norm(saved.between, w.gain_3, w.shift_3)[0])
-    between = into.norm(3, w, affine(wide, w.widen.t()), saved.between, statistics).add_(dy)
+    into.linear("widen", wide, saved.third.normed)
+    between = _normalise_backward(affine(wide, w.widen.t()), saved.third)
+    between.addcmul_(dy, w.residual)
+    into.found.residual.add_(torch.mul(saved.between, dy).sum(0))
     kept = between if drawn_1 is None else torch.mul(between, drawn_1).mul_(factor)
-    out = into.norm(2, w, kept, saved.out, statistics)
+    out = into.second(kept, w, saved.out, saved.second)
     into.linear("out", out, saved.seen)
-    seen = affine(out, scaled.t()).mul_(factor)
+    seen = affine(out, w.out.t()).mul_(factor)
     rows = _attention_backward(seen, d_bias, group, saved)
-    into.linear("project", rows, _norm(saved.x, w.gain_1, w.shift_1)[0])
-    return into.norm(1, w, affine(rows, w.project.t()), saved.x, statistics).add_(between)
+    into.linear("project", rows, saved.first.normed)
+    return _normalise_backward(affine(rows, w.project.t()), saved.first).add_(between)
 
 
 def _attention_backward(seen: Tensor, d_bias: Tensor, group: Group, saved: Saved) -> Tensor:
@@ -197,11 +239,6 @@ def _attention_backward(seen: Tensor, d_bias: Tensor, group: Group, saved: Saved
     return gradients.view(-1, channel).index_select(0, group.from_table).view(group.count, -1)
 
 
-def _scaled(w: Weights) -> Tensor:
-    """Return W_o with the scale of the head multiplied into each column."""
-    return w.out * w.head_scale.repeat_interleave(w.out.shape[1] // len(w.head_scale))
-
-
 class ParticleBlocks(torch.autograd.Function):
     """All particle blocks on groups of jets."""
 
@@ -214,12 +251,12 @@ class ParticleBlocks(torch.autograd.Function):
         `tensors` are the groups' biases (jets, heads, slots, slots), then the blocks' weights.
         """
         biases, weights = _split(tensors, len(groups))
-        masks, scaled = Masks(dropout), [_scaled(w) for w in weights]
+        masks = Masks(dropout)
         parts, saved, keep = [], [], any(ctx.needs_input_grad)
         for part, group, bias in _parts(points, groups, biases):
             kept = []
-            for w, out in zip(weights, scaled, strict=True):
-                part, one = block_forward(part, w, out, bias, group, masks)
+            for w in weights:
+                part, one = block_forward(part, w, bias, group, masks)
                 if keep:
                     kept.append(one)
             parts.append(part)
@@ -233,18 +270,14 @@ class ParticleBlocks(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of points, biases and weights."""
         biases, weights = _split(ctx.saved_tensors, len(ctx.groups))
-        scaled, into = [_scaled(w) for w in weights], [_Gradients(w) for w in weights]
+        into = [_Gradients(w) for w in weights]
         found, parts = [torch.zeros_like(bias) for bias in biases], []
         each = _parts(gradient, ctx.groups, found)
         for (part, group, bias), saved in zip(each, ctx.saved, strict=True):
             for k in reversed(range(len(weights))):
-                part = block_backward(
-                    part, weights[k], scaled[k], bias, group, ctx.factor, saved[k], into[k]
-                )
+                part = block_backward(part, weights[k], bias, group, ctx.factor, saved[k], into[k])
             parts.append(part)
-        given: list[Tensor] = []
-        for w, sums in zip(weights, into, strict=True):
-            given += _unscale(sums.found, w)
+        given = [gradient for sums in into for gradient in sums.total()]
         return (torch.cat(parts), None, None, *found, *given)
 
 
@@ -260,11 +293,3 @@ def _parts(
     parts = torch.split(points, [group.count for group in groups])
     for part, group, bias in zip(parts, groups, biases, strict=True):
         yield part, group, bias.view(group.shape[0], group.shape[1], group.shape[1])
-
-
-def _unscale(found: Weights, w: Weights) -> Weights:
-    """Return the gradients with that of W_o c resolved to W_o and c."""
-    heads = len(w.head_scale)
-    scale = w.head_scale.repeat_interleave(w.out.shape[1] // heads)
-    each = (found.out * w.out).sum(0).view(heads, -1).sum(1, keepdim=True)
-    return found._replace(out=found.out * scale, head_scale=each)

@@ -44,6 +44,11 @@ def affine(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return torch.mm(rows, weight.t()) if bias is None else torch.addmm(bias, rows, weight.t())
 
 
+def product_into(out: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
+    """Write rows · weightᵀ to `out` and return it; the library is chosen as in `affine`."""
+    return out.copy_(product(rows, weight)) if _WIDE else torch.mm(rows, weight.t(), out=out)
+
+
 def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
     """Add leftᵀ · right, of (rows, out) and (rows, in), to `total` (out, in) in place.
 

@@ -24,7 +24,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bunchtrain.networks.layers.cpu_kernels import BufferPool, product
+from bunchtrain.networks.layers.cpu_kernels import (
+    BufferPool,
+    add_product,
+    affine,
+    product,
+    product_into,
+)
 from bunchtrain.networks.layers.edges import Edges, bag_sum
 from bunchtrain.networks.layers.normalisation import (
     Norm,
@@ -141,8 +147,7 @@ class _Run:
         """Compute z of the next layer and its norm."""
         saved, moments = self.pool.acquire((self.count, len(weight)), weight), []
         for _, part in self.chunks:
-            z = product(self.activation(self.last, part), weight)
-            saved[part] = z
+            z = product_into(saved[part], self.activation(self.last, part), weight)
             if len(z):
                 moments.append((len(z), *torch.batch_norm_update_stats(z, None, None, 0.0)))
         self.saved_z.append(saved)
@@ -183,8 +188,8 @@ def _layer_backward(
     for _, part in run.chunks:
         z, a = run.saved_z[layer - 1][part], run.activation(layer - 1, part)
         dz = torch.addcmul(b, z, c).addcmul_(dy[part], run.norms[layer].s)
-        d_weight += product(dz.t(), a.t())
-        _relu_backward(below[part], product(dz, transposed), a)
+        add_product(d_weight, dz, a)
+        _relu_backward(below[part], affine(dz, transposed), a)
         if layer > 1:
             sums.add(below[part], run.saved_z[layer - 2][part], out=a)
     return below, sums, (d_weight, d_gamma, d_beta)

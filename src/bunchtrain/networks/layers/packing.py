@@ -82,11 +82,14 @@ class Bucket:
     mask: Tensor
 
 
-def buckets(lengths: Tensor, spread: float = 1.2, shortest: int = 1) -> Iterator[Bucket]:
+def buckets(
+    lengths: Tensor, spread: float = 1.2, shortest: int = 1, multiple: int = 1
+) -> Iterator[Bucket]:
     """Yield buckets of the jets that have points, sorted by length.
 
     The longest jet of a bucket has at most `spread` times the points of its shortest; jets of
-    fewer than `shortest` points count as of this length, which limits the number of buckets.
+    fewer than `shortest` points count as of this length, which limits the number of buckets. The
+    slots are a multiple of `multiple`.
     """
     order = lengths.argsort(stable=True)
     sizes = lengths[order].tolist()
@@ -97,7 +100,8 @@ def buckets(lengths: Tensor, spread: float = 1.2, shortest: int = 1) -> Iterator
         last = first
         while last < len(sizes) and sizes[last] <= limit:
             last += 1
-        yield _bucket(order[first:last], lengths, offsets, sizes[last - 1])
+        slots = -(-sizes[last - 1] // multiple) * multiple
+        yield _bucket(order[first:last], lengths, offsets, slots)
         first = last
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bunchtrain.networks.layers.cpu_kernels import BufferPool, add_product, affine
+from bunchtrain.networks.layers.cpu_kernels import BufferPool, add_product, affine, product_into
 from bunchtrain.networks.layers.normalisation import (
     Norm,
     Sums,
@@ -123,8 +123,7 @@ class _Run:
         active = self.pool.acquire((count, weight.shape[1]), weight)
         for part in self.chunks:
             h = self.before_activation(len(self.saved_z), part)
-            z = affine(torch.ops.aten.gelu.out(h, out=active[part]), weight)
-            saved[part] = z
+            z = product_into(saved[part], torch.ops.aten.gelu.out(h, out=active[part]), weight)
             found.append((len(z), *torch.batch_norm_update_stats(z, None, None, 0.0)))
         mean, variance = combine_moments(found)
         self.saved_z.append(saved)
