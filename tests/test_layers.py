@@ -25,7 +25,7 @@ LAYERS = {
     "simulation": {"tables"},
     "systematics": {"tables"},
     "representations": {"tables", "physics"},
-    "transforms": {"representations"},
+    "transforms": {"representations", "simulation"},
     "heads": BASE,
     "networks": {"heads", "physics"},
     "penalties": {"heads"},

@@ -10,7 +10,8 @@ import pytest
 
 from bunchtrain.errors import MachineError, MissingDependency
 from bunchtrain.simulation import _sample
-from bunchtrain.simulation.geant4 import low_energy_tables, workers
+from bunchtrain.simulation.children import Program, make_parts
+from bunchtrain.simulation.geant4 import low_energy_tables
 from samples import sample  # type: ignore[import-not-found]
 
 needs_geant4 = pytest.mark.skipif(
@@ -51,24 +52,24 @@ def test_importing_geant4_finds_all_its_data_sets_and_downloads_nothing(tmp_path
     assert set(found.values()) == {str(tmp_path)}
 
 
-def make(tmp_path, monkeypatch, dies, always=False):
-    monkeypatch.setattr(workers, "CHILD", "tests.simulation.part_child")
+def make(tmp_path, dies, always=False):
+    program = Program("tests.simulation.part_child", "Geant4", {"G4LEDATA": "here"})
     paths = {index: tmp_path / f"part-{index}" for index in range(3)}
     recipe = {"part": 5, "seed": 7, "dies": dies, "always": always, "mark": str(tmp_path / "mark")}
-    workers.make_parts(recipe, paths, 2, {"G4LEDATA": "here"})
+    make_parts(program, recipe, paths, 2)
     return [path.read_text() for path in paths.values()]
 
 
-def test_a_part_whose_child_dies_is_run_again_and_reported(tmp_path, monkeypatch, capsys):
-    assert make(tmp_path, monkeypatch, 1) == [f"part {k} here" for k in range(3)]
+def test_a_part_whose_child_dies_is_run_again_and_reported(tmp_path, capsys):
+    assert make(tmp_path, 1) == [f"part {k} here" for k in range(3)]
     said = capsys.readouterr().err
-    assert "a Geant4 process ended with code -9 at event 3 of part 1, seed 7; its last " in said
+    assert "a process of Geant4 ended with code -9 at event 3 of part 1, seed 7; its last " in said
     assert "last lines: out of luck; the part is run again" in said
 
 
-def test_a_part_that_fails_twice_ends_the_run(tmp_path, monkeypatch):
+def test_a_part_that_fails_twice_ends_the_run(tmp_path):
     with pytest.raises(MachineError, match=r"of part 2, seed 7; .*out of luck \(2 times\)"):
-        make(tmp_path, monkeypatch, 2, always=True)
+        make(tmp_path, 2, always=True)
 
 
 def test_without_the_extra_one_sentence_has_the_command(monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from math import prod
-from typing import Annotated
+from typing import Annotated, Literal
 
 import awkward as ak
 import numpy as np
@@ -33,7 +33,8 @@ class Volume(Conditional):
 
         V_c(l, r, s) = Σ_i value_c(i) over the hits i with coordinates in that cell.
 
-    Hits outside the ranges are left out. The inverse gives arrays of the cells, `hit_energy` of the
+    Hits outside the ranges are left out, unless `outside` puts them into the cell at the edge: the
+    sum of the cells is that of the hits then. The inverse gives arrays of the cells, `hit_energy` of the
     values `energy` of a group `hit`; the places of hits within a cell are lost.
 
     shape        number of layers, rows and columns.
@@ -43,6 +44,7 @@ class Volume(Conditional):
     coordinates  expressions over hits for layer, row and column.
     ranges       lowest and highest value of each coordinate, over which its cells are equal.
     values       expressions over hits that are summed in each cell; one a channel.
+    outside      what becomes of hits outside the ranges: drop, or edge.
     scale        ln(1 + V / scale) in place of V, for energies of many orders of magnitude; values
                  from −scale on.
     condition    expressions that a density or a generator is conditional on.
@@ -59,6 +61,7 @@ class Volume(Conditional):
         coordinates: Triple | None = None,
         ranges: list[tuple[Finite, Finite]] | None = None,
         values: list[str] = ["energy"],  # noqa: B006 - never changed
+        outside: Literal["drop", "edge"] = "drop",
         scale: Positive | None = None,
         condition: list[str] | None = None,
         normalise: Normalise = "none",
@@ -74,7 +77,7 @@ class Volume(Conditional):
         self.cells = [Expression(text) for text in cells or []]
         self.coordinates = [Expression(text) for text in coordinates or []]
         self.values = [Expression(text) for text in values]
-        self.ranges = ranges or []
+        self.ranges, self.outside = ranges or [], outside
         if group is not None and (len(self.ranges) != 3 or any(a >= b for a, b in self.ranges)):
             raise StudyError("'ranges' of a volume are three pairs of a lower and a higher value")
         self.scale, self.normalise = scale, normalise
@@ -139,6 +142,8 @@ class Volume(Conditional):
         index = np.floor(
             (np.where(invalid[:, None], low, places) - low) / (high - low) * self.shape
         )
+        if self.outside == "edge":
+            index = np.clip(index, 0, np.array(self.shape) - 1)
         inside = ((index >= 0) & (index < self.shape)).all(1) & ~invalid
         event = jet_index(hits.lengths)
         axes = (event[inside], *index[inside].astype(np.int64).T)

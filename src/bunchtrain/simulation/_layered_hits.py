@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
+import numpy as np
+from pydantic import Field
+
+from bunchtrain.errors import StudyError
+from bunchtrain.parts.ranges import NUMBER
 from bunchtrain.simulation._sample import Sample, SampleOptions
 from bunchtrain.simulation.detectors.beam import BeamOptions
 from bunchtrain.simulation.detectors.cells import Cells
 from bunchtrain.simulation.detectors.hits import LAYOUT, UNITS
 from bunchtrain.simulation.detectors.layers import Section, Stack, plain
 from bunchtrain.tables.table import Table
+
+#: Stochastic term of the sampling fluctuations in √GeV.
+Sampling = Annotated[float, Field(ge=0, le=2), NUMBER]
+#: Largest angle to the axis in rad.
+_STEEPEST = 1.3
 
 
 class LayeredHits(Sample):
@@ -49,3 +59,16 @@ class LayeredHits(Sample):
     def units(self) -> dict[str, str]:
         """Return column → unit."""
         return dict(UNITS)
+
+
+class ParametrisedHits(LayeredHits):
+    """Hits of parametrised showers."""
+
+    libraries: ClassVar[tuple[str, ...]] = ()
+
+    def check_beam(self, beam: BeamOptions) -> None:
+        """Raise StudyError for vertices behind the front and angles above 1.3 rad."""
+        if beam.z[-1] > self.stack.front:
+            raise StudyError(f"z: showers begin at the front, {self.stack.front:g} mm, or before")
+        if np.max(beam.theta) > _STEEPEST:
+            raise StudyError(f"theta: must be at most {_STEEPEST} rad, got {beam.theta[-1]:g}")

@@ -168,8 +168,8 @@ class Sample(Table):
     def blocks_of(self, piece: Piece, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
         """Yield the events of a part."""
         for name in columns:
-            if name not in self.layout:
-                hint = nearest(name, self.layout) or f"; there are {one_of(self.layout)}"
+            if name not in self.fields():
+                hint = nearest(name, self.fields()) or f"; there are {one_of(self.fields())}"
                 raise DataError(f"{self.name} has no column '{name}'{hint}")
         path, left = self.parts()[piece.file], piece.stop
         if not path.exists():

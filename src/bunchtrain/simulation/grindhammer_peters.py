@@ -11,14 +11,8 @@ leakage through the front, magnetic fields, the depth at which photons convert, 
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import numpy as np
-from pydantic import Field
-
-from bunchtrain.errors import StudyError
-from bunchtrain.parts.ranges import NUMBER, Sampled, Share
-from bunchtrain.simulation._layered_hits import LayeredHits
+from bunchtrain.parts.ranges import Sampled, Share
+from bunchtrain.simulation._layered_hits import ParametrisedHits, Sampling
 from bunchtrain.simulation._sample import SampleOptions
 from bunchtrain.simulation.detectors.beam import ELECTROMAGNETIC, BeamOptions
 from bunchtrain.simulation.detectors.electromagnetic import mean_medium
@@ -29,13 +23,8 @@ from bunchtrain.simulation.detectors.layers import (
     Sections,
 )
 
-#: Stochastic term of the sampling fluctuations in √GeV.
-Sampling = Annotated[float, Field(ge=0, le=2), NUMBER]
-#: Largest angle to the axis in rad.
-_STEEPEST = 1.3
 
-
-class GrindhammerPeters(LayeredHits):
+class GrindhammerPeters(ParametrisedHits):
     """Hits of parametrised electromagnetic showers, with the columns of `geant4_calorimeter`.
 
     The rival of a trained generator: fast, but a classifier tells it from Geant4. Options and
@@ -56,8 +45,7 @@ class GrindhammerPeters(LayeredHits):
     """
 
     name = "grindhammer_peters"
-    libraries = ()
-    maker = "detectors.parametrised:Showers"
+    maker = "detectors.parametrised:ElectromagneticShowers"
 
     def __init__(
         self,
@@ -75,7 +63,4 @@ class GrindhammerPeters(LayeredHits):
         recipe = {"sampling": sampling, "visible": visible}
         super().__init__(events, layers, width, apex, beam, options, **recipe)
         mean_medium(self.stack)
-        if beam.z[-1] > self.stack.front:
-            raise StudyError(f"z: showers begin at the front, {self.stack.front:g} mm, or before")
-        if np.max(beam.theta) > _STEEPEST:
-            raise StudyError(f"theta: must be at most {_STEEPEST} rad, got {beam.theta[-1]:g}")
+        self.check_beam(beam)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import awkward as ak
@@ -76,6 +77,29 @@ class Arrays(Table):
             found = {name: self._columns[name][start : start + rows] for name in columns}
             length = min(rows, self._entries - start)
             yield ak.zip(found, depth_limit=1) if found else _records(length)
+
+
+class Condition(Arrays):
+    """A small table with one row for each key, which travels with events, such as a geometry.
+
+    Args:
+        data: as of `Arrays`.
+        keys: columns that name a row.
+        units: as of `Arrays`.
+    """
+
+    def __init__(self, data: Any, keys: Sequence[str], units: Units | None = None) -> None:
+        super().__init__(data, units)
+        self.keys = tuple(keys)
+
+    @property
+    def key_columns(self) -> Sequence[str]:
+        """The columns that name a row."""
+        return self.keys
+
+    def fingerprint(self) -> str:
+        """Return the content as text."""
+        return f"condition {json.dumps({n: v.to_list() for n, v in self._columns.items()})}"
 
 
 def _records(length: int) -> ak.Array:

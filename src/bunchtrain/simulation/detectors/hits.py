@@ -132,23 +132,32 @@ def hit_columns(
 
     Hits are in the order of their cells; their deposits in that of the particles.
     """
-    own = of_events(primaries, events)
-    order = np.lexsort((deposits.particle, deposits.cell, primaries.event[deposits.particle]))
-    particle, cell, energy, time = (
-        getattr(deposits, name)[order] for name in ("particle", "cell", "energy", "time")
-    )
-    event = primaries.event[particle]
+    event, own = primaries.event[deposits.particle], of_events(primaries, events)
+    found = particle_columns(primaries, deposits, events, first)
+    return found | cell_columns(event, own[deposits.particle], deposits, cells, events)
+
+
+def cell_columns(
+    event: Ints, index: Ints, deposits: Deposits, cells: Cells, events: int
+) -> dict[str, ak.Array]:
+    """Return the columns `hit_*` of `LAYOUT`.
+
+    event  (deposits,) event of each deposit.
+    index  (deposits,) index in its event of the particle that made it.
+    """
+    order = np.lexsort((index, deposits.cell, event))
+    event, index = event[order], index[order]
+    cell, energy, time = (getattr(deposits, name)[order] for name in ("cell", "energy", "time"))
     start, hit = find_runs(event, cell)
     size = np.bincount(hit, minlength=len(start))
     main = np.lexsort((-energy, hit))[start]  # the largest deposit of each hit
     total = sum_runs(energy, start)
     layer, x, y, z = cells.place(cell[start])
     hits = {"layer": layer, "cell": cell[start], "x": x, "y": y, "z": z}
-    hits |= {"energy": total, "time": time[main], "particle": own[particle[main]]}
+    hits |= {"energy": total, "time": time[main], "particle": index[main]}
     number = np.bincount(event[start], minlength=events)
-    found = particle_columns(primaries, deposits, events, first)
-    found |= {f"hit_{n}": ak.unflatten(v, number) for n, v in hits.items()}
-    for name, values in (("particle", own[particle]), ("energy", energy)):
+    found = {f"hit_{n}": ak.unflatten(v, number) for n, v in hits.items()}
+    for name, values in (("particle", index), ("energy", energy)):
         found[f"hit_deposit_{name}"] = ak.unflatten(ak.unflatten(values, size), number)
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
@@ -14,7 +13,7 @@ from pydantic import Field
 from bunchtrain.errors import StudyError
 from bunchtrain.parts.ranges import NUMBER
 from bunchtrain.simulation.detectors.materials import Material, find_material
-from bunchtrain.tables.arrays import Arrays
+from bunchtrain.tables.arrays import Condition
 
 Floats = NDArray[np.float64]
 #: Length in mm.
@@ -156,19 +155,21 @@ class Stack:
         radiation, interaction = np.array(found).T
         return radiation, interaction
 
-    def edges(self) -> Floats:
+    def edges(self, length: str = "radiation_length") -> Floats:
         """Return the matter in X₀ before the front and up to the end of each layer with cells.
 
         What lies between two edges belongs to the layer with cells at its end, (layers + 1,).
+
+        length  of the material that is the unit: radiation_length or interaction_length.
         """
         found, total = [0.0], 0.0
         for plate in self.plates:
-            total += plate.thickness / plate.material.radiation_length
+            total += plate.thickness / getattr(plate.material, length)
             if plate.cell:
                 found.append(total)
         return np.array(found)
 
-    def table(self) -> Geometry:
+    def table(self) -> Condition:
         """Return the layers with cells as a table, which travels with the events."""
         radiation, interaction = self.depths()
         columns: dict[str, Any] = {
@@ -181,18 +182,7 @@ class Stack:
             "radiation_lengths": radiation,
             "interaction_lengths": interaction,
         }
-        return Geometry(columns, units={"z": "mm", "thickness": "mm"})
-
-
-class Geometry(Arrays):
-    """A table with one row for each layer, whose content is its fingerprint."""
-
-    key_columns = ("layer",)
-
-    def fingerprint(self) -> str:
-        """Return the content as text."""
-        rows = next(self.blocks(list(self.fields()), MAX_LAYERS)).to_list()
-        return f"geometry {json.dumps(rows)}"
+        return Condition(columns, ("layer",), units={"z": "mm", "thickness": "mm"})
 
 
 def plain(sections: Sequence[Section]) -> list[dict[str, Any]]:

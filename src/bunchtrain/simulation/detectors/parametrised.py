@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,8 +44,8 @@ class Spots:
     radius: Floats
 
 
-class Showers:
-    """Makes parts of a sample by the parametrisation of Grindhammer and Peters.
+class Showers(ABC):
+    """Makes parts of a sample by a parametrisation.
 
     recipe  of the source, as plain data.
     """
@@ -72,6 +73,14 @@ class Showers:
         columns["deposited"] = np.bincount(primaries.event[shower], energy, events)
         return as_table(columns, LAYOUT)
 
+    @abstractmethod
+    def spots(self, primaries: Primaries, random: np.random.Generator) -> Spots:
+        """Return the spots of all showers."""
+
+
+class ElectromagneticShowers(Showers):
+    """Makes parts of a sample by the parametrisation of Grindhammer and Peters."""
+
     def spots(self, primaries: Primaries, random: np.random.Generator) -> Spots:
         """Return the spots of all showers."""
         edges = self.stack.edges() / primaries.direction[:, 2, None]
@@ -83,10 +92,7 @@ class Showers:
         longer, broader = spot_shape(medium)
         of_spots = alpha * broader, (alpha * broader - 1) * beta / (alpha - 1) / longer
         share = layer_fractions(of_spots[0], np.maximum(of_spots[1], 1e-3), edges)
-        counts = random.poisson(number[:, None] * share)
-        counts = np.where(sampled > 0, np.maximum(counts, 1), 0)
-        shower, layer = (np.repeat(one.ravel(), counts.ravel()) for one in np.indices(counts.shape))
-        per_spot = (sampled / np.maximum(counts, 1))[shower, layer]
+        shower, layer, per_spot = divide_into_spots(sampled, number[:, None] * share, random)
         depth = (edges[:, 1:] + edges[:, :-1])[shower, layer] / 2
         tau = depth * (beta / alpha)[shower]
         profile = radial_parameters(medium, energy[shower], tau)
@@ -103,6 +109,20 @@ def fluctuate(energy: Floats, sampling: float, random: np.random.Generator) -> F
         return energy
     scale = sampling**2
     return random.gamma(np.maximum(energy, 0) / scale, scale)
+
+
+def divide_into_spots(
+    energy: Floats, number: Floats, random: np.random.Generator
+) -> tuple[Ints, Ints, Floats]:
+    """Return shower, layer and energy of the spots, (spots,) each; at least one where is energy.
+
+    energy  of showers in layers in GeV, (showers, layers).
+    number  mean number of spots, (showers, layers).
+    """
+    counts = random.poisson(number)
+    counts = np.where(energy > 0, np.maximum(counts, 1), 0)
+    shower, layer = (np.repeat(one.ravel(), counts.ravel()) for one in np.indices(counts.shape))
+    return shower, layer, (energy / np.maximum(counts, 1))[shower, layer]
 
 
 def spot_numbers(medium: Medium, energy: Floats, sampling: float) -> Floats:

@@ -1,22 +1,16 @@
-"""A child process that simulates parts of a sample with Geant4.
-
-Its first argument is a JSON file with the recipe. It reads lines `INDEX PATH` from the standard
-input and writes JSON lines to the standard output: `{"particle": k}` before each particle and
-`{"done": INDEX}` when a part is in its file. What Geant4 prints goes to the standard error.
-"""
+"""A child process that simulates parts of a sample with Geant4; see `simulation.children`."""
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
 from bunchtrain.files import atomic_path
+from bunchtrain.simulation.children import Say, serve
 from bunchtrain.simulation.detectors.beam import draw_primaries, read_beam
 from bunchtrain.simulation.detectors.hits import as_table
 from bunchtrain.simulation.detectors.layers import Floats, Stack, from_plain
@@ -27,14 +21,14 @@ from bunchtrain.simulation.pythia.production import write_table
 class Parts:
     """Makes the parts of a sample of showers.
 
-    recipe    of the source, as plain data.
-    messages  lines to the parent process.
+    recipe  of the source, as plain data.
+    say     writes a message to the parent process.
     """
 
-    def __init__(self, recipe: Mapping[str, Any], messages: TextIO) -> None:
+    def __init__(self, recipe: Mapping[str, Any], say: Say) -> None:
         from bunchtrain.simulation.geant4.transport import Transport
 
-        self.recipe, self.messages = recipe, messages
+        self.recipe, self.say = recipe, say
         self.beam = read_beam(recipe)
         self.stack = Stack(from_plain(recipe["layers"]), recipe["width"], recipe["apex"])
         self.transport = Transport(
@@ -51,7 +45,7 @@ class Parts:
         readout: Readout = READOUTS[self.recipe["readout"]](self.stack, self.recipe, seed)
 
         def begin(particle: int) -> None:
-            self._say(particle=particle, event=int(primaries.event[particle]))
+            self.say(event=int(primaries.event[particle]))
 
         def finish(particle: int, steps: Floats) -> None:
             readout.add(particle, steps)
@@ -62,22 +56,7 @@ class Parts:
         columns["deposited"] = np.bincount(primaries.event, steps_sum, events)
         with atomic_path(path) as temporary:
             write_table(as_table(columns, readout.layout), temporary)
-        self._say(done=index)
-
-    def _say(self, **message: int) -> None:
-        self.messages.write(json.dumps(message) + "\n")
-        self.messages.flush()
-
-
-def main(file: str) -> None:
-    """Make the parts of the lines of the standard input, until it ends."""
-    messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # Geant4 prints to the standard output
-    parts = Parts(json.loads(Path(file).read_text(encoding="utf-8")), messages)
-    for line in sys.stdin:
-        index, _, path = line.rstrip("\n").partition(" ")
-        parts.write(int(index), Path(path))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    serve(sys.argv[1], Parts)

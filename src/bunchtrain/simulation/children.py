@@ -1,4 +1,9 @@
-"""Child processes that simulate parts, one for each core; a part whose child dies is run again."""
+"""Child processes that simulate parts, one for each core; a part whose child dies is run again.
+
+A child reads lines `INDEX PATH` from its standard input and writes JSON lines to its standard
+output: `{"event": k}` before an event and `{"done": INDEX}` when a part is in its file. What its
+libraries print goes to the standard error.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +14,48 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 from bunchtrain.child_processes import child_command, child_environment
 from bunchtrain.errors import MachineError
 from bunchtrain.progress_bar import count_steps
 from bunchtrain.progress_events import note
 
-#: Module that a child runs.
-CHILD = "bunchtrain.simulation.geant4.child"
 #: Children that may die on one part.
 ATTEMPTS = 2
 _LINES = 3
 #: Lines around the messages of Geant4.
 _DECORATION = re.compile(r"-----|\*\*\* Fatal|Aborting execution")
+
+
+Say = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the children run.
+
+    module       of a child, which calls `serve`.
+    title        of the program, for messages.
+    environment  variables of the children beside those of this process.
+    """
+
+    module: str
+    title: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Parts(Protocol):
+    """Writes parts of a sample, in a child."""
+
+    def write(self, index: int, path: Path) -> None:
+        """Simulate a part and write it."""
 
 
 class ChildDied(Exception):
@@ -37,20 +65,22 @@ class ChildDied(Exception):
 class Child:
     """A process that makes parts.
 
-    recipe       file with the recipe.
-    environment  variables beside those of this process.
+    program  what it runs.
+    recipe   file with the recipe.
     """
 
-    def __init__(self, recipe: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, program: Program, recipe: Path) -> None:
+        self.title = program.title
+        variables = {"OMP_NUM_THREADS": "1", **program.environment}
         self.process = subprocess.Popen(
-            child_command(CHILD, str(recipe)),
+            child_command(program.module, str(recipe)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
             process_group=0,  # Ctrl-C reaches the parent alone
-            env={**os.environ, **child_environment(), "OMP_NUM_THREADS": "1", **environment},
+            env={**os.environ, **child_environment(), **variables},
         )
         self.last: deque[str] = deque(maxlen=_LINES)
         self.reader = threading.Thread(target=self._read_messages, daemon=True)
@@ -69,7 +99,7 @@ class Child:
         self.reader.join()
         said = " / ".join(self.last) or "nothing"
         raise ChildDied(
-            f"a Geant4 process ended with code {code} at event {event} of part {index}, seed "
+            f"a process of {self.title} ended with code {code} at event {event} of part {index}, seed "
             f"{seed}; its last lines: {said}"
         )
 
@@ -103,8 +133,8 @@ class Child:
 class Workers:
     """Children, one for each thread that makes parts."""
 
-    def __init__(self, recipe: Path, environment: Mapping[str, str], seed: int) -> None:
-        self.recipe, self.environment, self.seed = recipe, environment, seed
+    def __init__(self, program: Program, recipe: Path, seed: int) -> None:
+        self.program, self.recipe, self.seed = program, recipe, seed
         self.own = threading.local()
         self.all: list[Child] = []
         self.is_stopped = False
@@ -135,17 +165,14 @@ class Workers:
 
     def _child(self) -> Child:
         if getattr(self.own, "child", None) is None:
-            self.own.child = Child(self.recipe, self.environment)
+            self.own.child = Child(self.program, self.recipe)
             self.all.append(self.own.child)
         child: Child = self.own.child
         return child
 
 
 def make_parts(
-    recipe: Mapping[str, Any],
-    paths: Mapping[int, Path],
-    processes: int,
-    environment: Mapping[str, str],
+    program: Program, recipe: Mapping[str, Any], paths: Mapping[int, Path], processes: int
 ) -> None:
     """Write parts of a sample, by index, with at most `processes` children.
 
@@ -160,7 +187,7 @@ def make_parts(
     ):
         file = Path(folder) / "recipe.json"
         file.write_text(json.dumps(recipe), encoding="utf-8")
-        workers = Workers(file, environment, int(recipe["seed"]))
+        workers = Workers(program, file, int(recipe["seed"]))
         try:
             jobs = [threads.submit(workers.make, *one) for one in sorted(paths.items())]
             for job in as_completed(jobs):
@@ -185,3 +212,23 @@ def _report(sentences: Sequence[str]) -> None:
     for sentence in sentences:
         if not note(sentence):
             print(f"bunchtrain: {sentence}", file=sys.stderr)
+
+
+def serve(file: str, begin: Callable[[Mapping[str, Any], Say], Parts]) -> None:
+    """Make the parts of the lines of the standard input, until it ends; a child's main function.
+
+    file   with the recipe.
+    begin  is called with the recipe and with a function that writes a message to the parent.
+    """
+    messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # libraries print to the standard output
+
+    def say(**message: int) -> None:
+        messages.write(json.dumps(message) + "\n")
+        messages.flush()
+
+    parts = begin(json.loads(Path(file).read_text(encoding="utf-8")), say)
+    for line in sys.stdin:
+        index, _, path = line.rstrip("\n").partition(" ")
+        parts.write(int(index), Path(path))
+        say(done=int(index))

@@ -1,0 +1,1 @@
+"""Events in a tracker by ACTS, in child processes."""

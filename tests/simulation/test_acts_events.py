@@ -1,0 +1,133 @@
+"""Tracker events: collisions and tables without ACTS; tracks and states where it is installed."""
+
+import sys
+from importlib.metadata import PackageNotFoundError
+from importlib.util import find_spec
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from bunchtrain.errors import MissingDependency, StudyError
+from bunchtrain.simulation import _sample
+from bunchtrain.simulation.acts import collisions, tables
+from samples import sample  # type: ignore[import-not-found]
+
+needs_acts = pytest.mark.skipif(
+    find_spec("acts") is None or find_spec("pythia8mc") is None,
+    reason="needs pip install 'bunchtrain[acts]'",
+)
+
+
+def recipe(**options):
+    return sample("acts_events", **options).recipe
+
+
+def test_without_the_extra_one_sentence_has_the_command(monkeypatch):
+    source = sample("acts_events", events=10)
+
+    def absent(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(_sample, "version", absent)
+    with pytest.raises(MissingDependency) as raised:
+        source.fingerprint()
+    assert str(raised.value) == (
+        "source 'acts_events' needs pyacts, which is not installed: pip install 'bunchtrain[acts]'"
+    )
+    assert "acts" not in sys.modules
+
+
+def test_a_gun_fills_its_windows():
+    options = {"gun_particles": ["e-", "mu+"], "gun_pt": [1, 4], "gun_eta": [-1, 2], "part": 200}
+    made, truth = collisions.Collisions(recipe(process="gun", **options)).part(3)
+    pt = np.hypot(made.px, made.py)
+    assert len(pt) == 200 * 10
+    assert pt.min() >= 1 - 1e-9
+    assert pt.max() <= 4
+    assert np.abs(np.log(pt).mean() - np.log(2)) < 4 * np.log(4) / np.sqrt(12 * 2000)
+    assert -1 <= np.arcsinh(made.pz / pt).min()
+    assert set(zip(made.pdg, made.charge, made.mass, strict=True)) == {
+        (11, -1.0, 0.000511),
+        (-13, 1.0, 0.105658),
+    }
+    z = ak.to_numpy(truth["collision_z"])[:, 0]
+    np.testing.assert_allclose(made.z, z[made.event])
+    assert z.std() == pytest.approx(50, rel=0.2)
+
+
+def test_runs_are_expanded_and_particles_turned():
+    rows, owner = collisions.expand(np.array([0, 3, 3]), np.array([3, 0, 2]), np.array([2, 1, 0]))
+    assert rows.tolist() == [3, 4, 0, 1, 2]
+    assert owner.tolist() == [0, 0, 2, 2, 2]
+    made, _ = collisions.Collisions(recipe(process="gun", part=5)).part(0)
+    turned = collisions.turn(made, np.full(len(made.px), np.pi / 2))
+    np.testing.assert_allclose(turned.px, -made.py)
+    np.testing.assert_allclose(turned.y, made.x, atol=1e-12)
+
+
+def test_numbers_are_found_in_the_list_of_their_event():
+    among = ak.Array([np.array([7, 5], np.uint64), np.array([], np.uint64), np.array([5], np.uint64)])
+    wanted = ak.Array([np.array([5, 9, 7], np.uint64), np.array([7], np.uint64),
+                       np.array([7, 5], np.uint64)])  # fmt: skip
+    assert tables.find(wanted, among).to_list() == [[1, -1, 0], [-1], [-1, 0]]
+    assert tables.find(wanted[:0], among[:0]).to_list() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gun_particles": ["muon-"]}, "gun_particles: no track of 'muon-' is simulated"),
+        ({"gun_pt": [5, 1]}, "gun_pt: 1 follows 5; give the smaller one first"),
+        ({"process": "ttbarr"}, "did you mean 'ttbar'"),
+        ({"pile_up": -1}, "pile_up: must be at least 0, got -1"),
+        ({"pixel_resolution": [0.01]}, "pixel_resolution"),
+        ({"chi2_outlier": 5}, "chi2_outlier must not be below chi2_measurement"),
+    ],
+)
+def test_errors(options, message):
+    with pytest.raises(StudyError, match=message):
+        sample("acts_events", **options)
+
+
+def read(**options):
+    source = sample("acts_events", **options)
+    source.prepare()
+    return source, ak.concatenate(list(source.blocks(list(source.fields()), 1000)))
+
+
+@needs_acts
+def test_tracks_states_and_hits_agree_with_any_number_of_processes(tmp_path):
+    options = {"process": "gun", "gun_pt": [1, 20], "gun_eta": [-2, 2], "states": True}
+    options |= {"events": 12, "part": 6, "beam_length": 10}
+    source, events = read(**options, processes=2, folder=str(tmp_path / "2"))
+    _, again = read(**options, processes=1, folder=str(tmp_path / "1"))
+    assert ak.array_equal(events, again)
+    assert {name: str(events[name].type.content) for name in events.fields} == source.fields()
+    assert ak.all(ak.num(events.particle_pdg) >= 10)
+    assert ak.sum(ak.num(events.track_d0)) > 0.9 * 120
+    assert ak.all(events.track_matched == ak.num(events.track_hits, axis=2))
+    # q/p of the tracks within six of its standard deviations of the truth
+    p = np.sqrt(events.particle_px**2 + events.particle_py**2 + events.particle_pz**2)
+    qop = (events.particle_charge / p)[events.track_particle]
+    pull = (events.track_qop - qop) / np.sqrt(events.track_covariance[:, :, 14])
+    assert ak.max(abs(pull)) < 6
+    assert ak.std(pull) == pytest.approx(1, abs=0.3)
+    # Kalman states: filtering and smoothing add knowledge; predictions agree with measurements
+    variance = [events[f"state_{k}_covariance"][:, :, 0] for k in ("predicted", "filtered")]
+    assert ak.all(variance[1] <= variance[0] * (1 + 1e-5))
+    assert ak.all(events.state_smoothed_covariance[:, :, 0] <= variance[1] * (1 + 1e-5))
+    hit = events.state_hit
+    error = np.sqrt(variance[0] + events.hit_variance0[hit])
+    pull = (events.hit_loc0[hit] - events.state_predicted_loc0) / error
+    assert ak.std(pull) == pytest.approx(1, abs=0.3)
+    distance = events.hit_x[hit] - events.hit_true_x[hit]
+    assert ak.max(abs(distance)) < 20
+    assert "acts" not in sys.modules
+
+
+@needs_acts
+def test_an_unknown_setting_of_pythia_is_named_before_anything_starts(tmp_path):
+    source = sample("acts_events", settings=["HardQCD:alll = on"], folder=str(tmp_path))
+    with pytest.raises(StudyError, match=r"settings\.0: Pythia has no setting 'HardQCD:alll = on'"):
+        source.check_maker()
