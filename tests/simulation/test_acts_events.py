@@ -46,7 +46,7 @@ def test_a_gun_fills_its_windows():
     assert pt.min() >= 1 - 1e-9
     assert pt.max() <= 4
     assert np.abs(np.log(pt).mean() - np.log(2)) < 4 * np.log(4) / np.sqrt(12 * 2000)
-    assert -1 <= np.arcsinh(made.pz / pt).min()
+    assert np.arcsinh(made.pz / pt).min() >= -1
     assert set(zip(made.pdg, made.charge, made.mass, strict=True)) == {
         (11, -1.0, 0.000511),
         (-13, 1.0, 0.105658),
@@ -67,11 +67,36 @@ def test_runs_are_expanded_and_particles_turned():
 
 
 def test_numbers_are_found_in_the_list_of_their_event():
-    among = ak.Array([np.array([7, 5], np.uint64), np.array([], np.uint64), np.array([5], np.uint64)])
+    among = ak.Array(
+        [np.array([7, 5], np.uint64), np.array([], np.uint64), np.array([5], np.uint64)]
+    )
     wanted = ak.Array([np.array([5, 9, 7], np.uint64), np.array([7], np.uint64),
                        np.array([7, 5], np.uint64)])  # fmt: skip
     assert tables.find(wanted, among).to_list() == [[1, -1, 0], [-1], [-1, 0]]
     assert tables.find(wanted[:0], among[:0]).to_list() == []
+
+
+def test_the_perigee_of_a_helix_is_where_a_turn_of_it_comes_nearest():
+    """Of points on helices in 2 T, found by following them in small steps."""
+    random = np.random.default_rng(1)
+    p, start = random.normal(0, 1, (3, 40)), random.normal(0, 3, (3, 40))
+    charge = np.where(np.arange(40) % 2, 1.0, -1.0)
+    charge[-4:] = 0
+    pt, phi = np.hypot(p[0], p[1]), np.arctan2(p[1], p[0])
+    s = np.linspace(-30, 30, 60_001)[:, None]  # path across the beam in mm
+    curve = -2.99792458e-4 * 2 * charge / pt  # dφ/ds
+    small = np.where(charge == 0, 1.0, curve)
+    x, y = (
+        start[k]
+        + np.where(charge == 0, s * one(phi), (two(phi + small * s) - two(phi)) * sign / small)
+        for k, one, two, sign in ((0, np.cos, np.sin, 1), (1, np.sin, np.cos, -1))
+    )
+    nearest = np.hypot(x, y).argmin(0), np.arange(40)
+    angle = phi + curve * s[nearest[0], 0]
+    expected = y[nearest] * np.cos(angle) - x[nearest] * np.sin(angle)
+    d0, z0 = tables.perigee(*start, list(p), 2 * charge)
+    np.testing.assert_allclose(d0, expected, atol=2e-3)
+    np.testing.assert_allclose(z0, start[2] + s[nearest[0], 0] * p[2] / pt, atol=2e-3 * 50)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +104,7 @@ def test_numbers_are_found_in_the_list_of_their_event():
     [
         ({"gun_particles": ["muon-"]}, "gun_particles: no track of 'muon-' is simulated"),
         ({"gun_pt": [5, 1]}, "gun_pt: 1 follows 5; give the smaller one first"),
-        ({"process": "ttbarr"}, "did you mean 'ttbar'"),
+        ({"process": "ttbarr"}, "process: must be 'ttbar', .*, got 'ttbarr'"),
         ({"pile_up": -1}, "pile_up: must be at least 0, got -1"),
         ({"pixel_resolution": [0.01]}, "pixel_resolution"),
         ({"chi2_outlier": 5}, "chi2_outlier must not be below chi2_measurement"),

@@ -34,8 +34,8 @@ class Volume(Conditional):
         V_c(l, r, s) = Σ_i value_c(i) over the hits i with coordinates in that cell.
 
     Hits outside the ranges are left out, unless `outside` puts them into the cell at the edge: the
-    sum of the cells is that of the hits then. The inverse gives arrays of the cells, `hit_energy` of the
-    values `energy` of a group `hit`; the places of hits within a cell are lost.
+    sum of the cells is that of the hits then. The inverse gives arrays of the cells, `hit_energy`
+    of the values `energy` of a group `hit`; the places of hits within a cell are lost.
 
     shape        number of layers, rows and columns.
     cells        expressions of arrays of this shape, or of flat lists, columns fastest; one a

@@ -30,9 +30,7 @@ HADRONS = (
 )
 #: 48 layers of iron and scintillator, 4.9 interaction lengths.
 IRON_SCINTILLATOR = (
-    Section(
-        (Layer("G4_Fe", 17.0), Layer("G4_PLASTIC_SC_VINYLTOLUENE", 5.0, cell=30.0)), repeat=48
-    ),
+    Section((Layer("G4_Fe", 17.0), Layer("G4_PLASTIC_SC_VINYLTOLUENE", 5.0, cell=30.0)), repeat=48),
 )
 PIONS = BeamOptions(("pi-",), (20.0,))
 #: Radius in interaction lengths.

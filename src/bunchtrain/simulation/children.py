@@ -99,8 +99,8 @@ class Child:
         self.reader.join()
         said = " / ".join(self.last) or "nothing"
         raise ChildDied(
-            f"a process of {self.title} ended with code {code} at event {event} of part {index}, seed "
-            f"{seed}; its last lines: {said}"
+            f"a process of {self.title} ended with code {code} at event {event} of part {index}, "
+            f"seed {seed}; its last lines: {said}"
         )
 
     def stop(self) -> None:

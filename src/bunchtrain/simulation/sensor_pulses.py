@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import awkward as ak
@@ -102,11 +103,13 @@ class SensorPulses(Table):
 
     Columns: `sample_value`, as measured, and `sample_signal`, the pulses of the event alone,
     `samples` values each; `pulse_amplitude`, `pulse_time` and `pulse_width` of its pulses in ns, in
-    the order of time; `pulses` and `pile_up`, the numbers of pulses and of further ones; `amplitude`
-    and `time` of the largest pulse, 0 without one; `baseline` at the first sample; `saturated`, the
-    number of samples at the limit. Conditions that travel with the events: `shape`, by `sample`:
-    time in ns and value of a pulse of nominal width that begins at the first sample; `noise`, by
-    `bin`: frequency in MHz and one-sided density per MHz, the mean of |x̃|² 2Δt/N.
+    the order of time; `pulses` and `pile_up`, the numbers of pulses and of further ones;
+    `amplitude` and `time` of the largest pulse, 0 without one; `baseline` at the first sample;
+    `saturated`, the number of samples at the limit.
+
+    Conditions that travel with the events: `shape`, by `sample`: time in ns and value of a pulse of
+    nominal width that begins at the first sample; `noise`, by `bin`: frequency in MHz and one-sided
+    density per MHz, the mean of |x̃|² 2Δt/N.
 
     events      Number of events.
     sensor      liquid_argon, germanium or silicon.
@@ -127,8 +130,8 @@ class SensorPulses(Table):
         sensor: Literal["liquid_argon", "germanium", "silicon"] = "liquid_argon",
         samples: Annotated[int, Field(ge=4, le=100_000), NUMBER] = 64,
         step: Duration = 25.0,
-        signal: PulseOptions = PulseOptions(),  # noqa: B008
-        background: BackgroundOptions = BackgroundOptions(),  # noqa: B008
+        signal: PulseOptions = PulseOptions(),
+        background: BackgroundOptions = BackgroundOptions(),
         seed: Seed = 1,
     ) -> None:
         self.events, self.samples, self.step, self.seed = events, samples, step, seed
@@ -136,7 +139,7 @@ class SensorPulses(Table):
         known = SENSORS[sensor]
         self.sensor = replace(known, width=signal.drift_time or known.width)
         self.recipe: dict[str, Any] = {"sensor": sensor, "samples": samples, "step": step}
-        self.recipe |= {"seed": seed, **asdict(signal), **asdict(background)}  # type: ignore[call-overload]
+        self.recipe |= {"seed": seed, **asdict(signal), **asdict(background)}
         self._check()
         self.frequency = np.arange(samples // 2 + 1) * 1000 / (samples * step)
         given = background.noise_frequency or (0.0,)
@@ -151,7 +154,7 @@ class SensorPulses(Table):
         if len(frequency) != len(density):
             text = f"{len(density)} values for {len(frequency)} frequencies"
             raise StudyError(f"noise_density: there are {text}")
-        if any(b <= a for a, b in zip(frequency, frequency[1:], strict=False)):
+        if any(b <= a for a, b in pairwise(frequency)):
             raise StudyError("noise_frequency: must rise")
         if density and not sum(density) > 0:
             raise StudyError("noise_density: must not be 0 at all frequencies")
@@ -257,15 +260,19 @@ class SensorPulses(Table):
 
     def _others(self, random: np.random.Generator) -> tuple[Floats, Any]:
         """Return the sum of the further pulses, (events, samples), and their number (events,)."""
-        back, first = self.background, -self.sensor.memory
-        span = self.samples * self.step - first
+        back, first, end = self.background, -self.sensor.memory, self.samples * self.step
+        turn = sum(back.bunches) * (back.bunch_spacing or 0.0)  # pulses are moved by less
+        span = end + turn - first
         number = random.poisson(back.pile_up * span / 1000, PART)
-        event, count = np.repeat(np.arange(PART), number), number.sum()
-        time = first + random.uniform(0, span, count)
+        event = np.repeat(np.arange(PART), number)
+        time = first + random.uniform(0, span, len(event))
         if back.bunch_spacing is not None:
             time = self._crossings(event, time, first, random)
-        amplitude = random.exponential(back.pile_up_energy, count)
-        return self._sum(event, amplitude, time, self._widths(count, random)), number
+        kept = (time >= first) & (time < end)
+        event, time = event[kept], time[kept]
+        amplitude = random.exponential(back.pile_up_energy, len(time))
+        number = np.bincount(event, minlength=PART)
+        return self._sum(event, amplitude, time, self._widths(len(time), random)), number
 
     def _crossings(
         self, event: Any, time: Floats, first: float, random: np.random.Generator

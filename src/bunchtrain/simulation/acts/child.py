@@ -49,7 +49,7 @@ class Parts:
             folder = Path(name)
             write_particles(particles, events, folder)
             taken = self.chain.run(folder, events, int(seed))
-            columns |= event_columns(taken.arrow, taken.tracks, folder)
+            columns |= event_columns(taken.arrow, taken.tracks, folder, self.recipe["field"])
         layout = LAYOUT
         if self.recipe["states"]:
             columns, layout = columns | state_columns(taken.states), LAYOUT | STATES

@@ -142,5 +142,5 @@ class TrackerOptions(Options):
         return _plain(self)
 
 
-def _plain(options: Options) -> dict[str, Any]:
-    return {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(options).items()}  # type: ignore[call-overload]
+def _plain(options: Any) -> dict[str, Any]:
+    return {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(options).items()}

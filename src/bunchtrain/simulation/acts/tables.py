@@ -13,7 +13,6 @@ import pyarrow.csv
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from bunchtrain.errors import MachineError
 from bunchtrain.simulation.acts.collisions import LIGHT, Charged, Floats, Ints
 
 #: Parameters of a track at the beam and of a state in the plane of its module.
@@ -28,12 +27,12 @@ _INTEGER = "var * int64"
 _COVARIANCE = f"var * {ELEMENTS} * float32"
 _OF_PARTICLES = {
     **{"mass": "mass", "energy": "energy", "px": "px", "py": "py", "pz": "pz"},
-    **{"x": "vx", "y": "vy", "z": "vz", "d0": "perigee_d0", "z0": "perigee_z0"},
+    **{"x": "vx", "y": "vy", "z": "vz"},
 }
 LAYOUT = {
     "event_id": "int64",
     **{f"collision_{n}": _FLOAT for n in ("x", "y", "z", "time")},
-    **{f"particle_{n}": _FLOAT for n in (*_OF_PARTICLES, "time")},
+    **{f"particle_{n}": _FLOAT for n in (*_OF_PARTICLES, "time", "d0", "z0")},
     **{f"particle_{n}": _INTEGER for n in ("pdg", "charge", "collision", "primary", "hits")},
     **{f"hit_{n}": _FLOAT for n in ("x", "y", "z", "true_x", "true_y", "true_z", "true_time")},
     **{f"hit_{n}": _FLOAT for n in ("loc0", "loc1", "variance0", "variance1")},
@@ -100,27 +99,73 @@ def read_csv(folder: Path, stem: str, events: int, columns: Sequence[str]) -> di
 
 
 def event_columns(
-    arrow: dict[str, list[Any]], tracks: Sequence[dict[str, NDArray[Any]]], folder: Path
+    arrow: dict[str, list[Any]],
+    tracks: Sequence[dict[str, NDArray[Any]]],
+    folder: Path,
+    field: float,
 ) -> dict[str, ak.Array]:
-    """Return the columns of particles, hits, tracks and vertices."""
+    """Return the columns of particles, hits, tracks and vertices; hits are measurements.
+
+    field  in tesla.
+    """
     tables = {name: pa.concat_tables(parts) for name, parts in arrow.items()}
     particles, hits, found = (
         {n: ak.drop_none(ak.from_arrow(tables[kind][n])) for n in tables[kind].column_names}
         for kind in ("particles_table", "hits_table", "tracks_table")
     )
+    measured = _measured(folder, len(tracks))
+    hits = {name: values[measured] for name, values in hits.items()}
     owner = find(hits["particle_id"], particles["particle_id"])
-    columns = _particle_columns(particles, owner)
+    columns = _particle_columns(particles, owner, field)
     columns |= _hit_columns(hits, owner, folder)
     columns |= _track_columns(found, tracks, particles["particle_id"], owner)
     vertices = read_csv(folder, "vertices", len(tracks), list("xyz"))
     return columns | {f"vertex_{axis}": vertices[axis] for axis in "xyz"}
 
 
-def _particle_columns(particles: dict[str, ak.Array], owner: ak.Array) -> dict[str, ak.Array]:
+def _measured(folder: Path, events: int) -> ak.Array:
+    """Return the index of the first simulated hit of each measurement, as lists of the events."""
+    names = ["measurement_id", "hit_id"]
+    pairs = read_csv(folder, "measurement-simhit-map", events, names)
+    number, hit = (pairs[name] for name in names)
+    before = ak.concatenate([ak.full_like(number[:, :1], -1), number[:, :-1]], axis=1)
+    return ak.values_astype(hit[number != before], np.int64)
+
+
+def perigee(x: Floats, y: Floats, z: Floats, p: Sequence[Floats], turn: Floats) -> list[Floats]:
+    """Return d0 and z0 in mm of helices around the beam, (n,) each.
+
+    With the radius r = pT/(q B), positive for clockwise motion, and the centre C of the circle:
+    d0 = r − sign(r) |C|, and z0 = z + r Δφ pz/pT; x = −d0 sin φ, y = d0 cos φ at the beam.
+
+    p     (px, py, pz) in GeV, (n,) each.
+    turn  q B in T, (n,); 0 for a straight line.
+    """
+    px, py, pz = p
+    pt = np.hypot(px, py)
+    sine, cosine = py / pt, px / pt
+    straight = y * cosine - x * sine, z - (x * cosine + y * sine) * pz / pt
+    r = pt / np.where(turn == 0, np.nan, 2.99792458e-4 * turn)
+    centre = np.stack([x + r * sine, y - r * cosine])
+    size = np.hypot(*centre)
+    n = np.sign(r) * centre / size
+    delta = np.arctan2(-sine * n[1] - cosine * n[0], sine * n[0] - cosine * n[1])
+    helix = r - np.sign(r) * size, z + r * delta * pz / pt
+    return [np.where(turn == 0, a, b) for a, b in zip(straight, helix, strict=True)]
+
+
+def _particle_columns(
+    particles: dict[str, ak.Array], owner: ak.Array, field: float
+) -> dict[str, ak.Array]:
     found = {f"particle_{name}": particles[column] for name, column in _OF_PARTICLES.items()}
     counts = ak.to_numpy(ak.num(particles["particle_id"]))
     row = ak.flatten(owner[owner >= 0] + (np.cumsum(counts) - counts))
     hits = np.bincount(ak.to_numpy(row), minlength=counts.sum())
+    flat = [ak.to_numpy(ak.flatten(found[f"particle_{n}"])) for n in ("x", "y", "z")]
+    p = [ak.to_numpy(ak.flatten(found[f"particle_{n}"])) for n in ("px", "py", "pz")]
+    charge = ak.to_numpy(ak.flatten(particles["charge"]))
+    d0, z0 = perigee(*(v.astype(float) for v in flat), [v.astype(float) for v in p], charge * field)
+    found |= {"particle_d0": ak.unflatten(d0, counts), "particle_z0": ak.unflatten(z0, counts)}
     return found | {
         "particle_time": particles["time"] / LIGHT,
         "particle_pdg": particles["pdg_id"],
@@ -135,8 +180,6 @@ def _hit_columns(hits: dict[str, ak.Array], owner: ak.Array, folder: Path) -> di
     names = {"local0": "loc0", "local1": "loc1"}
     names |= {"var_local0": "variance0", "var_local1": "variance1"}
     measured = read_csv(folder, "measurements", len(owner), list(names))
-    if not ak.all(ak.num(measured["local0"]) == ak.num(owner)):
-        raise MachineError("ACTS has made another number of measurements than hits")
     found = {f"hit_{name}": measured[column] for column, name in names.items()}
     for name in ("x", "y", "z", "true_x", "true_y", "true_z"):
         found[f"hit_{name}"] = hits[name]
@@ -159,7 +202,7 @@ def _track_columns(
         values[name] = every[column]
     values["outliers"] = every["nOutliers"]
     columns = {f"track_{name}": ak.unflatten(value, counts) for name, value in values.items()}
-    members = ak.values_astype(found["hit_ids"], np.int64)
+    members = ak.values_astype(found["measurement_ids"], np.int64)
     particle = find(found["majority_particle_id"], particles)
     own = owner[ak.flatten(members, axis=2)]
     own = ak.unflatten(own, ak.flatten(ak.num(members, axis=2)), axis=1)
@@ -193,8 +236,7 @@ def find(wanted: ak.Array, among: ak.Array) -> ak.Array:
     different, rank = np.unique(np.concatenate(flat), return_inverse=True)
     event = [np.repeat(np.arange(len(one)), one) for one in counts]
     key: list[Ints] = [
-        e * len(different) + r
-        for e, r in zip(event, np.split(rank, [len(flat[0])]), strict=True)
+        e * len(different) + r for e, r in zip(event, np.split(rank, [len(flat[0])]), strict=True)
     ]
     order = np.argsort(key[1])
     place = np.searchsorted(key[1][order], key[0])
