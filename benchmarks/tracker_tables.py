@@ -45,19 +45,37 @@ def efficiency(events: ak.Array) -> tuple[int, int, int, int]:
 
 
 def loop(store: Any, handles: dict[str, Any]) -> float:
-    """Return the seconds of loops over the containers of an event."""
+    """Return the seconds of loops over the containers of an event.
+
+    They give the columns of the tables without the positions of measurements in space.
+    """
     start = time.perf_counter()
     for one in handles["particles_simulated"](store):
-        p, x = one.momentum, one.fourPosition
-        _ = (one.pdg, one.mass, one.charge, p[0], p[1], p[2], x[0], x[1], x[2], x[3],
-             one.particleId.vertexPrimary, one.particleId.particle)  # fmt: skip
+        p, x, code = one.momentum, one.fourPosition, one.particleId
+        _ = (one.pdg, one.mass, one.energy, one.charge, *(p[k] for k in range(3)), *x)
+        _ = (code.vertexPrimary, code.vertexSecondary, code.particle, code.generation)
+        _ = (code.subParticle, one.isSecondary)
     for one in handles["simhits"](store):
-        x, code = one.fourPosition, one.particleId
-        _ = (x[0], x[1], x[2], x[3], code.vertexPrimary, code.particle, one.geometryId)
+        code, place = one.particleId, one.geometryId
+        _ = (*one.fourPosition, place.volume, place.layer, place.sensitive)
+        _ = (code.vertexPrimary, code.vertexSecondary, code.particle, code.generation)
+    for one in handles["measurements"](store):
+        value, matrix = one.fullParameters, one.fullCovariance
+        _ = (value[0], value[1], matrix[0, 0], matrix[1, 1])
     for one in handles["tracks"](store):
         links = [s.uncalibratedSourceLink for s in one.trackStatesReversed if s.hasCalibrated]
-        _ = (*one.parameters, one.chi2, one.nHoles, links)
+        hits = [examples_link(link).index() for link in links]
+        matrix = one.covariance
+        _ = (*one.parameters, one.chi2, one.nDoF, one.nHoles, one.nOutliers, hits)
+        _ = [matrix[i, j] for i in range(5) for j in range(i + 1)]
     return time.perf_counter() - start
+
+
+def examples_link(link: Any) -> Any:
+    """Return the index of a measurement of a link."""
+    import acts.examples
+
+    return acts.examples.IndexSourceLink.fromSourceLink(link)
 
 
 def measure(recipe: dict[str, Any], folder: Path) -> tuple[Any, dict[str, list[float]]]:
@@ -73,6 +91,7 @@ def measure(recipe: dict[str, Any], folder: Path) -> tuple[Any, dict[str, list[f
     kinds = {
         "particles_simulated": examples.SimParticleContainer,
         "simhits": examples.SimHitContainer,
+        "measurements": examples.MeasurementContainer,
         "tracks": examples.ConstTrackContainer,
     }
 
