@@ -47,7 +47,7 @@ def efficiency(events: ak.Array) -> tuple[int, int, int, int]:
 def loop(store: Any, handles: dict[str, Any]) -> float:
     """Return the seconds of loops over the containers of an event.
 
-    They give the columns of the tables without the positions of measurements in space.
+    They give the columns of the tables without the measured positions.
     """
     start = time.perf_counter()
     for one in handles["particles_simulated"](store):
@@ -59,9 +59,6 @@ def loop(store: Any, handles: dict[str, Any]) -> float:
         code, place = one.particleId, one.geometryId
         _ = (*one.fourPosition, place.volume, place.layer, place.sensitive)
         _ = (code.vertexPrimary, code.vertexSecondary, code.particle, code.generation)
-    for one in handles["measurements"](store):
-        value, matrix = one.fullParameters, one.fullCovariance
-        _ = (value[0], value[1], matrix[0, 0], matrix[1, 1])
     for one in handles["tracks"](store):
         links = [s.uncalibratedSourceLink for s in one.trackStatesReversed if s.hasCalibrated]
         hits = [examples_link(link).index() for link in links]
@@ -91,7 +88,6 @@ def measure(recipe: dict[str, Any], folder: Path) -> tuple[Any, dict[str, list[f
     kinds = {
         "particles_simulated": examples.SimParticleContainer,
         "simhits": examples.SimHitContainer,
-        "measurements": examples.MeasurementContainer,
         "tracks": examples.ConstTrackContainer,
     }
 

@@ -205,6 +205,7 @@ class Chain:
                 outputTable=names["tracks"],
             )
         )
+        sequence.addAlgorithm(_Tap(taken, bool(self.recipe["states"])))
         sequence.addWriter(
             examples.CsvMeasurementWriter(
                 level=_QUIET,
@@ -214,7 +215,6 @@ class Chain:
                 outputDir=str(folder),
             )
         )
-        sequence.addAlgorithm(_Tap(taken, bool(self.recipe["states"])))
 
 
 class _Tap(examples.IAlgorithm):  # type: ignore[misc]
