@@ -10,7 +10,7 @@ import pytest
 
 from bunchtrain.errors import MachineError, MissingDependency
 from bunchtrain.simulation import _sample
-from bunchtrain.simulation.children import Program, make_parts
+from bunchtrain.simulation._children import Program, make_parts
 from bunchtrain.simulation.geant4 import low_energy_tables
 from samples import sample  # type: ignore[import-not-found]
 

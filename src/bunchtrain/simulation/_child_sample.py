@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from bunchtrain.errors import missing
 from bunchtrain.simulation._sample import Sample
-from bunchtrain.simulation.children import Program, make_parts
+from bunchtrain.simulation._children import Program, make_parts
 
 
 class ChildSample(Sample):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from bunchtrain.parts.ranges import NUMBER
 from bunchtrain.simulation._child_sample import ChildSample
-from bunchtrain.simulation.children import Program
+from bunchtrain.simulation._children import Program
 from bunchtrain.simulation.geant4.low_energy_tables import (
     STATEMENT,
     data_environment,

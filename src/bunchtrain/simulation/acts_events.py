@@ -18,7 +18,7 @@ from bunchtrain.simulation._child_sample import ChildSample
 from bunchtrain.simulation._sample import SampleOptions
 from bunchtrain.simulation.acts.options import CollisionOptions, TrackerOptions
 from bunchtrain.simulation.acts.tables import LAYOUT, STATES, unit
-from bunchtrain.simulation.children import Program
+from bunchtrain.simulation._children import Program
 
 
 class ActsEvents(ChildSample):

@@ -1,4 +1,4 @@
-"""A child process that makes parts of a sample with ACTS; see `simulation.children`."""
+"""A child process that makes parts of a sample with ACTS; see `simulation._children`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bunchtrain.simulation.acts.tables import (
     state_columns,
     write_particles,
 )
-from bunchtrain.simulation.children import Say, serve
+from bunchtrain.simulation._children import Say, serve
 from bunchtrain.simulation.detectors.hits import as_table
 from bunchtrain.simulation.pythia.production import write_table
 

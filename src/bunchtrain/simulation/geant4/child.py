@@ -1,4 +1,4 @@
-"""A child process that simulates parts of a sample with Geant4; see `simulation.children`."""
+"""A child process that simulates parts of a sample with Geant4; see `simulation._children`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bunchtrain.files import atomic_path
-from bunchtrain.simulation.children import Say, serve
+from bunchtrain.simulation._children import Say, serve
 from bunchtrain.simulation.detectors.beam import draw_primaries, read_beam
 from bunchtrain.simulation.detectors.hits import as_table
 from bunchtrain.simulation.detectors.layers import Floats, Stack, from_plain
