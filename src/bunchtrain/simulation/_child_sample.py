@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from bunchtrain.errors import missing
-from bunchtrain.simulation._sample import Sample
 from bunchtrain.simulation._children import Program, make_parts
+from bunchtrain.simulation._sample import Sample
 
 
 class ChildSample(Sample):

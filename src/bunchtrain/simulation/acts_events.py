@@ -15,10 +15,10 @@ from typing import ClassVar
 from bunchtrain.errors import StudyError
 from bunchtrain.parts.ranges import Sampled
 from bunchtrain.simulation._child_sample import ChildSample
+from bunchtrain.simulation._children import Program
 from bunchtrain.simulation._sample import SampleOptions
 from bunchtrain.simulation.acts.options import CollisionOptions, TrackerOptions
 from bunchtrain.simulation.acts.tables import LAYOUT, STATES, unit
-from bunchtrain.simulation._children import Program
 
 
 class ActsEvents(ChildSample):

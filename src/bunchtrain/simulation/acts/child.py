@@ -12,6 +12,7 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.files import atomic_path
+from bunchtrain.simulation._children import Say, serve
 from bunchtrain.simulation.acts.collisions import Collisions
 from bunchtrain.simulation.acts.tables import (
     LAYOUT,
@@ -20,7 +21,6 @@ from bunchtrain.simulation.acts.tables import (
     state_columns,
     write_particles,
 )
-from bunchtrain.simulation._children import Say, serve
 from bunchtrain.simulation.detectors.hits import as_table
 from bunchtrain.simulation.pythia.production import write_table
 
