@@ -169,7 +169,7 @@ class SensorPulses(Table):
     @property
     def conditions(self) -> Mapping[str, Table]:
         """The nominal pulse and the spectrum of the noise."""
-        time = np.arange(self.samples) * self.step
+        time = np.arange(self.samples, dtype=np.float64) * self.step
         value = self.sensor.shape(time[None], np.array([self.sensor.width]))[0]
         shape = {"sample": np.arange(self.samples), "time": time, "value": value}
         noise = {"bin": np.arange(len(self.frequency)), "frequency": self.frequency}
@@ -286,7 +286,7 @@ class SensorPulses(Table):
         start = crossing % len(turn)
         before = filled[np.searchsorted(filled, start, side="right") - 1]
         moved = np.where(before > start, before - len(turn), before)
-        return first + (crossing - phase + moved - start) * spacing
+        return np.asarray(first + (crossing - phase + moved - start) * spacing)
 
     def _sum(self, event: Any, amplitude: Floats, time: Floats, width: Floats) -> Floats:
         """Return the sum of pulses (n,) in each event, (events, samples)."""

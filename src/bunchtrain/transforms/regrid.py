@@ -113,11 +113,11 @@ class Regrid(Transform):
         offset = (np.arange(n) - (n - 1) / 2) * self.spread / n
         dx, dy = (one.ravel() for one in np.meshgrid(offset, offset))
         half = self.stack.width / 2
-        place = [_spread(flat["x"], dx, half), _spread(flat["y"], dy, half)]
+        x, y = _spread(flat["x"], dx, half), _spread(flat["y"], dy, half)
         many = {"event": event, "layer": layer, "index": index, "time": flat["time"]}
         many = {name: np.repeat(values, n * n) for name, values in many.items()}
         z = middles[many["layer"]]
-        cell = self.cells.index(many["layer"], *place, z)
+        cell = self.cells.index(many["layer"], x, y, z)
         most = int(index.max(initial=-1)) + 2
         key = many["event"] * most + many["index"] + 1  # −1 is a particle as well
         found = sum_steps(key, cell, np.repeat(energy / n**2, n * n), many["time"])
@@ -126,7 +126,7 @@ class Regrid(Transform):
 
 
 def _flat(values: ak.Array) -> Floats:
-    return ak.to_numpy(ak.flatten(values, axis=None)).astype(np.float64)
+    return np.asarray(ak.flatten(values, axis=None), np.float64)
 
 
 def _owner(deposits: Ints) -> Ints:

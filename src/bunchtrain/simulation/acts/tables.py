@@ -71,7 +71,7 @@ def write_particles(particles: Charged, events: int, folder: Path) -> None:
     first = np.cumsum(size) - size
     zero = np.zeros(len(particles.event), np.int64)
     number = np.arange(len(zero)) - first[particles.event] + 1
-    columns = {"particle_id_pv": particles.collision + 1, "particle_id_sv": zero}
+    columns: dict[str, Any] = {"particle_id_pv": particles.collision + 1, "particle_id_sv": zero}
     columns |= {"particle_id_part": number, "particle_id_gen": zero, "particle_id_subpart": zero}
     columns |= {"particle_type": particles.pdg, "process": zero}
     columns |= {"vx": particles.x, "vy": particles.y, "vz": particles.z, "vt": particles.t}
@@ -161,10 +161,10 @@ def _particle_columns(
     counts = ak.to_numpy(ak.num(particles["particle_id"]))
     row = ak.flatten(owner[owner >= 0] + (np.cumsum(counts) - counts))
     hits = np.bincount(ak.to_numpy(row), minlength=counts.sum())
-    flat = [ak.to_numpy(ak.flatten(found[f"particle_{n}"])) for n in ("x", "y", "z")]
-    p = [ak.to_numpy(ak.flatten(found[f"particle_{n}"])) for n in ("px", "py", "pz")]
+    x, y, z = (np.asarray(ak.flatten(found[f"particle_{n}"]), float) for n in ("x", "y", "z"))
+    p = [np.asarray(ak.flatten(found[f"particle_{n}"]), float) for n in ("px", "py", "pz")]
     charge = ak.to_numpy(ak.flatten(particles["charge"]))
-    d0, z0 = perigee(*(v.astype(float) for v in flat), [v.astype(float) for v in p], charge * field)
+    d0, z0 = perigee(x, y, z, p, charge * field)
     found |= {"particle_d0": ak.unflatten(d0, counts), "particle_z0": ak.unflatten(z0, counts)}
     return found | {
         "particle_time": particles["time"] / LIGHT,

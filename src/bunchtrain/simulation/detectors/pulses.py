@@ -113,7 +113,7 @@ def spectral_density(frequency: Floats, given: Floats, density: Floats, rms: flo
     found = np.interp(frequency, given, density)
     weight = np.full(len(frequency), frequency[1])
     weight[[0, -1]] /= 2
-    return found * rms**2 / (found * weight).sum()
+    return np.asarray(found * rms**2 / (found * weight).sum())
 
 
 def draw_noise(density: Floats, step: float, count: int, random: np.random.Generator) -> Floats:
