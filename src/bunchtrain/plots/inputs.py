@@ -24,6 +24,7 @@ from bunchtrain.plots.style import (
 )
 
 MAX_IMPORTANCES = 25  # inputs whose importance is drawn
+TICKS = 5  # intervals of an axis of a small panel, at most
 MAX_NAME = 40  # characters of a name on the axis
 #: Fraction of the largest intensity below which a pixel is white.
 MIN_INTENSITY = 1e-4
@@ -59,6 +60,7 @@ def plot_inputs(
         name = axis_label(label, (units or {}).get(label))
         axes.set(xlabel=name, ylabel="Density", xlim=(edges[0], edges[-1]))
         axes.set_ylim(bottom=0)
+        axes.locator_params(nbins=TICKS)
         axes.ticklabel_format(axis="y", scilimits=(-2, 4))  # numbers that fit into the margin
     handles = list(panels[0].patches)[: len(class_names)]
     figure.legend(handles, class_names, loc="upper left", ncols=len(class_names))

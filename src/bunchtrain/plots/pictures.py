@@ -8,10 +8,12 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter
@@ -20,6 +22,7 @@ from bunchtrain.plots.style import STYLE
 
 PICTURES = (".svg", ".pdf", ".png")  # suffixes of files of figures
 MAX_SVG_BYTES = 250_000  # above it a PNG is smaller and as sharp
+PAD = 3 / 72  # inches around the axes and their labels, as in the constrained layout
 MAX_SVG_PANELS = 18  # above it a figure takes more bytes
 
 
@@ -97,6 +100,25 @@ def _fix_layout(figure: Figure) -> None:
     """Place the axes once, so that drawing to another format does not repeat it."""
     _escape_names(figure)
     engine = figure.get_layout_engine()
-    if engine is not None:
+    if not isinstance(engine, ConstrainedLayoutEngine):
+        return
+    axes = figure.axes
+    if len(axes) == 1 and axes[0].get_aspect() == "auto" and not figure.legends:
+        _fit(figure, axes[0])
+    else:
         engine.execute(figure)
-        figure.set_layout_engine("none")
+    figure.set_layout_engine("none")
+
+
+def _fit(figure: Figure, axes: Axes) -> None:
+    """Place the only axes as matplotlib's constrained layout does, measured once, not twice."""
+    canvas: Any = figure.canvas
+    outer = axes.get_tightbbox(canvas.get_renderer(), for_layout_only=True)
+    inner, pad = axes.get_window_extent(), PAD * figure.dpi
+    assert outer is not None  # as the axes are visible
+    left, bottom = inner.x0 - outer.x0 + pad, inner.y0 - outer.y0 + pad
+    right, top = outer.x1 - inner.x1 + pad, outer.y1 - inner.y1 + pad
+    width, height = figure.bbox.size
+    if left + right < width and bottom + top < height:
+        size = (width - left - right) / width, (height - bottom - top) / height
+        axes.set_position((left / width, bottom / height, *size))

@@ -38,8 +38,14 @@ def from_arrow(values: Any) -> ak.Array:
     """Return an Arrow array as an Awkward one, without a copy if it begins its buffers."""
     # awkward 2.14 reads the missing values of a slice from the beginning of the buffer.
     if values.offset:
-        values = values.take(pa.array(np.arange(len(values))))
+        values = values.take(array_of(np.arange(len(values))))
     return ak.from_arrow(values)
+
+
+def array_of(values: NDArray[Any]) -> pa.Array:
+    """Return numbers as an Arrow array, without a copy; `pa.array` would import pandas first."""
+    kind = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
 
 
 def slice_blocks(

@@ -22,8 +22,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
-from bunchtrain.tables.arrow import from_arrow, read, to_table
+from bunchtrain.tables.arrow import array_of, from_arrow, read, to_table
 
+#: Arrow's `to_pandas_dtype` would import pandas.
+_DTYPES = {pa.from_numpy_dtype(kind): np.dtype(kind) for kind in (*"bhilqBHILQ", *"efd")}
 #: The first row of some, and the one after the last.
 Span = tuple[int, int]
 #: Offsets of the lists of a column, and the offsets and the indices of the items that are taken.
@@ -77,7 +79,7 @@ class ArrowFile:
     def _mapped(self, column: str, spans: Sequence[Span]) -> pa.ChunkedArray:
         # A copy, as awkward 2.14 reads the missing values of a slice from the beginning.
         rows = np.concatenate([np.arange(0), *(np.arange(*span) for span in spans)])
-        return read(self.path, [column]).column(0).take(pa.array(rows))
+        return read(self.path, [column]).column(0).take(array_of(rows))
 
     @contextmanager
     def _opened(self) -> Iterator[int]:
@@ -191,17 +193,16 @@ def data_bytes(table: pa.Table) -> int:
     return sum(_data_bytes(_contiguous(column)) for column in table.columns)
 
 
+def is_plain(column: pa.ChunkedArray) -> bool:
+    """Return whether `numbers` reads a column: all numbers, none missing."""
+    return column.type in _DTYPES and not column.null_count
+
+
 def numbers(column: pa.ChunkedArray) -> NDArray[Any]:
     """Return a column of numbers; that of pyarrow imports pandas first."""
     values = _contiguous(column)
-    dtype = np.dtype(values.type.to_pandas_dtype())
+    dtype = _DTYPES[values.type]
     return np.frombuffer(values.buffers()[1], dtype)[values.offset : values.offset + len(values)]
-
-
-def array_of(values: NDArray[Any]) -> pa.Array:
-    """Return numbers as an Arrow array, without a copy."""
-    kind = pa.from_numpy_dtype(values.dtype)
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
 
 
 def _data_bytes(values: pa.Array) -> int:

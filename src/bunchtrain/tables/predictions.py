@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError, RunError
 from bunchtrain.files import damaged
+from bunchtrain.tables.arrow_rows import is_plain, numbers
 from bunchtrain.tables.metadata import KEY, TableMetadata
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet
@@ -151,7 +152,8 @@ class Predictions(Table):
         """
         found = read_contents(path, contents)
         try:
-            return cls._from_arrow(found, pq.read_table(path))
+            with pq.ParquetFile(path) as file:  # `read_table` imports pandas
+                return cls._from_arrow(found, file.read())
         except (pa.ArrowException, OSError) as problem:
             raise damaged(path, problem) from None
 
@@ -398,6 +400,8 @@ def _column(column: pa.ChunkedArray) -> Any:
     """Return a column of a file as numpy, or as awkward if it holds lists."""
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         return ak.from_arrow(column)
+    if is_plain(column):
+        return numbers(column).copy()
     return column.to_numpy()
 
 

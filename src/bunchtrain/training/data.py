@@ -33,6 +33,8 @@ from bunchtrain.training.start import kept_options
 BLOCK = 8192
 #: The same of a model on arrays, if its columns have one value per event.
 TABLE_BLOCK = 65_536
+#: Of events that count as small: XGBoost stores twice their bytes, and a joined copy before.
+COPIES = 6
 
 
 class Data:
@@ -217,6 +219,12 @@ class NormalisedBatches:
 
     def __init__(self, data: Data, network: AnyNetwork, split: str) -> None:
         self.data, self.network, self.split = data, network, split
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the events are held in memory, and copies of them fit into it, too."""
+        store = self.data.stores.get(self.split)
+        return store is not None and COPIES * size_in_bytes(store.events) <= self.data.task.memory
 
     def __iter__(self) -> Iterator[Batch]:
         if isinstance(self.network, FittedNetwork):

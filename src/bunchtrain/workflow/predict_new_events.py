@@ -30,6 +30,7 @@ from bunchtrain.tables.transforms.conditions import write_conditions
 from bunchtrain.tables.transforms.object_rows import EVENT, INDEX
 from bunchtrain.tables.writing import output_format, write_table
 from bunchtrain.trained_model import TrainedModel
+from bunchtrain.training.prefetch import prefetch
 from bunchtrain.workflow.ensembles import FittedEnsembles, ensemble_columns
 from bunchtrain.workflow.new_files import file_sources, source_for_file
 from bunchtrain.workflow.predict import (
@@ -212,7 +213,7 @@ class Predictor:
             yield {name: np.empty(0, np.int64) for name in index} | self._empty()
             names = [*columns, *index]
             blocks = source.blocks_of(piece, names, ROWS) if piece else source.blocks(names, ROWS)
-            for chunk in blocks:
+            for chunk in prefetch(blocks):  # files are read beside the models
                 self.counts.events += len(chunk)
                 yield {n: ak.to_numpy(chunk[n]) for n in index} | self._of_rows(chunk)
             return

@@ -48,7 +48,7 @@ class ArffTable(FileTable):
             raise DataError(f"{path}: the file has no line '@attribute'")
         for column, kind in self._types.items():
             if column not in self.unreadable:
-                self.declare(column, ak.from_arrow(pa.array([], kind)))
+                self.declare(column, ak.from_arrow(pa.nulls(0, kind)))
 
     def _open(self) -> Any:
         return fsspec.open(self.path, "rt", encoding="utf-8", compression="infer").open()

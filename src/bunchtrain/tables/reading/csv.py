@@ -55,7 +55,7 @@ class CsvTable(FileTable):
                 self._types = dict.fromkeys(self._layout.names, pa.float64())
             for column, kind in self._types.items():
                 if column not in self.unreadable:
-                    self.declare(column, ak.from_arrow(pa.array([], kind)))
+                    self.declare(column, ak.from_arrow(pa.nulls(0, kind)))
 
     def _infer_types(self) -> None:
         """Find types that are valid for every row."""

@@ -66,7 +66,7 @@ class ParquetTable(FileTable):
             has_decimals = "decimal" in str(field.type)
             steps = ("digits", "text", "number") if has_decimals else ("number",)
             self._casts[field.name] = [_plain_type(field.type, step) for step in steps]
-            self.declare(field.name, self._convert(pa.array([], field.type), field.name))
+            self.declare(field.name, self._convert(pa.nulls(0, field.type), field.name))
         except (NotImplementedError, TypeError, ValueError, pa.ArrowException):
             self.unreadable[field.name] = f"its type is {field.type}"
             return
