@@ -29,7 +29,6 @@ from boosted_trees_whole import measured
 BLOCK = 20_000
 MIN_PT = 0.1  # GeV
 BLOCKS = 4  # of inputs in memory
-UNITS = ("s wall", "s CPU")
 
 
 def write_jets(path: Path, jets: int) -> None:
@@ -104,43 +103,29 @@ def network_alone(run: Path, file: Path, jets: int, threads: int) -> tuple[float
 
 def compare(folder: Path, jets: int, rounds: int, threads: int) -> None:
     """Print the times of the command and of the network, and the ratio of their rates."""
-    run, file, few, log = (
-        train(folder, threads),
-        *(folder / n for n in ("big.root", "few.root", "log")),
-    )
+    run, file, few = train(folder, threads), folder / "big.root", folder / "few.root"
     write_jets(file, jets)
     write_jets(few, 10)
-    print(
-        f"{jets:,} jets in {file.stat().st_size / 1e6:,.0f} MB, {threads} threads, {rounds} rounds"
-    )
+    log, options = folder / "log", ["--jets", str(jets), "--threads", str(threads)]
     command = [sys.executable, "-m", "bunchtrain", "predict", str(run)]
     output = ["--output", str(folder / "scores.parquet")]
-    own = [sys.executable, __file__, "--alone", str(run), str(file), "--jets", str(jets)]
-    own += ["--threads", str(threads)]
-    found: dict[str, list[tuple[float, ...]]] = {}
+    own = [sys.executable, __file__, "--alone", str(run), str(file), *options]
+    whole, start, alone = [], [], []
     for _ in range(rounds):
-        found.setdefault("command", []).append(measured([*command, str(file), *output], log))
-        found.setdefault("on 10 jets", []).append(measured([*command, str(few), *output], log))
+        whole.append(measured([*command, str(file), *output], log))
+        start.append(measured([*command, str(few), *output], log))
         measured(own, log)
-        alone = tuple(map(float, log.read_text().split()[-2:]))
-        found.setdefault("network alone", []).append(alone)
-    print(f"{'peak memory of the command':28}{max(m for *_, m in found['command']):,.0f} MB")
-    for side, runs in found.items():
-        print(
-            f"{side:28}"
-            + "".join(f"{show([r[k] for r in runs])} {u:12}" for k, u in enumerate(UNITS))
-        )
-    for text, start in (("ratio of the rates", 0), ("the same without the start", 1)):
-        ratios = [
-            [a[k] / (c[k] - start * f[k]) for k in (0, 1)]
-            for a, c, f in zip(
-                found["network alone"], found["command"], found["on 10 jets"], strict=True
-            )
-        ]
-        print(
-            f"{text:28}"
-            + "".join(f"{show([r[k] for r in ratios])} {u[2:]:12}" for k, u in enumerate(UNITS))
-        )
+        alone.append([float(word) for word in log.read_text().split()[-2:]])
+    size = file.stat().st_size / 1e6
+    print(f"{jets:,} jets in {size:,.0f} MB, {threads} threads, {rounds} rounds")
+    print(f"peak memory of the command: {max(memory for *_, memory in whole):,.0f} MB")
+    for place, unit in enumerate(("wall", "CPU")):
+        a, w, s = ([one[place] for one in side] for side in (alone, whole, start))
+        for name, values in (("command", w), ("the same on 10 jets", s), ("network alone", a)):
+            print(f"{name:24}{show(values)} s {unit}")
+        ratios = [x / y for x, y in zip(a, w, strict=True)]
+        later = [x / (y - z) for x, y, z in zip(a, w, s, strict=True)]
+        print(f"rate of command / of network, {unit}: {show(ratios)}; without start {show(later)}")
 
 
 def show(values: list[float]) -> str:

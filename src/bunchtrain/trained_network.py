@@ -23,6 +23,8 @@ from bunchtrain.targets import Quantity
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.uncertainty.posterior import predict_mixture
 
+#: Events in a batch from which on they are small; large ones, of thousands of points, are few.
+SMALL_EVENTS = 128
 Key = TypeVar("Key")
 
 
@@ -34,8 +36,10 @@ class TrainedNetwork(TrainedModel):
 
     @property
     def block_rows(self) -> int:
-        """Events that are represented together, several batches."""
-        return 8 * int(self.task.settings["batch_size"])
+        """Events that are represented together: 8 batches, and more of small events."""
+        batch = int(self.task.settings["batch_size"])
+        most = super().block_rows if batch >= SMALL_EVENTS else 0
+        return batch * max(8, most // batch)
 
     def uncalibrated(self, batch: Batch) -> dict[str, dict[Quantity, Any]]:
         """Return target → predictions before calibration, (events,) each."""
