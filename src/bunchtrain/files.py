@@ -15,13 +15,26 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bunchtrain.errors import RunError, file_error
+from bunchtrain.errors import RunError, UserError, file_error, shorten
 
 
 def cache_folder(chosen: str | None = None) -> Path:
     """Return the folder of all caches: `chosen`, $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain."""
     place = chosen or os.environ.get("BUNCHTRAIN_CACHE") or "~/.cache/bunchtrain"
     return Path(place).expanduser()
+
+
+def as_path(given: object, what: str) -> Path:
+    """Return a path given from Python.
+
+    given  text or path.
+    what   its meaning, for the message.
+
+    Raises UserError if it is something else, or has a NUL byte.
+    """
+    if not isinstance(given, str | os.PathLike) or "\0" in str(given):
+        raise UserError(f"{what} must be a path, got {shorten(given)}")
+    return Path(given)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from bunchtrain.cli.main import main as command
-from bunchtrain.errors import LONGEST
+from bunchtrain.errors import LONGEST, BunchtrainError
 from bunchtrain.workflow import run_study
 from bunchtrain.workflow.graph import default_graph
 
@@ -37,13 +37,13 @@ class Malformed:
 
     kind      group in which it is counted.
     name      what is wrong.
-    prepare   writes its files into a folder and returns the arguments of the command.
+    prepare   writes its files into a folder and returns the arguments of the command, or a call.
     accepted  whether it may also be accepted, because the change may be harmless.
     """
 
     kind: str
     name: str
-    prepare: Callable[[Path], list[str]]
+    prepare: Callable[[Path], list[str] | Callable[[], object]]
     accepted: bool = False
 
 
@@ -65,16 +65,24 @@ class Answer:
     fault: str = ""
 
 
-def answer(arguments: list[str], folder: Path, seconds: float = SECONDS) -> Answer:
-    """Return how the command answers in a working folder within a time, without training."""
+def answer(
+    arguments: list[str] | Callable[[], object], folder: Path, seconds: float = SECONDS
+) -> Answer:
+    """Return how the command, or a call, answers in a folder within a time, without training."""
     out, err, fault = io.StringIO(), io.StringIO(), ""
     code: int | None = 0
     with _in_folder(folder), _limited(seconds), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
-                sys.argv = ["bunchtrain", *arguments]
-                command()
+                if callable(arguments):
+                    arguments()
+                else:
+                    sys.argv = ["bunchtrain", *arguments]
+                    command()
+            except BunchtrainError as problem:  # of a call in Python
+                code = problem.exit_code
+                err.write(f"bunchtrain: {problem}\n")
             except SystemExit as end:
                 code = end.code if isinstance(end.code, int) else 1
                 if code > 128:  # a signal ends the tests, too
@@ -94,9 +102,14 @@ def judge(given: Malformed, place: Path) -> str:
     """Return what is wrong with the answer to a malformed input, '' if nothing is."""
     folder = place / "work"
     folder.mkdir(parents=True)
-    arguments = given.prepare(folder)
-    before = _listed(place)
-    found = answer(arguments, folder, WORK if given.accepted else SECONDS)
+    kept = dict(os.environ)
+    try:
+        arguments = given.prepare(folder)
+        before = _listed(place)
+        found = answer(arguments, folder, WORK if given.accepted else SECONDS)
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
     if new := sorted(_listed(place) - before):
         return f"wrote {new[0]} outside the run's folder"
     if found.fault:

@@ -11,7 +11,14 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from malformed import other_inputs, stage_inputs, study_inputs
+from malformed import (
+    call_inputs,
+    other_inputs,
+    section_inputs,
+    stage_inputs,
+    study_inputs,
+    use_inputs,
+)
 from malformed.harness import Malformed, answer, judge
 from malformed.study_inputs import STUDY, changed, of_study
 
@@ -31,6 +38,16 @@ GENERATORS: dict[str, Callable[[Path], Iterable[Malformed]]] = {
     "meaning of stages": lambda base: stage_inputs.meaning_of_stages(),
     "commands of stages": lambda base: stage_inputs.commands_of_stages(),
     "run folders of stages": stage_inputs.staged_run_folders,
+    "conditions": lambda base: section_inputs.conditions(),
+    "detectors": lambda base: section_inputs.detectors(),
+    "executors": lambda base: section_inputs.executors(),
+    "own parts": lambda base: section_inputs.own_parts(),
+    "large studies": lambda base: section_inputs.large_studies(),
+    "paths": lambda base: use_inputs.paths(),
+    "predictions": use_inputs.predictions,
+    "variables": use_inputs.variables,
+    "calls": call_inputs.calls,
+    "events of types": use_inputs.events_of_types,
 }
 #: Inputs of each generator in CI, and generators that are tried nightly only.
 SAMPLE = 15

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import awkward as ak
 import numpy as np
+from pydantic import Field
 
 from bunchtrain.batch import Array
 from bunchtrain.errors import DataError, StudyError, nearest
@@ -90,7 +91,7 @@ class Table(ConditionalTable):
     def __init__(
         self,
         *,
-        features: list[str],
+        features: Annotated[list[str], Field(max_length=5000)],
         condition: list[str] | None = None,
         normalise: Literal["standard", "robust", "none"] = "standard",
     ) -> None:

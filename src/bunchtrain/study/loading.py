@@ -12,10 +12,14 @@ import yaml
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest, shorten
+from bunchtrain.files import as_path
 from bunchtrain.study import deprecated, overrides
 from bunchtrain.study.checks import check_predicted, check_study, check_used
 from bunchtrain.study.plain import DEPTH, check_plain
 from bunchtrain.study.schema import Study
+
+#: Largest study file in bytes; the longest that is shipped has 10 kB.
+LARGEST = 2_000_000
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -95,6 +99,8 @@ def read(path: Path) -> dict[str, Any]:
     Raises StudyError if the file is not YAML, has a duplicate key or is not a mapping.
     """
     try:
+        if (size := path.stat().st_size) > LARGEST:
+            raise StudyError(f"the file has {size:,} bytes, and a study at most {LARGEST:,}")
         text = path.read_text(encoding="utf-8")
         _check_depth(text)
         content = yaml.load(text, Loader=_Loader)
@@ -142,7 +148,7 @@ def load(study: str | Path, *assignments: str, size: str | None = None, **change
 
     Raises StudyError for all errors that can be found without opening the data.
     """
-    path = find(str(study))
+    path = find(str(as_path(study, "a study")))
     content = _translate(read(path), str(path))
     given = overrides.parse(assignments) | parts.replace_classes(changes)
     given = deprecated.translate_overrides(given, content)

@@ -6,7 +6,7 @@ The study reference in the documentation and the JSON schema are made from it.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, model_validator
 
@@ -28,6 +28,11 @@ from bunchtrain.study.stages import StageConfig
 from bunchtrain.study.workflows._workflow import expand_workflows
 from bunchtrain.targets import Target
 
+#: Largest number of columns, and of other named or listed things, that a study has.
+Texts = Annotated[list[str], Field(max_length=5000)]
+_Few, _Many = Field(max_length=500), Field(max_length=5000)
+Paragraph = Annotated[str, Field(max_length=10_000)]
+
 
 class Storage(Strict):
     """Folder of the node-local cache, and bound on memory."""
@@ -42,20 +47,22 @@ class Study(Strict):
     """A study: data, targets, models, training and evaluations."""
 
     name: FileName = Field("study", description="Short name; the folder of its runs.")
-    title: str = Field("", description="One line for the report; the name if unset.")
-    description: str = Field("", description="A few sentences for the report.")
-    references: list[str] = Field([], description="Papers and data sets.")
-    note: str = Field("", description="Sentence printed next to the metrics.")
+    title: Paragraph = Field("", description="One line for the report; the name if unset.")
+    description: Paragraph = Field("", description="A few sentences for the report.")
+    references: Texts = Field([], description="Papers and data sets.")
+    note: Paragraph = Field("", description="Sentence printed next to the metrics.")
     seed: Seed = Field(1, description="Seed of all random numbers.")
     source: Part = Field(
         description="Where the events come from: a source, or the name of a stage with a table."
     )
-    conditions: dict[FileName, Conditions] = Field(
+    conditions: Annotated[dict[FileName, Conditions], _Few] = Field(
         {},
         description="Small tables by name, such as geometry, noise or luminosity; in expressions "
         "`geometry.x[sensor_id]`.",
     )
-    define: dict[str, Expression] = Field({}, description="New columns as expressions, in order.")
+    define: Annotated[dict[str, Expression], _Many] = Field(
+        {}, description="New columns as expressions, in order."
+    )
     select: Expression | None = Field(None, description="Condition that an event must fulfil.")
     rows: str | list[str] | None = Field(
         None,
@@ -66,15 +73,15 @@ class Study(Strict):
     windows: Windows | None = Field(
         None, description="A row for each window of a series: the rows up to and including it."
     )
-    targets: dict[FileName, TargetConfig] = Field(
+    targets: Annotated[dict[FileName, TargetConfig], _Few] = Field(
         {}, description="What is predicted, by name; none for a method that needs no targets."
     )
-    truth: dict[FileName, TargetConfig] = Field(
+    truth: Annotated[dict[FileName, TargetConfig], _Few] = Field(
         {}, description="What only the evaluations use, by name, in the form of `targets`."
     )
     weights: Weights = Field(Weights(), description="Event weights in training.")
     split: Part = Field(Part(name="fraction"), description="Training, validation and test sets.")
-    spectators: list[str] = Field(
+    spectators: Texts = Field(
         [],
         description="Columns that are stored with the predictions and are not inputs of models.",
     )
@@ -91,7 +98,7 @@ class Study(Strict):
         description="A method that is trained with a loss of its own, without targets, in place "
         "of `model`, e.g. autoencoder or normalizing_flow.",
     )
-    loss: list[Term] | None = Field(
+    loss: Annotated[list[Term], _Few] | None = Field(
         None,
         description="Terms of the loss; if unset cross_entropy for classes and "
         "mean_squared_error for values.",
@@ -100,13 +107,13 @@ class Study(Strict):
         None,
         description="Distribution of the network's weights; point estimates if unset.",
     )
-    calibration: list[Part] = Field(
+    calibration: Annotated[list[Part], _Few] = Field(
         [],
         description="Post-hoc calibrations, fitted to the scores of the validation set in this "
         "order.",
     )
     training: Training = Field(Training(), description="How networks are trained.")
-    models: dict[FileName, ModelOverrides] = Field(
+    models: Annotated[dict[FileName, ModelOverrides], _Few] = Field(
         {},
         description="Several models on the same events; one, from the keys above, if unset. "
         "A model set to null, e.g. under `sizes`, is left out.",
@@ -116,34 +123,34 @@ class Study(Strict):
         description="Trainings of each model, with seed, seed + 1, …. Metrics are means over them; "
         "curves and ensembles use the first.",
     )
-    ensembles: dict[FileName, Ensemble] = Field(
+    ensembles: Annotated[dict[FileName, Ensemble], _Few] = Field(
         {}, description="Combinations of models; one set to null is left out."
     )
-    transforms: dict[FileName, Part] = Field(
+    transforms: Annotated[dict[FileName, Part], _Few] = Field(
         {},
         description="Name → a transform of the predictions of each model, such as "
         "`connected_components` of the predicted edges: the index of the object of each point, and "
         "a table of the objects.",
     )
-    stages: dict[FileName, StageConfig] = Field(
+    stages: Annotated[dict[FileName, StageConfig], _Few] = Field(
         {},
         description="Name → a stage beside those that the other keys make: a source, prepared "
         "events, a training, predictions or generated events. A stage reads others by name, also "
         "`source`, `prepare`, `train` or `train.<model>`, `predict` and `predictions`.",
     )
-    evaluation: list[EvaluationPart] | None = Field(
+    evaluation: Annotated[list[EvaluationPart], _Few] | None = Field(
         None,
         description="What is measured on the test set, in this order; if unset `classification` "
         "and `regression`, according to the targets. Evaluations that describe a run and "
         "need no options, such as `training_curves`, `input_distributions` and `model_comparison`, "
         "are made in every run for which they are defined.",
     )
-    systematics: dict[FileName, Part] = Field(
+    systematics: Annotated[dict[FileName, Part], _Few] = Field(
         {},
         description="Name → a systematic effect with its size, for the evaluations "
         "`systematic_shift`, `response_curve` and `expected_sensitivity`.",
     )
-    export: list[Part] = Field(
+    export: Annotated[list[Part], _Few] = Field(
         [], description="Export targets of the trained models, checked before training."
     )
     storage: Storage = Field(Storage(), description="Cache and memory.")

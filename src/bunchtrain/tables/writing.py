@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bunchtrain.errors import DataError, UserError, one_of
-from bunchtrain.files import atomic_path
+from bunchtrain.files import as_path, atomic_path
 from bunchtrain.tables.column_types import kind, simplify
 
 Columns: TypeAlias = "Mapping[str, Any] | ak.Array"
@@ -35,7 +35,7 @@ def output_format(path: str | os.PathLike[str]) -> str:
 
     Raises UserError for another ending or for a folder.
     """
-    file = Path(path)
+    file = as_path(path, "the output")
     ending = ".csv.gz" if file.name.lower().endswith(".csv.gz") else file.suffix.lower()
     if ending not in _FORMATS:
         raise UserError(f"'{file}': the name of the output must end in {one_of(_FORMATS)}")

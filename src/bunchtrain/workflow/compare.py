@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from bunchtrain.errors import DataError, UserError, one_of
+from bunchtrain.errors import DataError, UserError, one_of, shorten
 from bunchtrain.evaluations._evaluation import EvaluatedRun
 from bunchtrain.files import atomic_path
 from bunchtrain.plots import PICTURES, picture, svg
@@ -56,8 +56,13 @@ def check_picture(path: Path) -> None:
 def compare(runs: Sequence[EvaluatedRun]) -> Comparison:
     """Return the comparison of the models of several runs.
 
-    Raises DataError if their signal classes differ.
+    Raises DataError if their signal classes differ, UserError for something else than runs.
     """
+    if not isinstance(runs, list | tuple) or not runs:
+        raise UserError(f"give the runs to compare as a list, [run, run], got {shorten(runs)}")
+    for one in runs:
+        if not hasattr(one, "predictions"):
+            raise UserError(f"bunchtrain.open_run(...) returns a run; got {shorten(one)}")
     targets = [target for run in runs if (target := first_classification(run))]
     signals = {target.classes[target.signal_index] for target in targets}
     if len(signals) > 1:

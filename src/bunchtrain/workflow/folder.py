@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from bunchtrain import parts
 from bunchtrain.errors import BunchtrainError, MachineError, RunError, file_error
-from bunchtrain.files import read_json, write_json, write_text
+from bunchtrain.files import as_path, read_json, write_json, write_text
 from bunchtrain.study import Study, validate
 from bunchtrain.study.derived import with_source
 from bunchtrain.study.loading import read
@@ -63,7 +63,7 @@ class RunFolder:
 
         Raises RunError, naming the newest run below it, if it has no study.yaml.
         """
-        folder = cls(Path(path))
+        folder = cls(as_path(path, "the folder of a run"))
         if not folder.study_file.is_file():
             nearby = sorted(folder.path.glob("*/study.yaml")) if folder.path.is_dir() else []
             hint = f"; did you mean {nearby[-1].parent}?" if nearby else ""

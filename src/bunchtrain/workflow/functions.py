@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bunchtrain.errors import UserError
-from bunchtrain.files import write_text
+from bunchtrain.files import as_path, write_text
 from bunchtrain.report.results import Results
 from bunchtrain.study import Study, load, select_models
 from bunchtrain.tables.inspect.drafting import Hints, sketch
@@ -39,10 +39,11 @@ def init(
 
     Raises UserError if the output exists, DataError if the files cannot be read.
     """
-    if Path(output).exists():
+    if as_path(output, "the output").exists():
         raise UserError(f"{output} already exists; choose another output")
-    listed = [files] if isinstance(files, str | Path) else files
-    found = sketch([str(file) for file in listed], Hints(target, rows, time))
+    listed = list(files) if isinstance(files, list | tuple) else [files]
+    paths = [str(as_path(file, "a file")) for file in listed]
+    found = sketch(paths, Hints(target, rows, time))
     write_text(Path(output), found.text)
     return load(output)
 

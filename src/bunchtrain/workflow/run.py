@@ -16,7 +16,7 @@ import matplotlib.figure
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from bunchtrain import parts
-from bunchtrain.errors import DeprecatedKey, RunError, UserError
+from bunchtrain.errors import DeprecatedKey, RunError, UserError, shorten
 from bunchtrain.evaluations._systematic_evaluation import make_systematic
 from bunchtrain.plots import svg
 from bunchtrain.report.compare import compare_roc
@@ -336,7 +336,7 @@ def evaluate(runs: Run | Sequence[Run], name: str | type, **options: Any) -> Res
     Raises StudyError if it or an option is unknown or the study lacks what it evaluates, RunError
     if two runs test the same event.
     """
-    listed = [runs] if isinstance(runs, Run) else list(runs)
+    listed = as_runs(runs)
     run = listed[0] if len(listed) == 1 else FoldedRun(listed)
     name = parts.absolute_name(parts.replace_classes(name), None)
     key = parts.short_name(name)
@@ -346,6 +346,18 @@ def evaluate(runs: Run | Sequence[Run], name: str | type, **options: Any) -> Res
     results = evaluate_run(run, key, make_evaluation(run.study, part, {**known, **options}))
     listed[0].report()
     return results
+
+
+def as_runs(given: Run | Sequence[Run]) -> list[Run]:
+    """Return runs that are given as one or several; raises UserError for none and other things."""
+    listed = [given] if isinstance(given, Run) else given
+    if not isinstance(listed, list | tuple) or not listed:
+        raise UserError(f"give at least one run in a list, got {shorten(given)}")
+    for one in listed:
+        if not isinstance(one, Run):
+            text = "a run is what bunchtrain.run(...) or bunchtrain.open_run(...) return"
+            raise UserError(f"{text}, got {shorten(one)}")
+    return list(listed)
 
 
 def export(run: Run | RunFolder | Path | str, to: str, **given: Any) -> Exported:

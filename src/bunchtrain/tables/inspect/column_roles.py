@@ -20,6 +20,8 @@ _TRUTH = {"gen", "generator", "truth", "true", "mc", "lhe", "pdg", "pdgid", "htx
 _TRUTH |= {"labels", "target", "flavour", "flavor"}
 _SPECIES = {"pdg", "pdgid", "flavour", "flavor"}
 _WEIGHT = {"weight", "weights", "wgt", "wgts", "sumw", "genweight", "evtweight"}
+#: Words of isolations and of links to vertices, as in ptvarcone30_MaxWeightTTVA_pt1000.
+_NO_WEIGHT = re.compile(r"(pt|et|topoet|ptvar)cone|iso(lation)?$|ttva|max$|min$")
 _IDENTIFIER = {"id", "ids", "index", "idx", "ref", "key", "number", "hash", "uuid", "detid", "eid"}
 _IDENTIFIER |= {"bits", "seed", "timestamp"}
 _LINK = {"link", "links"}
@@ -159,7 +161,9 @@ def is_trigger(name: str) -> bool:
 
 def _is_weight(column: ColumnSummary) -> bool:
     found = words(column.name)
-    return (bool(_WEIGHT & set(found)) or found[-1:] == ["w"]) and found[0] != "n"
+    if found[:1] == ["n"] or any(map(_NO_WEIGHT.match, found)):
+        return False
+    return bool(_WEIGHT & set(found)) or found[-1:] == ["w"]
 
 
 def _is_identifier(name: str) -> bool:

@@ -18,6 +18,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from bunchtrain.errors import BunchtrainError, DataError
+from bunchtrain.files import as_path
 from bunchtrain.tables.column_types import kind
 from bunchtrain.tables.expressions.times import as_seconds
 from bunchtrain.tables.reading import find_format, open_table, table_names
@@ -164,7 +165,9 @@ class Inspection:
         return "\n".join(blocks)
 
 
-def inspect(path: str, rows: int = 10_000, *, tree: str | None = None) -> Inspection:
+def inspect(
+    path: str | os.PathLike[str], rows: int = 10_000, *, tree: str | None = None
+) -> Inspection:
     """Return the contents of a ROOT, HDF5, Parquet, CSV, NPZ or ARFF file.
 
     The statistics are those of at most `rows` rows: ten ranges over the table, or, in text files,
@@ -172,7 +175,7 @@ def inspect(path: str, rows: int = 10_000, *, tree: str | None = None) -> Inspec
     DataError if the file is missing, damaged, ragged or without a table; of several trees or
     columns those that cannot be read are reported.
     """
-    path, named = split_tree(path)
+    path, named = split_tree(str(as_path(path, "a file")))
     tree = tree or named
     names = [tree] if tree else table_names(path)
     if not names:

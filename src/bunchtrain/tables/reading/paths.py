@@ -75,7 +75,12 @@ def resolve(files: str | Sequence[str]) -> list[tuple[str, str | None]]:
 
 
 def _matches(path: str) -> list[str]:
+    """Return the files that a glob matches; DataError for one that searches all disks."""
     if not is_remote(path):
+        start, stars, _ = path.partition("**")
+        folder = start.rpartition("/")[0] + "/" if "/" in start else "."
+        if stars and not glob.has_magic(folder) and os.path.realpath(folder) == os.path.sep:
+            raise DataError(f"'{path}' searches all folders of this machine; name a folder first")
         return sorted(glob.glob(path, recursive=True))
     system, inner = filesystem(path)
     return sorted(system.unstrip_protocol(match) for match in system.glob(inner))
@@ -106,6 +111,8 @@ def check(path: str) -> None:
         others = file.parent.iterdir() if file.parent.is_dir() else ()
         hint = nearest(file.name, (other.name for other in others))
         raise DataError(f"there is no file '{path}'{hint}")
+    if not file.is_file():
+        raise DataError(f"'{path}' is a pipe or a device, not a file; copy its data into a file")
     if file.stat().st_size == 0:
         raise DataError(f"the file '{path}' is empty")
     return None

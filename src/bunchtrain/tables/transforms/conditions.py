@@ -51,6 +51,8 @@ class Condition:
         where, available = f"conditions.{self.name}", self.table.fields()
         if not 1 <= len(self.key) <= _MAX_KEYS:
             raise StudyError(f"{where}.key: give 1 to {_MAX_KEYS} columns; {one_of(available)}")
+        if len(set(self.key)) < len(self.key):
+            raise StudyError(f"{where}.key: a column is named twice; name it once")
         for name in self.key:
             if name not in available:
                 hint = nearest(name, available) or f"; there are {one_of(available)}"
