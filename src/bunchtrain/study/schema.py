@@ -28,10 +28,9 @@ from bunchtrain.study.stages import StageConfig
 from bunchtrain.study.workflows._workflow import expand_workflows
 from bunchtrain.targets import Target
 
-#: Largest number of columns, and of other named or listed things, that a study has.
+#: Columns and references, at most; and the most of other named or listed things.
 Texts = Annotated[list[str], Field(max_length=5000)]
 _Few, _Many = Field(max_length=500), Field(max_length=5000)
-Paragraph = Annotated[str, Field(max_length=10_000)]
 
 
 class Storage(Strict):
@@ -47,10 +46,10 @@ class Study(Strict):
     """A study: data, targets, models, training and evaluations."""
 
     name: FileName = Field("study", description="Short name; the folder of its runs.")
-    title: Paragraph = Field("", description="One line for the report; the name if unset.")
-    description: Paragraph = Field("", description="A few sentences for the report.")
+    title: str = Field("", description="One line for the report; the name if unset.")
+    description: str = Field("", description="A few sentences for the report.")
     references: Texts = Field([], description="Papers and data sets.")
-    note: Paragraph = Field("", description="Sentence printed next to the metrics.")
+    note: str = Field("", description="Sentence printed next to the metrics.")
     seed: Seed = Field(1, description="Seed of all random numbers.")
     source: Part = Field(
         description="Where the events come from: a source, or the name of a stage with a table."
