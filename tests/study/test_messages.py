@@ -1,9 +1,12 @@
 """Names, unused keys and overrides of a study that are refused, and how messages are shortened."""
 
+import re
+
 import pytest
 import yaml
 
-from bunchtrain.errors import LONGEST, StudyError, nearest, shorten
+import bunchtrain
+from bunchtrain.errors import LONGEST, StudyError, UserError, nearest, shorten
 from bunchtrain.study import load
 from bunchtrain.study.loading import read
 
@@ -113,3 +116,28 @@ def test_merge_keys_of_yaml_are_supported_and_bounded(tmp_path):
     path.write_text("a: {<<: b}")
     with pytest.raises(StudyError, match="line 1, column 9: this is not YAML: expected a mapping"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: load(3), "a study must be a path, got 3"),
+        (lambda: bunchtrain.open_run(None), "the folder of a run must be a path, got null"),
+        (lambda: bunchtrain.inspect(["a.csv"]), "a file must be a path, got ['a.csv']"),
+        (lambda: bunchtrain.compare([]), "give the runs to compare as a list, [run, run], got []"),
+        (lambda: bunchtrain.compare(["runs/s"]), "bunchtrain.open_run(...) returns a run"),
+        (lambda: bunchtrain.evaluate([], "classification"), "give at least one run in a list"),
+    ],
+)
+def test_things_that_are_no_paths_and_no_runs(call, text):
+    with pytest.raises(UserError, match=re.escape(text)):
+        call()
+
+
+def test_a_study_file_that_is_too_large(tmp_path):
+    (tmp_path / "s.yaml").write_text("# a comment\n" * 200_000)
+    with pytest.raises(StudyError, match="has 2,400,000 bytes, and a study at most 2,000,000"):
+        load(tmp_path / "s.yaml")
+    assert "must be a list of 500 or fewer items" in message(
+        tmp_path, models={f"m{i}": {} for i in range(501)}
+    )

@@ -211,6 +211,8 @@ def test_columns_of_zeros_or_of_a_w_boson_are_no_weights(tmp_path):
     columns = numbers(60, "a", "b", "WQuark_px") | {
         "W_px": np.zeros(60),
         "EventWeight": np.ones(60),
+        "ptvarcone30_Nonprompt_All_MaxWeightTTVA_pt1000": np.linspace(0, 1, 60),
     }
     text = sketch([written(tmp_path, columns)]).text
     assert "#   event: EventWeight" in text
+    assert "event: ptvarcone30" not in text

@@ -241,6 +241,8 @@ def test_paths(tmp_path, monkeypatch):
     assert split_tree("root://host:1094//x.root:t") == ("root://host:1094//x.root", "t")
     with pytest.raises(DataError, match="no file matches"):
         resolve("$PLACE/*.h5")
+    with pytest.raises(DataError, match="searches all folders"):
+        resolve("../" * 40 + "**/*.h5")
     with pytest.raises(DataError, match="environment variable NOWHERE"):
         resolve("$NOWHERE/x.root")
 
