@@ -139,7 +139,7 @@ MODULES: dict[str, tuple[str, str]] = {
     "a function": ("./mine.py:mine", "def mine(): pass"), "a number": ("./mine.py:mine", "mine = 3"),
     "no Python": ("./mine.py:Mine", "class Mine(:"), "a text": ("./mine.txt:Mine", "class Mine: pass"),
     "an import of nothing": ("./mine.py:Mine", "import nosuch_module"), "an error": ("./mine.py:Mine", "1 / 0"),
-    "an exit": ("./mine.py:Mine", "raise SystemExit(0)"), "an interrupt": ("./mine.py:Mine", "raise BaseException('x' * 1000)"),
+    "an exit": ("./mine.py:Mine", "raise SystemExit(0)"), "an exit with a text": ("./mine.py:Mine", "raise SystemExit('x' * 1000)"),
     "an unknown base": ("./mine.py:Mine", "class Mine(Nosuch): pass"), "of another kind": ("./mine.py:Mine", "class Mine: pass"),
     "without keywords": ("./mine.py:Mine", "class Mine:\n    def __init__(self, a, b, c): pass"),
     "bytes": ("./mine.py:Mine", "\0\0\0"), "latin": ("./mine.py:Mine", "# -*- coding: nosuch -*-\nclass Mine: pass"),

@@ -51,11 +51,9 @@ GENERATORS: dict[str, Callable[[Path], Iterable[Malformed]]] = {
 }
 #: Inputs of each generator in CI, fewer of some, and generators that are tried nightly only.
 SAMPLE = 15
-FEW = dict.fromkeys(
-    ("conditions", "detectors", "executors", "own parts", "paths", "events of types"), 3
-)
+FEW = dict.fromkeys(("conditions", "detectors", "executors", "own parts", "paths"), 3)
 NIGHTLY = ("keys of stages", "parts of stages", "run folders of stages")
-NIGHTLY += ("large studies", "predictions", "variables", "calls")
+NIGHTLY += ("large studies", "predictions", "variables", "calls", "events of types")
 
 
 @pytest.fixture(autouse=True)

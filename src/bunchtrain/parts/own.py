@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bunchtrain.errors import BunchtrainError, RunError, StudyError, nearest, one_of
+from bunchtrain.errors import BunchtrainError, RunError, StudyError, nearest, one_of, shorten
 from bunchtrain.files import atomic_path, cache_folder, read_json, write_json, write_text
 
 #: A part's name that gives a file and a class.
@@ -44,7 +44,12 @@ def is_own(name: str) -> bool:
 
 
 def absolute_name(name: str, folder: Path | str | None) -> str:
-    """Return the name of a part with the full path of its file; others as they are."""
+    """Return the name of a part with the full path of its file; others as they are.
+
+    Raises StudyError for a name that is no text, as may be given from Python.
+    """
+    if not isinstance(name, str):
+        raise StudyError(f"the name of a part must be a text, got {shorten(name)}")
     found = _NAME.match(name)
     if not found:
         return name

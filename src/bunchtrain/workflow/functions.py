@@ -61,7 +61,7 @@ def check(study: Study | str | Path, *assignments: str, size: str | None = None)
 
 def tune(
     study: Study | str | Path,
-    space: Path | Mapping[str, Any] | None = None,
+    space: Path | str | Mapping[str, Any] | None = None,
     *assignments: str,
     size: str | None = None,
     only: Sequence[str] = (),

@@ -6,7 +6,6 @@ those of a window are in its last row.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.errors import BunchtrainError, RunError, UserError, one_of
+from bunchtrain.files import as_path
 from bunchtrain.study import Study
 from bunchtrain.tables.arrays import Arrays, is_data, like
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
@@ -75,6 +75,12 @@ class Counts:
         self.events += other["events"]
         self.objects += other["objects"]
         self.selected += other["selected"]
+
+
+def _file_names(source: object) -> list[str]:
+    """Return the files that are given as one or several; raises UserError for other things."""
+    files = source if isinstance(source, list | tuple) and source else [source]
+    return [str(as_path(file, "a file of events")) for file in files]
 
 
 @dataclass(frozen=True)
@@ -139,8 +145,7 @@ class Predictor:
         """Return the source, or that of the first file; None for events in memory."""
         if isinstance(source, Table) or is_data(source):
             return source if isinstance(source, Table) else None
-        file = source if isinstance(source, str | Path) else source[0]
-        return source_for_file(self.study, os.fspath(file))
+        return source_for_file(self.study, _file_names(source)[0])
 
     def _metadata(self) -> TableMetadata:
         """Return the units, order and origin of the rows of the output."""
@@ -176,8 +181,7 @@ class Predictor:
         if isinstance(source, Table):
             yield from self.blocks_of_source(source)
             return
-        files = [source] if isinstance(source, str | Path) else source
-        paths = resolve([os.fspath(file) for file in files])
+        paths = resolve(_file_names(source))
         if any(Path(path).resolve() == output.resolve() for path, _ in paths):
             raise UserError(f"'{output}' is one of the files to predict; choose another output")
         with nullcontext() if wide is None else wide(self, paths) as made:

@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from bunchtrain.errors import RunError, StudyError, UserError, nearest, shorten
-from bunchtrain.files import as_json, read_json, write_json, write_text
+from bunchtrain.files import as_json, as_path, read_json, write_json, write_text
 from bunchtrain.study import Study, model_configs, validate
 from bunchtrain.study.loading import read
 from bunchtrain.study.overrides import apply
@@ -52,7 +52,7 @@ class SearchResult:
 
 def search(
     study: Study,
-    space: Path | Mapping[str, Any] | None = None,
+    space: Path | str | Mapping[str, Any] | None = None,
     *,
     metric: str = "auc",
     trials: int = 20,
@@ -100,12 +100,13 @@ def _check_resumed(folder: Path, study: Study, metric: str, key: str) -> None:
     write_json(path, ours)
 
 
-def _read_space(space: Path | Mapping[str, Any]) -> dict[str, Any]:
+def _read_space(space: Path | str | Mapping[str, Any]) -> dict[str, Any]:
     """Return dotted key → {low, high, log} or {choices}.
 
     Raises StudyError for a file that is not YAML, and for values of another form.
     """
-    given = read(space) if isinstance(space, Path) else dict(space)
+    is_given = isinstance(space, Mapping)
+    given = dict(space) if is_given else read(as_path(space, "the search space"))
     given.pop("name", None)
     if not given:
         raise StudyError("the search space is empty; give a key, e.g. 'model.dropout: [0, 0.1]'")
