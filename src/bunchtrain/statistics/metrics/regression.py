@@ -37,7 +37,8 @@ def linearity(
     """Return the slope of the least-squares line of prediction against truth, both (events,).
 
     The error is that of White: √(Σ w² x² r²)/Σ w x², for truths x about their mean and
-    residuals r from the line, which holds for any dependence of the resolution on x.
+    residuals r from the line, which holds for any dependence of the resolution on x. Residuals are
+    divided by 1 − h, h = w x²/Σ w x² + w/Σ w, for few events (HC3, J. Econometrics 29, 305).
     """
     w = as_weights(weights, len(truth))
     x = truth - np.average(truth, weights=w)
@@ -46,7 +47,9 @@ def linearity(
     if squares == 0:
         return Measurement(np.nan)
     slope = float(np.sum(w * x * y)) / squares
-    return Measurement(slope, float(np.sqrt(np.sum((w * x * (y - slope * x)) ** 2)) / squares))
+    leverage = np.clip(w * x**2 / squares + w / w.sum(), None, 0.9)
+    parts = w * x * (y - slope * x) / (1 - leverage)
+    return Measurement(slope, float(np.sqrt(np.sum(parts**2)) / squares))
 
 
 @dataclass(frozen=True)

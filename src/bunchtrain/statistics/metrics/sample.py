@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import gammaincinv, stdtrit
 
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics.measurement import Measurement
@@ -105,14 +105,24 @@ def quantile(values: NDArray[Any], at: Any, weights: NDArray[Any] | None = None)
 
 
 def standard_deviation(residuals: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
-    """Return σ of residuals r (events,), with the error √Σ w²((r − r̄)² − σ²)²/(2 σ Σw)."""
+    """Return σ of residuals r (events,), with the error √Σ w²((r − r̄)² − σ²)²/(2 σ Σw).
+
+    Of few values the interval of one standard deviation is that of σ√(ν/χ²), χ² of ν degrees of
+    freedom with the variance of σ²: ν = 2 σ⁴/Var(σ²) (Satterthwaite, Biometrics Bull. 2, 110).
+    """
     w = as_weights(weights, len(residuals))
     squares = (residuals - np.average(residuals, weights=w)) ** 2
     variance = float(np.average(squares, weights=w))
     if variance <= 0:
         return Measurement(0.0, 0.0)
-    scatter = float(np.sum((w * (squares - variance)) ** 2)) ** 0.5
-    return Measurement(variance**0.5, scatter / (2 * variance**0.5 * abs(float(w.sum()))))
+    scatter = float(np.sum((w * (squares - variance)) ** 2)) ** 0.5 / abs(float(w.sum()))
+    found, count = Measurement(variance**0.5, scatter / (2 * variance**0.5)), effective_count(w)
+    if scatter == 0 or count <= 1:
+        return found
+    freedom = 2 * (variance / scatter) ** 2
+    unbiased = found.value * math.sqrt(count / (count - 1))
+    high, low = np.sqrt(freedom / (2 * gammaincinv(freedom / 2, [LOW, HIGH]))) * unbiased
+    return found.with_interval(float(low), float(high))
 
 
 def half_width(residuals: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
