@@ -16,7 +16,7 @@ from scipy.special import expit, logit, ndtr, ndtri, softmax
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics.efficiency import efficiency_error, efficiency_interval
 from bunchtrain.statistics.metrics.measurement import Measurement
-from bunchtrain.statistics.metrics.sample import Floats, as_weights
+from bunchtrain.statistics.metrics.sample import Floats, as_weights, effective_count
 
 #: Confidence of the lower limit of a rejection.
 CONFIDENCE = 0.95
@@ -211,10 +211,15 @@ def auc(curve: Roc) -> Measurement:
         variance += float(
             np.sum(squares * (ordered - area) ** 2) / total**2 * count / max(count - 1, 1.0)
         )
-    found = Measurement(area, float(np.sqrt(variance)))
-    if not (0 < area < 1 and variance > 0):
+    return _with_interval(area, float(np.sqrt(variance)))
+
+
+def _with_interval(area: float, error: float) -> Measurement:
+    """Return an area under a ROC curve with the interval of ln A/(1 − A)."""
+    found = Measurement(area, error)
+    if not (0 < area < 1 and error > 0):
         return found
-    step = found.error / (area * (1 - area))  # error of ln A/(1 − A)
+    step = error / (area * (1 - area))  # error of ln A/(1 − A)
     return found.with_interval(*expit(logit(area) + np.array([-step, step])))
 
 
@@ -224,7 +229,7 @@ def macro_auc(
     """Return the mean over classes of the AUC of each against all others.
 
     The error is that of the mean: σ² = Σ_i (Σ_k u_ik/K)² with the contribution u_ik of event i to
-    the AUC of class k, of which DeLong's variance is Σ_i u_ik².
+    the AUC of class k, of which DeLong's variance is Σ_i u_ik². The interval is as for one AUC.
 
     scores   (events, classes) probabilities.
     truth    (events,) index of the true class.
@@ -246,8 +251,10 @@ def macro_auc(
             _midpoints(curve.signal_efficiency)[place],
         )
         total = np.where(own, curve.signal[-1], curve.background[-1])
-        contributions += w * (right - areas[-1]) / total / classes
-    return Measurement(float(np.mean(areas)), float(np.linalg.norm(contributions)))
+        count = np.where(own, effective_count(w[own]), effective_count(w[~own]))
+        few = np.sqrt(count / np.maximum(count - 1, 1.0))
+        contributions += w * (right - areas[-1]) * few / total / classes
+    return _with_interval(float(np.mean(areas)), float(np.linalg.norm(contributions)))
 
 
 def _midpoints(steps: Floats) -> Floats:
