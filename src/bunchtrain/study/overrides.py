@@ -19,6 +19,8 @@ def parse(assignments: Iterable[str]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for text in assignments:
+        if not isinstance(text, str):
+            raise StudyError(f"an override must be a text, key=value, got {shorten(text)}")
         key, equals, value = text.partition("=")
         key = key.strip()
         if not equals or not all(key.split(".")):
