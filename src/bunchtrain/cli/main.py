@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bunchtrain.cli import aliases, catalogue, data, results
 from bunchtrain.cli.check import check
+from bunchtrain.cli.display import display
 from bunchtrain.cli.failures import as_error
 from bunchtrain.cli.interruption import exit_code
 from bunchtrain.cli.run import run, stage, tune
@@ -49,6 +50,7 @@ VERBS: list[Callable[..., None]] = [
     check,
     results.predict,
     results.generate,
+    display,
 ]
 VERBS += [results.evaluate, results.compare, results.report, results.export, tune, stage]
 VERBS += [catalogue.parts, catalogue.studies, catalogue.schema, data.fetch]

@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from bunchtrain.displays import Display
 from bunchtrain.report.costs import Cost
 from bunchtrain.report.key_table import Published
 from bunchtrain.report.stage_graph import StageBox
@@ -84,6 +85,7 @@ class Report:
     inputs      distributions of the inputs of models.
     study_yaml  full configuration.
     stages      of the run, with their times.
+    display     of one event of the test set.
     stage_metrics  name → metrics of what evaluations of the key `stages` have measured.
     """
 
@@ -103,3 +105,4 @@ class Report:
     created: str = ""
     stages: Sequence[StageBox] = ()
     stage_metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    display: Display | None = None

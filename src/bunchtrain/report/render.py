@@ -12,6 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
+from bunchtrain.displays.content import Display
+from bunchtrain.displays.page import fragment, script, script_hash, style
 from bunchtrain.plots import png, small_svg
 from bunchtrain.plots.style import MAX_LEGEND
 from bunchtrain.report.content import ModelSummary, Report, Table
@@ -38,7 +40,20 @@ def render(report: Report) -> str:
         folded=len(report.models) > MAX_LEGEND,
         graph=stage_graph(report.stages),
         stage_table=_stage_table(report),
+        **_event_display(report.display),
     )
+
+
+def _event_display(display: Display | None) -> dict[str, Markup]:
+    """Return a display, its style and script, and what the policy allows of scripts."""
+    if display is None:
+        return dict.fromkeys(("display", "display_style", "script", "script_policy"), Markup(""))
+    return {
+        "display": Markup(fragment(display)),
+        "display_style": Markup(style()),
+        "script": Markup(f"<script>{script()}</script>"),
+        "script_policy": Markup(f"; script-src {script_hash()}"),
+    }
 
 
 @cache

@@ -16,6 +16,7 @@ from bunchtrain.report.render import seconds
 from bunchtrain.report.stage_graph import StageBox
 from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.study import ModelConfig, Study, ensemble_models, model_configs
+from bunchtrain.workflow.displays import report_display
 from bunchtrain.workflow.evaluate import saved_results
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.graph.record import read_record
@@ -64,6 +65,7 @@ def make_report(folder: RunFolder) -> Report:
         stage_metrics={
             one.name: one.metrics for one in stage_entries(study, folder.json("metrics.json"))
         },
+        display=report_display(folder),
         created=datetime.now().strftime("%Y-%m-%d %H:%M"),
     )
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from bunchtrain.errors import StudyError
 from bunchtrain.parts.ranges import NUMBER
 from bunchtrain.simulation.detectors.materials import Material, find_material
-from bunchtrain.tables.arrays import Condition
+from bunchtrain.tables.geometry import Geometry
 
 Floats = NDArray[np.float64]
 #: Length in mm.
@@ -175,6 +175,7 @@ class Stack:
         columns: dict[str, Any] = {
             "layer": np.arange(len(self.sensitive)),
             "z": self.middles,
+            "width": [self.width] * len(self.sensitive),
             "thickness": [plate.thickness for plate in self.sensitive],
             "material": [plate.material.name for plate in self.sensitive],
             "shape": [plate.shape for plate in self.sensitive],
@@ -182,7 +183,7 @@ class Stack:
             "radiation_lengths": radiation,
             "interaction_lengths": interaction,
         }
-        return Condition(columns, ("layer",), units={"z": "mm", "thickness": "mm"})
+        return Geometry(columns, "layer")
 
 
 def plain(sections: Sequence[Section]) -> list[dict[str, Any]]:
