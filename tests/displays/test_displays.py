@@ -20,6 +20,7 @@ from bunchtrain.errors import DataError, UserError
 from bunchtrain.tables.arrays import Arrays
 from bunchtrain.tables.geometry import Geometry
 
+LAYERS = {"layer": [0, 1], "z": [100.0, 200.0], "width": [80.0, 80.0]}
 HITS = {
     "hit_x": [[1.0, 2.0, 3.0, 40.0], [], [1.0]],
     "hit_y": [[0.5, 1.0, 1.5, -3.0], [], [1.0]],
@@ -117,11 +118,13 @@ def test_particles_that_are_their_own_ancestors_begin_a_tree():
 def test_images_and_wires():
     image = np.zeros((1, 3, 40, 30))
     image[0, 1, 5, 7] = 2.5
-    (first, second, third) = shown({"images": image}).payload["panels"]
+    (_first, second, _third) = shown({"images": image}).payload["panels"]
     assert second["shape"] == [40, 30]
     assert numbers({"data": second["at"]}).tolist() == [5 * 30 + 7]
     assert numbers({"data": second["values"]}).tolist() == [2.5]
-    limited = shown({"images": image, **{n: v[:1] for n, v in HITS.items()}}, limits=Limits(pixels=100))
+    limited = shown(
+        {"images": image, **{n: v[:1] for n, v in HITS.items()}}, limits=Limits(pixels=100)
+    )
     assert "'images' is not shown: 1,200 pixels exceed 100." in limited.payload["notes"]
     voxels = {n.replace("hit", "voxel"): v for n, v in HITS.items()}
     titles = [one["title"] for one in shown(voxels).payload["panels"]]
@@ -130,9 +133,9 @@ def test_images_and_wires():
 
 def test_the_geometry_is_drawn():
     class WithGeometry(Arrays):
-        conditions = {
-            "geometry": Geometry({"layer": [0, 1], "z": [100.0, 200.0], "width": [80.0, 80.0]}, "layer")
-        }
+        @property
+        def conditions(self):
+            return {"geometry": Geometry(LAYERS, "layer")}
 
     display = make_display(read_event(WithGeometry(HITS), 0), "An event")
     space, plane, along, _ = display.payload["panels"]
@@ -157,7 +160,11 @@ def test_points_beyond_the_limit_and_without_a_place_are_left_out_and_said_so():
     ("data", "options", "text"),
     [
         ({"x": [1.0]}, {}, "nothing in the event can be drawn"),
-        (HITS, {"groups": ("hits",)}, "no group 'hits' with positions or momenta; did you mean 'hit'"),
+        (
+            HITS,
+            {"groups": ("hits",)},
+            "no group 'hits' with positions or momenta",
+        ),
         (HITS, {"event": 3}, "there is no event 3 in the table: its 3 events are 0 to 2"),
         (HITS, {"event": -1}, "there is no event -1"),
         (HITS, {"event": 1}, "nothing in the event can be drawn"),

@@ -1,4 +1,4 @@
-"""Published layouts of detector events: columns, units, links, and files that are not as they say."""
+"""Published layouts of detector events: columns, units, links, and damaged files."""
 
 import gzip
 import json
@@ -52,6 +52,7 @@ U MEV CM
 W 2
 HepMC::Asciiv3-END_EVENT_LISTING
 """
+LAST = "P 3 -1 211 -1000 0 0 1000 139 1\n"
 LHE = """<LesHouchesEvents version="3.0">
 <init>
 </init>
@@ -89,7 +90,10 @@ def test_les_houches_events(tmp_path):
     ("text", "message"),
     [
         ("energy,pt\n1,2\n", "is neither HepMC3 text"),
-        (HEPMC.replace("P 3 -1 211 -1000 0 0 1000 139 1\n", ""), "event 4 states 3 particles and has 2"),
+        (
+            HEPMC.replace(LAST, ""),
+            "event 4 states 3 particles and has 2",
+        ),
         (HEPMC.replace("1000 0 0 1000 139 1", "1000 0 0 1000 139"), "is damaged"),
         (HEPMC.replace("P 3 ", "P 2 "), "are not numbered 1, 2, 3"),
         (LHE.replace(" 23 1 1 2 0 0 0 0 0 91.2 91.2 0 0\n", ""), "event 0 is cut"),
@@ -111,15 +115,17 @@ def test_public_particle_records():
     name = "pylhe-testfile-madgraph5-3.5.8-pp_to_jj.lhe.gz"
     block = next(ParticleRecords(files=str(DATA / "lhe" / name)).blocks(["particle_px"], 50))
     assert ak.num(block["particle_px"]).tolist() == [4] * 50
-    assert np.abs(ak.sum(block["particle_px"], axis=1)).max() < 1e-6
+    assert ak.max(np.abs(ak.sum(block["particle_px"], axis=1))) < 1e-6
 
 
 def trackml(folder, hits=None, truth=None, particles=None):
     """Write an event of TrackML; the arguments replace lines."""
     stem = folder / "event000001000"
     hits = hits or ["1,-64.4,-7.1,-1502.5,7,2,1", "2,10,20,30,8,2,5", "3,1,1,1,8,4,6"]
-    truth = truth or ["1,4503668346847232,0,0,0,0,0,0,0.5", "2,0,0,0,0,0,0,0,0", "3,22,0,0,0,0,0,0,1"]
-    particles = particles or ["22,0,0,1,3,4,0.5,-1,1", "4503668346847232,0,0,1,0.1,0,2,1,1", "99,0,0,0,1,1,1,1,0"]
+    long = "4503668346847232,0,0"
+    truth = truth or [f"1,{long},0,0,0,0,0.5", "2,0,0,0,0,0,0,0,0", "3,22,0,0,0,0,0,0,1"]
+    light, last = "22,0,0,1,3,4,0.5,-1,1", "99,0,0,0,1,1,1,1,0"
+    particles = particles or [light, f"{long},1,0.1,0,2,1,1", last]
     files = {
         "hits": ("hit_id,x,y,z,volume_id,layer_id,module_id", hits),
         "truth": ("hit_id,particle_id,tx,ty,tz,tpx,tpy,tpz,weight", truth),

@@ -27,6 +27,8 @@ CLASSES = {
     "W, Z, H": (23, 24, 25),
 }
 OTHER = "other"
+#: Largest identifier that float32 holds; larger ones are shown by their rank.
+MAX_ID = 2**24
 #: Fraction of the points of a predicted object that have to be of one true one.
 PURITY = 0.7
 
@@ -114,9 +116,11 @@ def rule(one: Colouring, values: Floats | None, columns: dict[str, Any]) -> dict
     if one.kind == "id":
         values = np.nan_to_num(values, nan=-1)
         known = np.unique(values[values >= 0])
-        small = np.where(values >= 0, np.searchsorted(known, values), np.maximum(values, -2))
+        small = np.maximum(values, -2)
+        if len(known) and known[-1] > MAX_ID:
+            small = np.where(values >= 0, np.searchsorted(known, values), small)
         columns[name] = encode_column(small) | {"derived": True}
-        of_each = np.bincount(small[small >= 0].astype(int)) if len(known) else np.zeros(1)
+        of_each = np.unique(values[values >= 0], return_counts=True)[1] if len(known) else [0]
         what = "a colour for each, that of its particle in the truth"
         text = what if one.role == "prediction" else "a colour for each"
         fake = {"fake": "of no particle"} if (small == -2).any() else {}

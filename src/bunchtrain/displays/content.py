@@ -60,7 +60,7 @@ def make_display(
     facts: Sequence[tuple[str, str]] = (),
     colourings: Sequence[Colouring] = (),
     groups: Sequence[str] = (),
-    limits: Limits = Limits(),  # noqa: B008
+    limits: Limits = Limits(),
 ) -> Display:
     """Return the display of an event: hits in space and planes, jets in (η, φ), trees, images.
 
@@ -148,7 +148,10 @@ def _limited(
             rows, how = np.sort(rows[order[: limits.points]]), f"those of largest {size}"
         else:
             random = np.random.default_rng(1)
-            rows, how = np.sort(random.choice(rows, limits.points, replace=False)), "drawn at random"
+            rows, how = (
+                np.sort(random.choice(rows, limits.points, replace=False)),
+                "drawn at random",
+            )
         text = f"{limits.points:,} of {len(group):,} in '{group.name}' are shown, {how}."
         notes.append(text)
     return group.take(rows), rows
@@ -233,4 +236,3 @@ def _add_tree(made: _Made, group: Group, limits: Limits) -> None:
     encoded, names = _encoded(group, rows, [], limits)
     made.panels.append(tree_panel(shown, encoded, len(made.groups), names))
     made.groups.append(encoded)
-

@@ -309,7 +309,7 @@
       const [ca, sa] = [Math.cos(this.yaw), Math.sin(this.yaw)], [cp, sp] = [Math.cos(this.pitch), Math.sin(this.pitch)];
       const x = (a - this.centre[0]) * this.factor[0], y = (b - this.centre[1]) * this.factor[1], z = (d - this.centre[2]) * this.factor[2];
       const x1 = x * ca + z * sa, z1 = z * ca - x * sa, y1 = y * cp - z1 * sp, depth = z1 * cp + y * sp;
-      const near = 1 / (1.75 - depth), size = this.zoom * Math.min(this.width * 1.6, this.height * 2.2);
+      const near = 1 / (1.75 - depth), size = this.zoom * (this.spec.stems ? 0.85 : 1) * Math.min(this.width * 1.6, this.height * 2.2);
       return [this.width / 2 + x1 * near * size, this.height / 2 - y1 * near * size, depth, near * 1.75];
     }
     draw() {

@@ -12,7 +12,18 @@ from bunchtrain.errors import DataError, nearest, one_of
 from bunchtrain.tables.table import Column, Table
 
 #: Groups that are shown if there are more than `MAX_GROUPS` and none is chosen.
-PREFERRED = ("jet", "muon", "electron", "photon", "tau", "met", "genpart", "hit", "cell", "particle")
+PREFERRED = (
+    "jet",
+    "muon",
+    "electron",
+    "photon",
+    "tau",
+    "met",
+    "genpart",
+    "hit",
+    "cell",
+    "particle",
+)
 MAX_GROUPS = 4
 #: Lists of a table above which only preferred ones are read, and numbers of the event that are.
 MAX_LISTS, MAX_NUMBERS = 12, 12

@@ -16,7 +16,7 @@ from bunchtrain.displays.content import Limits, can_draw
 from bunchtrain.errors import BunchtrainError, DataError, RunError, nearest, one_of
 from bunchtrain.study import Study, load, model_configs
 from bunchtrain.study.loading import known
-from bunchtrain.tables.predictions import ROWS, PredictedColumn, Predictions
+from bunchtrain.tables.predictions import ROWS, Predictions
 from bunchtrain.tables.sources.files import Files
 from bunchtrain.targets import Quantity, Target
 from bunchtrain.workflow.folder import RunFolder
@@ -159,7 +159,8 @@ def _list(column: Any) -> Any:
 def _colourings(row: Predictions, model: str, group: str) -> Iterator[Colouring]:
     """Yield truth and prediction of each target of points and edges, and of the transforms."""
     truth = None
-    for name, target in row.targets.items():
+    order = sorted(row.targets.items(), key=lambda one: one[1].ids is None)
+    for name, target in order:
         if target.identifier and target.axis in ("point", "edge") and truth is None:
             truth = _list(row.columns[name])
             yield Colouring(f"truth: {name}", group, "id", truth, role="truth")
@@ -173,7 +174,7 @@ def _colourings(row: Predictions, model: str, group: str) -> Iterator[Colouring]
             predicted = match_objects(predicted, truth)
         yield Colouring(f"{model}: {label}", group, "id", predicted, role="prediction")
     if truth is not None:
-        for name, target in row.targets.items():
+        for target in row.targets.values():
             if target.axis == "edge" and target.same:
                 yield from _of_edges(row, model, group, target, truth)
 
@@ -195,7 +196,9 @@ def _of_points(row: Predictions, model: str, group: str, target: Target) -> Iter
         yield Colouring(f"{title}, right or wrong", group, "category", right, ("right", "wrong"))
         return
     for number, value in enumerate(target.values):
-        yield Colouring(f"truth: {value}", group, "value", _list(row.columns[f"{name}_{number}"]), role="truth")
+        yield Colouring(
+            f"truth: {value}", group, "value", _list(row.columns[f"{name}_{number}"]), role="truth"
+        )
         if (found := row.column(model, name, Quantity(value))) is not None:
             yield Colouring(f"{model}: {value}", group, "value", _list(found), role="prediction")
 
@@ -232,7 +235,9 @@ def _of_assignment(row: Predictions, model: str, group: str, target: Target) -> 
         items = [of_role(one) for one in target.labels]
         if any(one is None for one in items):
             return
-        found = np.full(max([int(one[0]) for one in items if one is not None], default=-1) + 1, -1.0)
+        found = np.full(
+            max([int(one[0]) for one in items if one is not None], default=-1) + 1, -1.0
+        )
         for number, one in enumerate(items):
             if one is not None and one[0] >= 0:
                 found[int(one[0])] = number

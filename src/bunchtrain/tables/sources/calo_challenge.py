@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import awkward as ak
 import h5py
@@ -56,12 +56,12 @@ class CaloChallenge(EventFiles):
     """
 
     name = "calo_challenge"
-    layout = {
+    layout: ClassVar[Mapping[str, str]] = {
         **{"incident_energy": "float64", "deposited": "float64"},
         **{f"hit_{n}": "var * int64" for n in ("layer", "angle", "radius")},
         **{f"hit_{n}": "var * float32" for n in ("energy", "x", "y", "z")},
     }
-    unit_of = {
+    unit_of: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(("incident_energy", "deposited", "hit_energy"), "GeV"),
         **dict.fromkeys(("hit_x", "hit_y"), "mm"),
     }

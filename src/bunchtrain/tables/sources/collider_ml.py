@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import awkward as ak
 import numpy as np
 import pyarrow.parquet as pq
 
 from bunchtrain.errors import DataError
+from bunchtrain.tables.column_types import simplify
 from bunchtrain.tables.reading.paths import check, fingerprint, openable, resolve
 from bunchtrain.tables.sources._event_files import (
     EventFiles,
@@ -21,8 +22,6 @@ from bunchtrain.tables.sources._event_files import (
     open_lines,
 )
 
-#: Identifier that means no particle, in Parquet files.
-_NONE = (-1, 2**64 - 1)
 _KINDS = ("particles", "tracker_hits", "calo_hits")
 
 
@@ -40,7 +39,7 @@ class ColliderMl(EventFiles):
     """
 
     name = "collider_ml"
-    layout = {
+    layout: ClassVar[Mapping[str, str]] = {
         "event_number": "int64",
         **{f"hit_{n}": "var * float32" for n in "xyz"},
         **{f"hit_{n}": "var * int64" for n in ("volume", "layer", "particle")},
@@ -49,7 +48,7 @@ class ColliderMl(EventFiles):
         **{f"particle_{n}": "var * int64" for n in ("id", "pdg", "hits")},
         "particle_pt": "var * float32",
     }
-    unit_of = {
+    unit_of: ClassVar[Mapping[str, str]] = {
         **{f"{group}_{n}": "mm" for group in ("hit", "cell") for n in "xyz"},
         **{"cell_energy": "GeV", "particle_pt": "GeV"},
     }
@@ -139,7 +138,9 @@ def _of_parquet(path: str, rows: int) -> Iterator[dict[str, Any]]:
             raise DataError(f"'{of_kind}' has no column '{lost[0]}'; it is no ColliderML file")
     readers = [one.iter_batches(rows, columns=list(names[k])) for k, one in files.items()]
     for batches in zip(*readers, strict=True):
-        block = {k: ak.from_arrow(one) for k, one in zip(names, batches, strict=True)}
+        block = {
+            k: _plain(ak.from_arrow(one)) for k, one in zip(names, batches, strict=True)
+        }
         event = block["particles"]["event_id"]
         for kind in _KINDS[1:]:
             if not ak.array_equal(block[kind]["event_id"], event, dtype_exact=False):
@@ -147,7 +148,7 @@ def _of_parquet(path: str, rows: int) -> Iterator[dict[str, Any]]:
         yield _parquet_columns(block, path)
 
 
-def _parquet_columns(block: dict[str, ak.Array], path: str) -> dict[str, Any]:
+def _parquet_columns(block: dict[str, dict[str, ak.Array]], path: str) -> dict[str, Any]:
     particles, hits, cells = (block[kind] for kind in _KINDS)
     counts = ak.to_numpy(ak.num(particles["particle_id"]))
     of_known = np.repeat(np.arange(len(counts)), counts)
@@ -161,7 +162,8 @@ def _parquet_columns(block: dict[str, ak.Array], path: str) -> dict[str, Any]:
     made |= {"particle_pdg": particles["pdg_id"]}
     made["particle_pt"] = np.hypot(particles["px"], particles["py"])
     main = ak.argmax(cells["contrib_energies"], axis=-1, keepdims=True)
-    of_cell = ak.fill_none(ak.flatten(cells["contrib_particle_ids"][main], axis=-1), 2**64 - 1)
+    contributors = ak.values_astype(cells["contrib_particle_ids"], np.int64)
+    of_cell = ak.fill_none(ak.flatten(contributors[main], axis=-1), -1)
     for group, ids in (("hit", hits["particle_id"]), ("cell", of_cell)):
         number = ak.to_numpy(ak.num(ids))
         flat, event = _flat_ids(ids), np.repeat(np.arange(len(number)), number)
@@ -177,4 +179,9 @@ def _parquet_columns(block: dict[str, ak.Array], path: str) -> dict[str, Any]:
 
 def _flat_ids(ids: ak.Array) -> Any:
     """Return identifiers (items,) as int64; the largest uint64, which means none, becomes −1."""
-    return ak.to_numpy(ak.flatten(ids)).astype(np.uint64).astype(np.int64)
+    return ak.to_numpy(ak.flatten(ids)).astype(np.int64)
+
+
+def _plain(block: ak.Array) -> dict[str, ak.Array]:
+    """Return the columns of a block of a file, whose types allow missing values, without them."""
+    return {name: simplify(block[name]) for name in block.fields}

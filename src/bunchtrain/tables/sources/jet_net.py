@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import awkward as ak
 import h5py
@@ -30,13 +30,18 @@ class JetNet(EventFiles):
     """
 
     name = "jet_net"
-    layout = {
+    layout: ClassVar[Mapping[str, str]] = {
         **{f"constituent_{n}": "var * float32" for n in ("pt", "eta", "phi")},
         **{f"constituent_{n}rel": "var * float32" for n in ("pt", "eta", "phi")},
         **{f"jet_{n}": "float32" for n in ("pt", "eta", "mass")},
         **{"jet_constituents": "int64", "jet_type": "int64"},
     }
-    unit_of = {"constituent_pt": "GeV", "jet_pt": "GeV", "jet_mass": "GeV", "constituent_phi": "rad"}
+    unit_of: ClassVar[Mapping[str, str]] = {
+        "constituent_pt": "GeV",
+        "jet_pt": "GeV",
+        "jet_mass": "GeV",
+        "constituent_phi": "rad",
+    }
 
     def __init__(self, *, files: str | list[str]) -> None:
         super().__init__(files)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import awkward as ak
 import numpy as np
@@ -33,13 +33,13 @@ class ParticleRecords(EventFiles):
     """
 
     name = "particle_records"
-    layout = {
+    layout: ClassVar[Mapping[str, str]] = {
         "event_number": "int64",
         "event_weight": "float64",
         **{f"particle_{n}": "var * int64" for n in ("pdg", "status", "mother")},
         **{f"particle_{n}": "var * float64" for n in _FLOATS},
     }
-    unit_of = {
+    unit_of: ClassVar[Mapping[str, str]] = {
         **{f"particle_{n}": "GeV" for n in _FLOATS[:5]},
         **{f"particle_{n}": "mm" for n in "xyz"},
     }
@@ -84,9 +84,7 @@ def _read_hepmc(lines: Iterator[str], rows: int, path: str) -> Iterator[dict[str
         yield _hepmc_columns(block, scale, path)
 
 
-def _hepmc_columns(
-    block: list[list[str]], scale: tuple[float, float], path: str
-) -> dict[str, Any]:
+def _hepmc_columns(block: list[list[str]], scale: tuple[float, float], path: str) -> dict[str, Any]:
     """Return the columns of events, each the lines E, W, V and P of one."""
     texts = [[line[2:] for line in event if line[0] == "P"] for event in block]
     counts = np.array([len(one) for one in texts])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import awkward as ak
 import numpy as np
@@ -45,7 +45,7 @@ class TrackmlEvents(EventFiles):
     """
 
     name = "trackml_events"
-    layout = {
+    layout: ClassVar[Mapping[str, str]] = {
         "event_number": "int64",
         **{f"hit_{n}": f"var * {kind}" for n, kind in _HIT.items()},
         **{f"hit_{n}": "var * int64" for n in ("volume", "layer", "module", "surface", "particle")},
@@ -54,7 +54,7 @@ class TrackmlEvents(EventFiles):
         **{f"particle_{n}": "var * float32" for n in (*_PARTICLE, "pt")},
         **{f"particle_{n}": "var * int64" for n in ("charge", "hits")},
     }
-    unit_of = {
+    unit_of: ClassVar[Mapping[str, str]] = {
         **{f"hit_{n}": "mm" for n in "xyz"},
         **{f"particle_{n}": "mm" for n in _PARTICLE[:3]},
         **{f"particle_{n}": "GeV" for n in (*_PARTICLE[3:], "pt")},
@@ -133,7 +133,10 @@ class TrackmlEvents(EventFiles):
         made["particle_pt"] = np.hypot(found["px"], found["py"])
         made |= {"particle_charge": found["q"], "particle_hits": found["nhits"]}
         number = "".join(c for c in Path(path).name.partition("-")[0] if c.isdigit())
-        yield {"event_number": [int(number or 0)], **{n: ak.unflatten(v, [len(v)]) for n, v in made.items()}}
+        yield {
+            "event_number": [int(number or 0)],
+            **{n: ak.unflatten(v, [len(v)]) for n, v in made.items()},
+        }
 
     def _check_surfaces(self, surface: Any, path: str) -> None:
         if not self.detectors:
