@@ -138,9 +138,7 @@ def _of_parquet(path: str, rows: int) -> Iterator[dict[str, Any]]:
             raise DataError(f"'{of_kind}' has no column '{lost[0]}'; it is no ColliderML file")
     readers = [one.iter_batches(rows, columns=list(names[k])) for k, one in files.items()]
     for batches in zip(*readers, strict=True):
-        block = {
-            k: _plain(ak.from_arrow(one)) for k, one in zip(names, batches, strict=True)
-        }
+        block = {k: _plain(ak.from_arrow(one)) for k, one in zip(names, batches, strict=True)}
         event = block["particles"]["event_id"]
         for kind in _KINDS[1:]:
             if not ak.array_equal(block[kind]["event_id"], event, dtype_exact=False):
