@@ -169,7 +169,7 @@ class Stack:
                 found.append(total)
         return np.array(found)
 
-    def table(self) -> Condition:
+    def table(self) -> Geometry:
         """Return the layers with cells as a table, which travels with the events."""
         radiation, interaction = self.depths()
         columns: dict[str, Any] = {
