@@ -86,6 +86,7 @@ def compare(
     ours: Callable[[], object],
     theirs: Callable[[], object],
     args: argparse.Namespace,
+    peer: str = "weaver-core",
 ) -> None:
     """Print the rates of both, taken in turns, and their ratio."""
     for _ in range(WARM_UP):
@@ -95,7 +96,7 @@ def compare(
     here, there = (args.jets / median(times) for times in zip(*pairs, strict=True))
     ratios = sorted(b / a for a, b in pairs)
     print(
-        f"{name:24} bunchtrain {here:7.1f} jets/s   weaver-core {there:6.1f} jets/s   "
+        f"{name:24} bunchtrain {here:7.1f} jets/s   {peer} {there:6.1f} jets/s   "
         f"ratio {median(ratios):5.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f})"
     )
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bunchtrain.physics import kinematics as kin
+from bunchtrain.physics import n_subjettiness as n_subjettiness_module
 from bunchtrain.physics.energy_correlators import energy_correlators, ratios
 from bunchtrain.physics.n_subjettiness import n_subjettiness
 from bunchtrain.physics.packed import sum_by_jet
@@ -139,6 +140,19 @@ def test_jets_do_not_see_one_another_nor_the_order_or_memory(seed):
     np.testing.assert_allclose(
         n_subjettiness(momenta, lengths, memory=1), n_subjettiness(momenta, lengths)
     )
+
+
+@pytest.mark.parametrize("axes", ["kt", "one_pass_kt"])
+def test_compiled_loops_give_the_same(axes, monkeypatch):
+    momenta, lengths = random_jets(5)
+    momenta[:2, 1:3] *= 1e-9  # along the beam
+    pairs = n_subjettiness_module.phase_space_basis(4)
+    expected = n_subjettiness_module.many_n_subjettiness(momenta, lengths, pairs, axes)
+    monkeypatch.setattr(n_subjettiness_module, "COMPILED_FROM", 1)
+    monkeypatch.setattr(n_subjettiness_module, "find_spec", lambda name: name)
+    found = n_subjettiness_module.many_n_subjettiness(momenta, lengths, pairs, axes)
+    assert found.any(0).all()
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_even_energy_has_planar_flow_one():
