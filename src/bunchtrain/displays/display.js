@@ -499,7 +499,7 @@
   const start = (root) => {
     const payload = JSON.parse(root.querySelector("script[type='application/json']").textContent);
     const open = () => { root.replaceChildren(); root.display = new Display(root, payload); };
-    if (!("IntersectionObserver" in window)) { open(); return; }
+    if (document.querySelector(".ev-theme") || !("IntersectionObserver" in window)) { open(); return; } // a page of its own
     const seen = new IntersectionObserver((entries) => { if (entries.some((one) => one.isIntersecting)) { seen.disconnect(); open(); } }, { rootMargin: "200px" });
     seen.observe(root);
   };
