@@ -48,7 +48,7 @@ bench: setup .peers/.complete
 
 # What we measure ourselves against; nothing else needs it.
 .peers/.complete:
-	$(BIN)/pip install --quiet --no-deps --target .peers/weaver weaver-core==0.5.3 awkward0==0.15.5 numba==0.68.1 llvmlite==0.50.0 numexpr==2.14.2 tqdm
+	$(BIN)/pip install --quiet --no-deps --target .peers/weaver weaver-core==0.5.3 awkward0==0.15.5 numba==0.68.1 llvmlite==0.50.0 numexpr==2.14.2 tqdm pelican-lite==1.1.4 lgatr==2.0.0
 	-curl -fsSL -o .peers/weaver/example_PFN.py https://raw.githubusercontent.com/jet-universe/particle_transformer/512fcd14b3a0e1e0487c6f357b9c72858d14d26d/networks/example_PFN.py
 	$(PYTHON) -m venv .peers/energyflow
 	.peers/energyflow/bin/pip install --quiet energyflow 'numpy<2'

@@ -47,6 +47,24 @@ def outputs_differ(pair: Pair, kind: torch.dtype) -> None:
     print(f"largest difference, {name}: {apart:.1e}, outputs up to {size:.1e}")
 
 
+def gradients_differ(pair: Pair) -> None:
+    """Print the largest difference of a step's gradients and of the running moments after it."""
+    momenta, lengths = jets(16, 1, LONGEST)
+    ours, theirs = pair.ours.double(), pair.same_function().double()
+    pair.share_weights(theirs)
+    momenta, found = momenta.double(), []
+    for network, given in ((ours, (momenta, lengths)), (theirs, pair.inputs(momenta, lengths))):
+        torch.manual_seed(2)  # the same dropout
+        network.train().zero_grad()
+        network(*given).square().sum().backward()
+        gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
+        found.append({**gradients, **dict(network.named_buffers())})
+    here, there = found
+    apart = max(float((here[k] - there[k]).abs().max()) for k in there)
+    size = max(float(one.abs().max()) for one in there.values())
+    print(f"largest difference of gradients and moments, float64: {apart:.1e}, up to {size:.1e}")
+
+
 def measure(pair: Pair, args: argparse.Namespace) -> None:
     """Print rates in training and inference, their ratios and the difference of outputs."""
     momenta, lengths = jets(args.jets, SHORTEST, LONGEST)
@@ -63,6 +81,8 @@ def measure(pair: Pair, args: argparse.Namespace) -> None:
         compare("inference", lambda: ours(*given), lambda: theirs(*padded), args, pair.name)
     for kind in (torch.float64, torch.float32):
         outputs_differ(pair, kind)
+    if pair.same_parameters:
+        gradients_differ(pair)
 
 
 def main() -> None:

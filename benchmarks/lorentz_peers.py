@@ -3,7 +3,8 @@
 Packages differ from the papers in details, which are replaced for the comparison of outputs only:
 `pelican-lite` normalises by RMSNorm, has no exponents of the multiplicity, divides the trace by n²
 and maps one input channel; `lgatr` normalises queries, keys, values and products once more, takes
-the larger of norm and ε instead of their sum and maps pseudoscalars and scalars to one another.
+the larger of norm and ε instead of their sum, approximates GELU and maps pseudoscalars and scalars
+to one another.
 """
 
 from __future__ import annotations
@@ -34,13 +35,15 @@ def padded_of(momenta: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
 class Pair(ABC):
     """Our network and its peer.
 
-    compared  least and largest number of particles of the jets on which outputs are compared.
+    compared         least and largest number of particles of jets whose outputs are compared.
+    same_parameters  whether both have the same parameters, in the same order.
     """
 
     name: str
     ours: nn.Module
     theirs: nn.Module
     compared = (20, 80)
+    same_parameters = False
 
     @abstractmethod
     def inputs(self, momenta: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
@@ -120,6 +123,7 @@ class DenseLorentzNet(nn.Module):
 
 class LorentzNets(Pair):
     name = "padded"
+    same_parameters = True
 
     def __init__(self) -> None:
         self.ours = LorentzNet(4, 2)
@@ -302,6 +306,7 @@ class LGATrs(Pair):
             block.norm1, block.norm2 = SumNorm(), SumNorm()
             block.attention.qkv_module.norm_qkv = NoNorm()
             block.mlp.layers[0].norm = NoNorm()
+            block.mlp.layers[1].nonlinearity = functional.gelu
         made.network.linear_out = NormAndLinear(made.network.linear_out)
         return made
 
