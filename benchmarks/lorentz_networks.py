@@ -1,7 +1,7 @@
 """LorentzNet, PELICAN and L-GATr beside peers of the same sizes, in one run on one thread.
 
 The peers are the packages `pelican-lite` 1.1.4 and `lgatr` 2.0.0, and for LorentzNet, of which
-there is no package, the equations of its paper in padded tensors, written in `lorentz_peers.py`.
+there is no package, the equations of its paper in padded tensors, written in `_lorentz_peers.py`.
 Jets have 20–80 particles; peers that need padding get it to the longest jet of the batch. Rates
 and ratios are as in `particle_net.py`.
 
@@ -16,7 +16,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
-from lorentz_peers import PEERS, Pair
+from _lorentz_peers import PEERS, Pair
 from particle_net import arguments, compare, trainer
 from torch import Tensor
 
