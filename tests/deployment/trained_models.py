@@ -5,6 +5,7 @@ from dataclasses import replace
 import awkward as ak
 import numpy as np
 import torch
+from onnx_tables import keep_onnx_tables
 
 from bunchtrain import parts
 from bunchtrain.batch import Batch
@@ -15,6 +16,8 @@ from bunchtrain.methods.task import Task
 from bunchtrain.representations.preprocessing.normalisation import Normalisation
 from bunchtrain.targets import Target
 from bunchtrain.trained_files import trained_model as make_trained_model
+
+keep_onnx_tables()
 
 TABLE = ("table", {"features": ["mass", "width", "count"]})
 CLOUD = ("point_cloud", {"group": "part", "max_points": 9})

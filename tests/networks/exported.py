@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from onnx_tables import keep_onnx_tables
 
 POINTWISE = {"features", "coordinates", "momenta", "children", "levels"}
 SPECIAL = {"edges": {1: "edges"}, "edge_features": {0: "edges"}}
@@ -11,6 +12,7 @@ SPECIAL = {"edges": {1: "edges"}, "edge_features": {0: "edges"}}
 def check_onnx(model, inputs, path, tolerance):
     """Export `model` and compare; `inputs(model, lengths)` gives its tensors by name."""
     onnxruntime = pytest.importorskip("onnxruntime")
+    keep_onnx_tables()
     example = inputs(model, [3, 0, 5, 2])
     torch.onnx.export(
         model, (), path, kwargs=example, dynamo=True, verbose=False,
