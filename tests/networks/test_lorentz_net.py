@@ -92,6 +92,25 @@ def test_the_equations_jet_by_jet():
     torch.testing.assert_close(made(p, torch.tensor(lengths)), torch.stack(expected))
 
 
+@pytest.mark.parametrize("beams", [False, True])
+def test_jet_by_jet_equals_all_pairs_with_gradients_and_running_moments(beams, monkeypatch):
+    lengths = torch.tensor([4, 0, 1, 7, 2])
+    results = []
+    for in_chunks in (False, True):
+        made = network(beams=beams).train()
+        monkeypatch.setattr(
+            "bunchtrain.networks.lorentz_net.runs_in_chunks", lambda *_, chosen=in_chunks: chosen
+        )
+        p = momenta(lengths.tolist()).requires_grad_()
+        outputs = made(p, lengths)
+        outputs.square().sum().backward()
+        gradients = {f"d {name}": one.grad for name, one in made.named_parameters()}
+        state, inference = dict(made.state_dict()), made.eval()(p.detach(), lengths)
+        results.append({"outputs": outputs, "p": p.grad, "eval": inference, **gradients, **state})
+        assert all(one is not None for one in gradients.values())
+    torch.testing.assert_close(results[1], results[0], rtol=1e-6, atol=1e-8)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_boosts_and_rotations_change_nothing(seed):
     made, p, lengths = network(), momenta(LENGTHS, seed), torch.tensor(LENGTHS)

@@ -6,8 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bunchtrain.networks.layers.attention import runs_in_chunks
+from bunchtrain.networks.layers.cpu_kernels import linear
 from bunchtrain.networks.layers.four_momenta import add_beams, minkowski
-from bunchtrain.networks.layers.normalisation import normalise
+from bunchtrain.networks.layers.message_kernels import JetMessages, pair_moments
+from bunchtrain.networks.layers.normalisation import fold, normalise, update_running_moments
 from bunchtrain.networks.layers.packing import segment_mean
 from bunchtrain.networks.layers.pairs import OrderedPairs, linear_on_pairs, ordered_pairs
 from bunchtrain.parts.ranges import Depth, Dropout, Finite, Width
@@ -78,10 +81,12 @@ class LorentzNet(nn.Module):
             inputs.append(beam.to(momenta.dtype))
         inputs.append(signed_log(minkowski(momenta, momenta)))
         scalars = torch.stack(inputs, 1)  # (points, scalar)
-        pairs = ordered_pairs(lengths, momenta.shape[0], include_self=False)
+        # jet by jet on a CPU, where the tables of pairs need those of a particle with itself
+        jets = lengths if runs_in_chunks(self.blocks, momenta) and len(lengths) else None
+        pairs = ordered_pairs(lengths, momenta.shape[0], include_self=jets is not None)
         points = self.embed(scalars)
         for block in self.blocks:
-            points, momenta = block(points, momenta, scalars, pairs)
+            points, momenta = block(points, momenta, scalars, pairs, jets)
         outputs: Tensor = self.head(segment_mean(points, lengths))
         return outputs
 
@@ -108,22 +113,71 @@ class LorentzBlock(nn.Module):
         self.update = nn.Linear(width, width)
 
     def forward(
-        self, points: Tensor, momenta: Tensor, scalars: Tensor, pairs: OrderedPairs
+        self,
+        points: Tensor,
+        momenta: Tensor,
+        scalars: Tensor,
+        pairs: OrderedPairs,
+        jets: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """Return h (points, width) and x (points, 4) after the block."""
-        message = self._messages(points, momenta, pairs)  # (pairs, width)
-        received = pairs.sum(torch.sigmoid(self.attention(message)) * message)
+        """Return h (points, width) and x (points, 4) after the block.
+
+        jets  lengths (batch,), for pairs with (i, i) that are computed jet by jet, or None.
+        """
+        products = self._products(momenta, pairs)
+        if jets is not None:
+            received, shift = self._jet_by_jet(points, momenta, products, jets)
+        else:
+            received, shift = self._all_pairs(points, momenta, products, pairs)
         if self.move is not None:
-            shift = pairs.sum(self.move(message) * momenta[pairs.sender])
             momenta = momenta + self.step * shift
         gathered = self.gather(torch.cat([points, received, scalars], 1))
         update = self.update(functional.relu(normalise(gathered, self.gather_norm)))
         return points + update, momenta
 
-    def _messages(self, points: Tensor, momenta: Tensor, pairs: OrderedPairs) -> Tensor:
+    def _products(self, momenta: Tensor, pairs: OrderedPairs) -> Tensor:
+        """Return ψ(‖x_i − x_j‖²) and ψ(⟨x_i, x_j⟩), (pairs, 2)."""
         one, other = momenta[pairs.receiver], momenta[pairs.sender]
         difference = one - other
         products = torch.stack([minkowski(difference, difference), minkowski(one, other)], 1)
-        hidden = linear_on_pairs(self.pair, points, pairs, signed_log(products))
+        return signed_log(products)
+
+    def _all_pairs(
+        self, points: Tensor, momenta: Tensor, products: Tensor, pairs: OrderedPairs
+    ) -> tuple[Tensor, Tensor]:
+        hidden = linear_on_pairs(self.pair, points, pairs, products)
         hidden = functional.relu(normalise(hidden, self.pair_norm))
-        return functional.relu(self.message(hidden))
+        message = functional.relu(self.message(hidden))  # (pairs, width)
+        received = pairs.sum(torch.sigmoid(self.attention(message)) * message)
+        if self.move is None:
+            return received, torch.zeros_like(momenta)
+        return received, pairs.sum(self.move(message) * momenta[pairs.sender])
+
+    def _jet_by_jet(
+        self, points: Tensor, momenta: Tensor, products: Tensor, jets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        width = points.shape[1]
+        first, second, third = self.pair.weight.split([width, width, products.shape[1]], 1)
+        one, other = linear(points, first), linear(points, second)
+        norm = self.pair_norm
+        if norm.training and bool((jets > 1).any()):
+            moments = pair_moments(one, other, products, third, jets)
+            update_running_moments(norm, *moments)
+            scale = norm.weight * (moments.variance + norm.eps).rsqrt()
+            offset = norm.bias - moments.mean * scale
+        else:
+            scale, offset = fold(norm)
+        layers = [self.message.weight, self.message.bias]
+        layers += [self.attention.weight, self.attention.bias]
+        if self.move is not None:
+            layers += list(self.move.parameters())
+        received, shift = JetMessages.apply(  # type: ignore[no-untyped-call]
+            one * scale + offset,
+            other * scale,
+            products,
+            third * scale[:, None],
+            momenta,
+            jets.tolist(),
+            *layers,
+        )
+        return received, shift
