@@ -152,7 +152,8 @@ def test_compiled_loops_give_the_same(axes, monkeypatch):
     monkeypatch.setattr(n_subjettiness_module, "find_spec", lambda name: name)
     found = n_subjettiness_module.many_n_subjettiness(momenta, lengths, pairs, axes)
     assert found.any(0).all()
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    # the steps to a minimum of β = ½, which has a cusp at each point, amplify rounding
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
 
 
 def test_even_energy_has_planar_flow_one():
