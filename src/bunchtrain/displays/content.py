@@ -10,7 +10,7 @@ import numpy as np
 
 from bunchtrain.displays.colours import Colouring, automatic, rule
 from bunchtrain.displays.encoding import encode_column, encode_indices
-from bunchtrain.displays.groups import MOTHERS, SIZES, Group, find_groups, kinematics
+from bunchtrain.displays.groups import MOTHERS, SIZES, Floats, Group, find_groups, kinematics
 from bunchtrain.displays.panels import image_panels, momentum_panels, position_panels, tree_panel
 from bunchtrain.displays.reading import Event, preferred
 from bunchtrain.errors import DataError, nearest, one_of
@@ -171,14 +171,14 @@ def _encoded(
         columns.setdefault(name, encode_column(group.columns[name], group.units.get(name, "")))
     rules, edges = {}, {}
     for one in [*given, *automatic(full, given)]:
-        values = one.values
-        if values is not None and one.extends and len(values) < total:
-            values = np.append(values, np.full(total - len(values), -1.0))
-        if values is not None:
-            if len(values) != total:
+        chosen: Floats | None = one.values
+        if chosen is not None and one.extends and len(chosen) < total:
+            chosen = np.append(chosen, np.full(total - len(chosen), -1.0))
+        if chosen is not None:
+            if len(chosen) != total:
                 continue
-            values = values[rows]
-        rules[one.title] = rule(one, values, columns)
+            chosen = chosen[rows]
+        rules[one.title] = rule(one, chosen, columns)
         if one.edges is not None and len(rows) == total:
             edges[one.title] = {key: encode_indices(v) for key, v in one.edges.items()}
             rules[one.title] |= {"edges": one.title}

@@ -51,10 +51,10 @@ def layout(mother: Ints) -> tuple[Ints, NDArray[np.float64], Ints]:
     mother[lost] = -1
     depth[lost] = 0
     daughters: list[list[int]] = [[] for _ in range(count)]
-    for one in np.flatnonzero(mother >= 0):
-        daughters[mother[one]].append(int(one))
+    for particle in np.flatnonzero(mother >= 0):
+        daughters[mother[particle]].append(int(particle))
     place, leaf = np.zeros(count), 0
-    stack = [int(one) for one in np.flatnonzero(mother < 0)[::-1]]
+    stack: list[int] = np.flatnonzero(mother < 0)[::-1].tolist()
     order = list[int]()
     while stack:
         one = stack.pop()

@@ -139,7 +139,7 @@ def momentum_panels(
     reach = max(float(np.abs(eta).max(initial=0)) * 1.05, 2.5)
     limits = None if is_jet else [[-reach, reach], [-np.pi, np.pi]]
     common = {"choices": list(choices), "colouring": choices[0] if choices else ""}
-    plane = common | {
+    plane: dict[str, Any] = common | {
         "kind": "plane",
         "title": "η–φ, areas as pT",
         "size": "small" if small else "half",

@@ -157,7 +157,7 @@ class LorentzBlock(nn.Module):
         self, points: Tensor, momenta: Tensor, products: Tensor, jets: Tensor
     ) -> tuple[Tensor, Tensor]:
         width = points.shape[1]
-        first, second, third = self.pair.weight.split([width, width, products.shape[1]], 1)
+        first, second, third = torch.split(self.pair.weight, [width, width, products.shape[1]], 1)
         one, other = linear(points, first), linear(points, second)
         norm = self.pair_norm
         if norm.training and bool((jets > 1).any()):

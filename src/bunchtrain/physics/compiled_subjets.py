@@ -125,10 +125,10 @@ def _tau(pt: Floats, y: Floats, phi: Floats, axes: Floats, beta: float) -> float
 def _power(squared: float, beta: float) -> float:
     """Return ΔR^β."""
     if beta == 1.0:
-        return np.sqrt(squared)
+        return float(np.sqrt(squared))
     if beta == 2.0:
         return squared
-    return squared ** (beta / 2)
+    return float(squared ** (beta / 2))
 
 
 @compiled
@@ -185,7 +185,7 @@ def _cluster(nodes: Floats, nearest: Ints, size: int, least: int, seeds: Floats)
 @compiled
 def _distance(nodes: Floats, i: int, j: int) -> float:
     delta_y, delta_phi = nodes[4, i] - nodes[4, j], _difference(nodes[5, i], nodes[5, j])
-    return delta_y * delta_y + delta_phi * delta_phi
+    return float(delta_y * delta_y + delta_phi * delta_phi)
 
 
 @compiled

@@ -105,8 +105,8 @@ def _read_space(space: Path | str | Mapping[str, Any]) -> dict[str, Any]:
 
     Raises StudyError for a file that is not YAML, and for values of another form.
     """
-    is_given = isinstance(space, Mapping)
-    given = dict(space) if is_given else read(as_path(space, "the search space"))
+    path = "the search space"
+    given = dict(space) if isinstance(space, Mapping) else read(as_path(space, path))
     given.pop("name", None)
     if not given:
         raise StudyError("the search space is empty; give a key, e.g. 'model.dropout: [0, 0.1]'")

@@ -37,7 +37,7 @@ class Moments(NamedTuple):
 
     mean: Tensor
     variance: Tensor
-    count: int
+    pairs: int
 
 
 def pair_moments(
@@ -57,7 +57,7 @@ def pair_moments(
     total = sum(squares) - sum(sizes)
     tables = [
         part.view(size, size, scalars.shape[1]).double()
-        for part, size in zip(scalars.split(squares), sizes, strict=True)
+        for part, size in zip(torch.split(scalars, squares), sizes, strict=True)
     ]
     seen = torch.cat([t.sum(1) - t.diagonal().T for t in tables])  # Σ_j s_ij
     off = [t.flatten(0, 1)[_off_diagonal(len(t))] for t in tables]

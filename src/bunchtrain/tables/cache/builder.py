@@ -16,8 +16,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
-from bunchtrain.tables.arrow import malloc_trim, to_events, write
-from bunchtrain.tables.arrow_rows import ArrowFile, array_of, data_bytes, numbers
+from bunchtrain.tables.arrow import array_of, malloc_trim, to_events, write
+from bunchtrain.tables.arrow_rows import ArrowFile, data_bytes, numbers
 from bunchtrain.tables.cache.recipe import VERSION, Recipe
 from bunchtrain.tables.cache.selection import BIN, KEY, Selection
 from bunchtrain.tables.cache.sorted_runs import SortedRuns

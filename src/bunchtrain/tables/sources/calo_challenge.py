@@ -87,7 +87,9 @@ class CaloChallenge(EventFiles):
         with _opened(path) as file:
             count = file["showers"].shape[1]
         sizes = {name: len(_voxels(name)["layer"]) for name in _NAMES}
-        found = self.dataset or next((n for n, size in sizes.items() if size == count), None)
+        found: str | None = self.dataset or next(
+            (n for n, size in sizes.items() if size == count), None
+        )
         if found is None or sizes[found] != count:
             what = f"those of '{found}' have {sizes[found]:,}" if found else f"known are {sizes}"
             raise DataError(f"'{path}': its showers have {count:,} voxels; {what}")
@@ -134,6 +136,7 @@ def _voxels(dataset: str) -> dict[str, Any]:
 
     Within a layer the radius runs fastest.
     """
+    layers: Mapping[int, tuple[tuple[float, ...], int]]
     if dataset in _REGULAR:
         width, radii, angles = _REGULAR[dataset]
         edges = tuple(width * k for k in range(radii + 1))

@@ -98,8 +98,8 @@ def _hepmc_columns(block: list[list[str]], scale: tuple[float, float], path: str
     start = np.repeat(np.cumsum(counts) - counts, counts)
     if np.any(identifier != np.arange(len(values)) - start + 1):
         raise DataError(f"'{path}': the particles of an event are not numbered 1, 2, 3, …")
-    event = np.repeat(np.arange(len(block)), counts)
-    mother, vertex = _hepmc_mothers(block, event, origin)
+    index = np.repeat(np.arange(len(block)), counts)
+    mother, vertex = _hepmc_mothers(block, index, origin)
     columns: dict[str, Any] = {
         "event_number": [int(one[0].split()[1]) for one in block],
         "event_weight": [_weight(one) for one in block],
