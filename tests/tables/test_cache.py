@@ -1,5 +1,6 @@
 import errno
 import multiprocessing
+import shutil
 from dataclasses import replace
 
 import awkward as ak
@@ -310,3 +311,27 @@ def test_a_condition_leaves_events_out_of_training_alone(sharded):
     assert chosen.rows["test"] == sharded.rows["test"]
     with pytest.raises(DataError, match="the cache has no 'numbr'; did you mean 'number'"):
         sharded.where("numbr > 2")
+
+
+def test_a_memory_limit_that_cannot_be_kept_says_what_is_needed(tmp_path):
+    with pytest.raises(MachineError, match=r"storage.memory: 0\.0001 MB .* give at least 1 MB"):
+        EventCache.build(recipe(), tmp_path, memory=100)
+
+
+class Counted(Arrays):
+    """Events whose number is known before they are read."""
+
+    entries = len(EVENTS)
+
+
+def test_a_disk_that_is_too_small_is_reported_before_work_starts(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    stored = EventCache.build(recipe(), tmp_path / "a").folder
+    size = sum(path.stat().st_size for path in stored.glob("*.arrow"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size // 2))
+    made = recipe(source=Counted(EVENTS, name="counted"))
+    with pytest.raises(MachineError, match=r"event cache needs about .* GB free; free space"):
+        EventCache.build(made, tmp_path / "b")
+    assert [path.suffix for path in (tmp_path / "b").iterdir()] == [".lock"]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=4 * size))
+    assert EventCache.build(made, tmp_path / "b").rows["train"] > 0

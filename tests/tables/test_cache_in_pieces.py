@@ -10,6 +10,7 @@ from arrays_source import jets
 from bunchtrain.errors import DataError, MachineError
 from bunchtrain.simulation.straight_tracks import PART, StraightTracks
 from bunchtrain.tables.cache.event_cache import EventCache
+from bunchtrain.tables.cache.limits import first_rows, rows_of_chunk
 from bunchtrain.tables.cache.pieces import Plan, is_done, select_piece, write_shard
 from bunchtrain.tables.cache.recipe import Recipe
 from bunchtrain.tables.sources.files import Files
@@ -73,6 +74,10 @@ def files_of(cache):
     return {path.name: path.read_bytes() for path in cache.folder.iterdir()}
 
 
+def plan_of(made):
+    return Plan.of(made, MEMORY, rows_of_chunk(made, first_rows(made), MEMORY))
+
+
 def both(made, folder, memory=MEMORY):
     whole = EventCache.build(made, folder / "whole", memory)
     pieces = EventCache.build(made, folder / "pieces", memory, spread=in_order(made))
@@ -82,7 +87,7 @@ def both(made, folder, memory=MEMORY):
 @pytest.mark.parametrize("ending", [".root", ".h5", ".parquet"])
 def test_files_are_equal_byte_by_byte(tmp_path, ending):
     made = recipe(Files(files=written(tmp_path, ending)))
-    assert len(Plan.of(made, MEMORY).groups) == (2 if ending == ".parquet" else 9)
+    assert len(plan_of(made).groups) == (2 if ending == ".parquet" else 9)
     whole, pieces = both(made, tmp_path)
     assert len(whole.manifest["shards"]["train"]) > 1
     assert files_of(whole) == files_of(pieces)
@@ -94,7 +99,7 @@ def test_row_groups_that_end_within_blocks_change_nothing(tmp_path):
     blocks = [events[start : start + 110] for start in range(0, 600, 110)]
     write_parquet(tmp_path / "groups.parquet", blocks)
     made = recipe(Files(files=str(tmp_path / "groups.parquet")))
-    starts = [group[0].start for group in Plan.of(made, MEMORY).groups]
+    starts = [group[0].start for group in plan_of(made).groups]
     assert starts == [0, 128, 256, 384, 448, 576]
     whole, pieces = both(made, tmp_path)
     assert files_of(whole) == files_of(pieces)

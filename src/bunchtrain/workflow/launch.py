@@ -6,8 +6,10 @@ import os
 import time
 from pathlib import Path
 
+from bunchtrain.child_processes import cores
 from bunchtrain.errors import MachineError, StudyError
 from bunchtrain.files import write_text
+from bunchtrain.methods.memory_limit import machine_memory
 from bunchtrain.study import Study, model_configs
 from bunchtrain.training.workers import WorkerInfo
 from bunchtrain.workflow.folder import RunFolder
@@ -37,6 +39,24 @@ def check_engines(study: Study) -> None:
             workers = model.training.engine.options.get("workers", 2)
             is_alone = model.training.engine.name == "local" or worker.world_size > 1
             check_device(model.training.device, 1 if is_alone else workers)
+
+
+def check_machine(study: Study) -> None:
+    """Raise StudyError for more threads or memory than this machine has, if it does the run."""
+    if study.executor.name in ("sequential", "processes"):
+        total = machine_memory()
+        if study.storage.memory > total:
+            raise StudyError(
+                f"storage.memory is {study.storage.memory / 1e9:.3g} GB and this machine has "
+                f"{total / 1e9:.3g} GB; give at most half of that"
+            )
+        for name, model in model_configs(study).items():
+            threads = model.training.threads or 1
+            if model.training.engine.name != "ray" and threads > cores():
+                raise StudyError(
+                    f"training.threads is {threads} for '{name}' and this machine has {cores()} "
+                    "cores; give no more than that, or leave it out to use all"
+                )
 
 
 def announce(folder: RunFolder) -> None:

@@ -60,6 +60,7 @@ def run(
     check_models(chosen)
     check_exports(chosen)
     launch.check_engines(chosen)
+    launch.check_machine(chosen)
     if not launch.is_leader():
         folder = launch.join(Path(runs) / chosen.name)
         return _follow(folder, folder.study(), resume=False)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import awkward as ak
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -21,7 +20,6 @@ from bunchtrain.tables.arrow_rows import ArrowFile, data_bytes, numbers
 from bunchtrain.tables.cache.recipe import VERSION, Recipe
 from bunchtrain.tables.cache.selection import BIN, KEY, Selection
 from bunchtrain.tables.cache.sorted_runs import SortedRuns
-from bunchtrain.tables.expressions.conditions import is_condition
 from bunchtrain.tables.units import defined_units
 
 SETS = ("train", "validation", "test")
@@ -30,29 +28,28 @@ MANIFEST = "manifest.json"
 #: Bytes of the buffer in which readers shuffle; the order depends on it: part of the format.
 _BUFFER_BYTES = 1 << 24
 _MAX_SHARD_BYTES = 1 << 26
-#: Rows that are read together; more are no faster.
-_MAX_ROWS = 1 << 16
 
 #: Set → a description of each of its shards.
 ShardEntries = dict[str, list[dict[str, Any]]]
 
 
 def write_cache(
-    recipe: Recipe, folder: Path, memory: int, progress: Callable[[int], None] | None
+    recipe: Recipe, folder: Path, memory: int, rows: int, progress: Callable[[int], None] | None
 ) -> None:
     """Write the shards of a recipe into an empty folder, the manifest last.
+
+    rows  of the source that are read together.
 
     Raises DataError if nothing is selected, or one set, class or sum of weights is empty.
     """
     selection = Selection(recipe)
     runs = SortedRuns(folder, run_bytes(memory))
-    rows = rows_of_chunk(recipe, memory)
     for table in map(selection, recipe.source.blocks(recipe.source_columns(), rows)):
         runs.add(table)
         del table
         if progress is not None:
             progress(selection.cutflow["read"])
-        malloc_trim()
+        malloc_trim(memory // 4)
     runs.flush()
     shards = ShardWriter(folder, runs, ShardWeights.of(selection, runs))
     write_manifest(folder, selection, [shards.write(*one) for one in shards.ranges()])
@@ -63,19 +60,6 @@ def write_cache(
 def run_bytes(memory: int) -> int:
     """Return the size of a sorted run, and of a shard, for a limit on the memory."""
     return min(_MAX_SHARD_BYTES, memory // 8)
-
-
-def rows_of_chunk(recipe: Recipe, memory: int) -> int:
-    """Return the rows of the source that are read together."""
-    # An event needs about eight times its packed size: decompression, definitions, sorting.
-    columns = recipe.source_columns()
-    # The first blocks may be empty, e.g. of long windows.
-    sample = next((one for one in recipe.source.blocks(columns, 256) if len(one)), None)
-    if sample is None:
-        raise DataError(recipe.source.why_empty)
-    own = [name for name in sample.fields if not is_condition(sample[name])]  # shared by all rows
-    size = ak.to_packed(sample[own]).nbytes / len(sample)
-    return int(np.clip(memory / 8 / max(size, 1.0), 64, _MAX_ROWS))
 
 
 @dataclass(frozen=True)
@@ -136,7 +120,7 @@ class ShardWriter:
             return Shard(low >> 62, file)
         weighted = _add_weights(table, self.weights)
         write(weighted, self.folder / file)
-        malloc_trim()
+        malloc_trim(2 * self.runs.run_bytes)
         bytes = (self.folder / file).stat().st_size
         return Shard(low >> 62, file, len(table), bytes, data_bytes(weighted))
 

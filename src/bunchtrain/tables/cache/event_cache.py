@@ -23,6 +23,7 @@ from filelock import FileLock
 
 from bunchtrain.errors import DataError, InterruptedRun, MachineError, nearest
 from bunchtrain.tables.cache.builder import MANIFEST, SETS, write_cache
+from bunchtrain.tables.cache.limits import check_disk, first_rows, rows_of_chunk
 from bunchtrain.tables.cache.pieces import PLAN, Plan, Spread, write_cache_in_pieces
 from bunchtrain.tables.cache.recipe import VERSION, Recipe
 from bunchtrain.tables.cache.shards import Shards, rechunk
@@ -64,7 +65,7 @@ class EventCache(Table):
         spread    does pieces of the work in other processes; the content does not depend on it.
 
         Raises DataError and StudyError for invalid data or an invalid recipe, MachineError for a
-        full disk.
+        full disk, or if memory or disk are too small; this is found before work starts.
         """
         final = folder / recipe.key()
         with _disk_errors(folder):
@@ -236,7 +237,10 @@ def _build(
 ) -> None:
     temporary = final.with_name(f"{final.name}.building")
     shutil.rmtree(final, ignore_errors=True)
-    plan = Plan.of(recipe, memory) if spread else None
+    sample = first_rows(recipe)
+    check_disk(recipe, sample, final.parent)
+    rows = rows_of_chunk(recipe, sample, memory)
+    plan = Plan.of(recipe, memory, rows) if spread else None
     is_divided = plan is not None and len(plan.groups) > 1
     if not (is_divided and (temporary / PLAN).is_file() and Plan.read(temporary) == plan):
         shutil.rmtree(temporary, ignore_errors=True)
@@ -246,7 +250,7 @@ def _build(
         if plan and spread and is_divided:
             write_cache_in_pieces(recipe, temporary, plan, spread)
         else:
-            write_cache(recipe, temporary, memory, progress)
+            write_cache(recipe, temporary, memory, rows, progress)
         os.replace(temporary, final)
     except (InterruptedRun, MachineError, KeyboardInterrupt):
         keep = is_divided  # the next attempt continues from the pieces that are there

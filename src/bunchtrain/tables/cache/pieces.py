@@ -23,7 +23,6 @@ from bunchtrain.tables.cache.builder import (
     Shard,
     ShardWeights,
     ShardWriter,
-    rows_of_chunk,
     run_bytes,
     write_manifest,
 )
@@ -57,9 +56,8 @@ class Plan:
     groups: list[list[Piece]]
 
     @classmethod
-    def of(cls, recipe: Recipe, memory: int) -> Plan:
+    def of(cls, recipe: Recipe, memory: int, rows: int) -> Plan:
         """Return the division of a source, into one piece if it is read as a whole."""
-        rows = rows_of_chunk(recipe, memory)
         pieces = recipe.source.pieces(rows)
         total = sum(one.stop - one.start for one in pieces)
         least = rows * -(-total // (rows * _MOST))
@@ -137,7 +135,7 @@ def select_piece(recipe: Recipe, folder: Path, index: int) -> None:
         del table
         sums.append(selection.spectra.sums.copy())
         selection.spectra.sums[:] = 0
-        malloc_trim()
+        malloc_trim(plan.memory // 4)
     runs.flush()
     size = np.array([len(runs.paths), runs.bytes, runs.rows])
     with atomic_path(folder / f"piece-{index:05d}.npz") as part, part.open("wb") as file:
