@@ -113,7 +113,11 @@ def measure(events: int, hits: int, parent: str | None) -> dict[str, tuple[float
             begin = time.perf_counter()
             command = [sys.executable, __file__, "--stage", stage, "--folder", name]
             environment = {**os.environ, "EVENTS": str(events)}
-            done = subprocess.run(command, env=environment, check=True, capture_output=True)
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                sys.exit(f"{stage}: {done.stderr[-2000:]}")
             peak = float(done.stdout.split()[-1])
             found[stage] = (peak, time.perf_counter() - begin)
             print(f"{events:,} events, {stage}: {peak:.0f} MB, {found[stage][1]:.0f} s", flush=True)

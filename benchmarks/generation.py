@@ -90,7 +90,7 @@ def make_part(part: int, jets: int, rounds: int) -> list[tuple[float, float]]:
         with tempfile.TemporaryDirectory() as folder:
             write_part(recipe, part * (rounds + 1) + turn, Path(folder) / "part.parquet")
         marks.append(time.perf_counter())
-        for index, seed, sizes in list(MADE):
+        for index, seed, sizes in MADE:
             collisions = TopJets.collisions(recipe, index, seed)
             for size in sizes:
                 record = collisions.record(size)
@@ -105,7 +105,10 @@ def compare(jets: int, rounds: int) -> None:
     """Print the rates of two processes."""
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         both = pool.starmap(make_part, [(part, jets, rounds) for part in range(2)])
-    own, alone = ([2 * jets / sum(b[k][i] for b in both) * 2 for k in range(rounds)] for i in (0, 1))
+    own, alone = (
+        [4 * jets / sum(one[turn][side] for one in both) for turn in range(rounds)]
+        for side in range(2)
+    )
     ratios = [a / b for a, b in zip(own, alone, strict=True)]
     table = Table("two processes", "jets/s", "Pythia and FastJet alone", "ratio")
     spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"

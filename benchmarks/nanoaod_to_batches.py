@@ -59,7 +59,7 @@ def write_events(source: Path, path: Path, events: int) -> None:
                 file["Events"].extend(block)
             else:
                 file.mktree("Events", block)
-        found = len(file["Events"].keys())
+    found = len(uproot.open(path)["Events"].keys())
     print(f"{events:,} events, {found} branches, {path.stat().st_size / 1e6:.0f} MB")
 
 
@@ -67,7 +67,7 @@ def _columns(tree: Any) -> tuple[dict[str, dict[str, ak.Array]], dict[str, ak.Ar
     """Return the lists of each group, and columns with one number an event, 500 in all."""
     lists: dict[str, dict[str, ak.Array]] = {}
     flat: dict[str, ak.Array] = {}
-    for name in [*READ, *(name for name in tree.keys() if name not in READ)]:
+    for name in [*READ, *sorted(set(tree.keys()) - set(READ))]:
         if len(lists) + len(flat) + sum(map(len, lists.values())) >= BRANCHES:
             break
         group, _, member = name.partition("_")
@@ -146,7 +146,7 @@ def weaver(path: Path, folder: Path, step: float) -> Iterator[tuple[int, Lap]]:
         "preprocess": {"method": "manual", "data_fraction": 0.1, "params": None},
         "inputs": {
             "features": jets,
-            "globals": {"vars": [[name, None] for name in GLOBALS]},
+            "globals": {"length": None, "vars": [[name, None] for name in GLOBALS]},
             "mask": {"length": PADDED, "vars": [["Jet_mask", None]]},
         },
         "labels": {"type": "simple", "value": ["even", "odd"]},

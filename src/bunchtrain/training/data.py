@@ -177,7 +177,8 @@ class Data:
         Only a batch that lies in several blocks is a copy.
         """
         edges, first, batch = np.cumsum([0, *sizes]), 0, 0
-        parts, store = list[Batch](), None  # of the batch that is not complete, of the last block
+        parts = list[Batch]()  # of the batch that is not complete
+        store: EventStore | None = None  # the last block
         for block in blocks:
             rows = np.arange(first, first + len(block))
             batch_index = np.searchsorted(edges, rows, side="right") - 1

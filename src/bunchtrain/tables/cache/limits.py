@@ -19,6 +19,8 @@ _MAX_ROWS = 1 << 16
 _SAMPLE = 20_000
 #: An event needs about eight times its packed size: decompression, definitions, sorting.
 _COPIES = 8
+#: Bytes of the columns that the cache adds to a row, at most, where a rough bound is enough.
+_GENERATED = 1000
 
 
 def rows_of_chunk(recipe: Recipe, sample: ak.Array, memory: int) -> int:
@@ -28,9 +30,7 @@ def rows_of_chunk(recipe: Recipe, sample: ak.Array, memory: int) -> int:
 
     Raises MachineError if the limit is below what one row takes.
     """
-    own = [name for name in sample.fields if not is_condition(sample[name])]  # shared by all rows
-    size = max(ak.to_packed(sample[own]).nbytes / len(sample), 1.0)
-    needed = _COPIES * size
+    needed = _COPIES * _packed_bytes(sample)
     if memory < needed:
         raise MachineError(
             f"storage.memory: {memory / 1e6:.3g} MB is too little, as one {recipe.source.row} of "
@@ -59,7 +59,9 @@ def check_disk(recipe: Recipe, sample: ak.Array, folder: Path) -> None:
     """
     entries = recipe.source.entries
     free = shutil.disk_usage(folder).free
-    if not entries or entries * _stored_bytes(recipe, sample) < free:
+    if not entries or entries * (_COPIES * _packed_bytes(sample) + _GENERATED) < free:
+        return
+    if entries * _stored_bytes(recipe, sample) < free:
         return
     blocks = list(recipe.source.sample(recipe.source_columns(), _SAMPLE))
     rows = sum(map(len, blocks))
@@ -70,6 +72,12 @@ def check_disk(recipe: Recipe, sample: ak.Array, folder: Path) -> None:
             f"disk of {folder} has {free / 1e9:.2g} GB free; free space, set storage.folder to "
             "another disk, or select fewer events"
         )
+
+
+def _packed_bytes(sample: ak.Array) -> float:
+    """Return the bytes of a row of the source, at least 1."""
+    own = [name for name in sample.fields if not is_condition(sample[name])]  # shared by all rows
+    return max(float(ak.to_packed(sample[own]).nbytes / len(sample)), 1.0)
 
 
 def _stored_bytes(recipe: Recipe, rows: ak.Array) -> float:

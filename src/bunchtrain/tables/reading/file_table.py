@@ -88,7 +88,7 @@ class FileTable(Table):
         """Add the columns of a field of the file, of which `empty` is an array without events."""
         for column, part in split_records(field, empty).items():
             text = str(simplify(part).type).partition(" * ")[2].replace("bytes", "string")
-            if column in self.types or column in self.unreadable:
+            if self.has(column):
                 self.types.pop(column, None)
                 self.unreadable[column] = "several columns of the file have this name"
             elif kind(part) == "other":
@@ -97,6 +97,16 @@ class FileTable(Table):
                 self.types[column], self._field_of[column] = text, field
                 if has_optional_integers(part.layout):
                     self._optional.add(column)
+
+    def has(self, column: str) -> bool:
+        """Return whether a column was declared, be it readable or not."""
+        return column in self.types or column in self.unreadable
+
+    def declare_like(self, column: str, other: str) -> None:
+        """Add the column of a field of its name, of the same type as that of another field."""
+        self.types[column], self._field_of[column] = self.types[other], column
+        if other in self._optional:
+            self._optional.add(column)
 
     def empty(self, columns: Collection[str]) -> ak.Array:
         """Return records of these columns without an event."""

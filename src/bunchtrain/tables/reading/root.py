@@ -37,6 +37,14 @@ def open_table(path: str, name: str) -> FileTable:
     return RootTable(path, name)
 
 
+def _type_of_numbers(interpretation: Any) -> str:
+    """Return a name of the type of a branch of numbers or lists of numbers, '' of another one."""
+    is_list = isinstance(interpretation, uproot.AsJagged)
+    content = interpretation.content if is_list else interpretation
+    is_number = isinstance(content, uproot.AsDtype) and content.to_dtype.names is None
+    return str(interpretation.cache_key) if is_number else ""
+
+
 class RootTable(FileTable):
     """A TTree, whose columns are its leaf branches, or an RNTuple."""
 
@@ -62,10 +70,16 @@ class RootTable(FileTable):
     def _declare_branches(self, tree: Any) -> None:
         leaves = [branch for branch in tree.itervalues(recursive=True) if not branch.branches]
         counts = Counter(branch.name for branch in leaves)
+        first = dict[str, str]()  # of the columns of each type of numbers: wide trees have few
         for branch in leaves:
             column = branch.name.partition("[")[0]
             if counts[branch.name] > 1:
                 self.unreadable[column] = "several branches have this name"
+                continue
+            numbers = _type_of_numbers(branch.interpretation)
+            if numbers in first and not self.has(column):
+                self._branches[column] = branch
+                self.declare_like(column, first[numbers])
                 continue
             try:
                 empty = branch.interpretation.awkward_form(branch.file).length_zero_array()
@@ -74,6 +88,8 @@ class RootTable(FileTable):
                 continue
             self._branches[column] = branch
             self.declare(column, ak.Array(empty))
+            if numbers and column in self.types:
+                first[numbers] = column
 
     def _declare_fields(self, tree: Any) -> None:
         form = tree.to_akform()
