@@ -20,7 +20,7 @@ from bunchtrain.targets import Target
 
 LABEL = Target("label", ("qcd", "top"), expressions=("label == 0", "label == 1"))
 #: So little that a piece has 64 rows, and a set several shards.
-MEMORY = 45_000
+MEMORY = 44_500
 
 
 def written(folder, ending, count=2):
