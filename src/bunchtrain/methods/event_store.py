@@ -20,7 +20,7 @@ class EventStore:
         blocks = [local_edges(block) for block in blocks]
         self.events = _concatenate(blocks)
         self._starts = {
-            counter: np.append(0, np.cumsum(self.events.inputs[counter]))
+            counter: starts(self.events.inputs[counter])
             for counter in ("lengths", "edge_counts")
             if counter in self.events.inputs
         }
@@ -53,54 +53,11 @@ class EventStore:
         weight = events.weight[rows] if len(events.weight) else events.weight
         return Batch(taken, targets, weight, spectators, events.axes)
 
-    def span(self, start: int, stop: int) -> Batch:
-        """Return the events from `start` to `stop` as a packed batch, which shares their memory."""
-        events, inputs = self.events, self.events.inputs
-        index = {
-            "event": slice(start, stop),
-            "point": self._items("lengths", start, stop),
-            "edge": self._items("edge_counts", start, stop),
-        }
-        taken = {
-            name: _writable(value[index[axis_of(name)]])
-            for name, value in inputs.items()
-            if name not in ("edges", "edge_counts")
-        }
-        if "edges" in inputs:
-            shift = np.repeat(starts(taken["lengths"]), inputs["edge_counts"][start:stop])
-            taken["edges"] = inputs["edges"][:, index["edge"]] + shift
-        targets = {
-            name: _writable(value[index[events.axes.get(name, "event")]])
-            for name, value in events.targets.items()
-        }
-        spectators = {n: _writable(value[start:stop]) for n, value in events.spectators.items()}
-        return Batch(taken, targets, events.weight[start:stop], spectators, events.axes)
-
-    def _items(self, counter: str, start: int, stop: int) -> slice:
-        """Return the range of the points (or edges) of a range of events."""
-        if counter not in self._starts:
-            return slice(start, stop)
-        first = self._starts[counter]
-        return slice(int(first[start]), int(first[stop]))
-
     def _item_index(self, counter: str, rows: Array) -> Array | None:
         """Return the indices of all points (or edges) of these events, concatenated."""
         if counter not in self._starts:
             return None
         return item_index(self.events.inputs[counter][rows], self._starts[counter][rows])
-
-
-def _writable(values: Array) -> Array:
-    """Return values, copied if they are those of a file: a tensor must not share these."""
-    return values if values.flags.writeable else values.copy()
-
-
-def join(batches: Sequence[Batch]) -> Batch:
-    """Return the events of packed batches, one after the other, as one."""
-    if len(batches) == 1:
-        return batches[0]
-    store = EventStore([one for one in batches if len(one)] or batches[:1])
-    return store.span(0, len(store))
 
 
 def local_edges(block: Batch) -> Batch:

@@ -95,28 +95,11 @@ def _c_library() -> Any:
     return ctypes.CDLL(None)
 
 
-class _HeapInfo(ctypes.Structure):
-    """What glibc's `mallinfo2` returns: sizes in bytes, `fordblks` of all free blocks."""
-
-    _fields_ = (
-        *((name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd")),
-        *((name, ctypes.c_size_t) for name in ("usmblks", "fsmblks", "uordblks", "fordblks")),
-        ("keepcost", ctypes.c_size_t),
-    )
-
-
-def malloc_trim(kept: int = 0) -> None:
+def malloc_trim() -> None:
     """Return freed memory to the system with glibc's `malloc_trim`; do nothing without glibc.
 
     Blocks of tens of megabytes that are allocated and freed fragment the heap: without this the
-    memory of a process that streams events grows although it never uses more. The system clears
-    each page that it gives again, which takes longer than much of the arithmetic: up to `kept`
-    bytes of free blocks remain.
+    memory of a process that streams events grows although it never uses more.
     """
-    library = _c_library()
-    if kept and hasattr(library, "mallinfo2"):
-        library.mallinfo2.restype = _HeapInfo
-        if library.mallinfo2().fordblks <= kept:
-            return
-    if hasattr(library, "malloc_trim"):
-        library.malloc_trim(0)
+    if hasattr(_c_library(), "malloc_trim"):
+        _c_library().malloc_trim(0)

@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -275,13 +274,11 @@ def _lists(kind: pa.DataType, edges: NDArray[Any], content: Any) -> pa.Array:
     return pa.Array.from_buffers(kind, count, [None, offsets], children=[content])
 
 
-def _read(file: int, offset: int, width: int, spans: Sequence[Span]) -> NDArray[np.uint8]:
+def _read(file: int, offset: int, width: int, spans: Sequence[Span]) -> bytes:
     """Return the bytes of some rows of so many bytes each."""
-    edges = np.cumsum([0, *((stop - start) * width for start, stop in spans)]).tolist()
-    found = np.empty(edges[-1], np.uint8)
-    read = 0
-    for (start, _), (low, high) in zip(spans, pairwise(edges), strict=True):
-        read += os.preadv(file, [found[low:high]], offset + start * width) if high > low else 0
-    if read < edges[-1]:
+    found = b"".join(
+        os.pread(file, (stop - start) * width, offset + start * width) for start, stop in spans
+    )
+    if len(found) < width * sum(stop - start for start, stop in spans):
         raise DataError("a file of the event cache is truncated; delete the cache")
     return found

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import awkward as ak
 import numpy as np
-from numpy.typing import NDArray
 
 from bunchtrain import parts
 from bunchtrain.batch import Array, Batch
 from bunchtrain.errors import DataError
 from bunchtrain.methods.build import AnyNetwork
-from bunchtrain.methods.event_store import EventStore, join, size_in_bytes
+from bunchtrain.methods.event_store import EventStore, size_in_bytes
 from bunchtrain.methods.fitted_network import FittedNetwork
 from bunchtrain.methods.task import Task, derive_seed
 from bunchtrain.representations._representation import FittedRepresentation, Representation
@@ -23,6 +22,7 @@ from bunchtrain.representations.preprocessing.finite import check_finite
 from bunchtrain.representations.preprocessing.labels import represent_targets
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import RESERVED
+from bunchtrain.tables.cache.shards import rechunk
 from bunchtrain.tables.expressions.expression import as_real
 from bunchtrain.tables.labels import require_finite
 from bunchtrain.training.dataset_cache import DATASET_CACHE
@@ -111,10 +111,6 @@ class Data:
 
         Raises DataError, naming column and entry, for an invalid value, by the policy.
         """
-        return self._represented(events)[0]
-
-    def _represented(self, events: ak.Array) -> tuple[Batch, NDArray[np.int64]]:
-        """Return a block as a batch, and the indices of its events."""
         inputs = self.representation(events)
         targets = represent_targets(self.representation, self.task.targets, events, inputs)
         weight = ak.to_numpy(events["weight"]).astype(np.float32)
@@ -123,7 +119,7 @@ class Data:
         batch = Batch(inputs, targets, weight, spectators, axes)
         entries = ak.to_numpy(events["entry"])
         keep = check_finite(batch.inputs, self.representation.names, entries, self.task.invalid)
-        return (batch if len(keep) == len(batch) else batch.take(keep)), keep
+        return batch if len(keep) == len(batch) else batch.take(keep)
 
     def take_all_shares(self) -> None:
         """Give this worker the events of all workers, for a fit that only one of them does."""
@@ -162,39 +158,27 @@ class Data:
 
     def _stream(self, split: str, epoch: int | None) -> Iterator[Batch]:
         order = None if epoch is None else derive_seed(self.task.seed, epoch)
+        per_block = max(1, self.block // self.batch_size)
+        sizes = self.sizes(split)
+        groups = [sizes[i : i + per_block] for i in range(0, len(sizes), per_block)]
+        # The blocks of a shuffled set are divided once, without a copy of most of them.
         rows = self.block if order is None else self.cache.manifest["buffer"]
-        chunks = self.cache.of(split).blocks(self.columns, rows, order)
-        blocks = (
-            chunk[start : start + self.block]
-            for chunk in chunks
-            for start in range(0, len(chunk), self.block)
+        events = self.cache.of(split).blocks(self.columns, rows, order)
+        blocks = rechunk(map(sum, groups), events)
+        yield from prefetch(
+            batch
+            for block, group in zip(blocks, groups, strict=True)
+            for batch in self._shares(block, group)
         )
-        yield from prefetch(self._shares(blocks, self.sizes(split)))
 
-    def _shares(self, blocks: Iterable[ak.Array], sizes: list[int]) -> Iterator[Batch]:
-        """Yield this worker's share of the batches into which successive blocks are divided.
-
-        Only a batch that lies in several blocks is a copy.
-        """
-        edges, first, batch = np.cumsum([0, *sizes]), 0, 0
-        parts = list[Batch]()  # of the batch that is not complete
-        store: EventStore | None = None  # the last block
-        for block in blocks:
-            rows = np.arange(first, first + len(block))
-            batch_index = np.searchsorted(edges, rows, side="right") - 1
-            own = np.flatnonzero((rows - edges[batch_index]) % self.workers == self.rank)
-            if len(own) or store is None:
-                events = block if self.workers == 1 else block[own]
-                represented, keep = self._represented(events)
-                store, own = EventStore([represented]), own[keep]
-            first += len(block)
-            last = int(batch_index[-1])
-            bounds = np.searchsorted(batch_index[own], np.arange(batch, last + 2)).tolist()
-            for start, stop in pairwise(bounds):
-                parts.append(store.span(start, stop))
-                if edges[batch + 1] <= first:
-                    yield join(parts)
-                    parts, batch = [], batch + 1
+    def _shares(self, block: ak.Array, sizes: list[int]) -> Iterator[Batch]:
+        worker = np.concatenate([np.arange(size) % self.workers for size in sizes])
+        batch_index = np.repeat(np.arange(len(sizes)), sizes)
+        own = np.flatnonzero(worker == self.rank)
+        store = EventStore([self.represent(block if self.workers == 1 else block[own])])
+        bounds = np.searchsorted(batch_index[own], np.arange(len(sizes) + 1))
+        for start, stop in pairwise(bounds.tolist()):
+            yield store.take(np.arange(start, stop))
 
 
 def fit_representation(task: Task) -> Task:

@@ -50,7 +50,7 @@ def write_cache(
         del table
         if progress is not None:
             progress(selection.cutflow["read"])
-        malloc_trim(memory // 4)
+        malloc_trim()
     runs.flush()
     shards = ShardWriter(folder, runs, ShardWeights.of(selection, runs))
     write_manifest(folder, selection, [shards.write(*one) for one in shards.ranges()])
@@ -121,7 +121,7 @@ class ShardWriter:
             return Shard(low >> 62, file)
         weighted = _add_weights(table, self.weights)
         write(weighted, self.folder / file)
-        malloc_trim(2 * self.runs.run_bytes)
+        malloc_trim()
         bytes = (self.folder / file).stat().st_size
         return Shard(low >> 62, file, len(table), bytes, data_bytes(weighted))
 

@@ -135,7 +135,7 @@ def select_piece(recipe: Recipe, folder: Path, index: int) -> None:
         del table
         sums.append(selection.spectra.sums.copy())
         selection.spectra.sums[:] = 0
-        malloc_trim(plan.memory // 4)
+        malloc_trim()
     runs.flush()
     size = np.array([len(runs.paths), runs.bytes, runs.rows])
     with atomic_path(folder / f"piece-{index:05d}.npz") as part, part.open("wb") as file:

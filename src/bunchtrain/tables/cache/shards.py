@@ -13,9 +13,6 @@ import pyarrow as pa
 from bunchtrain.tables.arrow import make_contiguous, malloc_trim, to_events
 from bunchtrain.tables.arrow_rows import ArrowFile, Span, take
 
-#: Bytes of freed memory that remain in the process while it reads.
-_KEPT = 1 << 27
-
 
 class Shards:
     """The first `rows` of each Arrow file of a set as one long table that is not held in memory."""
@@ -48,7 +45,7 @@ class Shards:
             chosen = np.sort(starts[first : first + buffer // run])
             rows = self._rows([(a, min(a + run, total)) for a in chosen.tolist()])
             yield to_events(take(rows, random.permutation(len(rows))))
-            malloc_trim(_KEPT)
+            malloc_trim()
 
     def _rows(self, ranges: list[tuple[int, int]]) -> pa.Table:
         spans: dict[int, list[Span]] = {}
