@@ -83,6 +83,6 @@ def _packed_bytes(sample: ak.Array) -> float:
 def _stored_bytes(recipe: Recipe, rows: ak.Array) -> float:
     """Return the bytes on disk per row of the source while the cache is made."""
     try:
-        return 2 * Selection(recipe)(rows).nbytes / len(rows)
+        return float(2 * Selection(recipe)(rows).nbytes / len(rows))
     except DataError:  # raised again, with its entry, when all rows are read
         return 0.0
