@@ -111,6 +111,14 @@ def test_jet_by_jet_equals_all_pairs_with_gradients_and_running_moments(beams, m
     torch.testing.assert_close(results[1], results[0], rtol=1e-6, atol=1e-8)
 
 
+def test_training_follows_inference():
+    made, p, lengths = network(), momenta([4, 30]), torch.tensor([4, 30])
+    with torch.inference_mode():
+        made(p, lengths)
+    made.train()(p, lengths).sum().backward()
+    assert made.embed.weight.grad is not None
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_boosts_and_rotations_change_nothing(seed):
     made, p, lengths = network(), momenta(LENGTHS, seed), torch.tensor(LENGTHS)

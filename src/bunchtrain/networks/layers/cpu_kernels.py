@@ -133,7 +133,8 @@ class BufferPool:
         else:
             if matching:
                 _remove(max(matching, key=torch.numel))  # too small: replaced by the new one
-            buffer = like.new_empty(size + size // 8)
+            with torch.inference_mode(False):  # the next user may be a training
+                buffer = torch.empty(size + size // 8, dtype=like.dtype, device=like.device)
         self._acquired.append(buffer)
         return buffer[:size].view(shape)
 
