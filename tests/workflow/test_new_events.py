@@ -194,6 +194,8 @@ def test_mistakes_are_found_before_any_work(run, folder, columns):
         run.predict(columns, "scores.xlsx")
     with pytest.raises(UserError, match="is one of the files to predict"):
         run.predict(folder / "train.parquet", folder / "train.parquet")
+    with pytest.raises(UserError, match="is a file of the run"):
+        run.predict(columns, run.files.predictions_file)
     with pytest.raises(UserError, match="need an output file"):
         run.predict("file.root")
     with pytest.raises(DataError, match="no file matches"):

@@ -42,6 +42,7 @@ from bunchtrain.workflow.evaluate import (
 from bunchtrain.workflow.export import Exported, export_run
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.generate import generate_events
+from bunchtrain.workflow.graph.record import read_record
 from bunchtrain.workflow.predict_new_events import Counts, FilesOrSource, Predictor, Wide
 from bunchtrain.workflow.prediction_schema import read_predictions
 from bunchtrain.workflow.progress import StageProgress, progress, say
@@ -230,7 +231,13 @@ class Run:
         per_object: bool = False,
         wide: Wide | None = None,
     ) -> Counts:
-        """Write the predictions for files, as `predict` does, and return the numbers of events."""
+        """Write the predictions for files, as `predict` does, and return the numbers of events.
+
+        Raises UserError for an output that is a file of the run.
+        """
+        written = {path for one in read_record(self.folder).values() for path in one.files}
+        if Path(output).resolve() in {(self.folder / path).resolve() for path in written}:
+            raise UserError(f"'{output}' is a file of the run; choose another output")
         return self.predictor(select, per_object).write(files, Path(output), wide)
 
     def predictor(self, select: bool = True, per_object: bool = False) -> Predictor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, cast
 
 from bunchtrain.errors import DataError, StudyError, nearest, one_of
@@ -121,7 +122,11 @@ def _open_tree(path: str, format: str, tree: str | None) -> FileTable:
         return cast(FileTable, module.open_table(path, _choose(path, known, tree)))
     filled = [name for name in known if module.open_table(path, name).entries]
     if len(filled) != 1:
-        raise DataError(f"{path} contains several trees ({one_of(known)}); name one with 'tree'")
+        example = f"{Path(path).name}:{(filled or known)[0]}"
+        raise DataError(
+            f"{path} contains several trees ({one_of(known)}); name one, as in '{example}', or with "
+            "'tree' in a study"
+        )
     found: FileTable = module.open_table(path, filled[0])
     found.note = f"of {len(known)} trees, '{filled[0]}' is the only one with rows"
     return found
