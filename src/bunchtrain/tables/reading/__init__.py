@@ -124,8 +124,8 @@ def _open_tree(path: str, format: str, tree: str | None) -> FileTable:
     if len(filled) != 1:
         example = f"{Path(path).name}:{(filled or known)[0]}"
         raise DataError(
-            f"{path} contains several trees ({one_of(known)}); name one, as in '{example}', or with "
-            "'tree' in a study"
+            f"{path} contains several trees ({one_of(known)}); name one, as in '{example}', or "
+            "with 'tree' in a study"
         )
     found: FileTable = module.open_table(path, filled[0])
     found.note = f"of {len(known)} trees, '{filled[0]}' is the only one with rows"
