@@ -125,6 +125,8 @@ def test_only_some_members(tmp_path, study_file):
     assert list(run.metrics) == ["trees"]
     with pytest.raises(StudyError, match="no model or stage 'tree'; did you mean 'trees'"):
         bunchtrain.run(study_file, runs=tmp_path / "runs", only=["tree"])
+    with pytest.raises(StudyError, match="only: give names of models or stages, got 3"):
+        bunchtrain.run(study_file, runs=tmp_path / "runs", only=3)
 
 
 REGRESSION = {

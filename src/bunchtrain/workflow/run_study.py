@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bunchtrain.errors import BunchtrainError, InterruptedRun, RunError, StudyError, nearest
+from bunchtrain.errors import (
+    BunchtrainError,
+    InterruptedRun,
+    RunError,
+    StudyError,
+    nearest,
+    shorten,
+)
 from bunchtrain.parts import report_own_errors
 from bunchtrain.progress_events import report_stage
 from bunchtrain.study import Study, load, model_configs, select_models
@@ -32,9 +39,9 @@ def run(
     *assignments: str,
     size: str | None = None,
     runs: Path | str = "runs",
-    only: Sequence[str] = (),
+    only: Iterable[str] = (),
     jobs: int | None = None,
-    again: Sequence[str] = (),
+    again: Iterable[str] = (),
     reuse: bool = True,
 ) -> Run:
     """Run a study: data, training, predictions, evaluations, report, exports.
@@ -55,7 +62,7 @@ def run(
     InterruptedRun if it was stopped and can be resumed.
     """
     chosen = study if isinstance(study, Study) else load(study, *assignments, size=size)
-    chosen, wanted = _choose(chosen, only)
+    chosen, wanted = _choose(chosen, _names(only, "only"))
     make_transforms(chosen)
     check_models(chosen)
     check_exports(chosen)
@@ -64,7 +71,7 @@ def run(
     if not launch.is_leader():
         folder = launch.join(Path(runs) / chosen.name)
         return _follow(folder, folder.study(), resume=False)
-    again = [full for name in again for full in stage_names(chosen, name)]
+    again = [full for name in _names(again, "again") for full in stage_names(chosen, name)]
     _check_stages(chosen, Path(runs), [*wanted, *again])
     check_starts(chosen, Path(runs))
     folder = RunFolder.create(chosen, Path(runs))
@@ -72,6 +79,14 @@ def run(
         copy_starts(folder, chosen)
         launch.announce(folder)
         return _run_graph(folder, resume=False, jobs=jobs, wanted=wanted, fresh=again, reuse=reuse)
+
+
+def _names(given: Iterable[str], key: str) -> list[str]:
+    """Return names as a list; raise StudyError for anything else than texts."""
+    found = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    if not all(isinstance(name, str) for name in found):
+        raise StudyError(f"{key}: give names of models or stages, got {shorten(given)}")
+    return found
 
 
 def _choose(study: Study, only: Sequence[str]) -> tuple[Study, list[str]]:
