@@ -335,3 +335,11 @@ def test_a_disk_that_is_too_small_is_reported_before_work_starts(tmp_path, monke
     assert [path.suffix for path in (tmp_path / "b").iterdir()] == [".lock"]
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=4 * size))
     assert EventCache.build(made, tmp_path / "b").rows["train"] > 0
+
+
+def test_a_cache_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        MachineError, match=r"cache folder .* cannot be made .* set storage\.folder"
+    ):
+        EventCache.build(recipe(), tmp_path / "file" / "events")

@@ -69,7 +69,7 @@ class EventCache(Table):
         """
         final = folder / recipe.key()
         with _disk_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            _make_folder(folder)
             with FileLock(folder / f"{final.name}.lock"):
                 if not cls.is_complete(final):
                     _build(recipe, final, memory, progress, spread)
@@ -258,6 +258,16 @@ def _build(
     finally:
         if not keep:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError) as problem:
+        raise MachineError(
+            f"the cache folder {folder} cannot be made ({problem.strerror}: {problem.filename}); "
+            "set storage.folder or BUNCHTRAIN_CACHE"
+        ) from None
 
 
 @contextmanager
