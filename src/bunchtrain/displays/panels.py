@@ -40,44 +40,22 @@ def position_panels(
     x, y, z = (group.columns[name] for name in group.position)
     unit = group.units.get(nx, "")
     label = {name: f"{name} ({unit})" if unit else name for name in group.position}
-    columns = encoded["columns"]
-    columns["ev_r"] = encode_column(np.hypot(x, y) * np.where(y < 0, -1, 1)) | {"derived": True}
-    columns["ev_phi"] = encode_column(np.arctan2(y, x)) | {"derived": True}
-    size = group.find(SIZES)
-    is_size = size and size not in group.integers and (group.columns[size] >= 0).all()
-    radius = {"radius": size} if is_size else {}
-    if size and is_size:
-        columns.setdefault(size, encode_column(group.columns[size], group.units.get(size, "")))
-    scale, enlarged = _scale(x, y, z)
+    columns, radius = encoded["columns"], _add_derived(group, encoded["columns"])
     shapes = outlines(event)
-    common = {"choices": list(choices), "lines": True}
-    default = choices[0] if choices else ""
-    views = list(beside) or [default]
-    found = [
-        common
-        | {
-            "kind": "space",
-            "title": f"{group.name}s in space{_named(views, one)}",
-            "size": "half" if len(views) > 1 else "full",
-            "linked": index,
-            "sets": [{"group": index, "axes": [nz, ny, nx], **radius}],
-            "scale": [scale[2], scale[1], -scale[0]],
-            "labels": [label[nz], label[ny], label[nx]],
-            "hint": enlarged,
-            "colouring": one,
-            "outlines": shapes["space"],
-        }
-        for one in views
-    ]
+    common: dict[str, Any] = {"choices": list(choices), "lines": True}
+    views = list(beside) or list(choices[:1]) or [""]
+    space = common | {
+        "sets": [{"group": index, "axes": [nz, ny, nx], **radius}],
+        "labels": [label[nz], label[ny], label[nx]],
+        "linked": index,
+        "outlines": shapes["space"],
+    }
+    found = _space_views(space, f"{group.name}s in space", views, _scale(x, y, z))
     plane = common | {"kind": "plane", "colouring": views[-1]}
 
     def flat(title: str, a: str, b: str, labels: list[str], **more: Any) -> dict[str, Any]:
-        return plane | {
-            "title": title,
-            "sets": [{"group": index, "axes": [a, b], **radius}],
-            "labels": labels,
-            **more,
-        }
+        sets = [{"group": index, "axes": [a, b], **radius}]
+        return plane | {"title": title, "sets": sets, "labels": labels, **more}
 
     found.append(flat("r–φ", nx, ny, [label[nx], label[ny]], equal=True, outlines=shapes["xy"]))
     of_r = f"r, sign of {ny}{f' ({unit})' if unit else ''}"
@@ -88,6 +66,28 @@ def position_panels(
     if group.name.lower() in ("voxel", "voxels", "deposit", "spacepoint"):
         found += _wire_views(flat, columns, x, y, z, unit)
     return found
+
+
+def _add_derived(group: Group, columns: dict[str, Any]) -> dict[str, str]:
+    """Add r, φ and the size of the points to the columns, and return the name of the size."""
+    x, y, _ = (group.columns[name] for name in group.position or ())
+    columns["ev_r"] = encode_column(np.hypot(x, y) * np.where(y < 0, -1, 1)) | {"derived": True}
+    columns["ev_phi"] = encode_column(np.arctan2(y, x)) | {"derived": True}
+    size = group.find(SIZES)
+    if size is None or size in group.integers or not (group.columns[size] >= 0).all():
+        return {}
+    columns.setdefault(size, encode_column(group.columns[size], group.units.get(size, "")))
+    return {"radius": size}
+
+
+def _space_views(
+    space: dict[str, Any], title: str, views: Sequence[str], scale: tuple[list[float], str]
+) -> list[dict[str, Any]]:
+    """Return a view in space for each colouring, side by side."""
+    (x, y, z), enlarged = scale
+    made = space | {"kind": "space", "scale": [z, y, -x], "hint": enlarged}
+    made["size"] = "half" if len(views) > 1 else "full"
+    return [made | {"title": f"{title}{_named(views, one)}", "colouring": one} for one in views]
 
 
 def _wire_views(
