@@ -12,10 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import uproot
 
 from bunchtrain.errors import DataError
+from bunchtrain.tables.sources import hgcal_hits
 from bunchtrain.tables.sources.calo_challenge import CaloChallenge, _voxels
 from bunchtrain.tables.sources.collider_ml import ColliderMl
+from bunchtrain.tables.sources.hgcal_hits import HgcalHits
 from bunchtrain.tables.sources.jet_net import JetNet
 from bunchtrain.tables.sources.particle_records import ParticleRecords
 from bunchtrain.tables.sources.prometheus_events import PrometheusEvents
@@ -308,3 +311,51 @@ def test_pulses_of_an_event_without_truth(tmp_path):
     pq.write_table(pa.table({"event_no": [1]}), files["truth"])
     with pytest.raises(DataError, match="pulse 0 is of event 2, which"):
         read(PrometheusEvents(**files))
+
+
+@needs_data
+def test_public_hgcal_events():
+    found = read(HgcalHits(files=str(DATA / "calo" / "*.root")), rows=2)
+    assert ak.num(found.hit_x).tolist() == [39_704, 40_121, 39_856]
+    assert ak.num(found.shower_energy).tolist() == [5, 4, 4]
+    assert ak.sum(found.hit_shower >= 0, axis=1).tolist() == [1_079, 1_201, 769]
+    z = np.abs(ak.to_numpy(ak.flatten(found.hit_z)))
+    assert 3_210 < z.min() < z.max() < 5_140  # mm, the depth of the endcaps
+    shared = ak.sum(found.hit_energy * ak.sum(found.hit_fractions, axis=2), axis=1)
+    np.testing.assert_allclose(ak.sum(found.shower_energy, axis=1), shared, rtol=1e-5)
+
+
+def test_hgcal_hits_of_events_with_and_without_showers():
+    features = [
+        [[2.0, 30.0, 40.0, -1e9, 0.9, 1.0, 0.7], [1.0, 30.0, 0.0, -1e9, 0.0, -1.0, 2.4]],
+        [],
+    ]
+    shares = [[[0.25, 0.75, 0.0], [0.0, 0.0, 0.0]], []]
+    made = _hgcal_block(features, shares)
+    found = hgcal_hits._columns(made, 0, "x.root")
+    assert found["hit_shower"].tolist() == [[1, -1], []]
+    assert found["hit_fraction"].tolist() == [[0.75, 0.0], []]
+    assert found["shower_energy"].tolist() == [[0.5, 1.5, 0.0], []]
+    assert found["shower_hits"].tolist() == [[1, 1, 0], []]
+    np.testing.assert_allclose(found["hit_z"][0], [500 * np.sinh(1), -300 * np.sinh(1)], rtol=1e-6)
+    with pytest.raises(DataError, match=r"event 7 has 2 hits, and fractions of 1"):
+        hgcal_hits._columns(_hgcal_block(features, [[[0.5, 0.5, 0.0]], []]), 7, "x.root")
+    with pytest.raises(DataError, match=r"a hit of event 7 has 2 showers, not 3"):
+        hgcal_hits._columns(
+            _hgcal_block(features, [[[0.5, 0.5, 0.0], [0.1, 0.2]], []]), 7, "x.root"
+        )
+    with pytest.raises(DataError, match=r"a hit of event 7 has 6 features, not 7"):
+        hgcal_hits._columns(_hgcal_block([[features[0][0], [0.0] * 6], []], shares), 7, "x.root")
+
+
+def _hgcal_block(features, fractions):
+    columns = {"rechit_features": features, "simcluster_fractions": fractions}
+    made = {name: ak.from_iter(values) for name, values in columns.items()}
+    return ak.zip({n: ak.values_astype(v, np.float32) for n, v in made.items()}, depth_limit=1)
+
+
+def test_a_file_without_hgcal_hits(tmp_path):
+    with uproot.recreate(tmp_path / "other.root") as file:
+        file.mktree("events", {"pt": "f8"}).extend({"pt": np.ones(3)})
+    with pytest.raises(DataError, match="has no tree with the branches rechit_features and"):
+        read(HgcalHits(files=str(tmp_path / "other.root")))
