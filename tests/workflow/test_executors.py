@@ -1,6 +1,7 @@
 """Executors: jobs that end well, fail, die, are interrupted or refused."""
 
 import os
+import sys
 import time
 
 import pytest
@@ -219,8 +220,13 @@ def test_a_task_of_slurm_runs_its_line_and_writes_its_code(tmp_path, monkeypatch
 
 
 def test_ctrl_c_reaches_the_jobs(tmp_path):
-    trap = f"trap 'touch {tmp_path}/told; exit 0' INT"
-    script = f"{trap}; touch {tmp_path}/up; while :; do sleep 0.05; done"
+    # Not a shell, which may miss a signal while it starts a program.
+    program = (
+        "import pathlib, signal, sys, time; here = pathlib.Path(sys.argv[1]); "
+        "signal.signal(signal.SIGINT, lambda *_: sys.exit((here / 'interrupted').touch())); "
+        "(here / 'up').touch(); time.sleep(60)"
+    )
+    script = f'exec {sys.executable} -c "{program}" {tmp_path}'
 
     def interrupt():
         if (tmp_path / "up").exists():
@@ -228,4 +234,4 @@ def test_ctrl_c_reaches_the_jobs(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         Processes(workers=1).run([job(tmp_path, "long", script)], on_wait=interrupt)
-    assert (tmp_path / "told").is_file()
+    assert (tmp_path / "interrupted").is_file()
