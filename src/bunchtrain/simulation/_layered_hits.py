@@ -13,6 +13,7 @@ from bunchtrain.parts.ranges import NUMBER
 from bunchtrain.simulation._sample import Sample, SampleOptions
 from bunchtrain.simulation.detectors.beam import BeamOptions
 from bunchtrain.simulation.detectors.cells import Cells
+from bunchtrain.simulation.detectors.electromagnetic import mean_medium
 from bunchtrain.simulation.detectors.hits import LAYOUT, UNITS
 from bunchtrain.simulation.detectors.layers import Section, Stack, plain
 from bunchtrain.tables.table import Table
@@ -62,11 +63,28 @@ class LayeredHits(Sample):
 
 
 class ParametrisedHits(LayeredHits):
-    """Hits of parametrised showers."""
+    """Hits of parametrised showers.
+
+    Raises StudyError as well for layers without a mean medium and beams out of range.
+    """
 
     libraries: ClassVar[tuple[str, ...]] = ()
 
-    def check_beam(self, beam: BeamOptions) -> None:
+    def __init__(
+        self,
+        events: int,
+        layers: tuple[Section, ...],
+        width: float,
+        apex: float,
+        beam: BeamOptions,
+        options: SampleOptions,
+        **recipe: Any,
+    ) -> None:
+        super().__init__(events, layers, width, apex, beam, options, **recipe)
+        mean_medium(self.stack)
+        self._check_beam(beam)
+
+    def _check_beam(self, beam: BeamOptions) -> None:
         """Raise StudyError for vertices behind the front and angles above 1.3 rad."""
         if beam.z[-1] > self.stack.front:
             raise StudyError(f"z: showers begin at the front, {self.stack.front:g} mm, or before")

@@ -20,7 +20,6 @@ from bunchtrain.parts.ranges import NUMBER, Sampled, Share
 from bunchtrain.simulation._layered_hits import ParametrisedHits, Sampling
 from bunchtrain.simulation._sample import SampleOptions
 from bunchtrain.simulation.detectors.beam import BeamOptions
-from bunchtrain.simulation.detectors.electromagnetic import mean_medium
 from bunchtrain.simulation.detectors.layers import Layer, Length, Position, Section, Sections
 
 #: Hadrons that are stable enough to interact.
@@ -75,5 +74,3 @@ class Bock(ParametrisedHits):
         beam.check(HADRONS)
         recipe = {"sampling": sampling, "visible": visible, "radius": radius}
         super().__init__(events, layers, width, apex, beam, options, **recipe)
-        mean_medium(self.stack)
-        self.check_beam(beam)

@@ -15,7 +15,6 @@ from bunchtrain.parts.ranges import Sampled, Share
 from bunchtrain.simulation._layered_hits import ParametrisedHits, Sampling
 from bunchtrain.simulation._sample import SampleOptions
 from bunchtrain.simulation.detectors.beam import ELECTROMAGNETIC, BeamOptions
-from bunchtrain.simulation.detectors.electromagnetic import mean_medium
 from bunchtrain.simulation.detectors.layers import (
     SILICON_TUNGSTEN,
     Length,
@@ -62,5 +61,3 @@ class GrindhammerPeters(ParametrisedHits):
         beam.check(sorted(ELECTROMAGNETIC))
         recipe = {"sampling": sampling, "visible": visible}
         super().__init__(events, layers, width, apex, beam, options, **recipe)
-        mean_medium(self.stack)
-        self.check_beam(beam)

@@ -8,7 +8,7 @@ given spectral density. Left out: digitisation, cross-talk, correlated noise of 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -17,9 +17,10 @@ import awkward as ak
 import numpy as np
 from pydantic import Field
 
-from bunchtrain.errors import DataError, StudyError, nearest, one_of
+from bunchtrain.errors import StudyError
 from bunchtrain.parts import Options
 from bunchtrain.parts.ranges import NUMBER, Sampled, Seed
+from bunchtrain.simulation._seeded_parts import SeededParts
 from bunchtrain.simulation.detectors.pulses import (
     SENSORS,
     Floats,
@@ -27,7 +28,7 @@ from bunchtrain.simulation.detectors.pulses import (
     spectral_density,
 )
 from bunchtrain.tables.arrays import Condition
-from bunchtrain.tables.table import Piece, Table, divide
+from bunchtrain.tables.table import Table
 
 #: Events that are generated with one seed.
 PART = 250
@@ -98,7 +99,7 @@ class BackgroundOptions(Options):
     saturation: Amplitude | None = None
 
 
-class SensorPulses(Table):
+class SensorPulses(SeededParts):
     """Sampled pulses of a sensor, with their amplitudes and times.
 
     Columns: `sample_value`, as measured, and `sample_signal`, the pulses of the event alone,
@@ -122,6 +123,10 @@ class SensorPulses(Table):
     Raises StudyError for an odd number of samples, spectra of different lengths or without power,
     frequencies or ranges that do not rise, and bunches without spacing.
     """
+
+    name = "sensor_pulses"
+    part = PART
+    layout = FIELDS
 
     def __init__(
         self,
@@ -182,35 +187,12 @@ class SensorPulses(Table):
         """Return a text that changes with the options."""
         return f"sensor_pulses 1 {self.events} {sorted(self.recipe.items())}"
 
-    def fields(self) -> dict[str, str]:
-        """Return column → awkward type as text."""
-        return dict(FIELDS)
-
     def units(self) -> dict[str, str]:
         """Return column → unit."""
         return {"pulse_time": "ns", "pulse_width": "ns", "time": "ns"}
 
-    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
-        """Yield all events in order, as records of these columns, in blocks of at most `rows`."""
-        for piece in self.pieces(rows):
-            yield from self.blocks_of(piece, columns, rows)
-
-    def pieces(self, rows: int) -> list[Piece]:
-        """Return the parts, each of a seed of its own."""
-        starts = range(0, self.events, PART)
-        return divide([min(PART, self.events - start) for start in starts], [[0]] * len(starts))
-
-    def blocks_of(self, piece: Piece, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
-        """Yield the events of a part."""
-        for name in columns:
-            if name not in FIELDS:
-                hint = nearest(name, FIELDS) or f"; there are {one_of(FIELDS)}"
-                raise DataError(f"sensor_pulses has no column '{name}'{hint}")
-        table = self._part(piece.file)[: piece.stop][list(columns)]
-        for start in range(0, len(table), rows):
-            yield table[start : start + rows]
-
-    def _part(self, part: int) -> ak.Array:
+    def generate(self, part: int) -> ak.Array:
+        """Return the events of a part."""
         random = np.random.default_rng([self.seed, part])
         number, amplitude, time, width = self._signals(random)
         event = np.repeat(np.arange(PART), number)

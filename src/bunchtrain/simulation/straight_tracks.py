@@ -10,15 +10,12 @@ their vertices, hits of several particles, material outside the modules.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.errors import DataError, nearest
 from bunchtrain.parts.ranges import PointCount, Sampled, Seed
-from bunchtrain.tables.table import Piece, Table, divide
+from bunchtrain.simulation._seeded_parts import SeededParts
 
 Floats = NDArray[np.float64]
 #: z of the modules in mm, those of the upgraded VELO.
@@ -45,7 +42,7 @@ FIELDS = {
 }
 
 
-class StraightTracks(Table):
+class StraightTracks(SeededParts):
     """Simulated hits of straight tracks in a vertex detector, with the particle of each hit.
 
     The columns are those of `lhcb_velo`, as far as they apply: `hit_x`, `hit_y`, `hit_z` in mm,
@@ -57,6 +54,10 @@ class StraightTracks(Table):
     noise      Mean number of hits of noise.
     seed       Of the random numbers.
     """
+
+    name = "straight_tracks"
+    part = PART
+    layout = FIELDS
 
     def __init__(
         self,
@@ -72,32 +73,7 @@ class StraightTracks(Table):
         """Return a text that changes with the options."""
         return f"straight_tracks 1 {(self.events, self.particles, self.noise, self.seed)}"
 
-    def fields(self) -> dict[str, str]:
-        """Return column → awkward type as text."""
-        return dict(FIELDS)
-
-    def blocks(self, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
-        """Yield all events in order, as records of these columns, in blocks of at most `rows`."""
-        for piece in self.pieces(rows):
-            yield from self.blocks_of(piece, columns, rows)
-
-    def pieces(self, rows: int) -> list[Piece]:
-        """Return the parts, each of a seed of its own."""
-        starts = range(0, self.events, PART)
-        return divide([min(PART, self.events - start) for start in starts], [[0]] * len(starts))
-
-    def blocks_of(self, piece: Piece, columns: Collection[str], rows: int) -> Iterator[ak.Array]:
-        """Yield the events of a part."""
-        for column in columns:
-            if column not in FIELDS:
-                raise DataError(
-                    f"straight_tracks has no column '{column}'{nearest(column, FIELDS)}"
-                )
-        table = self._part(piece.file)[: piece.stop][list(columns)]
-        for start in range(0, len(table), rows):
-            yield table[start : start + rows]
-
-    def _part(self, part: int) -> ak.Array:
+    def generate(self, part: int) -> ak.Array:
         """Return the events of a part."""
         random = np.random.default_rng([self.seed, part])
         counts = random.poisson(self.particles, PART)
