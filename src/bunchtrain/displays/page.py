@@ -8,10 +8,10 @@ import json
 from functools import cache
 from importlib import resources
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bunchtrain.displays.content import Display
+from bunchtrain.page_templates import page_templates
 
 
 @cache
@@ -54,13 +54,7 @@ def page(display: Display) -> str:
 
     Its content security policy forbids every request and every other script.
     """
-    environment = Environment(
-        loader=PackageLoader("bunchtrain.displays", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    environment = page_templates("bunchtrain.displays")
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src "
     return environment.get_template("page.html").render(
         display=display,

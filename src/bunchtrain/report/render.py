@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from bunchtrain.displays.content import Display
 from bunchtrain.displays.page import fragment, script, script_hash, style
+from bunchtrain.page_templates import page_templates
 from bunchtrain.plots import png, small_svg
 from bunchtrain.plots.style import MAX_LEGEND
 from bunchtrain.report.content import ModelSummary, Report, Table
@@ -58,13 +59,7 @@ def _event_display(display: Display | None) -> dict[str, Markup]:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("bunchtrain.report", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    environment = page_templates("bunchtrain.report")
     environment.filters |= {"image": image, "link": link, "math": math, "number": is_number}
     return environment.get_template("report.html")
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
 from bunchtrain.deployment.circuits.exact import Sample
 from bunchtrain.deployment.circuits.implementation import Implementation
 from bunchtrain.files import write_text
+from bunchtrain.page_templates import page_templates
 from bunchtrain.statistics.metrics import Measurement, accuracy, auc, roc
 
 #: Score → (events,) of one of the three networks that are compared.
@@ -94,13 +94,7 @@ def class_metrics(
 
 def write_page(summary: Summary, path: Path) -> None:
     """Write the page of a circuit: self-contained HTML, without external resources."""
-    environment = Environment(
-        loader=PackageLoader("bunchtrain.deployment.circuits", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    environment = page_templates("bunchtrain.deployment.circuits")
     style = resources.files("bunchtrain.report").joinpath("report.css").read_text()
     hardware = summary.circuit.hardware
     text = environment.get_template("page.html").render(
