@@ -12,7 +12,7 @@ import numpy as np
 Metrics = dict[str, dict[str, Any]]
 
 
-#: Asymmetry 2 |up − down|/(up + down) of an interval from which it is given beside the error.
+#: Asymmetry of an interval from which it is given beside the error.
 ASYMMETRY = 0.2
 #: Values below it, with all their digits, are shown as a multiple of a power of ten.
 SMALL = 1e-4
@@ -68,12 +68,16 @@ class Measurement:
             return self.error, self.error
         return self.value - self.interval[0], self.interval[1] - self.value
 
-    def with_interval(self, low: float, high: float) -> Measurement:
-        """Return the measurement with a 68 % interval, if that is clearly not symmetric."""
+    def with_interval(self, low: float, high: float, asymmetry: float = ASYMMETRY) -> Measurement:
+        """Return the measurement with a 68 % interval, if that is clearly not symmetric.
+
+        low, high  ends of the interval, in the unit of the value.
+        asymmetry  2 |up − down|/(up + down) from which it is given beside the error.
+        """
         down, up = self.value - low, high - self.value
         if not (math.isfinite(down) and math.isfinite(up)) or min(down, up) < 0:
             return self
-        asymmetric = 2 * abs(up - down) > ASYMMETRY * (up + down)
+        asymmetric = 2 * abs(up - down) > asymmetry * (up + down)
         return replace(self, interval=(float(low), float(high))) if asymmetric else self
 
     def as_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaincinv, stdtrit
+from scipy.special import stdtrit
 
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics.measurement import Measurement
@@ -16,6 +16,9 @@ Floats = NDArray[np.float64]
 
 #: Quantiles of a Gaussian at −1 and +1 standard deviation.
 LOW, HIGH = 0.158655, 0.841345
+#: Asymmetry from which an interval is given whose skewness is estimated: it fluctuates with the
+#: value, so that a choice between the two would otherwise spoil the coverage.
+ESTIMATED_ASYMMETRY = 0.1
 
 
 def as_weights(weights: NDArray[Any] | None, count: int) -> Floats:
@@ -40,26 +43,48 @@ def effective_count(weights: NDArray[Any]) -> float:
 
 
 def mean(values: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
-    """Return the mean of values (events,), with the error √Σ w²(x − x̄)²/Σw.
+    """Return the mean of values (events,), with the error √Σ w²(x − x̄)²/Σw and `interval_of_sum`.
 
-    That holds whatever the weights depend on; for equal weights it is σ/√n. Of few values of a
-    skewed distribution the interval of one standard deviation is that of the Edgeworth expansion,
-    x̄ + tσ(γ/2 ± 1) with γ = Σ w³(x − x̄)³/(√Σ w²(x − x̄)²)³ (Hall, J. R. Stat. Soc. B 54, 221)
-    and Student's t of n − 1 degrees of freedom.
+    That holds whatever the weights depend on; for equal weights it is σ/√n.
     """
     w = as_weights(weights, len(values))
     average = float(np.average(values, weights=w))
     parts = w * (np.asarray(values, np.float64) - average)
-    total, squares = float(w.sum()), float(np.sum(parts**2))
-    found = Measurement(average, squares**0.5 / abs(total))
-    if squares == 0:
-        return found
-    # Divided before the power, which underflows for values in small units.
-    skewness = float(np.sum((parts / squares**0.5) ** 3)) * math.copysign(1, total)
-    shift = min(max(skewness / 2, -0.9), 0.9)
-    freedom = max(effective_count(w) - 1, 1.0)
-    step = found.error * stdtrit(freedom, HIGH) * math.sqrt(1 + 1 / freedom)
-    return found.with_interval(average + (shift - 1) * step, average + (shift + 1) * step)
+    if not np.any(parts):
+        return Measurement(average, 0.0)
+    error, down, up = interval_of_sum(parts / w.sum(), effective_count(np.abs(w)))
+    found = Measurement(average, error)
+    return found.with_interval(average - down, average + up, ESTIMATED_ASYMMETRY)
+
+
+def interval_of_sum(parts: Floats, count: float) -> tuple[float, float, float]:
+    """Return the error of a sum of independent parts and the two sides of its 68 % interval.
+
+    With s² = Σ p² the error is s z, where z is Student's t of n − 1 degrees of freedom, times
+    √(1 + 1/(n − 1)) for the mean that was subtracted and 1 + κ/6 for tails, with the scaled excess
+    κ = Σ p⁴/s⁴ − 3/n: so far |T| < 1 is rarer than for a normal distribution (Hall, The Bootstrap
+    and Edgeworth Expansion, 1992, section 2.6). With the skewness γ = Σ p³/s³ the sides are those
+    of the transformation that removes it, s·3/γ [1 − (1 + γ(∓z − γ/6))^⅓] (Hall, J. R. Stat. Soc. B
+    54, 221).
+
+    parts  (events,) contributions of the events less their mean, not all 0.
+    count  n, effective number of events.
+    """
+    largest = float(np.max(np.abs(parts)))
+    ratios = parts / largest  # before any power, which underflows in small units
+    norm = float(np.linalg.norm(ratios))
+    ratios, scale = ratios / norm, largest * norm
+    skewness, fourth = float(np.sum(ratios**3)), float(np.sum(ratios**4))
+    freedom = max(count - 1, 1.0)
+    z = float(stdtrit(freedom, HIGH)) * math.sqrt(1 + 1 / freedom)
+    z *= 1 + max(fourth - 3 / max(count, 1.0), 0.0) / 6
+    if abs(skewness) < 1e-6:
+        return scale * z, scale * z, scale * z
+    down, up = (
+        abs(3 / skewness * (1 - math.cbrt(1 + skewness * (side - skewness / 6))))
+        for side in (z, -z)
+    )
+    return scale * z, scale * down, scale * up
 
 
 def repeated_mean(values: NDArray[Any]) -> Measurement:
@@ -107,22 +132,21 @@ def quantile(values: NDArray[Any], at: Any, weights: NDArray[Any] | None = None)
 def standard_deviation(residuals: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
     """Return σ of residuals r (events,), with the error √Σ w²((r − r̄)² − σ²)²/(2 σ Σw).
 
-    Of few values the interval of one standard deviation is that of σ√(ν/χ²), χ² of ν degrees of
-    freedom with the variance of σ²: ν = 2 σ⁴/Var(σ²) (Satterthwaite, Biometrics Bull. 2, 110).
+    The interval of one standard deviation is the root of that of n/(n − 1) σ², as in
+    `interval_of_sum`.
     """
     w = as_weights(weights, len(residuals))
     squares = (residuals - np.average(residuals, weights=w)) ** 2
     variance = float(np.average(squares, weights=w))
     if variance <= 0:
         return Measurement(0.0, 0.0)
-    scatter = float(np.sum((w * (squares - variance)) ** 2)) ** 0.5 / abs(float(w.sum()))
-    found, count = Measurement(variance**0.5, scatter / (2 * variance**0.5)), effective_count(w)
-    if scatter == 0 or count <= 1:
-        return found
-    freedom = 2 * (variance / scatter) ** 2
-    unbiased = found.value * math.sqrt(count / (count - 1))
-    high, low = np.sqrt(freedom / (2 * gammaincinv(freedom / 2, [LOW, HIGH]))) * unbiased
-    return found.with_interval(float(low), float(high))
+    parts, count = w * (squares - variance) / w.sum(), effective_count(np.abs(w))
+    if count <= 1 or not np.any(parts):
+        return Measurement(variance**0.5, 0.0)
+    error, down, up = interval_of_sum(parts, count)
+    found, unbiased = Measurement(variance**0.5, error / (2 * variance**0.5)), count / (count - 1)
+    ends = (max(unbiased * end, 0.0) ** 0.5 for end in (variance - down, variance + up))
+    return found.with_interval(*ends, ESTIMATED_ASYMMETRY)
 
 
 def half_width(residuals: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
