@@ -110,7 +110,11 @@ class BoostedTrees(TreeModel):
         of classes. Raises StudyError for unsupported losses or weights, and DataError without
         training events.
         """
-        from bunchtrain.networks.layers.xgboost_adapter import LossHistory, custom_loss
+        from bunchtrain.networks.layers.xgboost_adapter import (
+            LossHistory,
+            custom_loss,
+            mean_log_loss,
+        )
 
         xgboost = import_xgboost()
         growth = self._growth(loss) | {"seed": seed, "nthread": threads}
@@ -118,7 +122,11 @@ class BoostedTrees(TreeModel):
         if events is None:
             raise DataError("the training set has no events; loosen 'select' or change 'split'")
         validation_events = self._matrix(validation, loss, threads, reference=events)
-        losses, custom = LossHistory(self.rounds), {}
+        losses, custom = LossHistory(self.rounds), dict[str, Any]()
+        if METRICS[growth["objective"]] == "logloss" and not penalties:
+            growth["disable_default_eval_metric"] = True
+            del growth["eval_metric"]
+            custom = {"custom_metric": mean_log_loss}
         if penalties:
             self._check_penalties(loss, [penalty for penalty, _ in penalties])
             growth |= {"base_score": 0.5, "disable_default_eval_metric": True}
