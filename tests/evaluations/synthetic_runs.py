@@ -11,7 +11,8 @@ from scipy.stats import norm
 
 from bunchtrain.errors import DataError
 from bunchtrain.study import Study
-from bunchtrain.tables.predictions import Contents, PredictedColumn, Predictions
+from bunchtrain.tables.prediction_contents import Contents, PredictedColumn
+from bunchtrain.tables.predictions import Predictions
 from bunchtrain.targets import Assignment, Quantity, Target
 from bunchtrain.targets.quantity import column_name
 

@@ -13,7 +13,8 @@ from bunchtrain.evaluations.model_comparison import ModelComparison
 from bunchtrain.evaluations.predicted_uncertainty import PredictedUncertainty
 from bunchtrain.evaluations.regression import Regression
 from bunchtrain.statistics.metrics import Measurement, auc, roc
-from bunchtrain.tables.predictions import Contents, PredictedColumn, Predictions
+from bunchtrain.tables.prediction_contents import Contents, PredictedColumn
+from bunchtrain.tables.predictions import Predictions
 from bunchtrain.targets import Quantity
 from bunchtrain.targets.quantity import column_name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bunchtrain.errors import StudyError
+from bunchtrain.methods.build_model import build_model
 from bunchtrain.study.overrides import apply, apply_to_models
 from bunchtrain.targets import Target
 from bunchtrain.training.devices import check_device
@@ -46,7 +47,7 @@ def test_a_task_is_refused_before_it_trains(make_task, fields, text) -> None:
     task = make_task(**fields)
     representation, _ = task.build_representation(["x", "y", "z"])
     with pytest.raises(StudyError, match=text) as caught:
-        task.build_model(representation)
+        build_model(task, representation)
     assert len(str(caught.value)) <= 400
 
 

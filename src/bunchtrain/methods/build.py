@@ -11,6 +11,7 @@ from bunchtrain.batch import Array, Batch
 from bunchtrain.errors import StudyError
 from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
+from bunchtrain.methods.build_model import build_method, build_model
 from bunchtrain.methods.event_store import EventStore
 from bunchtrain.methods.fitted_network import FittedNetwork
 from bunchtrain.methods.memory_limit import check_batch
@@ -49,7 +50,7 @@ def build_network(
         from bunchtrain.methods.method_network import MethodNetwork
         from bunchtrain.methods.normalisation_layer import NormalisationLayer
 
-        return MethodNetwork(NormalisationLayer(normalisation), task.build_method(representation))
+        return MethodNetwork(NormalisationLayer(normalisation), build_method(task, representation))
     used = {name: one for name, one in task.targets.items() if name in task.heads()}
     axes = {name: one.output_axis for name, one in used.items() if one.output_axis != "event"}
     if axes and task.posterior is not None:
@@ -57,7 +58,7 @@ def build_network(
             f"posterior '{task.posterior[0]}' is for targets of events, and "
             f"'{next(iter(axes))}' is of each {next(iter(axes.values()))}; remove it"
         )
-    model = task.build_model(representation, spare)
+    model = build_model(task, representation, spare)
     if isinstance(model, FitModel) and not model.takes_tensors:
         if axes:
             raise without_points(model, next(iter(axes)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,28 +16,19 @@ from bunchtrain.errors import RunError, StudyError
 from bunchtrain.files import damaged, read_json, write_json
 from bunchtrain.heads._head import Head
 from bunchtrain.heads._loss import Loss
-from bunchtrain.methods.model_inputs import check_inputs
-from bunchtrain.methods.protocols import ChecksTerms
 from bunchtrain.networks.layers.fit_models import FitModel
 from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.finite import Policy
-from bunchtrain.targets import Quantity, Target
-from bunchtrain.targets.quantity import Kind
+from bunchtrain.targets import Target
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from bunchtrain.methods.unsupervised._method import Method
+    pass
 
 #: Name and options of a part.
 NamedPart = tuple[str, dict[str, Any]]
 #: Fields of a task, and settings of a training, that do not decide the trained model.
 _NOT_IN_KEY = ("cache", "folder", "memory", "columns", "start")
 _EXECUTION = ("engine", "threads", "logs", "device")
-#: Losses that are −log likelihoods, except for a constant factor.
-LIKELIHOODS = ("cross_entropy", "binary_cross_entropy", "gaussian_nll", "mean_squared_error")
-#: Those of values, and with a width of their own.
-WITH_WIDTH = ("gaussian_nll", "evidential")
 #: Field of a task in files of release 0.1 → its name now.
 _OLD_FIELDS = {"represent": "representation", "calibrate": "calibration"}
 
@@ -182,116 +172,6 @@ class Task:
         """Return target → count of its outputs."""
         return {target: head.outputs for target, head in self.heads().items()}
 
-    def build_method(self, representation: Representation) -> Method:
-        """Return the method for the tensors of this representation, with initial weights.
-
-        Raises StudyError if it cannot learn one of them.
-        """
-        name, options = self.model
-        from bunchtrain.methods.weight_limit import WeightLimit
-
-        with WeightLimit(name):
-            made: Method = parts.build("method", name, options, representation.sizes)
-        return made
-
-    def build_model(self, representation: Representation, spare: int = 0) -> nn.Module | FitModel:
-        """Return the model for the tensors of this representation, with initial weights.
-
-        spare  number of outputs of events in addition to those of the heads.
-
-        Raises StudyError if the model needs a tensor that the representation does not give.
-        """
-        name, options = self.model
-        kind, tensors = parts.find("model", name), dict(representation.sizes)
-        if representation.embedding:
-            tensors["features"] = representation.embedding[1]
-        check_inputs(kind, name, tensors, self.representation[0])
-        sizes_of_events = [
-            head.outputs for head in self.heads().values() if head.target.output_axis == "event"
-        ]
-        # A model needs an output; without a target of events that part of it is removed.
-        outputs = (sum(sizes_of_events) or 1) + spare
-        known: dict[str, Any] = {**tensors, "outputs": outputs}
-        assignments = [head.target.assignment for head in self.heads().values()]
-        if "assignment" in parts.positional(kind):
-            if len(assignments) > 1 or assignments[0] is None:
-                raise StudyError(
-                    f"model '{name}' needs one target with an assignment alone; give 'assign'"
-                )
-            known["assignment"] = assignments[0]
-        if unknown := [size for size in parts.positional(kind) if size not in known]:
-            raise StudyError(
-                f"model '{name}': the constructor's argument '{unknown[0]}' is neither 'outputs' "
-                f"nor a tensor of representation '{self.representation[0]}' ({', '.join(tensors)})"
-            )
-        sizes = [known[size] for size in parts.positional(kind)]
-
-        def make() -> Any:
-            with _weight_limit(name, kind):
-                model = parts.build("model", name, options, *sizes)
-            for head in self.heads().values():
-                head.check_model(model)
-                _check_predictions(head, model)
-            if isinstance(model, ChecksTerms):
-                model.check_terms([loss for loss, _ in self.sorted_losses()])
-            return model
-
-        self._check_calibration()
-        if self.posterior is None:
-            model: FitModel = make()
-            return model
-        self._check_posterior(self.posterior[0])
-        posterior: nn.Module = parts.build("posterior", *self.posterior, make, self.seed)
-        return posterior
-
-    def _check_calibration(self) -> None:
-        """Raise StudyError for a calibration of an assignment, or of what is no probability."""
-        for head in self.heads().values():
-            if self.calibration and head.target.assignment:
-                raise StudyError(
-                    f"calibration '{self.calibration[0][0]}' is for classes and values, and target "
-                    f"'{head.target.name}' has an assignment; remove it"
-                )
-            names = [name for name, _ in self.calibration]
-            if "temperature" in names and head.target.classes and not head.gives_probabilities:
-                raise StudyError(
-                    f"calibration 'temperature' needs probabilities, and the scores of loss "
-                    f"'{head.name}' are none; use 'conformal', or loss 'cross_entropy'"
-                )
-
-    def _check_posterior(self, posterior: str) -> None:
-        """Raise StudyError for settings and losses that the posterior does not support."""
-        names = [name for name, *_ in self.terms]
-        is_likelihood = len(names) == 1 and names[0] in LIKELIHOODS
-        if posterior == "last_layer_laplace" and not is_likelihood:
-            raise StudyError(
-                f"posterior 'last_layer_laplace' needs a loss that is the logarithm of a "
-                f"likelihood, one of {', '.join(LIKELIHOODS)} alone; the study gives "
-                f"{', '.join(names)}"
-            )
-        if posterior == "bayes_by_backprop" and not is_likelihood:
-            for name, _, target, _ in self.terms:
-                alone = len(names) == 1 and name == "mean_absolute_error"
-                if self.targets[target].values and name not in WITH_WIDTH and not alone:
-                    raise StudyError(
-                        f"posterior 'bayes_by_backprop' needs a loss of values that is the "
-                        f"logarithm of a likelihood, and '{name}' here is none; use 'gaussian_nll'"
-                    )
-        if "normalizing_flow" in names:
-            raise StudyError(
-                f"posterior '{posterior}' cannot mix the densities of loss 'normalizing_flow'; "
-                "remove it, or use 'gaussian_nll'"
-            )
-        joint = {"gradient_clip": self.settings.get("gradient_clip") is not None}
-        joint["schedule: plateau"] = self.settings["schedule"] == "plateau"
-        joint["layer_decay"] = self.settings.get("layer_decay") is not None
-        for setting, is_set in joint.items():
-            if posterior == "deep_ensemble" and is_set:
-                raise StudyError(
-                    f"posterior 'deep_ensemble' trains its members independently, and 'training."
-                    f"{setting}' acts on all of them together; leave it out"
-                )
-
     def as_dict(self) -> dict[str, Any]:
         """Return the task for JSON, files of parts relative to its folder."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -364,32 +244,6 @@ def is_on_arrays(model: object) -> bool:
     """Return whether a model, or its class, works on arrays and needs no torch."""
     kind = model if isinstance(model, type) else type(model)
     return issubclass(kind, FitModel) and not kind.takes_tensors
-
-
-def _weight_limit(name: str, kind: type[Any]) -> AbstractContextManager[object]:
-    """Return a context in which a model of too many weights raises StudyError."""
-    if is_on_arrays(kind):
-        return nullcontext()
-    from bunchtrain.methods.weight_limit import WeightLimit
-
-    return WeightLimit(name)
-
-
-def _check_predictions(head: Head, model: object) -> None:
-    """Raise StudyError if a head predicts no value, but only quantiles of it."""
-    outputs: Any = np.zeros((1, head.outputs), np.float32)
-    if not is_on_arrays(model):
-        import torch
-
-        outputs = torch.from_numpy(outputs)
-    predicted = head.predictions(outputs)
-    for label in head.target.labels:
-        kinds: tuple[Kind, ...] = ("prediction", "index")
-        if not any(Quantity(label, kind) in predicted for kind in kinds):
-            raise StudyError(
-                f"loss '{head.name}' does not predict '{label}' itself; add the median, 0.5, to "
-                "its option 'levels'"
-            )
 
 
 def derive_seed(*indices: int) -> int:

@@ -16,7 +16,8 @@ from bunchtrain.study import Study
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.expressions.expression import Expression, required_columns
 from bunchtrain.tables.metadata import TableMetadata
-from bunchtrain.tables.predictions import METADATA, ROWS, Contents
+from bunchtrain.tables.prediction_contents import METADATA, Contents
+from bunchtrain.tables.predictions import ROWS
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.trained_model import TrainedModel

@@ -22,7 +22,8 @@ from bunchtrain.tables.arrays import Arrays, is_data, like
 from bunchtrain.tables.expressions.expression import Expression, as_mask, define
 from bunchtrain.tables.fill import fill_rows
 from bunchtrain.tables.metadata import TableMetadata
-from bunchtrain.tables.predictions import ROWS, Contents, Predictions
+from bunchtrain.tables.prediction_contents import Contents
+from bunchtrain.tables.predictions import ROWS, Predictions
 from bunchtrain.tables.reading.paths import resolve
 from bunchtrain.tables.table import Piece, Table
 from bunchtrain.tables.transforms._transform import Transform

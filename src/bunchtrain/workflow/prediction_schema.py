@@ -13,13 +13,8 @@ import pyarrow.parquet as pq
 
 from bunchtrain.files import damaged
 from bunchtrain.study import Study, model_configs, training_names
-from bunchtrain.tables.predictions import (
-    METADATA,
-    Contents,
-    PredictedColumn,
-    Predictions,
-    read_contents,
-)
+from bunchtrain.tables.prediction_contents import METADATA, Contents, PredictedColumn, read_contents
+from bunchtrain.tables.predictions import Predictions
 from bunchtrain.targets import Quantity
 from bunchtrain.targets.quantity import Kind, column_name
 from bunchtrain.trained_model import TrainedModel

@@ -15,7 +15,8 @@ from bunchtrain.systematics._shifted_source import ShiftedSource
 from bunchtrain.systematics._systematic import Systematic, describe_shift
 from bunchtrain.tables.arrow import to_events
 from bunchtrain.tables.cache.selection import KEY, Selection
-from bunchtrain.tables.predictions import METADATA, ROWS, Predictions
+from bunchtrain.tables.prediction_contents import METADATA
+from bunchtrain.tables.predictions import ROWS, Predictions
 from bunchtrain.tables.splits._split import TEST
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet

@@ -15,7 +15,8 @@ from bunchtrain.progress_events import report_part
 from bunchtrain.study import ModelConfig, Study, model_configs, training_names
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.metadata import TableMetadata
-from bunchtrain.tables.predictions import METADATA, ROWS, Predictions, concatenate
+from bunchtrain.tables.prediction_contents import METADATA
+from bunchtrain.tables.predictions import ROWS, Predictions, concatenate
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.trained_files import load
 from bunchtrain.trained_model import TrainedModel

@@ -23,7 +23,8 @@ from bunchtrain.study import Study, stage_evaluations
 from bunchtrain.study.repeats import RepeatStage, Repetition, repetitions
 from bunchtrain.study.stage_checks import sort_names
 from bunchtrain.tables.metadata import TableMetadata
-from bunchtrain.tables.predictions import METADATA, Predictions, concatenate
+from bunchtrain.tables.prediction_contents import METADATA
+from bunchtrain.tables.predictions import Predictions, concatenate
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.workflow.evaluate import make_evaluation
 from bunchtrain.workflow.executors._executor import Executor
