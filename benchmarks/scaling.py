@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,7 +39,7 @@ BLOCK = 250_000
 COLUMNS = [f"x{i}" for i in range(8)]
 #: Jets of a training step, and steps of which the fastest counts.
 JETS, STEPS = 16, 4
-#: Rows of the tables with many classes, and hits events of the preparation by workers.
+#: Rows of the tables of classes, and events of the preparation by workers.
 ROWS_OF_CLASSES, EVENTS_OF_WORKERS = 50_000, 200_000
 
 
@@ -107,9 +108,9 @@ def clouds_study(folder: Path) -> dict[str, Any]:
 
 def read(study: Callable[[Path], dict[str, Any]], x: int, folder: Path) -> Times:
     """Return the time of making the event cache, and of one pass over the batches."""
+    from bunchtrain.study import model_configs
     from bunchtrain.study.loading import validate
     from bunchtrain.training.data import Data
-    from bunchtrain.study import model_configs
     from bunchtrain.workflow.preparation import event_cache, task
 
     os.environ["BUNCHTRAIN_CACHE"] = str(folder / "cache")
@@ -125,7 +126,7 @@ def read(study: Callable[[Path], dict[str, Any]], x: int, folder: Path) -> Times
 
 
 def whole_run(folder: Path) -> Times:
-    """Return the time of `bunchtrain run` on the study of a folder, and of each of its stages."""
+    """Return the time of `bunchtrain run` on the study of a folder."""
     environment = os.environ | {"BUNCHTRAIN_CACHE": str(folder / "cache")}
     command = [sys.executable, "-m", "bunchtrain", "run", str(folder / "study.yaml")]
     done = subprocess.run(
@@ -151,7 +152,7 @@ def write_classes(classes: int, folder: Path) -> None:
     (folder / "study.yaml").write_text(yaml.safe_dump(table_study(folder, classes)))
 
 
-def train(network: str, particles: int, folder: Path) -> Times:
+def train(network: str, particles: int, _: Path) -> Times:
     """Return the time of a training step, per jet."""
     import torch
     from particle_net import FEATURES, jets, trainer
@@ -198,21 +199,19 @@ def prepare(workers: int, folder: Path) -> Times:
     return {"longest path": longest, "clock": perf_counter() - clock}
 
 
-def nothing(_: int, folder: Path) -> None:
+def nothing(_: int, __: Path) -> None:
     """Write no input: the work makes its own."""
 
 
 POWERS = tuple(10**n for n in range(4, 9))
+NETWORKS = ("particle_flow_network", "particle_net_light", "particle_transformer")
 SERIES = {
     "read_table": Series(POWERS, write_table, partial(read, table_study)),
     "read_clouds": Series((*POWERS[:3], 3_000_000), write_clouds, partial(read, clouds_study)),
     "boosted_trees": Series(POWERS[:4], write_trees, lambda _, folder: whole_run(folder)),
     "classes": Series((2, 5, 10, 20, 50, 100), write_classes, lambda _, f: whole_run(f)),
     "workers": Series((1, 2), write_hits, prepare),
-} | {
-    name: Series((8, 16, 32, 64, 128, 256), nothing, partial(train, name))
-    for name in ("particle_flow_network", "particle_net_light", "particle_transformer")
-}
+} | {name: Series((8, 16, 32, 64, 128, 256), nothing, partial(train, name)) for name in NETWORKS}
 
 
 def call(*arguments: object) -> dict[str, Any]:
@@ -250,6 +249,7 @@ def measure(points: Path, given: argparse.Namespace) -> None:
                 call(points, "--step", "make", name, x, folder)
                 for _ in range(missing):
                     found = call(points, "--step", "measure", name, x, folder)
+                    shutil.rmtree(Path(folder) / "cache", ignore_errors=True)
                     line = json.dumps({"series": name, "x": x, **found})
                     with points.open("a") as file:
                         file.write(line + "\n")
