@@ -62,6 +62,7 @@ ELSEWHERE = {
     "rate_control",
     "reweighting",
     "scan",
+    "shower_fractions",
     "two_sample_test",
     "tracking_efficiency",
     "training_curves",

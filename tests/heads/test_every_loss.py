@@ -21,8 +21,8 @@ CLASSES = Target("jet", classes=("qcd", "top"))
 VALUES = Target("jet", values=("mass", "pt"))
 #: Required options.
 OPTIONS = {"against": "mass"}
-#: With outputs for combinations of points, and the same tests in its own file.
-ELSEWHERE = {"assignment_cross_entropy"}
+#: Of combinations or of points, with the tests of their own files.
+ELSEWHERE = {"assignment_cross_entropy", "energy_fractions"}
 LOSSES = [name for name in parts.locate("loss") if name not in ELSEWHERE]
 
 

@@ -29,6 +29,10 @@ OPTIONS = {
     },
     "interaction_network": {},
     "graph_network": {"width": 8, "rounds": 2, "classifier": (6,)},
+    "grav_net": {
+        **{"blocks": 2, "dense": (6,), "k": 3, "dimensions": 2, "propagate": 4},
+        **{"filters": 5, "widths": (6,)},
+    },
     "gar_net": {"points": 8, "aggregators": (2, 3), "propagate": (4, 2), "filters": (3, 5)},
     "lorentz_net": {"width": 8, "blocks": 2},
     "lorentz_net with beams": {"width": 8, "blocks": 2, "beams": True},

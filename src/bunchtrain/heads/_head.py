@@ -25,6 +25,8 @@ class Head(Loss):
     #: Whether the predictions for classes are probabilities, for which a log loss, a calibration
     #: curve and a temperature are defined.
     gives_probabilities: ClassVar[bool] = True
+    #: Whether a training gives it values (value − mean) / std, and outputs in the same units.
+    standardises: ClassVar[bool] = True
 
     def check_model(self, model: object) -> None:
         """Raise StudyError if the outputs of the model are not what the loss needs."""

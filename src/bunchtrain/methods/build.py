@@ -92,7 +92,7 @@ def build_normalised_network(
     units = {
         target: mean_and_std(target, blocks)
         for target in network.heads
-        if heads[target].target.values
+        if heads[target].target.values and heads[target].standardises
     }
     for first, target, outputs in _slices(network.heads):
         if target in units:

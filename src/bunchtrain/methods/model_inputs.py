@@ -35,6 +35,6 @@ def without_points(model: object, target: str) -> StudyError:
     """Return the error of a model without the outputs for points that a target needs."""
     return StudyError(
         f"targets.{target}: model '{type(model).__name__}' has no output for each point; choose "
-        "particle_net, particle_transformer, particle_flow_network, interaction_network, gar_net "
-        "or graph_network"
+        "particle_net, particle_transformer, particle_flow_network, interaction_network, gar_net, "
+        "grav_net or graph_network"
     )
