@@ -96,6 +96,17 @@ def test_counts_are_those_of_the_events(cache):
         assert rows == found.sum()
 
 
+def test_a_hundred_classes_are_counted(tmp_path):
+    names = tuple(f"c{k}" for k in range(100))
+    conditions = tuple(f"number % 100 == {k}" for k in range(100))
+    target = Target("label", names, expressions=conditions)
+    made = EventCache.build(recipe(targets=[target], select=None), tmp_path)
+    for split in made.rows:
+        events = everything(made, split)
+        found = np.bincount(ak.to_numpy(events.number) % 100, minlength=100)
+        assert made.class_counts["label"][split] == found.tolist()
+
+
 @given(rows=st.integers(1, 700), order=st.none() | st.integers(0, 2**32))
 @settings(max_examples=20, deadline=None)
 def test_blocks_are_exact_and_every_order_is_a_permutation(cache, rows, order):

@@ -170,7 +170,7 @@ class Selection:
                 self.item_counts[target.name] += count_items(target, labels[target.name], sets)
         bins = self.spectra.bins(events, entries)
         for name, counts in self.class_counts.items():
-            flat = sets * counts.shape[1] + labels[name]
+            flat = sets.astype(np.int64) * counts.shape[1] + labels[name]  # int8 holds 127
             counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
         train = sets == TRAIN
         none = np.zeros(len(sets), dtype=np.int64)
