@@ -6,11 +6,12 @@ from importlib.util import find_spec
 
 import awkward as ak
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from bunchtrain.errors import MissingDependency, StudyError
 from bunchtrain.simulation import _sample
-from bunchtrain.simulation.acts import collisions, tables
+from bunchtrain.simulation.acts import collisions, geometry, tables
 from samples import sample  # type: ignore[import-not-found]
 
 needs_acts = pytest.mark.skipif(
@@ -149,6 +150,35 @@ def test_tracks_states_and_hits_agree_with_any_number_of_processes(tmp_path):
     distance = events.hit_x[hit] - events.hit_true_x[hit]
     assert ak.max(abs(distance)) < 20
     assert "acts" not in sys.modules
+
+
+def test_boxes_around_modules_of_acts():
+    turn = {"rot_xu": [0.6, 1], "rot_xv": [0, 0], "rot_xw": [0.8, 0]}
+    turn |= {"rot_yu": [0.8, 0], "rot_yv": [0, 1], "rot_yw": [-0.6, 0]}
+    turn |= {"rot_zu": [0, 0], "rot_zv": [1, 0], "rot_zw": [0, 1]}
+    bounds = {"bound_param0": [-10, 5], "bound_param1": [-30, 8]}
+    bounds |= {"bound_param2": [10, 20], "bound_param3": [30, 0]}
+    place = {"volume_id": [7, 9], "layer_id": [2, 4], "module_id": [3, 1]}
+    place |= {"cx": [1.0, 2], "cy": [3.0, 4], "cz": [5.0, 6], "module_t": [0.5, 0.25]}
+    found = geometry.boxes(pa.table(turn | bounds | place)).to_pydict()
+    assert found["surface"] == [700200003, 900400001]
+    np.testing.assert_allclose(found["width"], [2 * (6 + 0.2), 16])  # rectangle, trapezoid
+    np.testing.assert_allclose(found["height"], [2 * (8 + 0.15), 40])
+    np.testing.assert_allclose(found["thickness"], [60, 0.25])
+
+
+@needs_acts
+def test_hits_lie_in_the_modules_of_the_geometry(tmp_path):
+    options = {"process": "gun", "events": 3, "part": 3, "folder": str(tmp_path)}
+    source, events = read(**options)
+    columns = ["surface", *"xyz", "width", "height", "thickness"]
+    modules = next(source.conditions["geometry"].blocks(columns, 10**6))
+    surface = ak.to_numpy(ak.flatten(events.hit_surface))
+    row = np.searchsorted(modules.surface, surface)
+    assert np.array_equal(modules.surface[row], surface)
+    for axis, size in zip("xyz", ("width", "height", "thickness"), strict=True):
+        off = ak.to_numpy(ak.flatten(events[f"hit_true_{axis}"])) - modules[axis][row]
+        assert np.all(np.abs(off) <= modules[size][row] / 2 + 0.01)
 
 
 @needs_acts

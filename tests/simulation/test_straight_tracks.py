@@ -6,6 +6,7 @@ import pytest
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError
+from bunchtrain.tables.geometry import extents
 
 
 def read(rows=1000, **options):
@@ -40,3 +41,21 @@ def test_hits_of_a_fast_particle_are_on_a_line_that_points_to_the_beam():
         assert np.abs(value - np.polyval(line, z[own])).max() < 0.1
     assert np.hypot(x, y).min() > 5
     assert np.hypot(x, y).max() < 50.2
+
+
+def test_hits_lie_on_the_modules_of_the_geometry_and_measured_modules_within_them():
+    source, events = read()
+    modules = next(source.conditions["geometry"].blocks(["module", *"xyz", "width", "height"], 99))
+    assert modules.module.to_list() == list(range(52))
+    own = modules[ak.flatten(events.hit_module)]
+    hits = np.stack([ak.to_numpy(ak.flatten(events[f"hit_{axis}"])) for axis in "xyz"], 1)
+    assert np.all(np.abs(hits[:, 0] - own.x) <= own.width / 2 + 0.1)  # the resolution is 0.012
+    assert np.all(np.abs(hits[:, 1] - own.y) <= own.height / 2 + 0.1)
+    np.testing.assert_allclose(hits[:, 2], own.z, atol=1e-3)
+    measured = extents(ak.to_numpy(ak.flatten(events.hit_module)), hits)
+    found = next(measured.blocks(list(measured.fields()), 99))
+    assert found.module.to_list() == list(range(52))
+    np.testing.assert_allclose(found.z, modules.z, atol=1e-3)
+    assert np.all(found.width <= modules.width + 0.2)
+    assert np.mean(found.height / modules.height) > 0.8
+    assert measured.units() == dict.fromkeys([*"xyz", "width", "height", "thickness"], "mm")

@@ -2,16 +2,19 @@
 
 import awkward as ak
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import bunchtrain
 from bunchtrain import parts
 from bunchtrain.errors import DataError
 from bunchtrain.simulation.detectors.beam import BeamOptions, draw_primaries
 from bunchtrain.simulation.detectors.cells import Cells
 from bunchtrain.simulation.detectors.hits import LAYOUT, as_table, hit_columns, sum_steps
 from bunchtrain.simulation.detectors.layers import Layer, Section, Stack
+from bunchtrain.study import validate
 from bunchtrain.tables.arrays import Arrays
 
 WIDTH = 100.0
@@ -103,3 +106,45 @@ def test_hits_outside_the_new_layers_are_an_error():
     without = Arrays({"hit_x": ak.Array([[1.0]])})
     with pytest.raises(DataError, match="transform 'regrid': there is no column 'hit_y'"):
         parts.build("transform", "regrid", {"layers": layers}, without)
+
+
+def test_points_and_pixels_hold_the_energy_of_an_event():
+    source, deposited = showers(4, 200)
+    events = table(source)
+    given = {"group": "hit", "features": ["energy"], "coordinates": ["x", "y"]}
+    cloud = parts.build("representation", "point_cloud", given | {"normalise": "none"})
+    points = cloud(events[cloud.columns(events.fields)])
+    sums = cloud.decode(points)["hit_energy"]
+    total = ak.sum(ak.values_astype(sums, float), axis=1)
+    np.testing.assert_allclose(total, deposited, rtol=1e-6)
+    polar = {"hit_pt": events.hit_energy, "hit_phi": np.arctan2(events.hit_y, events.hit_x)}
+    polar["hit_eta"] = np.arcsinh(events.hit_z / np.hypot(events.hit_x, events.hit_y)) / 2
+    seen = ak.zip(polar | {"hit_energy": events.hit_energy}, depth_limit=1)
+    channel = {"all": {"group": "hit", "value": "energy"}}
+    image = parts.build("representation", "event_image", {"channels": channel, "pixels": 16})
+    pixels = image(seen[image.columns(seen.fields)])["image"].astype(float)
+    np.testing.assert_allclose(pixels.sum((1, 2, 3)), deposited, rtol=1e-6)
+
+
+def test_the_new_layers_travel_with_the_table_of_a_stage(tmp_path, monkeypatch):
+    monkeypatch.setenv("BUNCHTRAIN_CACHE", str(tmp_path / "cache"))
+    layers = [{"of": [{"material": "W", "thickness": 86.8, "cell": 20.0}]}]
+    showers = {"name": "grindhammer_peters", "events": 60, "part": 30, "processes": 1}
+    given = {
+        "name": "towers",
+        "stages": {
+            "showers": {"source": showers},
+            "towers": {"transform": {"name": "regrid", "of": "showers", "layers": layers}},
+        },
+        "source": "towers",
+        "define": {"hit_depth": "geometry.radiation_lengths[hit_layer]"},
+        "targets": {"e": {"values": {"energy": "max(particle_energy)"}}},
+        "representation": {"name": "table", "features": ["mean(hit_depth)"]},
+        "model": {"name": "dense_network", "widths": [2]},
+        "training": {"epochs": 1},
+    }
+    found = bunchtrain.run(validate(given), runs=tmp_path / "runs")
+    place = found.files.path / "stages" / "towers"
+    modules = pq.read_table(place / "table.geometry.parquet")
+    assert modules["radiation_lengths"].to_pylist() == pytest.approx([86.8 / 2 / 3.504], rel=1e-3)
+    assert not [n for n in pq.read_schema(place / "table.parquet").names if "geometry" in n]

@@ -298,6 +298,13 @@
       const sides = three.map(([low, high], k) => (high - low) * Math.abs(this.spec.scale[k])), unit = 1 / Math.hypot(...sides);
       this.factor = this.spec.scale.map((one) => one * unit);
       this.centre = three.map(([low, high]) => (low + high) / 2);
+      this.outlines = (this.spec.outlines ?? []).map((one) => decode(one));
+      // Radius of the sphere around all, modules up to a half wider than the points: it fits the panel however it is turned.
+      this.radius = 0.5;
+      for (const path of this.outlines) for (let i = 0; i + 2 < path.length; i += 3) {
+        const far = Math.hypot(...[0, 1, 2].map((k) => (path[i + k] - this.centre[k]) * this.factor[k]));
+        this.radius = Math.max(this.radius, Math.min(0.75, far));
+      }
     }
     drag(dx, dy) {
       const turn = 0.009, others = this.display.panels.filter((one) => one instanceof Space && one.spec.linked === this.spec.linked);
@@ -309,7 +316,8 @@
       const [ca, sa] = [Math.cos(this.yaw), Math.sin(this.yaw)], [cp, sp] = [Math.cos(this.pitch), Math.sin(this.pitch)];
       const x = (a - this.centre[0]) * this.factor[0], y = (b - this.centre[1]) * this.factor[1], z = (d - this.centre[2]) * this.factor[2];
       const x1 = x * ca + z * sa, z1 = z * ca - x * sa, y1 = y * cp - z1 * sp, depth = z1 * cp + y * sp;
-      const near = 1 / (1.75 - depth), size = this.zoom * (this.spec.stems ? 0.85 : 1) * Math.min(this.width * 1.6, this.height * 2.2);
+      const near = 1 / (1.75 - depth), room = Math.min(this.width, this.height) / 2 - 16; // for the labels
+      const size = this.zoom * room * Math.sqrt(1.75 ** 2 / this.radius ** 2 - 1);
       return [this.width / 2 + x1 * near * size, this.height / 2 - y1 * near * size, depth, near * 1.75];
     }
     draw() {
@@ -357,9 +365,6 @@
       });
     }
     drawGeometry() {
-      const boxes = this.spec.outlines;
-      if (!boxes) return;
-      this.outlines ??= boxes.map((one) => decode(one));
       const c = this.context;
       c.strokeStyle = this.display.soft; c.globalAlpha = 0.22; c.lineWidth = 1;
       c.beginPath();

@@ -10,15 +10,25 @@ energy only), neutral particles; hits are not merged, there is no noise and no i
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
 from typing import ClassVar
 
-from bunchtrain.errors import StudyError
+import pyarrow.parquet as pq
+
+from bunchtrain.child_processes import run_program
+from bunchtrain.errors import MachineError, StudyError
 from bunchtrain.parts.ranges import Sampled
 from bunchtrain.simulation._child_sample import ChildSample
 from bunchtrain.simulation._children import Program
 from bunchtrain.simulation._sample import SampleOptions
 from bunchtrain.simulation.acts.options import CollisionOptions, TrackerOptions
 from bunchtrain.simulation.acts.tables import LAYOUT, STATES, unit
+from bunchtrain.tables.geometry import Geometry
+from bunchtrain.tables.table import Table
 
 
 class ActsEvents(ChildSample):
@@ -30,11 +40,13 @@ class ActsEvents(ChildSample):
     time, d0, z0, collision (its index), primary (not made in the detector), hits (their number).
     `hit_*`: x, y, z as measured, true_x, true_y, true_z, true_time, loc0 and loc1 as measured in
     the plane of the module with variance0 and variance1 (their covariance is 0), volume, layer and
-    surface (the module), particle (index).
+    surface (one number for each module), particle (index).
     `track_*`: d0, z0, phi, theta, qop (q/p) at the beam, covariance (the lower triangle of these
     five, row by row: 15 numbers), chi2, ndf, holes, outliers, hits (indices), particle (with most
     of the hits, or −1) and matched (its hits on the track).
     `vertex_*`, found vertices: x, y, z.
+    The modules travel with the events as the conditions `geometry`, by `surface`: volume, layer,
+    module, x, y, z, and width, height and thickness along x, y and z.
     With `states`, `state_*` has a row for each measurement on a track, from inside to outside:
     track and hit (indices), outlier, chi2, and for predicted, filtered and smoothed the parameters
     loc0, loc1, phi, theta, qop and their covariance as above.
@@ -50,6 +62,7 @@ class ActsEvents(ChildSample):
     """
 
     name = "acts_events"
+    version = 2  # hit_surface is one number for each module
     layout = LAYOUT
     libraries: ClassVar[tuple[str, ...]] = ("pyacts", "pythia8mc")
     modules: ClassVar[tuple[str, ...]] = ("acts", "pythia8mc")
@@ -69,6 +82,25 @@ class ActsEvents(ChildSample):
             raise StudyError(f"{self.name}: chi2_outlier must not be below chi2_measurement")
         recipe = {"states": states, **collisions.recipe(), **tracker.recipe()}
         super().__init__(events, options, **recipe)
+
+    @cached_property
+    def conditions(self) -> Mapping[str, Table]:
+        """The modules, written once into the folder of the samples."""
+        super().check_maker()
+        path = self.base / f"acts-geometry-{version('pyacts')}.parquet"
+        if not path.exists():
+            self._write_geometry(path)
+        table = pq.read_table(path)
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+        return {"geometry": Geometry(columns, "surface")}
+
+    def _write_geometry(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        module = "bunchtrain.simulation.acts.geometry"
+        done = run_program([sys.executable, "-m", module, str(path.absolute())], path.parent)
+        if done.returncode:
+            said = " / ".join(done.stderr.strip().splitlines()[-3:])[-300:]
+            raise MachineError(f"the geometry of ACTS could not be written: {said}")
 
     def fields(self) -> dict[str, str]:
         """Return column → awkward type as text."""

@@ -10,12 +10,16 @@ their vertices, hits of several particles, material outside the modules.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.parts.ranges import PointCount, Sampled, Seed
 from bunchtrain.simulation._seeded_parts import SeededParts
+from bunchtrain.tables.geometry import Geometry
+from bunchtrain.tables.table import Table
 
 Floats = NDArray[np.float64]
 #: z of the modules in mm, those of the upgraded VELO.
@@ -47,7 +51,8 @@ class StraightTracks(SeededParts):
 
     The columns are those of `lhcb_velo`, as far as they apply: `hit_x`, `hit_y`, `hit_z` in mm,
     `hit_module`, `hit_particle` (−1 for noise); `particle_p` and `particle_pt` in GeV,
-    `particle_eta`, `particle_phi`, `particle_hits` and `particle_hasVelo`, 1 with three hits.
+    `particle_eta`, `particle_phi`, `particle_hits` and `particle_hasVelo`, 1 with three hits. The
+    modules travel with the events as the conditions `geometry`, by `module`.
 
     events     Number of events.
     particles  Mean number of particles of an event.
@@ -72,6 +77,19 @@ class StraightTracks(SeededParts):
     def fingerprint(self) -> str:
         """Return a text that changes with the options."""
         return f"straight_tracks 1 {(self.events, self.particles, self.noise, self.seed)}"
+
+    @property
+    def conditions(self) -> Mapping[str, Table]:
+        """The modules, by `module`."""
+        module = np.arange(len(Z))
+        columns = {"module": module, "x": np.where(module % 2, 1, -1) * (OUTER - OVERLAP) / 2}
+        columns |= {
+            "y": 0.0 * Z,
+            "z": Z,
+            "width": 0 * Z + OUTER + OVERLAP,
+            "height": 0 * Z + 2 * OUTER,
+        }
+        return {"geometry": Geometry(columns, "module")}
 
     def generate(self, part: int) -> ak.Array:
         """Return the events of a part."""

@@ -14,6 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bunchtrain.errors import DataError
 from bunchtrain.tables.arrays import Condition
 
@@ -35,3 +38,27 @@ class Geometry(Condition):
             if name not in columns:
                 raise DataError(f"a geometry needs the column '{name}'; it has {list(columns)}")
         super().__init__(columns, (key,), units={n: "mm" for n in LENGTHS if n in columns})
+
+
+def surface_number(volume: Any, layer: Any, module: Any) -> Any:
+    """Return one number for each module of a detector, from those of volume, layer and module."""
+    return (volume * 1000 + layer) * 100_000 + module
+
+
+def extents(modules: NDArray[Any], points: NDArray[Any]) -> Geometry:
+    """Return the boxes around the points of each module as a geometry, in the order of the modules.
+
+    modules  (points,) number of the module.
+    points   (points, 3) x, y, z in mm.
+
+    The middle along z is the mean of the points, as modules are thin.
+    """
+    order = np.argsort(modules, kind="stable")
+    found, first, count = np.unique(modules[order], return_index=True, return_counts=True)
+    sorted_points = points[order].astype(np.float64)
+    low, high = (f.reduceat(sorted_points, first) for f in (np.minimum, np.maximum))
+    middle, size = (low + high) / 2, high - low
+    z = np.add.reduceat(sorted_points[:, 2], first) / count
+    columns = {"module": found, "x": middle[:, 0], "y": middle[:, 1], "z": z}
+    columns |= {"width": size[:, 0], "height": size[:, 1], "thickness": size[:, 2]}
+    return Geometry(columns, "module")

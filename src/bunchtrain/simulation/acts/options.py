@@ -115,6 +115,8 @@ class TrackerOptions(Options):
     chi2_outlier            largest χ² of an outlier.
     branches                measurements of a module that are tried.
     shared_hits             largest number of hits shared with better tracks.
+    vertex_window           largest distance in mm along the beam of a track to the vertex that it
+                            is fitted to; tracks that are left over make vertices of their own.
     """
 
     field: Annotated[float, Field(ge=0.1, le=10), NUMBER] = 2.0
@@ -136,6 +138,7 @@ class TrackerOptions(Options):
     chi2_outlier: ChiSquare = 25.0
     branches: Tracks = 10
     shared_hits: Lost = 3
+    vertex_window: Millimetres = 2.0
 
     def recipe(self) -> dict[str, Any]:
         """Return the options as plain data."""

@@ -169,6 +169,7 @@ class Chain:
                 outputVertices="vertices",
                 bField=self.magnet,
                 seedFinder=examples.VertexSeedFinder.GaussianSeeder,
+                tracksMaxZinterval=self.recipe["vertex_window"],
             )
         )
         sequence.addWriter(

@@ -14,6 +14,7 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from bunchtrain.simulation.acts.collisions import LIGHT, Charged, Floats, Ints
+from bunchtrain.tables.geometry import surface_number
 
 #: Parameters of a track at the beam and of a state in the plane of its module.
 TRACK = ("d0", "z0", "phi", "theta", "qop")
@@ -183,8 +184,10 @@ def _hit_columns(hits: dict[str, ak.Array], owner: ak.Array, folder: Path) -> di
     found = {f"hit_{name}": measured[column] for column, name in names.items()}
     for name in ("x", "y", "z", "true_x", "true_y", "true_z"):
         found[f"hit_{name}"] = hits[name]
-    for name in ("volume", "layer", "surface"):
+    for name in ("volume", "layer"):
         found[f"hit_{name}"] = hits[f"{name}_id"]
+    place = (ak.values_astype(hits[f"{n}_id"], np.int64) for n in ("volume", "layer", "surface"))
+    found["hit_surface"] = surface_number(*place)
     return found | {"hit_true_time": hits["time"] / LIGHT, "hit_particle": owner}
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
 from bunchtrain.files import hash_file
+from bunchtrain.tables.geometry import extents
 from bunchtrain.tables.reading.paths import resolve_one
 from bunchtrain.tables.sources.files import unknown_column
 from bunchtrain.tables.table import Table
@@ -27,6 +28,9 @@ class LhcbVelo(Table):
     the index of the particle in the event, −1 for hits of none (of several particles the first).
     `particle_p` and `particle_pt` in GeV, `particle_eta`, `particle_phi`, `particle_pid`,
     `particle_hits` (its number of hits) and its flags, such as `particle_hasVelo`.
+
+    The modules travel with the events as the conditions `geometry`, by `module`: the boxes around
+    the hits of all events, as the file has no geometry.
 
     files  path of the file with `hits`, `hit_offsets`, `particle_hits` and so on.
     """
@@ -77,6 +81,12 @@ class LhcbVelo(Table):
         """Return column → unit."""
         lengths = dict.fromkeys(("hit_x", "hit_y", "hit_z"), "mm")
         return lengths | {"particle_p": "GeV", "particle_pt": "GeV", "particle_phi": "rad"}
+
+    @cached_property
+    def conditions(self) -> Mapping[str, Table]:
+        """The modules, by `module`."""
+        modules = ak.to_numpy(ak.flatten(self._table["hit_module"]))
+        return {"geometry": extents(modules, self._arrays["hits"][:, :3])}
 
     def fields(self) -> dict[str, str]:
         """Return column → type."""

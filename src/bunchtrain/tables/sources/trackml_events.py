@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from bunchtrain.errors import DataError
-from bunchtrain.tables.geometry import Geometry
+from bunchtrain.tables.geometry import Geometry, surface_number
 from bunchtrain.tables.reading.paths import fingerprint, resolve_one
 from bunchtrain.tables.sources._event_files import (
     EventFiles,
@@ -91,7 +91,7 @@ class TrackmlEvents(EventFiles):
         names = ("volume_id", "layer_id", "module_id", "cx", "cy", "cz")
         size = ("module_minhu", "module_maxhu", "module_hv", "module_t")
         read = _read(path, (*names, *size))
-        surface = _surface(read["volume_id"], read["layer_id"], read["module_id"])
+        surface = surface_number(read["volume_id"], read["layer_id"], read["module_id"])
         check_once(surface, 0 * surface, "module", path)
         columns = {
             "surface": surface,
@@ -122,7 +122,7 @@ class TrackmlEvents(EventFiles):
         ids = truth["particle_id"][row]
         particle = link(ids, known, zero, np.zeros_like(known), none=(0,))
         check_links(ids, particle, (0,), "hit", truth_file)
-        surface = _surface(hits["volume_id"], hits["layer_id"], hits["module_id"])
+        surface = surface_number(hits["volume_id"], hits["layer_id"], hits["module_id"])
         self._check_surfaces(surface, path)
         made = {f"hit_{n}": hits[n] for n in "xyz"}
         check_finite(made, "hit", path)
@@ -150,10 +150,6 @@ class TrackmlEvents(EventFiles):
                 f"{path}: hit {lost[0]} lies on {where}, which '{self._detector_file}' does not "
                 f"have; {len(lost):,} of {len(surface):,} hits do so"
             )
-
-
-def _surface(volume: Any, layer: Any, module: Any) -> Any:
-    return (volume * 1000 + layer) * 100_000 + module
 
 
 def _beside(path: str, kind: str) -> str:

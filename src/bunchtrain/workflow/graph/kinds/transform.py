@@ -10,6 +10,7 @@ from bunchtrain.tables.metadata import TableMetadata
 from bunchtrain.tables.predictions import ROWS
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.transforms._transform import Transform
+from bunchtrain.tables.transforms.conditions import Condition, write_conditions
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.workflow.graph.stage import Stage, StageContext
 from bunchtrain.workflow.graph.stage_inputs import TABLE, StageInputs
@@ -39,10 +40,16 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
         _write(context.place / TABLE, made)
 
     options = {"name": given.name, "options": given.options}
-    return Stage(name, "transform", run, inputs.names(name), options, (f"stages/{name}/{TABLE}",))
+    files = (f"stages/{name}/{TABLE}", f"stages/{name}/table.*.parquet")
+    return Stage(name, "transform", run, inputs.names(name), options, files)
 
 
 def _write(path: Path, table: Table) -> None:
-    """Write all columns of a table in blocks, with their units."""
-    about = TableMetadata(units=table.units()).as_mapping()
-    write_parquet(path, table.blocks(list(table.fields()), ROWS), about)
+    """Write all columns of a table in blocks, with their units, and its conditions beside it."""
+    beside = table.conditions
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = [Condition(name, one, one.key_columns) for name, one in beside.items()]
+    columns = [name for name in table.fields() if name.partition(".")[0] not in beside]
+    units = {name: unit for name, unit in table.units().items() if name in columns}
+    about = TableMetadata(units=units, conditions=write_conditions(path, made))
+    write_parquet(path, table.blocks(columns, ROWS), about.as_mapping())
