@@ -55,6 +55,16 @@ def test_every_plot_labels_its_axes_and_becomes_svg(drawn):
         assert ET.fromstring(plots.svg(figure)).tag.endswith("svg")
 
 
+def test_a_confusion_of_many_classes_has_colours_in_place_of_numbers():
+    few, many = (
+        plots.plot_confusion(np.eye(count), np.zeros((count, count)), ["a"] * count)
+        for count in (20, 60)
+    )
+    assert (len(few.axes[0].texts), len(many.axes[0].texts)) == (400, 0)
+    assert max(many.get_size_inches()) < max(few.get_size_inches())
+    assert [axes.get_ylabel() for axes in many.axes] == ["True class", "Fraction of the true class"]
+
+
 def test_long_names_leave_room_for_the_bars():
     names = ["constituent_" + 30 * "very_" + "long", "pt"]
     figure = plots.plot_importance(names, np.array([1.0, 2.0]))

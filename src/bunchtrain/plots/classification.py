@@ -35,6 +35,8 @@ from bunchtrain.statistics.metrics import (
 
 #: Longest names of classes that are level below a confusion matrix.
 MAX_LEVEL = 9
+#: Classes up to which the cells of a confusion matrix have numbers.
+MAX_NUMBERS = 20
 
 
 @dataclass(frozen=True)
@@ -149,18 +151,24 @@ def plot_scores(
 
 @apply_style
 def plot_confusion(matrix: Floats, errors: Floats, class_names: Sequence[str]) -> Figure:
-    """Return the matrix (true class, predicted class), whose rows sum to 1, with its errors."""
+    """Return the matrix (true class, predicted class), whose rows sum to 1, with its errors.
+
+    Of more than `MAX_NUMBERS` classes the cells are small, and have a colour bar for their numbers.
+    """
     count = len(class_names)
     longest = max(map(len, class_names))
     margin = 0.09 * longest  # of the tick labels, in inches
-    height = 2.0 + 0.8 * count + (0.7 * margin if longest > MAX_LEVEL else 0)
-    figure, axes = canvas(2.4 + 0.85 * count + margin, height)
-    axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), value in np.ndenumerate(matrix):
-        cell = Measurement(float(value), float(errors[row, column]))
-        text = str(cell).replace(" ± ", "\n± ") if count <= 4 else f"{value:.2f}"
-        colour = "white" if value > 0.55 else INK
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=10)
+    width, height = (0.85, 0.8) if count <= MAX_NUMBERS else (0.18, 0.18)  # of a cell
+    figure, axes = canvas(
+        2.4 + width * count + margin,
+        2.0 + height * count + (0.7 * margin if longest > MAX_LEVEL else 0),
+    )
+    image = axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
+    if count <= MAX_NUMBERS:
+        _write_cells(axes, matrix, errors)
+    else:
+        figure.colorbar(image, ax=axes, shrink=0.5, label="Fraction of the true class")
+        axes.tick_params(labelsize=8)
     axes.minorticks_off()
     axes.tick_params(length=0)
     slant = 0 if count <= 4 and longest <= MAX_LEVEL else 45
@@ -169,6 +177,14 @@ def plot_confusion(matrix: Floats, errors: Floats, class_names: Sequence[str]) -
     axes.set_xlabel("Predicted class", loc="center")
     axes.set_ylabel("True class", loc="center")
     return figure
+
+
+def _write_cells(axes: Axes, matrix: Floats, errors: Floats) -> None:
+    for (row, column), value in np.ndenumerate(matrix):
+        cell = Measurement(float(value), float(errors[row, column]))
+        text = str(cell).replace(" ± ", "\n± ") if len(matrix) <= 4 else f"{value:.2f}"
+        colour = "white" if value > 0.55 else INK
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=10)
 
 
 @apply_style

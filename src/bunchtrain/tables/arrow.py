@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bunchtrain.tables.column_types import simplify
+
+_MMAP_THRESHOLD = -3  # name of a setting of glibc, see mallopt(3)
 
 
 def compact(column: ak.Array) -> ak.Array:
@@ -103,3 +106,21 @@ def malloc_trim() -> None:
     """
     if hasattr(_c_library(), "malloc_trim"):
         _c_library().malloc_trim(0)
+
+
+@contextmanager
+def unmap_freed_blocks() -> Iterator[None]:
+    """Return every block above 1 MB to the system when it is freed, within this context.
+
+    glibc raises the size from which on it does so to that of the largest block that was freed, up
+    to 32 MB: blocks of a chunk of events then leave holes in the heap, and the peak grows with the
+    number of chunks. Without glibc nothing changes.
+    """
+    if not hasattr(_c_library(), "mallopt"):
+        yield
+        return
+    _c_library().mallopt(_MMAP_THRESHOLD, 1 << 20)
+    try:
+        yield
+    finally:
+        _c_library().mallopt(_MMAP_THRESHOLD, 1 << 25)  # as glibc sets it itself

@@ -16,7 +16,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
-from bunchtrain.tables.arrow import array_of, malloc_trim, to_events, write
+from bunchtrain.tables.arrow import (
+    array_of,
+    malloc_trim,
+    to_events,
+    unmap_freed_blocks,
+    write,
+)
 from bunchtrain.tables.arrow_rows import ArrowFile, data_bytes, numbers
 from bunchtrain.tables.cache.recipe import VERSION, Recipe
 from bunchtrain.tables.cache.selection import BIN, KEY, Selection
@@ -34,6 +40,7 @@ _MAX_SHARD_BYTES = 1 << 26
 ShardEntries = dict[str, list[dict[str, Any]]]
 
 
+@unmap_freed_blocks()
 def write_cache(
     recipe: Recipe, folder: Path, memory: int, rows: int, progress: Callable[[int], None] | None
 ) -> None:
