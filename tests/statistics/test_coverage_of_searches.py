@@ -1,0 +1,72 @@
+"""Coverage of the uncertainties of best cuts, of expected significances and of separating trees.
+
+Toys have a Poisson number of events at x ~ N(±0.6, 1), with weights exp(a x), under which they are
+about other means, or of both signs, so that the yields above any cut are known.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from test_error_coverage import FEW, MANY, inside  # type: ignore[import-not-found]
+
+from bunchtrain.statistics.closure import closure_auc
+from bunchtrain.statistics.metrics import MEASURES, best_cut, roc
+from bunchtrain.statistics.two_sample import classifier_auc
+
+#: Half the distance of the classes.
+HALF = 0.6
+#: Expected events of a toy, tilt a of the weights, fraction of weights −1.
+KINDS = {
+    "equal weights": (1000, 0.0, 0.0),
+    "weights that follow the value": (4000, 0.5, 0.0),
+    "negative weights": (1500, 0.0, 0.15),
+}
+
+
+def events(random, count, tilt, negative):
+    """Return scores, truth and weights (events,) of a toy."""
+    number = random.poisson(count)
+    is_signal = random.random(number) < 0.5
+    x = random.normal(size=number) + np.where(is_signal, HALF, -HALF)
+    sign = np.where(random.random(number) < negative, -1.0, 1.0)
+    return x, is_signal, sign * np.exp(tilt * x)
+
+
+def true_yields(count, tilt, negative, cut):
+    """Return the expected weighted signal and background above cuts."""
+    total = count / 2 * (1 - 2 * negative) * np.exp(tilt**2 / 2)
+    return [
+        total * np.exp(side * tilt * HALF) * norm.sf(cut - side * HALF - tilt) for side in (1, -1)
+    ]
+
+
+def cut_coverage(measure, kind, toys):
+    """Return how often the largest true significance is within one and two errors."""
+    random, within = np.random.default_rng(1), np.zeros(2)
+    s, b = true_yields(*KINDS[kind], np.linspace(-6, 6, 20_001))
+    enough = b > 10
+    truth = float(MEASURES[measure](s[enough], b[enough]).max())
+    for _ in range(toys):
+        found = best_cut(roc(*events(random, *KINDS[kind])), measure).significance
+        within += [inside(found, truth, k) for k in (1, 2)]
+    return within / toys
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("measure", ["asimov", "s_over_sqrt_sb"])
+def test_the_largest_significance_is_covered(measure, kind):
+    one, two = cut_coverage(measure, kind, FEW // 5)
+    assert 0.55 < one < 0.82
+    assert two > 0.86
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("measure", ["asimov", "s_over_sqrt_sb"])
+def test_the_largest_significance_is_covered_in_many_toys(measure, kind):
+    one, two = cut_coverage(measure, kind, MANY)
+    print(f"{measure}, {kind}: {one:.4f} {two:.4f}")
+    assert 0.66 < one < 0.72
+    assert 0.94 < two < 0.97
