@@ -46,7 +46,7 @@ TOYS: dict[str, Toy] = {}
 #: Events of a toy, tilt of the weights, fraction of weights −1.
 KINDS = {
     "equal weights": (400, 0.0, 0.0),
-    "weights that follow the value": (2000, 0.5, 0.0),
+    "weights that follow the value": (6000, 0.5, 0.0),
     "negative weights": (1500, 0.0, 0.15),
     "few events": (40, 0.0, 0.0),
 }
@@ -280,6 +280,9 @@ SLOW |= {"a_wasserstein_distance"}
 UNWEIGHTED = {"a_mean_of_repetitions", "a_wasserstein_distance", "a_p_value"}
 
 
+#: Intervals that cover at least as often as they say: of Clopper and Pearson, and of a bootstrap of
+#: pairs of events, whose second-order term is tripled (Efron and Stein, Ann. Statist. 9, 586).
+CONSERVATIVE = {"a_p_value": 0.80, "a_change_by_a_shift": 0.75}
 #: A divergence of few events is larger by their fluctuations, as its documentation says.
 BIASED = {("an_inverse_divergence", "few events"), ("a_wasserstein_distance", "few events")}
 
@@ -311,8 +314,8 @@ def test_errors_cover_as_often_as_they_say_in_many_toys(name, kind):
     one, two = coverage(name, kind, MANY)
     print(f"{name}, {kind}: {one:.4f} {two:.4f}")
     low, high = (0.66, 0.72) if kind == "few events" else (0.669, 0.697)
-    assert low < one < high
-    assert kind == "few events" or 0.948 < two < 0.961
+    assert low < one < CONSERVATIVE.get(name, high)
+    assert kind == "few events" or 0.948 < two < (0.98 if name in CONSERVATIVE else 0.961)
 
 
 @pytest.mark.parametrize(("name", "kind"), list(cases(slow=False)))

@@ -70,3 +70,36 @@ def test_the_largest_significance_is_covered_in_many_toys(measure, kind):
     print(f"{measure}, {kind}: {one:.4f} {two:.4f}")
     assert 0.66 < one < 0.72
     assert 0.94 < two < 0.97
+
+
+def tree_coverage(name, toys):
+    """Return how often 1/2 is within one and two errors of the AUC of samples that do not differ.
+
+    Of `closure` the simulation has weights exp(x/2) that make it the data.
+    """
+    random, within = np.random.default_rng(1), np.zeros(2)
+    for _ in range(toys):
+        first, second = random.normal(size=(2, 300, 2))
+        if name == "classifier":
+            found = classifier_auc(first, second, seed=int(random.integers(1 << 30)))
+        else:
+            weights = np.concatenate([np.ones(300), np.exp(second[:, 0] / 2)])
+            table = np.concatenate([first + np.array([0.5, 0.0]), second])
+            found = closure_auc(table, np.arange(600) < 300, weights)
+        within += [inside(found, 0.5, k) for k in (1, 2)]
+    return within / toys
+
+
+def test_trees_that_separate_nothing_are_covered():
+    one, two = tree_coverage("classifier", 60)
+    assert 0.5 < one < 0.86
+    assert two > 0.85
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", ["classifier", "closure"])
+def test_trees_that_separate_nothing_are_covered_in_many_toys(name):
+    one, two = tree_coverage(name, MANY // 10)
+    print(f"{name}: {one:.4f} {two:.4f}")
+    assert 0.65 < one < 0.74
+    assert 0.93 < two < 0.975

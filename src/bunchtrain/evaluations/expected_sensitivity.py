@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.special import stdtrit
 
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.evaluations._class_evaluation import ClassPredictions
@@ -24,7 +25,12 @@ from bunchtrain.files import write_json
 from bunchtrain.parts.ranges import InnerFraction
 from bunchtrain.report.content import Table
 from bunchtrain.report.results import Results
-from bunchtrain.statistics.changes import CutsAndBins, ScoredEvents, bootstrap_weights
+from bunchtrain.statistics.changes import (
+    CutsAndBins,
+    ScoredEvents,
+    binning_optimism,
+    bootstrap_weights,
+)
 from bunchtrain.statistics.likelihood.expected import (
     expected_limit,
     expected_significance,
@@ -38,6 +44,7 @@ from bunchtrain.statistics.likelihood.workspace import (
     workspace,
 )
 from bunchtrain.statistics.metrics import Measurement
+from bunchtrain.statistics.metrics.sample import HIGH
 from bunchtrain.study import Study
 
 #: Uncertainties in a likelihood: Poisson fluctuations of the data alone; effects and rates as well;
@@ -45,6 +52,8 @@ from bunchtrain.study import Study
 LEVELS = ("counts", "effects", "all")
 #: Number of bootstrap samples of the simulation, for the errors.
 SAMPLES = 20
+#: Student's t of SAMPLES − 1 degrees of freedom at one standard deviation.
+STUDENT = float(stdtrit(SAMPLES - 1, HIGH))
 
 
 class ExpectedSensitivity(SystematicEvaluation):
@@ -54,9 +63,10 @@ class ExpectedSensitivity(SystematicEvaluation):
     `expected_significance_<level>` (Asimov, arXiv:1007.1727) and `expected_limit_<level>` (on μ, at
     95 % CL_s), with the uncertainties `counts` (only the data fluctuate), `effects` (also effects
     and rates) and `all` (also the finite simulation); their errors are those of a bootstrap of the
-    simulation. The workspaces are written to `<model>.json` in the folder of the evaluation, the
-    bins, of ln p_S / Σ_k p_k, to `<model>.bins.json`. Bins with negative expected events, from
-    negative weights, are listed below the table.
+    simulation, with Student's t, and their intervals include that bins chosen on the same events
+    give too large a significance, by the share of `binning_optimism`. The workspaces are written to
+    `<model>.json` in the folder of the evaluation, the bins, of ln p_S / Σ_k p_k, to
+    `<model>.bins.json`. Bins with negative expected events are listed below the table.
 
     by              Effect → size of one standard deviation, the study's or the part's own if null;
                     or a list of effects; all of the study if empty.
@@ -123,7 +133,8 @@ class ExpectedSensitivity(SystematicEvaluation):
                     for name, pair in shifted.items()
                 }
                 binned = _BinnedEvents((nominal, events.truth), both, events, fixed, self.rates)
-                found[model] = _measure(binned, folder / f"{model}.json")
+                optimism = binning_optimism(nominal, fixed, self.bins, self.min_background, SAMPLES)
+                found[model] = _measure(binned, folder / f"{model}.json", optimism)
             first = next(iter(found.values()))
             results.metrics = {
                 model: {
@@ -231,7 +242,7 @@ class _BinnedEvents:
         return {name: workspace(one, self.events.signal, "score") for name, one in levels.items()}
 
 
-def _measure(binned: _BinnedEvents, path: Path) -> Sensitivity:
+def _measure(binned: _BinnedEvents, path: Path, optimism: float) -> Sensitivity:
     """Return the sensitivity, and write the workspace with all uncertainties and its bins."""
     specs, edges = binned.workspaces(), np.asarray(binned.fixed.edges)
     write_json(path, specs["all"])
@@ -247,12 +258,20 @@ def _measure(binned: _BinnedEvents, path: Path) -> Sensitivity:
     for level in LEVELS:
         replicas[level] = np.array([expected_significance(one[level]) for one in samples])
         error = float(np.std(replicas[level], ddof=1))
-        significance[level] = Measurement(expected_significance(specs[level]), error)
+        value = expected_significance(specs[level])
+        significance[level] = _measured(value, error, -optimism)
         value = expected_limit(specs[level])
         error = limit_std(specs[level], value, [one[level] for one in samples])
-        limit[level] = Measurement(value, error)
+        limit[level] = _measured(value, error, optimism)
     remarks = unphysical_bins(binned.templates(), binned.events.signal)
     return Sensitivity(len(edges) - 1, significance, limit, replicas, remarks)
+
+
+def _measured(value: float, std: float, share: float) -> Measurement:
+    """Return a value whose true one is that of a factor 1 + share, from σ of the samples."""
+    error = std * STUDENT
+    low, high = (value * (1 + share) + side * error for side in (-1, 1))
+    return Measurement(value, error).with_interval(min(low, value), max(high, value))
 
 
 def _tables(

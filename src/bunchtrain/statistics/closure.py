@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.statistics.metrics import Floats, Measurement, auc, roc
+from bunchtrain.statistics.two_sample import fold_factor
 
 #: Folds of the classifier that separates data from weighted simulation.
 FOLDS = 4
@@ -112,7 +113,8 @@ def closure_auc(
     """Return the AUC, with its error, of trees trained to separate data from weighted simulation.
 
     Each event is scored by trees that were not trained on it; both sides have the same sum of
-    weights. The AUC is the mean over the folds, as scores of different trees are not comparable.
+    weights. The AUC is the mean over the folds, as scores of different trees are not comparable;
+    its error includes their correlation by `fold_factor`.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import StratifiedKFold
@@ -129,4 +131,5 @@ def closure_auc(
         score = trees.decision_function(table[test])
         found.append(auc(roc(score, data[test], balanced[test])))
     mean = float(np.mean([one.value for one in found]))
-    return Measurement(mean, float(np.sqrt(sum(one.error**2 for one in found)) / folds))
+    error = float(np.sqrt(sum(one.error**2 for one in found))) / folds
+    return Measurement(mean, error * fold_factor(folds))
