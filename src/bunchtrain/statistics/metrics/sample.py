@@ -145,8 +145,8 @@ def standard_deviation(residuals: NDArray[Any], weights: NDArray[Any] | None = N
         return Measurement(variance**0.5, 0.0)
     error, down, up = interval_of_sum(parts, count)
     found, unbiased = Measurement(variance**0.5, error / (2 * variance**0.5)), count / (count - 1)
-    ends = (max(unbiased * end, 0.0) ** 0.5 for end in (variance - down, variance + up))
-    return found.with_interval(*ends, ESTIMATED_ASYMMETRY)
+    low, high = (max(unbiased * end, 0.0) ** 0.5 for end in (variance - down, variance + up))
+    return found.with_interval(low, high, ESTIMATED_ASYMMETRY)
 
 
 def half_width(residuals: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
