@@ -27,7 +27,7 @@ from bunchtrain.networks.layers.normalisation import (
     normalise,
     update_running_moments,
 )
-from bunchtrain.networks.layers.packing import Bucket, buckets, segment_ids
+from bunchtrain.networks.layers.packing import Bucket, buckets, whole_batch
 from bunchtrain.networks.layers.pair_layers import PairLayers, infer, moments
 from bunchtrain.networks.layers.pairs import UnorderedPairs, unordered_pairs
 from bunchtrain.parts.ranges import Depth, Dropout, Widths
@@ -112,16 +112,13 @@ class ParticleTransformer(nn.Module):
         """Return the particles after the last particle block, (points, width)."""
         points: Tensor = self.embed(normalise(features, self.input_norm))
         if torch.compiler.is_exporting():
-            padded = [self._batch_block(momenta, lengths)]
-        else:
-            found = list(buckets(lengths, self.spread, shortest=8, multiple=ALIGNED))
-            members = [bucket.points[bucket.mask] for bucket in found]
-            order = torch.cat([*members, lengths.new_zeros(0)])
-            points, padded = points[order], self._padded_blocks(momenta, found)
-        points = run_blocks(self.blocks, points, padded)
-        if not torch.compiler.is_exporting():
-            points = torch.zeros_like(points).index_copy(0, order, points)
-        return points
+            padded = self._padded_blocks(momenta, [whole_batch(lengths)])
+            return run_blocks(self.blocks, points, padded)
+        found = list(buckets(lengths, self.spread, shortest=8, multiple=ALIGNED))
+        members = [bucket.points[bucket.mask] for bucket in found]
+        order = torch.cat([*members, lengths.new_zeros(0)])
+        points = run_blocks(self.blocks, points[order], self._padded_blocks(momenta, found))
+        return torch.zeros_like(points).index_copy(0, order, points)
 
     def read_out(self, points: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs) from embedded particles."""
@@ -152,22 +149,12 @@ class ParticleTransformer(nn.Module):
         return [_padded_block(*item) for item in zip(found, pairs, parts, strict=True)]
 
     def _embed_pairs(self, features: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():
+            return self.pair_embed.folded(features, self.pair_norm)
         if runs_in_chunks(self, features) and not features.requires_grad and len(features) > 1:
             return self.pair_embed.in_chunks(features, self.pair_norm)
         embedded: Tensor = self.pair_embed(normalise(features, self.pair_norm))
         return embedded
-
-    def _batch_block(self, momenta: Tensor, lengths: Tensor) -> PaddedBlock:
-        """Return all points of the batch as one block, with pairs of different jets masked.
-
-        No shape depends on the lengths, as the export to ONNX requires.
-        """
-        count, particles = momenta.shape[0], polar(momenta)
-        features = pair_features(particles[:, None, :], particles[None, :, :])
-        bias = self._embed_pairs(features.reshape(count * count, -1)).view(count, count, -1)
-        jet = segment_ids(lengths, count)
-        bias = bias.masked_fill((jet[:, None] != jet)[..., None], -torch.inf)
-        return PaddedBlock(torch.arange(count, device=jet.device), bias.permute(2, 0, 1)[None])
 
 
 class PairEmbedding(nn.Module):
@@ -184,6 +171,14 @@ class PairEmbedding(nn.Module):
         for depth, (weight, norm) in enumerate(zip(self.weights, self.norms, strict=True)):
             pairs = functional.gelu(pairs) if depth else pairs
             pairs = normalise(functional.linear(pairs, weight), norm)
+        return pairs
+
+    def folded(self, features: Tensor, feature_norm: nn.BatchNorm1d) -> Tensor:
+        """Return (pairs, heads) with all normalisations, by running moments, in the linear maps."""
+        pairs = functional.linear(features, *self._first_layer(features, feature_norm))
+        for weight, norm in list(zip(self.weights, self.norms, strict=True))[1:]:
+            scale, shift = fold(norm)
+            pairs = functional.linear(functional.gelu(pairs), weight * scale[:, None], shift)
         return pairs
 
     def in_chunks(self, features: Tensor, feature_norm: nn.BatchNorm1d) -> Tensor:

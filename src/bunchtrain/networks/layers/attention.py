@@ -12,9 +12,11 @@ from bunchtrain.networks.layers.block_kernels import Group, ParticleBlocks, Weig
 from bunchtrain.networks.layers.packing import (
     Bucket,
     buckets,
+    longest,
     point_mask,
     segment_ids,
     starts,
+    whole_batch,
 )
 
 #: Slots of a padded block are a multiple of this: rows of scores fill the vector registers.
@@ -68,7 +70,13 @@ class PaddedBlock:
         jets, heads, slots, _ = self.bias.shape
         table: Tensor = Scatter.apply(projected, self.slot, jets * slots)  # type: ignore[no-untyped-call]
         query, key, value = table.view(jets, slots, 3, heads, -1).permute(2, 0, 3, 1, 4)
-        attended = functional.scaled_dot_product_attention(query, key, value, self.bias, dropout)
+        if torch.compiler.is_exporting():  # slots depend on data, which the other does not allow
+            score = query @ key.mT * key.shape[-1] ** -0.5 + self.bias
+            attended = score.softmax(-1) @ value
+        else:
+            attended = functional.scaled_dot_product_attention(
+                query, key, value, self.bias, dropout
+            )
         attended = torch.cat(attended.unbind(1), 2).view(jets * slots, -1)  # heads concatenated
         gathered: Tensor = Gather.apply(attended, self.slot)  # type: ignore[no-untyped-call]
         return gathered
@@ -91,11 +99,9 @@ def block_diagonal_mask(
     has at most `spread` times the points of its shortest. `scalars` (points, ...) has one row for
     each point and the precision of the bias.
     """
-    if torch.compiler.is_exporting():  # one block: no shape may depend on the lengths
+    if torch.compiler.is_exporting():
         order = torch.arange(scalars.shape[0], device=lengths.device)
-        jet = segment_ids(lengths, order.shape[0])
-        bias = scalars.new_zeros(1).masked_fill(jet[:, None] != jet, -torch.inf)
-        return order, [PaddedBlock(order, bias.expand(1, heads, -1, -1))]
+        return order, [_unbiased_block(whole_batch(lengths), scalars, heads)]
     found = list(buckets(lengths, spread, shortest=8, multiple=ALIGNED))
     order = torch.cat([bucket.points[bucket.mask] for bucket in found] or [lengths.new_zeros(0)])
     return order, [_unbiased_block(bucket, scalars, heads) for bucket in found]
@@ -280,11 +286,7 @@ class ClassBlock(nn.Module):
 def _rows_of_jets(points: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Return points (points, width) as a padded table (batch, slots, width), and its mask."""
     count, batch = points.shape[0], lengths.shape[0]
-    jet = segment_ids(lengths, count)
-    if torch.compiler.is_exporting():  # all points for each jet: no shape depends on the lengths
-        mask = jet == torch.arange(batch, device=jet.device)[:, None]
-        return points.expand(batch, -1, -1), mask
-    slots = int(lengths.max()) if batch else 0
+    jet, slots = segment_ids(lengths, count), longest(lengths)
     place = torch.arange(count, device=jet.device) - starts(lengths)[jet]
     table: Tensor = Scatter.apply(points, jet * slots + place, batch * slots)  # type: ignore[no-untyped-call]
     return table.view(batch, slots, points.shape[1]), point_mask(lengths, slots)

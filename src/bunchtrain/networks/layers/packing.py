@@ -105,6 +105,21 @@ def buckets(
         first = last
 
 
+def longest(lengths: Tensor) -> int:
+    """Return the points of the longest jet; in an exported graph a size that depends on data."""
+    if not torch.compiler.is_exporting():
+        return int(lengths.max()) if lengths.shape[0] else 0
+    found: int = lengths.max().item()  # type: ignore[assignment]  # symbolic
+    torch._check(found >= 0)
+    return found
+
+
+def whole_batch(lengths: Tensor) -> Bucket:
+    """Return all jets in their order as one bucket."""
+    rows = torch.arange(lengths.shape[0], device=lengths.device)
+    return _bucket(rows, lengths, starts(lengths), longest(lengths))
+
+
 def _bucket(rows: Tensor, lengths: Tensor, offsets: Tensor, slots: int) -> Bucket:
     sizes = lengths[rows]
     slot = torch.arange(slots, device=lengths.device).expand(len(rows), slots)

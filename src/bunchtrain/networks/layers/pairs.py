@@ -93,8 +93,9 @@ class UnorderedPairs:
 def unordered_pairs(bucket: Bucket) -> UnorderedPairs:
     """Return the unordered pairs of points of every jet of a bucket."""
     slots = bucket.mask.shape[1]
-    i, j = torch.tril_indices(slots, slots, device=bucket.mask.device)
-    jet, pair = bucket.mask[:, i].nonzero(as_tuple=True)
-    i, j, begin = i[pair], j[pair], jet * slots * slots
+    index = torch.arange(slots, device=bucket.mask.device)
+    lower = bucket.mask[:, :, None] & (index[:, None] >= index)
+    jet, i, j = lower.nonzero(as_tuple=True)
+    begin = jet * slots * slots
     slot, mirror = begin + i * slots + j, begin + j * slots + i
     return UnorderedPairs(bucket.points[jet, i], bucket.points[jet, j], slot, mirror)
