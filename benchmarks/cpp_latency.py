@@ -32,8 +32,9 @@ from onnx import TensorProto, helper
 from bunchtrain import parts
 from bunchtrain.deployment.cpp import compilation
 from bunchtrain.deployment.cpp.conversion import convert
+from bunchtrain.deployment.onnx_graph import trace
 from bunchtrain.deployment.scoring import batches
-from bunchtrain.deployment.targets.onnx import Onnx, open_session
+from bunchtrain.deployment.targets.onnx import open_session
 from bunchtrain.methods.build import build_network
 from bunchtrain.methods.normalisation_layer import NormalisationLayer
 from bunchtrain.methods.task import Task
@@ -126,7 +127,7 @@ def report(name: str, made: TrainedModel, events: ak.Array, turns: int, place: P
     for program in ("bench", "evaluate"):
         compilation.build(place, compilation.find_compiler(), program, "-march=native")
     compilation.write_events(made, events, place / "events.bin")
-    session = open_session(Onnx().trace(made).model_proto.SerializeToString())
+    session = open_session(trace(made).model_proto.SerializeToString())
     empty = passing_on(session)
     jets = [inputs for _, inputs in batches(made, events, 1)]
     times: dict[str, list[float]] = {"cpp": [], "onnx": [], "call": []}

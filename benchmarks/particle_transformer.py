@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from bunchtrain.networks.particle_transformer import ParticleTransformer
 
 
-def peer(trim: bool = True, **sizes: object) -> nn.Module:
+def peer(
+    trim: bool = True, features: int = FEATURES, outputs: int = 2, **options: object
+) -> nn.Module:
     """Return weaver-core's network, by default of the published sizes and with its trimming."""
     try:
         from weaver.nn.model.ParticleTransformer import ParticleTransformer as Peer
@@ -27,7 +29,7 @@ def peer(trim: bool = True, **sizes: object) -> nn.Module:
             "weaver-core is not installed; run: pip install --no-deps weaver-core==0.5.3"
         ) from None
     logging.getLogger("weaver").setLevel(logging.WARNING)
-    return Peer(FEATURES, 2, trim=trim, **sizes)
+    return Peer(features, outputs, trim=trim, **options)
 
 
 def four_momenta(points: int) -> Tensor:

@@ -20,6 +20,7 @@ from bunchtrain.networks.layers.attention import (
     run_blocks,
     runs_in_chunks,
 )
+from bunchtrain.networks.layers.exported_attention import WholeBatch
 from bunchtrain.networks.layers.four_momenta import pair_features, polar
 from bunchtrain.networks.layers.normalisation import (
     fold,
@@ -112,8 +113,7 @@ class ParticleTransformer(nn.Module):
         """Return the particles after the last particle block, (points, width)."""
         points: Tensor = self.embed(normalise(features, self.input_norm))
         if torch.compiler.is_exporting():
-            padded = self._padded_blocks(momenta, [whole_batch(lengths)])
-            return run_blocks(self.blocks, points, padded)
+            return run_blocks(self.blocks, points, self._whole_batch(momenta, lengths))
         found = list(buckets(lengths, self.spread, shortest=8, multiple=ALIGNED))
         members = [bucket.points[bucket.mask] for bucket in found]
         order = torch.cat([*members, lengths.new_zeros(0)])
@@ -140,13 +140,29 @@ class ParticleTransformer(nn.Module):
     def _padded_blocks(self, momenta: Tensor, found: list[Bucket]) -> list[PaddedBlock]:
         if not found:
             return []
-        pairs, particles = [unordered_pairs(bucket) for bucket in found], polar(momenta)
+        pairs = [unordered_pairs(bucket) for bucket in found]
+        bias = self._bias_of_pairs(momenta, pairs)
+        parts = torch.split(bias, [len(part.first) for part in pairs])
+        return [_padded_block(*item) for item in zip(found, pairs, parts, strict=True)]
+
+    def _bias_of_pairs(self, momenta: Tensor, pairs: list[UnorderedPairs]) -> Tensor:
+        """Return the bias of all pairs in turn: (pairs, heads)."""
+        particles = polar(momenta)
         first = torch.cat([part.first for part in pairs])
         second = torch.cat([part.second for part in pairs])
         ends = particles.index_select(0, first), particles.index_select(0, second)
-        bias = self._embed_pairs(pair_features(*ends))
-        parts = torch.split(bias, [len(part.first) for part in pairs])
-        return [_padded_block(*item) for item in zip(found, pairs, parts, strict=True)]
+        return self._embed_pairs(pair_features(*ends))
+
+    def _whole_batch(self, momenta: Tensor, lengths: Tensor) -> WholeBatch:
+        """Return all jets as one table in an exported graph, padding with the smallest bias."""
+        bucket = whole_batch(lengths)
+        (jets, slots), pairs = bucket.mask.shape, unordered_pairs(bucket)
+        bias = self._bias_of_pairs(momenta, [pairs])
+        table = bias.new_zeros(jets * slots * slots, self.heads) + bias.min()
+        for slot in (pairs.slot, pairs.mirror):
+            table = table.index_copy(0, slot, bias)
+        table = table.view(jets, slots, slots, -1).permute(0, 3, 1, 2)
+        return WholeBatch(bucket, momenta.shape[0], table.contiguous())
 
     def _embed_pairs(self, features: Tensor) -> Tensor:
         if torch.compiler.is_exporting():

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bunchtrain.networks.layers.block_kernels import Group, ParticleBlocks, Weights
+from bunchtrain.networks.layers.exported_attention import WholeBatch
 from bunchtrain.networks.layers.packing import (
     Bucket,
     buckets,
@@ -70,20 +71,18 @@ class PaddedBlock:
         jets, heads, slots, _ = self.bias.shape
         table: Tensor = Scatter.apply(projected, self.slot, jets * slots)  # type: ignore[no-untyped-call]
         query, key, value = table.view(jets, slots, 3, heads, -1).permute(2, 0, 3, 1, 4)
-        if torch.compiler.is_exporting():  # slots depend on data, which the other does not allow
-            score = query @ key.mT * key.shape[-1] ** -0.5 + self.bias
-            attended = score.softmax(-1) @ value
-        else:
-            attended = functional.scaled_dot_product_attention(
-                query, key, value, self.bias, dropout
-            )
+        attended = functional.scaled_dot_product_attention(query, key, value, self.bias, dropout)
         attended = torch.cat(attended.unbind(1), 2).view(jets * slots, -1)  # heads concatenated
         gathered: Tensor = Gather.apply(attended, self.slot)  # type: ignore[no-untyped-call]
         return gathered
 
 
-def attend_in_blocks(projected: Tensor, blocks: list[PaddedBlock], dropout: float) -> Tensor:
+def attend_in_blocks(
+    projected: Tensor, blocks: list[PaddedBlock] | WholeBatch, dropout: float
+) -> Tensor:
     """Return the attention within each block: (points, channel) from (points, 3 channel)."""
+    if isinstance(blocks, WholeBatch):
+        return blocks.attend(projected)
     parts = torch.split(projected, [block.slot.shape[0] for block in blocks])
     return torch.cat(
         [block.attend(part, dropout) for block, part in zip(blocks, parts, strict=True)]
@@ -92,7 +91,7 @@ def attend_in_blocks(projected: Tensor, blocks: list[PaddedBlock], dropout: floa
 
 def block_diagonal_mask(
     lengths: Tensor, scalars: Tensor, heads: int, spread: float
-) -> tuple[Tensor, list[PaddedBlock]]:
+) -> tuple[Tensor, list[PaddedBlock] | WholeBatch]:
     """Return the order to sort the points in, (points,), and blocks of the points in this order.
 
     The bias of the blocks is 0 among the points of a jet and −∞ else. The longest jet of a block
@@ -101,17 +100,22 @@ def block_diagonal_mask(
     """
     if torch.compiler.is_exporting():
         order = torch.arange(scalars.shape[0], device=lengths.device)
-        return order, [_unbiased_block(whole_batch(lengths), scalars, heads)]
+        bucket = whole_batch(lengths)
+        return order, WholeBatch(bucket, len(order), _no_bias(bucket, scalars, heads))
     found = list(buckets(lengths, spread, shortest=8, multiple=ALIGNED))
     order = torch.cat([bucket.points[bucket.mask] for bucket in found] or [lengths.new_zeros(0)])
     return order, [_unbiased_block(bucket, scalars, heads) for bucket in found]
 
 
 def _unbiased_block(bucket: Bucket, scalars: Tensor, heads: int) -> PaddedBlock:
+    return PaddedBlock(bucket.mask.view(-1).nonzero()[:, 0], _no_bias(bucket, scalars, heads))
+
+
+def _no_bias(bucket: Bucket, scalars: Tensor, heads: int) -> Tensor:
     jets, slots = bucket.mask.shape
     padding = ~bucket.mask[:, None, None, :]
     bias = scalars.new_zeros(jets, 1, 1, slots).masked_fill(padding, -torch.inf)
-    return PaddedBlock(bucket.mask.view(-1).nonzero()[:, 0], bias.expand(jets, heads, slots, slots))
+    return bias.expand(jets, heads, slots, slots)
 
 
 def prepend_tokens(lengths: Tensor, points: int, count: int) -> tuple[Tensor, Tensor]:
@@ -184,7 +188,7 @@ class ParticleBlock(nn.Module):
         self.forward_part = FeedForward(width, dropout)
         self.residual = residual_scale(width, as_weaver)
 
-    def forward(self, points: Tensor, blocks: list[PaddedBlock]) -> Tensor:
+    def forward(self, points: Tensor, blocks: list[PaddedBlock] | WholeBatch) -> Tensor:
         """Return (points, width); the points are sorted by block."""
         dropout = self.dropout if self.training else 0.0
         attended = attend_in_blocks(self.project(self.before(points)), blocks, dropout)
@@ -225,12 +229,14 @@ def runs_in_chunks(module: nn.Module, values: Tensor) -> bool:
     return all(m.training == module.training and not m._forward_hooks for m in parts)
 
 
-def run_blocks(modules: nn.ModuleList, points: Tensor, blocks: list[PaddedBlock]) -> Tensor:
+def run_blocks(
+    modules: nn.ModuleList, points: Tensor, blocks: list[PaddedBlock] | WholeBatch
+) -> Tensor:
     """Return points (points, width), sorted by block, after all particle blocks.
 
     On a CPU all modules run on one padded block after the other (`block_kernels`).
     """
-    if not runs_in_chunks(modules, points):
+    if isinstance(blocks, WholeBatch) or not runs_in_chunks(modules, points):
         for module in modules if points.shape[0] else ():
             points = module(points, blocks)
         return points

@@ -14,7 +14,7 @@ from bunchtrain.networks.layers.packing import buckets, segment_ids, starts
 from bunchtrain.physics.nearest import smallest
 
 #: Elements in a chunk of a tensor along the edges, so that some chunks fit in a CPU's cache.
-CHUNK = 2**18
+CHUNK = 2**17
 INFINITY = float("inf")
 
 
