@@ -2,8 +2,8 @@
 
     python benchmarks/export_speed.py [--jets 128] [--repeats 5]
 
-Jets are those of samples/boosted_jets.parquet, widths are the paper's, weights random and the same
-in both. Ours takes the packed particles; weaver-core's, exported as its own `--export-onnx` does,
+Jets are those of `particle_transformer.py`, widths the paper's, weights random and the same in both;
+ours has the blocks of weaver-core. Ours takes the packed particles; weaver-core's, exported as its own `--export-onnx` does,
 takes 128 slots and a mask. ONNX Runtime runs both, in turns, in batches of 1 and of 64; rates are
 from the processor time, a ratio is the median of those of neighbouring repeats. The scores are
 compared, too. Needs `pip install --no-deps weaver-core==0.5.3` (for this benchmark only).
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -21,11 +22,11 @@ import numpy as np
 import torch
 from cpp_latency import CLOUD, SAMPLE, trained_model
 from numpy.typing import NDArray
-from particle_net import SLOTS, arguments, compare
-from particle_transformer import peer, share_weights
+from particle_net import SLOTS, arguments, compare, jets
+from particle_transformer import peer, share_weights, with_momenta
 
 from bunchtrain.deployment.onnx_graph import trace
-from bunchtrain.deployment.scoring import Arrays, batches
+from bunchtrain.deployment.scoring import Arrays
 from bunchtrain.deployment.targets.onnx import open_session, scores_of
 from bunchtrain.trained_model import TrainedModel
 
@@ -54,24 +55,20 @@ def weaver_session(made: TrainedModel) -> Any:
     return open_session(file.getvalue())
 
 
-def padded(made: TrainedModel, packed: Arrays) -> Arrays:
-    """Return the input of weaver-core's network, normalised, from tensors by name."""
-    given = {name: torch.from_numpy(values) for name, values in packed.items()}
-    with torch.no_grad():
-        normed = made.network.normalisation(given)
-    mask = torch.arange(SLOTS) < given["lengths"][:, None]
-    found = {"mask": mask[:, None].float().numpy()}
-    for name, values in (
-        ("features", normed["features"]),
-        ("momenta", given["momenta"].roll(-1, 1)),
-    ):
-        table = torch.zeros(*mask.shape, values.shape[1])
-        table[mask] = values.float()
-        found[name] = table.mT.contiguous().numpy()
-    return found
+def batch(made: TrainedModel, rows: int) -> tuple[Arrays, Arrays]:
+    """Return random jets as tensors by name for ours, and normalised for weaver-core's network."""
+    packed, (_, _, mask) = with_momenta(*jets(rows, 20, 80, SLOTS))
+    ours = dict(zip(("features", "momenta", "lengths"), packed, strict=True))
+    normed = made.network.normalisation(ours)
+    theirs = {"mask": mask.float()}
+    for name, values in (("features", normed["features"]), ("momenta", packed[1].roll(-1, 1))):
+        table = torch.zeros(rows, SLOTS, values.shape[1])
+        table[mask[:, 0]] = values
+        theirs[name] = table.mT.contiguous()
+    return tuple({name: x.numpy() for name, x in given.items()} for given in (ours, theirs))
 
 
-def run(session: Any, given: list[Arrays]) -> NDArray[np.float32]:
+def run(session: Any, given: Sequence[Arrays]) -> NDArray[np.float32]:
     """Return the scores of all batches."""
     return np.concatenate([scores_of(session, inputs)[0] for inputs in given])
 
@@ -81,13 +78,11 @@ def main() -> None:
     parser.set_defaults(jets=128)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    events = ak.from_parquet(SAMPLE)[: args.jets]
-    made = trained_model(MODEL, CLOUD, events)
+    made = trained_model(MODEL, CLOUD, ak.from_parquet(SAMPLE)[:200])
     theirs = weaver_session(made)
     ours = open_session(trace(made).model_proto.SerializeToString())
     for rows in (1, 64):
-        packed = [inputs for _, inputs in batches(made, events, rows)]
-        slots = [padded(made, inputs) for inputs in packed]
+        packed, slots = zip(*(batch(made, rows) for _ in range(args.jets // rows)), strict=True)
         apart = np.abs(run(ours, packed) - run(theirs, slots)).max()
         compare(f"batches of {rows}", partial(run, ours, packed), partial(run, theirs, slots), args)
         print(f"largest difference of scores: {apart:.1e}")

@@ -101,7 +101,7 @@ def block_diagonal_mask(
     if torch.compiler.is_exporting():
         order = torch.arange(scalars.shape[0], device=lengths.device)
         bucket = whole_batch(lengths)
-        return order, WholeBatch(bucket, len(order), _no_bias(bucket, scalars, heads))
+        return order, WholeBatch(bucket, order.shape[0], _no_bias(bucket, scalars, heads))
     found = list(buckets(lengths, spread, shortest=8, multiple=ALIGNED))
     order = torch.cat([bucket.points[bucket.mask] for bucket in found] or [lengths.new_zeros(0)])
     return order, [_unbiased_block(bucket, scalars, heads) for bucket in found]

@@ -29,8 +29,10 @@ def _by_intel() -> bool:
     return "GenuineIntel" in text
 
 
+_INTEL = _by_intel()
+
 #: Whether MKL leaves half of the vector units unused.
-_HALVED = torch.backends.cpu.get_cpu_capability() == "AVX512" and not _by_intel()
+_HALVED = torch.backends.cpu.get_cpu_capability() == "AVX512" and not _INTEL
 
 
 def product(rows: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = False) -> Tensor:
@@ -38,7 +40,8 @@ def product(rows: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool
 
     Transposed matrices are not copied.
     """
-    if _ONEDNN and rows.dtype == torch.float32 and rows.device.type == "cpu" and rows.numel():
+    by_onednn = _ONEDNN and (relu or not _INTEL)
+    if by_onednn and rows.dtype == torch.float32 and rows.device.type == "cpu" and rows.numel():
         kind, left, right = "relu" if relu else "none", _contiguous(rows), _contiguous(weight)
         result: Tensor = torch.ops.mkldnn._linear_pointwise(left, right, bias, kind, [], "")
         return result

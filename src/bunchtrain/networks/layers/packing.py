@@ -122,6 +122,6 @@ def whole_batch(lengths: Tensor) -> Bucket:
 
 def _bucket(rows: Tensor, lengths: Tensor, offsets: Tensor, slots: int) -> Bucket:
     sizes = lengths[rows]
-    slot = torch.arange(slots, device=lengths.device).expand(len(rows), slots)
+    slot = torch.arange(slots, device=lengths.device).expand(rows.shape[0], slots)
     index = torch.minimum(slot, (sizes - 1)[:, None])
     return Bucket(rows, sizes, offsets[rows, None] + index, slot < sizes[:, None])
