@@ -2,11 +2,12 @@
 
     python benchmarks/export_speed.py [--jets 128] [--repeats 5]
 
-Jets are those of `particle_transformer.py`, widths the paper's, weights random and the same in both;
-ours has the blocks of weaver-core. Ours takes the packed particles; weaver-core's, exported as its own `--export-onnx` does,
-takes 128 slots and a mask. ONNX Runtime runs both, in turns, in batches of 1 and of 64; rates are
-from the processor time, a ratio is the median of those of neighbouring repeats. The scores are
-compared, too. Needs `pip install --no-deps weaver-core==0.5.3` (for this benchmark only).
+Jets are those of `particle_transformer.py`, widths the paper's, weights random and the same in
+both; ours has the blocks of weaver-core. Ours takes the packed particles; weaver-core's, exported
+as its own `--export-onnx` does, takes 128 slots and a mask. ONNX Runtime runs both, in turns, in
+batches of 1 and of 64; rates are from the processor time, a ratio is the median of those of
+neighbouring repeats. The scores are compared, too. Needs `pip install --no-deps
+weaver-core==0.5.3` (for this benchmark only).
 """
 
 from __future__ import annotations
