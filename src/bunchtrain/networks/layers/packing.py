@@ -110,7 +110,7 @@ def longest(lengths: Tensor) -> int:
     if not torch.compiler.is_exporting():
         return int(lengths.max()) if lengths.shape[0] else 0
     found: int = lengths.max().item()  # type: ignore[assignment]  # symbolic
-    torch._check(found >= 0)
+    torch._check(found >= 0)  # type: ignore[no-untyped-call]
     return found
 
 
