@@ -77,9 +77,11 @@ class PaddedBlock:
         return gathered
 
 
-def attend_in_blocks(
-    projected: Tensor, blocks: list[PaddedBlock] | WholeBatch, dropout: float
-) -> Tensor:
+#: Blocks of a batch one after the other, or all of it in an exported graph.
+PaddedBlocks = list[PaddedBlock] | WholeBatch
+
+
+def attend_in_blocks(projected: Tensor, blocks: PaddedBlocks, dropout: float) -> Tensor:
     """Return the attention within each block: (points, channel) from (points, 3 channel)."""
     if isinstance(blocks, WholeBatch):
         return blocks.attend(projected)
@@ -91,7 +93,7 @@ def attend_in_blocks(
 
 def block_diagonal_mask(
     lengths: Tensor, scalars: Tensor, heads: int, spread: float
-) -> tuple[Tensor, list[PaddedBlock] | WholeBatch]:
+) -> tuple[Tensor, PaddedBlocks]:
     """Return the order to sort the points in, (points,), and blocks of the points in this order.
 
     The bias of the blocks is 0 among the points of a jet and −∞ else. The longest jet of a block
@@ -188,7 +190,7 @@ class ParticleBlock(nn.Module):
         self.forward_part = FeedForward(width, dropout)
         self.residual = residual_scale(width, as_weaver)
 
-    def forward(self, points: Tensor, blocks: list[PaddedBlock] | WholeBatch) -> Tensor:
+    def forward(self, points: Tensor, blocks: PaddedBlocks) -> Tensor:
         """Return (points, width); the points are sorted by block."""
         dropout = self.dropout if self.training else 0.0
         attended = attend_in_blocks(self.project(self.before(points)), blocks, dropout)
@@ -229,9 +231,7 @@ def runs_in_chunks(module: nn.Module, values: Tensor) -> bool:
     return all(m.training == module.training and not m._forward_hooks for m in parts)
 
 
-def run_blocks(
-    modules: nn.ModuleList, points: Tensor, blocks: list[PaddedBlock] | WholeBatch
-) -> Tensor:
+def run_blocks(modules: nn.ModuleList, points: Tensor, blocks: PaddedBlocks) -> Tensor:
     """Return points (points, width), sorted by block, after all particle blocks.
 
     On a CPU all modules run on one padded block after the other (`block_kernels`).

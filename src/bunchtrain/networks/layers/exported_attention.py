@@ -49,4 +49,5 @@ class WholeBatch:
         )
         weight = (query @ key.mT * channel**-0.5 + self.bias).softmax(-1)
         seen = (weight @ value / (weight @ self.real)).view(-1, channel)
-        return seen.index_select(0, self.from_table).view(projected.shape[0], -1)
+        gathered: Tensor = seen.index_select(0, self.from_table)
+        return gathered.view(projected.shape[0], -1)

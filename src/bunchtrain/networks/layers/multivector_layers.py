@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bunchtrain.networks.layers.attention import PaddedBlock, attend_in_blocks, split_heads
+from bunchtrain.networks.layers.attention import PaddedBlocks, attend_in_blocks, split_heads
 from bunchtrain.networks.layers.multivectors import DUAL, GRADES, INNER, geometric_product
 
 Streams = tuple[Tensor, Tensor]  # multivectors and scalars
@@ -87,7 +87,7 @@ class MultivectorAttention(nn.Module):
         signs[:, 0] = torch.tensor(INNER)[:, None]  # the metric multiplies the queries
         self.register_buffer("signs", signs.flatten(1), persistent=False)
 
-    def forward(self, multivectors: Tensor, scalars: Tensor, blocks: list[PaddedBlock]) -> Streams:
+    def forward(self, multivectors: Tensor, scalars: Tensor, blocks: PaddedBlocks) -> Streams:
         """Return the attended streams; the points are sorted by block."""
         projected = self._flatten(*self.project(multivectors, scalars, self.signs))
         attended = attend_in_blocks(projected, blocks, 0.0)
@@ -141,7 +141,7 @@ class MultivectorBlock(nn.Module):
         self.attention = MultivectorAttention(width, heads, widen)
         self.perceptron = GeometricPerceptron(width, widen)
 
-    def forward(self, multivectors: Tensor, scalars: Tensor, blocks: list[PaddedBlock]) -> Streams:
+    def forward(self, multivectors: Tensor, scalars: Tensor, blocks: PaddedBlocks) -> Streams:
         """Return multivectors and scalars; the points are sorted by block."""
         residual = self.attention(*normalise_streams(multivectors, scalars), blocks)
         multivectors, scalars = multivectors + residual[0], scalars + residual[1]
