@@ -22,7 +22,7 @@ VALUES = Target("jet", values=("mass", "pt"))
 #: Required options.
 OPTIONS = {"against": "mass"}
 #: Of combinations or of points, with the tests of their own files.
-ELSEWHERE = {"assignment_cross_entropy", "energy_fractions"}
+ELSEWHERE = {"assignment_cross_entropy", "energy_fractions", "object_condensation"}
 LOSSES = [name for name in parts.locate("loss") if name not in ELSEWHERE]
 
 

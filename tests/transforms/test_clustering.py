@@ -101,8 +101,8 @@ def test_a_transform_on_the_wrong_axis_is_an_error():
     }
     made = parts.build("transform", "connected_components", {"target": "hit"})
     with pytest.raises(StudyError, match="needs a target of edges with classes, and 'hit' is of"):
-        made.edge_target(targets)
-    assert parts.build("transform", "connected_components", {}).edge_target(targets).name == "pair"
+        made.read_target(targets)
+    assert parts.build("transform", "connected_components", {}).read_target(targets).name == "pair"
     made = parts.build("transform", "connected_components", {"target": "pairs"})
     with pytest.raises(StudyError, match=r"target 'pairs' of edges.*did you mean 'pair'"):
-        made.edge_target(targets)
+        made.read_target(targets)

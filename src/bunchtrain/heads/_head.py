@@ -36,6 +36,11 @@ class Head(Loss):
     def outputs(self) -> int:
         """Count of the network's outputs for the target."""
 
+    @property
+    def predicted_labels(self) -> tuple[str, ...]:
+        """Classes, values or roles of the target that it predicts; all of them."""
+        return self.target.labels
+
     def output_rows(self, batch: Batch) -> int:
         """Return the number of rows of the outputs for a batch: those of the target."""
         return len(batch.targets[self.target.name])

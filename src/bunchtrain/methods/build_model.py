@@ -168,7 +168,7 @@ def _check_predictions(head: Head, model: object) -> None:
 
         outputs = torch.from_numpy(outputs)
     predicted = head.predictions(outputs)
-    for label in head.target.labels:
+    for label in head.predicted_labels:
         kinds: tuple[Kind, ...] = ("prediction", "index")
         if not any(Quantity(label, kind) in predicted for kind in kinds):
             raise StudyError(

@@ -36,10 +36,12 @@ class Clustering(ABC):
     least  smallest number of points of an object.
     """
 
-    #: Target of edges whose predictions it reads, the only one if None.
+    #: Target whose predictions it reads, the only one if None.
     target: str | None = None
     #: Whether it reads predictions of edges; otherwise columns of events.
     of_edges: bool = False
+    #: Whether it reads predictions of points.
+    of_points: bool = False
     least: int = 1
 
     def columns(self, available: Collection[str]) -> list[str]:
@@ -55,19 +57,34 @@ class Clustering(ABC):
         edges   predicted edges, where it reads them.
         """
 
+    def label_points(self, counts: Ints, predicted: Mapping[str, Floats]) -> Ints:
+        """Return the object of each point as `label`, from predictions of points.
+
+        predicted  label → (points,), NaN for a point without a prediction.
+        """
+        raise NotImplementedError
+
     def __call__(
-        self, events: ak.Array, counts: Ints, edges: ScoredEdges | None = None
+        self,
+        events: ak.Array,
+        counts: Ints,
+        edges: ScoredEdges | None = None,
+        predicted: Mapping[str, Floats] | None = None,
     ) -> ak.Array:
         """Return the index of the object of each point in its event, −1 for none, as lists.
 
         Objects are numbered from 0 in the order of their first point; those with fewer points than
-        `least` are none. The arguments are those of `label`.
+        `least` are none. The arguments are those of `label` and `label_points`.
         """
-        found = within_events(self.label(events, counts, edges), counts, self.least)
+        if predicted is None:
+            label = self.label(events, counts, edges)
+        else:
+            label = self.label_points(counts, predicted)
+        found = within_events(label, counts, self.least)
         return ak.unflatten(found, counts)
 
-    def edge_target(self, targets: Mapping[str, Target]) -> Target:
-        """Return the target of edges that it reads.
+    def read_target(self, targets: Mapping[str, Target]) -> Target:
+        """Return the target whose predictions it reads, of edges unless `of_points`.
 
         Raises StudyError, naming the nearest, if there is none or it is on another axis.
         """

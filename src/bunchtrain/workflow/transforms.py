@@ -16,7 +16,7 @@ from bunchtrain.tables.predictions import ROWS, Predictions
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.targets import Quantity, Target
 from bunchtrain.trained_model import TrainedModel
-from bunchtrain.transforms._clustering import Clustering, Ints, ScoredEdges
+from bunchtrain.transforms._clustering import Clustering, Floats, Ints, ScoredEdges
 from bunchtrain.transforms._objects import object_rows
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.prediction_schema import contents_of_file
@@ -38,12 +38,12 @@ def make_transforms(study: Study) -> dict[str, Clustering]:
                     "'stages.<name>.transform'"
                 )
             one: Clustering = parts.build("transform", part.name, part.options, where=where)
-            if not one.of_edges:
+            if not (one.of_edges or one.of_points):
                 raise StudyError(
                     f"transform '{part.name}' reads no predictions; use it as the 'baseline' of "
                     "an evaluation"
                 )
-            target = one.edge_target(targets)
+            target = one.read_target(targets)
         except StudyError as problem:
             raise StudyError(f"{where}: {problem}") from None
         for model in model_configs(study).values():
@@ -72,14 +72,19 @@ def transformed_columns(
     transforms = make_transforms(study)
     if not transforms:
         return found
-    assert isinstance(model.representation, PointRepresentation)  # its target is on edges
+    assert isinstance(model.representation, PointRepresentation)  # its target is on points or edges
     counts = np.zeros(0, np.int64)
     if len(events):
         counts = model.representation.point_index(events[model.columns])[1]
     targets = {one.name: one for one in study.predicted_targets()}
     for name, transform in transforms.items():
-        edges = _edges(training, transform.edge_target(targets), predicted, counts, model)
-        found[f"{training}_{name}"] = transform(events, counts, edges)
+        target = transform.read_target(targets)
+        if transform.of_points:
+            points = _points(training, target, predicted, model)
+            found[f"{training}_{name}"] = transform(events, counts, predicted=points)
+        else:
+            edges = _edges(training, target, predicted, counts, model)
+            found[f"{training}_{name}"] = transform(events, counts, edges)
     return found
 
 
@@ -89,7 +94,7 @@ def untransformed_columns(
     """Return the columns of `transformed_columns` for events without predictions: −1, no object."""
     if not study.transforms:
         return {}
-    assert isinstance(model.representation, PointRepresentation)  # its target is on edges
+    assert isinstance(model.representation, PointRepresentation)  # its target is on points or edges
     counts = model.representation.point_index(events[model.columns])[1]
     none = ak.unflatten(np.full(int(counts.sum()), -1), counts)
     return {f"{training}_{name}": none for name in study.transforms}
@@ -114,6 +119,17 @@ def _edges(
     shift = np.repeat(start, ak.to_numpy(ak.num(columns[0])))
     first, second, score = (ak.to_numpy(ak.flatten(one)) for one in columns)
     return ScoredEdges(first.astype(np.int64) + shift, second.astype(np.int64) + shift, score)
+
+
+def _points(
+    training: str, target: Target, predicted: Mapping[str, Any], model: TrainedModel
+) -> dict[str, Floats]:
+    """Return label → prediction of each point of a block, NaN for those without."""
+    return {
+        quantity.label: ak.to_numpy(ak.flatten(predicted[f"{training}_{column}"]))
+        for column, (of, quantity) in model.quantities.items()
+        if of == target.name
+    }
 
 
 def write_objects(folder: RunFolder, study: Study) -> None:

@@ -1,0 +1,114 @@
+"""Objects of points by condensation: those around the points of largest β in the learned space.
+
+In each event the point of largest β above a threshold takes all points up to a distance from it in
+the learned space, then that of largest β among those that are left, and so on (arXiv:2002.03605).
+All events of a block advance together, one object of each in a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import awkward as ak
+import numpy as np
+
+from bunchtrain.errors import StudyError, nearest
+from bunchtrain.parts.ranges import InnerFraction, PointCount, Positive
+from bunchtrain.targets import Target
+from bunchtrain.transforms._clustering import Clustering, Floats, Ints, ScoredEdges
+
+#: Labels of the predictions of the loss `object_condensation`.
+BETA, COORDINATE = "beta", "x"
+
+
+class Condensation(Clustering):
+    """Objects around the points of largest β, of the loss `object_condensation`.
+
+    target      Target of points with this loss; the only one with values if unset.
+    threshold   Smallest β of the centre of an object.
+    distance    Largest distance from the centre in the learned space.
+    min_points  Smallest number of points of an object.
+
+    arXiv:2002.03605
+    """
+
+    of_points = True
+
+    def __init__(
+        self,
+        *,
+        target: str | None = None,
+        threshold: InnerFraction = 0.1,
+        distance: Positive = 0.8,
+        min_points: PointCount = 1,
+    ) -> None:
+        self.target, self.threshold, self.distance = target, threshold, distance
+        self.least = min_points
+
+    def read_target(self, targets: Mapping[str, Target]) -> Target:
+        """Return the target of points that it reads.
+
+        Raises StudyError, naming the nearest, if there is none.
+        """
+        known = {n: one for n, one in targets.items() if one.axis == "point" and one.values}
+        chosen = self.target or (next(iter(known)) if len(known) == 1 else None)
+        if chosen not in known:
+            which = f"target '{chosen}'" if chosen else "the option 'target', one"
+            hint = nearest(chosen or "", known)
+            raise StudyError(
+                f"transform 'condensation' needs {which} of points with the loss "
+                f"'object_condensation'{hint}"
+            )
+        return known[str(chosen)]
+
+    def label(self, events: ak.Array, counts: Ints, edges: ScoredEdges | None) -> Ints:
+        """Return no object for any point: it reads predictions of points."""
+        raise NotImplementedError
+
+    def label_points(self, counts: Ints, predicted: Mapping[str, Floats]) -> Ints:
+        """Return the centre of the object of each point, (points,), −1 for none.
+
+        Raises StudyError if the predictions are not those of `object_condensation`.
+        """
+        if BETA not in predicted or f"{COORDINATE}0" not in predicted:
+            raise StudyError(
+                "transform 'condensation' needs the loss 'object_condensation' for its target"
+            )
+        names = [f"{COORDINATE}{k}" for k in range(len(predicted))]
+        places = np.stack([predicted[name] for name in names if name in predicted], 1)
+        event = np.repeat(np.arange(len(counts)), counts)
+        return condense(predicted[BETA], places, event, self.threshold, self.distance)
+
+
+def condense(beta: Floats, places: Floats, event: Ints, threshold: float, distance: float) -> Ints:
+    """Return the centre of the object of each point, (points,), −1 for none.
+
+    Of equal β the point of the lower index is first.
+
+    beta       (points,), NaN for a point without a prediction.
+    places     (points, dimension), coordinates in the learned space.
+    event      (points,), rising.
+    threshold  smallest β of a centre.
+    distance   largest distance of a point from the centre of its object.
+    """
+    found = np.full(len(beta), -1, np.int64)
+    events = int(event[-1]) + 1 if len(event) else 0
+    ranked = np.flatnonzero(beta >= threshold)
+    ranked = ranked[np.lexsort((-beta[ranked], event[ranked]))]
+    left = np.flatnonzero(np.isfinite(beta))
+    centre = np.full(events, -1, np.int64)
+    while len(ranked):
+        is_first = np.ones(len(ranked), bool)
+        is_first[1:] = event[ranked[1:]] != event[ranked[:-1]]
+        centre[:] = -1
+        centre[event[ranked[is_first]]] = ranked[is_first]
+        own = centre[event[left]]
+        step = places[left] - places[own]
+        is_near = (own >= 0) & (np.einsum("ij,ij->i", step, step) <= distance**2)
+        found[left[is_near]] = own[is_near]
+        left, ranked = left[~is_near], ranked[found[ranked] < 0]
+        # Events without a further centre are done.
+        has_more = np.zeros(events, bool)
+        has_more[event[ranked]] = True
+        left = left[has_more[event[left]]]
+    return found
