@@ -152,8 +152,10 @@ def standard_deviation(residuals: NDArray[Any], weights: NDArray[Any] | None = N
 def half_width(residuals: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
     """Return half the width of the central 68.3 % of residuals (events,), robust against tails.
 
-    A quantile q(p) has the error [q(p + δ) − q(p − δ)]/2 with δ² = Σ w²(1[r < q] − p)²/(Σw)², which
-    is p(1 − p)/n for equal weights; the correlation of the two ends is that of their sums.
+    A quantile q(p) has the error δ q'(p) with δ² = Σ w²(1[r < q] − p)²/(Σw)², which is p(1 − p)/n
+    for equal weights; the correlation of the two ends is that of their sums. The slope q' is that
+    between p ± h with h ∝ δ^⅔, within which the number of events fluctuates little (Hall and
+    Sheather, J. R. Stat. Soc. B 50, 381).
     """
     w = as_weights(weights, len(residuals))
     ends = quantile(residuals, [LOW, HIGH], w)
@@ -161,9 +163,10 @@ def half_width(residuals: NDArray[Any], weights: NDArray[Any] | None = None) -> 
     parts = below - np.array([[LOW], [HIGH]]) * w  # (2, events)
     covariance = parts @ parts.T / w.sum() ** 2
     steps = np.sqrt(np.maximum(np.diag(covariance), np.finfo(float).tiny))
-    at = np.array([[p - d, p + d] for p, d in zip((LOW, HIGH), steps, strict=True)])
-    around = quantile(residuals, np.clip(at, 0, 1).ravel(), w).reshape(2, 2)
-    low, high = (around[:, 1] - around[:, 0]) / 2
+    reach = np.maximum(0.5 * steps ** (2 / 3), steps)
+    at = np.clip(np.array([[LOW], [HIGH]]) + np.outer(reach, [-1, 1]), 0, 1)  # (2, down and up)
+    around = quantile(residuals, at.ravel(), w).reshape(2, 2)
+    low, high = np.diff(around)[:, 0] / np.diff(at)[:, 0] * steps
     correlation = covariance[0, 1] / (steps[0] * steps[1])
     variance = low**2 + high**2 - 2 * correlation * low * high
     return Measurement(float(ends[1] - ends[0]) / 2, float(np.sqrt(max(variance, 0.0)) / 2))
