@@ -62,8 +62,9 @@ def batch(made: TrainedModel, rows: int) -> tuple[Arrays, Arrays]:
     ours = dict(zip(("features", "momenta", "lengths"), packed, strict=True))
     normed = made.network.normalisation(ours)
     theirs = {"mask": mask.float()}
+    first = packed[2].cumsum(0) - packed[2]
     for name, values in (("features", normed["features"]), ("momenta", packed[1].roll(-1, 1))):
-        table = torch.zeros(rows, SLOTS, values.shape[1])
+        table = values[first][:, None].repeat(1, SLOTS, 1)  # its graph has NaN where all is 0
         table[mask[:, 0]] = values
         theirs[name] = table.mT.contiguous()
     return tuple({name: x.numpy() for name, x in given.items()} for given in (ours, theirs))
