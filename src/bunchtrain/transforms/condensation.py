@@ -96,19 +96,20 @@ def condense(beta: Floats, places: Floats, event: Ints, threshold: float, distan
     ranked = np.flatnonzero(beta >= threshold)
     ranked = ranked[np.lexsort((-beta[ranked], event[ranked]))]
     left = np.flatnonzero(np.isfinite(beta))
-    centre = np.full(events, -1, np.int64)
+    own, columns = event[left], [column[left] for column in places.T]
     while len(ranked):
         is_first = np.ones(len(ranked), bool)
         is_first[1:] = event[ranked[1:]] != event[ranked[:-1]]
-        centre[:] = -1
+        centre = np.full(events, -1, np.int64)
         centre[event[ranked[is_first]]] = ranked[is_first]
-        own = centre[event[left]]
-        step = places[left] - places[own]
-        is_near = (own >= 0) & (np.einsum("ij,ij->i", step, step) <= distance**2)
-        found[left[is_near]] = own[is_near]
-        left, ranked = left[~is_near], ranked[found[ranked] < 0]
-        # Events without a further centre are done.
-        has_more = np.zeros(events, bool)
-        has_more[event[ranked]] = True
-        left = left[has_more[event[left]]]
+        # In an event without a further centre nothing is near, as NaN.
+        at = np.where(centre[:, None] >= 0, places[centre], np.nan)
+        square = np.zeros(len(left))
+        for column, of_events in zip(columns, at.T, strict=True):
+            square += (column - of_events[own]) ** 2
+        is_near = square <= distance**2
+        found[left[is_near]] = centre[own[is_near]]
+        left, own = left[~is_near], own[~is_near]
+        columns = [column[~is_near] for column in columns]
+        ranked = ranked[found[ranked] < 0]
     return found
