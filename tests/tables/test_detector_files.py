@@ -259,6 +259,9 @@ def test_showers_of_the_calorimeter_challenge(tmp_path, dataset, voxels):
     assert found["hit_layer"][0, 1] == last["layer"].max()
     assert np.hypot(found["hit_x"][0, 1], found["hit_y"][0, 1]) < last["edge"][-1]
     assert table.conditions["geometry"].entries == len(np.unique(last["layer"]))
+    if dataset == "electrons_2":  # the angles begin at −π
+        place = -2.325 * np.cos(np.pi / 16), -2.325 * np.sin(np.pi / 16)
+        assert [found["hit_x"][0, 0], found["hit_y"][0, 0]] == pytest.approx(place)
 
 
 def test_showers_with_other_voxels(tmp_path):

@@ -72,7 +72,7 @@ class CaloChallenge(EventFiles):
 
     def fingerprint(self) -> str:
         """Return a text that changes with the files and the layout."""
-        return f"{super().fingerprint()} {self.dataset}"
+        return f"{super().fingerprint()} {self.dataset} angles from -pi"
 
     @property
     def conditions(self) -> Mapping[str, Table]:
@@ -134,7 +134,8 @@ def _opened(path: str) -> Any:
 def _voxels(dataset: str) -> dict[str, Any]:
     """Return layer, angle, radius, x, y, z and outer edge of the voxels in the order of the file.
 
-    Within a layer the radius runs fastest.
+    Within a layer the radius runs fastest; angles begin at −π (github.com/CaloChallenge/homepage,
+    XMLHandler.py and binning_dataset_*.xml).
     """
     layers: Mapping[int, tuple[tuple[float, ...], int]]
     if dataset in _REGULAR:
@@ -148,7 +149,7 @@ def _voxels(dataset: str) -> dict[str, Any]:
     for layer, (edges, angles) in layers.items():
         middle = (np.array(edges[1:]) + np.array(edges[:-1])) / 2
         angle, radius = (one.ravel() for one in np.indices((angles, len(middle))))
-        phi, r = (angle + 0.5) * 2 * np.pi / angles, middle[radius]
+        phi, r = (angle + 0.5) * 2 * np.pi / angles - np.pi, middle[radius]
         z = (layer + 0.5) * _DEPTH if dataset in _REGULAR else float(layer)
         rows = {"layer": np.full(len(r), layer), "angle": angle, "radius": radius}
         rows |= {"x": r * np.cos(phi), "y": r * np.sin(phi), "z": np.full(len(r), z)}

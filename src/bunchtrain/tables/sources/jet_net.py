@@ -23,8 +23,8 @@ class JetNet(EventFiles):
 
     Columns: `constituent_pt` in GeV, `constituent_eta`, `constituent_phi` (relative to that of the
     jet, whose own is not in the files), and the stored `constituent_ptrel`, `_etarel`, `_phirel`;
-    `jet_pt`, `jet_mass` in GeV, `jet_eta`, `jet_constituents`, their number before the limit of the
-    files; `jet_type`: 0 g, 1 q, 2 t, 3 W, 4 Z, by the name of the file.
+    `jet_pt`, `jet_mass` in GeV, `jet_eta`, `jet_constituents`, their number as the files state it;
+    `jet_type`: 0 g, 1 q, 2 t, 3 W, 4 Z, by the name of the file.
 
     files  `g.hdf5`, `t150.hdf5`, …, path or glob, or a list of them.
     """
