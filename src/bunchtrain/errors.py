@@ -120,6 +120,8 @@ def shorten(value: object, limit: int = 60, *, plain: bool = False) -> str:
         return _cut(str(value), limit)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, type):
+        return f"the type '{value.__name__}'"
     brief = reprlib.Repr()
     brief.maxstring = brief.maxother = brief.maxlong = limit
     brief.maxlevel, brief.maxlist, brief.maxtuple, brief.maxdict = 3, 4, 4, 3

@@ -17,11 +17,23 @@ from pydantic import TypeAdapter, ValidationError
 
 from bunchtrain.errors import RunError, UserError, file_error, shorten
 
+#: Bytes of the longest name of a file, and of the longest path.
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095
+
 
 def cache_folder(chosen: str | None = None) -> Path:
-    """Return the folder of all caches: `chosen`, $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain."""
+    """Return the folder of all caches: `chosen`, $BUNCHTRAIN_CACHE or ~/.cache/bunchtrain.
+
+    Raises UserError for a name with control characters, or an unknown variable or user.
+    """
     place = chosen or os.environ.get("BUNCHTRAIN_CACHE") or "~/.cache/bunchtrain"
-    return Path(place).expanduser()
+    found = os.path.expanduser(os.path.expandvars(place))
+    if not found.strip() or not found.isprintable() or found.startswith(("$", "~")):
+        raise UserError(
+            f"{shorten(place)} is no cache folder: give a folder in BUNCHTRAIN_CACHE or "
+            "storage.folder"
+        )
+    return Path(found)
 
 
 def as_path(given: object, what: str) -> Path:
@@ -30,10 +42,14 @@ def as_path(given: object, what: str) -> Path:
     given  text or path.
     what   its meaning, for the message.
 
-    Raises UserError if it is something else, or has a NUL byte.
+    Raises UserError if it is something else, has a NUL byte or is too long.
     """
     if not isinstance(given, str | os.PathLike) or "\0" in str(given):
         raise UserError(f"{what} must be a path, got {shorten(given)}")
+    text = str(given).encode(errors="surrogatepass")
+    too_long = len(text) > _LONGEST_PATH or max(map(len, text.split(b"/"))) > _LONGEST_NAME
+    if too_long and b"://" not in text:
+        raise UserError(f"{what} has too long a name: {shorten(given)}")
     return Path(given)
 
 

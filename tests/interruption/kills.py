@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -180,15 +181,17 @@ def start(words: list[str], place: Path, mark: str, *, fork: bool) -> int:
     try:
         for number in (1, 2):
             os.dup2(log, number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(place)
         os.environ |= env
         # Processes of a pool import the main module, which is small in the case of the command.
         sys.modules["__main__"] = ModuleType("__main__")
         sys.argv = ["bunchtrain", *words]
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -96,8 +96,8 @@ def predictions(base: Path) -> Iterator[Malformed]:
             yield _predict(name, run, "new.parquet", place.read_bytes(), output, True)
     good = (base / "good" / "events.csv").read_bytes()
     for output in (
-        "new.csv", "runs/out", "runs/out.txt", "runs/out.npz", "runs", ".", "", "/dev/null", "/proc/nowhere/a.csv", "nosuch/../../a.csv",
-        "runs/" + "x" * 300 + ".csv", "runs/\0.csv", "new.csv/out.csv", "runs/out.parquet.gz", "runs/r", "/", "$NOSUCH/a.csv", "~nosuch/a.csv",
+        "new.csv", "runs/out", "runs/out.txt", "runs/out.npz", "runs", ".", "", "/dev/null", "/proc/nowhere/a.csv",
+        "runs/" + "x" * 300 + ".csv", "runs/\0.csv", "new.csv/out.csv", "runs/out.parquet.gz", "runs/r", "/",
         "loop.csv", "runs/r/predictions.parquet", "runs/r/status.json",
     ):  # fmt: skip
         yield _predict(
@@ -166,6 +166,8 @@ def variables(base: Path) -> Iterator[Malformed]:
         "MPLBACKEND",
     ):
         for value in values:
+            if name == "BUNCHTRAIN_CACHE" and value in ("nosuch", "3", "-1", "é"):
+                continue  # folders that are made
             for verb in ("run", "report"):
                 yield _of_variable(name, value, verb, run)
 

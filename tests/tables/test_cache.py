@@ -11,7 +11,7 @@ from arrays_source import Arrays, jets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunchtrain.errors import DataError, MachineError, StudyError
+from bunchtrain.errors import DataError, MachineError, StudyError, UserError
 from bunchtrain.tables.arrow import read, to_table, write
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import Recipe
@@ -350,7 +350,5 @@ def test_a_disk_that_is_too_small_is_reported_before_work_starts(tmp_path, monke
 
 def test_a_cache_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(
-        MachineError, match=r"cache folder .* cannot be made .* set storage\.folder"
-    ):
+    with pytest.raises(UserError, match=r"cache folder .* cannot be made .* set storage\.folder"):
         EventCache.build(recipe(), tmp_path / "file" / "events")

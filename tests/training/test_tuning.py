@@ -60,6 +60,23 @@ def test_a_stopped_search_goes_on(tmp_path) -> None:
     assert [{k: row[k] for k in SPACE} for row in rows if row["trial"] == 0] == calls[:1]
 
 
+def test_a_search_killed_while_it_wrote_goes_on(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the lock that Optuna leaves is a link to a relative path
+    first = tune(parabola, search(Path("killed"), 3))
+    journal = Path("killed") / "trials.log"
+    journal.with_name("trials.log.lock").symlink_to(journal)
+    journal.write_bytes(journal.read_bytes() + b'{"op_code":4,"tri')
+    assert len(tune(parabola, search(Path("killed"), 5))) == 5
+    assert tune(parabola, search(Path("whole"), 3)) == first
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "3", "{}", "\0", "no journal"])
+def test_a_damaged_journal_is_one_sentence(line, tmp_path) -> None:
+    (tmp_path / "trials.log").write_text(f"{line}\n")
+    with pytest.raises(RunError, match=r"trials\.log is damaged or not a file of this run .line 1"):
+        tune(parabola, search(tmp_path, 1))
+
+
 def test_a_trial_that_cannot_be_is_left_out(tmp_path) -> None:
     def picky(overrides, report) -> float:
         if overrides["training.schedule"] == "cosine":

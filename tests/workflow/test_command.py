@@ -9,6 +9,7 @@ import time
 import pytest
 import yaml
 from conftest import SAMPLE, STUDY, command  # type: ignore[import-not-found]
+from filelock import FileLock
 
 import bunchtrain
 
@@ -197,5 +198,8 @@ def test_a_search_finds_resumes_and_draws(tmp_path):
     assert complete[0]["auc"] == max(row["auc"] for row in complete)
     assert complete[0]["model.widths"] in ([4], [8, 4])
     assert found.plot.stat().st_size > 1000
+    lock = FileLock(tmp_path / "tune" / ".run.lock", is_singleton=False)
+    with lock, pytest.raises(bunchtrain.errors.RunError, match="is run by another process"):
+        search(study, space, trials=4, **options)
     with pytest.raises(bunchtrain.errors.StudyError, match="did you mean 'learning_rate'"):
         search(study, {"training.learning_rte": {"low": 1, "high": 2}}, **options)

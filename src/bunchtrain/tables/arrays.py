@@ -10,7 +10,7 @@ import awkward as ak
 import numpy as np
 import pyarrow as pa
 
-from bunchtrain.errors import DataError, nearest
+from bunchtrain.errors import DataError, nearest, shorten
 from bunchtrain.tables.arrow import from_arrow
 from bunchtrain.tables.column_types import simplify, split_records
 from bunchtrain.tables.table import Table
@@ -169,6 +169,8 @@ def _by_name(data: Any) -> Mapping[Any, Any]:
 def _as_array(name: str, values: Any) -> ak.Array:
     """Return one column of any library as an awkward array."""
     try:
+        if not hasattr(values, "__len__") or getattr(values, "ndim", 1) == 0:
+            raise TypeError(f"it is {shorten(values)}, not an array")
         if isinstance(values, ak.Array):
             return values
         if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
@@ -181,6 +183,12 @@ def _as_array(name: str, values: Any) -> ak.Array:
             found = pa.chunked_array([c.dictionary_decode() for c in found.chunks], None)
         found = found.cast(pa.float64()) if pa.types.is_null(found.type) else found
         return from_arrow(found.combine_chunks())
-    except (pa.ArrowException, TypeError, ValueError, NotImplementedError) as problem:
+    except (
+        pa.ArrowException,
+        TypeError,
+        ValueError,
+        NotImplementedError,
+        OverflowError,
+    ) as problem:
         reason = " ".join(str(problem).split())[:120]
         raise DataError(f"the column '{name}' cannot be used as events: {reason}") from None

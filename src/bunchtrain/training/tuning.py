@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bunchtrain.errors import StudyError, UserError, missing
+from bunchtrain.files import damaged
 from bunchtrain.training.cluster import connect_to_ray
 
 #: Called with each epoch and the metric after it; True prunes the trial.
@@ -59,9 +60,13 @@ def tune(
 
     Returns one mapping per trial: index, state, metric and the values of the keys, for
     `tuning_report.show`. With `ray`, `parallel` trials run concurrently.
-    Raises StudyError for a space that cannot be searched, MissingDependency without Optuna.
+    Raises StudyError for a space that cannot be searched, RunError for a damaged journal,
+    MissingDependency without Optuna. No other process may run the search.
     """
-    Path(search.folder).mkdir(parents=True, exist_ok=True)
+    journal = _journal(search)
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    if journal.is_file():
+        _repair(journal)
     study = _open(search, seed=search.seed)
     _fail_interrupted(study)
     missing_trials = range(len(find_finished(study)), search.trials)
@@ -109,6 +114,28 @@ def _run_on_ray(
             ray.get(done)
 
 
+def _journal(search: Search) -> Path:
+    """Return the absolute path of the journal: Optuna's lock is a link to it."""
+    return Path(search.folder).absolute() / "trials.log"
+
+
+def _repair(journal: Path) -> None:
+    """Remove from a journal what a killed search left: its lock and the beginning of a line.
+
+    Raises RunError for a line that is none of a journal.
+    """
+    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
+    text = journal.read_bytes()
+    complete = text[: text.rfind(b"\n") + 1]
+    for number, line in enumerate(complete.splitlines(), start=1):
+        try:
+            json.loads(line)["op_code"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise damaged(journal, f"line {number}") from None
+    if complete != text:
+        journal.write_bytes(complete)
+
+
 def _open(search: Search, seed: int) -> Any:
     try:
         import optuna
@@ -121,7 +148,7 @@ def _open(search: Search, seed: int) -> Any:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.create_study(
             study_name="search",
-            storage=JournalStorage(JournalFileBackend(str(Path(search.folder) / "trials.log"))),
+            storage=JournalStorage(JournalFileBackend(str(_journal(search)))),
             sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True),
             pruner=optuna.pruners.SuccessiveHalvingPruner(),
             direction=search.direction,

@@ -6,6 +6,7 @@ those of a window are in its last row.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -183,7 +184,7 @@ class Predictor:
             yield from self.blocks_of_source(source)
             return
         paths = resolve(_file_names(source))
-        if any(Path(path).resolve() == output.resolve() for path, _ in paths):
+        if os.path.realpath(output) in {os.path.realpath(path) for path, _ in paths}:
             raise UserError(f"'{output}' is one of the files to predict; choose another output")
         with nullcontext() if wide is None else wide(self, paths) as made:
             found = made or map(self.blocks_of_source, self.sources(paths))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -298,7 +297,7 @@ def _split_options(study: Study) -> dict[str, Any]:
 
 def event_caches(study: Study) -> Path:
     """Return the folder of the event caches."""
-    return Path(os.path.expandvars(cache_folder(study.storage.folder))).expanduser() / "events"
+    return cache_folder(study.storage.folder) / "events"
 
 
 def event_cache(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -236,7 +237,7 @@ class Run:
         Raises UserError for an output that is a file of the run.
         """
         written = {path for one in read_record(self.folder).values() for path in one.files}
-        if Path(output).resolve() in {(self.folder / path).resolve() for path in written}:
+        if os.path.realpath(output) in {os.path.realpath(self.folder / path) for path in written}:
             raise UserError(f"'{output}' is a file of the run; choose another output")
         return self.predictor(select, per_object).write(files, Path(output), wide)
 

@@ -14,6 +14,7 @@ from bunchtrain.errors import (
     nearest,
     shorten,
 )
+from bunchtrain.files import as_path
 from bunchtrain.parts import report_own_errors
 from bunchtrain.progress_events import report_stage
 from bunchtrain.study import Study, load, model_configs, select_models
@@ -62,6 +63,8 @@ def run(
     InterruptedRun if it was stopped and can be resumed.
     """
     chosen = study if isinstance(study, Study) else load(study, *assignments, size=size)
+    runs = as_path(runs, "the folder of runs")
+    _check_jobs(jobs)
     chosen, wanted = _choose(chosen, _names(only, "only"))
     make_transforms(chosen)
     check_models(chosen)
@@ -79,6 +82,12 @@ def run(
         copy_starts(folder, chosen)
         launch.announce(folder)
         return _run_graph(folder, resume=False, jobs=jobs, wanted=wanted, fresh=again, reuse=reuse)
+
+
+def _check_jobs(jobs: object) -> None:
+    """Raise StudyError for anything else than a positive number of trainings at the same time."""
+    if jobs is not None and (type(jobs) is not int or jobs < 1):
+        raise StudyError(f"jobs must be a whole number of at least 1, got {shorten(jobs)}")
 
 
 def _names(given: Iterable[str], key: str) -> list[str]:
@@ -139,6 +148,7 @@ def resume(path: Path | str, jobs: int | None = None) -> Run:
     is damaged or was edited, or if the source has other events now.
     """
     folder = RunFolder.open(path)
+    _check_jobs(jobs)
     if not launch.is_leader():
         return _follow(folder, folder.study(), resume=True)
     with folder.locked():

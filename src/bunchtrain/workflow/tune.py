@@ -71,20 +71,22 @@ def search(
     folder   of the search; one that exists is resumed.
 
     Raises StudyError for a space that does not fit the study, UserError for an unknown engine,
-    RunError if the folder has a search of other events, another study or metric.
+    RunError if the folder has a search of other events, another study or metric, or if another
+    process runs it.
     """
     wanted = _read_space(DEFAULT_SPACE if space is None else space)
     place = folder or Path("runs") / study.name / time.strftime("tune_%Y-%m-%d_%H-%M-%S")
     _check(study, wanted, engine)
-    _check_resumed(place, study, metric, event_cache(study).key)
-    copy_starts(RunFolder(place), study, Path("runs"))
-    direction: Literal["maximize", "minimize"] = "minimize" if _is_loss(metric) else "maximize"
-    options = Search(str(place), wanted, metric, direction, trials, study.seed)
-    trial = Trial(dump(study), str(place), metric)
-    rows = tune(trial, options, engine="ray" if engine == "ray" else "local", parallel=workers)
-    best = {key: value for key, value in rows[0].items() if key in wanted} if rows else {}
-    write_text(place / "best.yaml", yaml.safe_dump(best))
-    return SearchResult(options, rows, show(rows, options, Console(quiet=True)))
+    with RunFolder(place).locked():
+        _check_resumed(place, study, metric, event_cache(study).key)
+        copy_starts(RunFolder(place), study, Path("runs"))
+        direction: Literal["maximize", "minimize"] = "minimize" if _is_loss(metric) else "maximize"
+        options = Search(str(place), wanted, metric, direction, trials, study.seed)
+        trial = Trial(dump(study), str(place), metric)
+        rows = tune(trial, options, engine="ray" if engine == "ray" else "local", parallel=workers)
+        best = {key: value for key, value in rows[0].items() if key in wanted} if rows else {}
+        write_text(place / "best.yaml", yaml.safe_dump(best))
+        return SearchResult(options, rows, show(rows, options, Console(quiet=True)))
 
 
 def _check_resumed(folder: Path, study: Study, metric: str, key: str) -> None:

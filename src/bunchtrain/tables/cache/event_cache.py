@@ -21,7 +21,7 @@ from typing import Any
 import awkward as ak
 from filelock import FileLock
 
-from bunchtrain.errors import DataError, InterruptedRun, MachineError, nearest
+from bunchtrain.errors import DataError, InterruptedRun, MachineError, UserError, nearest
 from bunchtrain.tables.cache.builder import MANIFEST, SETS, write_cache
 from bunchtrain.tables.cache.limits import check_disk, first_rows, rows_of_chunk
 from bunchtrain.tables.cache.pieces import PLAN, Plan, Spread, write_cache_in_pieces
@@ -264,7 +264,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileNotFoundError, FileExistsError, NotADirectoryError) as problem:
-        raise MachineError(
+        raise UserError(
             f"the cache folder {folder} cannot be made ({problem.strerror}: {problem.filename}); "
             "set storage.folder or BUNCHTRAIN_CACHE"
         ) from None

@@ -83,7 +83,10 @@ def _matches(path: str) -> list[str]:
             raise DataError(f"'{path}' searches all folders of this machine; name a folder first")
         return sorted(glob.glob(path, recursive=True))
     system, inner = filesystem(path)
-    return sorted(system.unstrip_protocol(match) for match in system.glob(inner))
+    try:
+        return sorted(system.unstrip_protocol(match) for match in system.glob(inner))
+    except Exception as problem:  # of any file system
+        raise _unreachable(path, problem) from None
 
 
 def filesystem(path: str) -> tuple[Any, str]:
@@ -125,8 +128,12 @@ def _check_remote(path: str) -> None:
     except FileNotFoundError:
         raise DataError(f"there is no file '{path}'") from None
     except Exception as problem:
-        reason = str(problem).partition("\n")[0] or type(problem).__name__
-        raise DataError(f"'{path}' cannot be reached ({reason})") from None
+        raise _unreachable(path, problem) from None
+
+
+def _unreachable(path: str, problem: Exception) -> DataError:
+    reason = str(problem).partition("\n")[0] or type(problem).__name__
+    return DataError(f"'{path}' cannot be reached ({reason})")
 
 
 def open_binary(path: str) -> Any:
