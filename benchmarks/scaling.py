@@ -204,11 +204,12 @@ def nothing(_: int, __: Path) -> None:
 
 
 POWERS = tuple(10**n for n in range(4, 9))
+HALVES = tuple(k * one for one in POWERS for k in (1, 3))
 NETWORKS = ("particle_flow_network", "particle_net_light", "particle_transformer")
 SERIES = {
     "read_table": Series(POWERS, write_table, partial(read, table_study)),
-    "read_clouds": Series((*POWERS[:3], 3_000_000), write_clouds, partial(read, clouds_study)),
-    "boosted_trees": Series(POWERS[:4], write_trees, lambda _, folder: whole_run(folder)),
+    "read_clouds": Series(HALVES[:6], write_clouds, partial(read, clouds_study)),
+    "boosted_trees": Series(HALVES[:7], write_trees, lambda _, folder: whole_run(folder)),
     "classes": Series((2, 5, 10, 20, 50, 100), write_classes, lambda _, f: whole_run(f)),
     "workers": Series((1, 2), write_hits, prepare),
 } | {name: Series((8, 16, 32, 64, 128, 256), nothing, partial(train, name)) for name in NETWORKS}

@@ -25,10 +25,11 @@ from scipy.optimize import least_squares
 from bunchtrain.plots.style import COLOURS, MARKERS, apply_style, format_log_axis, grid
 
 Array = NDArray[Any]
-#: Name of the plot → label of x, and the steps that are drawn: (series, step) → label.
-PLOTS: dict[str, tuple[str, dict[tuple[str, str], str]]] = {
+#: Name of the plot → labels of x and time, and the steps drawn: (series, step) → label.
+PLOTS: dict[str, tuple[str, str, dict[tuple[str, str], str]]] = {
     "rows": (
         "Rows",
+        "CPU time [s]",
         {
             ("read_table", "cache"): "table: file → cache",
             ("read_table", "epoch"): "table: an epoch",
@@ -39,13 +40,14 @@ PLOTS: dict[str, tuple[str, dict[tuple[str, str], str]]] = {
     ),
     "particles": (
         "Particles a jet",
+        "CPU time of a training step, per jet [s]",
         {
             ("particle_transformer", "step a jet"): "Particle Transformer",
             ("particle_net_light", "step a jet"): "ParticleNet, light",
             ("particle_flow_network", "step a jet"): "Particle Flow Network",
         },
     ),
-    "classes": ("Classes", {("classes", "whole"): "dense network: run"}),
+    "classes": ("Classes", "CPU time [s]", {("classes", "whole"): "dense network: run"}),
 }
 ROWS = ("read_table", "read_clouds", "boosted_trees")
 
@@ -116,7 +118,7 @@ def fits(points: dict[tuple[str, str], tuple[Array, Array]]) -> dict[tuple[str, 
 @apply_style
 def draw(name: str, points: dict[Any, tuple[Array, Array]], found: dict[Any, Fit]) -> Figure:
     """Return time and peak memory against x, with the fits as lines."""
-    label, curves = PLOTS[name]
+    label, time, curves = PLOTS[name]
     figure, axes = grid(2, 2, 4.6, 3.8)
     drawn = set()
     for index, ((series, step), text) in enumerate(curves.items()):
@@ -130,7 +132,7 @@ def draw(name: str, points: dict[Any, tuple[Array, Array]], found: dict[Any, Fit
             if key in found:
                 grow = np.geomspace(x.min(), x.max(), 100)
                 axis.plot(grow, found[key](grow), color=COLOURS[index], linewidth=1.2)
-    for axis, text in zip(axes, ("CPU time [s]", "Peak memory [MB]"), strict=True):
+    for axis, text in zip(axes, (time, "Peak memory [MB]"), strict=True):
         axis.set(xscale="log", yscale="log", xlabel=label, ylabel=text)
         format_log_axis(axis.xaxis)
         format_log_axis(axis.yaxis)
@@ -163,7 +165,7 @@ def main() -> None:
     found = fits(points)
     print(table(points, found))
     for name in PLOTS if given.plots else ():
-        if any(key in points for key in PLOTS[name][1]):
+        if any(key in points for key in PLOTS[name][2]):
             draw(name, points, found).savefig(given.plots / f"scaling_{name}.svg")
 
 
