@@ -2,10 +2,10 @@
 
     python benchmarks/scaling_fit.py POINTS.jsonl [--plots docs/images]
 
-Time is fitted by t = t₀ + c x^α, and peak memory by M = M₀ + c x^α for particles and classes and by
-M = c x^α for rows, of which it should not depend. The fit is of logarithms by least squares, all
-points with the relative spread of the repeated ones (at least 2 %), times √(χ²/ndf) if that is
-above 1. Prints a table in Markdown.
+Time is fitted by t = t₀ + c x^α, and the peak memory against particles likewise; against rows and
+classes it is no power. The fit is of logarithms by least squares, all points with the relative
+spread of the repeated ones (at least 2 %), and errors are times √(χ²/ndf) if that is above 1.
+Prints a table in Markdown.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ PLOTS: dict[str, tuple[str, str, dict[tuple[str, str], str]]] = {
     ),
     "classes": ("Classes", "CPU time [s]", {("classes", "whole"): "dense network: run"}),
 }
-ROWS = ("read_table", "read_clouds", "boosted_trees")
+#: Series whose peak memory is no power of x.
+NO_POWER = ("read_table", "read_clouds", "boosted_trees", "classes")
 
 
 @dataclass(frozen=True)
@@ -76,23 +77,21 @@ def relative_spread(x: Array, y: Array) -> float:
     return max(0.02, float(np.sqrt(squares / freedom))) if freedom else 0.02
 
 
-def fit(x: Array, y: Array, has_offset: bool) -> Fit:
+def fit(x: Array, y: Array) -> Fit:
     """Return the fit to points (n,) and (n,)."""
     spread = relative_spread(x, y)
     scale = x.max()
 
     def model(p: Array) -> Array:
-        offset = np.exp(p[2]) if has_offset else 0.0
-        found: Array = offset + np.exp(p[0]) * (x / scale) ** p[1]
+        found: Array = np.exp(p[2]) + np.exp(p[0]) * (x / scale) ** p[1]
         return found
 
-    start = [np.log(y.max()), 1.0 if has_offset else 0.0]
-    start += [np.log(y.min() / 2)] if has_offset else []
+    start = [np.log(y.max()), 1.0, np.log(y.min() / 2)]
     made = least_squares(lambda p: (np.log(y) - np.log(model(p))) / spread, start)
     freedom = len(x) - len(start)
     inflation = max(1.0, 2 * made.cost / freedom) if freedom > 0 else 1.0
     covariance = np.linalg.pinv(made.jac.T @ made.jac) * inflation
-    offset = float(np.exp(made.x[2])) if has_offset else 0.0
+    offset = float(np.exp(made.x[2]))
     factor = float(np.exp(made.x[0]) / scale ** made.x[1])
     return Fit(offset, factor, float(made.x[1]), float(np.sqrt(covariance[1, 1])))
 
@@ -109,9 +108,9 @@ def read(path: Path) -> dict[tuple[str, str], tuple[Array, Array]]:
 def fits(points: dict[tuple[str, str], tuple[Array, Array]]) -> dict[tuple[str, str], Fit]:
     """Return the fits of all series with more than three values of x."""
     return {
-        (series, step): fit(x, y, not (step == "memory" and series in ROWS))
+        (series, step): fit(x, y)
         for (series, step), (x, y) in points.items()
-        if len(np.unique(x)) > 3
+        if len(np.unique(x)) > 3 and not (step == "memory" and series in NO_POWER)
     }
 
 
@@ -136,7 +135,7 @@ def draw(name: str, points: dict[Any, tuple[Array, Array]], found: dict[Any, Fit
         axis.set(xscale="log", yscale="log", xlabel=label, ylabel=text)
         format_log_axis(axis.xaxis)
         format_log_axis(axis.yaxis)
-    axes[0].legend(loc="upper left", fontsize=9)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
@@ -148,7 +147,7 @@ def table(points: dict[Any, tuple[Array, Array]], found: dict[Any, Fit]) -> str:
         made = found.get((series, step))
         low, high = (float(np.median(y[x == one])) for one in (x.min(), x.max()))
         unit = "MB" if step == "memory" else "s"
-        text = f"{made.offset:.3g} {unit} | {made.exponent:.2f} ± {made.error:.2f}" if made else "|"
+        text = f"{made.offset:.2g} {unit} | {made.exponent:.2f} ± {made.error:.2f}" if made else "|"
         lines.append(
             f"| {series} | {step} | {x.min():,.0f}–{x.max():,.0f} "
             f"| {low:.3g} {unit} | {high:.3g} {unit} | {text} |"
