@@ -299,12 +299,8 @@
       this.factor = this.spec.scale.map((one) => one * unit);
       this.centre = three.map(([low, high]) => (low + high) / 2);
       this.outlines = (this.spec.outlines ?? []).map((one) => decode(one));
-      // Radius of the sphere around all, modules up to a half wider than the points: it fits the panel however it is turned.
-      this.radius = 0.5;
-      for (const path of this.outlines) for (let i = 0; i + 2 < path.length; i += 3) {
-        const far = Math.hypot(...[0, 1, 2].map((k) => (path[i + k] - this.centre[k]) * this.factor[k]));
-        this.radius = Math.max(this.radius, Math.min(0.75, far));
-      }
+      // The box around all, modules up to a half wider than the points.
+      this.box = three.map(([low, high], k) => range([[low, high], ...this.outlines.map((path) => path.filter((_, i) => i % 3 === k).map((v) => Math.max(low - (high - low) / 4, Math.min(high + (high - low) / 4, v))))]));
     }
     drag(dx, dy) {
       const turn = 0.009, others = this.display.panels.filter((one) => one instanceof Space && one.spec.linked === this.spec.linked);
@@ -312,16 +308,23 @@
       for (const one of others) { one.yaw = this.yaw; one.pitch = this.pitch; }
     }
     zoomBy(ratio) { this.zoom = Math.max(0.3, Math.min(30, this.zoom * ratio)); this.drag(0, 0); }
+    // The scale at which the box fits the panel as it is turned, with 16 pixels for the labels.
+    fit() {
+      this.size = 1;
+      const corners = [...Array(8).keys()].map((k) => this.project(this.box[0][k & 1], this.box[1][(k >> 1) & 1], this.box[2][(k >> 2) & 1]));
+      const reach = [this.width, this.height].map((side, k) => Math.max(...corners.map((one) => Math.abs(one[k] - side / 2))) / Math.max(side / 2 - 16, 1));
+      this.size = this.zoom / Math.max(...reach);
+    }
     project(a, b, d) {
       const [ca, sa] = [Math.cos(this.yaw), Math.sin(this.yaw)], [cp, sp] = [Math.cos(this.pitch), Math.sin(this.pitch)];
       const x = (a - this.centre[0]) * this.factor[0], y = (b - this.centre[1]) * this.factor[1], z = (d - this.centre[2]) * this.factor[2];
       const x1 = x * ca + z * sa, z1 = z * ca - x * sa, y1 = y * cp - z1 * sp, depth = z1 * cp + y * sp;
-      const near = 1 / (1.75 - depth), room = Math.min(this.width, this.height) / 2 - 16; // for the labels
-      const size = this.zoom * room * Math.sqrt(1.75 ** 2 / this.radius ** 2 - 1);
-      return [this.width / 2 + x1 * near * size, this.height / 2 - y1 * near * size, depth, near * 1.75];
+      const near = 1 / (1.75 - depth);
+      return [this.width / 2 + x1 * near * this.size, this.height / 2 - y1 * near * this.size, depth, near * 1.75];
     }
     draw() {
       if (!this.begin()) return;
+      this.fit();
       this.drawBox();
       this.drawGeometry();
       this.drawSets((set) => {
