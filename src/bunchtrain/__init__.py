@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from bunchtrain.workflow.progress import progress
     from bunchtrain.workflow.run import Run, evaluate, export
     from bunchtrain.workflow.run_study import open_run, resume, run
-
-__version__ = version("bunchtrain")
 
 #: Module → its public names, imported at the first use, so that the command line starts fast.
 _NAMES = {
@@ -43,6 +40,10 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":  # its import takes time, in which Ctrl-C is not yet handled
+        from importlib.metadata import version
+
+        return version("bunchtrain")
     if name not in _MODULES:
         raise AttributeError(f"module 'bunchtrain' has no attribute '{name}'")
     return getattr(import_module(f"bunchtrain.{_MODULES[name]}"), name)

@@ -50,3 +50,10 @@ def test_an_interrupt_inside_the_execution_of_text_has_its_exit_code_too(tmp_pat
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True)
     assert done.stderr.decode() == "bunchtrain: interrupted\n"
     assert done.returncode == 143
+
+
+def test_the_package_imports_little_before_signals_are_handled() -> None:
+    code = "import sys; old = {*sys.modules}; import bunchtrain; print(*{*sys.modules} - old)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "bunchtrain" in found.stdout.split()
+    assert not {"importlib.metadata", "tempfile", "numpy"} & {*found.stdout.split()}
