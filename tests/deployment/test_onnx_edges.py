@@ -28,6 +28,7 @@ from bunchtrain.uncertainty.calibrations.conformal import Conformal
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 CLASSES, VALUE = Target("jet", ("qcd", "top")), Target("jet", values=("mass",))
+FRACTIONS = Target("shower", values=("first", "second"), axis="point")
 LOSSES = [
     name
     for name in sorted(parts.locate("loss"))
@@ -61,7 +62,7 @@ def run_onnx(function, x):
 
 
 def head_of(name):
-    for target in (CLASSES, VALUE):
+    for target in (CLASSES, VALUE, FRACTIONS):
         try:
             return parts.build("loss", name, OPTIONS.get(name, {}), target)
         except StudyError:

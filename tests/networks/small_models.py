@@ -34,6 +34,9 @@ OPTIONS = {
         **{"filters": 5, "widths": (6,)},
     },
     "gar_net": {"points": 8, "aggregators": (2, 3), "propagate": (4, 2), "filters": (3, 5)},
+    "gar_net that keeps features": {
+        **{"points": 8, "aggregators": (2,), "propagate": (4,), "filters": (3,), "keep": True},
+    },
     "lorentz_net": {"width": 8, "blocks": 2},
     "lorentz_net with beams": {"width": 8, "blocks": 2, "beams": True},
     "pelican": {"width": 6, "messages": 5, "blocks": 1},

@@ -13,9 +13,11 @@ from bunchtrain.networks.gar_net import GarNet
 CALO = Path(os.environ.get("BUNCHTRAIN_DATA", "../shared/data")) / "calo"
 
 
-def test_the_equations_point_by_point():
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_equations_point_by_point(keep):
     torch.manual_seed(2)
-    made = GarNet(3, 2, points=8, aggregators=(2, 3), propagate=(4, 2), filters=(3, 5), widths=())
+    layers = {"aggregators": (2, 3), "propagate": (4, 2), "filters": (3, 5), "widths": ()}
+    made = GarNet(3, 2, points=8, keep=keep, **layers)
     lengths = [3, 0, 2]
     x = torch.randn(5, 3)
     wanted = []
@@ -23,10 +25,13 @@ def test_the_equations_point_by_point():
         for layer in made.layers:
             weight = torch.exp(-(layer.distances(event) ** 2))
             held = [(w[:, None] * layer.features(event)).sum(0) / 8 for w in weight.T]
+            before = event
             event = torch.stack(
                 [layer.back(torch.cat([w * h for w, h in zip(each, held, strict=True)]))
                  for each in weight]
             ) if len(event) else event.new_zeros(0, layer.back.out_features)  # fmt: skip
+            if keep:
+                event = torch.tanh(event + before @ layer.own.weight.T)
         wanted.append(made.dense(event.sum(0) / 8))
     torch.testing.assert_close(made(x, torch.tensor(lengths)), torch.stack(wanted))
 

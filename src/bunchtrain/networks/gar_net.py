@@ -29,15 +29,24 @@ class GarNetLayer(nn.Module):
     propagate    features that a point sends to the aggregators.
     filters      output features of a point.
     points       points V of a full event, by which the sums are divided.
+    keep         whether a point keeps its features.
     """
 
     def __init__(
-        self, size: int, aggregators: int, propagate: int, filters: int, points: int
+        self,
+        size: int,
+        aggregators: int,
+        propagate: int,
+        filters: int,
+        points: int,
+        *,
+        keep: bool = False,
     ) -> None:
         super().__init__()
         self.features = nn.Linear(size, propagate)
         self.distances = nn.Linear(size, aggregators)
         self.back = nn.Linear(aggregators * propagate, filters)
+        self.own = nn.Linear(size, filters, bias=False) if keep else None
         self.points = points
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
@@ -47,7 +56,7 @@ class GarNetLayer(nn.Module):
         aggregated = segment_sum(sent, lengths) / self.points
         event = segment_ids(lengths, x.shape[0])
         output: Tensor = self.back((weight[:, :, None] * aggregated[event]).flatten(1))
-        return output
+        return output if self.own is None else torch.tanh(output + self.own(x))
 
 
 class GarNet(nn.Module):
@@ -62,6 +71,7 @@ class GarNet(nn.Module):
     propagate    features that a point sends to the aggregators in each layer.
     filters      output features of each layer.
     widths       units of the dense layers.
+    keep         whether points keep their features in each layer, for outputs of points.
     """
 
     def __init__(
@@ -74,6 +84,7 @@ class GarNet(nn.Module):
         propagate: Widths = (8, 8, 16),
         filters: Widths = (8, 8, 16),
         widths: HiddenWidths = (16, 8),
+        keep: bool = False,
     ) -> None:
         super().__init__()
         if not len(aggregators) == len(propagate) == len(filters) > 0:
@@ -83,7 +94,7 @@ class GarNet(nn.Module):
             )
         self.points, self.point_width = points, filters[-1]
         sizes = zip([features, *filters], aggregators, propagate, filters, strict=False)
-        self.layers = nn.ModuleList(GarNetLayer(*each, points) for each in sizes)
+        self.layers = nn.ModuleList(GarNetLayer(*each, points, keep=keep) for each in sizes)
         self.dense = perceptron(filters[-1], widths, outputs)
 
     #: Modules of the outputs of events alone.

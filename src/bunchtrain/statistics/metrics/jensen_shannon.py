@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bunchtrain.errors import DataError
 from bunchtrain.statistics.metrics.measurement import Measurement
 from bunchtrain.statistics.metrics.roc import roc
-from bunchtrain.statistics.metrics.sample import Floats, as_weights
+from bunchtrain.statistics.metrics.sample import ESTIMATED_ASYMMETRY, Floats, as_weights
 
 
 def jensen_shannon(
@@ -79,6 +79,8 @@ def inverse_jensen_shannon(
 ) -> Measurement:
     """Return 1/JSD of the background that passes and fails at a signal efficiency.
 
+    Its interval is that of JSD, whose fluctuations are nearly normal.
+
     scores      (events,), large for signal.
     truth       (events,) bool, True for signal.
     values      (events,) of the column.
@@ -97,4 +99,8 @@ def inverse_jensen_shannon(
     )
     if found.value <= 0:
         raise DataError("1/JSD is infinite: the spectra are the same; choose more than one bin")
-    return Measurement(1 / found.value, found.error / found.value**2)
+    inverse = Measurement(1 / found.value, found.error / found.value**2)
+    if found.error >= found.value:
+        return inverse
+    ends = 1 / (found.value + found.error), 1 / (found.value - found.error)
+    return inverse.with_interval(*ends, ESTIMATED_ASYMMETRY)
