@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from bunchtrain.statistics.metrics import Measurement, auc, roc
+from bunchtrain.statistics.metrics.sample import HIGH
 
 Floats = NDArray[np.float64]
 
@@ -53,21 +55,24 @@ def fold_factor(folds: int) -> float:
 def wasserstein(first: NDArray[Any], second: NDArray[Any], *, draws: int = 20) -> Measurement:
     """Return W₁ between two samples of one variable in units of the first's standard deviation.
 
-    Its uncertainty is the standard deviation over bootstrap samples of the events of both.
+    Its uncertainty is the standard deviation over bootstrap samples of the events of both, each in
+    its own unit, times Student's t of as many samples.
 
     first, second  (events, ...) and (events', ...); all values of an event are of the variable.
     draws          number of bootstrap samples.
     """
     from scipy.stats import wasserstein_distance
 
-    scale = float(np.std(first)) or 1.0
     rng = np.random.default_rng(1)
+
+    def distance(one: NDArray[Any], other: NDArray[Any]) -> float:
+        return float(wasserstein_distance(one.ravel(), other.ravel())) / (float(np.std(one)) or 1.0)
+
     found = [
-        wasserstein_distance(*(rng.choice(one, len(one)).ravel() for one in (first, second)))
-        for _ in range(draws)
+        distance(*(rng.choice(one, len(one)) for one in (first, second))) for _ in range(draws)
     ]
-    value = wasserstein_distance(first.ravel(), second.ravel()) / scale
-    return Measurement(value, float(np.std(found, ddof=1)) / scale)
+    student = float(stdtrit(draws - 1, HIGH))
+    return Measurement(distance(first, second), student * float(np.std(found, ddof=1)))
 
 
 def largest_ks(
