@@ -97,4 +97,4 @@ def test_what_is_refused():
         made.read_target(targets)
     assert parts.build("transform", "condensation", {}).read_target(targets).name == "shower"
     with pytest.raises(StudyError, match="needs the loss 'object_condensation'"):
-        made.label_points(np.array([1]), {"number": np.zeros(1)})
+        made.label(None, np.array([1]), {"number": np.zeros(1)})

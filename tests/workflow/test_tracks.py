@@ -80,6 +80,10 @@ def test_predictions_of_a_file_have_the_track_of_each_hit(tracks):
             {"evaluation": [{"name": "tracking_efficiency", "baseline": "connected_components"}]},
             "reads predictions; list it in 'transforms'",
         ),
+        (
+            {"evaluation": [{"name": "tracking_efficiency", "baseline": "condensation"}]},
+            "'condensation' reads predictions; list it in 'transforms'",
+        ),
     ],
 )
 def test_what_does_not_fit_is_rejected_before_work(tracks, changes, message):

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import stdtrit
 
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.evaluations._class_evaluation import ClassPredictions
@@ -44,7 +43,7 @@ from bunchtrain.statistics.likelihood.workspace import (
     workspace,
 )
 from bunchtrain.statistics.metrics import Measurement
-from bunchtrain.statistics.metrics.sample import HIGH
+from bunchtrain.statistics.metrics.sample import student_t
 from bunchtrain.study import Study
 
 #: Uncertainties in a likelihood: Poisson fluctuations of the data alone; effects and rates as well;
@@ -52,8 +51,6 @@ from bunchtrain.study import Study
 LEVELS = ("counts", "effects", "all")
 #: Number of bootstrap samples of the simulation, for the errors.
 SAMPLES = 20
-#: Student's t of SAMPLES − 1 degrees of freedom at one standard deviation.
-STUDENT = float(stdtrit(SAMPLES - 1, HIGH))
 
 
 class ExpectedSensitivity(SystematicEvaluation):
@@ -269,7 +266,7 @@ def _measure(binned: _BinnedEvents, path: Path, optimism: float) -> Sensitivity:
 
 def _measured(value: float, std: float, share: float) -> Measurement:
     """Return a value whose true one is that of a factor 1 + share, from σ of the samples."""
-    error = std * STUDENT
+    error = std * student_t(SAMPLES)
     low, high = (value * (1 + share) + side * error for side in (-1, 1))
     return Measurement(value, error).with_interval(min(low, value), max(high, value))
 

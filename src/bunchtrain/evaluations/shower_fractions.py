@@ -22,7 +22,7 @@ from bunchtrain.plots import plot_response
 from bunchtrain.report.content import Plot, Table
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.correlated_rows import ratio_of_sums
-from bunchtrain.statistics.metrics import Measurement, Metrics
+from bunchtrain.statistics.metrics import Measurement, Metrics, mean, standard_deviation
 from bunchtrain.study import Study
 from bunchtrain.tables.predictions import Predictions, Values
 from bunchtrain.targets import Quantity, Target
@@ -181,8 +181,8 @@ class ShowerFractions(Evaluation):
                 )
             inside = known & (response > self.window[0]) & (response < self.window[1])
             weights = table.weights.astype(np.float64)
-            mean, spread = mean_and_spread(response[inside], weights[inside])
-            found |= {f"response_mean{end}": mean, f"response_spread{end}": spread}
+            average, spread = mean_and_spread(response[inside], weights[inside])
+            found |= {f"response_mean{end}": average, f"response_spread{end}": spread}
             found[f"response_outside{end}"] = ratio_of_sums(
                 (known & ~inside).astype(np.float64), known.astype(np.float64), weights
             )
@@ -220,21 +220,10 @@ class ShowerFractions(Evaluation):
 
 
 def mean_and_spread(values: Floats, weights: Floats) -> tuple[Measurement, Measurement]:
-    """Return mean and standard deviation σ of values (n,), with errors.
-
-    Of equal weights the variance of the mean is σ²/n, that of σ is (μ₄ − σ⁴)/(4 n σ²) with the
-    fourth central moment μ₄; n is the effective number (Σw)²/Σw².
-    """
-    total = weights.sum()
-    if len(values) < 2 or not total > 0:
+    """Return mean and standard deviation of values (n,), NaN of fewer than two."""
+    if len(values) < 2 or not weights.sum() > 0:
         return Measurement(np.nan), Measurement(np.nan)
-    mean = float((weights * values).sum() / total)
-    number = float(total**2 / (weights**2).sum())
-    variance = float((weights * (values - mean) ** 2).sum() / total)
-    fourth = float((weights * (values - mean) ** 4).sum() / total)
-    spread = np.sqrt(variance * number / max(number - 1, 1e-9))
-    error = np.sqrt(max(fourth - variance**2, 0) / number / variance) / 2 if variance else 0.0
-    return Measurement(mean, float(spread / np.sqrt(number))), Measurement(float(spread), error)
+    return mean(values, weights), standard_deviation(values, weights)
 
 
 def _true_energies(table: Predictions, target: Target) -> Floats:

@@ -124,7 +124,7 @@ class TrackingEfficiency(Evaluation):
         options = {key: value for key, value in self.baseline.items() if key != "name"}
         name = str(self.baseline.get("name"))
         made: Clustering = parts.build("transform", name, options, where=f"{self.name}.baseline")
-        if made.of_edges:
+        if made.reads is not None:
             raise StudyError(
                 f"evaluation '{self.name}': baseline '{name}' reads predictions; list it in "
                 "'transforms', and choose a transform of events"

@@ -24,14 +24,13 @@ from bunchtrain.batch import Array, Batch
 from bunchtrain.heads._head import Head
 from bunchtrain.parts.ranges import NUMBER, NonNegative
 from bunchtrain.targets import Quantity, Target
+from bunchtrain.targets.quantity import BETA, COORDINATE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 #: Largest β in the charge, which is infinite at 1.
 LARGEST = 1 - 1e-4
-#: Labels of the predictions: β, and the start of those of the coordinates.
-BETA, COORDINATE = "beta", "x"
 Dimensions = Annotated[int, Field(ge=1, le=64), NUMBER]
 Charge = Annotated[float, Field(gt=0, le=100), NUMBER]
 

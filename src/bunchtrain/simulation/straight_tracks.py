@@ -83,12 +83,9 @@ class StraightTracks(SeededParts):
         """The modules, by `module`."""
         module = np.arange(len(Z))
         columns = {"module": module, "x": np.where(module % 2, 1, -1) * (OUTER - OVERLAP) / 2}
-        columns |= {
-            "y": 0.0 * Z,
-            "z": Z,
-            "width": 0 * Z + OUTER + OVERLAP,
-            "height": 0 * Z + 2 * OUTER,
-        }
+        columns |= {"y": np.zeros_like(Z), "z": Z}
+        columns |= {"width": np.full_like(Z, OUTER + OVERLAP)}
+        columns |= {"height": np.full_like(Z, 2 * OUTER)}
         return {"geometry": Geometry(columns, "module")}
 
     def generate(self, part: int) -> ak.Array:

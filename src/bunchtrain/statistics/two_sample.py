@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from bunchtrain.statistics.metrics import Measurement, auc, roc
-from bunchtrain.statistics.metrics.sample import HIGH
+from bunchtrain.statistics.metrics.sample import student_t
 
 Floats = NDArray[np.float64]
 
@@ -71,8 +70,7 @@ def wasserstein(first: NDArray[Any], second: NDArray[Any], *, draws: int = 20) -
     found = [
         distance(*(rng.choice(one, len(one)) for one in (first, second))) for _ in range(draws)
     ]
-    student = float(stdtrit(draws - 1, HIGH))
-    return Measurement(distance(first, second), student * float(np.std(found, ddof=1)))
+    return Measurement(distance(first, second), student_t(draws) * float(np.std(found, ddof=1)))
 
 
 def largest_ks(

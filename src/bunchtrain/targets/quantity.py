@@ -52,6 +52,10 @@ _NAMES: dict[Kind, str] = {
 }
 
 
+#: Labels of the predictions of object condensation: β, and the start of those of the coordinates.
+BETA, COORDINATE = "beta", "x"
+
+
 @dataclass(frozen=True)
 class Quantity:
     """What one predicted column holds.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import awkward as ak
 import numpy as np
@@ -30,6 +31,10 @@ class ScoredEdges:
     score: Floats
 
 
+#: Predictions of edges, or of points by label; None for a transform that reads none.
+Predicted = ScoredEdges | Mapping[str, Floats] | None
+
+
 class Clustering(ABC):
     """Assigns the points of events to objects.
 
@@ -38,68 +43,55 @@ class Clustering(ABC):
 
     #: Target whose predictions it reads, the only one if None.
     target: str | None = None
-    #: Whether it reads predictions of edges; otherwise columns of events.
-    of_edges: bool = False
-    #: Whether it reads predictions of points.
-    of_points: bool = False
+    #: What it reads predictions of: points, edges, or none, but columns of events.
+    reads: ClassVar[Literal["point", "edge"] | None] = None
     least: int = 1
+
+    @property
+    def name(self) -> str:
+        """Name of the part: that of its file."""
+        return type(self).__module__.rpartition(".")[2]
 
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns of events that it reads; DataError names the nearest to a missing."""
         return []
 
     @abstractmethod
-    def label(self, events: ak.Array, counts: Ints, edges: ScoredEdges | None) -> Ints:
+    def label(self, events: ak.Array, counts: Ints, predicted: Predicted) -> Ints:
         """Return the object of each point of a block, (points,), −1 for none, in any numbering.
 
-        events  the columns of `columns`.
-        counts  (events,) points of each event.
-        edges   predicted edges, where it reads them.
+        events     the columns of `columns`.
+        counts     (events,) points of each event.
+        predicted  as `reads` states: edges, label → (points,), NaN for a point without a
+                   prediction, or None.
         """
 
-    def label_points(self, counts: Ints, predicted: Mapping[str, Floats]) -> Ints:
-        """Return the object of each point as `label`, from predictions of points.
-
-        predicted  label → (points,), NaN for a point without a prediction.
-        """
-        raise NotImplementedError
-
-    def __call__(
-        self,
-        events: ak.Array,
-        counts: Ints,
-        edges: ScoredEdges | None = None,
-        predicted: Mapping[str, Floats] | None = None,
-    ) -> ak.Array:
+    def __call__(self, events: ak.Array, counts: Ints, predicted: Predicted = None) -> ak.Array:
         """Return the index of the object of each point in its event, −1 for none, as lists.
 
         Objects are numbered from 0 in the order of their first point; those with fewer points than
-        `least` are none. The arguments are those of `label` and `label_points`.
+        `least` are none. The arguments are those of `label`.
         """
-        if predicted is None:
-            label = self.label(events, counts, edges)
-        else:
-            label = self.label_points(counts, predicted)
+        label = self.label(events, counts, predicted)
         found = within_events(label, counts, self.least)
         return ak.unflatten(found, counts)
 
     def read_target(self, targets: Mapping[str, Target]) -> Target:
-        """Return the target whose predictions it reads, of edges unless `of_points`.
+        """Return the target whose predictions it reads, by default one of edges with classes.
 
         Raises StudyError, naming the nearest, if there is none or it is on another axis.
         """
-        name = type(self).__module__.rpartition(".")[2]
         known = [one.name for one in targets.values() if one.axis == "edge" and one.classes]
         if self.target is not None and self.target in targets and self.target not in known:
             raise StudyError(
-                f"transform '{name}' needs a target of edges with classes, and "
+                f"transform '{self.name}' needs a target of edges with classes, and "
                 f"'{self.target}' is of each {targets[self.target].axis}"
             )
         chosen = self.target or (known[0] if len(known) == 1 else None)
         if chosen not in known:
             hint = nearest(chosen or "", known) or "; give it, with 'on: edge'"
             which = f"target '{chosen}'" if chosen else "the option 'target'"
-            raise StudyError(f"transform '{name}' needs {which} of edges with classes{hint}")
+            raise StudyError(f"transform '{self.name}' needs {which} of edges with classes{hint}")
         return targets[str(chosen)]
 
 

@@ -38,11 +38,6 @@ class HitClustering(Clustering):
         self.scales = np.array(scales or [1.0] * len(coordinates))
         self.energy, self.least = f"{group}_{energy}", least
 
-    @property
-    def name(self) -> str:
-        """Name of the part: that of its file."""
-        return type(self).__module__.rpartition(".")[2]
-
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns of events that it reads; DataError names the nearest to a missing."""
         for name in [*self.places, self.energy]:

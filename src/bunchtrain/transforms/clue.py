@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.parts.ranges import NonNegative, PointCount, Positive
-from bunchtrain.transforms._clustering import Floats, Ints, ScoredEdges
+from bunchtrain.transforms._clustering import Floats, Ints, Predicted
 from bunchtrain.transforms._hits import HitClustering, separate
 
 
@@ -50,7 +50,7 @@ class Clue(HitClustering):
         self.seed = seed_distance or density_distance
         self.noise = noise_distance or 2 * self.seed
 
-    def label(self, events: ak.Array, counts: Ints, edges: ScoredEdges | None) -> Ints:
+    def label(self, events: ak.Array, counts: Ints, predicted: Predicted) -> Ints:
         """Return the cluster of each hit, (hits,), −1 for noise."""
         points, energy, event = self.read(events, counts)
         reach = max(self.critical, self.seed, self.noise)

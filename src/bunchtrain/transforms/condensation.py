@@ -15,10 +15,8 @@ import numpy as np
 from bunchtrain.errors import StudyError, nearest
 from bunchtrain.parts.ranges import InnerFraction, PointCount, Positive
 from bunchtrain.targets import Target
-from bunchtrain.transforms._clustering import Clustering, Floats, Ints, ScoredEdges
-
-#: Labels of the predictions of the loss `object_condensation`.
-BETA, COORDINATE = "beta", "x"
+from bunchtrain.targets.quantity import BETA, COORDINATE
+from bunchtrain.transforms._clustering import Clustering, Floats, Ints, Predicted
 
 
 class Condensation(Clustering):
@@ -32,7 +30,7 @@ class Condensation(Clustering):
     arXiv:2002.03605
     """
 
-    of_points = True
+    reads = "point"
 
     def __init__(
         self,
@@ -56,23 +54,20 @@ class Condensation(Clustering):
             which = f"target '{chosen}'" if chosen else "the option 'target', one"
             hint = nearest(chosen or "", known)
             raise StudyError(
-                f"transform 'condensation' needs {which} of points with the loss "
+                f"transform '{self.name}' needs {which} of points with the loss "
                 f"'object_condensation'{hint}"
             )
         return known[str(chosen)]
 
-    def label(self, events: ak.Array, counts: Ints, edges: ScoredEdges | None) -> Ints:
-        """Return no object for any point: it reads predictions of points."""
-        raise NotImplementedError
-
-    def label_points(self, counts: Ints, predicted: Mapping[str, Floats]) -> Ints:
+    def label(self, events: ak.Array, counts: Ints, predicted: Predicted) -> Ints:
         """Return the centre of the object of each point, (points,), −1 for none.
 
         Raises StudyError if the predictions are not those of `object_condensation`.
         """
+        assert isinstance(predicted, Mapping)
         if BETA not in predicted or f"{COORDINATE}0" not in predicted:
             raise StudyError(
-                "transform 'condensation' needs the loss 'object_condensation' for its target"
+                f"transform '{self.name}' needs the loss 'object_condensation' for its target"
             )
         names = [f"{COORDINATE}{k}" for k in range(len(predicted))]
         places = np.stack([predicted[name] for name in names if name in predicted], 1)

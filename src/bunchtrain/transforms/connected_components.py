@@ -8,7 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from bunchtrain.parts.ranges import PointCount, UnitFraction
-from bunchtrain.transforms._clustering import Clustering, Floats, Ints, ScoredEdges
+from bunchtrain.transforms._clustering import Clustering, Floats, Ints, Predicted, ScoredEdges
 
 
 class ConnectedComponents(Clustering):
@@ -24,7 +24,7 @@ class ConnectedComponents(Clustering):
     arXiv:2103.06995
     """
 
-    of_edges = True
+    reads = "edge"
 
     def __init__(
         self,
@@ -37,9 +37,10 @@ class ConnectedComponents(Clustering):
         self.target, self.threshold = target, threshold
         self.one_to_one, self.least = one_to_one, min_points
 
-    def label(self, events: ak.Array, counts: Ints, edges: ScoredEdges | None) -> Ints:
+    def label(self, events: ak.Array, counts: Ints, predicted: Predicted) -> Ints:
         """Return the component of each point, (points,)."""
-        assert edges is not None
+        assert isinstance(predicted, ScoredEdges)
+        edges = predicted
         kept = np.flatnonzero(edges.score >= self.threshold)  # NaN is not
         if self.one_to_one:
             kept = best_links(edges.first, edges.second, edges.score, kept)

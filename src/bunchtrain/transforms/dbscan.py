@@ -6,7 +6,7 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.parts.ranges import PointCount, Positive
-from bunchtrain.transforms._clustering import Ints, ScoredEdges
+from bunchtrain.transforms._clustering import Ints, Predicted
 from bunchtrain.transforms._hits import HitClustering, separate
 
 
@@ -43,7 +43,7 @@ class Dbscan(HitClustering):
         super().__init__(group, coordinates, scales, energy, min_points)
         self.distance, self.core, self.by_energy = distance, core, by_energy
 
-    def label(self, events: ak.Array, counts: Ints, edges: ScoredEdges | None) -> Ints:
+    def label(self, events: ak.Array, counts: Ints, predicted: Predicted) -> Ints:
         """Return the cluster of each hit, (hits,), −1 for none."""
         from sklearn.cluster import DBSCAN
 

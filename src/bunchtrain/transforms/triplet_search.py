@@ -10,7 +10,7 @@ import numpy as np
 from bunchtrain.errors import DataError, nearest
 from bunchtrain.parts.ranges import PointCount, Positive
 from bunchtrain.representations.layered_graph import edges_of_layers
-from bunchtrain.transforms._clustering import Clustering, Floats, Ints, ScoredEdges
+from bunchtrain.transforms._clustering import Clustering, Floats, Ints, Predicted
 from bunchtrain.transforms.connected_components import best_links, components
 
 
@@ -57,7 +57,7 @@ class TripletSearch(Clustering):
                 raise DataError(f"transform 'triplet_search' needs the column '{name}'{hint}")
         return self.names
 
-    def label(self, events: ak.Array, counts: Ints, edges: ScoredEdges | None) -> Ints:
+    def label(self, events: ak.Array, counts: Ints, predicted: Predicted) -> Ints:
         """Return the track of each hit, (hits,)."""
         x, y, z, layer = (
             ak.to_numpy(ak.flatten(events[name])).astype(np.float64) for name in self.names

@@ -16,7 +16,7 @@ from bunchtrain.tables.predictions import ROWS, Predictions
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.targets import Quantity, Target
 from bunchtrain.trained_model import TrainedModel
-from bunchtrain.transforms._clustering import Clustering, Floats, Ints, ScoredEdges
+from bunchtrain.transforms._clustering import Clustering, Floats, Ints, Predicted, ScoredEdges
 from bunchtrain.transforms._objects import object_rows
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.prediction_schema import contents_of_file
@@ -38,7 +38,7 @@ def make_transforms(study: Study) -> dict[str, Clustering]:
                     "'stages.<name>.transform'"
                 )
             one: Clustering = parts.build("transform", part.name, part.options, where=where)
-            if not (one.of_edges or one.of_points):
+            if one.reads is None:
                 raise StudyError(
                     f"transform '{part.name}' reads no predictions; use it as the 'baseline' of "
                     "an evaluation"
@@ -79,12 +79,11 @@ def transformed_columns(
     targets = {one.name: one for one in study.predicted_targets()}
     for name, transform in transforms.items():
         target = transform.read_target(targets)
-        if transform.of_points:
-            points = _points(training, target, predicted, model)
-            found[f"{training}_{name}"] = transform(events, counts, predicted=points)
+        if transform.reads == "point":
+            of_target: Predicted = _points(training, target, predicted, model)
         else:
-            edges = _edges(training, target, predicted, counts, model)
-            found[f"{training}_{name}"] = transform(events, counts, edges)
+            of_target = _edges(training, target, predicted, counts, model)
+        found[f"{training}_{name}"] = transform(events, counts, of_target)
     return found
 
 

@@ -2,7 +2,7 @@
 
 On CPUs of other vendors than Intel, PyTorch's own float32 products (MKL) use half of vector units
 as wide as AVX-512; its oneDNN kernels use all of them and fuse bias and ReLU. On those of Intel,
-and with AVX2, MKL is at least as fast, and writes and adds where it is told to. Newly allocated
+and with AVX2, MKL is at least as fast, and writes and adds into a given place. Newly allocated
 memory is cleared by the system page by page at a tenth of the write rate, which for tensors with a
 row for each edge costs as much as the arithmetic: buffers are reused step after step.
 """
@@ -24,8 +24,9 @@ _ONEDNN = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise"
 
 def _by_intel() -> bool:
     """Return whether the processor is one of Intel's."""
-    told = Path("/proc/cpuinfo")  # of Linux; elsewhere the name of the processor tells
-    text = told.read_text(errors="replace") if told.exists() else platform.processor()
+    description = Path("/proc/cpuinfo")  # of Linux
+    is_linux = description.exists()
+    text = description.read_text(errors="replace") if is_linux else platform.processor()
     return "GenuineIntel" in text
 
 

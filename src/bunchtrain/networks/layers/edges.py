@@ -16,6 +16,8 @@ from bunchtrain.physics.nearest import smallest
 #: Elements in a chunk of a tensor along the edges, so that some chunks fit in a CPU's cache.
 CHUNK = 2**17
 INFINITY = float("inf")
+#: Dimensions up to which squares of differences are summed one by one.
+FEW = 3
 
 
 @dataclass(frozen=True)
@@ -123,19 +125,41 @@ def nearest_neighbours(coordinates: Tensor, lengths: Tensor, k: int) -> Edges:
 
 def squared_distances(points: Tensor) -> Tensor:
     """Return |x_i − x_j|² between the points of each jet: (jets, slots, slots)."""
-    if points.shape[-1] <= 3:  # differences are exact to rounding, and as fast in few dimensions
-        columns = points.unbind(-1)
-        return torch.stack([(x[:, :, None] - x[:, None, :]).square() for x in columns]).sum(0)
-    centred = points - points.mean(1, keepdim=True)
-    square = centred.square().sum(-1)
-    return torch.baddbmm(square[:, None, :], centred, centred.mT, alpha=-2) + square[:, :, None]
+    few = points.shape[-1] <= FEW
+    centred = points if few else points - points.mean(1, keepdim=True)
+    return distances_between(centred, centred)
+
+
+def distances_between(first: Tensor, second: Tensor) -> Tensor:
+    """Return |x_i − y_j|², (jets, i, j), from (jets, i, dimension) and (jets, j, dimension).
+
+    In more than `FEW` dimensions rounding is small if the points of a jet are around 0.
+    """
+    if first.shape[-1] <= FEW:  # differences are exact to rounding, and as fast in few dimensions
+        pairs = zip(first.unbind(-1), second.unbind(-1), strict=True)
+        return torch.stack([(x[:, :, None] - y[:, None, :]).square() for x, y in pairs]).sum(0)
+    square = second.square().sum(-1)
+    own = square if first is second else first.square().sum(-1)
+    return torch.baddbmm(square[:, None, :], first, second.mT, alpha=-2) + own[:, :, None]
 
 
 def _nearest_in_batch(coordinates: Tensor, lengths: Tensor, k: int) -> Edges:
-    """Return k edges for each point, some masked, from the distances of all pairs of the batch.
+    """Return k edges for each point, some masked, from the distances of all pairs of the batch."""
+    sender, mask = nearest_in_matrix(coordinates, lengths, k, ordered=False)
+    index = torch.arange(mask.shape[0], device=mask.device)
+    receiver = index[:, None].expand(mask.shape[0], k).reshape(-1)
+    return Edges(sender.view(-1), receiver, mask.sum(1), mask.view(-1))
+
+
+def nearest_in_matrix(
+    coordinates: Tensor, lengths: Tensor, k: int, *, ordered: bool
+) -> tuple[Tensor, Tensor]:
+    """Return k other points of the same jet for each, (points, k), and which of them exist.
 
     No shape depends on the lengths, as the export to ONNX requires. Its operator TopK takes the
-    lowest index among equal distances.
+    lowest index among equal distances. The index is 0 where there is no point.
+
+    ordered  whether the nearest are first, and those that do not exist last.
     """
     points = coordinates.shape[0]
     jet = segment_ids(lengths, points)
@@ -143,7 +167,6 @@ def _nearest_in_batch(coordinates: Tensor, lengths: Tensor, k: int) -> Edges:
     other = (jet[:, None] != jet) | (index[:, None] == index)
     distances = squared_distances(coordinates[None])[0].masked_fill(other, INFINITY)
     padding = distances.new_full((points, k), INFINITY)
-    nearest, sender = torch.cat([distances, padding], 1).topk(k, largest=False, sorted=False)
+    nearest, found = torch.cat([distances, padding], 1).topk(k, largest=False, sorted=ordered)
     mask = nearest < INFINITY
-    receiver = index[:, None].expand(points, k).reshape(-1)
-    return Edges(torch.where(mask, sender, 0).view(-1), receiver, mask.sum(1), mask.view(-1))
+    return torch.where(mask, found, 0), mask

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bunchtrain.networks.layers.edges import INFINITY, squared_distances
-from bunchtrain.networks.layers.packing import buckets, segment_ids
+from bunchtrain.networks.layers.edges import INFINITY, distances_between, nearest_in_matrix
+from bunchtrain.networks.layers.packing import buckets
 from bunchtrain.physics.nearest import smallest
 
 #: Largest number of dimensions in which a k-d tree is used.
@@ -57,7 +57,8 @@ def nearest_points(coordinates: Tensor, lengths: Tensor, k: int) -> Neighbours:
     """
     coordinates = coordinates.detach()
     if torch.compiler.is_exporting():
-        return _in_one_matrix(coordinates, lengths, k)
+        found, exists = nearest_in_matrix(coordinates, lengths, k, ordered=True)
+        return Neighbours(found, exists.sum(1))
     index = lengths.new_zeros(len(coordinates), k)
     count = (lengths - 1).clamp(min=0, max=k).repeat_interleave(lengths)
     use_tree = coordinates.shape[1] <= TREE_DIMENSIONS and coordinates.device.type == "cpu"
@@ -106,29 +107,7 @@ def _in_blocks(coordinates: Tensor, mask: Tensor, k: int) -> Tensor:
     own, step, found = torch.arange(slots, device=mask.device), max(1, BLOCK // (jets * slots)), []
     centred = coordinates - coordinates.mean(1, keepdim=True)
     for rows in torch.split(own, step):
-        distances = _distances(centred[:, rows], centred)
+        distances = distances_between(centred[:, rows], centred)
         distances.masked_fill_(~mask[:, None, :] | (own == rows[:, None]), INFINITY)
         found.append(smallest(distances, min(k, slots), ordered=True)[1])
     return torch.cat(found, 1)
-
-
-def _distances(first: Tensor, second: Tensor) -> Tensor:
-    """Return |x_i − y_j|², (jets, i, j), from (jets, i, dimension) and (jets, j, dimension)."""
-    if first.shape[-1] <= 3:  # differences are exact to rounding
-        pairs = zip(first.unbind(-1), second.unbind(-1), strict=True)
-        return torch.stack([(x[:, :, None] - y[:, None, :]).square() for x, y in pairs]).sum(0)
-    square = second.square().sum(-1)[:, None, :]
-    own = first.square().sum(-1)[:, :, None]
-    return torch.baddbmm(square, first, second.mT, alpha=-2) + own
-
-
-def _in_one_matrix(coordinates: Tensor, lengths: Tensor, k: int) -> Neighbours:
-    points = coordinates.shape[0]
-    event = segment_ids(lengths, points)
-    own = torch.arange(points, device=event.device)
-    other = (event[:, None] != event) | (own[:, None] == own)
-    distances = squared_distances(coordinates[None])[0].masked_fill(other, INFINITY)
-    padding = distances.new_full((points, k), INFINITY)
-    nearest, index = torch.cat([distances, padding], 1).topk(k, largest=False)
-    is_near = nearest < INFINITY
-    return Neighbours(torch.where(is_near, index, 0), is_near.sum(1))

@@ -75,8 +75,7 @@ def interval_of_sum(parts: Floats, count: float) -> tuple[float, float, float]:
     norm = float(np.linalg.norm(ratios))
     ratios, scale = ratios / norm, largest * norm
     skewness, fourth = float(np.sum(ratios**3)), float(np.sum(ratios**4))
-    freedom = max(count - 1, 1.0)
-    z = float(stdtrit(freedom, HIGH)) * math.sqrt(1 + 1 / freedom)
+    z = student_t(count) * math.sqrt(1 + 1 / max(count - 1, 1.0))
     z *= 1 + max(fourth - 3 / max(count, 1.0), 0.0) / 6
     if abs(skewness) < 1e-6:
         return scale * z, scale * z, scale * z
@@ -85,6 +84,11 @@ def interval_of_sum(parts: Floats, count: float) -> tuple[float, float, float]:
         for side in (z, -z)
     )
     return scale * z, scale * down, scale * up
+
+
+def student_t(count: float) -> float:
+    """Return Student's t at one standard deviation for a mean of n values, of n − 1 degrees."""
+    return float(stdtrit(max(count - 1, 1.0), HIGH))
 
 
 def repeated_mean(values: NDArray[Any]) -> Measurement:
@@ -96,7 +100,7 @@ def repeated_mean(values: NDArray[Any]) -> Measurement:
     count = len(values)
     if count < 2:
         return Measurement(float(values[0]) if count else math.nan)
-    step = float(stdtrit(count - 1, HIGH)) * float(np.std(values, ddof=1))
+    step = student_t(count) * float(np.std(values, ddof=1))
     return Measurement(float(np.mean(values)), step / math.sqrt(count))
 
 

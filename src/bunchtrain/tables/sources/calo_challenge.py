@@ -135,7 +135,7 @@ def _voxels(dataset: str) -> dict[str, Any]:
     """Return layer, angle, radius, x, y, z and outer edge of the voxels in the order of the file.
 
     Within a layer the radius runs fastest; angles begin at −π (github.com/CaloChallenge/homepage,
-    XMLHandler.py and binning_dataset_*.xml).
+    XMLHandler.py and binning_dataset_1_*.xml for data sets 1).
     """
     layers: Mapping[int, tuple[tuple[float, ...], int]]
     if dataset in _REGULAR:
