@@ -49,6 +49,10 @@ def test_a_misspelt_part_is_refused_also_where_no_model_uses_it(tmp_path):
         ({"name": "/absolute"}, "name: the name '/absolute' must consist of"),
         ({"models": {"x" * 65: {}}}, "a name must have 1 to 64 characters, and one has 65"),
         ({"targets": {"t": {"classes": {"$a$": "x", "b": "y"}}}}, "must not contain '$'"),
+        (
+            {"targets": {"t": {"classes": {f"c{i}": f"x == {i}" for i in range(1001)}}}},
+            "targets.t.classes: must be a mapping of 1,000 or fewer items, got {'c0': 'x == 0'",
+        ),
         ({"title": "a\0b"}, "title: the text 'a\\x00b' contains the character '\\x00'"),
         ({"sizes": {"demo": {"training.epohs": 1}}}, "size 'demo': training: unknown key 'epohs'"),
         ({"define": {"a": ""}}, "define.a: must be a text of at least 1 characters, got ''"),
@@ -138,6 +142,6 @@ def test_a_study_file_that_is_too_large(tmp_path):
     (tmp_path / "s.yaml").write_text("# a comment\n" * 200_000)
     with pytest.raises(StudyError, match="has 2,400,000 bytes, and a study at most 2,000,000"):
         load(tmp_path / "s.yaml")
-    assert "must be a list of 500 or fewer items" in message(
+    assert "must be a mapping of 500 or fewer items" in message(
         tmp_path, models={f"m{i}": {} for i in range(501)}
     )

@@ -213,6 +213,7 @@ def test_the_models_of_a_study_are_repeated(place):
         ({"scan": {"dada.transform.number": [1]}}, "begins with no stage of 'run'"),
         ({"scan": {}}, "'over: signals' needs 'scan', a key with its values"),
         ({"times": None}, "'over: signals' needs 'times'"),
+        ({"times": 10_000, "scan": {"data.transform.number": [0] * 11}}, "110,000 repetitions, of"),
         ({"over": "folds", "times": None, "scan": {}}, "'over: folds' needs the split 'kfold'"),
     ],
 )

@@ -100,4 +100,5 @@ def _expected(error: ErrorDetails) -> str:
         name: f"{one:,.10g}" if isinstance(one, int | float) else one
         for name, one in context.items()
     }
-    return EXPECTED.get(error["type"], "of another type").format(**words)
+    text = EXPECTED.get(error["type"], "of another type").format(**words)
+    return text.replace("a list", "a mapping") if words.get("field_type") == "Dictionary" else text

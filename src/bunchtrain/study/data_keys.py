@@ -21,9 +21,13 @@ class TargetConfig(Strict):
         None,
         description="Class name → condition that selects it. Events of no class are left out; "
         "an event of two classes is an error. Each point needs a class.",
+        max_length=1000,
     )
     values: dict[Label, Expression] | None = Field(
-        None, description="Name → expression to regress, one output each.", min_length=1
+        None,
+        description="Name → expression to regress, one output each.",
+        min_length=1,
+        max_length=1000,
     )
     same: Expression | None = Field(
         None,

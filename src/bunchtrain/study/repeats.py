@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -13,6 +14,8 @@ from bunchtrain.parts.ranges import Finite, Repeats, StepsOrZero
 from bunchtrain.study.base import Strict, as_list
 
 Over = Literal["toys", "folds", "seeds", "scan", "signals"]
+#: Most repetitions of a stage, over all combinations of values.
+_MOST = 100_000
 
 
 class RepeatStage(Strict):
@@ -49,7 +52,8 @@ class RepeatStage(Strict):
     scan: dict[str, Annotated[list[Finite], Field(min_length=1, max_length=10_000)]] = Field(
         {},
         description="Options that are varied, for scan and signals: key below `stages` → values, "
-        "e.g. {data.transform.number: [0, 50, 100]}; several keys give all combinations.",
+        "e.g. {data.transform.number: [0, 50, 100]}; several keys give all combinations, "
+        "at most 100,000 repetitions.",
     )
 
     @model_validator(mode="after")
@@ -63,6 +67,12 @@ class RepeatStage(Strict):
             raise ValueError(f"'over: {self.over}' needs 'times', the number of repetitions")
         if self.over in ("folds", "scan") and (self.times is not None or self.first):
             raise ValueError(f"'over: {self.over}' sets the number; leave out 'times', 'first'")
+        number = math.prod(map(len, self.scan.values())) * (self.times or 1)
+        if number > _MOST:
+            raise ValueError(
+                f"scan: all combinations are {number:,} repetitions, of at most {_MOST:,}; list "
+                "fewer values"
+            )
         return self
 
 

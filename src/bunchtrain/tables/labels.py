@@ -71,7 +71,7 @@ def _class_indices(
         names = np.array(target.classes)[in_class[ambiguous[0]]]
         raise DataError(
             f"{target.key}, entry {entries[ambiguous[0]]}: the event is in the classes "
-            f"{' and '.join(map(repr, names.tolist()))}; make the conditions exclude each other"
+            f"{' and '.join(map(repr, names[:3].tolist()))}; make the conditions exclude each other"
         )
     return np.where(in_class.any(1), in_class.argmax(1), NO_CLASS)
 
@@ -107,7 +107,7 @@ def _label_points(target: Target, events: ak.Array, entries: NDArray[np.int64]) 
     in_class = np.stack(flat, axis=1)  # (points, class)
     if (wrong := np.flatnonzero(in_class.sum(1) != 1)).size:
         names = np.array(target.classes)[in_class[wrong[0]]].tolist()
-        found = f"in the classes {' and '.join(map(repr, names))}" if names else "in no class"
+        found = f"in the classes {' and '.join(map(repr, names[:3]))}" if names else "in no class"
         raise DataError(
             f"{where}, entry {entry[wrong[0]]}: a point is {found}; each point needs one, change "
             "the conditions or add a class for the others"
