@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bunchtrain.networks.layers.deep_set import sum_of_points, sums_in_chunks
 from bunchtrain.networks.layers.dense import dense, perceptron
 from bunchtrain.networks.layers.packing import segment_ids, segment_sum
 from bunchtrain.parts.ranges import Dropout, HiddenWidths, Widths
@@ -57,5 +58,9 @@ class EnergyFlowNetwork(nn.Module):
         momenta (points, 4) as (E, px, py, pz) in GeV, coordinates (points, 2), lengths (batch,).
         """
         z = momentum_fractions(momenta, lengths)
-        output: Tensor = self.f(segment_sum(z[:, None] * self.phi(coordinates), lengths))
+        if sums_in_chunks(self.phi, coordinates, z):
+            total = sum_of_points(self.phi, coordinates, lengths, z)
+        else:
+            total = segment_sum(z[:, None] * self.phi(coordinates), lengths)
+        output: Tensor = self.f(total)
         return output

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bunchtrain.networks.layers.attention import runs_in_chunks
-from bunchtrain.networks.layers.cpu_kernels import linear
+from bunchtrain.networks.layers.cpu_kernels import linear, runs_in_chunks
 from bunchtrain.networks.layers.four_momenta import add_beams, minkowski
 from bunchtrain.networks.layers.message_kernels import JetMessages, pair_moments
 from bunchtrain.networks.layers.normalisation import fold, normalise, update_running_moments

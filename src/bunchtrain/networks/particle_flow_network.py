@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from bunchtrain.networks.layers.deep_set import sum_of_points, sums_in_chunks
 from bunchtrain.networks.layers.dense import dense, perceptron
 from bunchtrain.networks.layers.packing import segment_sum
 from bunchtrain.parts.ranges import Dropout, HiddenWidths, Widths
@@ -52,4 +53,7 @@ class ParticleFlowNetwork(nn.Module):
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs) from `features` (points, feature) and `lengths` (batch,)."""
+        if sums_in_chunks(self.phi, features):
+            output: Tensor = self.f(sum_of_points(self.phi, features, lengths))
+            return output
         return self.read_out(self.embed_points(features, lengths), lengths)

@@ -18,8 +18,8 @@ from bunchtrain.networks.layers.attention import (
     ParticleBlock,
     Scatter,
     run_blocks,
-    runs_in_chunks,
 )
+from bunchtrain.networks.layers.cpu_kernels import runs_in_chunks
 from bunchtrain.networks.layers.exported_attention import WholeBatch
 from bunchtrain.networks.layers.four_momenta import pair_features, polar
 from bunchtrain.networks.layers.normalisation import (

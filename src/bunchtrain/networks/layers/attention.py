@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bunchtrain.networks.layers.block_kernels import Group, ParticleBlocks, Weights
+from bunchtrain.networks.layers.cpu_kernels import runs_in_chunks
 from bunchtrain.networks.layers.exported_attention import WholeBatch
 from bunchtrain.networks.layers.packing import (
     Bucket,
@@ -213,22 +214,6 @@ class ParticleBlock(nn.Module):
         residual = torch.ones_like(bias) if self.residual is None else self.residual
         second = self.after.weight, self.after.bias
         return Weights(*first, *mixed, *second, *third, *fourth, residual)
-
-
-def runs_in_chunks(module: nn.Module, values: Tensor) -> bool:
-    """Return whether a module runs as whole layers on a CPU, in chunks that fit in its cache.
-
-    It does not on other devices, for export, with autocast, for a gradient in inference, in a mode
-    that is not that of all its parts, and where one of them has a hook.
-    """
-    if values.device.type != "cpu" or torch.compiler.is_compiling():
-        return False
-    if torch.compiler.is_exporting() or torch.is_autocast_enabled("cpu") or not len(values):
-        return False
-    if not module.training and torch.is_grad_enabled():
-        return False
-    parts = list(module.modules())
-    return all(m.training == module.training and not m._forward_hooks for m in parts)
 
 
 def run_blocks(modules: nn.ModuleList, points: Tensor, blocks: PaddedBlocks) -> Tensor:

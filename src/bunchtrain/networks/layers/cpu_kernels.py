@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 _ONEDNN = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
@@ -65,6 +65,13 @@ def product_into(out: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
     return out.copy_(product(rows, weight)) if _HALVED else torch.mm(rows, weight.t(), out=out)
 
 
+def product_with_relu(out: Tensor, rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Write relu(rows · weightᵀ + bias) to `out` and return it; the library is that of `affine`."""
+    if _HALVED:
+        return out.copy_(product(rows, weight, bias, relu=True))
+    return torch.addmm(bias, rows, weight.t(), out=out).relu_()
+
+
 def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
     """Add leftᵀ · right, of (rows, out) and (rows, in), to `total` (out, in) in place.
 
@@ -79,6 +86,24 @@ def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
 def _contiguous(matrix: Tensor) -> Tensor:
     """Return a matrix contiguous by rows or columns: else oneDNN is a thousand times slower."""
     return matrix if matrix.is_contiguous() or matrix.t().is_contiguous() else matrix.contiguous()
+
+
+def runs_in_chunks(module: nn.Module, values: Tensor) -> bool:
+    """Return whether a module runs as whole layers on a CPU, in chunks that fit in its cache.
+
+    It does not on other devices, for export, with autocast, in transformations of torch.func, for a
+    gradient in inference, in a mode that is not that of all its parts, and where one has a hook.
+    """
+    if values.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    if torch.compiler.is_exporting() or torch.is_autocast_enabled("cpu") or not len(values):
+        return False
+    if torch._C._functorch.maybe_current_level() is not None:
+        return False
+    if not module.training and torch.is_grad_enabled():
+        return False
+    parts = list(module.modules())
+    return all(m.training == module.training and not m._forward_hooks for m in parts)
 
 
 class Linear(torch.autograd.Function):
