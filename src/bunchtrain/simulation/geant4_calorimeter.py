@@ -8,10 +8,13 @@ There are no data for nuclear levels, isomers and photonuclear reactions, and sl
 crude, which affects the times and late energy of hadronic showers.
 
 Each incident particle is transported on its own, so that the particle of each deposit is known,
-also where showers overlap. Left out: noise, saturation of scintillators, digitisation.
+also where showers overlap. Left out: noise, saturation of photosensors, digitisation.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from bunchtrain.parts.ranges import Sampled
 from bunchtrain.simulation._geant4 import Cut, Geant4Sample, Tesla
@@ -23,7 +26,9 @@ from bunchtrain.simulation.detectors.layers import (
     Length,
     Position,
     Sections,
+    Stack,
 )
+from bunchtrain.simulation.detectors.quenching import Birks, read_constants
 
 
 class Geant4Calorimeter(Geant4Sample, LayeredHits):
@@ -34,7 +39,8 @@ class Geant4Calorimeter(Geant4Sample, LayeredHits):
     layer, cell, position x, y, z of its middle, energy, time at which half of it has been
     deposited, and particle, the index of the incident particle with most of it.
     `hit_deposit_particle` and `hit_deposit_energy` list the energy of each particle in a cell.
-    `deposited` is the sum of all steps in the layers with cells. The layers travel with the events
+    `deposited` is the sum of all steps in the layers with cells; with `birks` hits have the part
+    of it that is seen as light, dE/(1 + kB dE/dx) of each step. The layers travel with the events
     as the conditions `geometry`, by `layer`: z, thickness, material, shape, cell, and
     radiation_lengths and interaction_lengths in front of their middle.
 
@@ -45,6 +51,7 @@ class Geant4Calorimeter(Geant4Sample, LayeredHits):
     apex     z of the point to which projective cells point, in mm.
     cut      Production threshold of secondary particles as a range in mm.
     field    Uniform magnetic field (x, y, z) in tesla.
+    birks    Birks' constant kB in mm/MeV of materials of scintillators: {G4_POLYSTYRENE: 0.126}.
     beam     Incident particles.
     options  Seed, processes, part, folder.
 
@@ -63,9 +70,12 @@ class Geant4Calorimeter(Geant4Sample, LayeredHits):
         apex: Position = -1000.0,
         cut: Cut = 0.1,
         field: tuple[Tesla, Tesla, Tesla] = (0.0, 0.0, 0.0),
+        birks: Mapping[str, Birks] | None = None,
         beam: BeamOptions = BeamOptions(),  # noqa: B008
         options: SampleOptions = SampleOptions(part=50),  # noqa: B008
     ) -> None:
         beam.check()
-        recipe = {"cut": cut, "field": list(field), "readout": "cells"}
+        recipe: dict[str, Any] = {"cut": cut, "field": list(field), "readout": "cells"}
+        if quenched := read_constants(birks or {}, Stack(layers, width, apex)):
+            recipe["birks"] = quenched
         super().__init__(events, layers, width, apex, beam, options, **recipe)

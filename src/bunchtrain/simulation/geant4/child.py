@@ -32,7 +32,12 @@ class Parts:
         self.beam = read_beam(recipe)
         self.stack = Stack(from_plain(recipe["layers"]), recipe["width"], recipe["apex"])
         self.transport = Transport(
-            self.stack, self.beam, recipe["cut"], recipe["field"], recipe.get("step")
+            self.stack,
+            self.beam,
+            recipe["cut"],
+            recipe["field"],
+            recipe.get("step"),
+            losses="birks" in recipe,
         )
 
     def write(self, index: int, path: Path) -> None:

@@ -14,6 +14,7 @@ from bunchtrain.simulation.detectors.beam import Primaries
 from bunchtrain.simulation.detectors.cells import Cells
 from bunchtrain.simulation.detectors.hits import Deposits, hit_columns, join, sum_steps
 from bunchtrain.simulation.detectors.layers import Floats, Stack
+from bunchtrain.simulation.detectors.quenching import of_layers, visible_energy
 from bunchtrain.simulation.detectors.voxels import Voxels, voxel_columns
 
 #: Energy of a pair of electron and hole in silicon, GeV.
@@ -38,17 +39,21 @@ class Readout(Protocol):
 
 
 class CellReadout:
-    """Energy in the cells of layers."""
+    """Energy in the cells of layers, of light where the recipe has constants of Birks."""
 
     layout: ClassVar[Mapping[str, str]] = hits.LAYOUT
 
     def __init__(self, stack: Stack, recipe: Mapping[str, Any], seed: Sequence[int]) -> None:
         self.cells, self.found = Cells(stack), list[Deposits]()
+        self.constants = of_layers(recipe.get("birks", {}), stack)
 
     def add(self, particle: int, steps: Floats) -> None:
         """Add the steps of a particle."""
         x, y, z, time, energy, layer = steps.T[:6]
-        number = self.cells.index(layer.astype(np.int64), x, y, z)
+        layer = layer.astype(np.int64)
+        if self.constants.any():
+            energy = visible_energy(energy, steps[:, 6], self.constants[layer])
+        number = self.cells.index(layer, x, y, z)
         self.found.append(sum_steps(np.full(len(steps), particle), number, energy / 1000, time))
 
     def columns(self, primaries: Primaries, events: int, first: int) -> dict[str, ak.Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import geant4_pybind as g4
@@ -14,8 +15,9 @@ from bunchtrain.simulation.detectors.beam import ELECTROMAGNETIC, BeamOptions, P
 from bunchtrain.simulation.detectors.layers import Stack
 
 #: Numbers of a step: x, y, z in mm and time in ns of its start, energy in MeV, layer. In short
-#: steps x, y, z are of the middle, and the PDG number of the particle follows.
-STEP, SHORT_STEP = 6, 7
+#: steps x, y, z are of the middle, and the PDG number of the particle follows; dE/dx in MeV/mm
+#: follows for quenching.
+STEP, LONGER_STEP = 6, 7
 #: Space around the detector and the vertices, mm.
 _MARGIN = 100.0
 
@@ -28,6 +30,7 @@ class Transport:
     cut    production threshold of secondaries as a range in mm.
     field  magnetic field in tesla, (3,), uniform in the whole space.
     short  largest step in mm in layers with cells; as long as the physics allows if None.
+    losses  whether steps have their dE/dx.
     """
 
     def __init__(
@@ -37,15 +40,17 @@ class Transport:
         cut: float,
         field: Sequence[float],
         short: float | None = None,
+        losses: bool = False,
     ) -> None:
-        self.numbers = STEP if short is None else SHORT_STEP
+        kind = _ShortSteps if short is not None else _Losses if losses else _Sensor
+        self.numbers = STEP if kind is _Sensor else LONGER_STEP
         self.steps = array("d")
         self.actions = _Actions()
         edges = [stack.front, stack.back, *beam.z]
         sides = [stack.width / 2, *(abs(v) for v in (*beam.x, *beam.y))]
         world = (max(sides) + _MARGIN, max(map(abs, edges)) + _MARGIN)
         self._keep = [
-            _Detector(stack, world, self.steps, short),
+            _Detector(stack, world, self.steps, kind, short),
             _Physics(any(n not in ELECTROMAGNETIC for n in beam.particles), short is not None),
             self.actions,
         ]
@@ -122,15 +127,48 @@ class _ShortSteps(_Sensor):
         return True
 
 
+class _Losses(_Sensor):
+    """Appends each step with its dE/dx.
+
+    Neutral particles, and those at rest, deposit energy at a point: that of a photon is taken as
+    the energy of an electron that stops, that of others as a proton's, as in Geant4's own
+    G4EmSaturation, and dE/dx as energy by range.
+    """
+
+    def ProcessHits(self, step: Any, history: Any) -> bool:  # noqa: N802
+        """Append position, time, energy, layer and dE/dx."""
+        energy = step.GetTotalEnergyDeposit()
+        if energy > 0.0:
+            point = step.GetPreStepPoint()
+            kind, length = step.GetTrack().GetParticleDefinition(), step.GetStepLength()
+            if length <= 0.0 or kind.GetPDGCharge() == 0.0:
+                stops = "e-" if kind.GetPDGEncoding() == 22 else "proton"
+                length = _ranges().GetRange(energy, stops, point.GetMaterial().GetName())
+            place, time = point.GetPosition(), point.GetGlobalTime()
+            loss = energy / length
+            self.extend((place.x, place.y, place.z, time, energy, self.layer, loss))
+        return True
+
+
+@cache
+def _ranges() -> Any:
+    """Return Geant4's tables of ranges, which exist once it has been initialised."""
+    return g4.G4EmCalculator()
+
+
 class _Detector(g4.G4VUserDetectorConstruction):  # type: ignore[misc]
     """Boxes along z in a vacuum. All solids and volumes are kept, or Python would free them."""
 
     def __init__(
-        self, stack: Stack, world: tuple[float, float], steps: array[float], short: float | None
+        self,
+        stack: Stack,
+        world: tuple[float, float],
+        steps: array[float],
+        kind: type[_Sensor],
+        short: float | None,
     ) -> None:
         super().__init__()
         self.stack, self.world = stack, world
-        kind = _Sensor if short is None else _ShortSteps
         self.sensors = [kind(layer, steps) for layer in range(len(stack.sensitive))]
         self.limit = None if short is None else g4.G4UserLimits(short)
         self.keep, self.sensitive = list[Any](), list[Any]()
