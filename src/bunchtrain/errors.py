@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 import re
 import reprlib
 from collections.abc import Iterable
@@ -20,6 +21,9 @@ _OF_USER = {
     *(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM),
     *(errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EINVAL, errno.ENOTEMPTY),
 }
+
+#: Errors of a file for which there is no room: of the disk, of a quota, of the longest file.
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class BunchtrainError(Exception):
@@ -88,6 +92,9 @@ def file_error(problem: OSError, text: str) -> BunchtrainError:
 
     text  message, to which the reason is added.
     """
+    if problem.errno in DISK_FULL:
+        reason = os.strerror(problem.errno)  # that of Arrow and HDF5 is longer
+        return MachineError(f"{text}: {reason}; free space and repeat the command")
     kind = UserError if problem.errno in _OF_USER else MachineError
     return kind(f"{text}: {problem.strerror or problem}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bunchtrain.errors import BunchtrainError, MachineError, UserError, file_error
+from bunchtrain.errors import DISK_FULL, BunchtrainError, MachineError, UserError, file_error
 
 #: Base of click's errors, which recent releases of typer include.
 _CLICK_ERROR: type[BaseException] = typer.BadParameter.__mro__[2]
@@ -27,6 +27,8 @@ def as_error(problem: BaseException) -> BunchtrainError | None:
         return _usage(problem)
     if isinstance(problem, OSError) and problem.filename is not None:
         return file_error(problem, str(problem.filename))
+    if isinstance(problem, OSError) and problem.errno in DISK_FULL:
+        return file_error(problem, "a file cannot be written")
     if isinstance(problem, MemoryError) or "can't allocate memory" in str(problem):
         return MachineError(
             "the memory of this machine is too small: use fewer --jobs, a smaller "

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from bunchtrain.errors import DataError, UserError, one_of
 from bunchtrain.files import as_path, atomic_path
 from bunchtrain.tables.column_types import kind, simplify
+from bunchtrain.tables.hdf5_file import new_hdf5_file
 
 Columns: TypeAlias = "Mapping[str, Any] | ak.Array"
 _Columns: TypeAlias = dict[str, ak.Array]
@@ -147,11 +148,10 @@ def write_hdf5(
     `offsets` (rows + 1,), so that `values[offsets[i]:offsets[i + 1]]` is the list of row i. Raises
     DataError for other types or without blocks.
     """
-    import h5py
 
     @contextmanager
     def opened(part: Path, first: _Columns) -> Iterator[Callable[[_Columns], None]]:
-        with h5py.File(part, "w") as file:
+        with new_hdf5_file(part) as file:
             for key, text in (metadata or {}).items():
                 file[key] = text
             for name, values in first.items():

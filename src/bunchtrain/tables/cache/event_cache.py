@@ -21,7 +21,14 @@ from typing import Any
 import awkward as ak
 from filelock import FileLock
 
-from bunchtrain.errors import DataError, InterruptedRun, MachineError, UserError, nearest
+from bunchtrain.errors import (
+    DISK_FULL,
+    DataError,
+    InterruptedRun,
+    MachineError,
+    UserError,
+    nearest,
+)
 from bunchtrain.tables.cache.builder import MANIFEST, SETS, write_cache
 from bunchtrain.tables.cache.limits import check_disk, first_rows, rows_of_chunk
 from bunchtrain.tables.cache.pieces import PLAN, Plan, Spread, write_cache_in_pieces
@@ -275,7 +282,7 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
-        if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        if problem.errno in DISK_FULL:
             raise MachineError(
                 f"the disk of the cache folder {folder} is full; free space or set storage.folder"
             ) from None

@@ -68,10 +68,15 @@ def check_disk(recipe: Recipe, sample: ak.Array, folder: Path) -> None:
     size = sum(_stored_bytes(recipe, one) * len(one) for one in blocks if len(one)) / max(rows, 1)
     if entries * size >= free:
         raise MachineError(
-            f"the event cache needs about {entries * size / 1e9:.2g} GB while it is made, and the "
-            f"disk of {folder} has {free / 1e9:.2g} GB free; free space, set storage.folder to "
+            f"the event cache needs about {_as_text(entries * size)} while it is made, and the "
+            f"disk of {folder} has {_as_text(free)} free; free space, set storage.folder to "
             "another disk, or select fewer events"
         )
+
+
+def _as_text(size: float) -> str:
+    """Return a number of bytes in MB or GB."""
+    return f"{size / 1e9:.2g} GB" if size > 1e9 else f"{size / 1e6:.2g} MB"
 
 
 def _packed_bytes(sample: ak.Array) -> float:

@@ -100,7 +100,8 @@ def write_cache_in_pieces(recipe: Recipe, folder: Path, plan: Plan, spread: Spre
     weights = ShardWeights.of(selection, runs)
     writer = ShardWriter(folder, runs, weights)
     ranges = writer.ranges()
-    np.save(folder / FACTORS, weights.factors)
+    with atomic_path(folder / FACTORS) as part, part.open("wb") as file:
+        np.save(file, weights.factors)
     content = {"label": weights.label, "bytes": runs.bytes, "rows": runs.rows, "ranges": ranges}
     write_json(folder / SHARDS, content)
     spread(folder, "shards", len(ranges))
