@@ -152,6 +152,13 @@ def test_tracks_states_and_hits_agree_with_any_number_of_processes(tmp_path):
     assert "acts" not in sys.modules
 
 
+@needs_acts
+def test_a_part_can_be_a_single_event(tmp_path):
+    """The lists of one event have offsets of 32 bits, from which awkward drops no options."""
+    _, events = read(process="gun", events=1, part=1, folder=str(tmp_path))
+    assert ak.sum(events.track_matched) == ak.sum(ak.num(events.track_hits, axis=2)) > 0
+
+
 def test_boxes_around_modules_of_acts():
     turn = {"rot_xu": [0.6, 1], "rot_xv": [0, 0], "rot_xw": [0.8, 0]}
     turn |= {"rot_yu": [0.8, 0], "rot_yv": [0, 1], "rot_yw": [-0.6, 0]}

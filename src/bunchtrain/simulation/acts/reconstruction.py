@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ ARROW_TABLES = ("particles_table", "hits_table", "tracks_table")
 TRIANGLE = np.tril_indices(5)
 _PAIRS = [(int(i), int(j)) for i, j in zip(*TRIANGLE, strict=True)]
 STATE_KINDS = ("predicted", "filtered", "smoothed")
+_COVARIANCES = tuple(f"{kind}Covariance" for kind in STATE_KINDS)
 
 
 @dataclass
@@ -247,23 +249,23 @@ class _Tap(examples.IAlgorithm):  # type: ignore[misc]
 def read_states(tracks: Any) -> Floats:
     """Return the states with a measurement of the tracks of an event, from inside to outside.
 
-    The package has no arrays of states, so that this is a loop. Each row has: track, measurement,
-    whether it is an outlier, its χ²; for predicted, filtered and smoothed the parameters loc0, loc1
-    in mm, φ, θ in rad and q/p in 1/GeV, then the lower triangles of their covariances.
+    The package has no arrays of states, so that this is a loop; its vectors are read by their
+    buffers, its matrices by elements, which is all that they have. Each row has: track,
+    measurement, whether it is an outlier, its χ²; for predicted, filtered and smoothed the
+    parameters loc0, loc1 in mm, φ, θ in rad and q/p in 1/GeV, then the lower triangles of their
+    covariances.
     """
-    rows = []
+    found = array("d")
     for number, track in enumerate(tracks):
         states = [s for s in track.trackStatesReversed if s.hasCalibrated and s.hasSmoothed]
         for state in reversed(states):
             link = examples.IndexSourceLink.fromSourceLink(state.uncalibratedSourceLink)
-            row = [number, link.index(), state.typeFlags.isOutlier, state.chi2]
+            found.extend((number, link.index(), state.typeFlags.isOutlier, state.chi2))
             for kind in STATE_KINDS:
-                row += list(getattr(state, kind))[:5]
-            for kind in STATE_KINDS:
-                matrix = getattr(state, f"{kind}Covariance")
-                row += [matrix[pair] for pair in _PAIRS]
-            rows.append(row)
-    return np.array(rows, np.float64).reshape(-1, 4 + 3 * (5 + len(_PAIRS)))
+                found.extend(memoryview(getattr(state, kind)).tolist()[:5])
+            for matrix in _COVARIANCES:
+                found.extend(map(getattr(state, matrix).__getitem__, _PAIRS))
+    return np.array(found).reshape(-1, 4 + 3 * (5 + len(_PAIRS)))
 
 
 def digitisation(recipe: Mapping[str, Any]) -> dict[str, Any]:

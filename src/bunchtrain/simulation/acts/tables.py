@@ -111,7 +111,7 @@ def event_columns(
     """
     tables = {name: pa.concat_tables(parts) for name, parts in arrow.items()}
     particles, hits, found = (
-        {n: ak.drop_none(ak.from_arrow(tables[kind][n])) for n in tables[kind].column_names}
+        {n: _without_options(tables[kind][n]) for n in tables[kind].column_names}
         for kind in ("particles_table", "hits_table", "tracks_table")
     )
     measured = _measured(folder, len(tracks))
@@ -122,6 +122,16 @@ def event_columns(
     columns |= _track_columns(found, tracks, particles["particle_id"], owner)
     vertices = read_csv(folder, "vertices", len(tracks), list("xyz"))
     return columns | {f"vertex_{axis}": vertices[axis] for axis in "xyz"}
+
+
+def _without_options(column: pa.ChunkedArray) -> ak.Array:
+    """Return a column in which nothing is missing as plain lists.
+
+    Awkward drops options from lists with offsets of 64 bits only, which those of a single event
+    have once they are joined.
+    """
+    found = ak.from_arrow(column)
+    return ak.drop_none(ak.concatenate([found, found[:0]]))
 
 
 def _measured(folder: Path, events: int) -> ak.Array:
