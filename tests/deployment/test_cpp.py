@@ -25,6 +25,7 @@ TWO_HEADS = {
     "mass": Target("mass", values=("mass",)),
 }
 BOTH = [("cross_entropy", {}, "jet", 1.0), ("gaussian_nll", {}, "mass", 0.1)]
+NARROW = {"embed": (9, 12), "heads": 3, "pair_embed": (5, 6), "blocks": 2, "class_blocks": 2}
 
 
 def pruned():
@@ -52,6 +53,16 @@ NETWORKS = {
     ),
     "PFN": lambda: trained_model("particle_flow_network", {"phi": (20, 17), "f": (11,)}, CLOUD),
     "EFN": lambda: trained_model("energy_flow_network", {"phi": (20, 17), "f": (11,)}, CLOUD),
+    **{
+        f"transformer, {name}": lambda options=options: trained_model(
+            "particle_transformer", {**NARROW, **options}, CLOUD
+        )
+        for name, options in {
+            "published": {},
+            "of weaver-core": {"as_weaver": True},
+            "wide": {"embed": (40,), "heads": 2, "pair_embed": (70,)},
+        }.items()
+    },
     "LSTM": lambda: trained_model("recurrent_network", {"hidden": 10, "widths": (5,)}, CLOUD),
     "GRU": lambda: trained_model(
         "recurrent_network", {"cell": "gru", "hidden": 7, "layers": 2, "bidirectional": True}, CLOUD

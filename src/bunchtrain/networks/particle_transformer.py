@@ -191,21 +191,30 @@ class PairEmbedding(nn.Module):
 
     def folded(self, features: Tensor, feature_norm: nn.BatchNorm1d) -> Tensor:
         """Return (pairs, heads) with all normalisations, by running moments, in the linear maps."""
-        pairs = functional.linear(features, *self._first_layer(features, feature_norm))
-        for weight, norm in list(zip(self.weights, self.norms, strict=True))[1:]:
-            scale, shift = fold(norm)
-            pairs = functional.linear(functional.gelu(pairs), weight * scale[:, None], shift)
+        (weight, shift), *later = self.folded_layers(feature_norm)
+        pairs = functional.linear(features, weight, shift)
+        for weight, shift in later:
+            pairs = functional.linear(functional.gelu(pairs), weight, shift)
         return pairs
+
+    def folded_layers(self, feature_norm: nn.BatchNorm1d) -> list[tuple[Tensor, Tensor]]:
+        """Return weight (out, in) and bias (out,) of each layer, all normalisations in them."""
+        scale, shift = fold(feature_norm)
+        folded = [
+            (fold(norm), weight) for weight, norm in zip(self.weights, self.norms, strict=True)
+        ]
+        layers = [(outer[:, None] * weight, bias) for (outer, bias), weight in folded]
+        weight, bias = layers[0]
+        return [(weight * scale, weight @ shift + bias), *layers[1:]]
 
     def in_chunks(self, features: Tensor, feature_norm: nn.BatchNorm1d) -> Tensor:
         """Return (pairs, heads) from features before their normalisation, as `pair_layers` does."""
+        if not self.training:
+            return infer(features, self.folded_layers(feature_norm))
         first, shift = self._first_layer(features, feature_norm)
         layers = list(zip(self.weights, self.norms, strict=True))[1:]
         if not layers:
             return functional.linear(features, first, shift)
-        if not self.training:
-            folded = [(w * s[:, None], t) for w, (s, t) in ((w, fold(n)) for w, n in layers)]
-            return infer(features, [(first, shift), *folded])
         parameters = [tensor for w, n in layers for tensor in (w, n.weight, n.bias)]
         embedded: Tensor
         embedded, *found = PairLayers.apply(  # type: ignore[no-untyped-call]
@@ -216,24 +225,21 @@ class PairEmbedding(nn.Module):
         return embedded
 
     def _first_layer(self, features: Tensor, feature_norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-        """Return A and t of A f + t: normalised features, the first layer, its normalisation."""
+        """Return A and t of A f + t: normalised features, the first layer, its normalisation.
+
+        The moments are those of the features, and the running ones are updated.
+        """
         weight, norm = self.weights[0], self.norms[0]
         assert isinstance(norm, nn.BatchNorm1d)
-        if not self.training:
-            (scale, shift), (outer, outer_shift) = fold(feature_norm), fold(norm)
-        else:
-            mean, covariance = moments(features)
-            variance = covariance.diagonal()
-            update_running_moments(feature_norm, mean, variance, len(features))
-            normed = norm_of(
-                mean, variance, feature_norm.weight, feature_norm.bias, feature_norm.eps
-            )
-            scale, shift = normed.s, normed.t
-            rows = weight * scale
-            centre, spread = feature_norm.bias @ weight.t(), ((rows @ covariance) * rows).sum(1)
-            update_running_moments(norm, centre.detach(), spread.detach(), len(features))
-            outer, outer_shift, *_ = norm_of(centre, spread, norm.weight, norm.bias, norm.eps)
-        return outer[:, None] * weight * scale, outer * (weight @ shift) + outer_shift
+        mean, covariance = moments(features)
+        variance = covariance.diagonal()
+        update_running_moments(feature_norm, mean, variance, len(features))
+        normed = norm_of(mean, variance, feature_norm.weight, feature_norm.bias, feature_norm.eps)
+        rows = weight * normed.s
+        centre, spread = feature_norm.bias @ weight.t(), ((rows @ covariance) * rows).sum(1)
+        update_running_moments(norm, centre.detach(), spread.detach(), len(features))
+        outer, shift, *_ = norm_of(centre, spread, norm.weight, norm.bias, norm.eps)
+        return outer[:, None] * rows, outer * (weight @ normed.t) + shift
 
 
 def _embedding(widths: tuple[int, ...]) -> list[nn.Module]:

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from bunchtrain.batch import POINTWISE
 from bunchtrain.deployment.cpp.program import Program, Unsupported, Value, as_numbers
 from bunchtrain.deployment.cpp.tracing import trace
+from bunchtrain.deployment.cpp.transformer import particle_transformer
 from bunchtrain.deployment.scoring import ScoredNetwork
 from bunchtrain.methods.fitted_module import as_network
 from bunchtrain.networks.fitted.random_forest import SMALLEST, RandomForest
 from bunchtrain.networks.layers.fit_models import LinearFitModel
 from bunchtrain.networks.layers.trees import DecisionTrees, TreeModel
+from bunchtrain.networks.particle_transformer import ParticleTransformer
 from bunchtrain.networks.recurrent_network import RecurrentNetwork
 from bunchtrain.trained_model import TrainedModel
 
@@ -47,6 +49,8 @@ def convert(trained: TrainedModel, about: Mapping[str, str] | None = None) -> Pr
         output = program.dense(values["table"], weight, bias)
     elif isinstance(model, RecurrentNetwork):
         output = _recurrent(program, model, values["features"])
+    elif isinstance(model, ParticleTransformer):
+        output = particle_transformer(program, model, values["features"], values["momenta"])
     else:
         output = trace(program, as_network(trained.network).model, values)
     network = as_network(trained.network)

@@ -53,7 +53,7 @@ def _join(program: Program, values: Sequence[Value], dim: int = 0) -> Value:
         raise Unsupported("concatenates something else than columns")
     joined = values[0]
     for other in values[1:]:
-        joined = program.layer("join", joined, other, columns=joined.columns + other.columns)
+        joined = program.join(joined, other)
     return joined
 
 

@@ -43,6 +43,10 @@ def _batch_norm(
     return program.affine(value, scale, shift)
 
 
+def _layer_norm(program: Program, layer: nn.LayerNorm, value: Value, fuse: bool) -> Value:
+    return program.layer_norm(value, layer)
+
+
 def _activation(name: str) -> Converter:
     def convert(program: Program, layer: nn.Module, value: Value, fuse: bool) -> Value:
         if getattr(layer, "alpha", 1.0) != 1.0 or getattr(layer, "approximate", "none") != "none":
@@ -130,6 +134,7 @@ MODULES: dict[type[nn.Module], Converter] = {
     nn.Dropout: _identity,
     nn.BatchNorm1d: _batch_norm,
     nn.BatchNorm2d: _batch_norm,
+    nn.LayerNorm: _layer_norm,
     nn.ReLU: _activation("relu"),
     nn.LeakyReLU: _activation("leaky_relu"),
     nn.ELU: _activation("elu"),

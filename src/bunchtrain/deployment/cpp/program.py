@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 #: Version of the format, which docs/how_to/export.md describes.
 VERSION = 1
@@ -46,9 +46,10 @@ class Program:
     layers: list[dict[str, Any]] = field(default_factory=list)
     outputs: list[dict[str, Any]] = field(default_factory=list)
 
-    def tensor(self, name: str, per_point: bool, columns: int) -> Value:
+    def tensor(self, name: str, per_point: bool, columns: int, *, per_pair: bool = False) -> Value:
         """Return a new tensor of this name."""
-        self.tensors.append({"name": name, "per_point": per_point, "columns": columns})
+        content = {"name": name, "per_point": per_point, "columns": columns}
+        self.tensors.append(content | ({"per_pair": True} if per_pair else {}))
         return Value(name, per_point, columns)
 
     def input(self, name: str, per_point: bool, variables: Sequence[Mapping[str, Any]]) -> Value:
@@ -63,14 +64,19 @@ class Program:
         *inputs: Value,
         columns: int | None = None,
         per_point: bool | None = None,
+        per_pair: bool = False,
         **content: Any,
     ) -> Value:
-        """Add a layer and return its output, of the shape of its first input if unset."""
+        """Add a layer and return its output, of the shape of its first input if unset.
+
+        With `per_pair` the output has `columns` numbers for each pair of points.
+        """
         first = inputs[0]
         output = self.tensor(
             f"t{len(self.tensors)}",
             first.per_point if per_point is None else per_point,
             first.columns if columns is None else columns,
+            per_pair=per_pair,
         )
         names = [value.name for value in inputs]
         self.layers.append({"type": kind, "in": names, "out": output.name, **content})
@@ -88,6 +94,27 @@ class Program:
             weights=as_numbers(weights),
             bias=as_numbers(shift),
         )
+
+    def constant(self, values: Tensor) -> Value:
+        """Add a row that is the same for every event, (columns,)."""
+        output = self.tensor(f"t{len(self.tensors)}", False, len(values))
+        content = {"out": output.name, "values": as_numbers(values)}
+        self.layers.append({"type": "constant", "in": [], **content})
+        return output
+
+    def layer_norm(self, value: Value, layer: nn.LayerNorm) -> Value:
+        """Add the normalisation of each row to mean 0 and variance 1, then scale and shift."""
+        if layer.normalized_shape != (value.columns,) or value.image is not None:
+            raise Unsupported("normalises something else than rows")
+        ones = torch.ones(value.columns)
+        scale = ones if layer.weight is None else layer.weight
+        shift = 0 * ones if layer.bias is None else layer.bias
+        parts = {"scale": as_numbers(scale), "shift": as_numbers(shift)}
+        return self.layer("layer_norm", value, epsilon=layer.eps, **parts)
+
+    def join(self, one: Value, other: Value) -> Value:
+        """Add the concatenation of the columns of two tensors."""
+        return self.layer("join", one, other, columns=one.columns + other.columns)
 
     def affine(self, value: Value, scale: Tensor, shift: Tensor) -> Value:
         """Add y = x · scale + shift, column by column; an image keeps its shape."""

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "functions.h"
 #include "json.h"
-#include "matrix.h"
 
 namespace bunchtrain {
 
@@ -48,7 +48,9 @@ class Activation {
         });
         break;
       case Kind::gelu:
-        each(x, count, [](float v) { return 0.5f * v * (1.0f + std::erf(v * 0.70710678118654752f)); });
+        each(x, count, [](float v) {
+          return 0.5f * v * (1.0f + error_function(v * 0.70710678118654752f));
+        });
         break;
       case Kind::silu: each(x, count, [](float v) { return v * sigmoid(v); }); break;
       case Kind::tanh: each(x, count, [](float v) { return std::tanh(v); }); break;

@@ -6,7 +6,9 @@
 #include "forest.h"
 #include "image.h"
 #include "layers.h"
+#include "pairs.h"
 #include "recurrent.h"
+#include "transformer.h"
 
 namespace bunchtrain {
 
@@ -67,6 +69,11 @@ std::unique_ptr<Layer> make(const Json& json) {
   if (type == "forest") return std::make_unique<Forest>(json);
   if (type == "reorder") return std::make_unique<Reorder>(json);
   if (type == "convolution") return std::make_unique<Convolution>(json);
+  if (type == "constant") return std::make_unique<Constant>(json);
+  if (type == "layer_norm") return std::make_unique<LayerNorm>(json);
+  if (type == "pair_embedding") return std::make_unique<PairEmbedding>(json);
+  if (type == "attention") return std::make_unique<Attention>(json);
+  if (type == "class_attention") return std::make_unique<ClassAttention>(json);
   if (type == "max_pooling") return std::make_unique<MaxPooling>(json);
   throw std::runtime_error("the network has a layer of the unknown type '" + type + "'");
 }
@@ -81,42 +88,49 @@ class Builder {
             "a format that this version cannot read");
     Network made;
     for (const Json& tensor : json["tensors"].list()) {
-      const std::size_t columns = tensor["columns"].size();
-      made.tensors_.push_back(
-          {tensor["name"].text(), tensor["per_point"].truth(), columns, padded(columns)});
+      const bool per_pair = tensor.has("per_pair") && tensor["per_pair"].truth();
+      made.tensors_.push_back({tensor["name"].text(), tensor["per_point"].truth(), per_pair,
+                               tensor["columns"].size()});
     }
     for (const Json& input : json["inputs"].list()) add_input(made, input);
-    for (const Json& layer : json["layers"].list()) {
-      const std::vector<std::string> from = layer["in"].texts();
-      require(!from.empty() && from.size() < 3, "a layer without inputs or with more than two");
-      auto one = make(layer);
-      one->in = made.number_of(from.front());
-      one->second = made.number_of(from.back());
-      one->out = made.number_of(layer["out"].text());
-      check(made, *one, 2);
-      made.layers_.push_back(std::move(one));
-    }
+    for (const Json& layer : json["layers"].list()) add_layer(made, layer);
     for (const Json& output : json["outputs"].list()) {
       made.outputs_.push_back({output["name"].text(), output["scores"].texts()});
       made.output_tensors_.push_back(made.number_of(output["tensor"].text()));
       require(made.tensors_[made.output_tensors_.back()].columns ==
                   made.outputs_.back().scores.size(),
               "an output with other names than numbers");
+      const auto& tensor = made.tensors_[made.output_tensors_.back()];
+      require(!tensor.per_point && !tensor.per_pair, "an output that is not one row for the event");
     }
     return made;
   }
 
   static View shape(const Network& network, std::size_t number, std::size_t points) {
     const auto& tensor = network.tensors_[number];
-    return {nullptr, tensor.per_point ? points : 1, tensor.columns, tensor.stride};
-  }
-
-  static void check(const Network& network, const Layer& layer, std::size_t points) {
-    const View out = shape(network, layer.out, points);
-    layer.check(shape(network, layer.in, points), shape(network, layer.second, points), out);
+    if (tensor.per_pair) return {nullptr, tensor.columns * points, points, padded(points)};
+    return {nullptr, tensor.per_point ? points : 1, tensor.columns, padded(tensor.columns)};
   }
 
  private:
+  static void add_layer(Network& made, const Json& json) {
+    const std::vector<std::string> from = json["in"].texts();
+    const std::string& type = json["type"].text();
+    auto layer = make(json);
+    require(from.empty() == (type == "constant") && from.size() < 3,
+            "a layer without inputs or with more than two");
+    layer->out = made.number_of(json["out"].text());
+    layer->in = from.empty() ? layer->out : made.number_of(from.front());
+    layer->second = from.empty() ? layer->out : made.number_of(from.back());
+    for (const std::size_t number : {layer->in, layer->second, layer->out})
+      require(!made.tensors_[number].per_pair || type == "pair_embedding" || type == "attention",
+              "a layer '" + type + "' of a tensor of pairs");
+    for (const std::size_t points : {2, 3})  // of one number, points and columns could be equal
+      layer->check(shape(made, layer->in, points), shape(made, layer->second, points),
+                   shape(made, layer->out, points));
+    made.layers_.push_back(std::move(layer));
+  }
+
   static void add_input(Network& made, const Json& json) {
     Input input{json["name"].text(), json["per_point"].truth(), {}};
     for (const Json& one : json["variables"].list()) input.variables.push_back(one["name"].text());
@@ -158,8 +172,10 @@ Workspace Network::workspace(std::size_t max_points) const {
   for (const Input& input : inputs_)
     space.inputs_.emplace_back((input.per_point ? max_points : 1) * input.variables.size());
   std::size_t scratch = 0;
-  for (const auto& tensor : tensors_)
-    space.tensors_.emplace_back((tensor.per_point ? max_points : 1) * tensor.stride);
+  for (std::size_t number = 0; number < tensors_.size(); ++number) {
+    const View shape = Builder::shape(*this, number, max_points);
+    space.tensors_.emplace_back(shape.rows * shape.stride);
+  }
   for (const auto& layer : layers_) scratch = std::max(scratch, layer->scratch(max_points));
   space.tensors_.emplace_back(scratch);
   return space;

@@ -75,11 +75,12 @@ class Network {
 
  private:
   Network() = default;
-  // A tensor has a row for the event or for each of its points; its columns are padded to `stride`.
+  // A tensor has a row of `columns` for the event or for each of its points, or `columns` numbers
+  // for each pair of points.
   struct Tensor {
     std::string name;
-    bool per_point;
-    std::size_t columns, stride;
+    bool per_point, per_pair;
+    std::size_t columns;
   };
   std::size_t number_of(const std::string& name) const;
   std::vector<Input> inputs_;
