@@ -109,8 +109,13 @@ class Program:
         ones = torch.ones(value.columns)
         scale = ones if layer.weight is None else layer.weight
         shift = 0 * ones if layer.bias is None else layer.bias
-        parts = {"scale": as_numbers(scale), "shift": as_numbers(shift)}
-        return self.layer("layer_norm", value, epsilon=layer.eps, **parts)
+        return self.layer(
+            "layer_norm",
+            value,
+            scale=as_numbers(scale),
+            shift=as_numbers(shift),
+            epsilon=layer.eps,
+        )
 
     def join(self, one: Value, other: Value) -> Value:
         """Add the concatenation of the columns of two tensors."""
