@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # `typing` is a large part of the time before signals are handled
 if TYPE_CHECKING:
+    from typing import Any
+
     from bunchtrain.study import Study, load
     from bunchtrain.tables.inspect.inspection import inspect
     from bunchtrain.workflow.compare import Comparison, compare

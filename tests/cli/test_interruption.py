@@ -41,6 +41,20 @@ def test_a_signal_is_one_sentence_and_its_exit_code(number, code, destructor):
     assert process.returncode == code
 
 
+def test_an_interrupt_that_becomes_another_error_has_its_sentence_too():
+    """As while a compiled module is imported."""
+    script = "import os, signal\nfrom bunchtrain.cli.interruption import interruptible\n"
+    script += "signal.signal(signal.SIGINT, signal.default_int_handler)\nwith interruptible():\n"
+    script += "    try:\n        os.kill(os.getpid(), signal.{number})\n"
+    script += "    except KeyboardInterrupt as cause:\n"
+    script += "        raise ImportError('initialization failed') from cause\n"
+    for number, code in (("SIGINT", 130), ("SIGTERM", 143)):
+        command = [sys.executable, "-c", script.format(number=number)]
+        done = subprocess.run(command, capture_output=True)
+        assert done.stderr.decode() == "bunchtrain: interrupted\n"
+        assert done.returncode == code
+
+
 def test_an_interrupt_inside_the_execution_of_text_has_its_exit_code_too(tmp_path):
     text = "from bunchtrain.cli.interruption import interruptible, received\n"
     text += "received.append(15)\nwith interruptible():\n    exec('raise KeyboardInterrupt')\n"
@@ -56,4 +70,4 @@ def test_the_package_imports_little_before_signals_are_handled() -> None:
     code = "import sys; old = {*sys.modules}; import bunchtrain; print(*{*sys.modules} - old)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "bunchtrain" in found.stdout.split()
-    assert not {"importlib.metadata", "tempfile", "numpy"} & {*found.stdout.split()}
+    assert not {"importlib.metadata", "tempfile", "numpy", "typing"} & {*found.stdout.split()}

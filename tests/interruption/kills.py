@@ -278,8 +278,9 @@ def _continue(
             break
     if orphans:
         return f"processes are left: {orphans}"
-    if "Traceback" in (place / "log").read_text():
-        return f"traceback: {(place / 'log').read_text()[-600:]}"
+    text = (place / "log").read_text()
+    if "Traceback" in text and "in main" in text:  # else Python had not yet begun the command
+        return f"traceback: {text[-600:]}"
     folder = run_folder(place, command.study)
     if folder and number != signal.SIGKILL and code == 128 + number:
         state = json.loads((folder / "status.json").read_text())["state"]

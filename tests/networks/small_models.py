@@ -8,7 +8,7 @@ from bunchtrain.methods.supervised import input_names
 
 PER_POINT = {"features", "coordinates", "momenta", "children", "levels"}
 SIZES = {"table": 4, "image": (1, 32, 32), "features": 4, "coordinates": 2, "momenta": 4}
-SIZES |= {"edge_features": 3, "volume": (1, 3, 6, 4)}
+SIZES |= {"edge_features": 3, "volume": (1, 3, 6, 4), "window": (2, 9)}
 FEW = {"bits": 5, "input_bits": 6}
 SHORT = {"particles": 6, "widths": (5,)}
 
@@ -17,6 +17,8 @@ OPTIONS = {
     "dense_network": {"widths": (8,)},
     "image_cnn": {"filters": ((3,),), "widths": (4,)},
     "volume_cnn": {"filters": ((3,), (4,)), "widths": (4,)},
+    "window_cnn": {"filters": ((3,), (4, 4)), "widths": (4,)},
+    "window_cnn without blocks": {"filters": (), "widths": (4,)},
     "resnext": {"units": (1, 1), "groups": 4, "shrink": 16},
     "capsule_network": {"filters": 4, "kernel": 5, "kinds": 2, "primary": 3, "dimension": 4},
     "energy_flow_network": {"phi": (8,), "f": (8,)},
@@ -88,6 +90,7 @@ def inputs(model, lengths):
         "table": torch.randn(len(lengths), 4, generator=random),
         "image": torch.rand(len(lengths), 1, 32, 32, generator=random),
         "volume": torch.rand(len(lengths), 1, 3, 6, 4, generator=random),
+        "window": torch.randn(len(lengths), 2, 9, generator=random),
     }
     edges = [torch.combinations(torch.arange(n)).T for n in lengths]
     first = torch.tensor([0, *lengths[:-1]]).cumsum(0)

@@ -1,9 +1,14 @@
 """The command `bunchtrain`."""
 
+from __future__ import annotations
+
 import gc
-from typing import NoReturn
 
 from bunchtrain.cli.interruption import interruptible
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main() -> NoReturn:

@@ -10,22 +10,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-#: Of `kill`, batch systems and time limits, and of a terminal that is closed.
-SIGNALS = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+#: Of Ctrl-C, of `kill`, batch systems and time limits, and of a terminal that is closed.
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+SIGNALS += [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
 #: The first of these signals that was received.
 received: list[int] = []
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise KeyboardInterrupt for these signals, and exit with their code if it is not handled."""
+    """Raise KeyboardInterrupt for these signals, and exit with their code if it is not handled.
+
+    So does another exception after a signal: while a compiled module is imported, the interrupt
+    becomes an ImportError.
+    """
     for number in SIGNALS:
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
-            signal.signal(number, _interrupt)
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _interrupt)  # nohup ignores SIGHUP
     sys.unraisablehook = _repeat
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Exception) as problem:
+        if not (received or isinstance(problem, KeyboardInterrupt)):
+            raise
         print("bunchtrain: interrupted", file=sys.stderr)
         # An interrupt inside an `exec` of text, as dataclasses do, makes `python -m` end itself by
         # SIGINT, whatever the exit code; another `exec` takes that back.

@@ -16,7 +16,7 @@ from bunchtrain.cli import aliases, catalogue, data, results
 from bunchtrain.cli.check import check
 from bunchtrain.cli.display import display
 from bunchtrain.cli.failures import as_error
-from bunchtrain.cli.interruption import exit_code
+from bunchtrain.cli.interruption import exit_code, received
 from bunchtrain.cli.run import run, stage, tune
 from bunchtrain.errors import DeprecatedKey, InterruptedRun
 from bunchtrain.parts import report_own_errors
@@ -84,7 +84,8 @@ def main() -> NoReturn:
         with report_own_errors():
             code = app(standalone_mode=False)
     except Exception as problem:
-        if (error := as_error(problem)) is None:
+        error = as_error(problem)
+        if error is None or (received and not isinstance(error, InterruptedRun)):
             raise
         err.print(f"bunchtrain: {error}")
         sys.exit(exit_code() if isinstance(error, InterruptedRun) else error.exit_code)

@@ -89,10 +89,11 @@ def build_normalised_network(
     if task.owns_loss:
         return network
     heads = task.heads()
+    as_given = isinstance(network.model, FitModel) and not network.model.standardises
     units = {
         target: mean_and_std(target, blocks)
         for target in network.heads
-        if heads[target].target.values and heads[target].standardises
+        if heads[target].target.values and heads[target].standardises and not as_given
     }
     for first, target, outputs in _slices(network.heads):
         if target in units:

@@ -26,8 +26,9 @@ class FittedModule(nn.Module):
         for name, array in model.arrays().items():
             self.register_buffer(name.replace(".", "_"), torch.tensor(array))
 
-    def forward(self, table: Tensor) -> Tensor:
-        """Return the outputs (batch, outputs) from `table` (batch, feature)."""
+    def forward(self, *inputs: Tensor, **named: Tensor) -> Tensor:
+        """Return the outputs (batch, outputs) from the tensors of the model, also by their names."""
+        (table,) = (*inputs, *named.values())  # all of these models take one
         buffers = {name: self.get_buffer(name.replace(".", "_")) for name in self.names}
         outputs: Tensor = self.model.evaluate(buffers, table.float())
         return outputs

@@ -68,6 +68,8 @@ Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=100)]
 HiddenWidths = Annotated[tuple[Width, ...], Field(max_length=100)]
 #: Widths of the layers of successive blocks.
 BlockWidths = Annotated[tuple[Widths, ...], Field(min_length=1, max_length=100)]
+#: The same, or none.
+OptionalBlockWidths = Annotated[tuple[Widths, ...], Field(max_length=100)]
 #: Number of layers, blocks, heads or repetitions in a network.
 Depth = Annotated[int, Field(ge=1, le=100), NUMBER]
 #: Depth of a decision tree.

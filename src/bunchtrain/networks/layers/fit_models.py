@@ -45,6 +45,8 @@ class FitModel:
     takes_tensors: ClassVar[bool] = False
     #: Whether `fit` continues from what has been loaded.
     continues_fit: ClassVar[bool] = False
+    #: Whether values are fitted as (value − mean) / standard deviation.
+    standardises: ClassVar[bool] = True
     #: Losses that the library can fit → their names in the library.
     supported_losses: ClassVar[Mapping[str, str]] = {}
 

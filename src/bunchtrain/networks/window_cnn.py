@@ -1,0 +1,72 @@
+"""Convolutional network on windows of a series, such as the samples of a pulse.
+
+A convolution with filters w of k times maps the features d of a window to the channels
+
+    x'_c(t) = relu(b_c + Σ_{d, i} w_cd(i) x_d(t + i))
+
+with zero padding that keeps the length; each block of convolutions is followed by max-pooling of 2
+times, and dense layers follow the last block. Without blocks it is a dense network on all samples.
+Both were compared with the optimal filter of a liquid-argon calorimeter in arXiv:2510.11469.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from bunchtrain.errors import StudyError
+from bunchtrain.networks.layers.dense import perceptron
+from bunchtrain.parts.ranges import Dropout, HiddenWidths, Kernel, OptionalBlockWidths
+
+
+class WindowCNN(nn.Module):
+    """Convolutional network on windows of a series (arXiv:2510.11469).
+
+    window   (features, times) of a window.
+    outputs  number of outputs.
+    filters  for each block, the filters of its convolutions; each block ends with max-pooling; none
+             for a dense network.
+    kernel   times of a filter.
+    widths   units of the dense layers.
+    dropout  fraction of the units of the dense layers dropped in training.
+
+    Raises StudyError if the window is too short to be halved in each block.
+    """
+
+    def __init__(
+        self,
+        window: tuple[int, int],
+        outputs: int,
+        *,
+        filters: OptionalBlockWidths = ((16,), (16,)),
+        kernel: Kernel = 5,
+        widths: HiddenWidths = (64, 64),
+        dropout: Dropout = 0.0,
+    ) -> None:
+        super().__init__()
+        channels, times = window
+        if times < 2 ** len(filters):
+            raise StudyError(
+                f"model 'window_cnn' halves the window {len(filters)} times, and it has {times} "
+                "times; give fewer blocks in 'filters' or longer windows"
+            )
+        layers: list[nn.Module] = []
+        for block in filters:
+            for count in block:
+                layers += convolution(channels, count, kernel)
+                channels = count
+            layers.append(nn.MaxPool1d(2))
+            times //= 2
+        self.convolutions = nn.Sequential(*layers, nn.Flatten())
+        self.dense = perceptron(channels * times, widths, outputs, dropout=dropout)
+
+    def forward(self, window: Tensor) -> Tensor:
+        """Return (batch, outputs) from `window` (batch, feature, time)."""
+        output: Tensor = self.dense(self.convolutions(window))
+        return output
+
+
+def convolution(channels: int, filters: int, kernel: int) -> list[nn.Module]:
+    """Return a convolution that keeps the length of a window, with zero padding and ReLU."""
+    layer = nn.Conv1d(channels, filters, kernel)
+    nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+    return [nn.ConstantPad1d(((kernel - 1) // 2, kernel // 2), 0.0), layer, nn.ReLU()]

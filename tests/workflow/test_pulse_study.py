@@ -1,0 +1,16 @@
+"""The study of pulses of liquid argon, with few of them."""
+
+import bunchtrain
+from bunchtrain.study import load
+
+
+def test_liquid_argon_pulses(tmp_path, monkeypatch):
+    monkeypatch.setenv("BUNCHTRAIN_CACHE", str(tmp_path / "cache"))
+    study = load("liquid_argon_pulses", size="demo", **{"training.threads": 1})
+    run = bunchtrain.run(study, runs=tmp_path / "runs", jobs=1)
+    widths = {name: metrics["resolution"]["value"] for name, metrics in run.metrics.items()}
+    assert list(widths) == list(study.models)
+    assert widths["optimal_filter"] < widths["five_samples"] < widths["peak"]
+    assert widths["dense"] < 0.6  # that of the amplitudes is 1.4
+    run.export("onnx", model="optimal_filter", output=tmp_path / "exported")
+    assert (tmp_path / "exported" / "verification.json").is_file()
