@@ -17,7 +17,7 @@ from test_error_coverage import FEW, MANY, inside  # type: ignore[import-not-fou
 from bunchtrain.evaluations.excess import _count
 from bunchtrain.statistics.assignment import Matched, particle_efficiency
 from bunchtrain.statistics.bootstrap import paired_bootstrap
-from bunchtrain.statistics.changes import ScoredEvents, fix_cuts_and_bins, measure_changes
+from bunchtrain.statistics.changes import fix_cuts_and_bins, measure_changes
 from bunchtrain.statistics.correlated_rows import cluster_bootstrap, ratio_of_sums
 from bunchtrain.statistics.correlation import rank_correlation_of
 from bunchtrain.statistics.metrics import (
@@ -36,6 +36,7 @@ from bunchtrain.statistics.metrics import (
     roc,
     standard_deviation,
 )
+from bunchtrain.statistics.scored_events import ScoredEvents
 from bunchtrain.statistics.toys import p_value
 from bunchtrain.statistics.two_sample import wasserstein
 
@@ -280,9 +281,8 @@ SLOW |= {"a_wasserstein_distance"}
 UNWEIGHTED = {"a_mean_of_repetitions", "a_wasserstein_distance", "a_p_value"}
 
 
-#: Intervals that cover at least as often as they say: of Clopper and Pearson, and of a bootstrap of
-#: pairs of events, whose second-order term is tripled (Efron and Stein, Ann. Statist. 9, 586).
-CONSERVATIVE = {"a_p_value": 0.80, "a_change_by_a_shift": 0.75}
+#: Intervals that cover at least as often as they say: those of Clopper and Pearson.
+CONSERVATIVE = {"a_p_value": 0.80}
 #: A divergence of few events is larger by their fluctuations, as its documentation says.
 BIASED = {("an_inverse_divergence", "few events"), ("a_wasserstein_distance", "few events")}
 

@@ -10,7 +10,8 @@ from bunchtrain import parts
 from bunchtrain.errors import StudyError, nearest, one_of
 from bunchtrain.evaluations._class_evaluation import ClassPredictions, FirstTargetEvaluation
 from bunchtrain.parts.ranges import Positive
-from bunchtrain.statistics.changes import CutsAndBins, ScoredEvents, fix_cuts_and_bins
+from bunchtrain.statistics.changes import CutsAndBins, fix_cuts_and_bins
+from bunchtrain.statistics.scored_events import ScoredEvents
 from bunchtrain.study import Study, evaluation_options
 from bunchtrain.systematics._systematic import Systematic
 

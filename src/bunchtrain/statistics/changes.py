@@ -2,43 +2,28 @@
 
 Nominal and shifted scores belong to the same events, so that their statistical fluctuations mostly
 cancel. The error of a difference is its standard deviation over bootstrap samples (Efron, Ann.
-Statist. 7, 1, 1979) in which each event has the same Poisson weight on both sides.
+Statist. 7, 1, 1979) in which each event has the same Poisson weight on both sides; that of the AUC
+is `auc_change_std`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import pdtr
 
 from bunchtrain.errors import DataError
+from bunchtrain.statistics.auc_change import auc_change_std
 from bunchtrain.statistics.likelihood.binning import optimal_binning
 from bunchtrain.statistics.likelihood.workspace import histogram
 from bunchtrain.statistics.metrics import Measurement, asimov, auc, roc
-from bunchtrain.tables.hashing import hash_ids, uniform
+from bunchtrain.statistics.scored_events import ScoredEvents, bootstrap_weights
 
 #: Number of bootstrap samples.
 SAMPLES = 50
-
-
-@dataclass(frozen=True)
-class ScoredEvents:
-    """A score of a set of events.
-
-    entry   (events,) indices of the events in their source.
-    score   (events,), large for signal.
-    truth   (events,) bool, True for signal.
-    weight  (events,).
-    """
-
-    entry: NDArray[Any]
-    score: NDArray[Any]
-    truth: NDArray[Any]
-    weight: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -158,19 +143,7 @@ def measure_changes(
     found = {}
     for name, value in before.items():
         difference = [b[name] - a[name] for a, b in zip(*replicas, strict=True)]
-        error = float(np.std(difference, ddof=1))
+        std = float(np.std(difference, ddof=1))
+        error = auc_change_std(nominal, shifted, seed) if name == "auc" else std
         found[name] = (value, Measurement(after[name] - value, error))
     return found
-
-
-def bootstrap_weights(entry: NDArray[Any], seed: int, index: int) -> NDArray[np.float64]:
-    """Return the Poisson weights of mean 1 of a bootstrap sample, (events,).
-
-    The weight of an event depends on its `entry`, seed and sample alone.
-    """
-    indices = np.full(len(entry), index, np.int64)
-    random = uniform(hash_ids(seed, "boot", np.asarray(entry, np.int64), indices))
-    return np.searchsorted(_CUMULATIVE, random, side="right").astype(np.float64)
-
-
-_CUMULATIVE: Sequence[float] = pdtr(np.arange(12), 1.0)

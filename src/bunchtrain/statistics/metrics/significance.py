@@ -13,7 +13,7 @@ from bunchtrain.statistics.metrics.measurement import Measurement
 from bunchtrain.statistics.metrics.roc import Roc
 from bunchtrain.statistics.metrics.sample import Floats
 
-#: Replicas of the yields for the optimism of the best cut, and cuts among which it is searched.
+#: Replicas of the yields for the bias of the best cut, and cuts among which it is searched.
 REPLICAS, POINTS = 50, 400
 
 
@@ -101,9 +101,10 @@ def best_cut(
 ) -> BestCut:
     """Return the cut of the largest significance on this sample.
 
-    The largest of many fluctuating values is high by the optimism o = ⟨Z*(c*) − Z(c*)⟩ over
-    bootstrap replicas Z* of the yields with their own best cuts c* (Efron, J. Am. Stat. Assoc. 78,
-    316), so that the interval of 68 % is Z − o ± σ. The value is that of the printed yields.
+    The largest of many fluctuating values is high, by the bias β = ⟨max Z*⟩ − max Z over bootstrap
+    replicas Z* of the yields (Efron, Ann. Statist. 7, 1, 1979). The value is that of the printed
+    yields, and its error the root mean square of its distance from the largest true significance,
+    √(σ² + β²).
 
     curve           ROC of the score.
     measure         `s_over_sqrt_b`, `s_over_sqrt_sb`, `asimov` or `ams`.
@@ -131,11 +132,9 @@ def best_cut(
     sigma_b = scale * np.sqrt(curve.background_squares[best + 1])
     by_s = value(s[best] + sigma_s, b[best]) - value(max(s[best] - sigma_s, 0), b[best])
     by_b = value(s[best], b[best] + sigma_b) - value(s[best], max(b[best] - sigma_b, 0))
-    found = Measurement(float(value(s[best], b[best])), float(np.hypot(by_s, by_b) / 2))
-    too_high = _optimism(curve, value, scale, min_background)
-    low, high = (found.value - too_high + side * found.error for side in (-1, 1))
+    std, bias = np.hypot(by_s, by_b) / 2, _bias(curve, value, scale, min_background)
     return BestCut(
-        found.with_interval(low, max(high, found.value)),
+        Measurement(float(value(s[best], b[best])), float(np.hypot(std, bias))),
         float(curve.thresholds[best + 1]),
         float(s[best]),
         float(b[best]),
@@ -144,10 +143,10 @@ def best_cut(
     )
 
 
-def _optimism(
+def _bias(
     curve: Roc, value: Callable[[Any, Any], Floats], scale: float, min_background: float
 ) -> float:
-    """Return by how much the largest significance exceeds the true one of its cut, on average.
+    """Return by how much the largest significance of replicas exceeds that of the curve, or 0.
 
     The sums of weights between at most `POINTS` cuts fluctuate by √Σw² in each replica.
     """
@@ -163,8 +162,7 @@ def _optimism(
     drawn = np.random.default_rng(1).normal(size=(2, REPLICAS, len(s)))
     signal = scale * np.cumsum(s + np.sqrt(s_squares) * drawn[0], axis=1)
     background = scale * np.cumsum(b + np.sqrt(b_squares) * drawn[1], axis=1)
-    usable = allowed & (background > 0)
-    replicas = np.where(usable, value(np.maximum(signal, 0), background), -1.0)
-    best = replicas.argmax(axis=1)
+    replicas = value(np.maximum(signal, 0), background)
     nominal = value(np.maximum(scale * np.cumsum(s), 0), scale * total)
-    return max(float(np.mean(replicas.max(axis=1) - nominal[best])), 0.0)
+    largest = np.where(allowed & (background > 0), replicas, -1.0).max(axis=1)
+    return max(float(np.mean(largest) - nominal[allowed & (total > 0)].max(initial=-1.0)), 0.0)
