@@ -117,6 +117,10 @@ class TrackerOptions(Options):
     shared_hits             largest number of hits shared with better tracks.
     vertex_window           largest distance in mm along the beam of a track to the vertex that it
                             is fitted to; tracks that are left over make vertices of their own.
+    vertex_significance     largest distance of a track to a vertex that it is assigned to, in
+                            standard deviations.
+    vertex_merge            distance of two vertices in standard deviations below which one of them
+                            is removed.
     """
 
     field: Annotated[float, Field(ge=0.1, le=10), NUMBER] = 2.0
@@ -139,6 +143,8 @@ class TrackerOptions(Options):
     branches: Tracks = 10
     shared_hits: Lost = 3
     vertex_window: Millimetres = 2.0
+    vertex_significance: Multiple = 3.0
+    vertex_merge: Multiple = 5.0
 
     def recipe(self) -> dict[str, Any]:
         """Return the options as plain data."""

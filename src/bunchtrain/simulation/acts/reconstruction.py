@@ -172,6 +172,8 @@ class Chain:
                 bField=self.magnet,
                 seedFinder=examples.VertexSeedFinder.GaussianSeeder,
                 tracksMaxZinterval=self.recipe["vertex_window"],
+                tracksMaxSignificance=self.recipe["vertex_significance"],
+                maxMergeVertexSignificance=self.recipe["vertex_merge"],
             )
         )
         sequence.addWriter(

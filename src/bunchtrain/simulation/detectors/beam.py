@@ -22,6 +22,8 @@ PARTICLES = {
     **{"pi-": -211, "kaon+": 321, "kaon-": -321, "kaon0L": 130, "kaon0S": 310, "proton": 2212},
     **{"anti_proton": -2212, "neutron": 2112, "anti_neutron": -2112, "lambda": 3122},
 }
+#: Words for particles → name in Geant4, for messages.
+_WORDS = {"electron": "e-", "positron": "e+", "photon": "gamma", "muon": "mu-", "pion": "pi-"}
 ELECTROMAGNETIC = {"gamma", "e-", "e+"}
 
 
@@ -80,7 +82,8 @@ class BeamOptions(Options):
         """Raise StudyError, with the nearest name, for a particle that is not known."""
         for name in self.particles:
             if name not in known:
-                hint = nearest(name, known) or f"; there are {one_of(known)}"
+                word = _WORDS.get(name.strip().lower(), name)
+                hint = nearest(word, known) or f"; there are {one_of(known)}"
                 raise StudyError(f"particles: there is no particle '{name[:60]}'{hint}")
 
 

@@ -16,8 +16,8 @@ from bunchtrain.simulation.detectors.materials import Material, find_material
 from bunchtrain.tables.geometry import Geometry
 
 Floats = NDArray[np.float64]
-#: Length in mm.
-Length = Annotated[float, Field(gt=0, le=1e5), NUMBER]
+#: Length in mm; below a nanometre Geant4 takes two surfaces for one.
+Length = Annotated[float, Field(ge=1e-6, le=1e5), NUMBER]
 #: Position in mm.
 Position = Annotated[float, Field(ge=-1e5, le=1e5), NUMBER]
 Shape = Literal["square", "hexagon", "projective"]

@@ -8,6 +8,13 @@ from pathlib import Path
 
 from bunchtrain.errors import StudyError, nearest
 
+#: Words for materials of detectors that are no names of NIST → a name, for messages.
+_WORDS = {
+    **{"tungsten": "G4_W", "wolfram": "G4_W", "iron": "G4_Fe", "steel": "G4_Fe", "lead": "G4_Pb"},
+    **{"silicon": "G4_Si", "copper": "G4_Cu", "uranium": "G4_U", "aluminium": "G4_Al"},
+    **{"argon": "G4_lAr", "liquid_argon": "G4_lAr", "scintillator": "G4_PLASTIC_SC_VINYLTOLUENE"},
+    **{"lead_glass": "G4_GLASS_LEAD", "vacuum": "G4_Galactic", "gold": "G4_Au", "tin": "G4_Sn"},
+}
 _FILE = Path(__file__).with_name("materials.txt")
 
 
@@ -67,6 +74,8 @@ def find_material(name: str, where: str) -> Material:
     for one in (word, f"g4_{word}"):
         if one in spelled:
             return materials()[spelled[one]]
+    if common := _WORDS.get(word.removeprefix("g4_")):
+        raise StudyError(f"{where}: there is no material '{name[:60]}'; did you mean '{common}'?")
     hint = nearest(name, materials()) or nearest(f"G4_{name}", materials())
     text = hint or "; give a NIST name of Geant4, such as G4_W, G4_Si or G4_PbWO4"
     raise StudyError(f"{where}: there is no material '{name[:60]}'{text}")
