@@ -124,9 +124,9 @@ def executors() -> Iterator[Malformed]:
         {"name": "processes", "workers": "many"}, {"name": "processes", "workers": -1}, {"name": "sequential", "workers": 2},
         {"name": "processes", "nosuch": 1}, {"name": "slurm", "time": "soon"}, {"name": "slurm", "time": "1; true"},
         {"name": "slurm", "memory": "much"}, {"name": "slurm", "memory": "$(true)"}, {"name": "slurm", "partition": ["a"]},
-        {"name": "slurm", "options": "--wrap=true"}, {"name": "slurm", "options": [3]}, {"name": "slurm", "options": ["; true"]},
+        {"name": "slurm", "options": [3]},
         {"name": "slurm", "cpus": 0}, {"name": "slurm", "workers": 0}, {"name": "slurm", "partition": "a\0b"},
-        {"name": "ray", "workers": 0}, {"name": "ray", "address": 3}, {"name": "[/b]"}, "./nosuch.py:Mine", "slurm",
+        {"name": "ray", "workers": 0}, {"name": "ray", "address": 3}, {"name": "[/b]"}, "./nosuch.py:Mine",
     ):  # fmt: skip
         accepted = value in (None, {})  # which stands for the default
         yield of_study(

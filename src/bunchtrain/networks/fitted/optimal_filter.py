@@ -39,7 +39,7 @@ SMALLEST = 1e-9
 
 
 class OptimalFilter(FitModel):
-    """Optimal filter of the pulse in a window (NIM A 338 (1994) 467).
+    """Optimal filter of the pulse in a window (NIM A 338 (1994) 467, arXiv:2510.11469).
 
     window   (1, samples) of a window.
     outputs  1, the amplitude, or 2, the amplitude and the time: the values of the target.
