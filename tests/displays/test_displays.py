@@ -167,7 +167,8 @@ def test_points_beyond_the_limit_and_without_a_place_are_left_out_and_said_so():
         ),
         (HITS, {"event": 3}, "there is no event 3 in the table: its 3 events are 0 to 2"),
         (HITS, {"event": -1}, "there is no event -1"),
-        (HITS, {"event": 1}, "nothing in the event can be drawn"),
+        (HITS, {"event": 1}, "the event has no entries in hit; choose another event"),
+        (HITS, {"event": 1, "groups": ("hit",)}, "the event has no entries in 'hit'"),
     ],
 )
 def test_what_cannot_be_shown_ends_in_a_sentence(data, options, text):

@@ -10,7 +10,15 @@ import numpy as np
 
 from bunchtrain.displays.colours import Colouring, automatic, rule
 from bunchtrain.displays.encoding import encode_column, encode_indices
-from bunchtrain.displays.groups import MOTHERS, SIZES, Floats, Group, find_groups, kinematics
+from bunchtrain.displays.groups import (
+    MOTHERS,
+    SIZES,
+    Floats,
+    Group,
+    empty_lists,
+    find_groups,
+    kinematics,
+)
 from bunchtrain.displays.panels import image_panels, momentum_panels, position_panels, tree_panel
 from bunchtrain.displays.reading import Event, preferred
 from bunchtrain.errors import DataError, nearest, one_of
@@ -71,10 +79,12 @@ def make_display(
     groups      that are shown; chosen by their names if empty.
     limits      bounds on the size.
 
-    Raises DataError if nothing in the event can be drawn, or a group is unknown.
+    Raises DataError if nothing in the event can be drawn, or a group is unknown or empty.
     """
-    found, made = find_groups(event), _Made()
+    found, made, empty = find_groups(event), _Made(), empty_lists(event)
     for name in groups:
+        if name in empty:
+            raise DataError(f"the event has no entries in '{name}'; choose another event")
         if name not in found:
             hint = nearest(name, found) or f"; there are {one_of(found) or 'none'}"
             raise DataError(f"the event has no group '{name}' with positions or momenta{hint}")
@@ -95,6 +105,8 @@ def make_display(
     if not groups:
         made.panels += image_panels(event, limits.pixels, made.notes)
     if not made.panels:
+        if empty:
+            raise DataError(f"the event has no entries in {one_of(empty)}; choose another event")
         raise DataError(
             "nothing in the event can be drawn: lists with x, y, z, or pt, eta, phi, or a mother, "
             f"or images are; its columns are {one_of(event.schema)}"

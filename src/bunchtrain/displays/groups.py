@@ -81,6 +81,16 @@ def find_groups(event: Event, only: Iterable[str] = ()) -> dict[str, Group]:
     return found
 
 
+def empty_lists(event: Event) -> list[str]:
+    """Return the names of the lists of an event that have no entries."""
+    lengths: dict[str, int] = {}
+    for name, column in event.schema.items():
+        if column.axis.count(".") == 1 and not column.shape:
+            axis = column.axis.partition(".")[2]
+            lengths[axis] = max(lengths.get(axis, 0), len(event.columns[name]))
+    return [axis for axis, length in lengths.items() if not length]
+
+
 def _group(
     axis: str, names: list[str], columns: Mapping[str, Any], schema: Mapping[str, Column]
 ) -> Group:
