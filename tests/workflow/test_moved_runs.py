@@ -15,6 +15,7 @@ import yaml
 from conftest import SAMPLE, STUDY, command  # type: ignore[import-not-found]
 
 import bunchtrain
+from bunchtrain.workflow.preparation import event_cache
 
 FEATURES = {"name": "table", "features": ["jet_mass", "log(multiplicity)"]}
 TREES = {"representation": FEATURES, "model": {"name": "boosted_trees", "trees": 10}}
@@ -89,12 +90,13 @@ def test_a_run_copied_elsewhere_is_read_used_and_resumed_there(there, made):
 
 
 @pytest.mark.parametrize("cached", [True, False])
-def test_a_source_that_was_removed_is_named(there, cached):
+def test_a_source_that_was_removed_is_named(there, monkeypatch, cached):
     place, run = there
+    monkeypatch.chdir(place)
+    if cached:
+        event_cache(bunchtrain.open_run(run).study)
     without_evaluation(run)
     shutil.rmtree(run / "models")
-    if not cached:
-        shutil.rmtree(place / "cache")
     (place / "data.parquet").unlink()
     for words in (["run", "--resume", run], ["run", "small.yaml", "--fresh"]):
         assert "data.parquet" in sentence(command(*words, cwd=place))
@@ -112,20 +114,20 @@ def test_a_source_that_was_changed_makes_another_cache(there):
     assert "are not those that" in sentence(command("run", "--resume", run, cwd=place))
 
 
-def test_what_else_is_in_the_cache_is_neither_used_nor_removed(there):
+def test_what_else_is_in_the_cache_is_neither_used_nor_removed(there, monkeypatch):
     place, run = there
-    events = place / "cache" / "events"
-    (cache,) = [one for one in events.iterdir() if one.is_dir()]
+    monkeypatch.chdir(place)
+    study, events = bunchtrain.open_run(run).study, place / "cache" / "events"
+    cache = event_cache(study).folder
     manifest = json.loads((cache / "manifest.json").read_text())
-    for name, content in (("version", {"version": -1}), ("fields", {"fields": 3}), ("shards", {})):
-        (cache / "manifest.json").write_text(json.dumps(manifest | {name: content}))
+    for other in ({"version": -1}, {"shards": {}}, {"shards": ["../notes.txt"]}):
+        (cache / "manifest.json").write_text(json.dumps(manifest | other))
         foreign = {events / "notes.txt": "mine", events / "ab" / "manifest.json": "[1]"}
         for path, text in foreign.items():
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
-        assert command("run", "small.yaml", "--fresh", cwd=place).returncode == 0
-        newest = max(place.glob("runs/*/*"), key=lambda one: one.stat().st_mtime_ns)
-        assert metrics(newest) == metrics(run)
+        event_cache(study)
+        assert json.loads((cache / "manifest.json").read_text()) == manifest
         assert all(path.read_text() == text for path, text in foreign.items())
 
 
