@@ -44,6 +44,25 @@ def test_every_event_comes_once_in_each_epoch_and_in_another_order(make_task, me
     assert len(first) == data.cache.rows["train"]
 
 
+def test_a_validation_set_that_does_not_fit_the_memory_is_not_read_for_it(
+    make_task, monkeypatch
+) -> None:
+    seen, represent = [], Data.represent
+
+    def counted(self, events):
+        seen.append(len(events))
+        return represent(self, events)
+
+    monkeypatch.setattr(Data, "represent", counted)
+    few = opened(make_task(memory=STREAMED, settings={"events": 20}))
+    assert list(few.stores) == ["train"]
+    assert sum(seen) == 20 + 20  # the first events, and the training set
+    seen.clear()
+    both = opened(make_task("other", memory=10**8, settings={"events": 20}))
+    assert list(both.stores) == ["train", "validation"]
+    assert sum(seen) == 20 + 20 + both.cache.rows["validation"]
+
+
 def test_batches_are_of_equal_size(make_task) -> None:
     data = opened(make_task(settings={"batch_size": 100}))
     sizes = data.sizes("train")

@@ -35,6 +35,8 @@ BLOCK = 8192
 TABLE_BLOCK = 65_536
 #: Of events that count as small: XGBoost stores twice their bytes, and a joined copy before.
 COPIES = 6
+#: A set of this many times the free memory, by the size of the first events, surely does not fit.
+SURELY = 2
 
 
 class Data:
@@ -76,22 +78,27 @@ class Data:
             self.stores, self.block = dataset
         if "train" in self.stores:
             return [self.stores["train"].events]
-        self.block = self._block_rows()
+        size = self._bytes_per_event()
+        self.block = self._block_rows(size)
         training, complete, used = self._read_up_to("train", self.task.memory // 2)
         if complete:
             self.stores["train"] = EventStore(training)
             training = [self.stores["train"].events]
         free = self.task.memory // 2 - (used if complete else 0)
-        validation, complete, _ = self._read_up_to("validation", free)
-        if complete:
-            self.stores["validation"] = EventStore(validation)
+        if size * self.cache.rows["validation"] <= SURELY * free:
+            validation, complete, _ = self._read_up_to("validation", free)
+            if complete:
+                self.stores["validation"] = EventStore(validation)
         DATASET_CACHE.put(self.task, (self.stores, self.block))
         return training
 
-    def _block_rows(self, probe: int = 64) -> int:
-        """Return the count of events in a block, which takes at most a 16th of the memory."""
+    def _bytes_per_event(self, probe: int = 64) -> float:
+        """Return the size of an event of the training set as a batch, from the first ones."""
         events = next(iter(self.cache.of("train").blocks(self.columns, probe)))
-        size = size_in_bytes(self.represent(events)) / len(events)
+        return size_in_bytes(self.represent(events)) / len(events)
+
+    def _block_rows(self, size: float) -> int:
+        """Return the count of events of this size in a block: a 16th of the memory at most."""
         is_flat = not any("*" in self.cache.fields()[name] for name in self.columns)
         most = TABLE_BLOCK if is_flat and self.task.is_on_arrays else BLOCK
         return int(min(most, max(1, self.task.memory / 16 / size)))
