@@ -20,6 +20,7 @@ from bunchtrain.methods.task import Task, derive_seed
 from bunchtrain.representations._representation import FittedRepresentation, Representation
 from bunchtrain.representations.preprocessing.finite import check_finite
 from bunchtrain.representations.preprocessing.labels import represent_targets
+from bunchtrain.tables.arrow import malloc_trim
 from bunchtrain.tables.cache.event_cache import EventCache
 from bunchtrain.tables.cache.recipe import RESERVED
 from bunchtrain.tables.cache.shards import rechunk
@@ -36,7 +37,7 @@ TABLE_BLOCK = 65_536
 #: Of events that count as small: XGBoost stores twice their bytes, and a joined copy before.
 COPIES = 6
 #: A set of this many times the free memory, by the size of the first events, surely does not fit.
-SURELY = 2
+SURELY = 1.25
 
 
 class Data:
@@ -89,6 +90,9 @@ class Data:
             validation, complete, _ = self._read_up_to("validation", free)
             if complete:
                 self.stores["validation"] = EventStore(validation)
+            else:
+                validation.clear()
+                malloc_trim()  # else the freed blocks stay in the heap
         DATASET_CACHE.put(self.task, (self.stores, self.block))
         return training
 
