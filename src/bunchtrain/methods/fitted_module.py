@@ -27,7 +27,7 @@ class FittedModule(nn.Module):
             self.register_buffer(name.replace(".", "_"), torch.tensor(array))
 
     def forward(self, *inputs: Tensor, **named: Tensor) -> Tensor:
-        """Return the outputs (batch, outputs) from the tensors of the model, also by their names."""
+        """Return the outputs (batch, outputs) from the model's tensors, also by their names."""
         (table,) = (*inputs, *named.values())  # all of these models take one
         buffers = {name: self.get_buffer(name.replace(".", "_")) for name in self.names}
         outputs: Tensor = self.model.evaluate(buffers, table.float())
