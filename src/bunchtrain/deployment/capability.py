@@ -37,6 +37,7 @@ REPRESENTATIONS: dict[str, dict[str, Any]] = {
     "table": {"features": ["mass", "width", "count"]},
     "image": {"group": "part"},
     "volume": {"cells": ["cells"], "shape": (4, 4, 4)},
+    "window": {"features": ["samples"], "length": 32},
     "point_cloud": {"group": "part"},
     "graph": {"group": "part", "edge_features": ["first_pt - second_pt"]},
     "clustering_tree": {"group": "part"},

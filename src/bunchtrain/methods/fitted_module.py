@@ -26,20 +26,28 @@ class FittedModule(nn.Module):
         for name, array in model.arrays().items():
             self.register_buffer(name.replace(".", "_"), torch.tensor(array))
 
-    def forward(self, *inputs: Tensor, **named: Tensor) -> Tensor:
-        """Return the outputs (batch, outputs) from the model's tensors, also by their names."""
-        (table,) = (*inputs, *named.values())  # all of these models take one
+    def forward(self, table: Tensor) -> Tensor:
+        """Return the outputs (batch, outputs) from `table` (batch, feature)."""
         buffers = {name: self.get_buffer(name.replace(".", "_")) for name in self.names}
         outputs: Tensor = self.model.evaluate(buffers, table.float())
         return outputs
+
+
+class FittedWindowModule(FittedModule):
+    """The same of windows: exports name inputs as the arguments of `forward`."""
+
+    def forward(self, window: Tensor) -> Tensor:
+        """Return the outputs (batch, outputs) from `window` (batch, feature, time)."""
+        return super().forward(window)
 
 
 def as_network(network: Network | FittedNetwork) -> Network:
     """Return a network on tensors; one on arrays is copied."""
     if isinstance(network, Network):
         return network
-    layer, module = NormalisationLayer(network.normalisation), FittedModule(network.model)
-    found: Any = Network(layer, module, network.heads)
+    layer = NormalisationLayer(network.normalisation)
+    kind = FittedWindowModule if network.model.tensors == ("window",) else FittedModule
+    found: Any = Network(layer, kind(network.model), network.heads)
     found.shift.copy_(torch.from_numpy(network.shift))
     found.scale.copy_(torch.from_numpy(network.scale))
     made: Network = found.eval()
