@@ -111,15 +111,25 @@ def _cells(line: str, separator: str) -> list[str]:
 def _is_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
     """Return whether the first line has names: no number, or the numbers 0, 1, … as of pandas.
 
-    These are names only above a column of which each number has a decimal point, or is none.
+    These are names only above a column of which each number has a decimal point, or is none. Words
+    for numbers, such as nan, are names beside others, if these are above numbers alone.
     """
-    if not any(map(is_number, first)):
+    found = [cell for cell in first if is_number(cell)]
+    if not found:
         return True
+    if len(found) < len(first) and not any(map(_has_digits, found)):
+        named = [at for at, cell in enumerate(first) if not is_number(cell)]
+        below = [row[at] for row in others for at in named if at < len(row)]
+        return all(is_number(cell) or not cell for cell in below)
     numbers = list(first[1:] if first[0] == "" else first)
     if numbers != [str(n) for n in range(len(numbers))] or not others:
         return False
     columns = zip(*others, strict=False)
     return any(all(re.search(r"\.|e|nan|inf|^$", cell) for cell in column) for column in columns)
+
+
+def _has_digits(cell: str) -> bool:
+    return any(map(str.isdigit, cell))
 
 
 def is_number(cell: str) -> bool:
