@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatterMathtext, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 COLOURS = (
@@ -159,12 +159,22 @@ def axis_label(column: str, unit: str | None = None) -> str:
     return f"{name} [{unit}]" if unit and quantity != unit else name
 
 
+#: Numbers whose digits do not fit between the ticks of a logarithmic axis.
+LONG = 2e7
+
+
 def format_log_axis(axis: Axis) -> None:
-    """Label a logarithmic axis with 1, 2, 5, 10, …, or with powers of ten only if it is long."""
+    """Label a logarithmic axis with 1, 2, 5, 10, …, or with powers of ten only if it is long.
+
+    Long numbers are written as powers, 10⁸.
+    """
     low, high = axis.get_view_interval()
     subs = (1.0, 2.0, 5.0) if high / low < 200 else (1.0,)
     axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.12g}".replace(",", "\u2009")))
+    if high > LONG:
+        axis.set_major_formatter(LogFormatterMathtext())
+    else:
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.12g}".replace(",", "\u2009")))
     axis.set_minor_formatter(NullFormatter())
 
 
