@@ -4,12 +4,13 @@ import awkward as ak
 import numpy as np
 import pytest
 import torch
+from exported import check_onnx
 
 from bunchtrain import parts
 from bunchtrain.batch import Batch
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.heads.mean_squared_error import MeanSquaredError
-from bunchtrain.methods.fitted_module import FittedModule
+from bunchtrain.methods.fitted_module import FittedModule, FittedWindowModule
 from bunchtrain.networks.fitted.optimal_filter import OptimalFilter
 from bunchtrain.targets import Target
 
@@ -152,3 +153,16 @@ def test_data_that_do_not_suffice():
     negative = Batch(batch.inputs, batch.targets, -batch.weight)
     with pytest.raises(StudyError, match="no negative weights"):
         fitted(negative)
+
+
+@pytest.mark.parametrize("options", [{}, {"delays": 2, "step": 25.0}])
+@pytest.mark.filterwarnings("ignore")  # of the exporter
+def test_onnx_gives_the_same_numbers(options, tmp_path):
+    batch = batch_of(pulses(1000, times=(450, 550)))
+    window = torch.from_numpy(batch.inputs["window"])
+
+    def inputs(_, lengths):
+        return {"window": window[: len(lengths)]}
+
+    module = FittedWindowModule(fitted(batch, BOTH, **options)).eval()
+    check_onnx(module, inputs, tmp_path / "model.onnx", tolerance=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,15 @@ def sigmoid(output: Any) -> Any:
 def unbind(columns: Any) -> list[Any]:
     """Return the columns, (batch,) each, of (batch, column)."""
     return list(columns.T) if isinstance(columns, np.ndarray) else list(columns.unbind(1))
+
+
+def stack(columns: Sequence[Any]) -> Any:
+    """Return (batch, column) from the columns, (batch,) each."""
+    if isinstance(columns[0], np.ndarray):
+        return np.stack(columns, 1)
+    import torch
+
+    return torch.stack(list(columns), 1)
 
 
 def weighted_quantiles(values: Array, weight: Array, levels: Array) -> Array:

@@ -10,14 +10,14 @@ the coefficients of liquid-argon calorimeters (Cleland and Stern, NIM A 338 (199
 spectrum J of the noise instead of its covariance, C is diagonal in Fourier space, where for the
 amplitude alone A = Σ g̃* ṽ/J / Σ |g̃|²/J. Of some delays in whole samples, that with the smallest
 χ² is taken. Shape, derivative, baseline and noise are those of the training set: the shape is a
-regression on the true amplitude and time, the noise, pile-up included, what is left. No estimate
-that is linear in the samples has a smaller variance.
+regression on the true amplitude and time, the noise, pile-up included, what is left. No
+unbiased estimate that is linear in the samples has a smaller variance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -26,8 +26,15 @@ from pydantic import Field
 
 from bunchtrain.batch import Array
 from bunchtrain.errors import DataError, StudyError
+from bunchtrain.heads._arrays import stack, unbind
 from bunchtrain.heads._head import Head
-from bunchtrain.networks.layers.fit_models import Batches, FitModel, History
+from bunchtrain.networks.layers.fit_models import (
+    Batches,
+    FitModel,
+    History,
+    Sample,
+    load_training_sample,
+)
 from bunchtrain.parts.ranges import NUMBER, Positive
 
 Floats = NDArray[np.float64]
@@ -87,7 +94,6 @@ class OptimalFilter(FitModel):
         self.information = np.zeros((shifts, outputs, outputs), np.float32)  # F
         self.shifts = np.arange(-delays, delays + 1, dtype=np.float32)
         self.time = np.zeros(3, np.float32)  # mean, smallest, largest
-        self.first = np.eye(outputs, dtype=np.float32)[0]  # 1 for the amplitude
 
     @property
     def is_fitted(self) -> bool:
@@ -101,7 +107,7 @@ class OptimalFilter(FitModel):
 
     def arrays(self) -> dict[str, Array]:
         """Return baseline, coefficients, their information and the times."""
-        names = ("baseline", "filters", "information", "shifts", "time", "first")
+        names = ("baseline", "filters", "information", "shifts", "time")
         return {name: getattr(self, name) for name in names}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -126,11 +132,10 @@ class OptimalFilter(FitModel):
         if values == 1:
             return best
         mean, first, last = arrays["time"]
-        pulse = best[:, :1]
-        later = best[:, 1:] / (pulse + (pulse == 0) * 1.0)
-        moved = (chosen * delays).sum(1)[:, None] * self.step
-        time = (mean + moved + later).clip(first, last)
-        return best * arrays["first"] + time * (1 - arrays["first"])
+        amplitude, product = unbind(best)
+        later = product / (amplitude + (amplitude == 0) * 1.0)
+        moved = (chosen * delays).sum(1) * self.step
+        return stack([amplitude, (mean + moved + later).clip(first, last)])
 
     def fit(
         self, training: Batches, validation: Batches, loss: Head, *, seed: int, threads: int
@@ -140,9 +145,7 @@ class OptimalFilter(FitModel):
         Raises DataError without pulses, or with fewer events than samples.
         """
         self.check_loss(loss)
-        sample = _load(training, loss.target.name)
-        self._fit_times(sample)
-        pulses = self._aligned(sample)
+        pulses = self._pulses(load_training_sample(training, loss, "window"))
         baseline, *shapes = _fit_shapes(pulses)
         noise = pulses.window - baseline - pulses.regressors[:, 1:] @ np.array(shapes)
         covariance = self._covariance(noise, pulses.weight)
@@ -154,37 +157,35 @@ class OptimalFilter(FitModel):
         self.baseline = baseline.astype(np.float32)
         return [self.mean_losses(loss, training, validation)]
 
-    def _fit_times(self, sample: _Pulses) -> None:
-        """Set the mean time, weighted with A², and the smallest and largest."""
-        amplitude, time = sample.regressors[:, 1], sample.time
-        energy = sample.weight * amplitude**2
-        if not energy.sum() > 0:
+    def _pulses(self, sample: Sample) -> _Pulses:
+        """Return pulses that are moved by whole samples to the mean time, which is set."""
+        window, weight = sample.table[:, 0].astype(np.float64), sample.weight.astype(np.float64)
+        amplitude, *times = sample.target.astype(np.float64).reshape(len(sample), -1).T
+        if not (weight * amplitude**2).sum() > 0:
             raise DataError(
                 "model 'optimal_filter': no training event has a pulse of an amplitude other than "
                 "0; check the values of the target"
             )
-        if self.outputs > 1:
-            inside = time[amplitude != 0]
-            mean = (energy * time).sum() / energy.sum()
-            self.time[:] = mean, inside.min(), inside.max()
-            if inside.min() == inside.max():
-                raise DataError(
-                    f"model 'optimal_filter': the time of all training pulses is {mean:g}; give "
-                    "the target the amplitude alone"
-                )
+        regressors = [np.ones_like(amplitude), amplitude]
+        if times:
+            self._fit_times(amplitude, times[0], weight)
+            later = np.where(amplitude != 0, times[0] - self.time[0], 0.0)
+            shift = np.clip(np.rint(later / self.step), -self.delays, self.delays)
+            index = np.arange(self.samples) + shift[:, None].astype(int)
+            window = np.take_along_axis(window, index % self.samples, 1)
+            regressors.append(amplitude * (later - shift * self.step))
+        return _Pulses(window, np.stack(regressors, 1), weight)
 
-    def _aligned(self, sample: _Pulses) -> _Pulses:
-        """Return the pulses moved by whole samples to the mean time, with the rest of the delay."""
-        if self.outputs == 1:
-            return sample
-        amplitude = sample.regressors[:, 1]
-        later = np.where(amplitude != 0, sample.time - self.time[0], 0.0)
-        shift = np.clip(np.rint(later / self.step), -self.delays, self.delays)
-        index = np.arange(self.samples) + shift[:, None].astype(int)
-        window = np.take_along_axis(sample.window, index % self.samples, 1)
-        rest = amplitude * (later - shift * self.step)
-        regressors = np.column_stack([sample.regressors, rest])
-        return replace(sample, window=window, regressors=regressors)
+    def _fit_times(self, amplitude: Floats, time: Floats, weight: Floats) -> None:
+        """Set the mean time, weighted with A², and the smallest and largest."""
+        inside = time[amplitude != 0]
+        mean = np.average(time, weights=weight * amplitude**2)
+        self.time[:] = mean, inside.min(), inside.max()
+        if inside.min() == inside.max():
+            raise DataError(
+                f"model 'optimal_filter': the time of all training pulses is {mean:g}; give the "
+                "target the amplitude alone"
+            )
 
     def _covariance(self, noise: Floats, weight: Floats) -> Floats:
         """Return C (samples, samples), or the spectrum J (frequencies,) of the noise."""
@@ -201,35 +202,11 @@ class OptimalFilter(FitModel):
 
 @dataclass(frozen=True)
 class _Pulses:
-    """Windows (n, samples), 1 and amplitude as regressors (n, 2), times and weights (n,)."""
+    """Windows (n, samples), regressors 1, A and Aτ (n, 2 or 3), and weights (n,)."""
 
     window: Floats
     regressors: Floats
-    time: Floats
     weight: Floats
-
-
-def _load(batches: Batches, target: str) -> _Pulses:
-    """Return all training events.
-
-    Raises StudyError for negative weights, and DataError without events.
-    """
-    windows, values, weights = [], [], []
-    for batch in batches:
-        if len(batch):
-            windows.append(np.asarray(batch.inputs["window"], np.float64)[:, 0])
-            values.append(np.asarray(batch.targets[target], np.float64).reshape(len(batch), -1))
-            weights.append(np.asarray(batch.weights, np.float64))
-    if not windows:
-        raise DataError("the training set has no events; loosen 'select' or change 'split'")
-    value, weight = np.concatenate(values), np.concatenate(weights)
-    if (weight < 0).any():
-        raise StudyError(
-            "a model that is not trained by gradient supports no negative weights; set "
-            "'weights.negative' to 'absolute' or 'drop'"
-        )
-    regressors = np.column_stack([np.ones(len(value)), value[:, 0]])
-    return _Pulses(np.concatenate(windows), regressors, value[:, -1], weight)
 
 
 def _fit_shapes(pulses: _Pulses) -> Floats:

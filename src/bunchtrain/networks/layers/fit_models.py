@@ -189,7 +189,7 @@ class LinearFitModel(FitModel):
 class Sample:
     """Events as NumPy arrays.
 
-    table   (events, feature) float32; NaN is a missing value.
+    table   (events, feature) float32, or another tensor; NaN is a missing value.
     target  (events,) class indices or values, or (events, value).
     weight  (events,).
     """
@@ -202,17 +202,19 @@ class Sample:
         return len(self.table)
 
 
-def iterate_samples(batches: Iterable[Batch], loss: Head) -> Iterator[Sample]:
+def iterate_samples(
+    batches: Iterable[Batch], loss: Head, tensor: str = "table"
+) -> Iterator[Sample]:
     """Yield the non-empty batches as arrays, event weights multiplied by class weights.
 
     Raises StudyError for negative weights.
     """
     for batch in batches:
         if len(batch) > 0:
-            yield _to_sample(batch, loss)
+            yield _to_sample(batch, loss, tensor)
 
 
-def _to_sample(batch: Batch, loss: Head) -> Sample:
+def _to_sample(batch: Batch, loss: Head, tensor: str) -> Sample:
     target, weight = batch.targets[loss.target.name], batch.weights
     if (weight < 0).any():
         raise StudyError(
@@ -222,12 +224,12 @@ def _to_sample(batch: Batch, loss: Head) -> Sample:
     if isinstance(loss, CrossEntropy):
         weight = weight * loss.factors[target]
     flat = target.squeeze(1) if target.ndim == 2 and target.shape[1] == 1 else target
-    return Sample(batch.inputs["table"].astype(np.float32, copy=False), flat, weight)
+    return Sample(batch.inputs[tensor].astype(np.float32, copy=False), flat, weight)
 
 
-def load_sample(batches: Iterable[Batch], loss: Head) -> Sample | None:
+def load_sample(batches: Iterable[Batch], loss: Head, tensor: str = "table") -> Sample | None:
     """Return all events as one sample, or None if there are none."""
-    parts = list(iterate_samples(batches, loss))
+    parts = list(iterate_samples(batches, loss, tensor))
     if not parts:
         return None
     return Sample(
@@ -237,12 +239,12 @@ def load_sample(batches: Iterable[Batch], loss: Head) -> Sample | None:
     )
 
 
-def load_training_sample(batches: Iterable[Batch], loss: Head) -> Sample:
+def load_training_sample(batches: Iterable[Batch], loss: Head, tensor: str = "table") -> Sample:
     """Return all training events as one sample.
 
     Raises DataError if there are none, or if a class has none.
     """
-    sample = load_sample(batches, loss)
+    sample = load_sample(batches, loss, tensor)
     if sample is None:
         raise DataError("the training set has no events; loosen 'select' or change 'split'")
     check_all_classes(loss, np.unique(sample.target).tolist())
