@@ -15,16 +15,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from bunchtrain.errors import StudyError
+from bunchtrain.networks.layers.convolution import convolution_blocks
 from bunchtrain.networks.layers.dense import perceptron
 from bunchtrain.parts.ranges import BlockWidths, Dropout, HiddenWidths, Kernel
-
-
-def convolution(channels: int, filters: int, kernel: int) -> list[nn.Module]:
-    """Return a convolution that keeps the image size, with zero padding and ReLU."""
-    before, after = (kernel - 1) // 2, kernel // 2
-    layer = nn.Conv2d(channels, filters, kernel)
-    nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-    return [nn.ZeroPad2d((before, after, before, after)), layer, nn.ReLU()]
 
 
 class ImageCNN(nn.Module):
@@ -58,14 +51,7 @@ class ImageCNN(nn.Module):
                 f"model 'image_cnn' halves the image {len(filters)} times, and it has {rows} × "
                 f"{columns} pixels; give fewer blocks in 'filters' or a larger image"
             )
-        layers: list[nn.Module] = []
-        for block in filters:
-            for count in block:
-                layers += convolution(channels, count, kernel)
-                channels = count
-            layers.append(nn.MaxPool2d(2))
-        self.convolutions = nn.Sequential(*layers, nn.Flatten())
-        size = channels * (rows // shrunk) * (columns // shrunk)
+        self.convolutions, size = convolution_blocks(channels, (rows, columns), filters, kernel)
         self.dense = perceptron(size, widths, outputs, dropout=dropout)
 
     def forward(self, image: Tensor) -> Tensor:

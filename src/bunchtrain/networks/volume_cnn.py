@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from bunchtrain.networks.layers.convolution import convolution_blocks
 from bunchtrain.networks.layers.dense import perceptron
 from bunchtrain.parts.ranges import BlockWidths, Dropout, HiddenWidths, Kernel
 
@@ -40,27 +41,10 @@ class VolumeCNN(nn.Module):
     ) -> None:
         super().__init__()
         channels, *sides = volume
-        layers: list[nn.Module] = []
-        for block in filters:
-            for count in block:
-                layers += convolution(channels, count, kernel)
-                channels = count
-            pooled = tuple(min(side, 2) for side in sides)
-            sides = [side // step for side, step in zip(sides, pooled, strict=True)]
-            layers.append(nn.MaxPool3d(pooled))
-        self.convolutions = nn.Sequential(*layers, nn.Flatten())
-        size = channels * sides[0] * sides[1] * sides[2]
+        self.convolutions, size = convolution_blocks(channels, sides, filters, kernel)
         self.dense = perceptron(size, widths, outputs, dropout=dropout)
 
     def forward(self, volume: Tensor) -> Tensor:
         """Return (batch, outputs) from `volume` (batch, channel, layer, row, column)."""
         output: Tensor = self.dense(self.convolutions(volume))
         return output
-
-
-def convolution(channels: int, filters: int, kernel: int) -> list[nn.Module]:
-    """Return a convolution that keeps the size of a volume, with zero padding and ReLU."""
-    before, after = (kernel - 1) // 2, kernel // 2
-    layer = nn.Conv3d(channels, filters, kernel)
-    nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-    return [nn.ConstantPad3d((before, after) * 3, 0.0), layer, nn.ReLU()]

@@ -14,6 +14,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from bunchtrain.errors import StudyError
+from bunchtrain.networks.layers.convolution import convolution_blocks
 from bunchtrain.networks.layers.dense import perceptron
 from bunchtrain.parts.ranges import Dropout, HiddenWidths, Kernel, OptionalBlockWidths
 
@@ -49,24 +50,10 @@ class WindowCNN(nn.Module):
                 f"model 'window_cnn' halves the window {len(filters)} times, and it has {times} "
                 "times; give fewer blocks in 'filters' or longer windows"
             )
-        layers: list[nn.Module] = []
-        for block in filters:
-            for count in block:
-                layers += convolution(channels, count, kernel)
-                channels = count
-            layers.append(nn.MaxPool1d(2))
-            times //= 2
-        self.convolutions = nn.Sequential(*layers, nn.Flatten())
-        self.dense = perceptron(channels * times, widths, outputs, dropout=dropout)
+        self.convolutions, size = convolution_blocks(channels, (times,), filters, kernel)
+        self.dense = perceptron(size, widths, outputs, dropout=dropout)
 
     def forward(self, window: Tensor) -> Tensor:
         """Return (batch, outputs) from `window` (batch, feature, time)."""
         output: Tensor = self.dense(self.convolutions(window))
         return output
-
-
-def convolution(channels: int, filters: int, kernel: int) -> list[nn.Module]:
-    """Return a convolution that keeps the length of a window, with zero padding and ReLU."""
-    layer = nn.Conv1d(channels, filters, kernel)
-    nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-    return [nn.ConstantPad1d(((kernel - 1) // 2, kernel // 2), 0.0), layer, nn.ReLU()]

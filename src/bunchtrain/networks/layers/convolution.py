@@ -1,0 +1,43 @@
+"""Blocks of convolutions along one, two or three axes, each with max-pooling at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from torch import nn
+
+#: Number of axes → padding with zeros, convolution and pooling.
+_LAYERS: dict[int, tuple[Any, Any, Any]] = {
+    1: (nn.ZeroPad1d, nn.Conv1d, nn.MaxPool1d),
+    2: (nn.ZeroPad2d, nn.Conv2d, nn.MaxPool2d),
+    3: (nn.ZeroPad3d, nn.Conv3d, nn.MaxPool3d),
+}
+
+
+def convolution_blocks(
+    channels: int, sides: Sequence[int], filters: Sequence[Sequence[int]], kernel: int
+) -> tuple[nn.Sequential, int]:
+    """Return the blocks and a flattening, and the size of what they give.
+
+    Convolutions, each with ReLU, keep the sides by zero padding; pooling halves those of 2 or more.
+
+    channels  of the input.
+    sides     of the input, one to three.
+    filters   for each block, the filters of its convolutions.
+    kernel    length of each side of a filter.
+    """
+    pad, convolution, pooling = _LAYERS[len(sides)]
+    padding = ((kernel - 1) // 2, kernel // 2) * len(sides)
+    layers: list[nn.Module] = []
+    for block in filters:
+        for count in block:
+            layer = convolution(channels, count, kernel)
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+            layers += [pad(padding), layer, nn.ReLU()]
+            channels = count
+        steps = tuple(min(side, 2) for side in sides)
+        layers.append(pooling(2 if min(steps) == 2 else steps))
+        sides = [side // step for side, step in zip(sides, steps, strict=True)]
+    return nn.Sequential(*layers, nn.Flatten()), channels * prod(sides)
