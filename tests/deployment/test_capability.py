@@ -1,12 +1,9 @@
 """Capabilities: a supported model is exported, an unsupported one is rejected by name."""
 
-import json
-import subprocess
-
 import awkward as ak
 import numpy as np
 import pytest
-import torch
+from cpp_runtime import scores_of_both
 from trained_models import events, grow
 from typer.testing import CliRunner
 
@@ -15,11 +12,8 @@ from bunchtrain.batch import Batch
 from bunchtrain.cli.main import app
 from bunchtrain.deployment import capability_cache
 from bunchtrain.deployment.capability import build_untrained, capabilities
-from bunchtrain.deployment.cpp import compilation
-from bunchtrain.deployment.cpp.conversion import convert
 from bunchtrain.deployment.examples import example_inputs
 from bunchtrain.deployment.export import export, make_target
-from bunchtrain.deployment.scoring import ScoredNetwork
 from bunchtrain.errors import ExportError
 from bunchtrain.targets import Target
 
@@ -41,13 +35,7 @@ def test_cpp_supports_the_models_of_the_table(model, runtime, tmp_path):
         inputs["table"].abs_()  # counts, which some models require
         arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
         grow(made, Batch(arrays), None, CLASSES)
-    (tmp_path / "network.json").write_text(json.dumps(convert(made).json()))
-    compilation.write_tensors({k: v.numpy() for k, v in inputs.items()}, tmp_path / "events.bin")
-    words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]
-    subprocess.run(words, cwd=tmp_path, check=True)
-    with torch.inference_mode():
-        wanted = ScoredNetwork(made).eval()(inputs)["jet"].numpy()
-    found = np.fromfile(tmp_path / "scores.bin", np.float32).reshape(wanted.shape)
+    found, wanted = scores_of_both(runtime, made, inputs, tmp_path)
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import awkward as ak
 import numpy as np
 import pytest
+from cpp_runtime import read_scores, run_runtime, scores_of_tensors
 from scipy.special import softmax
 from trained_models import CLOUD, IMAGE, TABLE, events, trained_model
 
@@ -80,13 +81,11 @@ NETWORKS = {
 
 
 def run(runtime, made, given, folder):
-    (folder / "network.json").write_text(json.dumps(convert(made).json()))
     kept = compilation.write_events(made, given, folder / "events.bin")
-    words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]
-    subprocess.run(words, cwd=folder, check=True)
+    found = read_scores(runtime, convert(made).json(), folder)
     names = list(made.quantities)
     scores = np.full((len(given), len(names)), np.nan, np.float32)
-    scores[kept] = np.fromfile(folder / "scores.bin", np.float32).reshape(-1, len(names))
+    scores[kept] = found.reshape(-1, len(names))
     return {name: scores[:, k] for k, name in enumerate(names)}
 
 
@@ -116,14 +115,9 @@ def test_cpp_takes_infinite_and_missing_values_as_the_network_does(runtime, tmp_
 def test_missing_values_walk_down_the_trees_as_they_did_in_training(runtime, tmp_path):
     made = trained_model("boosted_trees", {"trees": 9})
     made.network.normalisation.arrays["table_shift"][:] = 0.0
-    program = convert(made)
-    lines = [float("nan"), 1.0, 2.0]
-    (tmp_path / "network.json").write_text(json.dumps(program.json()))
-    compilation.write_tensors({"table": np.array([lines], np.float32)}, tmp_path / "events.bin")
-    words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]
-    subprocess.run(words, cwd=tmp_path, check=True)
-    margins = made.network({"table": np.array([lines], np.float32)})["jet"]
-    found = np.fromfile(tmp_path / "scores.bin", np.float32)
+    tensors = {"table": np.array([[float("nan"), 1.0, 2.0]], np.float32)}
+    found = scores_of_tensors(runtime, convert(made).json(), tensors, tmp_path)
+    margins = made.network(tensors)["jet"]
     np.testing.assert_allclose(found, softmax(margins, 1)[0], atol=1e-6)
 
 
@@ -142,17 +136,13 @@ def test_missing_values_walk_down_the_trees_as_they_did_in_training(runtime, tmp
 def test_runtime_says_what_is_wrong_with_a_file(change, message, runtime, tmp_path):
     net = convert(trained_model("dense_network", {"widths": (3,)})).json()
     change(net)
-    (tmp_path / "network.json").write_text(json.dumps(net))
-    words = [runtime / "evaluate.run", "network.json", "none.bin", "scores.bin"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    done = run_runtime(runtime, net, tmp_path)
     assert done.returncode == 1
     assert message in done.stderr
 
 
 def test_a_file_that_is_no_json_is_rejected_with_the_place(runtime, tmp_path):
-    (tmp_path / "network.json").write_text('{"format": "bunchtrain-network", ')
-    words = [runtime / "evaluate.run", "network.json", "none.bin", "scores.bin"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    done = run_runtime(runtime, '{"format": "bunchtrain-network", ', tmp_path)
     assert "is no JSON: no key at byte" in done.stderr
 
 

@@ -1,18 +1,16 @@
 """The C++ runtime's attention: any number of points, and files that are wrong."""
 
-import json
 import subprocess
 
 import numpy as np
 import pytest
 import torch
+from cpp_runtime import run_runtime, scores_of_both
 from trained_models import CLOUD, events, trained_model
 
-from bunchtrain.deployment.cpp import compilation
 from bunchtrain.deployment.cpp.conversion import convert
 from bunchtrain.deployment.examples import example_inputs
 from bunchtrain.deployment.export import export, make_target
-from bunchtrain.deployment.scoring import ScoredNetwork
 
 SMALL = {"embed": (12,), "heads": 3, "pair_embed": (5,), "blocks": 1, "class_blocks": 1}
 
@@ -29,13 +27,7 @@ def test_scores_are_those_of_pytorch_with_no_point_and_with_many(as_weaver, runt
             weight += 0.05 * torch.randn_like(weight)  # no factor is 1, no shift is 0
     lengths = (0, 1, 2, 3, 13, 14, 64, 130, 0)  # pairs of one chunk, of its end, and of several
     inputs = example_inputs(made.representation.sizes, made.network.input_names, lengths)
-    (tmp_path / "network.json").write_text(json.dumps(convert(made).json()))
-    compilation.write_tensors({k: v.numpy() for k, v in inputs.items()}, tmp_path / "events.bin")
-    words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]
-    subprocess.run(words, cwd=tmp_path, check=True)
-    with torch.inference_mode():
-        wanted = ScoredNetwork(made).eval()(inputs)["jet"].numpy()
-    found = np.fromfile(tmp_path / "scores.bin", np.float32).reshape(wanted.shape)
+    found, wanted = scores_of_both(runtime, made, inputs, tmp_path)
     assert np.ptp(wanted[:, 0]) > 1e-3
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
@@ -94,8 +86,6 @@ def scores_of_points(net):
 def test_a_wrong_file_of_a_transformer_is_refused(change, message, runtime, tmp_path):
     net = convert(transformer()).json()
     change(net)
-    (tmp_path / "network.json").write_text(json.dumps(net))
-    words = [runtime / "evaluate.run", "network.json", "none.bin", "scores.bin"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    done = run_runtime(runtime, net, tmp_path)
     assert done.returncode == 1
     assert message in done.stderr

@@ -1,10 +1,10 @@
 """lwtnn's layout: values from its equations, round trips, rejections."""
 
 import json
-import subprocess
 
 import numpy as np
 import pytest
+from cpp_runtime import read_scores, scores_of_tensors
 from trained_models import CLOUD, events, trained_model
 
 from bunchtrain.deployment import lwtnn
@@ -17,14 +17,6 @@ from bunchtrain.deployment.verification import compare_scores
 INPUTS = [{"name": "a", "offset": -1.0, "scale": 2.0}, {"name": "b", "offset": 3.0, "scale": 0.5}]
 
 
-def run(runtime, program, tensors, folder):
-    (folder / "network.json").write_text(json.dumps(program.json()))
-    compilation.write_tensors(tensors, folder / "events.bin")
-    words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]
-    subprocess.run(words, cwd=folder, check=True)
-    return np.fromfile(folder / "scores.bin", np.float32)
-
-
 def test_a_file_gives_the_values_of_its_equations(runtime, tmp_path):
     dense = {"architecture": "dense", "weights": [1.0, 2.0, -1.0, 0.5], "bias": [0.1, -0.2]}
     layers = [
@@ -35,7 +27,7 @@ def test_a_file_gives_the_values_of_its_equations(runtime, tmp_path):
     ]
     content = {"inputs": INPUTS, "layers": layers, "outputs": ["x", "y"]}
     given = np.array([[0.7, -1.2]], np.float32)
-    found = run(runtime, lwtnn.read(content), {"x": given}, tmp_path)
+    found = scores_of_tensors(runtime, lwtnn.read(content).json(), {"x": given}, tmp_path)
     x = (given[0] + np.array([-1.0, 3.0])) * [2.0, 0.5]
     x = (x + np.array([0.5, 1.0])) * [2.0, -1.0]
     weights = np.array([[1.0, 2.0], [-1.0, 0.5]])
@@ -62,10 +54,7 @@ def test_writing_and_reading_keeps_the_scores_of_the_network(made, runtime, tmp_
     made, given = made(), events()
     content = json.loads(json.dumps(lwtnn.write(convert(made))))
     kept = compilation.write_events(made, given, tmp_path / "events.bin")
-    (tmp_path / "network.json").write_text(json.dumps(lwtnn.read(content).json()))
-    words = [runtime / "evaluate.run", "network.json", "events.bin", "scores.bin"]
-    subprocess.run(words, cwd=tmp_path, check=True)
-    rows = np.fromfile(tmp_path / "scores.bin", np.float32).reshape(len(kept), -1)
+    rows = read_scores(runtime, lwtnn.read(content).json(), tmp_path).reshape(len(kept), -1)
     found = {name: rows[:, k] for k, name in enumerate(content["outputs"])}
     assert compare_scores("lwtnn", made.predict(given), found, made.task.targets, 1e-5).holds
 
