@@ -25,6 +25,7 @@ from bunchtrain import parts
 #: Window, significance, merge; the first is ACTS' own.
 SETTINGS = [(1, 5, 3), (2, 5, 3), (3, 5, 3), (5, 5, 3), (1, 3, 5), (2, 3, 5), (3, 3, 5), (5, 3, 5)]
 NEAR = 0.5
+OPTIONS = ("vertex_window", "vertex_significance", "vertex_merge")
 
 
 def reconstruct(recipe: dict[str, Any], folder: Path) -> tuple[Any, list[ak.Array]]:
@@ -37,7 +38,8 @@ def reconstruct(recipe: dict[str, Any], folder: Path) -> tuple[Any, list[ak.Arra
         def _find_vertices(self, sequence: Any, folder: Path) -> None:
             super()._find_vertices(sequence, folder)
             for number, values in enumerate(SETTINGS):
-                add_finder(sequence, folder, self.magnet, f"vertices{number}", values)
+                options = dict(zip(OPTIONS, map(float, values), strict=True))
+                self.add_vertex_finder(sequence, folder, f"vertices{number}", options)
 
     particles, truth = Collisions(recipe).part(0)
     chain = Many(recipe, folder)
@@ -47,31 +49,6 @@ def reconstruct(recipe: dict[str, Any], folder: Path) -> tuple[Any, list[ak.Arra
     names = (f"vertices{number}" for number in range(len(SETTINGS)))
     found = [read_csv(folder, name, recipe["part"], ["z"])["z"] for name in names]
     return ak.zip(columns | truth, depth_limit=1), found
-
-
-def add_finder(
-    sequence: Any, folder: Path, magnet: Any, name: str, values: tuple[float, float, float]
-) -> None:
-    """Add a vertex finder with its own settings and a file of its vertices."""
-    import acts
-    from acts import examples
-
-    finder = examples.AdaptiveMultiVertexFinderAlgorithm(
-        level=acts.logging.WARNING,
-        inputTrackParameters="parameters",
-        outputProtoVertices=f"tracks_of_{name}",
-        outputVertices=name,
-        bField=magnet,
-        seedFinder=examples.VertexSeedFinder.GaussianSeeder,
-        tracksMaxZinterval=float(values[0]),
-        tracksMaxSignificance=float(values[1]),
-        maxMergeVertexSignificance=float(values[2]),
-    )
-    writer = examples.CsvVertexWriter(
-        level=acts.logging.WARNING, inputVertices=name, outputDir=str(folder), outputStem=name
-    )
-    sequence.addAlgorithm(finder)
-    sequence.addWriter(writer)
 
 
 def with_tracks(events: Any) -> ak.Array:

@@ -40,9 +40,9 @@ class CutsAndBins:
     scale: float = 1.0
 
     def measure(self, events: ScoredEvents, weight: NDArray[Any]) -> dict[str, float]:
-        """Return the metrics of a set of events with these weights (events,)."""
+        """Return the metrics but the AUC of events with these weights (events,)."""
         truth, curve = events.truth, roc(events.score, events.truth, weight)
-        found = {"auc": auc(curve).value}
+        found = {}
         totals = weight[truth].sum(), weight[~truth].sum()
         for efficiency, cut in self.cuts.items():
             passed, name = events.score >= cut, f"{100 * efficiency:g}"
@@ -132,18 +132,20 @@ def measure_changes(
     shifted  Scores of the shifted events, some of which may be selected in only one of both.
     seed     Seed of the bootstrap.
     """
-    before, after = (fixed.measure(side, side.weight) for side in (nominal, shifted))
+    sides = (nominal, shifted)
+    before, after = (fixed.measure(side, side.weight) for side in sides)
+    areas = [auc(roc(side.score, side.truth, side.weight)).value for side in sides]
+    change = Measurement(areas[1] - areas[0], auc_change_std(nominal, shifted, seed))
+    found = {"auc": (areas[0], change)}
     replicas = [
         [
             fixed.measure(side, side.weight * bootstrap_weights(side.entry, seed, index))
             for index in range(SAMPLES)
         ]
-        for side in (nominal, shifted)
+        for side in sides
     ]
-    found = {}
     for name, value in before.items():
         difference = [b[name] - a[name] for a, b in zip(*replicas, strict=True)]
-        std = float(np.std(difference, ddof=1))
-        error = auc_change_std(nominal, shifted, seed) if name == "auc" else std
-        found[name] = (value, Measurement(after[name] - value, error))
+        change = Measurement(after[name] - value, float(np.std(difference, ddof=1)))
+        found[name] = (value, change)
     return found

@@ -108,7 +108,7 @@ class Program:
             raise Unsupported("normalises something else than rows")
         ones = torch.ones(value.columns)
         scale = ones if layer.weight is None else layer.weight
-        shift = 0 * ones if layer.bias is None else layer.bias
+        shift = torch.zeros_like(ones) if layer.bias is None else layer.bias
         return self.layer(
             "layer_norm",
             value,

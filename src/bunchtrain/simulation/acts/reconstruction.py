@@ -157,31 +157,37 @@ class Chain:
         reconstruction.addAmbiguityResolution(sequence, resolution, **files)
 
     def _find_vertices(self, sequence: Any, folder: Path) -> None:
-        """Add the adaptive multi-vertex finder."""
+        """Add the parameters of the tracks and the vertex finder."""
         sequence.addAlgorithm(
             examples.TracksToParameters(
                 level=_QUIET, inputTracks="tracks", outputTrackParameters="parameters"
             )
         )
+        self.add_vertex_finder(sequence, folder, "vertices", self.recipe)
+
+    def add_vertex_finder(
+        self, sequence: Any, folder: Path, name: str, options: Mapping[str, Any]
+    ) -> None:
+        """Add an adaptive multi-vertex finder whose vertices are written to files of this name.
+
+        options  `vertex_window`, `vertex_significance` and `vertex_merge`.
+        """
         sequence.addAlgorithm(
             examples.AdaptiveMultiVertexFinderAlgorithm(
                 level=_QUIET,
                 inputTrackParameters="parameters",
-                outputProtoVertices="tracks_of_vertices",
-                outputVertices="vertices",
+                outputProtoVertices=f"tracks_of_{name}",
+                outputVertices=name,
                 bField=self.magnet,
                 seedFinder=examples.VertexSeedFinder.GaussianSeeder,
-                tracksMaxZinterval=self.recipe["vertex_window"],
-                tracksMaxSignificance=self.recipe["vertex_significance"],
-                maxMergeVertexSignificance=self.recipe["vertex_merge"],
+                tracksMaxZinterval=options["vertex_window"],
+                tracksMaxSignificance=options["vertex_significance"],
+                maxMergeVertexSignificance=options["vertex_merge"],
             )
         )
         sequence.addWriter(
             examples.CsvVertexWriter(
-                level=_QUIET,
-                inputVertices="vertices",
-                outputDir=str(folder),
-                outputStem="vertices",
+                level=_QUIET, inputVertices=name, outputDir=str(folder), outputStem=name
             )
         )
 
