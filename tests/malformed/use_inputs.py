@@ -18,7 +18,7 @@ from malformed.section_inputs import write_study
 from malformed.study_inputs import STUDY, changed, write_events
 
 PATHS = [
-    "pipe.csv", "loop.csv", "broken.csv", "folder.csv", "folder", "/dev/zero", "/dev/null", "/dev/stdin", "/proc/self/mem",
+    "pipe.csv", "loop.csv", "broken.csv", "folder.csv", "folder", "/dev/zero", "/dev/null", "/dev/full", "/proc/self/mem",
     "/proc/self/environ", "events.csv:tree", "events.csv::", "tree.root:nosuch", "tree.root:", "tree.root:tree/x", "tree.root:tree:x",
     "tree.root:../tree", "$NOSUCH/events.csv", "${NOSUCH", "$", "~nosuch/events.csv", "~", "/", "./", "..", "*", "**", "[", "[b]*.csv",
     "{a,b}.csv", "nosuch/*.csv", "folder/*", "*.nosuch", "http://localhost:1/a.root", "https://", "http://[", "://", "s3://a/b.root",
