@@ -49,6 +49,7 @@ ELSEWHERE = {
     "anomaly_detection",
     "anomaly_scores",
     "capsules",
+    "clustering_efficiency",
     "excess",
     "expected_sensitivity",
     "feature_importance",

@@ -171,10 +171,14 @@ def test_a_factor_on_all_weights_changes_nothing(fit, model) -> None:
     assert_same(fit(Values(weight=1e-6), model=model), expected)
 
 
+#: Losses of assignments, of points, and of capsules alone.
+OTHER_SHAPES = {"assignment_cross_entropy", "energy_fractions", "margin", "object_condensation"}
+
+
 def every_head() -> Iterator[str]:
-    """Yield the losses with outputs for events, those of assignments excepted."""
+    """Yield the losses of events that any network can have."""
     for name in sorted(parts.locate("loss")):
-        if issubclass(parts.find("loss", name), Head) and name != "assignment_cross_entropy":
+        if issubclass(parts.find("loss", name), Head) and name not in OTHER_SHAPES:
             yield name
 
 
@@ -194,8 +198,9 @@ def test_units_of_inputs_and_a_factor_on_weights_change_nothing_for_any_loss(fit
     terms = [(loss, OPTIONS_OF_LOSSES.get(loss, {}), "t", 1.0)]
     given = {"terms": terms, "classes": classes}
     expected = fit(Values(), **given)
-    assert_same(fit(Values(weight=1e-3), **given), expected, 5e-3)
-    found = fit(Values(length=1000.0), **given)
+    # Powers of two do not change the rounding, to which the first steps of a game are sensitive.
+    assert_same(fit(Values(weight=2.0**-10), **given), expected, 5e-3)
+    found = fit(Values(length=1024.0), **given)
     assert_same(found, expected, 2e-2)
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import bunchtrain
 from bunchtrain import parts
 from bunchtrain.errors import StudyError
+from bunchtrain.report.results import Results
 from bunchtrain.study.loading import validate
 from bunchtrain.targets import Target
 from bunchtrain.transforms.condensation import condense
@@ -65,7 +66,7 @@ def run(tmp_path_factory):
         "targets": {"shower": {"on": "hit", "values": {
             "number": "hit_particle", "energy": "log(particle_energy[hit_particle]) - 3"}}},
         "truth": {"particle": {"on": "hit", "ids": "hit_particle"}},
-        "spectators": ["hit_x", "hit_y", "hit_z", "hit_energy"],
+        "spectators": ["hit_x", "hit_y", "hit_z", "hit_energy", "particle_energy"],
         "representation": {"name": "point_cloud", "group": "hit",
                            "coordinates": ["x / 30", "y / 30"],
                            "features": ["x", "y", "layer", "log(energy)"]},
@@ -74,7 +75,13 @@ def run(tmp_path_factory):
         "training": {"epochs": 8, "batch_size": 8, "learning_rate": 0.005, "threads": 1},
         "transforms": {"showers": {"name": "condensation", "min_points": 3}},
         "evaluation": [{"name": "tracking_efficiency", "matching": "double_majority", "baseline": {
-            "name": "clue", "density_distance": 45.0, "seed_density": 0.02, "scales": [1, 1, 10]}}],
+            "name": "clue", "density_distance": 45.0, "seed_density": 0.02, "scales": [1, 1, 10]}},
+            {"name": "clustering_efficiency", "energy": "hit_energy", "particles": "particle",
+             "against": ["particle_energy"], "baselines": {
+                "clusters": {"name": "clue", "scales": [1, 1, 10], "density_distance": 45.0,
+                    "scan": {"seed_density": [0.001, 0.02, 50.0]}},
+                "dense": {"name": "dbscan", "distance": 45.0, "core": 0.01,
+                          "scales": [1, 1, 10]}}}],
     }  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BUNCHTRAIN_CACHE", str(folder))
@@ -88,6 +95,18 @@ def test_a_trained_network_finds_most_showers(run):
     index = run.predictions.columns["grav_net_showers"]
     assert len(index) == len(run.predictions)
     assert "clue" in run.files.report_file.read_text(encoding="utf-8")
+
+
+def test_clusters_are_compared_with_scanned_rivals(run):
+    found = run.metrics["grav_net"]
+    assert found["cluster_efficiency"]["value"] > 0.5
+    assert found["cluster_response"]["value"] == pytest.approx(1.0, abs=0.2)
+    assert found["cluster_fake_rate"]["value"] + found["cluster_split_rate"]["value"] < 0.7
+    folder = run.files.path / "evaluations" / "clustering_efficiency"
+    rows = {row[0]: row for row in Results.load(folder).tables[0].rows}
+    assert {"grav_net", "clusters", "dense"} <= set(rows)
+    # No hit has the density of 50 GeV, so that the scan does not choose it.
+    assert float(rows["clusters"][1].split()[0]) > 0.5
 
 
 def test_what_is_refused():

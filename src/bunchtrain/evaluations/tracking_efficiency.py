@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,17 +10,22 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain import parts
-from bunchtrain.errors import DataError, StudyError, nearest
-from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation, average_trainings
+from bunchtrain.evaluations._evaluation import EvaluatedRun, average_trainings
+from bunchtrain.evaluations._object_evaluation import (
+    ObjectEvaluation,
+    bins_of,
+    column_of_particles,
+    efficiency_profile,
+    search,
+)
 from bunchtrain.parts.ranges import Bins, PointCount
-from bunchtrain.plots import axis_label, bin_edges, plot_efficiency
+from bunchtrain.plots import axis_label, plot_efficiency
 from bunchtrain.report.content import Plot, Table
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.correlated_rows import ratio_of_sums
-from bunchtrain.statistics.metrics import BinnedEfficiency, Measurement, Metrics
+from bunchtrain.statistics.metrics import Measurement, Metrics
 from bunchtrain.study import Study
-from bunchtrain.tables.expressions.expression import Expression, as_mask
-from bunchtrain.tables.predictions import Predictions, Values
+from bunchtrain.tables.predictions import Values
 from bunchtrain.transforms._clustering import Clustering
 from bunchtrain.transforms._objects import object_rows
 
@@ -45,7 +50,7 @@ class Tracks:
     found: Values
 
 
-class TrackingEfficiency(Evaluation):
+class TrackingEfficiency(ObjectEvaluation):
     """Track efficiency, fake rate and clone rate of a transform that makes tracks of hits.
 
     A track is matched to the particle of most of its hits if at least 70 % of them are of it
@@ -79,57 +84,19 @@ class TrackingEfficiency(Evaluation):
         bins: Bins = 8,
         baseline: dict[str, Any] | str | None = None,
     ) -> None:
-        self.tracks, self.ids, self.matching, self.least = tracks, ids, matching, least
-        self.particles, self.against, self.bins = particles, against, bins
-        self.select = None if select is None else Expression(select)
+        super().__init__(tracks, ids, least, particles, select, against, bins)
+        self.matching = matching
         self.baseline = {"name": baseline} if isinstance(baseline, str) else baseline
 
     def check(self, study: Study) -> None:
         """Raise StudyError for an unknown transform, identifier, column or baseline."""
-        self._transform(study), self._identifier(study)
-        if classical := self._classical():
-            try:
-                classical[1].columns(study.spectators)
-            except DataError as problem:
-                raise StudyError(
-                    f"evaluation '{self.name}': what the baseline reads must be in 'spectators': "
-                    f"{problem}"
-                ) from None
-        for column in [*self.against, *sorted(self.select.columns if self.select else ())]:
-            self.need_spectator(study, column, "against or select")
-            if self.particles is None or not column.startswith(f"{self.particles}_"):
-                raise StudyError(
-                    f"evaluation '{self.name}': '{column}' is no column of particles; give the "
-                    "prefix of their columns as 'particles'"
-                )
-
-    def _transform(self, study: Study) -> str:
-        return self._named("transform", self.tracks, study.transforms)
-
-    def _identifier(self, study: Study) -> str:
-        known = {one.name: one for one in study.all_targets() if one.ids}
-        return self._named("target with 'ids'", self.ids, known)
-
-    def _named(self, what: str, given: str | None, known: Mapping[str, Any]) -> str:
-        if given is None and known:
-            return next(iter(known))
-        if given not in known:
-            named = f"a {what}" if given is None else f"{what} '{given}'"
-            raise StudyError(f"evaluation '{self.name}' needs {named}{nearest(given or '', known)}")
-        return str(given)
+        classical = self._classical()
+        self.check_columns(study, [classical[1]] if classical else [])
 
     def _classical(self) -> tuple[str, Clustering] | None:
         if self.baseline is None:
             return None
-        options = {key: value for key, value in self.baseline.items() if key != "name"}
-        name = str(self.baseline.get("name"))
-        made: Clustering = parts.build("transform", name, options, where=f"{self.name}.baseline")
-        if made.reads is not None:
-            raise StudyError(
-                f"evaluation '{self.name}': baseline '{name}' reads predictions; list it in "
-                "'transforms', and choose a transform of events"
-            )
-        return parts.short_name(name), made
+        return parts.short_name(str(self.baseline.get("name"))), self.build(self.baseline)
 
     def evaluate(self, run: EvaluatedRun) -> Results:
         """Return metrics, a table with the baseline, and profiles of the efficiency."""
@@ -143,7 +110,7 @@ class TrackingEfficiency(Evaluation):
 
         Raises DataError if no particle counts.
         """
-        name, table = self._transform(run.study), run.predictions
+        name, table = self.transform(run.study), run.predictions
 
         def measure(training: str) -> Metrics:
             objects = table.scores(training, "object").get(name)
@@ -156,30 +123,15 @@ class TrackingEfficiency(Evaluation):
 
     def _objects(self, run: EvaluatedRun) -> dict[str, ak.Array]:
         """Return model, and the baseline → the track of each hit, in lists."""
-        name, table = self._transform(run.study), run.predictions
-        found = {
-            model: objects[name]
-            for model in table.models
-            if name in (objects := table.scores(model, "object"))
-        }
+        found = self.predicted(run)
         if classical := self._classical():
-            found[classical[0]] = self._search(run, classical[1])
+            columns = run.predictions.columns
+            found[classical[0]] = search(classical[1], columns, columns[self.identifier(run.study)])
         return found
-
-    def _search(self, run: EvaluatedRun, transform: Clustering) -> ak.Array:
-        table = run.predictions
-        columns = transform.columns(list(table.columns))
-        counts = ak.to_numpy(ak.num(table.columns[self._identifier(run.study)]))
-        blocks, step = [], 200
-        for start in range(0, len(table), step):
-            part = slice(start, start + step)
-            events = ak.zip({c: table.columns[c][part] for c in columns}, depth_limit=1)
-            blocks.append(transform(events, counts[part]))
-        return ak.concatenate(blocks)
 
     def _match(self, run: EvaluatedRun, objects: ak.Array) -> Tracks:
         """Return the tracks with their particles, and the particles that count."""
-        truth = run.predictions.columns[self._identifier(run.study)]
+        truth = run.predictions.columns[self.identifier(run.study)]
         rows = object_rows(np.arange(len(truth)), objects, truth)
         least = MATCHING[self.matching]
         if self.matching == "lhcb":
@@ -187,26 +139,10 @@ class TrackingEfficiency(Evaluation):
         else:
             matched = (rows["purity"] > least[0]) & (rows["completeness"] > least[1])
         matched &= rows["true_object"] >= 0
-        event, identifier = self._counted(run.predictions, truth)
+        event, identifier = self.counted(run.predictions.columns, truth)
         keys = rows["entry"] * (1 << 32) + rows["true_object"]
         found = np.isin(event * (1 << 32) + identifier, keys[matched])
         return Tracks(rows, matched, event, found)
-
-    def _counted(self, table: Predictions, truth: ak.Array) -> tuple[Values, Values]:
-        """Return event and identifier of the particles that count, (particles,) each."""
-        counts = ak.to_numpy(ak.num(truth))
-        event = np.repeat(np.arange(len(truth)), counts)
-        both = np.column_stack([event, ak.to_numpy(ak.flatten(truth))])
-        pairs, hits = np.unique(both[both[:, 1] >= 0], axis=0, return_counts=True)
-        pairs = pairs[hits >= self.least]
-        if self.select is not None:
-            columns = {name: table.columns[name] for name in self.select.columns}
-            passed = self.select(ak.zip(columns, depth_limit=1))
-            flat = as_mask(ak.flatten(passed), self.select.text)
-            pairs = pairs[flat[_place(passed, pairs, self.particles)]]
-        if not len(pairs):
-            raise DataError(f"evaluation '{self.name}': no particle counts; change 'select'")
-        return pairs[:, 0], pairs[:, 1]
 
     def _measure(self, run: EvaluatedRun, tracks: Tracks) -> dict[str, Measurement]:
         """Return the metrics, ratios of sums over events."""
@@ -248,51 +184,15 @@ class TrackingEfficiency(Evaluation):
         )
 
     def _plots(self, run: EvaluatedRun, found: Mapping[str, Tracks]) -> Iterator[Plot]:
-        truth = run.predictions.columns[self._identifier(run.study)]
-        _, identifier = self._counted(run.predictions, truth)
+        table = run.predictions
+        event, identifier = self.counted(table.columns, table.columns[self.identifier(run.study)])
         for column in self.against:
-            values = run.predictions.columns[column]
-            event = next(iter(found.values())).event
-            pairs = np.column_stack([event, identifier])
-            of_particle = ak.to_numpy(ak.flatten(values))[_place(values, pairs, self.particles)]
-            edges = _edges(of_particle, self.bins)
+            values = column_of_particles(table, column, event, identifier, self.particles)
+            edges = bins_of(values, self.bins)
             curves = {
-                name: _binned(tracks, of_particle, edges, run.predictions.weights)
+                name: efficiency_profile(event, tracks.found, values, edges, table.weights)
                 for name, tracks in found.items()
             }
-            drawn = plot_efficiency(
-                curves,
-                axis_label(column, run.predictions.known_units.get(column)),
-                name="Track efficiency",
-            )
+            label = axis_label(column, table.known_units.get(column))
+            drawn = plot_efficiency(curves, label, name="Track efficiency")
             yield Plot(f"Track efficiency against {column}.", drawn)
-
-
-def _edges(values: Values, bins: int) -> Values:
-    """Return bins with about equal numbers of values, rounded ends included."""
-    edges = np.unique(np.quantile(values, np.linspace(0.002, 0.998, bins + 1)))
-    found: Values = edges if len(edges) > 2 else bin_edges(values, bins)
-    return found
-
-
-def _place(lists: ak.Array, pairs: Values, prefix: str | None) -> Values:
-    """Return the places of particles (event, identifier) in the concatenated lists."""
-    counts = ak.to_numpy(ak.num(lists))
-    if np.any(pairs[:, 1] >= counts[pairs[:, 0]]):
-        raise DataError(f"an identifier is no index of the lists '{prefix}_…' of its event")
-    start = np.cumsum(counts) - counts
-    return np.asarray(start[pairs[:, 0]] + pairs[:, 1])
-
-
-def _binned(tracks: Tracks, values: Values, edges: Values, weights: Values) -> BinnedEfficiency:
-    """Return the efficiency in bins of the particles' values, with errors of the events' spread."""
-    place, events = np.digitize(values, edges) - 1, len(weights)
-    measured: list[Measurement] = []
-    for k in range(len(edges) - 1):
-        own = place == k
-        sums: Callable[..., Values] = np.bincount
-        passed = sums(tracks.event[own], tracks.found[own], minlength=events)
-        measured.append(ratio_of_sums(passed, sums(tracks.event[own], minlength=events), weights))
-    value, error = (np.array([getattr(one, key) for one in measured]) for key in ("value", "error"))
-    low, high = np.maximum(value - error, 0), np.minimum(value + error, 1)
-    return BinnedEfficiency(np.asarray(edges, np.float64), value, low, high)

@@ -66,6 +66,18 @@ TTH_EVENTS = {
     "particle_charge": "var * int8",
     "particle_kind": "var * int8",
 }
+PILE_UP_JETS = {
+    "event_id": "int64",
+    "pile_up": "int16",
+    "weight": "float32",
+    **{f"jet_{name}": "var * float32" for name in ("pt", "eta", "phi", "mass", "visible_pt")},
+    **{f"particle_{name}": "var * float32" for name in ("px", "py", "pz", "energy")},
+    "particle_charge": "var * int8",
+    "particle_kind": "var * int8",
+    "particle_vertex": "var * int8",
+    "particle_hard": "var * bool",
+    "particle_jet": "var * int16",
+}
 RESONANCES = {
     "event_id": "int64",
     "is_signal": "bool",

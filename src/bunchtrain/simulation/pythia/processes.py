@@ -30,6 +30,7 @@ def _decay_settings(boson: int, to: str) -> tuple[str, str]:
 TOP_PAIRS = ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_decay_settings(24, LIGHT))
 TOP = Process(TOP_PAIRS, matched=(6,), status=-62, decays=(6, 24))
 QCD = Process(("HardQCD:all = on",))
+SOFT = Process(("SoftQCD:nonDiffractive = on",))
 DIJETS = {
     "b": Process(("HardQCD:hardbbbar = on",)),
     "c": Process(("HardQCD:hardccbar = on",)),
