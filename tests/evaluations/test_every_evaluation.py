@@ -59,6 +59,7 @@ ELSEWHERE = {
     "input_distributions",
     "mean_images",
     "p_value",
+    "particle_flow_response",
     "predicted_uncertainty",
     "rate_control",
     "reweighting",

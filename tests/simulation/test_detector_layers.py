@@ -6,7 +6,7 @@ import pytest
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
-from bunchtrain.simulation.detectors.beam import BeamOptions, draw_primaries
+from bunchtrain.simulation.detectors.beam import BeamOptions, draw_primaries, read_beam
 from bunchtrain.simulation.detectors.cells import Cells
 from bunchtrain.simulation.detectors.hits import LAYOUT, as_table, hit_columns, sum_steps
 from bunchtrain.simulation.detectors.layers import Layer, Section, Stack
@@ -139,6 +139,15 @@ def test_steps_become_deposits_with_the_time_of_half_of_their_energy():
     assert made.energy.tolist() == [4.0, 5.0, 2.0]
     assert made.time.tolist() == [0.5, 2.0, 5.0]
     assert len(sum_steps(*np.zeros((4, 0))).energy) == 0
+
+
+def test_one_of_each_particle_in_their_order():
+    beam = BeamOptions(particles=("pi+", "pi0"), one_of_each=True, energy=(2.0, 20.0))
+    made = draw_primaries(read_beam({"beam": beam.recipe()}), 3, np.random.default_rng(1))
+    assert made.name == ["pi+", "pi0"] * 3
+    assert made.event.tolist() == [0, 0, 1, 1, 2, 2]
+    assert len(set(made.energy)) == 6
+    assert "one_of_each" not in BeamOptions().recipe()  # samples of before keep their key
 
 
 def test_hits_balance_and_name_the_particle_of_each_deposit():

@@ -65,7 +65,7 @@ class ShowerFractions(Evaluation):
 
     def check(self, study: Study) -> None:
         """Raise StudyError for an unknown target or spectator, or a window that does not rise."""
-        self._target(study)
+        energies_target(self.name, study, self.target)
         if not self.window[0] < self.window[1]:
             raise StudyError(f"evaluation '{self.name}': window must rise, got {self.window}")
         if self.by is not None:
@@ -73,24 +73,9 @@ class ShowerFractions(Evaluation):
         for column in self.columns if self.baselines else ():
             self.need_spectator(study, column, "baselines:")
 
-    def _target(self, study: Study) -> Target:
-        known = {
-            one.name: one
-            for one in study.predicted_targets()
-            if one.axis == "point" and len(one.values) > 1
-        }
-        name = next(iter(known), None) if self.target is None else self.target
-        if name is None or name not in known:
-            named = f"target '{self.target}'" if self.target else "a target"
-            raise StudyError(
-                f"evaluation '{self.name}' needs {named} on points with the energies of two or "
-                f"more showers{nearest(self.target or '', known)}"
-            )
-        return known[name]
-
     def evaluate(self, run: EvaluatedRun) -> Results:
         """Return metrics, a table with the baselines, and the response of all of them."""
-        table, target = run.predictions, self._target(run.study)
+        table, target = run.predictions, energies_target(self.name, run.study, self.target)
         found = {model: self._response(table, model, target) for model in table.models}
         responses = {model: one for model, one in found.items() if one is not None}
         responses |= self._rivals(run, target)
@@ -103,7 +88,7 @@ class ShowerFractions(Evaluation):
 
         Raises DataError if no event has energy of the first shower.
         """
-        table, target = run.predictions, self._target(run.study)
+        table, target = run.predictions, energies_target(self.name, run.study, self.target)
 
         def measure(training: str) -> Metrics:
             found = self._response(table, training, target)
@@ -217,6 +202,26 @@ class ShowerFractions(Evaluation):
             if end and kept:
                 caption = f"Response of the first shower at {self.by} {end[1:]}."
                 yield Plot(caption, plot_response(kept, "Predicted / true energy"))
+
+
+def energies_target(name: str, study: Study, target: str | None) -> Target:
+    """Return the target on points with the energies of objects of this name, the first if None.
+
+    name  of the evaluation. Raises StudyError, naming the nearest, if there is none.
+    """
+    known = {
+        one.name: one
+        for one in study.predicted_targets()
+        if one.axis == "point" and len(one.values) > 1
+    }
+    chosen = next(iter(known), None) if target is None else target
+    if chosen is None or chosen not in known:
+        named = f"target '{target}'" if target else "a target"
+        raise StudyError(
+            f"evaluation '{name}' needs {named} on points with the energies of two or more "
+            f"showers{nearest(target or '', known)}"
+        )
+    return known[chosen]
 
 
 def mean_and_spread(values: Floats, weights: Floats) -> tuple[Measurement, Measurement]:

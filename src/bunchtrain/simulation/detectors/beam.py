@@ -52,15 +52,17 @@ Names = Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
 class BeamOptions(Options):
     """Incident particles. Two numbers are the ends of a range, which is filled evenly.
 
-    particles  names in Geant4, each equally probable: e-, gamma, pi+, kaon0L, proton, ...
-    energy     kinetic energy in GeV.
-    spectrum   whether the energy or its logarithm is uniform.
-    showers    number of particles in an event.
-    x          of the vertex in mm.
-    y          of the vertex in mm.
-    z          of the vertex in mm; the layers begin at 0.
-    theta      angle to the z axis in rad, uniform in its cosine.
-    phi        azimuth of the direction in rad.
+    particles    names in Geant4, each equally probable: e-, gamma, pi+, kaon0L, proton, ...
+    energy       kinetic energy in GeV.
+    spectrum     whether the energy or its logarithm is uniform.
+    showers      number of particles in an event.
+    x            of the vertex in mm.
+    y            of the vertex in mm.
+    z            of the vertex in mm; the layers begin at 0.
+    theta        angle to the z axis in rad, uniform in its cosine.
+    phi          azimuth of the direction in rad.
+    one_of_each  whether an event has one of each of the particles, in their order, in place of
+                 `showers` random ones.
     """
 
     particles: Names = ("e-",)
@@ -72,10 +74,13 @@ class BeamOptions(Options):
     z: Positions = (-50.0,)
     theta: PolarAngles = (0.0,)
     phi: Azimuths = (0.0, 2 * np.pi)
+    one_of_each: bool = False
 
     def recipe(self) -> dict[str, Any]:
         """Return the options as plain data."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
+        if not self.one_of_each:  # samples made before there was this option keep their key
+            del values["one_of_each"]
         return {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
 
     def check(self, known: Sequence[str] = tuple(PARTICLES)) -> None:
@@ -89,8 +94,9 @@ class BeamOptions(Options):
 
 def read_beam(recipe: Mapping[str, Any]) -> BeamOptions:
     """Return the incident particles of a recipe."""
-    given: dict[str, Any] = {name: recipe["beam"][name] for name in BeamOptions().recipe()}
-    given = {n: tuple(v) if isinstance(v, list) else v for n, v in given.items()}
+    given: dict[str, Any] = {
+        n: tuple(v) if isinstance(v, list) else v for n, v in recipe["beam"].items()
+    }
     return BeamOptions(**given)
 
 
@@ -129,10 +135,13 @@ def draw_primaries(beam: BeamOptions, events: int, random: np.random.Generator) 
     def uniform(window: Sequence[float], count: int) -> Floats:
         return random.uniform(window[0], window[-1], count)
 
-    low, high = beam.showers[0], beam.showers[-1]
-    event = np.repeat(np.arange(events), random.integers(low, high + 1, events))
+    low, high, names = beam.showers[0], beam.showers[-1], len(beam.particles)
+    if beam.one_of_each:
+        event, chosen = np.repeat(np.arange(events), names), np.tile(np.arange(names), events)
+    else:
+        event = np.repeat(np.arange(events), random.integers(low, high + 1, events))
+        chosen = random.integers(0, names, len(event))
     count = len(event)
-    chosen = random.integers(0, len(beam.particles), count)
     if beam.spectrum == "logarithmic":
         energy = np.exp(uniform(np.log(beam.energy).tolist(), count))
     else:
