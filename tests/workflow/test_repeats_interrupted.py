@@ -82,7 +82,17 @@ def files(run, name):
 def content(path):
     if path.suffix != ".safetensors":
         return path.read_bytes()
-    return {name: np.asarray(value).tolist() for name, value in read_tensors(path).items()}
+    return repr(as_lists(read_tensors(path)))  # in which NaN equals NaN
+
+
+def as_lists(value):
+    """Return nested tensors as nested lists, without the times of epochs."""
+    if isinstance(value, dict):
+        timed = ("seconds", "samples_per_second")
+        return {name: as_lists(one) for name, one in value.items() if name not in timed}
+    if isinstance(value, list):
+        return [as_lists(one) for one in value]
+    return np.asarray(value).tolist()
 
 
 @pytest.mark.parametrize(

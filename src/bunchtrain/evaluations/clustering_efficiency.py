@@ -86,8 +86,8 @@ class ClusteringEfficiency(ObjectEvaluation):
     bins           Number of bins of these.
     baselines      Name → transform of events, as {name: clue, …}. With `scan: {OPTION: [values]}`
                    its options are those of the largest F = 2 matched / (objects + clusters) in the
-                   validation set, and NAME@efficiency those with the fewest fakes and splits at the
-                   efficiency of the first model or above.
+                   validation set; NAME@efficiency, if they differ, those with the fewest fakes and
+                   splits at the efficiency of the first model or above.
     """
 
     def __init__(
@@ -220,10 +220,12 @@ class ClusteringEfficiency(ObjectEvaluation):
         wanted = next(iter(metrics.values()))["cluster_efficiency"]["value"] if metrics else 1.0
         for name, made in scanned.items():
             points = [self._scan_point(run.study, columns, one) for one in made]
-            fixed[name] = made[int(np.argmax([point[2] for point in points]))]
+            best = int(np.argmax([point[2] for point in points]))
             enough = [k for k, point in enumerate(points) if point[0] >= wanted]
-            if enough:
-                fixed[f"{name}@efficiency"] = made[min(enough, key=lambda k: points[k][1])]
+            equal = min(enough, key=lambda k: points[k][1]) if enough else best
+            fixed[name] = made[best]
+            if equal != best:
+                fixed[f"{name}@efficiency"] = made[equal]
         return fixed
 
     def _validation(self, run: EvaluatedRun, made: Sequence[Clustering]) -> dict[str, Any]:
