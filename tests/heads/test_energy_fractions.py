@@ -6,7 +6,7 @@ import torch
 
 from bunchtrain import parts
 from bunchtrain.batch import Batch
-from bunchtrain.errors import StudyError
+from bunchtrain.errors import DataError, StudyError
 from bunchtrain.methods.weighted_sum import event_losses
 from bunchtrain.targets import Quantity, Target
 
@@ -14,8 +14,8 @@ TARGET = Target("shower", values=("first", "second"), axis="point")
 LENGTHS = [4, 0, 3]
 
 
-def head():
-    return parts.build("loss", "energy_fractions", {}, TARGET)
+def head(**options):
+    return parts.build("loss", "energy_fractions", options, TARGET)
 
 
 def batch(energy):
@@ -60,6 +60,28 @@ def test_a_unit_of_the_energy_and_a_permutation_of_the_showers_change_nothing():
     torch.testing.assert_close(found, again)
 
 
+def test_the_response_of_each_shower_is_added_but_of_none_without_energy():
+    random = torch.Generator().manual_seed(4)
+    energy, output = torch.rand(7, 2, generator=random), torch.randn(7, 2, generator=random)
+    energy[4:, 1], energy[:4, 0] = 0.0, energy[:4, 0] / 100  # a response far above 2
+    fractions = output.softmax(1)
+    given = {"shower": output.requires_grad_()}
+    added = event_losses(head(response=0.5), given, batch(energy))
+    added = added - event_losses(head(), given, batch(energy))
+    wanted = []
+    for e, p in zip(energy.split(LENGTHS), fractions.split(LENGTHS), strict=True):
+        of_events = 0.0
+        for k in range(2):
+            if e[:, k].sum() > 0:
+                x = abs(float((e.sum(1) * p[:, k]).sum() / e[:, k].sum()) - 1)
+                of_events += x**2 / 2 if x < 1 else x - 0.5
+        wanted.append(0.5 * of_events)
+    assert wanted[0] > 1
+    torch.testing.assert_close(added, torch.tensor(wanted), rtol=1e-4, atol=1e-6)
+    added.sum().backward()
+    assert output.grad.isfinite().all()
+
+
 def test_predictions_are_fractions_and_a_mixture_their_mean():
     loss, output = head(), torch.tensor([[0.0, 0.0], [np.log(3.0), 0.0]])
     found = loss.predictions(output)
@@ -73,3 +95,10 @@ def test_one_shower_and_classes_are_refused():
         parts.build("loss", "energy_fractions", {}, Target("shower", values=("first",)))
     with pytest.raises(StudyError, match="needs a target with values"):
         parts.build("loss", "energy_fractions", {}, Target("shower", classes=("a", "b")))
+
+
+def test_a_negative_energy_is_named():
+    energy = torch.ones(7, 2)
+    energy[5, 1] = -2.0
+    with pytest.raises(DataError, match="'second' of point 1 of an event is -2; the values of"):
+        event_losses(head(), {"shower": torch.zeros(7, 2)}, batch(energy))

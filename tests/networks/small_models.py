@@ -35,6 +35,10 @@ OPTIONS = {
         **{"blocks": 2, "dense": (6,), "k": 3, "dimensions": 2, "propagate": 4},
         **{"filters": 5, "widths": (6,)},
     },
+    "grid_cnn": {
+        **{"cells": (9, 8), "ranges": ((-2.0, 2.0), (-2.0, 2.0)), "filters": (4, 3)},
+        **{"dense": (5,), "widths": (6,)},
+    },
     "gar_net": {"points": 8, "aggregators": (2, 3), "propagate": (4, 2), "filters": (3, 5)},
     "gar_net that keeps features": {
         **{"points": 8, "aggregators": (2,), "propagate": (4,), "filters": (3,), "keep": True},

@@ -76,3 +76,15 @@ def test_defaults_are_the_paper_s():
     assert isinstance(model.cells, torch.nn.LSTM)
     assert model.cells.hidden_size == 128
     assert model.dense[0].out_features == 64
+
+
+@pytest.mark.parametrize("options", SHAPES)
+def test_the_state_at_each_point_is_torch_s_of_its_event_alone(options):
+    model = RecurrentNetwork(4, 2, hidden=6, widths=(5,), **options)
+    features = jets()
+    found = model.embed_points(features, LENGTHS)
+    assert found.shape == (len(features), model.point_width)
+    alone = [model.cells(one)[0] for one in features.split(LENGTHS.tolist()) if len(one)]
+    torch.testing.assert_close(found, torch.cat(alone))
+    assert model.embed_points(features[:0], torch.zeros(2, dtype=torch.int64)).shape[0] == 0
+    torch.testing.assert_close(model.read_out(found, LENGTHS), model(features, LENGTHS))

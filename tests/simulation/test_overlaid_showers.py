@@ -86,6 +86,11 @@ def test_each_hit_belongs_to_the_shower_with_most_of_its_energy():
 def test_a_shower_is_in_one_group_alone():
     _, events = made(count=[2, 5], spread=90.0)
     assert set(ak.num(events.particle_x).to_list()) == {2, 3, 4, 5}
+    for event in events:
+        x, y = np.asarray(event.particle_x), np.asarray(event.particle_y)
+        apart = np.hypot(x[:, None] - x, y[:, None] - y) + np.diag(np.full(len(x), np.inf))
+        np.testing.assert_allclose(event.particle_nearest, apart.min(1), rtol=1e-5, atol=1e-3)
+    assert ak.all(made(count=[1])[1].particle_nearest == 0)
     energy = ak.to_numpy(ak.flatten(events.particle_visible))
     group = np.repeat(events.shower_group, ak.num(events.particle_x))
     of = {}

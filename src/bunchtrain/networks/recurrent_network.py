@@ -19,17 +19,20 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from bunchtrain.networks.layers.dense import perceptron
-from bunchtrain.networks.layers.recurrence import last_states
+from bunchtrain.networks.layers.packing import starts
+from bunchtrain.networks.layers.recurrence import all_states, last_states
 from bunchtrain.parts.ranges import Depth, Dropout, HiddenWidths, Width
 
 
 class RecurrentNetwork(nn.Module):
     """Recurrent network (LSTM or GRU) over an ordered sequence of particles (arXiv:1711.09059).
 
-    Needs ordered particles, as from the representation `sequence`.
+    Needs ordered particles, as from the representation `sequence`. Outputs of points are from the
+    state at each point, such as hits in the order of their layers.
 
     features       number of features of a particle.
     outputs        number of outputs.
@@ -57,7 +60,26 @@ class RecurrentNetwork(nn.Module):
         kind = {"lstm": nn.LSTM, "gru": nn.GRU}[cell]
         between = dropout if layers > 1 else 0.0
         self.cells = kind(features, hidden, layers, dropout=between, bidirectional=bidirectional)
-        self.dense = perceptron((1 + bidirectional) * hidden, widths, outputs, dropout=dropout)
+        self.point_width = (1 + bidirectional) * hidden
+        self.dense = perceptron(self.point_width, widths, outputs, dropout=dropout)
+
+    #: Modules of the outputs of events alone.
+    event_modules = ("dense",)
+
+    def embed_points(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Return the state at each point, (points, width)."""
+        return all_states(self.cells, features, lengths)
+
+    def read_out(self, points: Tensor, lengths: Tensor) -> Tensor:
+        """Return (batch, outputs) from the states at all points."""
+        hidden, first = self.cells.hidden_size, starts(lengths)
+        padded = torch.cat([points, points.new_zeros(1, points.shape[1])])
+        last = torch.where(lengths > 0, first + lengths - 1, len(points))
+        ends = [padded[last, :hidden]]
+        if self.cells.bidirectional:  # backwards, the last state is that at the first point
+            ends.append(padded[torch.where(lengths > 0, first, len(points)), hidden:])
+        output: Tensor = self.dense(torch.cat(ends, 1))
+        return output
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs) from `features` (points, feature) and `lengths` (batch,)."""

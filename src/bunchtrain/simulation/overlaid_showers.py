@@ -37,6 +37,7 @@ Floats = NDArray[np.float64]
 PART = 100
 LAYOUT = {
     **{name: kind for name, kind in SINGLE.items() if name not in ("deposited", "hit_cell")},
+    "particle_nearest": "var * float32",
     "separation": "float32",
     "shower_group": "int64",
 }
@@ -66,9 +67,9 @@ class OverlaidShowers(SeededParts):
 
     The columns are those of `geant4_calorimeter` without `deposited` and `hit_cell`;
     `particle_visible` is the energy of the shower in the hits. Besides, `separation` is the
-    distance of the first two axes in mm, for showers at the same place in their cells, and
-    `shower_group` the group of single showers of which an event is made. The single showers are
-    held in memory.
+    distance of the first two axes in mm, for showers at the same place in their cells,
+    `particle_nearest` that of each axis to the nearest other one, 0 without one, and `shower_group`
+    the group of single showers of which an event is made. The single showers are held in memory.
 
     showers      Source of single showers with the columns of `geant4_calorimeter`, such as
                  {name: geant4_calorimeter, particles: [pi-], energy: [20.0], ...}, one particle an
@@ -151,11 +152,14 @@ class OverlaidShowers(SeededParts):
     def fingerprint(self) -> str:
         """Return a text that changes with the options and with the single showers."""
         options = (self.events, self.count, self.separations, self.spread, self.threshold)
-        return f"{self.name} 1 {self.showers.fingerprint()} {(*options, self.groups, self.seed)}"
+        return f"{self.name} 2 {self.showers.fingerprint()} {(*options, self.groups, self.seed)}"
 
     def units(self) -> dict[str, str]:
         """Return column → unit."""
-        return {n: u for n, u in UNITS.items() if n in LAYOUT} | {"separation": "mm"}
+        return {n: u for n, u in UNITS.items() if n in LAYOUT} | {
+            "separation": "mm",
+            "particle_nearest": "mm",
+        }
 
     @property
     def conditions(self) -> Mapping[str, Table]:
@@ -207,6 +211,7 @@ class OverlaidShowers(SeededParts):
         found = self._hits(shower, counts, column, row)
         own = {n: values[shower] for n, values in single.particle.items()}
         own["x"], own["y"] = own["x"] + column * self.cell, own["y"] + row * self.cell
+        own["nearest"] = _nearest(own["x"], own["y"], counts)
         found |= {f"particle_{n}": ak.unflatten(v, counts) for n, v in own.items()}
         found |= {"event_id": part * PART + np.arange(PART), "shower_group": group}
         found["separation"] = separation
@@ -270,3 +275,19 @@ class OverlaidShowers(SeededParts):
         for name, values in (("particle", own[mover]), ("energy", energy)):
             columns[f"hit_deposit_{name}"] = ak.unflatten(ak.unflatten(values, size), number)
         return columns
+
+
+def _nearest(x: Floats, y: Floats, counts: Ints) -> Floats:
+    """Return the distance of each axis to the nearest other one of its event, 0 without one.
+
+    x, y    (showers,) of the axes.
+    counts  (events,) showers of each event.
+    """
+    found, first = np.zeros(len(x)), 0
+    for number in counts.tolist():
+        own = slice(first, first + number)
+        apart = np.hypot(x[own, None] - x[own], y[own, None] - y[own])
+        np.fill_diagonal(apart, np.inf)
+        found[own] = apart.min(1) if number > 1 else 0.0
+        first += number
+    return found

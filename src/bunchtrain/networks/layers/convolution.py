@@ -28,16 +28,29 @@ def convolution_blocks(
     filters   for each block, the filters of its convolutions.
     kernel    length of each side of a filter.
     """
-    pad, convolution, pooling = _LAYERS[len(sides)]
-    padding = ((kernel - 1) // 2, kernel // 2) * len(sides)
+    pooling = _LAYERS[len(sides)][2]
     layers: list[nn.Module] = []
     for block in filters:
-        for count in block:
-            layer = convolution(channels, count, kernel)
-            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-            layers += [pad(padding), layer, nn.ReLU()]
-            channels = count
+        layers += plain_convolutions(channels, len(sides), block, kernel)
+        channels = [channels, *block][-1]
         steps = tuple(min(side, 2) for side in sides)
         layers.append(pooling(2 if min(steps) == 2 else steps))
         sides = [side // step for side, step in zip(sides, steps, strict=True)]
     return nn.Sequential(*layers, nn.Flatten()), channels * prod(sides)
+
+
+def plain_convolutions(
+    channels: int, axes: int, filters: Sequence[int], kernel: int
+) -> nn.Sequential:
+    """Return convolutions, each with ReLU, that keep the sides by zero padding.
+
+    axes  number of axes, one to three; the others are those of `convolution_blocks`.
+    """
+    pad, convolution, _ = _LAYERS[axes]
+    padding = ((kernel - 1) // 2, kernel // 2) * axes
+    layers: list[nn.Module] = []
+    for before, count in zip([channels, *filters], filters, strict=False):
+        layer = convolution(before, count, kernel)
+        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+        layers += [pad(padding), layer, nn.ReLU()]
+    return nn.Sequential(*layers)

@@ -21,16 +21,21 @@ def packed_sequence(features: Tensor, lengths: Tensor) -> PackedSequence:
     within a step from the longest to the shortest event. `features` (points, feature), `lengths`
     (batch,).
     """
+    place, batch_sizes = _places(lengths, len(features))
+    row = torch.empty_like(place)
+    row[place] = torch.arange(len(place), device=place.device)
+    return PackedSequence(features[row], batch_sizes.cpu())
+
+
+def _places(lengths: Tensor, points: int) -> tuple[Tensor, Tensor]:
+    """Return the row (points,) of each point in the packed sequence, and the rows of each step."""
     order = lengths.argsort(descending=True, stable=True)
     rank = torch.empty_like(order)
     rank[order] = torch.arange(len(order), device=order.device)
-    event = segment_ids(lengths, len(features))
-    points = torch.arange(len(features), device=features.device)
-    step = points - starts(lengths)[event]
+    event = segment_ids(lengths, points)
+    step = torch.arange(points, device=lengths.device) - starts(lengths)[event]
     batch_sizes = torch.bincount(step)
-    row = torch.empty_like(points)
-    row[starts(batch_sizes)[step] + rank[event]] = points
-    return PackedSequence(features[row], batch_sizes.cpu())
+    return starts(batch_sizes)[step] + rank[event], batch_sizes
 
 
 def last_states(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> Tensor:
@@ -39,7 +44,7 @@ def last_states(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> T
     (batch, directions · hidden) from packed `features` (points, feature) and `lengths` (batch,).
     """
     if torch.compiler.is_exporting():
-        return _last_states_onnx(cells, features, lengths)
+        return _states_onnx(cells, features, lengths)[1]
     directions = 2 if cells.bidirectional else 1
     state = features.new_zeros(len(lengths), directions * cells.hidden_size)
     if len(features) == 0:
@@ -51,8 +56,27 @@ def last_states(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> T
     return state.to(top.dtype).index_copy(0, order[: len(top)], top)
 
 
-def _last_states_onnx(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> Tensor:
-    """Return the last states by ONNX's operators with sequence lengths."""
+def all_states(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> Tensor:
+    """Return the state at each point, concatenated over directions.
+
+    (points, directions · hidden) from packed `features` (points, feature) and `lengths` (batch,).
+    """
+    if torch.compiler.is_exporting():
+        states = _states_onnx(cells, features, lengths)[0]
+        event = segment_ids(lengths, len(features))
+        slot = torch.arange(len(features), device=lengths.device) - starts(lengths)[event]
+        return states[slot, event]
+    if len(features) == 0:
+        return features.new_zeros(0, (1 + cells.bidirectional) * cells.hidden_size)
+    states, _ = cells(packed_sequence(features, lengths))
+    found: Tensor = states.data[_places(lengths, len(features))[0]]
+    return found
+
+
+def _states_onnx(
+    cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return all states (slots, batch, …) and the last (batch, …), by ONNX's operators."""
     slots: int = lengths.max().clamp(min=1).item()  # type: ignore[assignment]  # int() is fixed
     torch._check(slots >= 1)  # type: ignore[no-untyped-call]
     slot = torch.arange(slots, device=lengths.device)[:, None]
@@ -61,7 +85,7 @@ def _last_states_onnx(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor
     for layer in range(cells.num_layers):
         states, state = _operator(cells, layer, values, lengths)
         values = states.transpose(1, 2).flatten(2)  # (slots, batch, directions · hidden)
-    return state.transpose(0, 1).flatten(1)
+    return values, state.transpose(0, 1).flatten(1)
 
 
 def _operator(
