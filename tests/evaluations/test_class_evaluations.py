@@ -186,6 +186,34 @@ def test_several_classes_have_a_macro_averaged_auc():
     assert metrics["auc_macro"]["error"] > 0
 
 
+def test_a_pair_of_classes_is_measured_on_their_events_alone():
+    run = synthetic_runs.run("flavours")
+    found = Classification(efficiencies=(0.9,), pairs=(("c", "light"),)).evaluate(run)
+    metrics, table = found.metrics["first"], run.predictions
+    truth, scores = table.truth("flavour"), table.probabilities("first", "flavour")
+    of_pair = truth < 2
+    score = np.log(scores[of_pair, 1] / scores[of_pair, 0])
+    expected = roc(score, truth[of_pair] == 1, table.weights[of_pair])
+    assert metrics["auc/c_against_light"] == auc(expected).as_dict()
+    passing, total = score >= expected.threshold_at(0.9), table.weights[of_pair]
+    light = truth[of_pair] == 0
+    rejection = total[light].sum() / total[light & passing].sum()
+    assert metrics["rejection_90/c_against_light"]["value"] == pytest.approx(rejection, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (("c", "ligt"), "pairs: 'ligt' is no class of target 'flavour'; did you mean 'light'"),
+        (("c", "c"), "pairs needs two different classes"),
+    ],
+)
+def test_unknown_classes_of_pairs_are_refused(pair, message):
+    study = synthetic_runs.run("flavours").study
+    with pytest.raises(StudyError, match=message):
+        Classification(pairs=(pair,)).check(study)
+
+
 def test_a_class_of_small_fraction_passes_more_often():
     run = synthetic_runs.run("flavours")
     little, much, equal = (

@@ -38,7 +38,11 @@ CASES = {
     "ensemble_improvement": Case(),
     "model_comparison": Case(),
     "parameter_scan": Case(options={"parameter": "mass_point"}),
-    "regression": Case(("values",), {"against": ["jet_pt"]}, {"conformal": True, "seeds": 2}),
+    "regression": Case(
+        ("values",),
+        {"against": ["jet_pt"], "subsets": {"hard": "jet_pt > 100"}},
+        {"conformal": True, "seeds": 2},
+    ),
     "response_curve": Case(options={"by": EFFECT, "steps": 1}, run={"shift": 0.2}),
     "systematic_shift": Case(options={"by": EFFECT}, run={"shift": 0.2, "events": 1000}),
     "working_points": Case(("flavours",), {"fractions": {"light": 0.9, "c": 0.1}}),

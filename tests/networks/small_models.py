@@ -17,6 +17,11 @@ OPTIONS = {
     "dense_network": {"widths": (8,)},
     "image_cnn": {"filters": ((3,),), "widths": (4,)},
     "volume_cnn": {"filters": ((3,), (4,)), "widths": (4,)},
+    "sparse_cnn": {"filters": ((3,), (4,)), "points": 8, "widths": (5,)},
+    "sparse_cnn with strides": {
+        **{"filters": ((3,), (4,)), "points": 8, "widths": (5,)},
+        **{"pooling": "convolution"},
+    },
     "window_cnn": {"filters": ((3,), (4, 4)), "widths": (4,)},
     "window_cnn without blocks": {"filters": (), "widths": (4,)},
     "resnext": {"units": (1, 1), "groups": 4, "shrink": 16},

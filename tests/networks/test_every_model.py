@@ -14,7 +14,7 @@ from bunchtrain.methods.supervised import input_names
 ELSEWHERE = {
     *("boosted_trees", "histogram_trees", "random_forest", "binned_correction"),
     *("linear_classifier", "latent_dirichlet_allocation", "tree_nin", "mass_chi_squared"),
-    "optimal_filter",
+    *("optimal_filter", "linear_regression"),
 }
 
 #: Models whose ONNX graph is compared nightly: two that tests/deployment/test_onnx_edges.py

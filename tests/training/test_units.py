@@ -41,6 +41,7 @@ FITTED = [
     ("histogram_trees", "mean_absolute_error"),
     ("random_forest", "mean_squared_error"),
     ("binned_correction", "mean_squared_error"),
+    ("linear_regression", "mean_squared_error"),
 ]
 OPTIONS: dict[str, dict[str, Any]] = {
     "boosted_trees": {"trees": 30},

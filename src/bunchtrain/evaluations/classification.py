@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
+from bunchtrain.errors import StudyError, nearest, one_of
 from bunchtrain.evaluations._class_evaluation import ClassEvaluation, ClassPredictions
 from bunchtrain.evaluations._evaluation import correlated_rows
 from bunchtrain.parts.ranges import InnerFraction, InnerFractions
@@ -28,6 +30,9 @@ class Classification(ClassEvaluation):
 
     efficiencies  Signal efficiencies at which 1/ε_B is quoted.
     mistags       Background efficiencies at which ε_S is quoted.
+    pairs         Two classes each, of which the first is the signal and the second the background
+                  of `rejection_50/electron_against_pion` and the like, by the ratio of their
+                  scores.
     """
 
     def __init__(
@@ -36,15 +41,26 @@ class Classification(ClassEvaluation):
         target: str | None = None,
         efficiencies: InnerFractions = (0.3, 0.5),
         mistags: tuple[InnerFraction, ...] = (0.01,),
+        pairs: tuple[tuple[str, str], ...] = (),
     ) -> None:
         super().__init__(target=target)
-        self.efficiencies, self.mistags = efficiencies, mistags
+        self.efficiencies, self.mistags, self.pairs = efficiencies, mistags, pairs
 
     def check(self, study: Study) -> None:
         """Raise StudyError for an unknown target or an efficiency outside (0, 1)."""
         super().check(study)
         self.need_fractions("efficiencies", self.efficiencies)
         self.need_fractions("mistags", self.mistags)
+        for target in self.targets(study) if self.pairs else ():
+            for name in chain(*self.pairs):
+                if name not in target.classes:
+                    hint = nearest(name, target.classes) or f"; {one_of(target.classes)} are"
+                    raise StudyError(
+                        f"evaluation '{self.name}': pairs: '{name}' is no class of target "
+                        f"'{target.name}'{hint}"
+                    )
+            if any(first == second for first, second in self.pairs):
+                raise StudyError(f"evaluation '{self.name}': pairs needs two different classes")
 
     def measure(self, events: ClassPredictions, training: str, probabilities: Values) -> Metrics:
         """Return the metrics of conformal sets, where there are any, and of the classifier."""
@@ -52,7 +68,14 @@ class Classification(ClassEvaluation):
         sets = run.predictions.sets(training, events.target.name)
         scale = run.study.weights.luminosity_scale / run.folds
         found = measure_sets(sets, truth, weights) | measure_classification(
-            probabilities, truth, weights, events.target, self.efficiencies, self.mistags, scale
+            probabilities,
+            truth,
+            weights,
+            events.target,
+            self.efficiencies,
+            self.mistags,
+            scale,
+            self.pairs,
         )
         if not events.are_probabilities(training):
             found = {name: entry for name, entry in found.items() if name not in OF_PROBABILITIES}

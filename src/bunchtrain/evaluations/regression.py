@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 
+import awkward as ak
+import numpy as np
+
 from bunchtrain.errors import DataError, StudyError, nearest
 from bunchtrain.evaluations._evaluation import (
     EvaluatedRun,
@@ -23,11 +26,12 @@ from bunchtrain.plots import (
     plot_resolution,
     plot_response,
 )
-from bunchtrain.report.content import Plot
+from bunchtrain.report.content import Plot, Table
 from bunchtrain.report.results import Results
-from bunchtrain.statistics.metrics import Metrics, bias, half_width, pull, pull_width
+from bunchtrain.statistics.metrics import Measurement, Metrics, bias, half_width, pull, pull_width
 from bunchtrain.statistics.regression import measure_regression
 from bunchtrain.study import Study
+from bunchtrain.tables.expressions.expression import Expression
 from bunchtrain.tables.predictions import Predictions, Values
 from bunchtrain.targets import Quantity, Target
 
@@ -37,10 +41,18 @@ class Regression(Evaluation):
 
     target   Target with values; all that have values if None.
     against  Spectators against which bias, resolution and pull width are drawn.
+    subsets  Name → condition on spectators; all metrics of these events too, as `half_width/NAME`.
     """
 
-    def __init__(self, *, target: str | None = None, against: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        target: str | None = None,
+        against: tuple[str, ...] = (),
+        subsets: Mapping[str, str] = {},
+    ) -> None:
         self.target, self.against = target, against
+        self.subsets = {name: Expression(text) for name, text in subsets.items()}
 
     def targets(self, study: Study) -> list[Target]:
         """Return the target of the option, or all that have values.
@@ -61,6 +73,9 @@ class Regression(Evaluation):
         self.targets(study)
         for column in self.against:
             self.need_spectator(study, column, "against")
+        for name, condition in self.subsets.items():
+            for column in sorted(condition.columns):
+                self.need_spectator(study, column, f"subsets.{name}:")
 
     def evaluate(self, run: EvaluatedRun) -> Results:
         """Return metrics and plots of every value of each target.
@@ -68,6 +83,8 @@ class Regression(Evaluation):
         Raises DataError for an empty test set, or predictions that are not finite.
         """
         results = Results(self.metrics(run))
+        if self.subsets:
+            results.tables.append(self._table(results.metrics))
         for target in self.targets(run.study):
             for value in target.values:
                 results.plots += self._plots(run.predictions.rows(target.name), target.name, value)
@@ -78,8 +95,43 @@ class Regression(Evaluation):
         if not len(run.predictions):
             raise DataError(f"evaluation '{self.name}': the test set has no events")
         several = len(run.study.targets) > 1
-        measure = partial(_measure, run.predictions, self.targets(run.study), several)
-        return average_trainings(run.predictions, measure)
+        found: dict[str, Metrics] = {}
+        for end, events in self._subsets(run.predictions):
+            measure = partial(_measure, events, self.targets(run.study), several)
+            for model, metrics in average_trainings(events, measure).items():
+                own = {f"{name}{end}": entry for name, entry in metrics.items()}
+                found.setdefault(model, {}).update(own)
+        return found
+
+    def _subsets(self, table: Predictions) -> Iterator[tuple[str, Predictions]]:
+        """Yield the end of the names of metrics, and the events that they are of.
+
+        Raises DataError for a subset without events.
+        """
+        yield "", table
+        for name, condition in self.subsets.items():
+            columns = {column: spectator(table, column) for column in condition.columns}
+            chosen = np.asarray(condition(ak.zip(columns)), dtype=bool)
+            if not chosen.any():
+                raise DataError(
+                    f"evaluation '{self.name}': no event of the test set is in the subset '{name}'"
+                )
+            yield f"/{name}", table.take(chosen)
+
+    def _table(self, metrics: Mapping[str, Metrics]) -> Table:
+        """Return half of the 68 % width of predicted − true in each subset."""
+        rows = [
+            [model, *(str(Measurement.from_dict(found[key])) for key in keys)]
+            for model, found in metrics.items()
+            if (keys := [k for k in found if "half_width" in k])
+        ]
+        first = next((found for found in metrics.values() if found), {})
+        names = [key.replace("half_width", "all", 1) for key in first if "half_width" in key]
+        return Table(
+            "Half of the central 68 % width of predicted − true, of all events and in subsets.",
+            ["Model", *(name.removeprefix("all/") for name in names)],
+            rows,
+        )
 
     def _plots(self, table: Predictions, target: str, name: str) -> Iterator[Plot]:
         """Yield the plots of all models, then the linearity of each."""

@@ -3,7 +3,7 @@
 `auc`, `accuracy`, `rejection_30` (1/ε_B at ε_S = 30 %), `efficiency_at_1` (ε_S at ε_B = 1 %),
 `calibration_error`, `significance_asimov`, ...; with several backgrounds also `auc/qcd`,
 `rejection_30/qcd` against one of them, `auc_one_vs_rest/qcd` for every class and their mean,
-`auc_macro`.
+`auc_macro`, and of chosen pairs of classes `auc/electron_against_pion` and the like.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ def measure_classification(
     efficiencies: Sequence[float] = (0.3, 0.5),
     mistags: Sequence[float] = (0.01,),
     scale: float = 1.0,
+    pairs: Sequence[tuple[str, str]] = (),
 ) -> Metrics:
     """Return every metric of a classifier as `{name: {value, error}}`.
 
@@ -87,6 +88,7 @@ def measure_classification(
     efficiencies  Signal efficiencies at which 1/ε_B is quoted.
     mistags       Background efficiencies at which ε_S is quoted.
     scale         Factor on weights that makes s and b expected event counts.
+    pairs         Names of two classes each, the first as signal and the second as background.
 
     Raises StudyError if there is no such signal class, and DataError if shapes do not fit, a score
     is not finite, or a class has no events.
@@ -110,6 +112,10 @@ def measure_classification(
             if k != signal:
                 found |= read(signal_roc(scores, truth, weights, signal, [k]), f"/{name}")
         found["auc_macro"] = macro_auc(scores, truth, weights)
+    for first, second in pairs:
+        k, other = target.classes.index(first), target.classes.index(second)
+        of_pair = signal_roc(scores, truth, weights, k, [other])
+        found |= read(of_pair, f"/{first}_against_{second}")
     probability = scores[:, signal]
     if are_probabilities(scores):
         curve_of_p = calibration(probability, truth == signal, weights)
