@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,22 +49,60 @@ class Cells:
         total = values.new_zeros((self.events, values.shape[1]))
         return total.index_add(0, self.event, self.keep(values))
 
-    def neighbours(self, kernel: int) -> Tensor:
-        """Return the row of each neighbour, or the number of cells if it is not occupied.
 
-        (cells, kernel^axes), in the order of the filters of a dense convolution.
-        """
-        axes, count = self.place.shape[1], self.key.shape[0]
-        reach = range(-((kernel - 1) // 2), kernel // 2 + 1)
-        steps = [_key_step(offset) for offset in product(reach, repeat=axes)]
-        wanted = self.key[:, None] + self.key.new_tensor(steps)
-        if self.mask is not None:
-            columns = [_find_in_matrix(self.key, column) for column in wanted.unbind(1)]
-            return torch.stack(columns, 1)
-        if not count:
-            return wanted
-        row = torch.searchsorted(self.key, wanted).clamp_(max=count - 1)
-        return torch.where(self.key[row] == wanted, row, count)
+@dataclass(frozen=True)
+class Neighbours:
+    """Pairs of occupied cells, sorted by the offset from the first to the second.
+
+    first   (pairs,) row of a cell.
+    second  (pairs,) row of its neighbour.
+    counts  pairs of each offset, in the order of the filters of a dense convolution.
+    """
+
+    first: Tensor
+    second: Tensor
+    counts: list[int]
+
+
+def find_neighbours(cells: Cells, kernel: int) -> Neighbours:
+    """Return the pairs of cells at each offset, on the processor.
+
+    Cells in a row along the last axis have successive keys: the first of them is found by
+    bisection. For odd kernels the pairs at −o are those at o in reverse.
+    """
+    axes, key = cells.place.shape[1], cells.key.cpu().numpy()
+    half, size = (kernel - 1) // 2, kernel**axes
+    reach = range(-half, kernel // 2 + 1)
+    padded = np.append(key, np.iinfo(np.int64).max)
+    pairs = [(key[:0], key[:0])] * size
+    mirrored = kernel % 2 == 1
+    for index, offset in enumerate(product(reach, repeat=axes - 1)):
+        if mirrored and index < kernel ** (axes - 1) // 2:
+            continue
+        wanted = key + _key_step((*offset, -half))
+        row = np.searchsorted(key, wanted)
+        for last in range(kernel):
+            same = padded[row] == wanted + last
+            first = np.flatnonzero(same)
+            place = index * kernel + last
+            pairs[place] = first, row[first]
+            if mirrored:
+                pairs[size - 1 - place] = row[first], first
+            row += same
+    rows = [np.concatenate(one) for one in zip(*pairs, strict=True)]
+    first, second = (torch.from_numpy(one).to(cells.key.device) for one in rows)
+    return Neighbours(first, second, [len(one) for one, _ in pairs])
+
+
+def neighbour_table(cells: Cells, kernel: int) -> Tensor:
+    """Return the row of each neighbour, or the number of cells if it is not occupied.
+
+    (cells, kernel^axes), by comparison of all pairs of rows, for exports.
+    """
+    reach = range(-((kernel - 1) // 2), kernel // 2 + 1)
+    offsets = product(reach, repeat=cells.place.shape[1])
+    found = [_find_in_matrix(cells.key, cells.key + _key_step(each)) for each in offsets]
+    return torch.stack(found, 1)
 
 
 def find_cells(event: Tensor, place: Tensor, events: int) -> tuple[Cells, Tensor]:

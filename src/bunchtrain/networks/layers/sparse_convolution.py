@@ -16,7 +16,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bunchtrain.networks.layers.sparse_cells import Cells
+from bunchtrain.networks.layers.sparse_cells import (
+    Cells,
+    Neighbours,
+    find_neighbours,
+    neighbour_table,
+)
 
 
 class SubmanifoldConvolution(nn.Module):
@@ -32,14 +37,18 @@ class SubmanifoldConvolution(nn.Module):
         super().__init__()
         self.weight, self.bias = _parameters(kernel**axes * channels, filters)
 
-    def forward(self, x: Tensor, near: Tensor) -> Tensor:
+    def forward(self, x: Tensor, near: Neighbours | Tensor) -> Tensor:
         """Return (cells, filters) from x (cells, channels).
 
-        near  rows of the neighbours, (cells, kernel^axes).
+        near  pairs of neighbours, or in an export their rows (cells, kernel^axes).
         """
-        if not (torch.compiler.is_exporting() or torch.is_grad_enabled()):
-            return _in_blocks(x, near, self.weight, self.bias)
-        return _gather(x, near) @ self.weight + self.bias
+        if isinstance(near, Tensor):
+            return _gather(x, near) @ self.weight + self.bias
+        weights = self.weight.view(len(near.counts), x.shape[1], -1)
+        parts = x.index_select(0, near.second).split_with_sizes(near.counts)
+        made = [part @ weight for part, weight in zip(parts, weights, strict=True)]
+        whole = self.bias.expand(x.shape[0], len(self.bias))
+        return whole.index_add(0, near.first, torch.cat(made))
 
 
 class SubmanifoldBlock(nn.Module):
@@ -59,7 +68,8 @@ class SubmanifoldBlock(nn.Module):
 
     def forward(self, x: Tensor, cells: Cells) -> Tensor:
         """Return (cells, filters of the last) from x (cells, channels)."""
-        near = cells.neighbours(self.kernel)
+        is_exported = torch.compiler.is_exporting()
+        near = (neighbour_table if is_exported else find_neighbours)(cells, self.kernel)
         for layer in self.layers:
             x = cells.keep(torch.relu(layer(x, near)))
         return x
@@ -110,13 +120,3 @@ def _gather(x: Tensor, near: Tensor) -> Tensor:
     """Return the values of all neighbours, (cells, neighbours · channels)."""
     padded = torch.cat([x, x.new_zeros((1, x.shape[1]))])
     return padded.index_select(0, near.flatten()).view(near.shape[0], near.shape[1] * x.shape[1])
-
-
-def _in_blocks(x: Tensor, near: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return the convolution of blocks of cells whose neighbours stay in the cache."""
-    size = 4096
-    found = x.new_empty((len(near), len(bias)))
-    for first in range(0, len(near), size):
-        part = slice(first, first + size)
-        torch.addmm(bias, _gather(x, near[part]), weight, out=found[part])
-    return found
