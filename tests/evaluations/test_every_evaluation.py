@@ -66,6 +66,7 @@ ELSEWHERE = {
     "particle_flow_response",
     "predicted_uncertainty",
     "rate_control",
+    "residual_noise",
     "reweighting",
     "scan",
     "shower_fractions",

@@ -44,6 +44,7 @@ OPTIONS = {
         **{"cells": (9, 8), "ranges": ((-2.0, 2.0), (-2.0, 2.0)), "filters": (4, 3)},
         **{"dense": (5,), "widths": (6,)},
     },
+    "denoising_autoencoder": {"length": 7, "channels": (3, 4), "latent": 3, "widths": (4,)},
     "gar_net": {"points": 8, "aggregators": (2, 3), "propagate": (4, 2), "filters": (3, 5)},
     "gar_net that keeps features": {
         **{"points": 8, "aggregators": (2,), "propagate": (4,), "filters": (3,), "keep": True},

@@ -26,7 +26,7 @@ NIGHTLY = {
 }
 
 #: Models that depend on the order of the particles.
-ORDERED = {"recurrent_network", "boost_lstm", "p_cnn", "lola", "lbn"}
+ORDERED = {"denoising_autoencoder", "recurrent_network", "boost_lstm", "p_cnn", "lola", "lbn"}
 
 
 def of_points(name):

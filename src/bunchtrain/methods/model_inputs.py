@@ -36,5 +36,5 @@ def without_points(model: object, target: str) -> StudyError:
     return StudyError(
         f"targets.{target}: model '{type(model).__name__}' has no output for each point; choose "
         "particle_net, particle_transformer, particle_flow_network, interaction_network, gar_net, "
-        "grav_net, grid_cnn, recurrent_network or graph_network"
+        "grav_net, grid_cnn, recurrent_network, denoising_autoencoder or graph_network"
     )

@@ -31,7 +31,13 @@ from bunchtrain.plots.inputs import (
 )
 from bunchtrain.plots.pictures import MAX_SVG_BYTES, PICTURES, picture, png, small_svg, svg
 from bunchtrain.plots.rates import RateCurve, plot_rates
-from bunchtrain.plots.regression import plot_linearity, plot_pull, plot_resolution, plot_response
+from bunchtrain.plots.regression import (
+    plot_by_sample,
+    plot_linearity,
+    plot_pull,
+    plot_resolution,
+    plot_response,
+)
 from bunchtrain.plots.resources import Resources, dominated_by, plot_resources
 from bunchtrain.plots.samples import plot_samples
 from bunchtrain.plots.scan import plot_scan
@@ -62,6 +68,7 @@ __all__ = [
     "picture",
     "plot_assigned_masses",
     "plot_assignment_efficiency",
+    "plot_by_sample",
     "plot_calibration",
     "plot_closure",
     "plot_confusion",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from bunchtrain.plots.style import (
     canvas,
     side_by_side,
 )
-from bunchtrain.statistics.metrics import half_width, profile, pull_mean, pull_width
+from bunchtrain.statistics.metrics import Measurement, half_width, profile, pull_mean, pull_width
 
 
 @apply_style
@@ -125,5 +125,23 @@ def plot_linearity(
     axes.errorbar(binned.centre, means, errors, fmt="o", ms=4, color=COLOURS[2], label="mean")
     ending = f" [{unit}]" if unit else ""
     axes.set(xlabel=f"True {label}{ending}", ylabel=f"Predicted {label}{ending}")
+    axes.legend(loc="upper left")
+    return figure
+
+
+@apply_style
+def plot_by_sample(noise: Mapping[str, Sequence[Measurement]]) -> Figure:
+    """Return a measurement of each sample of a series, with its error, of each network.
+
+    noise  Name of the network → measurement of each sample.
+    """
+    figure, axes = canvas()
+    for k, (name, found) in enumerate(noise.items()):
+        axes.errorbar(
+            np.arange(len(found)), [f.value for f in found], [f.error or 0.0 for f in found],
+            fmt="o-", ms=3, lw=1, elinewidth=1.2, color=COLOURS[k % len(COLOURS)], label=name,
+        )  # fmt: skip
+    axes.set(xlabel="Sample", ylabel="Residual noise", ylim=(0, None))
+    add_headroom(axes, 1.1 + 0.08 * len(noise))
     axes.legend(loc="upper left")
     return figure
