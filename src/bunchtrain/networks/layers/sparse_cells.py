@@ -90,8 +90,8 @@ def find_neighbours(cells: Cells, kernel: int) -> Neighbours:
                 pairs[size - 1 - place] = row[first], first
             row += same
     rows = [np.concatenate(one) for one in zip(*pairs, strict=True)]
-    first, second = (torch.from_numpy(one).to(cells.key.device) for one in rows)
-    return Neighbours(first, second, [len(one) for one, _ in pairs])
+    near, far = (torch.from_numpy(one).to(cells.key.device) for one in rows)
+    return Neighbours(near, far, [len(one) for one, _ in pairs])
 
 
 def neighbour_table(cells: Cells, kernel: int) -> Tensor:
