@@ -34,7 +34,7 @@ def test_cpp_supports_the_models_of_the_table(model, runtime, tmp_path):
     if not made.network.trains_by_gradient:
         inputs["table"].abs_()  # counts, which some models require
         arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
-        grow(made, Batch(arrays), None, CLASSES)
+        grow(made, Batch(arrays), None, made.task.targets)
     found, wanted = scores_of_both(runtime, made, inputs, tmp_path)
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
