@@ -160,10 +160,17 @@ def bins_of(values: Values, bins: int) -> Values:
 
 
 def place_of(lists: ak.Array, pairs: Values, prefix: str | None) -> Values:
-    """Return the places of true objects (event, identifier) in the concatenated lists."""
+    """Return the places of true objects (event, identifier) in the concatenated lists.
+
+    Raises DataError, with the event, for an identifier that is no index of its list.
+    """
     counts = ak.to_numpy(ak.num(lists))
-    if np.any(pairs[:, 1] >= counts[pairs[:, 0]]):
-        raise DataError(f"an identifier is no index of the lists '{prefix}_…' of its event")
+    if (wrong := np.flatnonzero(pairs[:, 1] >= counts[pairs[:, 0]])).size:
+        event, identifier = pairs[wrong[0]]
+        raise DataError(
+            f"event {event} of the test set has points of the object {identifier}, and the lists "
+            f"'{prefix}_…' have {counts[event]}; identifiers count these from 0"
+        )
     start = np.cumsum(counts) - counts
     return np.asarray(start[pairs[:, 0]] + pairs[:, 1])
 
