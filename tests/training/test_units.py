@@ -48,6 +48,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "histogram_trees": {"trees": 30},
     "random_forest": {"trees": 20},
     "binned_correction": {"bins": 3},
+    "linear_regression": {},
 }
 #: Options that a loss needs, and spectators that these name.
 OPTIONS_OF_LOSSES: dict[str, dict[str, Any]] = {
