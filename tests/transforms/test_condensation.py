@@ -66,7 +66,8 @@ def run(tmp_path_factory):
         "targets": {"shower": {"on": "hit", "values": {
             "number": "hit_particle", "energy": "log(particle_energy[hit_particle]) - 3"}}},
         "truth": {"particle": {"on": "hit", "ids": "hit_particle"}},
-        "spectators": ["hit_x", "hit_y", "hit_z", "hit_energy", "particle_energy"],
+        "spectators": ["hit_x", "hit_y", "hit_z", "hit_energy", "particle_energy",
+                       "particle_visible"],
         "representation": {"name": "point_cloud", "group": "hit",
                            "coordinates": ["x / 30", "y / 30"],
                            "features": ["x", "y", "layer", "log(energy)"]},
@@ -77,6 +78,7 @@ def run(tmp_path_factory):
         "evaluation": [{"name": "tracking_efficiency", "matching": "double_majority", "baseline": {
             "name": "clue", "density_distance": 45.0, "seed_density": 0.02, "scales": [1, 1, 10]}},
             {"name": "clustering_efficiency", "energy": "hit_energy", "particles": "particle",
+             "true_energy": "particle_visible",
              "against": ["particle_energy"], "baselines": {
                 "clusters": {"name": "clue", "scales": [1, 1, 10], "density_distance": 45.0,
                     "scan": {"seed_density": [0.001, 0.02, 50.0]}},

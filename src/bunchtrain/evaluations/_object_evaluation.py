@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import awkward as ak
@@ -11,6 +11,8 @@ import numpy as np
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError, nearest
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
+from bunchtrain.plots import axis_label, bin_edges, plot_efficiency
+from bunchtrain.report.content import Plot
 from bunchtrain.statistics.correlated_rows import ratio_of_sums
 from bunchtrain.statistics.metrics import BinnedEfficiency, Measurement
 from bunchtrain.study import Study
@@ -133,6 +135,26 @@ class ObjectEvaluation(Evaluation):
             raise DataError(f"evaluation '{self.name}': no particle counts; change 'select'")
         return pairs[:, 0], pairs[:, 1]
 
+    def efficiency_plots(
+        self, run: EvaluatedRun, found: Mapping[str, Values], name: str
+    ) -> Iterator[Plot]:
+        """Yield the efficiency against each column of `against`.
+
+        found  model or baseline → whether each true object that counts is found, (particles,).
+        name   of the efficiency.
+        """
+        table = run.predictions
+        event, identifier = self.counted(table.columns, table.columns[self.identifier(run.study)])
+        for column in self.against:
+            values = column_of_particles(table, column, event, identifier, self.particles)
+            edges = bins_of(values, self.bins)
+            curves = {
+                one: efficiency_profile(event, passed, values, edges, table.weights)
+                for one, passed in found.items()
+            }
+            label = axis_label(column, table.known_units.get(column))
+            yield Plot(f"{name} against {column}.", plot_efficiency(curves, label, name=name))
+
 
 def search(transform: Clustering, columns: Mapping[str, Any], truth: ak.Array) -> ak.Array:
     """Return the object of each point by a transform of events, in lists.
@@ -154,8 +176,6 @@ def bins_of(values: Values, bins: int) -> Values:
     edges = np.unique(np.quantile(values, np.linspace(0.002, 0.998, bins + 1)))
     if len(edges) > 2:
         return np.asarray(edges)
-    from bunchtrain.plots import bin_edges
-
     return np.asarray(bin_edges(values, bins))
 
 

@@ -15,14 +15,11 @@ from bunchtrain.errors import DataError, StudyError, shorten
 from bunchtrain.evaluations._evaluation import EvaluatedRun, average_trainings
 from bunchtrain.evaluations._object_evaluation import (
     ObjectEvaluation,
-    bins_of,
-    column_of_particles,
-    efficiency_profile,
     place_of,
     search,
 )
 from bunchtrain.parts.ranges import NUMBER, Bins, NonNegative, PointCount
-from bunchtrain.plots import axis_label, plot_efficiency, plot_response
+from bunchtrain.plots import plot_response
 from bunchtrain.report.content import Plot, Table
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.cluster_matching import Clusters, match_clusters
@@ -49,7 +46,6 @@ class Found:
     response    (matched clusters,) energy of the cluster over that of its object.
     of          (matched clusters,) event of each.
     event       (particles,) event of each true object that counts.
-    identifier  (particles,).
     found       (particles,) whether a cluster is matched to it.
     """
 
@@ -57,7 +53,6 @@ class Found:
     response: Values
     of: Values
     event: Values
-    identifier: Values
     found: Values
 
 
@@ -177,7 +172,7 @@ class ClusteringEfficiency(ObjectEvaluation):
                 lists, np.column_stack([counted.event, counted.true_object]), self.particles
             )
             true = ak.to_numpy(ak.flatten(lists)).astype(np.float64)[place]
-        return Found(made, counted.energy / true, counted.event, event, identifier, found)
+        return Found(made, counted.energy / true, counted.event, event, found)
 
     def _energy(self, columns: Mapping[str, Any], event: Values) -> Values:
         """Return the energy of each point, (points,)."""
@@ -232,6 +227,7 @@ class ClusteringEfficiency(ObjectEvaluation):
         """Return columns of the first events of the validation set."""
         study = run.study
         names = {self.energy, *(self.select.columns if self.select else ())}
+        names |= {self.true_energy} - {None}
         names |= {column for one in made for column in one.columns(study.spectators)}
         events = next(run.events(SCANNED, split="validation"))
         found = {name: events[name] for name in sorted(names)}
@@ -264,20 +260,8 @@ class ClusteringEfficiency(ObjectEvaluation):
         )
 
     def _plots(self, run: EvaluatedRun, found: Mapping[str, Found]) -> Iterator[Plot]:
-        table = run.predictions
-        for column in self.against:
-            curves, edges = {}, None
-            for name, one in found.items():
-                values = column_of_particles(
-                    table, column, one.event, one.identifier, self.particles
-                )
-                edges = bins_of(values, self.bins) if edges is None else edges
-                curves[name] = efficiency_profile(
-                    one.event, one.found, values, edges, table.weights
-                )
-            label = axis_label(column, table.known_units.get(column))
-            drawn = plot_efficiency(curves, label, name="Clustering efficiency")
-            yield Plot(f"Clustering efficiency against {column}.", drawn)
+        passed = {name: one.found for name, one in found.items()}
+        yield from self.efficiency_plots(run, passed, "Clustering efficiency")
         responses = {name: one.response for name, one in found.items() if len(one.response) > 1}
         if responses:
             drawn = plot_response(responses, "Energy of the cluster / true energy")

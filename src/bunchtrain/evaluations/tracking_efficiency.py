@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,14 +13,10 @@ from bunchtrain import parts
 from bunchtrain.evaluations._evaluation import EvaluatedRun, average_trainings
 from bunchtrain.evaluations._object_evaluation import (
     ObjectEvaluation,
-    bins_of,
-    column_of_particles,
-    efficiency_profile,
     search,
 )
 from bunchtrain.parts.ranges import Bins, PointCount
-from bunchtrain.plots import axis_label, plot_efficiency
-from bunchtrain.report.content import Plot, Table
+from bunchtrain.report.content import Table
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.correlated_rows import ratio_of_sums
 from bunchtrain.statistics.metrics import Measurement, Metrics
@@ -101,7 +97,10 @@ class TrackingEfficiency(ObjectEvaluation):
     def evaluate(self, run: EvaluatedRun) -> Results:
         """Return metrics, a table with the baseline, and profiles of the efficiency."""
         found = {model: self._match(run, objects) for model, objects in self._objects(run).items()}
-        results = Results(self.metrics(run), list(self._plots(run, found)))
+        passed = {name: tracks.found for name, tracks in found.items()}
+        results = Results(
+            self.metrics(run), list(self.efficiency_plots(run, passed, "Track efficiency"))
+        )
         results.tables.append(self._table(run, found, results.metrics))
         return results
 
@@ -182,17 +181,3 @@ class TrackingEfficiency(ObjectEvaluation):
             ["", *(name.replace("_", " ") for name in METRICS)],
             cells,
         )
-
-    def _plots(self, run: EvaluatedRun, found: Mapping[str, Tracks]) -> Iterator[Plot]:
-        table = run.predictions
-        event, identifier = self.counted(table.columns, table.columns[self.identifier(run.study)])
-        for column in self.against:
-            values = column_of_particles(table, column, event, identifier, self.particles)
-            edges = bins_of(values, self.bins)
-            curves = {
-                name: efficiency_profile(event, tracks.found, values, edges, table.weights)
-                for name, tracks in found.items()
-            }
-            label = axis_label(column, table.known_units.get(column))
-            drawn = plot_efficiency(curves, label, name="Track efficiency")
-            yield Plot(f"Track efficiency against {column}.", drawn)

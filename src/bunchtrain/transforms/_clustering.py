@@ -11,7 +11,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.errors import StudyError, nearest
+from bunchtrain.errors import DataError, StudyError, nearest
 from bunchtrain.targets import Target
 
 Ints = NDArray[np.int64]
@@ -55,6 +55,14 @@ class Clustering(ABC):
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns of events that it reads; DataError names the nearest to a missing."""
         return []
+
+    def require(self, names: Collection[str], available: Collection[str]) -> list[str]:
+        """Return the names once each; DataError names the nearest to one that is missing."""
+        for name in names:
+            if name not in available:
+                hint = nearest(name, available)
+                raise DataError(f"transform '{self.name}' needs the column '{name}'{hint}")
+        return list(dict.fromkeys(names))
 
     @abstractmethod
     def label(self, events: ak.Array, counts: Ints, predicted: Predicted) -> Ints:

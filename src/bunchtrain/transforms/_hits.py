@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import awkward as ak
 import numpy as np
 
-from bunchtrain.errors import DataError, StudyError, nearest
+from bunchtrain.errors import DataError, StudyError
 from bunchtrain.transforms._clustering import Clustering, Floats, Ints
 
 
@@ -40,11 +40,7 @@ class HitClustering(Clustering):
 
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns of events that it reads; DataError names the nearest to a missing."""
-        for name in [*self.places, self.energy]:
-            if name not in available:
-                hint = nearest(name, available)
-                raise DataError(f"transform '{self.name}' needs the column '{name}'{hint}")
-        return list(dict.fromkeys([*self.places, self.energy]))
+        return self.require([*self.places, self.energy], available)
 
     def read(self, events: ak.Array, counts: Ints) -> tuple[Floats, Floats, Ints]:
         """Return coordinates (hits, coordinate), energies (hits,) and the event of each hit.

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import awkward as ak
 import numpy as np
 
-from bunchtrain.errors import DataError, missing, nearest, shorten
+from bunchtrain.errors import DataError, missing, shorten
 from bunchtrain.parts.ranges import Momentum, PointCount, Radius
 from bunchtrain.tables.expressions.expression import Expression
 from bunchtrain.transforms._clustering import Clustering, Ints, Predicted
@@ -41,12 +41,9 @@ class AntiKt(Clustering):
 
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns of events that it reads; DataError names the nearest to a missing."""
-        needed = [*self.momentum, *sorted(self.where.columns if self.where else ())]
-        for name in needed:
-            if name not in available:
-                hint = nearest(name, available)
-                raise DataError(f"transform '{self.name}' needs the column '{name}'{hint}")
-        return list(dict.fromkeys(needed))
+        return self.require(
+            [*self.momentum, *sorted(self.where.columns if self.where else ())], available
+        )
 
     def label(self, events: ak.Array, counts: Ints, predicted: Predicted) -> Ints:
         """Return the jet of each particle, (particles,), −1 for none.

@@ -7,7 +7,6 @@ from collections.abc import Collection
 import awkward as ak
 import numpy as np
 
-from bunchtrain.errors import DataError, nearest
 from bunchtrain.parts.ranges import PointCount, Positive
 from bunchtrain.representations.layered_graph import edges_of_layers
 from bunchtrain.transforms._clustering import Clustering, Floats, Ints, Predicted
@@ -51,11 +50,7 @@ class TripletSearch(Clustering):
 
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns of events that it reads; DataError names the nearest to a missing."""
-        for name in self.names:
-            if name not in available:
-                hint = nearest(name, available)
-                raise DataError(f"transform 'triplet_search' needs the column '{name}'{hint}")
-        return self.names
+        return self.require(self.names, available)
 
     def label(self, events: ak.Array, counts: Ints, predicted: Predicted) -> Ints:
         """Return the track of each hit, (hits,)."""

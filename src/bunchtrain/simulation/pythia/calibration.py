@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.simulation.pythia import layout
-from bunchtrain.simulation.pythia.collisions import Collisions, hard_window
+from bunchtrain.simulation.pythia.collisions import Collisions, hard_bias, hard_window
 from bunchtrain.simulation.pythia.detector import simulate_detector
 from bunchtrain.simulation.pythia.jets import Jets
 from bunchtrain.simulation.pythia.particles import Integers, delta_r
@@ -33,8 +33,9 @@ class CalibrationJets(Recipe):
 
     def collisions(self, index: int, seed: int) -> Collisions:
         """Return dijets weighted towards large p̂T."""
-        bias = "PhaseSpace:bias2Selection = on", f"PhaseSpace:bias2SelectionPow = {POWER}"
-        return Collisions(QCD, seed, *hard_window(0.6 * self.pt_min, 1.6 * self.pt_max), *bias)
+        return Collisions(
+            QCD, seed, *hard_window(0.6 * self.pt_min, 1.6 * self.pt_max), *hard_bias(POWER)
+        )
 
     def select(
         self, index: int, collisions: Collisions, rng: np.random.Generator, size: int

@@ -112,3 +112,8 @@ class Collisions:
 def hard_window(low: float, high: float) -> tuple[str, str]:
     """Return the settings of a window in p̂T in GeV."""
     return f"PhaseSpace:pTHatMin = {low}", f"PhaseSpace:pTHatMax = {high}"
+
+
+def hard_bias(power: float) -> tuple[str, str]:
+    """Return the settings that favour hard collisions by (p̂T)^power, with weights."""
+    return "PhaseSpace:bias2Selection = on", f"PhaseSpace:bias2SelectionPow = {power}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from bunchtrain.simulation.pythia import layout
 from bunchtrain.simulation.pythia.calorimeter import log_normal
-from bunchtrain.simulation.pythia.collisions import Collisions, Record, hard_window
+from bunchtrain.simulation.pythia.collisions import Collisions, Record, hard_bias, hard_window
 from bunchtrain.simulation.pythia.detector import (
     ECAL,
     ELECTRON,
@@ -70,8 +70,7 @@ class PileUpJets(Recipe):
 
     def collisions(self, index: int, seed: int) -> Collisions:
         """Return dijets weighted towards large p̂T, with a pool of soft collisions."""
-        bias = "PhaseSpace:bias2Selection = on", f"PhaseSpace:bias2SelectionPow = {POWER}"
-        return PileUp(seed, self.pool, (*hard_window(self.pt_min, self.pt_max), *bias))
+        return PileUp(seed, self.pool, (*hard_window(self.pt_min, self.pt_max), *hard_bias(POWER)))
 
     def select(
         self, index: int, collisions: Collisions, rng: np.random.Generator, size: int
