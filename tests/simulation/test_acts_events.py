@@ -193,3 +193,31 @@ def test_an_unknown_setting_of_pythia_is_named_before_anything_starts(tmp_path):
     source = sample("acts_events", settings=["HardQCD:alll = on"], folder=str(tmp_path))
     with pytest.raises(StudyError, match=r"settings\.0: Pythia has no setting 'HardQCD:alll = on'"):
         source.check_maker()
+
+
+def test_the_second_search_is_no_part_of_the_recipe_of_events_without_it():
+    """So that samples made before it stay valid."""
+    assert recipe(wide_pt_min=0.3) == recipe()
+    wide = recipe(wide_seeds=True)
+    assert set(wide) - set(recipe()) == {"wide_seeds", "wide_pt_min", "wide_impact_max"}
+    columns = set(sample("acts_events", wide_seeds=True).fields())
+    assert {f"wide_{n}" for n in columns if n.startswith("track_")} <= columns
+    assert not any(n.startswith("wide") for n in sample("acts_events").fields())
+
+
+@needs_acts
+def test_a_second_search_changes_nothing_and_finds_soft_and_displaced_tracks(tmp_path):
+    options = {"events": 10, "part": 5, "pile_up": 3, "pool": 20, "folder": str(tmp_path)}
+    _, once = read(**options)
+    _, twice = read(**options, wide_seeds=True)
+    assert ak.array_equal(once, twice[once.fields])
+    pt = abs(np.sin(twice.wide_track_theta) / twice.wide_track_qop)
+    assert ak.min(pt) > 0.25
+    assert ak.max(abs(twice.wide_track_d0)) < 60
+    particle = twice.wide_track_particle
+    far = ak.sum(abs(twice.particle_d0[particle[particle >= 0]]) > 4)
+    assert far > 0
+    assert ak.sum(ak.num(twice.wide_track_d0)) > 1.1 * ak.sum(ak.num(once.track_d0))
+    majority = ak.num(twice.wide_track_hits, axis=2)
+    assert ak.all(twice.wide_track_matched <= majority)
+    assert ak.mean(twice.wide_track_matched / majority) > 0.95

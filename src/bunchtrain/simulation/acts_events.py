@@ -26,7 +26,7 @@ from bunchtrain.simulation._child_sample import ChildSample
 from bunchtrain.simulation._children import Program
 from bunchtrain.simulation._sample import SampleOptions
 from bunchtrain.simulation.acts.options import CollisionOptions, TrackerOptions
-from bunchtrain.simulation.acts.tables import LAYOUT, STATES, unit
+from bunchtrain.simulation.acts.tables import LAYOUT, STATES, WIDE_TRACKS, unit
 from bunchtrain.tables.geometry import Geometry
 from bunchtrain.tables.table import Table
 
@@ -45,6 +45,8 @@ class ActsEvents(ChildSample):
     five, row by row: 15 numbers), chi2, ndf, holes, outliers, hits (indices), particle (with most
     of the hits, or −1) and matched (its hits on the track).
     `vertex_*`, found vertices: x, y, z.
+    With `wide_seeds`, `wide_track_*`: the same of a second search in the same hits, with seeds and
+    tracks of lower pT and from further away from the beam.
     The modules travel with the events as the conditions `geometry`, by `surface`: volume, layer,
     module, x, y, z, and width, height and thickness along x, y and z.
     With `states`, `state_*` has a row for each measurement on a track, from inside to outside:
@@ -104,7 +106,8 @@ class ActsEvents(ChildSample):
 
     def fields(self) -> dict[str, str]:
         """Return column → awkward type as text."""
-        return LAYOUT | STATES if self.recipe["states"] else dict(LAYOUT)
+        wide = WIDE_TRACKS if self.recipe.get("wide_seeds") else {}
+        return LAYOUT | wide | (STATES if self.recipe["states"] else {})
 
     def units(self) -> dict[str, str]:
         """Return column → unit."""

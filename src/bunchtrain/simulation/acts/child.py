@@ -17,6 +17,7 @@ from bunchtrain.simulation.acts.collisions import Collisions
 from bunchtrain.simulation.acts.tables import (
     LAYOUT,
     STATES,
+    WIDE_TRACKS,
     event_columns,
     state_columns,
     write_particles,
@@ -49,10 +50,13 @@ class Parts:
             folder = Path(name)
             write_particles(particles, events, folder)
             taken = self.chain.run(folder, events, int(seed))
-            columns |= event_columns(taken.arrow, taken.tracks, folder, self.recipe["field"])
+            field = self.recipe["field"]
+            columns |= event_columns(taken.arrow, taken.tracks, folder, field, taken.wide)
         layout = LAYOUT
+        if self.recipe.get("wide_seeds"):
+            layout = layout | WIDE_TRACKS
         if self.recipe["states"]:
-            columns, layout = columns | state_columns(taken.states), LAYOUT | STATES
+            columns, layout = columns | state_columns(taken.states), layout | STATES
         columns["event_id"] = ak.Array(index * events + np.arange(events))
         with atomic_path(path) as temporary:
             write_table(as_table(columns, layout), temporary)

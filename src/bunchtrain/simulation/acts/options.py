@@ -115,6 +115,10 @@ class TrackerOptions(Options):
     chi2_outlier            largest χ² of an outlier.
     branches                measurements of a module that are tried.
     shared_hits             largest number of hits shared with better tracks.
+    wide_seeds              whether tracks are searched for a second time with wider cuts, in the
+                            same measurements; all other options are the same.
+    wide_pt_min             smallest pT in GeV of the seeds and tracks of the second search.
+    wide_impact_max         largest distance of these to the beam in mm.
     vertex_window           largest distance in mm along the beam of a track to the vertex that it
                             is fitted to; tracks that are left over make vertices of their own.
     vertex_significance     largest distance of a track to a vertex that it is assigned to, in
@@ -142,13 +146,16 @@ class TrackerOptions(Options):
     chi2_outlier: ChiSquare = 25.0
     branches: Tracks = 10
     shared_hits: Lost = 3
+    wide_seeds: bool = False
+    wide_pt_min: TrackMomentum = 0.25
+    wide_impact_max: Millimetres = 60.0
     vertex_window: Millimetres = 2.0
     vertex_significance: Multiple = 3.0
     vertex_merge: Multiple = 5.0
 
     def recipe(self) -> dict[str, Any]:
-        """Return the options as plain data."""
-        return _plain(self)
+        """Return the options that the events depend on as plain data."""
+        return {n: v for n, v in _plain(self).items() if self.wide_seeds or n[:5] != "wide_"}
 
 
 def _plain(options: Any) -> dict[str, Any]:

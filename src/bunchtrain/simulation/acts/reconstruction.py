@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import acts
-import acts.arrow
 import acts.examples as examples
 import acts.examples.arrow as tables
-import numpy as np
 from acts.examples import reconstruction, simulation
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-_QUIET = acts.logging.WARNING
+from bunchtrain.simulation.acts.tap import ARROW_TABLES, QUIET, WIDE, WIDE_TABLE, Taken, Tap
+
 _UNIT = acts.UnitConstants
 #: Option → volumes of the generic detector, whose digitisation is not part of ACTS' package.
 VOLUMES = {
@@ -26,27 +21,6 @@ VOLUMES = {
     "short_strip_resolution": (12, 13, 14),
     "long_strip_resolution": (16, 17, 18),
 }
-ARROW_TABLES = ("particles_table", "hits_table", "tracks_table")
-#: Row and column of the lower triangle of a covariance of d0 or loc0, z0 or loc1, φ, θ, q/p.
-TRIANGLE = np.tril_indices(5)
-_PAIRS = [(int(i), int(j)) for i, j in zip(*TRIANGLE, strict=True)]
-STATE_KINDS = ("predicted", "filtered", "smoothed")
-_COVARIANCES = tuple(f"{kind}Covariance" for kind in STATE_KINDS)
-
-
-@dataclass
-class Taken:
-    """What a part has given, one entry for each event.
-
-    arrow   name of a table → tables of one row.
-    tracks  parameters (tracks, 6), covariance (tracks, 6, 6), chi2, ndf, nMeasurements, nHoles,
-            nOutliers (tracks,).
-    states  rows of the states on the tracks, see `read_states`.
-    """
-
-    arrow: dict[str, list[Any]] = field(default_factory=lambda: {n: [] for n in ARROW_TABLES})
-    tracks: list[dict[str, NDArray[Any]]] = field(default_factory=list)
-    states: list[Floats] = field(default_factory=list)
 
 
 class Chain:
@@ -66,18 +40,22 @@ class Chain:
         pixels = [{"volume": volume} for volume in VOLUMES["pixel_resolution"]]
         self.seeds.write_text(json.dumps(pixels), encoding="utf-8")
 
+    def sequence(self, events: int) -> Any:
+        """Return an empty sequence of algorithms."""
+        return examples.Sequencer(
+            events=events, numThreads=1, logLevel=acts.logging.ERROR, trackFpes=False
+        )
+
     def run(self, folder: Path, events: int, seed: int) -> Taken:
         """Simulate and reconstruct the events whose particles are in CSV files of a folder.
 
         Measurements and vertices are written into the same folder.
         """
-        sequence = examples.Sequencer(
-            events=events, numThreads=1, logLevel=acts.logging.ERROR, trackFpes=False
-        )
+        sequence = self.sequence(events)
         random = examples.RandomNumbers(seed=seed)
         sequence.addReader(
             examples.CsvParticleReader(
-                level=_QUIET,
+                level=QUIET,
                 inputDir=str(folder),
                 inputStem="generated",
                 outputParticles="particles_generated",
@@ -96,32 +74,27 @@ class Chain:
             removeNeutral=True,
         )
         simulation.addDigiParticleSelection(sequence, chosen)
-        self._find_tracks(sequence)
+        if self.recipe.get("wide_seeds"):  # first, as the aliases of the last search are kept
+            sequence.addWhiteboardAlias(f"{WIDE}measurement_subset", "measurement_subset")
+            self._find_tracks(sequence, wide(self.recipe), WIDE)
+        self._find_tracks(sequence, self.recipe)
         self._find_vertices(sequence, folder)
         taken = Taken()
         self._write(sequence, folder, taken)
         sequence.run()
         return taken
 
-    def _find_tracks(self, sequence: Any) -> None:
-        """Add seeding, combinatorial Kalman filter and ambiguity resolution."""
-        recipe = self.recipe
+    def _find_tracks(self, sequence: Any, recipe: Mapping[str, Any], prefix: str = "") -> None:
+        """Add seeding, combinatorial Kalman filter and ambiguity resolution.
+
+        prefix  of the names of what they give.
+        """
         reconstruction.addSeeding(
             sequence,
             self.geometry,
             self.magnet,
             geoSelectionConfigFile=self.seeds,
-            seedFinderConfigArg=reconstruction.SeedFinderConfigArg(
-                r=(None, 200),
-                deltaR=(1, recipe["seed_delta_r"]),
-                collisionRegion=(-recipe["seed_z_max"], recipe["seed_z_max"]),
-                z=(-2000, 2000),
-                maxSeedsPerSpM=recipe["seed_partners"],
-                sigmaScattering=recipe["seed_scattering"],
-                radLengthPerSeed=0.1,
-                minPt=recipe["seed_pt_min"] * _UNIT.GeV,
-                impactMax=recipe["seed_impact_max"],
-            ),
+            seedFinderConfigArg=_seed_cuts(recipe),
             seedFinderOptionsArg=reconstruction.SeedFinderOptionsArg(
                 bFieldInZ=recipe["field"] * _UNIT.T, beamPos=(0.0, 0.0)
             ),
@@ -129,19 +102,14 @@ class Chain:
             initialSigmaQoverPt=0.1 / _UNIT.GeV,
             initialSigmaPtRel=0.1,
             initialVarInflation=[1.0] * 6,
+            prefix=prefix,
         )
         files = {"writePerformance": False, "writeTrackSummary": False}
         reconstruction.addCKFTracks(
             sequence,
             self.geometry,
             self.magnet,
-            reconstruction.TrackSelectorConfig(
-                pt=(recipe["track_pt_min"] * _UNIT.GeV, None),
-                loc0=(-recipe["track_d0_max"], recipe["track_d0_max"]),
-                nMeasurementsMin=recipe["track_measurements"],
-                maxHoles=recipe["track_holes"],
-                maxOutliers=recipe["track_outliers"],
-            ),
+            _track_cuts(recipe),
             reconstruction.CkfConfig(
                 chi2CutOffMeasurement=recipe["chi2_measurement"],
                 chi2CutOffOutlier=recipe["chi2_outlier"],
@@ -149,18 +117,19 @@ class Chain:
                 seedDeduplication=True,
                 stayOnSeed=True,
             ),
+            prefix=prefix,
             **files,
         )
         resolution = reconstruction.AmbiguityResolutionConfig(
             maximumSharedHits=recipe["shared_hits"], nMeasurementsMin=recipe["track_measurements"]
         )
-        reconstruction.addAmbiguityResolution(sequence, resolution, **files)
+        reconstruction.addAmbiguityResolution(sequence, resolution, prefix=prefix, **files)
 
     def _find_vertices(self, sequence: Any, folder: Path) -> None:
         """Add the parameters of the tracks and the vertex finder."""
         sequence.addAlgorithm(
             examples.TracksToParameters(
-                level=_QUIET, inputTracks="tracks", outputTrackParameters="parameters"
+                level=QUIET, inputTracks="tracks", outputTrackParameters="parameters"
             )
         )
         self.add_vertex_finder(sequence, folder, "vertices", self.recipe)
@@ -174,7 +143,7 @@ class Chain:
         """
         sequence.addAlgorithm(
             examples.AdaptiveMultiVertexFinderAlgorithm(
-                level=_QUIET,
+                level=QUIET,
                 inputTrackParameters="parameters",
                 outputProtoVertices=f"tracks_of_{name}",
                 outputVertices=name,
@@ -187,13 +156,13 @@ class Chain:
         )
         sequence.addWriter(
             examples.CsvVertexWriter(
-                level=_QUIET, inputVertices=name, outputDir=str(folder), outputStem=name
+                level=QUIET, inputVertices=name, outputDir=str(folder), outputStem=name
             )
         )
 
     def _write(self, sequence: Any, folder: Path, taken: Taken) -> None:
         """Add what turns containers into tables, without a loop over them."""
-        simulated = {"level": _QUIET, "inputParticles": "particles_simulated"}
+        simulated = {"level": QUIET, "inputParticles": "particles_simulated"}
         names = dict(zip(("particles", "hits", "tracks"), ARROW_TABLES, strict=True))
         sequence.addAlgorithm(
             tables.ArrowParticleOutputConverter(**simulated, outputTable=names["particles"])
@@ -207,19 +176,21 @@ class Chain:
                 outputTable=names["hits"],
             )
         )
-        sequence.addAlgorithm(
-            tables.ArrowTrackOutputConverter(
-                **simulated,
-                inputTracks="tracks",
-                inputTrackParticleMatching="track_particle_matching",
-                inputMeasurementSimHitsMap="measurement_simhits_map",
-                outputTable=names["tracks"],
+        is_wide = bool(self.recipe.get("wide_seeds"))
+        for prefix, table in [("", names["tracks"]), (WIDE, WIDE_TABLE)][: 1 + is_wide]:
+            sequence.addAlgorithm(
+                tables.ArrowTrackOutputConverter(
+                    **simulated,
+                    inputTracks=f"{prefix}tracks",
+                    inputTrackParticleMatching=f"{prefix}ambi_track_particle_matching",
+                    inputMeasurementSimHitsMap="measurement_simhits_map",
+                    outputTable=table,
+                )
             )
-        )
-        sequence.addAlgorithm(_Tap(taken, bool(self.recipe["states"])))
+        sequence.addAlgorithm(Tap(taken, bool(self.recipe["states"]), is_wide))
         sequence.addWriter(
             examples.CsvMeasurementWriter(
-                level=_QUIET,
+                level=QUIET,
                 inputMeasurements="measurements",
                 inputClusters="clusters",
                 inputMeasurementSimHitsMap="measurement_simhits_map",
@@ -228,52 +199,35 @@ class Chain:
         )
 
 
-class _Tap(examples.IAlgorithm):  # type: ignore[misc]
-    """Keeps the tables and the arrays of the tracks of each event."""
-
-    def __init__(self, taken: Taken, with_states: bool) -> None:
-        examples.IAlgorithm.__init__(self, "Tap", _QUIET)
-        self.taken, self.with_states = taken, with_states
-        kinds = dict.fromkeys(ARROW_TABLES, acts.arrow.ArrowTable)
-        kinds["tracks"] = examples.ConstTrackContainer
-        self.handles = {}
-        for name, kind in kinds.items():
-            self.handles[name] = examples.ReadDataHandle(self, kind, name)
-            self.handles[name].initialize(name)
-
-    def execute(self, context: Any) -> Any:
-        """Keep what an event has."""
-        store = context.eventStore
-        for name in ARROW_TABLES:
-            self.taken.arrow[name].append(self.handles[name](store).as_table())
-        tracks = self.handles["tracks"](store)
-        names = ("parameters", "covariance", "chi2", "ndf", "nMeasurements", "nHoles", "nOutliers")
-        self.taken.tracks.append({name: np.array(getattr(tracks, name)) for name in names})
-        if self.with_states:
-            self.taken.states.append(read_states(tracks))
-        return examples.ProcessCode.SUCCESS
+def wide(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recipe of the second search for tracks, with the wider cuts."""
+    found = {f"{kind}_pt_min": recipe["wide_pt_min"] for kind in ("seed", "track")}
+    found |= dict.fromkeys(("seed_impact_max", "track_d0_max"), recipe["wide_impact_max"])
+    return {**recipe, **found}
 
 
-def read_states(tracks: Any) -> Floats:
-    """Return the states with a measurement of the tracks of an event, from inside to outside.
+def _seed_cuts(recipe: Mapping[str, Any]) -> Any:
+    return reconstruction.SeedFinderConfigArg(
+        r=(None, 200),
+        deltaR=(1, recipe["seed_delta_r"]),
+        collisionRegion=(-recipe["seed_z_max"], recipe["seed_z_max"]),
+        z=(-2000, 2000),
+        maxSeedsPerSpM=recipe["seed_partners"],
+        sigmaScattering=recipe["seed_scattering"],
+        radLengthPerSeed=0.1,
+        minPt=recipe["seed_pt_min"] * _UNIT.GeV,
+        impactMax=recipe["seed_impact_max"],
+    )
 
-    The package has no arrays of states, so that this is a loop; its vectors are read by their
-    buffers, its matrices by elements, which is all that they have. Each row has: track,
-    measurement, whether it is an outlier, its χ²; for predicted, filtered and smoothed the
-    parameters loc0, loc1 in mm, φ, θ in rad and q/p in 1/GeV, then the lower triangles of their
-    covariances.
-    """
-    found = array("d")
-    for number, track in enumerate(tracks):
-        states = [s for s in track.trackStatesReversed if s.hasCalibrated and s.hasSmoothed]
-        for state in reversed(states):
-            link = examples.IndexSourceLink.fromSourceLink(state.uncalibratedSourceLink)
-            found.extend((number, link.index(), state.typeFlags.isOutlier, state.chi2))
-            for kind in STATE_KINDS:
-                found.extend(memoryview(getattr(state, kind)).tolist()[:5])
-            for matrix in _COVARIANCES:
-                found.extend(map(getattr(state, matrix).__getitem__, _PAIRS))
-    return np.array(found).reshape(-1, 4 + 3 * (5 + len(_PAIRS)))
+
+def _track_cuts(recipe: Mapping[str, Any]) -> Any:
+    return reconstruction.TrackSelectorConfig(
+        pt=(recipe["track_pt_min"] * _UNIT.GeV, None),
+        loc0=(-recipe["track_d0_max"], recipe["track_d0_max"]),
+        nMeasurementsMin=recipe["track_measurements"],
+        maxHoles=recipe["track_holes"],
+        maxOutliers=recipe["track_outliers"],
+    )
 
 
 def digitisation(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,12 +51,14 @@ STATES = {
     **{f"state_{kind}_{n}": _FLOAT for kind in KINDS for n in STATE},
     **{f"state_{kind}_covariance": _COVARIANCE for kind in KINDS},
 }
+#: Columns with the option `wide_seeds`.
+WIDE_TRACKS = {f"wide_{n}": kind for n, kind in LAYOUT.items() if n.startswith("track_")}
 _LENGTHS = ("x", "y", "z", "d0", "z0", "loc0", "loc1", "true_x", "true_y", "true_z")
 
 
 def unit(column: str) -> str:
     """Return the unit of a column, as text."""
-    name = column.partition("_")[2]
+    name = column.removeprefix("wide_").partition("_")[2]
     name = name.removeprefix("predicted_").removeprefix("filtered_").removeprefix("smoothed_")
     if name in _LENGTHS:
         return "mm"
@@ -104,24 +106,32 @@ def event_columns(
     tracks: Sequence[dict[str, NDArray[Any]]],
     folder: Path,
     field: float,
+    wide: Sequence[dict[str, NDArray[Any]]] = (),
 ) -> dict[str, ak.Array]:
     """Return the columns of particles, hits, tracks and vertices; hits are measurements.
 
     field  in tesla.
+    wide   tracks of the second search, none without `wide_seeds`.
     """
     tables = {name: pa.concat_tables(parts) for name, parts in arrow.items()}
-    particles, hits, found = (
-        {n: _without_options(tables[kind][n]) for n in tables[kind].column_names}
-        for kind in ("particles_table", "hits_table", "tracks_table")
-    )
+    kinds = ("particles_table", "hits_table", "tracks_table")
+    particles, hits, found = (_columns_of(tables[kind]) for kind in kinds)
     measured = _measured(folder, len(tracks))
     hits = {name: values[measured] for name, values in hits.items()}
     owner = find(hits["particle_id"], particles["particle_id"])
     columns = _particle_columns(particles, owner, field)
     columns |= _hit_columns(hits, owner, folder)
     columns |= _track_columns(found, tracks, particles["particle_id"], owner)
+    if wide:
+        again = _columns_of(tables["wide_tracks_table"])
+        second = _track_columns(again, wide, particles["particle_id"], owner)
+        columns |= {f"wide_{name}": values for name, values in second.items()}
     vertices = read_csv(folder, "vertices", len(tracks), list("xyz"))
     return columns | {f"vertex_{axis}": vertices[axis] for axis in "xyz"}
+
+
+def _columns_of(table: pa.Table) -> dict[str, ak.Array]:
+    return {name: _without_options(table[name]) for name in table.column_names}
 
 
 def _without_options(column: pa.ChunkedArray) -> ak.Array:
