@@ -1,8 +1,8 @@
 import pytest
 import torch
-from torch.nn.utils.rnn import pack_sequence
+from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
-from bunchtrain.networks.layers.recurrence import last_states, packed_sequence
+from bunchtrain.networks.layers.recurrence import all_states, last_states
 from bunchtrain.networks.recurrent_network import RecurrentNetwork
 
 SHAPES = [
@@ -19,17 +19,17 @@ def jets(seed=0):
     return torch.randn(int(LENGTHS.sum()), 4, generator=generator)
 
 
-def test_packing_is_torch_s():
-    features = jets()
+@pytest.mark.parametrize("options", SHAPES)
+def test_states_and_gradients_are_those_of_torch_s_packed_sequences(options):
+    features, model = jets(), RecurrentNetwork(4, 2, hidden=6, **options).cells
     events = [e for e in features.split(LENGTHS.tolist()) if len(e)]
-    reference = pack_sequence(events, enforce_sorted=False)
-    ours = packed_sequence(features, LENGTHS)
-    assert torch.equal(ours.batch_sizes, reference.batch_sizes)
-    model = torch.nn.GRU(4, 3)
-    at_end = model(reference)[1]
-    order = LENGTHS.argsort(descending=True, stable=True)
-    rows = torch.cumsum(LENGTHS > 0, 0)[order[: len(events)]] - 1
-    torch.testing.assert_close(model(ours)[1], at_end[:, rows])
+    reference = unpack_sequence(model(pack_sequence(events, enforce_sorted=False))[0])
+    states = all_states(model, features, LENGTHS)
+    torch.testing.assert_close(states, torch.cat(reference))
+    weights = torch.randn(states.shape, generator=torch.Generator().manual_seed(1))
+    theirs = torch.autograd.grad((torch.cat(reference) * weights).sum(), model.parameters())
+    ours = torch.autograd.grad((states * weights).sum(), model.parameters())
+    torch.testing.assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize("options", SHAPES)

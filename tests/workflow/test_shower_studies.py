@@ -32,7 +32,7 @@ def rows_of(run, evaluation):
 def test_overlapping_showers(tmp_path, monkeypatch):
     short = {
         f"models.{name}.training.epochs": 1
-        for name in ("gar_net", "grav_net", "edge_convolution", "grid")
+        for name in ("gar_net", "grav_net", "edge_convolution", "grid", "recurrent")
     }
     given = {"source.events": 60, **short}
     study, run = run_of("overlapping_showers", tmp_path, monkeypatch, **given)

@@ -19,12 +19,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from bunchtrain.networks.layers.dense import perceptron
-from bunchtrain.networks.layers.packing import starts
-from bunchtrain.networks.layers.recurrence import all_states, last_states
+from bunchtrain.networks.layers.recurrence import all_states, ends, last_states
 from bunchtrain.parts.ranges import Depth, Dropout, HiddenWidths, Width
 
 
@@ -72,13 +70,7 @@ class RecurrentNetwork(nn.Module):
 
     def read_out(self, points: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs) from the states at all points."""
-        hidden, first = self.cells.hidden_size, starts(lengths)
-        padded = torch.cat([points, points.new_zeros(1, points.shape[1])])
-        last = torch.where(lengths > 0, first + lengths - 1, len(points))
-        ends = [padded[last, :hidden]]
-        if self.cells.bidirectional:  # backwards, the last state is that at the first point
-            ends.append(padded[torch.where(lengths > 0, first, len(points)), hidden:])
-        output: Tensor = self.dense(torch.cat(ends, 1))
+        output: Tensor = self.dense(ends(self.cells, points, lengths))
         return output
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:

@@ -1,12 +1,13 @@
-"""LSTM and GRU over packed sequences of any lengths, and their export as one ONNX operator."""
+"""LSTM and GRU over packed events of any lengths, and their export as one ONNX operator."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
+from torch.nn.functional import dropout
 
 from bunchtrain.networks.layers.packing import segment_ids, starts
 
@@ -14,28 +15,26 @@ from bunchtrain.networks.layers.packing import segment_ids, starts
 GATES = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2)}
 
 
-def packed_sequence(features: Tensor, lengths: Tensor) -> PackedSequence:
-    """Return the non-empty sequences as torch's packed sequence, without padding.
+def all_states(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> Tensor:
+    """Return the state at each point, concatenated over directions.
 
-    Rows are sorted by step (the first points of all events, then their second points, ...), and
-    within a step from the longest to the shortest event. `features` (points, feature), `lengths`
-    (batch,).
+    (points, directions · hidden) from packed `features` (points, feature) and `lengths` (batch,).
     """
-    place, batch_sizes = _places(lengths, len(features))
-    row = torch.empty_like(place)
-    row[place] = torch.arange(len(place), device=place.device)
-    return PackedSequence(features[row], batch_sizes.cpu())
-
-
-def _places(lengths: Tensor, points: int) -> tuple[Tensor, Tensor]:
-    """Return the row (points,) of each point in the packed sequence, and the rows of each step."""
-    order = lengths.argsort(descending=True, stable=True)
-    rank = torch.empty_like(order)
-    rank[order] = torch.arange(len(order), device=order.device)
-    event = segment_ids(lengths, points)
-    step = torch.arange(points, device=lengths.device) - starts(lengths)[event]
-    batch_sizes = torch.bincount(step)
-    return starts(batch_sizes)[step] + rank[event], batch_sizes
+    if torch.compiler.is_exporting():
+        padded = _states_onnx(cells, features, lengths)[0]
+        event = segment_ids(lengths, len(features))
+        slot = torch.arange(len(features), device=lengths.device) - starts(lengths)[event]
+        return padded[slot, event]
+    first, width = starts(lengths), (1 + cells.bidirectional) * cells.hidden_size
+    rows, states = [first[:0]], [features.new_zeros(0, width)]
+    for events in _similar(lengths):
+        point, is_point = _slots(first[events], lengths[events])
+        values = torch.where(is_point[:, :, None], features[point], 0)
+        rows.append(point[is_point])
+        states.append(_padded_states(cells, values, lengths[events])[is_point])
+    order = torch.empty_like(torch.cat(rows))
+    order[torch.cat(rows)] = torch.arange(len(order), device=order.device)
+    return torch.cat(states)[order]
 
 
 def last_states(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> Tensor:
@@ -45,31 +44,72 @@ def last_states(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> T
     """
     if torch.compiler.is_exporting():
         return _states_onnx(cells, features, lengths)[1]
-    directions = 2 if cells.bidirectional else 1
-    state = features.new_zeros(len(lengths), directions * cells.hidden_size)
-    if len(features) == 0:
-        return state
-    _, last = cells(packed_sequence(features, lengths))
-    hidden = last[0] if isinstance(last, tuple) else last  # (layers · directions, events, hidden)
-    top = hidden[-directions:].transpose(0, 1).flatten(1)  # (events with points, ...)
-    order = lengths.argsort(descending=True, stable=True)
-    return state.to(top.dtype).index_copy(0, order[: len(top)], top)
+    return ends(cells, all_states(cells, features, lengths), lengths)
 
 
-def all_states(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> Tensor:
-    """Return the state at each point, concatenated over directions.
+def ends(cells: nn.LSTM | nn.GRU, states: Tensor, lengths: Tensor) -> Tensor:
+    """Return the last of the states (points, directions · hidden) of each event; 0 without points.
 
-    (points, directions · hidden) from packed `features` (points, feature) and `lengths` (batch,).
+    That of the reverse direction is at the first point.
     """
-    if torch.compiler.is_exporting():
-        states = _states_onnx(cells, features, lengths)[0]
-        event = segment_ids(lengths, len(features))
-        slot = torch.arange(len(features), device=lengths.device) - starts(lengths)[event]
-        return states[slot, event]
-    if len(features) == 0:
-        return features.new_zeros(0, (1 + cells.bidirectional) * cells.hidden_size)
-    states, _ = cells(packed_sequence(features, lengths))
-    found: Tensor = states.data[_places(lengths, len(features))[0]]
+    hidden, first = cells.hidden_size, starts(lengths)
+    padded = torch.cat([states, states.new_zeros(1, states.shape[1])])
+    last = torch.where(lengths > 0, first + lengths - 1, len(states))
+    found = [padded[last, :hidden]]
+    if cells.bidirectional:
+        found.append(padded[torch.where(lengths > 0, first, len(states)), hidden:])
+    return torch.cat(found, 1)
+
+
+def _similar(lengths: Tensor) -> Iterator[Tensor]:
+    """Yield indices of events whose padding is at most half of the slots; none without points.
+
+    From the longest; torch takes packed sequences step by step, and its gradient then needs a time
+    that rises with the square of their length.
+    """
+    order = lengths.argsort(descending=True, stable=True)
+    ranked = lengths[order]
+    start, events = 0, int((ranked > 0).sum())
+    while start < events:
+        end = int((ranked[:events] > ranked[start] // 2).sum())
+        yield order[start:end]
+        start = end
+
+
+def _slots(first: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the point of each slot, and whether it has one: (slots, events) each."""
+    slot = torch.arange(int(lengths[0]), device=lengths.device)[:, None]
+    is_point = slot < lengths
+    return torch.where(is_point, first + slot, 0), is_point
+
+
+def _padded_states(cells: nn.LSTM | nn.GRU, values: Tensor, lengths: Tensor) -> Tensor:
+    """Return the states (slots, events, directions · hidden) of `values` (slots, events, feature).
+
+    In the reverse direction the points of each event are reversed and not its padding.
+    """
+    slot = torch.arange(len(values), device=lengths.device)[:, None]
+    back, event = (lengths - 1 - slot).clamp(min=0), torch.arange(len(lengths), device=slot.device)
+    for layer in range(cells.num_layers):
+        if layer:
+            values = dropout(values, cells.dropout, cells.training)
+        states = [_direction(cells, f"l{layer}", values)]
+        if cells.bidirectional:
+            states.append(_direction(cells, f"l{layer}_reverse", values[back, event])[back, event])
+        values = torch.cat(states, 2)
+    return values
+
+
+def _direction(cells: nn.LSTM | nn.GRU, end: str, values: Tensor) -> Tensor:
+    """Return the states (slots, events, hidden) of one layer and direction."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    weights = [getattr(cells, f"{name}_{end}") for name in names]
+    zero = values.new_zeros(1, values.shape[1], cells.hidden_size)
+    if isinstance(cells, nn.LSTM):
+        states = torch.lstm(values, (zero, zero), weights, True, 1, 0.0, False, False, False)[0]
+    else:
+        states = torch.gru(values, zero, weights, True, 1, 0.0, False, False, False)[0]
+    found: Tensor = states
     return found
 
 
