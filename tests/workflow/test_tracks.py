@@ -8,6 +8,8 @@ from test_other_shapes import hit_study, write_hits  # type: ignore[import-not-f
 
 import bunchtrain
 from bunchtrain.errors import DataError, StudyError
+from bunchtrain.evaluations._tracking_tables import track_metrics
+from bunchtrain.statistics.track_matching import MatchedTracks, TrackList, TrueParticles
 from bunchtrain.study.loading import validate
 
 GRAPH = {
@@ -90,6 +92,82 @@ def test_what_does_not_fit_is_rejected_before_work(tracks, changes, message):
     folder, _, study, _ = tracks
     with pytest.raises(StudyError, match=message):
         bunchtrain.run(validate(study | changes), runs=folder / "none", jobs=1)
+
+
+def write_particles_and_tracks(path, events):
+    """Particles by index, and tracks of their hits: all of the first, none of the second."""
+    random = np.random.default_rng(3)
+    counts = ak.max(events.hit_track, axis=1) + 1
+    for name in ("pt", "eta", "phi", "z"):
+        values = random.uniform(0.1, 1, int(ak.sum(counts)))
+        events = ak.with_field(events, ak.unflatten(values, counts), f"particle_{name}")
+    index = ak.local_index(events.hit_track)
+    one = index[events.hit_track == 0]
+    fake = index[(events.hit_track >= 0) & (events.hit_z == 1)]  # one hit of each
+    lists = ak.concatenate([one[:, None], one[:, None], fake[:, None]], axis=1)
+    events = ak.with_field(events, lists, "track_hits")
+    pq.write_table(ak.to_arrow_table(events, extensionarray=False), path)
+    return events
+
+
+RIVALS = {
+    **{"name": "tracking_efficiency", "particles": "particle", "select": "particle_pt < 2"},
+    "categories": {"soft": "particle_pt < 0.4", "first": "particle_z > 2"},
+    "against": {"particle_pt * particle_eta": [0, 0.1, 0.3, 1]},
+    **{"density": 0.3, "score": {"z": "hit_z", "origin": "particle_z", "pt": "particle_pt"}},
+    "baseline": [
+        {"name": "triplet_search", "layer": "z", "scatter": 0.05},
+        {"hits": "track_hits", "label": "made"},
+    ],
+}
+
+
+def test_tracks_in_the_columns_are_compared_with_those_of_a_model(tmp_path):
+    """Of particles with k tracks: the first is found twice, and one of three tracks is a fake."""
+    events = write_hits(tmp_path / "plain.parquet", 300)
+    events = write_particles_and_tracks(tmp_path / "hits.parquet", events)
+    columns = ["particle_pt", "particle_eta", "particle_phi", "particle_z", "track_hits"]
+    changes = TRACKING | {"evaluation": [RIVALS]}
+    changes["spectators"] = [*TRACKING["spectators"], *columns]
+    study = hit_study(tmp_path / "hits.parquet", **changes)
+    run = bunchtrain.run(validate(study), runs=tmp_path / "runs", jobs=1)
+    found = run.metrics["graph_network"]
+    assert found["track_efficiency_soft"]["value"] > 0.7
+    assert 0.2 < found["trackml_score"]["value"] <= 1
+    assert "track_efficiency_first" not in found  # no particle
+    made, particles = TrackList.of_lists, TrueParticles.of(events.hit_track)
+    tracks = MatchedTracks.of(made(events.track_hits, particles.counts, ""), particles)
+    metrics = track_metrics(tracks, "lhcb", particles.size > 2, np.ones(len(events)), None)
+    expected = 1 / ak.mean(ak.num(events.particle_pt))
+    assert metrics["track_efficiency"].value == pytest.approx(expected)
+    assert metrics["fake_rate"].value == pytest.approx(1 / 3)
+    assert metrics["clone_rate"].value == pytest.approx(1 / 2)
+    page = run.report().path.read_text(encoding="utf-8")
+    for text in ("made", "triplet_search", "particle_pt * particle_eta", "density of particles"):
+        assert text in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"baseline": [{"hits": "track_hit"}]}, "'track_hit' is not listed in 'spectators'"),
+        ({"baseline": [{"hits": "hit_x", "scatter": 1}]}, "'scatter' does not go with 'hits'"),
+        ({"baseline": [{"hits": "hit_x", "label": "graph_network"}]}, "is the name of a model and"),
+        ({"baseline": ["triplet_search", "triplet_search"]}, "two baselines have the label"),
+        ({"score": {"z": "hit_z", "origin": "hit_x", "pT": "hit_x"}}, "'pT' is unknown; did you"),
+        ({"score": {"z": "hit_z", "origin": "hit_x", "pt": "hit_x"}}, "'hit_x' is no column of p"),
+        ({"score": "hit_weight"}, "score 'hit_weight' is not listed in 'spectators'"),
+        ({"categories": {"soft": "hit_x < 1"}}, "'hit_x' is no column of particles"),
+        ({"density": 0.1}, "density needs the prefix of the columns"),
+        ({"density": 3}, "density: must be at most 0.5"),
+        ({"against": {"hit_x": [1, 0]}}, "edges must increase"),
+    ],
+)
+def test_unknown_columns_of_tracks_are_rejected_before_work(tracks, changes, message):
+    folder, _, study, _ = tracks
+    one = {"name": "tracking_efficiency"} | changes
+    with pytest.raises(StudyError, match=message):
+        bunchtrain.run(validate(study | {"evaluation": [one]}), runs=folder / "none", jobs=1)
 
 
 def with_edges(events, wrong=False):

@@ -7,6 +7,7 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
+from numpy.typing import NDArray
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError, nearest
@@ -15,9 +16,10 @@ from bunchtrain.plots import axis_label, bin_edges, plot_efficiency
 from bunchtrain.report.content import Plot
 from bunchtrain.statistics.correlated_rows import ratio_of_sums
 from bunchtrain.statistics.metrics import BinnedEfficiency, Measurement
+from bunchtrain.statistics.track_matching import TrueParticles
 from bunchtrain.study import Study
 from bunchtrain.tables.expressions.expression import Expression, as_mask
-from bunchtrain.tables.predictions import Predictions, Values
+from bunchtrain.tables.predictions import Values
 from bunchtrain.transforms._clustering import Clustering
 
 #: Events that a baseline reads at once.
@@ -33,8 +35,9 @@ class ObjectEvaluation(Evaluation):
     particles   prefix of the lists of true objects, spectators in which the identifiers are
                 indices.
     select      condition on these that a true object that counts must fulfil.
-    against     their columns against which the efficiency is drawn.
-    bins        number of bins of these.
+    against     expressions of their columns against which the efficiency is drawn; with edges of
+                bins as a mapping.
+    bins        number of bins of those without edges.
     """
 
     def __init__(
@@ -44,11 +47,13 @@ class ObjectEvaluation(Evaluation):
         least: int,
         particles: str | None,
         select: str | None,
-        against: Sequence[str],
+        against: Sequence[str] | Mapping[str, Sequence[float]],
         bins: int,
     ) -> None:
         self.objects, self.ids, self.least, self.particles = objects, ids, least, particles
-        self.against, self.bins = against, bins
+        self.against = {text: Expression(text) for text in against}
+        self.edges = dict(against) if isinstance(against, Mapping) else {}
+        self.bins = bins
         self.select = None if select is None else Expression(select)
 
     def check_columns(self, study: Study, classical: Sequence[Clustering]) -> None:
@@ -62,8 +67,9 @@ class ObjectEvaluation(Evaluation):
                     f"evaluation '{self.name}': what the baseline reads must be in 'spectators': "
                     f"{problem}"
                 ) from None
-        for column in [*self.against, *sorted(self.select.columns if self.select else ())]:
-            self.need_column_of_particles(study, column, "against or select")
+        for expression in [*self.against.values(), *([self.select] if self.select else [])]:
+            for column in sorted(expression.columns):
+                self.need_column_of_particles(study, column, "against or select")
 
     def need_column_of_particles(self, study: Study, column: str, option: str) -> None:
         """Raise StudyError if a column is no spectator of the true objects."""
@@ -120,20 +126,31 @@ class ObjectEvaluation(Evaluation):
 
         Raises DataError if there is none.
         """
-        counts = ak.to_numpy(ak.num(truth))
-        event = np.repeat(np.arange(len(truth)), counts)
-        both = np.column_stack([event, ak.to_numpy(ak.flatten(truth))])
-        pairs, points = np.unique(both[both[:, 1] >= 0], axis=0, return_counts=True)
-        pairs = pairs[points >= self.least]
-        if self.select is not None:
-            passed = self.select(
-                ak.zip({n: columns[n] for n in self.select.columns}, depth_limit=1)
-            )
-            flat = as_mask(ak.flatten(passed), self.select.text)
-            pairs = pairs[flat[place_of(passed, pairs, self.particles)]]
-        if not len(pairs):
+        every = TrueParticles.of(truth)
+        counts = self.counting(columns, every)
+        return every.event[counts], every.identifier[counts]
+
+    def counting(self, columns: Mapping[str, Any], every: TrueParticles) -> NDArray[np.bool_]:
+        """Return whether each true object counts, (particles,).
+
+        Raises DataError if none does.
+        """
+        counts = self.passing(columns, self.select, every)
+        if not counts.any():
             raise DataError(f"evaluation '{self.name}': no particle counts; change 'select'")
-        return pairs[:, 0], pairs[:, 1]
+        return counts
+
+    def passing(
+        self, columns: Mapping[str, Any], condition: Expression | None, every: TrueParticles
+    ) -> NDArray[np.bool_]:
+        """Return whether each true object has enough points and fulfils a condition."""
+        passes = every.size >= self.least
+        if condition is not None:
+            value = value_of(columns, condition)
+            flat = as_mask(ak.flatten(value), condition.text)
+            pairs = np.column_stack([every.event, every.identifier])[passes]
+            passes[passes] = flat[place_of(value, pairs, self.particles)]
+        return passes
 
     def efficiency_plots(
         self, run: EvaluatedRun, found: Mapping[str, Values], name: str
@@ -145,15 +162,16 @@ class ObjectEvaluation(Evaluation):
         """
         table = run.predictions
         event, identifier = self.counted(table.columns, table.columns[self.identifier(run.study)])
-        for column in self.against:
-            values = column_of_particles(table, column, event, identifier, self.particles)
-            edges = bins_of(values, self.bins)
+        for text, expression in self.against.items():
+            lists = value_of(table.columns, expression)
+            values = of_particles(lists, event, identifier, self.particles)
+            edges = np.asarray(self.edges.get(text, bins_of(values, self.bins)), np.float64)
             curves = {
                 one: efficiency_profile(event, passed, values, edges, table.weights)
                 for one, passed in found.items()
             }
-            label = axis_label(column, table.known_units.get(column))
-            yield Plot(f"{name} against {column}.", plot_efficiency(curves, label, name=name))
+            label = axis_label(text, table.known_units.get(text))
+            yield Plot(f"{name} against {text}.", plot_efficiency(curves, label, name=name))
 
 
 def search(transform: Clustering, columns: Mapping[str, Any], truth: ak.Array) -> ak.Array:
@@ -173,6 +191,7 @@ def search(transform: Clustering, columns: Mapping[str, Any], truth: ak.Array) -
 
 def bins_of(values: Values, bins: int) -> Values:
     """Return edges of bins with about equal numbers of values, without the outermost 0.2 %."""
+    values = values[np.isfinite(values)]
     edges = np.unique(np.quantile(values, np.linspace(0.002, 0.998, bins + 1)))
     if len(edges) > 2:
         return np.asarray(edges)
@@ -218,10 +237,12 @@ def efficiency_profile(
     return BinnedEfficiency(np.asarray(edges, np.float64), value, low, high)
 
 
-def column_of_particles(
-    table: Predictions, column: str, event: Values, identifier: Values, prefix: str | None
-) -> Values:
-    """Return a column of the true objects (event, identifier), (particles,)."""
-    lists = table.columns[column]
+def value_of(columns: Mapping[str, Any], expression: Expression) -> ak.Array:
+    """Return the value of an expression of columns of true objects, lists of the events."""
+    return expression(ak.zip({name: columns[name] for name in expression.columns}, depth_limit=1))
+
+
+def of_particles(lists: ak.Array, event: Values, identifier: Values, prefix: str | None) -> Values:
+    """Return values of the true objects (event, identifier) from lists, (particles,)."""
     flat = ak.to_numpy(ak.flatten(lists)).astype(np.float64)
     return np.asarray(flat[place_of(lists, np.column_stack([event, identifier]), prefix)])

@@ -162,7 +162,9 @@ class Predictions(Table):
         for name, values in self.columns.items():
             if isinstance(values, np.ndarray):
                 flat[name] = np.repeat(values, counts)
-            elif name not in flat and np.array_equal(ak.to_numpy(ak.num(values)), counts):
+            elif name in flat or values.ndim > 2:  # lists of lists, such as the hits of tracks
+                continue
+            elif np.array_equal(ak.to_numpy(ak.num(values)), counts):
                 flat[name] = ak.to_numpy(ak.flatten(values))
         predicted = [flat[name] for name in of_target]
         known = np.all([np.isfinite(values) for values in predicted], axis=0)

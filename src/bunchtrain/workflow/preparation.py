@@ -329,10 +329,13 @@ def event_cache(
 
 def _check_columns(study: Study, cache: EventCache) -> None:
     """Raise DataError for a spectator that is no number, or inputs that are none, e.g. texts."""
-    for name in sorted({*study.spectators, *loss_columns(study)}):
+    of_losses = loss_columns(study)
+    for name in sorted({*study.spectators, *of_losses}):
         kind = cache.manifest["fields"][name]
         if any(target.on != "event" for target in study.targets.values()):
             kind = kind.removeprefix("var * ")  # a value for each point
+            if name not in of_losses:
+                kind = kind.removeprefix("var * ")  # a list, such as the hits of each track
         if not _NUMBER.fullmatch(kind):
             what = "a text" if "string" in kind else f"of type '{kind}'"
             raise DataError(
