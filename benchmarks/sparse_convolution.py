@@ -1,6 +1,6 @@
 """Sparse and dense convolutional networks of the same filters on the same cells.
 
-    python benchmarks/sparse_convolution.py [--events 8] [--layers 48] [--side 32]
+    python benchmarks/sparse_convolution.py [--events 32] [--layers 48] [--side 32]
 
 Events of random occupied cells in a volume of `layers` × `side` × `side`, which lie around points
 along a line as those of a shower do: the processor time of one thread for a training step, forward
@@ -84,7 +84,7 @@ def measure(events: int, sides: tuple[int, ...], share: float) -> list[str]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=8)
+    parser.add_argument("--events", type=int, default=32)
     parser.add_argument("--layers", type=int, default=48)
     parser.add_argument("--side", type=int, default=32)
     given = parser.parse_args()

@@ -7,10 +7,10 @@ from torch.nn import functional
 
 from bunchtrain import parts
 from bunchtrain.errors import StudyError
+from bunchtrain.networks.layers import sparse_cells, sparse_convolution
 from bunchtrain.networks.layers.sparse_cells import (
     LIMIT,
     find_cells,
-    find_neighbours,
     neighbour_table,
     pool_cells,
 )
@@ -59,8 +59,38 @@ def test_submanifold_convolution_is_the_dense_one_in_occupied_cells(axes, kernel
     padded = functional.pad(grid, (before, after) * axes)
     dense = DENSE[axes](padded, dense_weight(layer, kernel, axes), layer.bias)
     index = (cells.event, slice(None), *cells.place.T)
-    torch.testing.assert_close(layer(x, find_neighbours(cells, kernel)), dense[index])
-    torch.testing.assert_close(layer(x, neighbour_table(cells, kernel)), dense[index])
+    near, back = neighbour_table(cells, kernel), neighbour_table(cells, kernel, -1)
+    torch.testing.assert_close(layer(x, near, back), dense[index])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kernel", [2, 3])
+def test_gradients_are_those_of_finite_differences(channels, kernel, monkeypatch):
+    monkeypatch.setattr(sparse_convolution, "CHUNK", 200)  # several parts
+    cells, x, _ = occupied(2)
+    near, back = neighbour_table(cells, kernel), neighbour_table(cells, kernel, -1)
+    layer = SubmanifoldConvolution(channels, 2, kernel, 2).double()
+    inputs = (x[:, :channels].clone().requires_grad_(), layer.weight, layer.bias)
+
+    def convolve(values, *_):
+        return layer(values, near, back)
+
+    assert torch.autograd.gradcheck(convolve, inputs)
+    assert torch.autograd.gradgradcheck(convolve, inputs)
+    inputs[0].requires_grad_(False)
+    assert torch.autograd.gradcheck(convolve, inputs)
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [2, 3, 9])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_bisection_finds_the_neighbours_of_the_table(axes, kernel, sign, monkeypatch):
+    place = torch.randint(-20, 20, (60, axes), generator=torch.Generator().manual_seed(5))
+    cells, _ = find_cells(torch.arange(60) // 30, place, 2)
+    table = neighbour_table(cells, kernel, sign)
+    monkeypatch.setattr(sparse_cells, "KEYS", 0)
+    assert neighbour_table(cells, kernel, sign).equal(table)
+    assert (table == torch.arange(len(cells.key))[:, None]).any(1).all()  # each finds itself
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])

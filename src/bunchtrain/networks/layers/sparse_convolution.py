@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bunchtrain.networks.layers.sparse_cells import (
-    Cells,
-    Neighbours,
-    find_neighbours,
-    neighbour_table,
-)
+from bunchtrain.networks.layers.sparse_cells import Cells, neighbour_table
+
+#: Values of neighbours that are gathered at once, 1 MiB.
+CHUNK = 2**18
 
 
 class SubmanifoldConvolution(nn.Module):
@@ -37,18 +36,52 @@ class SubmanifoldConvolution(nn.Module):
         super().__init__()
         self.weight, self.bias = _parameters(kernel**axes * channels, filters)
 
-    def forward(self, x: Tensor, near: Neighbours | Tensor) -> Tensor:
+    def forward(self, x: Tensor, near: Tensor, back: Tensor) -> Tensor:
         """Return (cells, filters) from x (cells, channels).
 
-        near  pairs of neighbours, or in an export their rows (cells, kernel^axes).
+        near  rows of the neighbours, (cells, kernel^axes); the number of cells if not occupied.
+        back  rows of the cells of which each one is the neighbour, likewise.
         """
-        if isinstance(near, Tensor):
-            return _gather(x, near) @ self.weight + self.bias
-        weights = self.weight.view(len(near.counts), x.shape[1], -1)
-        parts = x.index_select(0, near.second).split_with_sizes(near.counts)
-        made = [part @ weight for part, weight in zip(parts, weights, strict=True)]
-        whole = self.bias.expand(x.shape[0], len(self.bias))
-        return whole.index_add(0, near.first, torch.cat(made))
+        if torch.compiler.is_exporting():
+            return _rows(_pad(x), near) @ self.weight + self.bias
+        made: Tensor = _Convolution.apply(x, self.weight, near, back)  # type: ignore[no-untyped-call]
+        return made + self.bias
+
+
+class _Convolution(torch.autograd.Function):
+    """Σ_o W_o x_{c+o}, whose gradients are sums over neighbours too: nothing is scattered.
+
+    With the slopes s of the outputs, those of inputs and weights are
+
+        dx_c = Σ_o W_o s_{c−o},   dW_o = Σ_c x_c s_{c−o}.
+
+    Values of neighbours are gathered a part at a time, and not kept.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, near: Tensor, back: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight, near, back)
+        padded = _pad(x)
+        parts = _parts(near, x.shape[1])
+        return torch.cat([_rows(padded, near[part]) @ weight for part in parts])
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        x, weight, near, back = ctx.saved_tensors
+        x, slope = x.to(weight.dtype), slopes[0].to(weight.dtype)  # others with autocast
+        if not ctx.needs_input_grad[0]:
+            padded, parts = _pad(x), _parts(near, x.shape[1])
+            found = [_rows(padded, near[part]).T @ slope[part] for part in parts]
+            return None, torch.stack(found).sum(0), None, None
+        channels, filters = x.shape[1], slope.shape[1]
+        turned = weight.view(-1, channels, filters).transpose(1, 2).reshape(-1, channels)
+        padded, of_x, of_weight = _pad(slope), [], []
+        for part in _parts(back, filters):
+            values = _rows(padded, back[part])
+            of_x.append(values @ turned)
+            of_weight.append(x[part].T @ values)
+        total = torch.stack(of_weight).sum(0).view(channels, -1, filters)
+        return torch.cat(of_x), total.transpose(0, 1).reshape_as(weight), None, None
 
 
 class SubmanifoldBlock(nn.Module):
@@ -68,10 +101,11 @@ class SubmanifoldBlock(nn.Module):
 
     def forward(self, x: Tensor, cells: Cells) -> Tensor:
         """Return (cells, filters of the last) from x (cells, channels)."""
-        is_exported = torch.compiler.is_exporting()
-        near = (neighbour_table if is_exported else find_neighbours)(cells, self.kernel)
+        near = neighbour_table(cells, self.kernel)
+        # filters of odd length have the offset −o at the place of o from the other end
+        back = near.flip(1) if self.kernel % 2 else neighbour_table(cells, self.kernel, -1)
         for layer in self.layers:
-            x = cells.keep(torch.relu(layer(x, near)))
+            x = cells.keep(torch.relu(layer(x, near, back)))
         return x
 
 
@@ -116,7 +150,18 @@ def _parameters(inputs: int, filters: int) -> tuple[nn.Parameter, nn.Parameter]:
     return nn.Parameter(weight), nn.Parameter(bias)
 
 
-def _gather(x: Tensor, near: Tensor) -> Tensor:
+def _parts(near: Tensor, channels: int) -> list[slice]:
+    """Return parts of the cells whose neighbours' values fit the cache of a processor."""
+    size = max(CHUNK // (near.shape[1] * channels), 1)
+    return [slice(first, first + size) for first in range(0, max(len(near), 1), size)]
+
+
+def _pad(x: Tensor) -> Tensor:
+    """Return x (cells, channels) with a row of zeros, the values of cells not occupied."""
+    return torch.cat([x, x.new_zeros((1, x.shape[1]))])
+
+
+def _rows(padded: Tensor, near: Tensor) -> Tensor:
     """Return the values of all neighbours, (cells, neighbours · channels)."""
-    padded = torch.cat([x, x.new_zeros((1, x.shape[1]))])
-    return padded.index_select(0, near.flatten()).view(near.shape[0], near.shape[1] * x.shape[1])
+    table = padded.flatten() if padded.shape[1] == 1 else padded  # faster than rows of one value
+    return table.index_select(0, near.flatten()).view(len(near), near.shape[1] * padded.shape[1])
