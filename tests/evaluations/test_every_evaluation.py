@@ -40,7 +40,7 @@ CASES = {
     "parameter_scan": Case(options={"parameter": "mass_point"}),
     "regression": Case(
         ("values",),
-        {"against": ["jet_pt"], "subsets": {"hard": "jet_pt > 100"}},
+        {"against": ["jet_pt"], "subsets": {"hard": "jet_pt > 100"}, "baseline": "first"},
         {"conformal": True, "seeds": 2},
     ),
     "response_curve": Case(options={"by": EFFECT, "steps": 1}, run={"shift": 0.2}),

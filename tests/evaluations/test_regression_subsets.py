@@ -39,3 +39,23 @@ def test_a_column_of_a_subset_must_be_a_spectator():
     study = synthetic_runs.run("values").study
     with pytest.raises(StudyError, match=r"subsets.one: 'jet_masss' .* did you mean 'jet_mass'"):
         Regression(subsets={"one": "jet_masss > 1"}).check(study)
+
+
+def test_widths_are_compared_with_those_of_the_baseline():
+    run = synthetic_runs.run("values")
+    results = Regression(subsets={"hard": "jet_pt > 100"}, baseline="first").evaluate(run)
+    first, second = results.metrics["first"], results.metrics["second"]
+    assert not any("ratio" in key for key in first)
+    for end in ("", "/hard"):
+        ratio = second[f"half_width_ratio{end}"]
+        expected = second[f"half_width{end}"]["value"] / first[f"half_width{end}"]["value"]
+        assert ratio["value"] == pytest.approx(expected)
+        assert ratio["error"] > 0
+    compared = [table for table in results.tables if "over that of first" in table.caption]
+    assert [[row[0] for row in table.rows] for table in compared] == [["second"]] * 2
+
+
+def test_a_baseline_must_be_a_model():
+    study = synthetic_runs.run("values").study
+    with pytest.raises(StudyError, match="baseline: there is no model 'firsst'; did you mean 'fir"):
+        Regression(baseline="firsst").check(study)

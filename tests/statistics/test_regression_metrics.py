@@ -12,6 +12,7 @@ from bunchtrain.statistics.metrics import (
     pull,
     quantile,
     standard_deviation,
+    width_ratio,
 )
 from bunchtrain.statistics.regression import measure_regression
 
@@ -85,3 +86,18 @@ def test_unusable_predictions_are_refused():
         measure_regression(np.array([1.0, np.nan]), np.ones(2))
     with pytest.raises(DataError, match="do not fit"):
         measure_regression(np.ones(2), np.ones(3))
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.9, -0.5])
+def test_the_error_of_a_ratio_of_widths_is_its_spread_over_samples(correlation):
+    rng = np.random.default_rng(5)
+    found = []
+    for _ in range(400):
+        common, own = rng.normal(size=(2, 1500))
+        other = correlation * common + np.sqrt(1 - correlation**2) * own
+        found.append(width_ratio(0.7 * other, common, rng.uniform(0.5, 1.5, 1500)))
+    values, errors = np.array([(one.value, one.error) for one in found]).T
+    assert values.mean() == pytest.approx(0.7, abs=0.01)
+    assert errors.mean() == pytest.approx(values.std(), rel=0.12)
+    same = width_ratio(common, common)
+    assert (same.value, same.error) == (1, 0)

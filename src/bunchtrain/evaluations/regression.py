@@ -8,7 +8,7 @@ from functools import partial
 import awkward as ak
 import numpy as np
 
-from bunchtrain.errors import DataError, StudyError, nearest
+from bunchtrain.errors import DataError, StudyError, nearest, one_of
 from bunchtrain.evaluations._evaluation import (
     EvaluatedRun,
     Evaluation,
@@ -30,7 +30,7 @@ from bunchtrain.report.content import Plot, Table
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.metrics import Measurement, Metrics, bias, half_width, pull, pull_width
 from bunchtrain.statistics.regression import measure_regression
-from bunchtrain.study import Study
+from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.expressions.expression import Expression
 from bunchtrain.tables.predictions import Predictions, Values
 from bunchtrain.targets import Quantity, Target
@@ -39,9 +39,11 @@ from bunchtrain.targets import Quantity, Target
 class Regression(Evaluation):
     """Metrics, residuals, predicted uncertainties and linearity of regressed values.
 
-    target   Target with values; all that have values if None.
-    against  Spectators against which bias, resolution and pull width are drawn.
-    subsets  Name → condition on spectators; all metrics of these events too, as `half_width/NAME`.
+    target    Target with values; all that have values if None.
+    against   Spectators against which bias, resolution and pull width are drawn.
+    subsets   Name → condition on spectators; all metrics of these events too, as `half_width/NAME`.
+    baseline  Model whose widths those of all others are divided by, as `half_width_ratio`, with the
+              error of a ratio on the same events.
     """
 
     def __init__(
@@ -50,8 +52,9 @@ class Regression(Evaluation):
         target: str | None = None,
         against: tuple[str, ...] = (),
         subsets: Mapping[str, str] = {},
+        baseline: str | None = None,
     ) -> None:
-        self.target, self.against = target, against
+        self.target, self.against, self.baseline = target, against, baseline
         self.subsets = {name: Expression(text) for name, text in subsets.items()}
 
     def targets(self, study: Study) -> list[Target]:
@@ -69,8 +72,14 @@ class Regression(Evaluation):
         return [known[self.target]]
 
     def check(self, study: Study) -> None:
-        """Raise StudyError for an unknown target or spectator."""
+        """Raise StudyError for an unknown target, spectator or baseline."""
         self.targets(study)
+        models = [*model_configs(study), *study.ensembles]
+        if self.baseline is not None and self.baseline not in models:
+            hint = nearest(self.baseline, models) or f"; there are {one_of(models)}"
+            raise StudyError(
+                f"evaluation '{self.name}': baseline: there is no model '{self.baseline}'{hint}"
+            )
         for column in self.against:
             self.need_spectator(study, column, "against")
         for name, condition in self.subsets.items():
@@ -83,8 +92,17 @@ class Regression(Evaluation):
         Raises DataError for an empty test set, or predictions that are not finite.
         """
         results = Results(self.metrics(run))
+        captions = {}
         if self.subsets:
-            results.tables.append(self._table(results.metrics))
+            captions["half_width"] = "Half of the central 68 % width of predicted − true."
+        if self.baseline:
+            end = f"over that of {self.baseline}."
+            captions["half_width_ratio"] = (
+                f"Half of the central 68 % width of predicted − true, {end}"
+            )
+            captions["response_width_ratio"] = f"Half of the 68 % width of predicted/true, {end}"
+        tables = [self._table(results.metrics, *one) for one in captions.items()]
+        results.tables += [table for table in tables if table.rows]
         for target in self.targets(run.study):
             for value in target.values:
                 results.plots += self._plots(run.predictions.rows(target.name), target.name, value)
@@ -97,7 +115,8 @@ class Regression(Evaluation):
         several = len(run.study.targets) > 1
         found: dict[str, Metrics] = {}
         for end, events in self._subsets(run.predictions):
-            measure = partial(_measure, events, self.targets(run.study), several)
+            first = events.trainings(self.baseline)[0] if self.baseline else None
+            measure = partial(_measure, events, self.targets(run.study), several, first)
             for model, metrics in average_trainings(events, measure).items():
                 own = {f"{name}{end}": entry for name, entry in metrics.items()}
                 found.setdefault(model, {}).update(own)
@@ -118,20 +137,16 @@ class Regression(Evaluation):
                 )
             yield f"/{name}", table.take(chosen)
 
-    def _table(self, metrics: Mapping[str, Metrics]) -> Table:
-        """Return half of the 68 % width of predicted − true in each subset."""
-        rows = [
-            [model, *(str(Measurement.from_dict(found[key])) for key in keys)]
-            for model, found in metrics.items()
-            if (keys := [k for k in found if "half_width" in k])
-        ]
-        first = next((found for found in metrics.values() if found), {})
-        names = [key.replace("half_width", "all", 1) for key in first if "half_width" in key]
-        return Table(
-            "Half of the central 68 % width of predicted − true, of all events and in subsets.",
-            ["Model", *(name.removeprefix("all/") for name in names)],
-            rows,
-        )
+    def _table(self, metrics: Mapping[str, Metrics], metric: str, caption: str) -> Table:
+        """Return one metric of all events and of each subset."""
+        rows, columns = [], ["Model"]
+        for model, found in metrics.items():
+            own = {key: one for key, one in found.items() if _is_metric(key, metric)}
+            if own:
+                names = [key.replace(metric, "all", 1).removeprefix("all/") for key in own]
+                columns = ["Model", *names]
+                rows.append([model, *(str(Measurement.from_dict(one)) for one in own.values())])
+        return Table(caption, columns, rows)
 
     def _plots(self, table: Predictions, target: str, name: str) -> Iterator[Plot]:
         """Yield the plots of all models, then the linearity of each."""
@@ -185,12 +200,23 @@ class Regression(Evaluation):
                 yield Plot(f"{label} against {column}.", drawn)
 
 
+def _is_metric(key: str, metric: str) -> bool:
+    """Return whether `<target>:<metric>/<value>` is of this metric."""
+    return key.rpartition(":")[2].partition("/")[0] == metric
+
+
 def _measure(
-    table: Predictions, targets: list[Target], several_targets: bool, training: str
+    table: Predictions,
+    targets: list[Target],
+    several_targets: bool,
+    baseline: str | None,
+    training: str,
 ) -> Metrics:
     """Return the metrics of one training: `<target>:<metric>/<value>`.
 
     The target is in the name if the study has several, the value if its target has several.
+
+    baseline  another training, with which it is compared, or None.
     """
     found: Metrics = {}
     for target in targets:
@@ -199,7 +225,8 @@ def _measure(
         for value in target.values:
             if rows.column(training, target.name, Quantity(value)) is None:
                 continue
-            measure = partial(_measure_value, rows, training, target.name, value)
+            compared = None if baseline == training else baseline
+            measure = partial(_measure_value, rows, training, compared, target.name, value)
             suffix = f"/{value}" if len(target.values) > 1 else ""
             metrics = measure_by_event(measure, rows)
             found |= {prefix + key + suffix: entry for key, entry in metrics.items()}
@@ -207,7 +234,12 @@ def _measure(
 
 
 def _measure_value(
-    table: Predictions, training: str, target: str, value: str, weights: Values
+    table: Predictions,
+    training: str,
+    baseline: str | None,
+    target: str,
+    value: str,
+    weights: Values,
 ) -> Metrics:
     """Return the metrics of one value with these weights (rows,)."""
     predicted = table.column(training, target, Quantity(value))
@@ -219,6 +251,7 @@ def _measure_value(
         table.sigma(training, target, value),
         quantile_intervals(table, training, target, value)
         | table.intervals(training, target, value),
+        table.column(baseline, target, Quantity(value)) if baseline else None,
     )
 
 

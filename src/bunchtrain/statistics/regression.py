@@ -22,6 +22,7 @@ from bunchtrain.statistics.metrics import (
     pull_mean,
     pull_width,
     standard_deviation,
+    width_ratio,
 )
 
 #: Lower and upper ends of an interval, (events,) each.
@@ -34,6 +35,7 @@ def measure_regression(
     weights: NDArray[Any] | None = None,
     sigma: NDArray[Any] | None = None,
     intervals: Mapping[float, Interval] | None = None,
+    baseline: NDArray[Any] | None = None,
 ) -> Metrics:
     """Return every metric of one regressed value as `{name: {value, error}}`.
 
@@ -42,13 +44,16 @@ def measure_regression(
     width of predicted/true, if all truths are positive. `pull_mean`, `pull_width` and
     `log_likelihood`, per event, are those of (predicted − true)/σ, with a predicted σ.
     `coverage_68`, … are the fractions of truths in the central intervals of that nominal coverage:
-    the given ones, or else those of a Gaussian of the predicted σ.
+    the given ones, or else those of a Gaussian of the predicted σ. `half_width_ratio` and
+    `response_width_ratio` are those widths over the widths of a baseline, with the error of the
+    same events.
 
     prediction  (events,).
     truth       (events,) in the same unit.
     weights     (events,) or None for equal weights.
     sigma       (events,) predicted standard deviations, or None.
     intervals   Nominal coverage → lower and upper ends (events,) of an interval.
+    baseline    (events,) predictions of another model, or None.
 
     Raises DataError if shapes do not fit, a prediction is not finite, or σ is not positive.
     """
@@ -67,6 +72,11 @@ def measure_regression(
     if (truth > 0).all():
         found["response"] = bias(prediction / truth, weights)
         found["response_width"] = half_width(prediction / truth, weights)
+    if baseline is not None:
+        found["half_width_ratio"] = width_ratio(prediction - truth, baseline - truth, weights)
+        if (truth > 0).all():
+            pair = prediction / truth, baseline / truth
+            found["response_width_ratio"] = width_ratio(*pair, weights)
     if sigma is not None:
         pulls = pull(prediction, truth, sigma)
         found |= {

@@ -43,6 +43,7 @@ from bunchtrain.statistics.metrics.sample import (
     quantile,
     repeated_mean,
     standard_deviation,
+    width_ratio,
 )
 from bunchtrain.statistics.metrics.significance import (
     MEASURES,
@@ -61,5 +62,5 @@ __all__ = [
     "jensen_shannon", "linearity",
     "log_likelihood", "log_loss", "macro_auc", "mean", "measurements", "profile", "pull",
     "pull_mean", "pull_width", "quantile", "rejection", "repeated_mean", "roc",
-    "signal_efficiency", "standard_deviation",
+    "signal_efficiency", "standard_deviation", "width_ratio",
 ]  # fmt: skip

@@ -154,23 +154,42 @@ def standard_deviation(residuals: NDArray[Any], weights: NDArray[Any] | None = N
 
 
 def half_width(residuals: NDArray[Any], weights: NDArray[Any] | None = None) -> Measurement:
-    """Return half the width of the central 68.3 % of residuals (events,), robust against tails.
+    """Return half the width of the central 68.3 % of residuals (events,), robust against tails."""
+    value, shifts = _half_width(residuals, weights)
+    return Measurement(value, float(np.sqrt((shifts**2).sum())))
 
-    A quantile q(p) has the error δ q'(p) with δ² = Σ w²(1[r < q] − p)²/(Σw)², which is p(1 − p)/n
-    for equal weights; the correlation of the two ends is that of their sums. The slope q' is that
-    between p ± h with h ∝ δ^⅔, within which the number of events fluctuates little (Hall and
-    Sheather, J. R. Stat. Soc. B 50, 381).
+
+def width_ratio(
+    residuals: NDArray[Any], others: NDArray[Any], weights: NDArray[Any] | None = None
+) -> Measurement:
+    """Return the `half_width` of residuals over that of others of the same events, (events,) each.
+
+    Its error is that of two correlated widths: that of a paired bootstrap for many events.
+    """
+    (value, shifts), (other, beside) = (_half_width(one, weights) for one in (residuals, others))
+    if other == 0:
+        return Measurement(np.nan, np.nan)
+    relative = shifts / other - value / other * (beside / other)
+    return Measurement(value / other, float(np.sqrt((relative**2).sum())))
+
+
+def _half_width(
+    residuals: NDArray[Any], weights: NDArray[Any] | None = None
+) -> tuple[float, Floats]:
+    """Return the half width of residuals, and by how much each event shifts it, (events,).
+
+    An event shifts a quantile q(p) by q'(p) w (p − 1[r < q])/Σw, whose squares add up to the error
+    q'² p(1 − p)/n for equal weights; the slope q' is that between p ± h with h ∝ δ^⅔ for the error
+    δ of p, within which the number of events fluctuates little (Hall and Sheather, J. R. Stat.
+    Soc. B 50, 381).
     """
     w = as_weights(weights, len(residuals))
     ends = quantile(residuals, [LOW, HIGH], w)
     below = w * (np.asarray(residuals)[None, :] < ends[:, None])
-    parts = below - np.array([[LOW], [HIGH]]) * w  # (2, events)
-    covariance = parts @ parts.T / w.sum() ** 2
-    steps = np.sqrt(np.maximum(np.diag(covariance), np.finfo(float).tiny))
+    parts = (np.array([[LOW], [HIGH]]) * w - below) / w.sum()  # (2, events)
+    steps = np.sqrt(np.maximum((parts**2).sum(1), np.finfo(float).tiny))
     reach = np.maximum(0.5 * steps ** (2 / 3), steps)
     at = np.clip(np.array([[LOW], [HIGH]]) + np.outer(reach, [-1, 1]), 0, 1)  # (2, down and up)
     around = quantile(residuals, at.ravel(), w).reshape(2, 2)
-    low, high = np.diff(around)[:, 0] / np.diff(at)[:, 0] * steps
-    correlation = covariance[0, 1] / (steps[0] * steps[1])
-    variance = low**2 + high**2 - 2 * correlation * low * high
-    return Measurement(float(ends[1] - ends[0]) / 2, float(np.sqrt(max(variance, 0.0)) / 2))
+    low, high = np.diff(around)[:, 0] / np.diff(at)[:, 0]
+    return float(ends[1] - ends[0]) / 2, (high * parts[1] - low * parts[0]) / 2
