@@ -65,7 +65,7 @@ class GraphNetwork(nn.Module):
         first, second = edges[0], edges[1]
         rounds = zip(self.messages, self.gates, self.updates, strict=True)
         for message, gate, update in rounds:
-            e = e + message(torch.cat([x[first], x[second], e], 1))
+            e = e + _message(message, x, e, first, second)
             weight = torch.sigmoid(gate(e))
             received = [_mean_at(e, weight, end, len(x)) for end in (second, first)]
             x = x + update(torch.cat([x, *received], 1))
@@ -88,6 +88,25 @@ class GraphNetwork(nn.Module):
         """Return (batch, outputs) from packed points, `edges` (2, edges) and their features."""
         points = self.embed_points(features, edges, edge_features, lengths)
         return self.read_out(points, lengths)
+
+
+def _message(
+    message: nn.Sequential, x: Tensor, e: Tensor, first: Tensor, second: Tensor
+) -> Tensor:
+    """Return φ_E(x_i, x_k, e_ik) of the edges, (edges, width).
+
+    The first layer is linear in its three inputs, so that it acts on points before they are
+    gathered at the edges: a third of the operations, without a copy of all inputs.
+    """
+    layer, *others = message
+    assert isinstance(layer, nn.Linear)
+    of_first, of_second, of_edge = layer.weight.split(x.shape[1], 1)
+    hidden = nn.functional.linear(e, of_edge, layer.bias)
+    hidden = hidden + nn.functional.linear(x, of_first).index_select(0, first)
+    hidden = hidden + nn.functional.linear(x, of_second).index_select(0, second)
+    for one in others:
+        hidden = one(hidden)
+    return hidden
 
 
 def _mean_at(messages: Tensor, weight: Tensor, points: Tensor, count: int) -> Tensor:

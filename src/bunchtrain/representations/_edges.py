@@ -28,6 +28,9 @@ class EdgePoints(PackedPoints):
     edge_where     condition that an edge must fulfil.
     """
 
+    #: Columns of edges that it makes itself.
+    made_columns: tuple[str, ...] = ()
+
     def __init__(
         self,
         group: str,
@@ -52,7 +55,7 @@ class EdgePoints(PackedPoints):
         found, own = super().columns(available), self.edge_columns(available)
         conditions = [self.edge_where] if self.edge_where is not None else []
         names = set().union(*(each.columns for each in [*self.edge_features, *conditions]))
-        texts = [_of_point(name) for name in sorted(names - set(own))]
+        texts = [_of_point(name) for name in sorted(names - set(own) - set(self.made_columns))]
         points = required_columns(
             texts, self.group, available, self.jet, has_momentum=not self.coordinates
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -47,6 +47,19 @@ class Concatenate(Table):
         """Create missing files of the sources."""
         for table in self.tables:
             table.prepare()
+
+    @cached_property
+    def conditions(self) -> Mapping[str, Table]:
+        """The small tables that belong to all sources; DataError if one differs between them."""
+        first, *others = self.tables
+        found = {n: one for n, one in first.conditions.items() if all(n in o.conditions for o in others)}
+        for name, one in found.items():
+            if any(o.conditions[name].fingerprint() != one.fingerprint() for o in others):
+                raise DataError(
+                    f"source 'concatenate': the tables have different conditions '{name}'; "
+                    "concatenate tables of one detector"
+                )
+        return found
 
     def fingerprint(self) -> str:
         """Return a text that changes with the content of any source."""
