@@ -12,6 +12,7 @@ from bunchtrain import parts
 from bunchtrain.errors import StudyError
 from bunchtrain.representations._representation import PointRepresentation
 from bunchtrain.study import Study, model_configs
+from bunchtrain.study.base import Part
 from bunchtrain.tables.predictions import ROWS, Predictions
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.targets import Quantity, Target
@@ -54,6 +55,18 @@ def make_transforms(study: Study) -> dict[str, Clustering]:
                 )
         made[name] = one
     return made
+
+
+def applicable_transforms(study: Study, transforms: Mapping[str, Part]) -> dict[str, Part]:
+    """Return the transforms whose target all models of a study predict."""
+    found = {}
+    for name, part in transforms.items():
+        try:
+            make_transforms(study.model_copy(update={"transforms": {name: part}}))
+        except StudyError:
+            continue
+        found[name] = part
+    return found
 
 
 def transformed_columns(

@@ -23,6 +23,7 @@ from bunchtrain.workflow.predict import (
     write_predictions,
 )
 from bunchtrain.workflow.progress import say
+from bunchtrain.workflow.transforms import applicable_transforms
 
 
 def make_stage(inputs: StageInputs, name: str) -> Stage:
@@ -40,12 +41,13 @@ def make_stage(inputs: StageInputs, name: str) -> Stage:
 
     place = f"stages/{name}"
     names = [*inputs.names(name), *([events] if events else [])]
+    transforms = inputs.study.model_dump(mode="json", include={"transforms"})
     return Stage(
         name,
         "predict",
         run,
         tuple(dict.fromkeys(names)),
-        {},
+        transforms if events and inputs.study.transforms else {},
         (f"{place}/{TABLE}", f"{place}/study.yaml", f"{place}/parts/*"),
     )
 
@@ -81,8 +83,13 @@ def events_of(inputs: StageInputs, name: str) -> str | None:
 def _predict_events(
     inputs: StageInputs, context: StageContext, models: Sequence[StageModel], events: str
 ) -> None:
-    """Write truth, weights, spectators and scores of the test set of the events of a stage."""
+    """Write truth, weights, spectators and scores of the test set of the events of a stage.
+
+    The transforms of the study are applied where all of the models predict what they read.
+    """
     study = inputs.events_study(events, models)
+    transforms = applicable_transforms(study, inputs.study.transforms)
+    study = study.model_copy(update={"transforms": transforms})
     trained: dict[str, TrainedModel] = {}
     for model in models:
         trained |= inputs.load(model, study)
