@@ -8,8 +8,8 @@ along a line as those of a shower do: the processor time of one thread for a tra
 and backward, and for inference, the smallest of five, and how many times as long the dense network
 takes. Filters 8, 16 and 32 of 3 × 3 × 3 cells, with a pooling of 2 in all directions after each.
 
-Showers are those of a file of `geant4_calorimeter` with cells of 5 mm, in the 32, 64 and 128 rows and
-columns around the axis: all hits beyond are left out.
+Showers are those of a file of `geant4_calorimeter` with cells of 5 mm, in the 32, 64 and 128 rows
+and columns around the axis; all hits beyond are left out.
 """
 
 from __future__ import annotations
