@@ -64,6 +64,7 @@ ELSEWHERE = {
     "mean_images",
     "p_value",
     "particle_flow_response",
+    "predicted_covariance",
     "predicted_uncertainty",
     "rate_control",
     "residual_noise",

@@ -23,6 +23,7 @@ from bunchtrain.heads.log_cosh import LogCosh
 from bunchtrain.heads.margin import Margin
 from bunchtrain.heads.mean_absolute_error import MeanAbsoluteError
 from bunchtrain.heads.mean_squared_error import MeanSquaredError
+from bunchtrain.heads.multivariate_gaussian_nll import MultivariateGaussianNLL
 from bunchtrain.heads.normalizing_flow import NormalizingFlow
 from bunchtrain.heads.object_condensation import ObjectCondensation
 from bunchtrain.heads.planed_cross_entropy import PlanedCrossEntropy
@@ -40,7 +41,7 @@ CLASSIFIERS = [CrossEntropy(LABEL), CrossEntropy(FLAVOUR, label_smoothing=0.1), 
 CLASSIFIERS += [BinaryCrossEntropy(LABEL)]
 LENGTHS = [Margin(LABEL), Margin(FLAVOUR)]  # their scores are no probabilities
 REGRESSORS = [MeanSquaredError(PAIR), MeanAbsoluteError(PAIR), Huber(PAIR), LogCosh(PAIR)]
-REGRESSORS += [Quantile(PAIR), GaussianNLL(PAIR)]
+REGRESSORS += [Quantile(PAIR), GaussianNLL(PAIR), MultivariateGaussianNLL(PAIR)]
 ALL = CLASSIFIERS + LENGTHS + REGRESSORS
 
 

@@ -2,6 +2,8 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
+from bunchtrain.errors import StudyError
+from bunchtrain.methods.supervised import Network
 from bunchtrain.networks.layers.recurrence import all_states, last_states
 from bunchtrain.networks.recurrent_network import RecurrentNetwork
 
@@ -88,3 +90,37 @@ def test_the_state_at_each_point_is_torch_s_of_its_event_alone(options):
     torch.testing.assert_close(found, torch.cat(alone))
     assert model.embed_points(features[:0], torch.zeros(2, dtype=torch.int64)).shape[0] == 0
     torch.testing.assert_close(model.read_out(found, LENGTHS), model(features, LENGTHS))
+
+
+def network(causal):
+    torch.manual_seed(1)
+    model = RecurrentNetwork(4, 2, hidden=6, causal=causal)
+    made = Network(torch.nn.Identity(), model, {"hit": 2}, axes={"hit": "point"})
+    return made.eval()
+
+
+def test_causal_outputs_of_points_see_no_later_point():
+    """Of a track that is followed: another later point, or none, changes nothing before it."""
+    features = jets()
+    changed = features.clone()
+    changed[2] += 1  # the last of the first event
+    changed[6:8] += 1  # the last two of the third
+    both = [
+        network(causal=True)({"features": one, "lengths": LENGTHS})["hit"]
+        for one in (features, changed)
+    ]
+    same = [0, 1, 3, 4, 5, *range(8, len(features))]
+    torch.testing.assert_close(both[0][same], both[1][same])
+    assert not torch.isclose(both[0][[2, 6, 7]], both[1][[2, 6, 7]]).any()
+    shorter = network(causal=True)({"features": features[:2], "lengths": torch.tensor([2])})["hit"]
+    torch.testing.assert_close(shorter, both[0][:2])
+    others = [
+        network(causal=False)({"features": one, "lengths": LENGTHS})["hit"]
+        for one in (features, changed)
+    ]
+    assert not torch.isclose(others[0][:2], others[1][:2]).any()
+
+
+def test_causal_and_bidirectional_exclude_each_other():
+    with pytest.raises(StudyError, match="give one of the two"):
+        RecurrentNetwork(4, 2, causal=True, bidirectional=True)

@@ -172,6 +172,8 @@ def test_boxes_around_modules_of_acts():
     np.testing.assert_allclose(found["width"], [2 * (6 + 0.2), 16])  # rectangle, trapezoid
     np.testing.assert_allclose(found["height"], [2 * (8 + 0.15), 40])
     np.testing.assert_allclose(found["thickness"], [60, 0.25])
+    axes = [[found[f"axis{k}_{axis}"] for axis in "xyz"] for k in (0, 1)]
+    np.testing.assert_allclose(axes, [[[0.6, 1], [0.8, 0], [0, 0]], [[0, 0], [0, 1], [1, 0]]])
 
 
 @needs_acts
@@ -179,6 +181,7 @@ def test_hits_lie_in_the_modules_of_the_geometry(tmp_path):
     options = {"process": "gun", "events": 3, "part": 3, "folder": str(tmp_path)}
     source, events = read(**options)
     columns = ["surface", *"xyz", "width", "height", "thickness"]
+    columns += [f"axis{number}_{axis}" for number in (0, 1) for axis in "xyz"]
     modules = next(source.conditions["geometry"].blocks(columns, 10**6))
     surface = ak.to_numpy(ak.flatten(events.hit_surface))
     row = np.searchsorted(modules.surface, surface)
@@ -186,6 +189,9 @@ def test_hits_lie_in_the_modules_of_the_geometry(tmp_path):
     for axis, size in zip("xyz", ("width", "height", "thickness"), strict=True):
         off = ak.to_numpy(ak.flatten(events[f"hit_true_{axis}"])) - modules[axis][row]
         assert np.all(np.abs(off) <= modules[size][row] / 2 + 0.01)
+        at = [modules[f"axis{k}_{axis}"][row] * ak.flatten(events[f"hit_loc{k}"]) for k in (0, 1)]
+        measured = ak.to_numpy(modules[axis][row] + at[0] + at[1])
+        np.testing.assert_allclose(measured, ak.flatten(events[f"hit_{axis}"]), atol=1e-3)
 
 
 @needs_acts

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from bunchtrain.methods.unsupervised._method import Method
 
 #: Losses that are −log likelihoods, except for a constant factor.
-LIKELIHOODS = ("cross_entropy", "binary_cross_entropy", "gaussian_nll", "mean_squared_error")
+LIKELIHOODS = (
+    *("cross_entropy", "binary_cross_entropy"),
+    *("gaussian_nll", "multivariate_gaussian_nll", "mean_squared_error"),
+)
 #: Those of values, and with a width of their own.
-WITH_WIDTH = ("gaussian_nll", "evidential")
+WITH_WIDTH = ("gaussian_nll", "multivariate_gaussian_nll", "evidential")
 
 
 def build_method(task: Task, representation: Representation) -> Method:

@@ -192,6 +192,16 @@ class EmbedsPoints(Protocol):
 
 
 @runtime_checkable
+class IsCausal(Protocol):
+    """A model of ordered points, each of whose vectors depends on the points up to it alone.
+
+    is_causal  whether outputs of points are made of these vectors alone, without a mean over all.
+    """
+
+    is_causal: bool
+
+
+@runtime_checkable
 class ScoresCombinations(Protocol):
     """A model of an assignment that returns the packed scores of combinations, (combinations, 1).
 

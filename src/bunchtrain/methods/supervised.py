@@ -15,6 +15,7 @@ from bunchtrain.methods.protocols import (
     EmbedsPoints,
     FitsInOneCall,
     HasPosterior,
+    IsCausal,
     ScoresCombinations,
     TrainsEnsemble,
 )
@@ -25,7 +26,12 @@ from bunchtrain.methods.weighted_sum import (
     average_members,
     weighted_sums,
 )
-from bunchtrain.networks.layers.axis_readout import axis_readout, edge_context, point_context
+from bunchtrain.networks.layers.axis_readout import (
+    axis_readout,
+    causal_readout,
+    edge_context,
+    point_context,
+)
 from bunchtrain.networks.layers.combination_readout import CombinationReadout
 from bunchtrain.targets import Assignment
 
@@ -85,6 +91,7 @@ class Network(nn.Module):
         if embedding:
             renamed = ("words" if name == "features" else name for name in self.model_inputs)
             self.input_names = tuple(renamed)
+        self.is_causal = isinstance(model, IsCausal) and model.is_causal
         self.readouts = nn.ModuleDict()
         self.axes: dict[str, str] = {}
         self.assignments: dict[str, Assignment] = {}
@@ -104,6 +111,10 @@ class Network(nn.Module):
             raise without_points(model, next(iter([*axes, *self.assignments])))
         self.axes = dict(axes)
         for target, axis in axes.items():
+            if axis == "point" and self.is_causal:
+                width, outputs = model.point_width, self.heads[target]
+                self.readouts[target] = causal_readout(width, outputs)
+                continue
             embedded = model.point_width if isinstance(model, EmbedsEdges) else features
             own = embedded if axis == "edge" else 0
             self.readouts[target] = axis_readout(model.point_width, self.heads[target], own)
@@ -190,15 +201,15 @@ class Network(nn.Module):
         lengths, axes = tensors["lengths"], set(self.axes.values())
         of_events = len(self.readouts) < len(self.heads)
         found = self._heads(model.read_out(points, lengths)) if of_events else {}
-        reads_points = "point" in axes or self.assignments
-        context = {"point": point_context(points, lengths)} if reads_points else {}
+        context: dict[str, Tensor] = {}
+        if "point" in axes:
+            context["point"] = points if self.is_causal else point_context(points, lengths)
         if "edge" in axes:
             context["edge"] = edge_context(points, tensors["edges"], of_edges)
         found |= {name: self.readouts[name](context[axis]) for name, axis in self.axes.items()}
-        found |= {
-            name: self.readouts[name](context["point"], lengths, tensors.get("momenta"))
-            for name in self.assignments
-        }
+        if self.assignments:
+            both, momenta = point_context(points, lengths), tensors.get("momenta")
+            found |= {n: self.readouts[n](both, lengths, momenta) for n in self.assignments}
         return {name: found[name] for name in self.heads}
 
     def _heads(self, output: Tensor) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from bunchtrain.errors import StudyError
 from bunchtrain.networks.layers.dense import perceptron
 from bunchtrain.networks.layers.recurrence import all_states, ends, last_states
 from bunchtrain.parts.ranges import Depth, Dropout, HiddenWidths, Width
@@ -40,6 +41,10 @@ class RecurrentNetwork(nn.Module):
     widths         dense layers after the last state.
     bidirectional  process the sequence in reverse order, too.
     dropout        fraction of the units dropped between the cells and in the dense layers.
+    causal         outputs of a point from the points up to it alone, as of a track that is
+                   followed; otherwise the mean of the states of all points is added.
+
+    Raises StudyError for both `causal` and `bidirectional`.
     """
 
     def __init__(
@@ -53,8 +58,15 @@ class RecurrentNetwork(nn.Module):
         widths: HiddenWidths = (64,),
         bidirectional: bool = False,
         dropout: Dropout = 0.0,
+        causal: bool = False,
     ) -> None:
         super().__init__()
+        if causal and bidirectional:
+            raise StudyError(
+                "model 'recurrent_network': 'causal' outputs see no later points, and "
+                "'bidirectional' reads them; give one of the two"
+            )
+        self.is_causal = causal
         kind = {"lstm": nn.LSTM, "gru": nn.GRU}[cell]
         between = dropout if layers > 1 else 0.0
         self.cells = kind(features, hidden, layers, dropout=between, bidirectional=bidirectional)

@@ -48,7 +48,8 @@ class ActsEvents(ChildSample):
     With `wide_seeds`, `wide_track_*`: the same of a second search in the same hits, with seeds and
     tracks of lower pT and from further away from the beam.
     The modules travel with the events as the conditions `geometry`, by `surface`: volume, layer,
-    module, x, y, z, and width, height and thickness along x, y and z.
+    module, x, y, z, width, height and thickness along x, y and z, and the directions of the axes of
+    loc0 and loc1: axis0_x, axis0_y, axis0_z, axis1_x, axis1_y, axis1_z.
     With `states`, `state_*` has a row for each measurement on a track, from inside to outside:
     track and hit (indices), outlier, chi2, and for predicted, filtered and smoothed the parameters
     loc0, loc1, phi, theta, qop and their covariance as above.
@@ -89,7 +90,7 @@ class ActsEvents(ChildSample):
     def conditions(self) -> Mapping[str, Table]:
         """The modules, written once into the folder of the samples."""
         super().check_maker()
-        path = self.base / f"acts-geometry-{version('pyacts')}.parquet"
+        path = self.base / f"acts-geometry-{version('pyacts')}-axes.parquet"
         if not path.exists():
             self._write_geometry(path)
         table = pq.read_table(path)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 #: `prediction` is the probability of a class or a regressed value, `sigma` its standard deviation,
-#: `sigma_model` the part of it from the posterior of the weights, `low` and `high` the ends of an
+#: `correlation` that of two values, whose names the label joins by `_`, `sigma_model` the part of a
+#: standard deviation from the posterior of the weights, `low` and `high` the ends of an
 #: interval, `in_set` 1 for a class in a conformal set, `quantile` a predicted quantile of a value
 #: and `quantile_sigma` its standard deviation. `first` and `second` are the points of an edge,
 #: counted within the event. `index` is the item of a role in the list of the event, −1 for none,
@@ -19,6 +20,7 @@ Kind = Literal[
     "prediction",
     "sigma",
     "sigma_model",
+    "correlation",
     "low",
     "high",
     "in_set",
@@ -37,6 +39,7 @@ _NAMES: dict[Kind, str] = {
     "prediction": "{label}",
     "sigma": "{label}_sigma",
     "sigma_model": "{label}_sigma_model",
+    "correlation": "{label}_correlation",
     "low": "{label}_low{level}",
     "high": "{label}_high{level}",
     "in_set": "{label}_in{level}",

@@ -22,6 +22,11 @@ def axis_readout(width: int, outputs: int, features: int = 0) -> nn.Sequential:
     return perceptron(2 * width + features, HIDDEN, outputs)
 
 
+def causal_readout(width: int, outputs: int) -> nn.Sequential:
+    """Return the dense network from an embedded point alone, (points, width)."""
+    return perceptron(width, HIDDEN, outputs)
+
+
 def point_context(points: Tensor, lengths: Tensor) -> Tensor:
     """Return each point and the mean of the points of its event, (points, 2 width).
 

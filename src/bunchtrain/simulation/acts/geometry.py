@@ -1,7 +1,7 @@
 """The modules of ACTS' generic detector as a table; `main` is run in a child process.
 
 ACTS writes its detector in the format of TrackML: middle, rotation and bounds of each module. The
-table has the box along x, y and z around each of them.
+table has the box along x, y and z around each of them, and the directions of its two local axes.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ def boxes(modules: pa.Table) -> pa.Table:
     for name, axis in zip(("width", "height", "thickness"), "xyz", strict=True):
         rotation = np.abs(np.stack([read[f"rot_{axis}{local}"] for local in "uvw"]))
         columns[name] = 2 * (rotation * half).sum(axis=0)
+    for number, local in enumerate("uv"):
+        columns |= {f"axis{number}_{x}": read[f"rot_{x}{local}"].astype(float) for x in "xyz"}
     return pa.table(columns)
 
 
