@@ -63,11 +63,13 @@ def run(tmp_path_factory):
         "name": "showers",
         "source": {"name": "overlaid_showers", "showers": SHOWERS, "events": 200, "count": [1, 3],
                    "spread": 240.0, "threshold": 0.002, "groups": 4},
+        "define": {"particle_scaled": "particle_energy / 20"},
         "targets": {"shower": {"on": "hit", "values": {
-            "number": "hit_particle", "energy": "log(particle_energy[hit_particle]) - 3"}}},
+            "number": "hit_particle", "energy": "log(particle_scaled[hit_particle])",
+            "first": "hit_particle == 0"}}},
         "truth": {"particle": {"on": "hit", "ids": "hit_particle"}},
         "spectators": ["hit_x", "hit_y", "hit_z", "hit_energy", "particle_energy",
-                       "particle_visible"],
+                       "particle_visible", "particle_scaled"],
         "representation": {"name": "point_cloud", "group": "hit",
                            "coordinates": ["x / 30", "y / 30"],
                            "features": ["x", "y", "layer", "log(energy)"]},
@@ -78,7 +80,8 @@ def run(tmp_path_factory):
         "evaluation": [{"name": "tracking_efficiency", "matching": "double_majority", "baseline": {
             "name": "clue", "density_distance": 45.0, "seed_density": 0.02, "scales": [1, 1, 10]}},
             {"name": "clustering_efficiency", "energy": "hit_energy", "particles": "particle",
-             "true_energy": "particle_visible",
+             "true_energy": "particle_visible", "log_energy": "energy",
+             "object_energy": "particle_scaled", "object_class": "first",
              "against": ["particle_energy"], "baselines": {
                 "clusters": {"name": "clue", "scales": [1, 1, 10], "density_distance": 45.0,
                     "scan": {"seed_density": [0.001, 0.02, 50.0]}},
@@ -107,6 +110,14 @@ def test_clusters_are_compared_with_scanned_rivals(run):
     folder = run.files.path / "evaluations" / "clustering_efficiency"
     rows = {row[0]: row for row in Results.load(folder).tables[0].rows}
     assert {"grav_net", "clusters", "dense"} <= set(rows)
+    # All showers have one energy, and nothing tells the first of them.
+    assert found["object_energy_response"]["value"] == pytest.approx(1.0, abs=0.1)
+    assert 0 < found["object_class_accuracy"]["value"] < 1
+    energies, classes = (Results.load(folder).tables[k].rows for k in (1, 2))
+    names = ["grav_net", "grav_net, sum", "grav_net, sum by class"]
+    assert [row[0] for row in energies][:3] == names
+    assert {"clusters, sum", "dense, sum"} <= {row[0] for row in energies}
+    assert [row[0] for row in classes] == ["grav_net"]
     # No hit has the density of 50 GeV, so that the scan does not choose it.
     assert float(rows["clusters"][1].split()[0]) > 0.5
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Annotated, Any
 
@@ -11,22 +10,30 @@ import awkward as ak
 import numpy as np
 from pydantic import Field
 
+from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError, shorten
 from bunchtrain.evaluations._evaluation import EvaluatedRun, average_trainings
+from bunchtrain.evaluations._matched_clusters import Found, matched
 from bunchtrain.evaluations._object_evaluation import (
     ObjectEvaluation,
-    place_of,
+    of_particles,
     search,
+)
+from bunchtrain.evaluations._object_properties import (
+    ObjectProperties,
+    PropertyComparison,
+    add_properties,
 )
 from bunchtrain.parts.ranges import NUMBER, Bins, NonNegative, PointCount
 from bunchtrain.plots import plot_response
 from bunchtrain.report.content import Plot, Table
 from bunchtrain.report.results import Results
-from bunchtrain.statistics.cluster_matching import Clusters, match_clusters
+from bunchtrain.statistics.cluster_matching import match_clusters
 from bunchtrain.statistics.correlated_rows import ratio_of_sums
 from bunchtrain.statistics.metrics import Measurement, Metrics, half_width
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.predictions import Values
+from bunchtrain.targets import Target
 from bunchtrain.transforms._clustering import Clustering
 
 METRICS = (
@@ -36,24 +43,6 @@ METRICS = (
 #: Validation events on which options are scanned, and the largest number of their combinations.
 SCANNED, COMBINATIONS = 500, 200
 Half = Annotated[float, Field(ge=0.5, lt=1), NUMBER]
-
-
-@dataclass(frozen=True)
-class Found:
-    """Clusters of a set of events and the true objects that count.
-
-    clusters    those that count.
-    response    (matched clusters,) energy of the cluster over that of its object.
-    of          (matched clusters,) event of each.
-    event       (particles,) event of each true object that counts.
-    found       (particles,) whether a cluster is matched to it.
-    """
-
-    clusters: Clusters
-    response: Values
-    of: Values
-    event: Values
-    found: Values
 
 
 class ClusteringEfficiency(ObjectEvaluation):
@@ -66,6 +55,10 @@ class ClusteringEfficiency(ObjectEvaluation):
     without a match, both of all clusters. `cluster_response` and `cluster_response_width` are the
     mean and half the width of the central 68.3 % of cluster over true energy. Uncertainties of
     ratios include correlations within an event. The rivals are made of the same points.
+
+    With properties of objects there are also `object_energy_response` and `object_energy_width`,
+    the mean and half the 68.3 % width of predicted over true energy of matched objects, beside the
+    calibrated sums of the energies of points, and `object_class_accuracy`.
 
     objects        Transform of the study; the first if None.
     ids            Target with `ids`, the true object of each point; the first if None.
@@ -101,10 +94,12 @@ class ClusteringEfficiency(ObjectEvaluation):
         against: tuple[str, ...] = (),
         bins: Bins = 8,
         baselines: Mapping[str, dict[str, Any]] | None = None,
+        properties: ObjectProperties = ObjectProperties(),  # noqa: B008 - never changed
     ) -> None:
         super().__init__(objects, ids, least, particles, select, against, bins)
         self.energy, self.true_energy, self.least_energy = energy, true_energy, least_energy
         self.purity, self.completeness = purity, completeness
+        self.properties = properties
         self.baselines = {
             name: [self.build(one) for one in _combinations(name, given)]
             for name, given in (baselines or {}).items()
@@ -116,6 +111,10 @@ class ClusteringEfficiency(ObjectEvaluation):
         self.need_spectator(study, self.energy, "energy")
         if self.true_energy is not None:
             self.need_column_of_particles(study, self.true_energy, "true_energy")
+        if self.properties.object_energy is not None:
+            self.need_column_of_particles(study, self.properties.object_energy, "object_energy")
+        if self.properties.are_given:
+            self.properties.check(f"evaluation '{self.name}'", self._target(study))
         if taken := sorted(set(self.baselines) & set(model_configs(study))):
             raise StudyError(
                 f"evaluation '{self.name}': '{taken[0]}' is the name of a model and of a baseline; "
@@ -124,10 +123,9 @@ class ClusteringEfficiency(ObjectEvaluation):
 
     def evaluate(self, run: EvaluatedRun) -> Results:
         """Return metrics, a table with the baselines, profiles of the efficiency and responses."""
-        columns = run.predictions.columns
+        columns, predicted = run.predictions.columns, self.predicted(run)
         found = {
-            model: self._match(run.study, columns, objects)
-            for model, objects in self.predicted(run).items()
+            model: self._match(run.study, columns, objects) for model, objects in predicted.items()
         }
         metrics = self.metrics(run)
         for name, transform in self._rivals(run, metrics).items():
@@ -135,6 +133,8 @@ class ClusteringEfficiency(ObjectEvaluation):
             found[name] = self._match(run.study, columns, objects)
         results = Results(metrics, list(self._plots(run, found)))
         results.tables.append(self._table(run, found, metrics))
+        if self.properties.are_given and predicted:
+            add_properties(results, self._comparison(run), predicted, found)
         return results
 
     def metrics(self, run: EvaluatedRun) -> dict[str, Metrics]:
@@ -143,13 +143,17 @@ class ClusteringEfficiency(ObjectEvaluation):
         Raises DataError if no true object counts.
         """
         name, table = self.transform(run.study), run.predictions
+        comparison = self._comparison(run) if self.properties.are_given else None
 
         def measure(training: str) -> Metrics:
             objects = table.scores(training, "object").get(name)
             if objects is None:
                 return {}
-            found = self._measure(self._match(run.study, table.columns, objects), table.weights)
-            return {metric: one.as_dict() for metric, one in found.items()}
+            found = self._match(run.study, table.columns, objects)
+            made = self._measure(found, table.weights)
+            if comparison is not None:
+                made |= comparison.metrics(training, objects, found)
+            return {metric: one.as_dict() for metric, one in made.items()}
 
         return average_trainings(table, measure)
 
@@ -162,17 +166,23 @@ class ClusteringEfficiency(ObjectEvaluation):
         made = match_clusters(points, flat, own, energy, self.purity, self.completeness)
         made = made[made.energy >= self.least_energy]
         event, identifier = self.counted(columns, truth)
-        keys = made.event * (1 << 32) + made.true_object
-        found = np.isin(event * (1 << 32) + identifier, keys[made.is_matched])
-        counted = made[made.is_matched & np.isin(keys, event * (1 << 32) + identifier)]
-        true = counted.true_energy
+        true = None
         if self.true_energy is not None:
             lists = columns[self.true_energy]
-            place = place_of(
-                lists, np.column_stack([counted.event, counted.true_object]), self.particles
-            )
-            true = ak.to_numpy(ak.flatten(lists)).astype(np.float64)[place]
-        return Found(made, counted.energy / true, counted.event, event, found)
+            true = of_particles(lists, event, identifier, self.particles)
+        return matched(made, event, identifier, true)
+
+    def _target(self, study: Study) -> Target:
+        """Return the target whose predictions the transform reads."""
+        part = study.transforms[self.transform(study)]
+        made: Clustering = parts.build("transform", part.name, part.options)
+        return made.read_target({one.name: one for one in study.predicted_targets()})
+
+    def _comparison(self, run: EvaluatedRun) -> PropertyComparison:
+        truth = run.predictions.columns[self.identifier(run.study)]
+        return PropertyComparison(
+            self.properties, run.predictions, self._target(run.study), truth, self.particles
+        )
 
     def _energy(self, columns: Mapping[str, Any], event: Values) -> Values:
         """Return the energy of each point, (points,)."""

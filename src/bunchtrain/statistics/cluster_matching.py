@@ -16,6 +16,7 @@ class Clusters:
     """Clusters of all events, (clusters,) each, in the order of their events.
 
     event        index of the event.
+    index        index of the cluster in the event.
     energy       sum of the energies of its points.
     true_object  identifier of the true object with most of this energy, −1 if none has any.
     true_energy  sum of the energies of the points of this object, 0 for none.
@@ -24,6 +25,7 @@ class Clusters:
     """
 
     event: Ints
+    index: Ints
     energy: Floats
     true_object: Ints
     true_energy: Floats
@@ -72,7 +74,7 @@ def match_clusters(
     total, identifier = np.append(totals, 0.0)[best], np.append(known[:, 1], -1)[best]
     total, identifier = np.where(has_one, total, 0.0), np.where(has_one, identifier, -1)
     is_matched = is_pure & (shared > completeness * total)
-    return Clusters(pairs[:, 0], sums, identifier, total, is_pure, is_matched)
+    return Clusters(pairs[:, 0], pairs[:, 1], sums, identifier, total, is_pure, is_matched)
 
 
 def _distinct(first: Ints, second: Ints) -> tuple[Ints, Ints]:
