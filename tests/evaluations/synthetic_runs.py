@@ -63,6 +63,7 @@ class SyntheticRun:
     folds: int = 1
     files: dict[str, Any] = field(default_factory=dict)
     shifts: dict[tuple[str, float], Predictions] = field(default_factory=dict)
+    conditions: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fold_sizes(self):

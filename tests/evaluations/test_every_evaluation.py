@@ -72,6 +72,7 @@ ELSEWHERE = {
     "scan",
     "shower_fractions",
     "two_sample_test",
+    "track_parameters",
     "tracking_efficiency",
     "training_curves",
 }

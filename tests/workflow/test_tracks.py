@@ -9,7 +9,7 @@ from test_other_shapes import hit_study, write_hits  # type: ignore[import-not-f
 import bunchtrain
 from bunchtrain.errors import DataError, StudyError
 from bunchtrain.evaluations._tracking_tables import track_metrics
-from bunchtrain.statistics.track_matching import MatchedTracks, TrackList, TrueParticles
+from bunchtrain.physics.track_matching import MatchedTracks, TrackList, TrueParticles
 from bunchtrain.study.loading import validate
 
 GRAPH = {

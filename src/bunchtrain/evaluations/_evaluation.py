@@ -18,6 +18,7 @@ from bunchtrain.statistics.correlated_rows import cluster_bootstrap
 from bunchtrain.statistics.metrics import Metrics, average_seeds
 from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.predictions import EVENT_ROW, Predictions, Values
+from bunchtrain.tables.table import Table
 from bunchtrain.tables.transforms.windows import SERIES
 from bunchtrain.targets import Target
 from bunchtrain.trained_model import TrainedModel
@@ -75,6 +76,10 @@ class EvaluatedRun(Protocol):
 
         The predictions under one standard deviation of it must have been made.
         """
+
+    @property
+    def conditions(self) -> Mapping[str, Table]:
+        """Small tables that travel with the events, such as the geometry of a detector."""
 
     def json(self, name: str) -> Any:
         """Return the content of a JSON file of the run, or {} where there is none."""

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError, nearest
 from bunchtrain.evaluations._evaluation import EvaluatedRun, Evaluation
+from bunchtrain.physics.track_matching import TrueParticles
 from bunchtrain.plots import axis_label, bin_edges, plot_efficiency
 from bunchtrain.report.content import Plot
 from bunchtrain.statistics.correlated_rows import ratio_of_sums
 from bunchtrain.statistics.metrics import BinnedEfficiency, Measurement
-from bunchtrain.statistics.track_matching import TrueParticles
 from bunchtrain.study import Study
 from bunchtrain.tables.expressions.expression import Expression, as_mask
 from bunchtrain.tables.predictions import Values

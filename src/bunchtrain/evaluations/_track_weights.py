@@ -10,8 +10,8 @@ import numpy as np
 from bunchtrain.errors import DataError, StudyError, nearest
 from bunchtrain.evaluations._evaluation import EvaluatedRun
 from bunchtrain.evaluations._object_evaluation import ObjectEvaluation, of_particles, value_of
-from bunchtrain.statistics.track_matching import TrueParticles
-from bunchtrain.statistics.trackml_score import Floats, equal_weights, hit_weights, per_event
+from bunchtrain.physics.track_matching import TrueParticles
+from bunchtrain.physics.trackml_score import Floats, equal_weights, hit_weights, per_event
 from bunchtrain.study import Study
 from bunchtrain.tables.expressions.expression import Expression
 

@@ -9,9 +9,9 @@ from typing import Any
 import awkward as ak
 
 from bunchtrain import parts
-from bunchtrain.errors import StudyError
+from bunchtrain.errors import StudyError, one_of
 from bunchtrain.evaluations._object_evaluation import ObjectEvaluation, search
-from bunchtrain.statistics.track_matching import TrackList, TrueParticles
+from bunchtrain.physics.track_matching import TrackList, TrueParticles
 from bunchtrain.study import Study, model_configs
 from bunchtrain.transforms._clustering import Clustering
 
@@ -23,11 +23,13 @@ Baseline = dict[str, Any] | str
 class Rival:
     """Tracks of the same events that no model of the study makes.
 
-    made  a transform of events, or the column of the hits of its tracks.
+    made    a transform of events, or the column of the hits of its tracks.
+    fitted  prefix of the columns of the parameters of the tracks, where they are fitted already.
     """
 
     label: str
     made: Clustering | str
+    fitted: str | None = None
 
     def tracks(
         self, columns: Mapping[str, Any], truth: ak.Array, particles: TrueParticles
@@ -47,7 +49,7 @@ def build_rivals(
     """Return the baselines of an evaluation.
 
     Raises StudyError for an unknown transform, one that reads predictions, other keys beside
-    `hits`, and two of the same label.
+    `hits`, and two of the same label; `fitted` is for the evaluation of fits.
     """
     listed = [] if given is None else [given] if isinstance(given, str | dict) else given
     rivals = [_rival(evaluation, {"name": one} if isinstance(one, str) else one) for one in listed]
@@ -65,13 +67,15 @@ def _rival(evaluation: ObjectEvaluation, given: Mapping[str, Any]) -> Rival:
     if "hits" not in options:
         name = str(options.get("name"))
         return Rival(str(given.get("label", parts.short_name(name))), evaluation.build(options))
-    if unknown := sorted(set(options) - {"hits"}):
+    beside = {"hits", "fitted"} if evaluation.name == "track_parameters" else {"hits"}
+    if unknown := sorted(set(options) - beside):
         raise StudyError(
             f"evaluation '{evaluation.name}': baseline: '{unknown[0]}' does not go with 'hits', "
-            "the column of the hits of tracks; beside it there is 'label' only"
+            f"the column of the hits of tracks; there are {one_of([*beside, 'label'])}"
         )
-    column = str(options["hits"])
-    return Rival(str(given.get("label", column.removesuffix("_hits"))), column)
+    column, fitted = str(options["hits"]), options.get("fitted")
+    label = str(given.get("label", column.removesuffix("_hits")))
+    return Rival(label, column, None if fitted is None else str(fitted))
 
 
 def check_rivals(evaluation: ObjectEvaluation, study: Study, rivals: Sequence[Rival]) -> None:

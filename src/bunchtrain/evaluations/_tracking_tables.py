@@ -16,12 +16,12 @@ from bunchtrain.evaluations._object_evaluation import (
     efficiency_profile,
     of_particles,
 )
+from bunchtrain.physics.track_matching import Floats, MatchedTracks, TrueParticles
+from bunchtrain.physics.trackml_score import trackml_scores
 from bunchtrain.plots import plot_efficiency
 from bunchtrain.report.content import Plot, Table
 from bunchtrain.statistics.correlated_rows import ratio_of_sums
 from bunchtrain.statistics.metrics import Measurement
-from bunchtrain.statistics.track_matching import Floats, MatchedTracks, TrueParticles
-from bunchtrain.statistics.trackml_score import trackml_scores
 from bunchtrain.study import Study
 from bunchtrain.tables.expressions.expression import Expression
 from bunchtrain.tables.predictions import Values

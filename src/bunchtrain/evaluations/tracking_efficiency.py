@@ -19,10 +19,10 @@ from bunchtrain.evaluations._tracking_tables import (
     track_table,
 )
 from bunchtrain.parts.ranges import NUMBER, Bins, Edges, PointCount
+from bunchtrain.physics.track_matching import MatchedTracks, TrackList, TrueParticles
 from bunchtrain.report.content import Plot
 from bunchtrain.report.results import Results
 from bunchtrain.statistics.metrics import Measurement, Metrics
-from bunchtrain.statistics.track_matching import MatchedTracks, TrackList, TrueParticles
 from bunchtrain.study import Study
 from bunchtrain.tables.predictions import Values
 from bunchtrain.transforms._clustering import Clustering

@@ -48,8 +48,9 @@ class ActsEvents(ChildSample):
     With `wide_seeds`, `wide_track_*`: the same of a second search in the same hits, with seeds and
     tracks of lower pT and from further away from the beam.
     The modules travel with the events as the conditions `geometry`, by `surface`: volume, layer,
-    module, x, y, z, width, height and thickness along x, y and z, and the directions of the axes of
-    loc0 and loc1: axis0_x, axis0_y, axis0_z, axis1_x, axis1_y, axis1_z.
+    module, x, y, z, width, height and thickness along x, y and z, the directions of the axes of
+    loc0 and loc1: axis0_x, axis0_y, axis0_z, axis1_x, axis1_y, axis1_z, and the radiation_lengths
+    of the module with its layer.
     With `states`, `state_*` has a row for each measurement on a track, from inside to outside:
     track and hit (indices), outlier, chi2, and for predicted, filtered and smoothed the parameters
     loc0, loc1, phi, theta, qop and their covariance as above.
@@ -90,7 +91,7 @@ class ActsEvents(ChildSample):
     def conditions(self) -> Mapping[str, Table]:
         """The modules, written once into the folder of the samples."""
         super().check_maker()
-        path = self.base / f"acts-geometry-{version('pyacts')}-axes.parquet"
+        path = self.base / f"acts-geometry-{version('pyacts')}-material.parquet"
         if not path.exists():
             self._write_geometry(path)
         table = pq.read_table(path)

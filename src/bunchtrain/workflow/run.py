@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import os
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -29,6 +29,7 @@ from bunchtrain.study import Study, model_configs
 from bunchtrain.tables.arrays import Arrays, is_data
 from bunchtrain.tables.metadata import TableMetadata, read_metadata
 from bunchtrain.tables.predictions import Predictions, concatenate, no_predictions
+from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import output_format
 from bunchtrain.trained_files import load
 from bunchtrain.trained_model import TrainedModel
@@ -46,6 +47,7 @@ from bunchtrain.workflow.generate import generate_events
 from bunchtrain.workflow.graph.record import read_record
 from bunchtrain.workflow.predict_new_events import Counts, FilesOrSource, Predictor, Wide
 from bunchtrain.workflow.prediction_schema import read_predictions
+from bunchtrain.workflow.preparation import make_source
 from bunchtrain.workflow.progress import StageProgress, progress, say
 from bunchtrain.workflow.run_events import run_events
 from bunchtrain.workflow.shifted_predictions import shifted_columns, shifted_predictions
@@ -122,6 +124,11 @@ class Run:
         """Return the columns that an effect changed and did not, and the changed inputs."""
         effect = make_systematic(self.study, systematic, size)
         return shifted_columns(self.files, systematic, effect, 1)
+
+    @cached_property
+    def conditions(self) -> Mapping[str, Table]:
+        """Small tables that travel with the events, such as the geometry of a detector."""
+        return make_source(self.study).conditions
 
     @property
     def progress(self) -> dict[str, StageProgress]:

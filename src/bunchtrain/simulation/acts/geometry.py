@@ -1,14 +1,18 @@
 """The modules of ACTS' generic detector as a table; `main` is run in a child process.
 
 ACTS writes its detector in the format of TrackML: middle, rotation and bounds of each module. The
-table has the box along x, y and z around each of them, and the directions of its two local axes.
+table has the box along x, y and z around each of them, the directions of its two local axes, and
+the radiation lengths of the module with the material of its layer.
 """
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +46,23 @@ def boxes(modules: pa.Table) -> pa.Table:
     return pa.table(columns)
 
 
+def radiation_lengths(surfaces: Sequence[Any]) -> dict[tuple[int, int], float]:
+    """Return (volume, layer) → radiation lengths of the material of a layer and of a module of it.
+
+    surfaces  those of ACTS that have material; the thickness t and x0 are in its text.
+    """
+    of_layer: dict[tuple[int, int], float] = {}
+    of_module: dict[tuple[int, int], float] = {}
+    for one in surfaces:
+        found = re.search(r"x0=([-\d.e+]+).*\bt=([-\d.e+]+)", one.surfaceMaterial.toString())
+        if found is not None:
+            key, length = (one.geometryId.volume, one.geometryId.layer), float(found[2])
+            kind = of_module if one.isSensitive else of_layer
+            kind[key] = length / float(found[1])
+    keys = {*of_layer, *of_module}
+    return {key: of_layer.get(key, 0.0) + of_module.get(key, 0.0) for key in keys}
+
+
 def _half_sides(modules: pa.Table) -> tuple[Floats, Floats]:
     """Return half of the sides of the rectangles around the modules along u and v in mm."""
     bounds = np.stack([modules[f"bound_param{k}"].to_numpy() for k in range(4)])
@@ -69,8 +90,12 @@ def main(path: str) -> None:
         sequence.run()
         found = pa.csv.read_csv(next(Path(folder).glob("detectors*.csv")))
     modules = found.filter(pc.field("module_id") > 0)  # others are the surfaces of layers
+    lengths = radiation_lengths(detector.trackingGeometry().extractMaterialSurfaces())
+    table = boxes(modules)
+    places = zip(table["volume"].to_pylist(), table["layer"].to_pylist(), strict=True)
+    table = table.append_column("radiation_lengths", pa.array([lengths[key] for key in places]))
     with atomic_path(Path(path)) as temporary:
-        pq.write_table(boxes(modules), temporary)
+        pq.write_table(table, temporary)
 
 
 if __name__ == "__main__":

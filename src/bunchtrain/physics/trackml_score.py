@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from bunchtrain.statistics.track_matching import MatchedTracks, TrueParticles
+from bunchtrain.physics.track_matching import MatchedTracks, TrueParticles
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from bunchtrain.errors import DataError
 from bunchtrain.evaluations._tracking_tables import neighbours, track_metrics
-from bunchtrain.statistics.track_matching import MatchedTracks, TrackList, TrueParticles
-from bunchtrain.statistics.trackml_score import (
+from bunchtrain.physics.track_matching import MatchedTracks, TrackList, TrueParticles
+from bunchtrain.physics.trackml_score import (
     equal_weights,
     hit_weights,
     order_weights,
