@@ -75,6 +75,7 @@ ELSEWHERE = {
     "track_parameters",
     "tracking_efficiency",
     "training_curves",
+    "vertex_finding",
 }
 #: Metrics that are settings and have no uncertainty.
 EXACT = ("_cut",)

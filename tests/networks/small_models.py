@@ -45,6 +45,7 @@ OPTIONS = {
         **{"dense": (5,), "widths": (6,)},
     },
     "denoising_autoencoder": {"length": 7, "channels": (3, 4), "latent": 3, "widths": (4,)},
+    "u_net_1d": {"length": 7, "channels": (3, 4, 5), "kernel": 3, "widths": (4,)},
     "gar_net": {"points": 8, "aggregators": (2, 3), "propagate": (4, 2), "filters": (3, 5)},
     "gar_net that keeps features": {
         **{"points": 8, "aggregators": (2,), "propagate": (4,), "filters": (3,), "keep": True},

@@ -33,7 +33,7 @@ def with_points(name):
 
 MODELS = [name for name in OPTIONS if with_points(name.split()[0])]
 #: Networks for which points have an order.
-OF_SEQUENCES = ("recurrent_network", "denoising_autoencoder")
+OF_SEQUENCES = ("recurrent_network", "denoising_autoencoder", "u_net_1d")
 
 
 def make(name, *, has_momenta=True, heads=None):

@@ -26,7 +26,10 @@ NIGHTLY = {
 }
 
 #: Models that depend on the order of the particles.
-ORDERED = {"denoising_autoencoder", "recurrent_network", "boost_lstm", "p_cnn", "lola", "lbn"}
+ORDERED = {
+    *("denoising_autoencoder", "u_net_1d", "recurrent_network", "boost_lstm", "p_cnn"),
+    *("lola", "lbn"),
+}
 
 
 def of_points(name):

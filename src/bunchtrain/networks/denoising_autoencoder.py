@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bunchtrain.networks.layers.dense import perceptron
-from bunchtrain.networks.layers.packing import segment_ids, segment_mean, starts
+from bunchtrain.networks.layers.packing import ordered_windows, segment_mean
 from bunchtrain.parts.ranges import HiddenWidths, Kernel, PointCount, Width, Widths
 
 
@@ -70,11 +70,7 @@ class DenoisingAutoencoder(nn.Module):
 
     def embed_points(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Return the decoded features of each sample, (points, width)."""
-        event = segment_ids(lengths, features.shape[0])
-        place = (features.new_ones(features.shape[0]).cumsum(0) - 1).long() - starts(lengths)[event]
-        slot = event * self.length + place.clamp(max=self.length - 1)
-        flat = features.new_zeros(lengths.shape[0] * self.length, features.shape[1])
-        window = flat.index_add(0, slot, features).view(-1, self.length, features.shape[1])
+        window, slot = ordered_windows(features, lengths, self.length)
         decoded = self.enlarge(self.encoder(window.transpose(1, 2)))
         for side, convolution in zip(self.sides[-2::-1], self.decoder, strict=True):
             decoded = convolution(functional.interpolate(decoded, size=side))

@@ -54,6 +54,10 @@ class Clustering(ABC):
 
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns of events that it reads; DataError names the nearest to a missing."""
+        return self.require(self.needs(), available)
+
+    def needs(self) -> list[str]:
+        """Return the columns of events that it reads beside predictions."""
         return []
 
     def require(self, names: Collection[str], available: Collection[str]) -> list[str]:
@@ -64,9 +68,19 @@ class Clustering(ABC):
                 raise DataError(f"transform '{self.name}' needs the column '{name}'{hint}")
         return list(dict.fromkeys(names))
 
+    def items(self, events: ak.Array, counts: Ints) -> Ints:
+        """Return the number of items of each event that objects are made of, (events,).
+
+        These are the points that it reads, unless objects are of other items of the event, which
+        must be a group of the columns.
+
+        counts  (events,) points of each event.
+        """
+        return counts
+
     @abstractmethod
     def label(self, events: ak.Array, counts: Ints, predicted: Predicted) -> Ints:
-        """Return the object of each point of a block, (points,), −1 for none, in any numbering.
+        """Return the object of each item of a block, (items,), −1 for none, in any numbering.
 
         events     the columns of `columns`.
         counts     (events,) points of each event.
@@ -75,14 +89,13 @@ class Clustering(ABC):
         """
 
     def __call__(self, events: ak.Array, counts: Ints, predicted: Predicted = None) -> ak.Array:
-        """Return the index of the object of each point in its event, −1 for none, as lists.
+        """Return the index of the object of each item in its event, −1 for none, as lists.
 
-        Objects are numbered from 0 in the order of their first point; those with fewer points than
+        Objects are numbered from 0 in the order of their first item; those with fewer items than
         `least` are none. The arguments are those of `label`.
         """
-        label = self.label(events, counts, predicted)
-        found = within_events(label, counts, self.least)
-        return ak.unflatten(found, counts)
+        label, items = self.label(events, counts, predicted), self.items(events, counts)
+        return ak.unflatten(within_events(label, items, self.least), items)
 
     def read_target(self, targets: Mapping[str, Target]) -> Target:
         """Return the target whose predictions it reads, by default one of edges with classes.

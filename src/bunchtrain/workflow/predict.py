@@ -22,7 +22,11 @@ from bunchtrain.tables.table import Table
 from bunchtrain.tables.writing import write_parquet
 from bunchtrain.trained_model import TrainedModel
 from bunchtrain.workflow.prediction_schema import schema_of_models
-from bunchtrain.workflow.transforms import transformed_columns, untransformed_columns
+from bunchtrain.workflow.transforms import (
+    columns_of_transforms,
+    transformed_columns,
+    untransformed_columns,
+)
 
 Columns = dict[str, NDArray[Any]]
 
@@ -175,10 +179,10 @@ def required_inputs(
 def used_columns(
     study: Study, models: Mapping[str, TrainedModel], *, selection: bool = True
 ) -> set[str]:
-    """Return the columns, defined ones too, of the models' inputs, ensembles and selection."""
+    """Return the columns, defined ones too, of inputs, transforms, ensembles and selection."""
     used = {name for model in models.values() for name in model.columns}
     selected = Expression(study.select).columns if selection and study.select else set()
-    return used | selected | decorrelation_columns(study)
+    return used | selected | decorrelation_columns(study) | columns_of_transforms(study)
 
 
 def decorrelation_columns(study: Study) -> set[str]:

@@ -27,9 +27,12 @@ from bunchtrain.tables.transforms.windows import Windows
 from bunchtrain.targets import Assignment
 from bunchtrain.training.start import read_about
 from bunchtrain.workflow.progress import say
+from bunchtrain.workflow.transforms import columns_of_transforms
 
 #: Types of columns that are one number per event.
 _NUMBER = re.compile(r"\??(u?int\d+|float\d+|bool)")
+#: Start of the types of columns of lists of numbers.
+_LISTS = re.compile(r"(var|\d+) \* ")
 
 
 def make_source(study: Study) -> Table:
@@ -248,6 +251,7 @@ def stored_columns(study: Study, source: Table) -> StoredColumns:
     Raises DataError, with the nearest names, if the source lacks one of a representation.
     """
     others = {*study.spectators, *loss_columns(study), *_selection_columns(study)}
+    others |= columns_of_transforms(study)
     return representation_columns(study, [*source.fields(), *study.define]), sorted(others)
 
 
@@ -334,8 +338,8 @@ def _check_columns(study: Study, cache: EventCache) -> None:
         kind = cache.manifest["fields"][name]
         if any(target.on != "event" for target in study.targets.values()):
             kind = kind.removeprefix("var * ")  # a value for each point
-            if name not in of_losses:
-                kind = kind.removeprefix("var * ")  # a list, such as the hits of each track
+            if name not in of_losses:  # a list, such as the hits or the covariance of each track
+                kind = _LISTS.sub("", kind)
         if not _NUMBER.fullmatch(kind):
             what = "a text" if "string" in kind else f"of type '{kind}'"
             raise DataError(

@@ -108,8 +108,16 @@ def untransformed_columns(
         return {}
     assert isinstance(model.representation, PointRepresentation)  # its target is on points or edges
     counts = model.representation.point_index(events[model.columns])[1]
-    none = ak.unflatten(np.full(int(counts.sum()), -1), counts)
-    return {f"{training}_{name}": none for name in study.transforms}
+    found = {}
+    for name, transform in make_transforms(study).items():
+        items = transform.items(events, counts)
+        found[f"{training}_{name}"] = ak.unflatten(np.full(int(items.sum()), -1), items)
+    return found
+
+
+def columns_of_transforms(study: Study) -> set[str]:
+    """Return the columns of events that the transforms of a study read beside predictions."""
+    return {name for one in make_transforms(study).values() for name in one.needs()}
 
 
 def _edges(

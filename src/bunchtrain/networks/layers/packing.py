@@ -56,6 +56,20 @@ def to_packed(padded: Tensor, lengths: Tensor) -> Tensor:
     return padded[point_mask(lengths, padded.shape[1])]
 
 
+def ordered_windows(features: Tensor, lengths: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """Return windows of equal length of ordered points, and the slot of each point in all of them.
+
+    Points beyond `length` are added to the last; slots without a point are 0.
+
+    features (points, feature), lengths (batch,) → (batch, length, feature) and (points,).
+    """
+    event = segment_ids(lengths, features.shape[0])
+    place = (features.new_ones(features.shape[0]).cumsum(0) - 1).long() - starts(lengths)[event]
+    slot = event * length + place.clamp(max=length - 1)
+    flat = features.new_zeros(lengths.shape[0] * length, features.shape[1])
+    return flat.index_add(0, slot, features).view(-1, length, features.shape[1]), slot
+
+
 def leading_momenta(momenta: Tensor, lengths: Tensor, count: int) -> Tensor:
     """Return the first `count` momenta of each jet, padded with 0: (batch, count, 4).
 

@@ -90,7 +90,10 @@ class Collisions:
         else:
             lines = (*PROCESSES[self.recipe["process"]], *self.recipe["settings"])
             hard = self._generate(lines, int(random.integers(1, 900_000_000)), events)
-        number = 1 + random.poisson(self.recipe["pile_up"], events)
+        mean = self.recipe["pile_up"]
+        if isinstance(mean, list):
+            mean = random.uniform(mean[0], mean[1], events)
+        number = 1 + random.poisson(mean, events)
         parts = [hard, *self._overlay(number - 1, random)]
         columns = (np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Charged))
         every = Charged(*columns)

@@ -16,6 +16,8 @@ from bunchtrain.simulation.detectors.beam import PARTICLES, Names
 Process = Literal["ttbar", "hadronic_ttbar", "dijets", "z_to_muons", "minimum_bias", "gun"]
 #: Mean number of collisions beside the hard one.
 PileUp = Annotated[float, Field(ge=0, le=400), NUMBER]
+#: Its smallest and largest value.
+PileUps = Annotated[tuple[PileUp, ...], Field(min_length=2, max_length=2)]
 #: Width of the region of the collisions in mm.
 Spread = Annotated[float, Field(ge=0, le=250), NUMBER]
 #: Transverse momentum in GeV that makes a track.
@@ -53,7 +55,8 @@ class CollisionOptions(Options):
 
     process        of Pythia at 14 TeV, or particles from the middle: gun.
     settings       further lines for Pythia.
-    pile_up        mean number of soft inelastic collisions beside the hard one.
+    pile_up        mean number of soft inelastic collisions beside the hard one, or its smallest
+                   and largest value; it is then uniform between them.
     pool           number of different soft collisions.
     beam_length    standard deviation of the place of collisions along the beam in mm, and of
                    their time, times c.
@@ -68,7 +71,7 @@ class CollisionOptions(Options):
 
     process: Process = "ttbar"
     settings: Annotated[tuple[Setting, ...], Field(max_length=100)] = ()
-    pile_up: PileUp = 0.0
+    pile_up: PileUp | PileUps = 0.0
     pool: PointCount = 400
     beam_length: Spread = 50.0
     beam_width: Spread = 0.0
@@ -84,7 +87,9 @@ class CollisionOptions(Options):
         return _plain(self)
 
     def check(self) -> None:
-        """Raise StudyError, with the nearest name, for a particle that leaves no track."""
+        """Raise StudyError for a particle that leaves no track, or a falling range of pile-up."""
+        if isinstance(self.pile_up, tuple) and self.pile_up[0] > self.pile_up[1]:
+            raise StudyError("pile_up: give the smaller mean first")
         known = [name for name, number in PARTICLES.items() if abs(number) in MASSES]
         for name in self.gun_particles:
             if name not in known:
