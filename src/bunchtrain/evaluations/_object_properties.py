@@ -190,13 +190,19 @@ def _add_energies(
     results.tables.append(Table(caption, ["", "mean", "half 68 % width"], rows))
     label = str(comparison.properties.object_energy)
     if true.min() < true.max():
-        results.plots += _energy_plots(responses, true, weights[first.event], label)
+        unit = comparison.table.known_units.get(label)
+        results.plots += _energy_plots(
+            responses, true, weights[first.event], axis_label(label, unit)
+        )
 
 
 def _energy_plots(
     responses: Mapping[str, Values], true: Values, weights: Values, label: str
 ) -> Iterator[Plot]:
-    """Yield mean and width of the responses (particles,) in bins of the true energy."""
+    """Yield mean and width of the responses (particles,) in bins of the true energy.
+
+    label  axis label of the true energy.
+    """
     for name, measure in (("Mean", mean), ("Half 68 % width", half_width)):
 
         def known(values: Values, weight: Values, measure: Any = measure) -> Measurement:
@@ -206,9 +212,9 @@ def _energy_plots(
             found: Measurement = measure(values[has_one], weight[has_one])
             return found
 
-        labels = (axis_label(label), f"{name} of energy / true energy")
+        labels = (label, f"{name} of energy / true energy")
         drawn = plot_metric_profile(responses, true, known, labels, weights, BINS)
-        yield Plot(f"{name} of the energy of matched objects against {label}.", drawn)
+        yield Plot(f"{name} of the energy of matched objects against the true one.", drawn)
 
 
 def _add_classes(

@@ -87,10 +87,11 @@ def _label_points(target: Target, events: ak.Array, entries: NDArray[np.int64]) 
             raise DataError(f"{where}: '{text}' has lists of other lengths than '{texts[0]}'")
     _require_group(target, texts, events, counts, entries)
     entry = np.repeat(entries, counts)
+    point = np.arange(len(entry)) - np.repeat(np.cumsum(counts) - counts, counts)
     flat = [ak.to_numpy(ak.flatten(values)) for values in lists]
     if target.identifier:
         if flat[0].dtype.kind not in "iu":
-            require_finite(flat[0], f"{where}: '{texts[0]}'", entry)
+            require_finite(flat[0], f"{where}: '{texts[0]}'", entry, point)
             key = "same" if target.same else "ids"
             raise DataError(
                 f"{where}.{key}: '{texts[0]}' must be an integer for each point; round it"
@@ -98,7 +99,7 @@ def _label_points(target: Target, events: ak.Array, entries: NDArray[np.int64]) 
         return ak.unflatten(flat[0].astype(np.int64), counts)
     if not target.classes:
         for text, values in zip(texts, flat, strict=True):
-            require_finite(values, f"{where}: '{text}'", entry)
+            require_finite(values, f"{where}: '{text}'", entry, point)
         return ak.unflatten(np.stack(flat, axis=1).astype(np.float32), counts)
     if any(values.dtype.kind != "b" for values in flat):
         raise DataError(
@@ -218,10 +219,20 @@ def finite_values(
     return values
 
 
-def require_finite(values: NDArray[np.float64], where: str, entries: NDArray[np.int64]) -> None:
-    """Raise DataError, naming column and entry, if a value is NaN or infinite."""
+def require_finite(
+    values: NDArray[np.float64],
+    where: str,
+    entries: NDArray[np.int64],
+    points: NDArray[np.int64] | None = None,
+) -> None:
+    """Raise DataError, naming column, entry and point, if a value is NaN or infinite.
+
+    entries  (values,) entry of each.
+    points   (values,) index of each in its event, None for values of events.
+    """
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
+        point = "" if points is None else f", point {points[bad[0]]}"
         raise DataError(
-            f"{where} is {values[bad[0]]} at entry {entries[bad[0]]}; "
+            f"{where} is {values[bad[0]]} at entry {entries[bad[0]]}{point}; "
             "exclude such events with 'select'"
         )

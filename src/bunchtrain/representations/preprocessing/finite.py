@@ -65,8 +65,11 @@ def _invalid_value_error(
     row, column = np.argwhere(bad)[0, :2].tolist()
     what = "NaN" if np.isnan(values[row, column]).any() else "infinite"
     count = len(np.unique(event[_rows(bad)]))
+    place = f"entry {int(entries[int(event[row])])}"
+    if axis_of(name) == "point":
+        place += f", point {row - int((event < event[row]).sum())}"
     return DataError(
-        f"'{names[name][column]}' of '{name}' is {what} in entry {int(entries[int(event[row])])}"
+        f"'{names[name][column]}' of '{name}' is {what} in {place}"
         f" (and {count} of the {len(entries)} entries of this block have such values); set "
         "'invalid' to clip, impute or drop, or remove these events with 'select'"
     )
