@@ -50,6 +50,25 @@ def test_fine_calorimeter(tmp_path, monkeypatch):
 
 
 @NEEDS_GEANT4
+def test_charged_pions(tmp_path, monkeypatch):
+    monkeypatch.setenv("BUNCHTRAIN_CACHE", str(tmp_path / "cache"))
+    few = FEW | {"models.points.training.epochs": 1}
+    few |= {f"stages.{name}.train.training.epochs": 1 for name in ("dense", "deep_set")}
+    few |= {f"stages.{name}.train.training.threads": 1 for name in ("dense", "deep_set")}
+    few["evaluation"] = [
+        "classification",
+        {"name": "regression", "of": "energies", "baseline": "weighted_sum"},
+    ]
+    run = bunchtrain.run(load("charged_pions", **few), runs=tmp_path / "runs", jobs=1)
+    assert run.metrics["shapes"]["particle:auc"]["value"] > 0.7
+    for name in ("compensation", "trees", "dense", "deep_set", "convolutions"):
+        ratio = run.metrics[name]["half_width_ratio"]
+        widths = [run.metrics[one]["half_width"]["value"] for one in (name, "weighted_sum")]
+        assert ratio["value"] == pytest.approx(widths[0] / widths[1])
+        assert ratio["error"] > 0
+
+
+@NEEDS_GEANT4
 def test_calorimeter_geometries(tmp_path, monkeypatch):
     monkeypatch.setenv("BUNCHTRAIN_CACHE", str(tmp_path / "cache"))
     few = {name: value for name, value in FEW.items() if name.startswith("source")}
