@@ -58,10 +58,10 @@ def record(path: str) -> None:
 
 
 def size_of(study: Any) -> str:
-    """Return the `--size` whose values a study has, or ''."""
-    file = find(study.name)
+    """Return the `--size` whose values a study has, or ''; the number of threads is no matter."""
+    file, threads = find(study.name), {"training.threads": study.training.threads}
     for size in reversed(SIZES):
-        if size and size in study.sizes and load(file, size=size) == study:
+        if size and size in study.sizes and load(file, size=size, **threads) == study:
             return size
     return ""
 

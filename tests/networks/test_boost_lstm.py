@@ -19,7 +19,7 @@ def network():
     return made.eval()
 
 
-def test_frames_are_sums_of_the_leading_momenta():
+def test_frames_are_sums_of_the_leading_points():
     made, p = network(), momenta([7, 3])
     frames = made.frames(p, torch.tensor([7, 3]))
     weights = made.weights.abs()

@@ -7,7 +7,7 @@ from lorentz import boost, momenta, rotation, transformation
 from bunchtrain.methods.supervised import input_names
 from bunchtrain.networks.layers.four_momenta import boost as boost_into
 from bunchtrain.networks.layers.four_momenta import minkowski
-from bunchtrain.networks.layers.packing import leading_momenta
+from bunchtrain.networks.layers.packing import leading_points
 from bunchtrain.networks.lbn import LBN
 from bunchtrain.networks.lola import Lola
 
@@ -25,9 +25,9 @@ def network(kind):
     return made.eval()
 
 
-def test_the_leading_momenta_are_the_first_of_each_jet():
+def test_the_leading_points_are_the_first_of_each_jet():
     p = momenta([4, 0, 1])
-    leading = leading_momenta(p, torch.tensor([4, 0, 1]), 3)
+    leading = leading_points(p, torch.tensor([4, 0, 1]), 3)
     torch.testing.assert_close(leading[0], p[:3])
     assert not leading[1].any()
     torch.testing.assert_close(leading[2, 0], p[4])

@@ -19,7 +19,9 @@ LABELS, OTHERS = ("a", "b"), ("c", "b", "a")
 OF_FEATURES = [
     name
     for name in OPTIONS
-    if {"features", "table"} & set(input_names(small(name))) and "gar_net" not in name
+    if {"features", "table"} & set(input_names(small(name)))
+    and "gar_net" not in name
+    and "linear function" not in name  # of a number of points, and fitted anew
 ]
 
 

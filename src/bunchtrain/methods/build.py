@@ -63,6 +63,11 @@ def build_network(
         if axes:
             raise without_points(model, next(iter(axes)))
         return FittedNetwork(normalisation, model, task.head_sizes())
+    if axes and getattr(model, "linear", None) is not None:
+        raise StudyError(
+            f"model '{task.model[0]}': 'linear' is for targets of events, and '{next(iter(axes))}' "
+            f"is of each {next(iter(axes.values()))}; leave it out"
+        )
     from bunchtrain.methods.normalisation_layer import NormalisationLayer
     from bunchtrain.methods.supervised import Network
 
@@ -102,8 +107,10 @@ def build_normalised_network(
             network.scale[first : first + outputs] = _like(network, scale)
     network.units = {name: (_like(network, m), _like(network, s)) for name, (m, s) in units.items()}
     if not isinstance(network, FittedNetwork) and network.trains_by_gradient:
+        from bunchtrain.methods.initial_linear import fit_linear_estimate
         from bunchtrain.methods.initial_scale import scale_initial_weights
 
+        fit_linear_estimate(network, heads, blocks)
         few = EventStore([blocks[0]]).take(np.arange(min(FEW, len(blocks[0]))))
         scale_initial_weights(network, few.tensors().inputs)
     return network

@@ -15,7 +15,7 @@ from bunchtrain.heads._loss import Loss
 from bunchtrain.targets import Assignment
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 #: Tensor of the values that a density or a generator is conditional on.
 CONDITION = "condition"
@@ -73,6 +73,15 @@ class CalibratesRanges(Protocol):
 
     def calibrate_ranges(self, inputs: Iterable[Mapping[str, Tensor]]) -> None:
         """Set all ranges from the model's inputs, batch by batch; iterated more than once."""
+
+
+@runtime_checkable
+class StartsLinear(Protocol):
+    """A model with a linear function that begins as the least-squares estimate; None without it."""
+
+    linear: nn.Linear | None
+    dense: nn.Sequential
+    linear_inputs: Callable[..., Tensor]
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from bunchtrain.networks.layers.dense import perceptron
 from bunchtrain.networks.layers.four_momenta import boost, kinematics
 from bunchtrain.networks.layers.normalisation import normalise
-from bunchtrain.networks.layers.packing import leading_momenta, segment_ids
+from bunchtrain.networks.layers.packing import leading_points, segment_ids
 from bunchtrain.networks.layers.recurrence import last_states
 from bunchtrain.parts.ranges import Dropout, HiddenWidths, PointCount, Width
 
@@ -66,7 +66,7 @@ class BoostLSTM(nn.Module):
 
     def frames(self, momenta: Tensor, lengths: Tensor) -> Tensor:
         """Return the rest frames of each event in double precision: (batch, M, 4)."""
-        leading = leading_momenta(momenta.double(), lengths, self.particles)
+        leading = leading_points(momenta.double(), lengths, self.particles)
         return self.weights.abs().double() @ leading
 
     def boosted_kinematics(self, momenta: Tensor, lengths: Tensor) -> Tensor:

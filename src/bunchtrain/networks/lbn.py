@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from bunchtrain.networks.layers.dense import Activation, perceptron
 from bunchtrain.networks.layers.four_momenta import SMALLEST, boost, kinematics
 from bunchtrain.networks.layers.normalisation import normalise
-from bunchtrain.networks.layers.packing import leading_momenta
+from bunchtrain.networks.layers.packing import leading_points
 from bunchtrain.parts.ranges import HiddenWidths, PointCount, Width
 
 
@@ -67,7 +67,7 @@ class LBN(nn.Module):
         momenta  (points, 4) as (E, px, py, pz) in GeV, packed, in order.
         lengths  (batch,), points of each jet.
         """
-        leading = leading_momenta(momenta.double(), lengths, self.particles)
+        leading = leading_points(momenta.double(), lengths, self.particles)
         combined = self.weights.abs()[:, None].double() @ leading
         particles, frames = combined.unbind(0)  # (batch, M, 4)
         features = self.boosted_features(boost(particles, frames), momenta.dtype)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from bunchtrain.networks.layers.dense import perceptron
 from bunchtrain.networks.layers.four_momenta import minkowski
 from bunchtrain.networks.layers.normalisation import normalise
-from bunchtrain.networks.layers.packing import leading_momenta
+from bunchtrain.networks.layers.packing import leading_points
 from bunchtrain.parts.ranges import HiddenWidths, PointCount, Width
 
 
@@ -57,7 +57,7 @@ class Lola(nn.Module):
         momenta  (points, 4) as (E, px, py, pz) in GeV, packed, in order.
         lengths  (batch,), points of each jet.
         """
-        vectors = self.combination_layer(leading_momenta(momenta, lengths, self.particles))
+        vectors = self.combination_layer(leading_points(momenta, lengths, self.particles))
         features = normalise(self.lorentz_layer(vectors).flatten(1), self.norm)
         outputs: Tensor = self.dense(features)
         return outputs

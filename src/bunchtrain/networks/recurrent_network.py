@@ -11,6 +11,9 @@ and the GRU, without c,
     r, z = σ(W_{r,z} [x_t, h_{t−1}] + b_{r,z}),   n = tanh(W x_t + b + r ⊙ (U h_{t−1} + b')),
     h_t = (1 − z) ⊙ n + z ⊙ h_{t−1}.
 
+With `linear` the output is W x + b + network(x), with the features x of the first points; W and b
+begin as the least-squares estimate and the last layer of the network as 0.
+
 The default sizes, an LSTM of 128 and a dense layer of 64, are those of the LSTM top tagger
 (arXiv:1711.09059).
 """
@@ -23,8 +26,10 @@ from torch import Tensor, nn
 
 from bunchtrain.errors import StudyError
 from bunchtrain.networks.layers.dense import perceptron
+from bunchtrain.networks.layers.linear_estimate import LinearEstimate
+from bunchtrain.networks.layers.packing import leading_points
 from bunchtrain.networks.layers.recurrence import all_states, ends, last_states
-from bunchtrain.parts.ranges import Depth, Dropout, HiddenWidths, Width
+from bunchtrain.parts.ranges import Depth, Dropout, HiddenWidths, PointCount, Width
 
 
 class RecurrentNetwork(nn.Module):
@@ -43,8 +48,12 @@ class RecurrentNetwork(nn.Module):
     dropout        fraction of the units dropped between the cells and in the dense layers.
     causal         outputs of a point from the points up to it alone, as of a track that is
                    followed; otherwise the mean of the states of all points is added.
+    linear         add a linear function of the features of this number of first points, with 0 for
+                   missing ones, which begins as the least-squares estimate of the values of the
+                   target in the training set.
 
-    Raises StudyError for both `causal` and `bidirectional`.
+    Raises StudyError for both `causal` and `bidirectional`, and for a linear function of too many
+    values.
     """
 
     def __init__(
@@ -59,6 +68,7 @@ class RecurrentNetwork(nn.Module):
         bidirectional: bool = False,
         dropout: Dropout = 0.0,
         causal: bool = False,
+        linear: PointCount | None = None,
     ) -> None:
         super().__init__()
         if causal and bidirectional:
@@ -72,9 +82,13 @@ class RecurrentNetwork(nn.Module):
         self.cells = kind(features, hidden, layers, dropout=between, bidirectional=bidirectional)
         self.point_width = (1 + bidirectional) * hidden
         self.dense = perceptron(self.point_width, widths, outputs, dropout=dropout)
+        self.linear: LinearEstimate | None = None
+        if linear is not None:
+            self.points = linear
+            self.linear = LinearEstimate(linear * features, outputs)
 
     #: Modules of the outputs of events alone.
-    event_modules = ("dense",)
+    event_modules = ("dense", "linear")
 
     def embed_points(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Return the state at each point, (points, width)."""
@@ -88,4 +102,10 @@ class RecurrentNetwork(nn.Module):
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, outputs) from `features` (points, feature) and `lengths` (batch,)."""
         output: Tensor = self.dense(last_states(self.cells, features, lengths))
+        if self.linear is not None:
+            output = output + self.linear(self.linear_inputs(features, lengths))
         return output
+
+    def linear_inputs(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Return what the linear function is of, (batch, value)."""
+        return leading_points(features, lengths, self.points).flatten(1)

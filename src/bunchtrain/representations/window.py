@@ -23,8 +23,10 @@ ADVICE = "set 'length' of the representation to that of 'windows'"
 class Window(Representation):
     """Tensor `window` (feature, time) of lists of equal length, such as those of `windows`.
 
-    features  expressions that give a list for each row, e.g. `window_current`.
-    length    items of each list; the `length` of the study's `windows`.
+    features   expressions that give a list for each row, e.g. `window_current`.
+    length     items of each list; the `length` of the study's `windows`.
+    normalise  `common`: the mean of each value, and one scale for all, for values of one unit, such
+               as samples of a pulse: those in which it is 0 would else weigh as much as its peak.
     """
 
     normalised = ("window",)
@@ -34,7 +36,7 @@ class Window(Representation):
         *,
         features: list[str],
         length: Steps,
-        normalise: Literal["standard", "robust", "none"] = "standard",
+        normalise: Literal["standard", "common", "robust", "none"] = "standard",
     ) -> None:
         if not features:
             raise StudyError("a window needs at least one of 'features', e.g. 'window_current'")

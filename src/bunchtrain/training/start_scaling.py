@@ -9,9 +9,9 @@ import numpy as np
 
 from bunchtrain.batch import Array
 from bunchtrain.errors import StudyError
-from bunchtrain.heads._head import Head
 from bunchtrain.methods.build import AnyNetwork
 from bunchtrain.methods.fitted_network import FittedNetwork
+from bunchtrain.methods.initial_linear import value_outputs
 from bunchtrain.methods.task import Task
 from bunchtrain.representations._representation import Representation
 from bunchtrain.representations.preprocessing.normalisation import PARTS
@@ -106,7 +106,7 @@ def keep_output_scaling(network: AnyNetwork, task: Task, start: Start) -> None:
         if target not in network.units or not set(of) & set(theirs):
             continue
         mean, std = (np.asarray(one).astype(np.float64) for one in network.units[target])
-        places = _places(heads[target], len(mean))
+        places = value_outputs(heads[target], len(mean))
         a, b = old[target]
         shift, scale = (np.asarray(start.state[name])[a:b] for name in ("shift", "scale"))
         for value, place in enumerate(places):
@@ -123,12 +123,6 @@ def _ranges(of: dict[str, list[str]]) -> Iterator[tuple[int, str, list[str]]]:
     for name, names in of.items():
         yield first, name, names
         first += len(names)
-
-
-def _places(head: Head, values: int) -> list[int]:
-    """Return the output whose shift is the mean, for each value."""
-    shift, _ = head.output_scaling(np.arange(1.0, values + 1), np.ones(values))
-    return [int(np.flatnonzero(shift == value + 1)[0]) for value in range(values)]
 
 
 def _like(network: AnyNetwork, array: Array) -> Any:

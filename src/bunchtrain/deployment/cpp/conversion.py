@@ -115,6 +115,8 @@ def _trees(program: Program, trees: DecisionTrees, value: Value) -> Value:
 
 
 def _recurrent(program: Program, model: RecurrentNetwork, value: Value) -> Value:
+    if model.linear is not None:
+        raise Unsupported("the C++ runtime has no linear function of a number of points")
     cells = model.cells
     kind = "lstm" if isinstance(cells, nn.LSTM) else "gru"
     suffixes = ["", "_reverse"] if cells.bidirectional else [""]

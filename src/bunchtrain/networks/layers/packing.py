@@ -70,14 +70,14 @@ def ordered_windows(features: Tensor, lengths: Tensor, length: int) -> tuple[Ten
     return flat.index_add(0, slot, features).view(-1, length, features.shape[1]), slot
 
 
-def leading_momenta(momenta: Tensor, lengths: Tensor, count: int) -> Tensor:
-    """Return the first `count` momenta of each jet, padded with 0: (batch, count, 4).
+def leading_points(values: Tensor, lengths: Tensor, count: int) -> Tensor:
+    """Return the first `count` points of each jet, padded with 0: (batch, count, value).
 
-    momenta (points, 4), packed in the order of the particles; lengths (batch,).
+    values (points, value), packed in the order of the particles; lengths (batch,).
     """
     slot = torch.arange(count, device=lengths.device)
     point = torch.where(slot < lengths[:, None], starts(lengths)[:, None] + slot + 1, 0)
-    return torch.cat([momenta.new_zeros(1, 4), momenta])[point]
+    return torch.cat([values.new_zeros(1, values.shape[1]), values])[point]
 
 
 @dataclass(frozen=True)

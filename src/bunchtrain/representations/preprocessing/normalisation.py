@@ -43,7 +43,8 @@ class Normalisation:
         """Return the normalisation of a representation, fitted on blocks of its arrays.
 
         The blocks are read once. With "standard", shift and scale are mean and standard deviation,
-        with "robust" median and quartile range; a constant column has scale 1. Under the policy
+        with "common" the root of the mean variance of all columns, with "robust" median and
+        quartile range; a constant column has scale 1. Under the policy
         `clip` an infinity becomes the largest or smallest finite value of its column and NaN 0,
         under `impute` all three become the median; otherwise they are unchanged.
         """

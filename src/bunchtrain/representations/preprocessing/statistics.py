@@ -92,15 +92,19 @@ class Statistics:
     def location_and_scale(self, kind: str) -> dict[str, Array]:
         """Return `shift` and `scale`.
 
-        They are mean and standard deviation, median and quartile range, or 0 and 1.
+        They are mean and standard deviation, with "common" the root of the mean variance of all
+        columns, median and quartile range, or 0 and 1.
         """
         if kind == "none":
             return {
                 "shift": np.zeros_like(self.smallest),
                 "scale": np.ones_like(self.smallest),
             }
-        if kind == "standard":
-            shift, scale = self.mean, np.sqrt(self._squares / self.count.clip(min=1))
+        if kind in ("standard", "common"):
+            variance = self._squares / self.count.clip(min=1)
+            if kind == "common":
+                variance = np.full_like(variance, variance.mean())
+            shift, scale = self.mean, np.sqrt(variance)
         else:
             shift, scale = self.quantile(0.5), self.quantile(0.75) - self.quantile(0.25)
         size = np.maximum(np.abs(self.smallest), np.abs(self.largest))
