@@ -43,6 +43,14 @@ OPTIONS = {
         **{"edge_features": ["second_eta - first_eta"]},
     },
 }
+#: Wide ranges of a pair of modules.
+WIDE = [3.2, -1e3, 1e3, -4.0, 4.0, 1e3, -4.0, 4.0]
+OPTIONS["module_map"] = {
+    **{"group": "constituent", "features": ["pt"], "module": "floor(abs(eta) / 0.3)"},
+    **{"coordinates": ["100 * pt * cos(phi)", "100 * pt * sin(phi)", "100 * eta"]},
+    **{"edge_features": ["second_eta - first_eta", "inside", "bend_step"], "overlap": 5.0},
+    **{"modules": [[0, 0], [0, 1], [1, 1], [1, 2]], "ranges": [WIDE] * 4},
+}
 EVERY = sorted(parts.locate("representation"))
 #: Representations without an inverse, and a part of the reason.
 NO_INVERSE = {"clustering_tree": "the nodes of a tree", "words": "numbers and rare words"}

@@ -12,6 +12,7 @@ from bunchtrain.errors import DataError, ExpressionError, StudyError
 from bunchtrain.tables.arrays import Arrays
 from bunchtrain.tables.expressions.expression import Expression, evaluate
 from bunchtrain.tables.reading import open_table
+from bunchtrain.tables.sources.concatenate import Concatenate
 from bunchtrain.tables.sources.files import Files
 from bunchtrain.tables.transforms.conditions import Condition, WithConditions, write_conditions
 from bunchtrain.tables.transforms.object_rows import ObjectRows
@@ -198,3 +199,21 @@ def test_rows_with_conditions_go_back_to_their_events():
     block, counts = next(plain.blocks_of_events(["run"], 3))
     assert counts.tolist() == [1, 1, 1]
     assert plain.by_event({"run": block.run}, counts)["run"].tolist() == [1, 2, 2]
+
+
+def test_tables_together_keep_the_conditions_that_all_of_them_have(tmp_path):
+    """Two files of one detector; of two detectors it is an error."""
+    for name, x in (("one", 1.0), ("two", 1.0), ("other", 2.0)):
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "hits.parquet"
+        pq.write_table(pa.table({"sensor": [7, 3]}), path)
+        table = Arrays({"sensor": [7, 3], "x": [x, 2.5]})
+        write_conditions(path, [Condition("geometry", table, ["sensor"])])
+
+    def together(*names):
+        given = [{"name": "files", "files": str(tmp_path / n / "hits.parquet")} for n in names]
+        return Concatenate(tables=given).conditions
+
+    assert list(together("one", "two")) == ["geometry"]
+    with pytest.raises(DataError, match="different conditions 'geometry'"):
+        together("one", "other")

@@ -275,3 +275,35 @@ def test_edges_that_are_made_are_not_known_where_an_event_is_not_selected(tmp_pa
         counts = ak.to_numpy(ak.num(found[f"graph_network_{column}"]))
         assert not counts[~selected].any()
         assert counts[selected].all()
+
+
+def test_a_stage_of_predictions_has_the_tracks_of_a_module_map(tmp_path):
+    """The map is fitted to the training events; other events are read by it without truth."""
+    write_hits(tmp_path / "hits.parquet", 300)
+    write_hits(tmp_path / "others.parquet", 60)
+    changes = {key: TRACKING[key] for key in ("targets", "truth", "model", "spectators")}
+    changes["representation"] = {
+        **{"name": "module_map", "group": "hit", "module": "z", "particle": "track", "path": "z"},
+        **{"overlap": 0.01, "features": ["u", "v", "z"], "margin": 3.0},
+        "edge_features": ["second_u - first_u", "second_v - first_v", "inside", "outside"],
+    }
+    changes["transforms"] = {"tracks": {"name": "walk_through", "min_points": 3}}
+    changes["training"] = {"epochs": 4, "batch_size": 8, "learning_rate": 0.005}
+    changes["stages"] = {
+        "others": {"source": {"name": "files", "files": str(tmp_path / "others.parquet")}},
+        "prepared": {"prepare": {"of": "others"}},
+        "predicted": {"predict": {"of": "train", "on": "prepared"}},
+    }
+    changes["evaluation"] = [{"name": "tracking_efficiency", "of": "predicted"}]
+    study = hit_study(tmp_path / "hits.parquet", **changes)
+    run = bunchtrain.run(validate(study), runs=tmp_path / "runs", jobs=1)
+    found = run.metrics["predicted:graph_network"]
+    assert found["track_efficiency"]["value"] > 0.8
+    assert found["fake_rate"]["value"] < 0.2
+    table = ak.from_parquet(run.folder / "stages/predicted/table.parquet")
+    assert ak.all(ak.num(table.graph_network_tracks) == ak.num(table.hit_x))
+    bare = ak.from_parquet(tmp_path / "others.parquet")[["hit_x", "hit_y", "hit_z"]]
+    pq.write_table(ak.to_arrow_table(bare, extensionarray=False), tmp_path / "bare.parquet")
+    run.predict(str(tmp_path / "bare.parquet"), tmp_path / "scores.parquet")
+    again = ak.from_parquet(tmp_path / "scores.parquet").graph_network_tracks
+    assert again[table.entry].to_list() == table.graph_network_tracks.to_list()

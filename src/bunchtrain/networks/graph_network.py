@@ -90,17 +90,15 @@ class GraphNetwork(nn.Module):
         return self.read_out(points, lengths)
 
 
-def _message(
-    message: nn.Sequential, x: Tensor, e: Tensor, first: Tensor, second: Tensor
-) -> Tensor:
+def _message(message: nn.Sequential, x: Tensor, e: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Return φ_E(x_i, x_k, e_ik) of the edges, (edges, width).
 
     The first layer is linear in its three inputs, so that it acts on points before they are
     gathered at the edges: a third of the operations, without a copy of all inputs.
     """
-    layer, *others = message
+    layer, *others = message.children()
     assert isinstance(layer, nn.Linear)
-    of_first, of_second, of_edge = layer.weight.split(x.shape[1], 1)
+    of_first, of_second, of_edge = torch.split(layer.weight, x.shape[1], 1)
     hidden = nn.functional.linear(e, of_edge, layer.bias)
     hidden = hidden + nn.functional.linear(x, of_first).index_select(0, first)
     hidden = hidden + nn.functional.linear(x, of_second).index_select(0, second)

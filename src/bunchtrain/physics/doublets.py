@@ -6,6 +6,7 @@ ranges of quantities of two and of three hits (arXiv:2103.00916, ATL-PHYS-PUB-20
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -152,14 +153,19 @@ def _chunks(number: Ints) -> Iterator[slice]:
     total = np.cumsum(number)
     bounds = np.arange(_CHUNK, int(total[-1]) if len(total) else 0, _CHUNK)
     cuts = np.unique([0, *np.searchsorted(total, bounds), len(number)])
-    yield from (slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True))
+    yield from (slice(a, b) for a, b in itertools.pairwise(cuts))
     if len(cuts) == 1:
         yield slice(0, 0)
 
 
 #: Columns of edges, see `find_edges`; what there is of them without a continuation.
-COLUMNS = ("inside", "outside", "inside_kink", "outside_kink", "inside_bend", "outside_bend")
-_NO_KINK = 1.5
+COLUMNS = (
+    *("inside", "outside", "inside_kink", "outside_kink", "inside_bend", "outside_bend"),
+    "bend_step",
+)
+_NO_KINK, _NO_STEP = 1.5, -1.0
+#: Resolution of a curvature in 1/m, and in its own size; largest step in these units.
+_BEND, _SCATTERING, _FAR_STEP = 0.05, 0.1, 20.0
 
 
 def find_edges(
@@ -169,9 +175,11 @@ def find_edges(
 
     A pair is kept if another one continues it on either side within the ranges, or if its hits are
     within the overlap of two modules, whose direction says nothing. Columns, inwards and outwards:
-    `inside` and `outside`, the number of continuations; of the straightest of them `…_kink`, the
-    change of the polar angle in half widths of its range from the middle of it, 1.5 without one,
-    and `…_bend`, the signed curvature in 1/m, 0 without one.
+    `inside` and `outside`, the number of continuations; of the best of them `…_kink`, the change of
+    the polar angle in half widths of its range from the middle of it, 1.5 without one, and
+    `…_bend`, the signed curvature in 1/m, 0 without one. The best has the smallest kink; of a pair
+    that is continued on both sides these have the smallest sum of squares of both kinks and of
+    `bend_step` = |κ' − κ|/(0.05 + 0.1 |κ|), at most 20, −1 for others.
 
     overlap  largest distance in mm of hits in overlapping modules.
     limit    largest number of pairs of hits.
@@ -186,24 +194,36 @@ def find_edges(
         )
     is_short = distances(hits, first, second) <= overlap
     long = np.flatnonzero(~is_short)
-    given = first[long], second[long], pair[long], angle[long]
-    inner, outer, kink, bend = find_triplets(hits, known, *given)
-    columns = {}
-    for side, own in (("inside", outer), ("outside", inner)):
-        found = _straightest(long[own], kink, bend, len(first))
-        columns |= dict(zip((side, f"{side}_kink", f"{side}_bend"), found, strict=True))
+    triplets = find_triplets(hits, known, first[long], second[long], pair[long], angle[long])
+    columns = {name: np.zeros(len(first)) for name in COLUMNS}
+    for name, values in continuations(triplets, len(long)).items():
+        columns[name][long] = values
+    for name, value in (("inside_kink", _NO_KINK), ("outside_kink", _NO_KINK)):
+        columns[name][is_short] = value
+    columns["bend_step"][is_short] = _NO_STEP
     kept = np.flatnonzero(is_short | (columns["inside"] > 0) | (columns["outside"] > 0))
     return np.stack([first, second])[:, kept], {n: v[kept] for n, v in columns.items()}
 
 
+@dataclass(frozen=True)
+class Triplets:
+    """Pairs of pairs of hits that continue one another, (triplets,) each.
+
+    inner, outer  indices of the pairs.
+    kink          absolute, in half widths from the middle of its range.
+    bend          signed curvature in 1/m.
+    """
+
+    inner: Ints
+    outer: Ints
+    kink: Floats
+    bend: Floats
+
+
 def find_triplets(
     hits: Hits, known: ModuleRanges, first: Ints, second: Ints, pair: Ints, angle: Floats
-) -> tuple[Ints, Ints, Floats, Floats]:
-    """Return the pairs of pairs of hits that continue one another, with kink and curvature.
-
-    The inner and the outer pair are indices; the kink is in half widths from the middle of its
-    range, the curvature in 1/m.
-    """
+) -> Triplets:
+    """Return the pairs of pairs of hits that continue one another."""
     by_first = np.argsort(first, kind="stable")
     begin = np.searchsorted(first[by_first], np.arange(len(hits) + 1))
     start = begin[second]
@@ -220,17 +240,55 @@ def find_triplets(
         bend = curvature(hits, first[inner], second[inner], second[outer])
         kept = np.abs(bend) <= known["curvature"][pair[inner]]
         found.append((inner[kept], outer[kept], np.abs(kink[kept]), 1000 * bend[kept]))
-    inner, outer, kink, bend = (np.concatenate(each) for each in zip(*found, strict=True))
-    return inner, outer, kink, bend
+    return Triplets(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
 
-def _straightest(own: Ints, kink: Floats, bend: Floats, pairs: int) -> tuple[Floats, ...]:
-    """Return for each pair the number of its continuations, and kink and bend of the straightest.
+def continuations(triplets: Triplets, pairs: int) -> dict[str, Floats]:
+    """Return the columns of `find_edges` of pairs of hits, (pairs,) each."""
+    inner, outer, kink, bend = triplets.inner, triplets.outer, triplets.kink, triplets.bend
+    columns = {
+        "inside": np.bincount(outer, minlength=pairs).astype(np.float64),
+        "outside": np.bincount(inner, minlength=pairs).astype(np.float64),
+        "bend_step": np.full(pairs, _NO_STEP),
+    }
+    best = {"inside": _lowest(outer, kink), "outside": _lowest(inner, kink)}
+    before, after, step = _best_both(triplets, pairs)
+    columns["bend_step"][outer[before]] = step
+    best = {
+        "inside": np.append(best["inside"], before),
+        "outside": np.append(best["outside"], after),
+    }
+    for side, own in (("inside", outer), ("outside", inner)):
+        rows = best[side]
+        columns[f"{side}_kink"], columns[f"{side}_bend"] = np.full(pairs, _NO_KINK), np.zeros(pairs)
+        # the best of both sides come last
+        columns[f"{side}_kink"][own[rows]] = kink[rows]
+        columns[f"{side}_bend"][own[rows]] = bend[rows]
+    return columns
 
-    own  (triplets,) the pair that is continued.
-    """
-    order = np.lexsort((kink, own))
-    order = order[np.append(True, own[order][1:] != own[order][:-1])[: len(order)]]
-    kinks, bends = np.full(pairs, _NO_KINK), np.zeros(pairs)
-    kinks[own[order]], bends[own[order]] = kink[order], bend[order]
-    return np.bincount(own, minlength=pairs).astype(np.float64), kinks, bends
+
+def _best_both(triplets: Triplets, pairs: int) -> tuple[Ints, Ints, Floats]:
+    """Return the best triplets before and after each pair that has both, and their step."""
+    by_inner = np.argsort(triplets.inner, kind="stable")
+    begin = np.searchsorted(triplets.inner[by_inner], np.arange(pairs + 1))
+    start = begin[triplets.outer]
+    number = begin[triplets.outer + 1] - start
+    found = []
+    for part in _chunks(number):
+        before = np.repeat(np.arange(part.start, part.stop), number[part])
+        after = by_inner[positions(number[part]) + start[before]]
+        bend = triplets.bend[before]
+        step = np.abs(triplets.bend[after] - bend) / (_BEND + _SCATTERING * np.abs(bend))
+        cost = triplets.kink[before] ** 2 + triplets.kink[after] ** 2 + step**2
+        best = _lowest(triplets.outer[before], cost)
+        found.append((before[best], after[best], step[best], cost[best]))
+    before, after, step, cost = (np.concatenate(each) for each in zip(*found, strict=True))
+    best = _lowest(triplets.outer[before], cost)
+    return before[best], after[best], np.minimum(step[best], _FAR_STEP)
+
+
+def _lowest(own: Ints, cost: Floats) -> Ints:
+    """Return the rows of lowest cost of each value of `own`."""
+    order = np.lexsort((cost, own))
+    first = np.append(True, own[order][1:] != own[order][:-1])[: len(order)]
+    return np.asarray(order[first])

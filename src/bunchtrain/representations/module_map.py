@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import awkward as ak
@@ -11,7 +12,7 @@ from pydantic import Field
 
 from bunchtrain.batch import Array
 from bunchtrain.errors import DataError, StudyError
-from bunchtrain.parts.ranges import NUMBER, Finite, NonNegative, PointCount, Positive, Whole
+from bunchtrain.parts.ranges import NUMBER, Finite, NonNegative, PointCount, Whole
 from bunchtrain.physics.doublets import COLUMNS, RANGES, Hits, ModuleRanges, find_edges
 from bunchtrain.physics.module_ranges import TruePairs, fit_ranges
 from bunchtrain.physics.packed import Floats, Ints
@@ -24,15 +25,15 @@ from bunchtrain.tables.expressions.expression import Expression
 #: Fraction of values that is left out on one side.
 Tail = Annotated[float, Field(ge=0, le=0.1), NUMBER]
 EdgeCount = Annotated[int, Field(ge=1, le=10**9), NUMBER]
-Pairs = Annotated[list[Annotated[list[Whole], Field(min_length=2, max_length=2)]], Field()]
+Coordinates = Annotated[list[str], Field(min_length=3, max_length=3)]
+Pairs = list[Annotated[list[Whole], Field(min_length=2, max_length=2)]]
 Ranges = list[Annotated[list[Finite], Field(min_length=len(RANGES), max_length=len(RANGES))]]
 #: Whole numbers from here on are not exact in single precision.
 _EXACT = 2**24
-_NONE = np.zeros(0)
 
 
 class ModuleMap(EdgePoints, FittedRepresentation):
-    """Hits x, y, z with edges that a map of modules allows, fitted to the training events.
+    """Hits with edges that a map of modules allows, fitted to the training events.
 
     The map has the pairs of modules in which particles leave consecutive hits, and for each pair
     the ranges of Δφ, of the distance of the line of both hits from the middle of the detector and
@@ -40,22 +41,24 @@ class ModuleMap(EdgePoints, FittedRepresentation):
     the beam and of the change of the polar angle. An edge goes from inside to outside, and is kept
     if another edge continues it or if its hits are in overlapping modules. In `edge_features`,
     `inside` and `outside` are the numbers of edges that continue it on either side, and of the
-    straightest of these `inside_kink` and `outside_kink` are the changes of the polar angle in half
-    widths of their range, `inside_bend` and `outside_bend` the curvatures in 1/m.
+    best of these `inside_kink` and `outside_kink` are the changes of the polar angle in half widths
+    of their range, `inside_bend` and `outside_bend` the curvatures in 1/m, and `bend_step` is the
+    difference of these in units of 0.05/m + 0.1 |κ|.
 
-    module     Expression of a whole number of the module of a hit, below 2²⁴; modules around the
-               beam that are alike may share one, which needs fewer events.
-    particle   Expression of the particle of a hit, negative for none; read by the fit alone.
-    path       Expression that rises along the path of a particle; read by the fit alone.
-    fit_where  Condition on the hits that the fit uses, such as the pT of their particle.
-    overlap    Largest distance in mm of hits in overlapping modules.
-    tail       Fraction of true pairs that a range leaves out on either side.
-    margin     Widening of a range on either side, in its width divided by √(pairs).
-    least      Smallest number of true pairs of a pair of modules.
-    max_edges  Largest number of pairs of hits of an event, before those without a continuation are
-               left out.
-    modules    Pairs of modules; those of the training events if unset.
-    ranges     Of each pair; those of the training events if unset.
+    module       Expression of a whole number of the module of a hit, below 2²⁴; modules around the
+                 beam that are alike may share one, which needs fewer events.
+    coordinates  Expressions of x, y, z in mm, z along the beam.
+    particle     Expression of the particle of a hit, negative for none; read by the fit alone.
+    path         Expression that rises along the path of a particle; read by the fit alone.
+    fit_where    Condition on the hits that the fit uses, such as the pT of their particle.
+    overlap      Largest distance in mm of hits in overlapping modules.
+    tail         Fraction of true pairs that a range leaves out on either side.
+    margin       Widening of a range on either side, in its width divided by √(pairs).
+    least        Smallest number of true pairs of a pair of modules.
+    max_edges    Largest number of pairs of hits of an event, before those without a continuation
+                 are left out.
+    modules      Pairs of modules; those of the training events if unset.
+    ranges       Of each pair; those of the training events if unset.
 
     arXiv:2103.00916
     """
@@ -68,6 +71,7 @@ class ModuleMap(EdgePoints, FittedRepresentation):
         group: str,
         features: list[str],
         module: str,
+        coordinates: Coordinates = ["x", "y", "z"],  # noqa: B006 - never changed
         particle: str = "particle",
         path: str = "true_time",
         fit_where: str | None = None,
@@ -86,7 +90,7 @@ class ModuleMap(EdgePoints, FittedRepresentation):
         ranges: Ranges | None = None,
     ) -> None:
         super().__init__(
-            group, features, max_points, None, None, where, globals, normalise, ["x", "y", "z"],
+            group, features, max_points, None, None, where, globals, normalise, coordinates,
             edge_features, edge_where,
         )  # fmt: skip
         self.module, self.overlap, self.max_edges = Expression(module), overlap, max_edges
@@ -131,7 +135,7 @@ class ModuleMap(EdgePoints, FittedRepresentation):
             event = np.repeat(np.arange(len(events)), points.lengths)[chosen]
             columns = (*self._of_hits(points, chosen), *self._truth(points, chosen))
             bounds = np.searchsorted(event, np.arange(len(events) + 1))
-            for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+            for low, high in itertools.pairwise(bounds):
                 parts.append(tuple(column[low:high] for column in columns))  # type: ignore[arg-type]
         known = np.unique(np.concatenate([np.zeros(0, np.int64), *(part[1] for part in parts)]))
         pairs = TruePairs(self.overlap)
@@ -148,17 +152,18 @@ class ModuleMap(EdgePoints, FittedRepresentation):
         return {"modules": known[modules].tolist(), "ranges": np.round(ranges, 7).tolist()}
 
     def _of_hits(self, points: Points, chosen: Ints) -> tuple[Floats, Ints]:
-        """Return places (hits, 3) and modules (hits,) of hits.
+        """Return places (hits, 3) and modules (hits,) of hits, −2²⁴ for one that is NaN.
 
-        Raises DataError for a number of a module that is too large.
+        Raises DataError for a number of a module that is not whole, or too large.
         """
         module = points.evaluate(self.module)[chosen]
-        if (np.abs(module) >= _EXACT).any() or (module != np.rint(module)).any():
-            wrong = module[(np.abs(module) >= _EXACT) | (module != np.rint(module))][0]
+        is_wrong = (np.abs(module) >= _EXACT) | (module != np.rint(module))
+        if wrong := module[is_wrong & ~np.isnan(module)].tolist():
             raise DataError(
-                f"representation 'module_map': '{self.module.text}' of a hit is {wrong:.9g}; "
+                f"representation 'module_map': '{self.module.text}' of a hit is {wrong[0]:.9g}; "
                 "the number of a module is whole and below 2²⁴"
             )
+        module = np.where(np.isnan(module), -_EXACT, module)
         return points.table(self.coordinates)[chosen], module.astype(np.int64)
 
     def _truth(self, points: Points, chosen: Ints) -> tuple[Ints, Floats]:
@@ -182,7 +187,8 @@ class ModuleMap(EdgePoints, FittedRepresentation):
                 "of another detector, or was fitted to too few events"
             )
         module = np.where(is_known, place, -1)
-        first, edges, columns = 0, [np.zeros((2, 0), np.int64)], [dict.fromkeys(COLUMNS, _NONE)]
+        first, edges = 0, [np.zeros((2, 0), np.int64)]
+        columns: list[dict[str, Floats]] = [dict.fromkeys(COLUMNS, np.zeros(0))]
         for row, length in enumerate(tensors["lengths"].tolist()):
             own = slice(first, first + length)
             hits = Hits(places[own], module[own])

@@ -22,7 +22,7 @@ class WalkThrough(Clustering):
         w = log(p/(1 − p)) − log(t/(1 − t)),
 
     p the probability of an edge and t the threshold, is an object; its points are removed, and so
-    on with what is left. Edges of cycles are left out.
+    on with what is left. Points of cycles, and those behind them, are on no path.
 
     target      Target of edges; the only one if unset.
     threshold   Smallest probability of an edge.
@@ -65,32 +65,30 @@ def walk_through(edges: Ints, weight: Floats, points: int, least: int) -> Ints:
     least   smallest number of points of an object; smaller components are left as they are.
     """
     found, first_label = np.full(points, -1, np.int64), 0
+    at = np.arange(points)  # the points that have edges, which the edges count
     while edges.shape[1]:
-        label = components(edges[0], edges[1], points)
+        used, index = np.unique(edges, return_inverse=True)
+        at, edges = at[used], index.reshape(edges.shape)
+        label = components(edges[0], edges[1], len(at))
         size = np.bincount(label)
-        leaving, entering = (np.bincount(end, minlength=points) for end in edges)
+        leaving, entering = (np.bincount(end, minlength=len(at)) for end in edges)
         branches = np.zeros(len(size), bool)
         branches[label[(leaving > 1) | (entering > 1)]] = True
-        taken = (size[label] > 1) & ~branches[label]
-        found[taken] = first_label + label[taken]
+        taken = ~branches[label]
+        found[at[taken]] = first_label + label[taken]
         first_label += len(size)
         # A path in a small component cannot have enough points.
-        rest = branches[label[edges[0]]] & (size[label[edges[0]]] >= least)
-        edges, weight = edges[:, rest], weight[rest]
-        if not edges.shape[1]:
-            break
-        path, edges, weight = best_paths(edges, weight, label, points)
+        rest = (branches & (size >= least))[label[edges[0]]]
+        path, edges, weight = best_paths(edges[:, rest], weight[rest], label, len(at))
         on_path = path >= 0
-        found[on_path] = first_label + path[on_path]
+        found[at[on_path]] = first_label + path[on_path]
         first_label += len(size)
         free = ~(on_path[edges[0]] | on_path[edges[1]])
         edges, weight = edges[:, free], weight[free]
     return found
 
 
-def best_paths(
-    edges: Ints, weight: Floats, label: Ints, points: int
-) -> tuple[Ints, Ints, Floats]:
+def best_paths(edges: Ints, weight: Floats, label: Ints, points: int) -> tuple[Ints, Ints, Floats]:
     """Return the label of the path of largest weight of each component, −1 off the paths.
 
     Also the edges and weights without those of cycles, which are on no path.

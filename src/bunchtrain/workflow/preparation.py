@@ -144,12 +144,12 @@ def _check_axes(study: Study, model: ModelConfig, made: Representation) -> None:
         if not isinstance(made, PointRepresentation):
             raise StudyError(
                 f"targets.{name}.on: representation '{model.representation.name}' has no points; "
-                "choose point_cloud, sequence, graph, layered_graph or edge_list"
+                "choose point_cloud, sequence, graph, layered_graph, module_map or edge_list"
             )
         if target.on == "edge" and "edges" not in made.sizes:
             raise StudyError(
                 f"targets.{name}.on: representation '{model.representation.name}' has no edges; "
-                "choose graph, layered_graph or edge_list"
+                "choose graph, layered_graph, module_map or edge_list"
             )
         if target.on == "edge" and not target.same and not made.has_edge_columns:
             raise StudyError(

@@ -52,7 +52,9 @@ class Concatenate(Table):
     def conditions(self) -> Mapping[str, Table]:
         """The small tables that belong to all sources; DataError if one differs between them."""
         first, *others = self.tables
-        found = {n: one for n, one in first.conditions.items() if all(n in o.conditions for o in others)}
+        found = {
+            n: one for n, one in first.conditions.items() if all(n in o.conditions for o in others)
+        }
         for name, one in found.items():
             if any(o.conditions[name].fingerprint() != one.fingerprint() for o in others):
                 raise DataError(

@@ -23,6 +23,7 @@ from bunchtrain.workflow.executors._executor import Executor
 from bunchtrain.workflow.folder import RunFolder, dump
 from bunchtrain.workflow.graph.stage import stage_folder
 from bunchtrain.workflow.preparation import make_source
+from bunchtrain.workflow.transforms import applicable_transforms
 from bunchtrain.workflow.wide.cache import prepare_events
 
 #: Files in the folder of a stage.
@@ -116,6 +117,12 @@ class StageInputs:
         made = derived_study(self.study, events, given, self.folder.path)
         define = {k: v for one in chosen for k, v in one.define.items()}
         return made.model_copy(update={"define": define | made.define})
+
+    def predicted_study(self, events: str, models: Iterable[StageModel]) -> Study:
+        """Return the study of the predictions of models, with the transforms that apply to all."""
+        made = self.events_study(events, models)
+        transforms = applicable_transforms(made, self.study.transforms)
+        return made.model_copy(update={"transforms": transforms})
 
     def trained_on(self, events: str) -> list[str]:
         """Return the stages whose models are trained on the events of a stage, or predict them."""

@@ -42,7 +42,7 @@ class StageRun(Run):
         """The study of the models on the events that are predicted."""
         events = events_of(self.inputs, self.name)
         assert events is not None  # as it is checked before
-        return self.inputs.events_study(events, self._given)
+        return self.inputs.predicted_study(events, self._given)
 
     @cached_property
     def predictions(self) -> Predictions:

@@ -23,7 +23,6 @@ from bunchtrain.workflow.predict import (
     write_predictions,
 )
 from bunchtrain.workflow.progress import say
-from bunchtrain.workflow.transforms import applicable_transforms
 
 
 def make_stage(inputs: StageInputs, name: str) -> Stage:
@@ -87,9 +86,7 @@ def _predict_events(
 
     The transforms of the study are applied where all of the models predict what they read.
     """
-    study = inputs.events_study(events, models)
-    transforms = applicable_transforms(study, inputs.study.transforms)
-    study = study.model_copy(update={"transforms": transforms})
+    study = inputs.predicted_study(events, models)
     trained: dict[str, TrainedModel] = {}
     for model in models:
         trained |= inputs.load(model, study)
