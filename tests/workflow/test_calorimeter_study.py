@@ -60,7 +60,7 @@ def test_charged_pions(tmp_path, monkeypatch):
         {"name": "regression", "of": "energies", "baseline": "weighted_sum"},
     ]
     run = bunchtrain.run(load("charged_pions", **few), runs=tmp_path / "runs", jobs=1)
-    assert run.metrics["shapes"]["particle:auc"]["value"] > 0.7
+    assert run.metrics["shapes"]["auc"]["value"] > 0.7
     for name in ("compensation", "trees", "dense", "deep_set", "convolutions"):
         ratio = run.metrics[name]["half_width_ratio"]
         widths = [run.metrics[one]["half_width"]["value"] for one in (name, "weighted_sum")]
