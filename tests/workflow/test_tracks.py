@@ -297,7 +297,7 @@ def test_a_stage_of_predictions_has_the_tracks_of_a_module_map(tmp_path):
     changes["evaluation"] = [{"name": "tracking_efficiency", "of": "predicted"}]
     study = hit_study(tmp_path / "hits.parquet", **changes)
     run = bunchtrain.run(validate(study), runs=tmp_path / "runs", jobs=1)
-    found = run.metrics["predicted:graph_network"]
+    found = run.metrics["graph_network"]
     assert found["track_efficiency"]["value"] > 0.8
     assert found["fake_rate"]["value"] < 0.2
     table = ak.from_parquet(run.folder / "stages/predicted/table.parquet")

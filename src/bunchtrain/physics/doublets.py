@@ -251,7 +251,7 @@ def continuations(triplets: Triplets, pairs: int) -> dict[str, Floats]:
         "outside": np.bincount(inner, minlength=pairs).astype(np.float64),
         "bend_step": np.full(pairs, _NO_STEP),
     }
-    best = {"inside": _lowest(outer, kink), "outside": _lowest(inner, kink)}
+    best = {"inside": _lowest(outer, kink, pairs), "outside": _lowest(inner, kink, pairs)}
     before, after, step = _best_both(triplets, pairs)
     columns["bend_step"][outer[before]] = step
     best = {
@@ -280,15 +280,17 @@ def _best_both(triplets: Triplets, pairs: int) -> tuple[Ints, Ints, Floats]:
         bend = triplets.bend[before]
         step = np.abs(triplets.bend[after] - bend) / (_BEND + _SCATTERING * np.abs(bend))
         cost = triplets.kink[before] ** 2 + triplets.kink[after] ** 2 + step**2
-        best = _lowest(triplets.outer[before], cost)
+        best = _lowest(triplets.outer[before], cost, pairs)
         found.append((before[best], after[best], step[best], cost[best]))
     before, after, step, cost = (np.concatenate(each) for each in zip(*found, strict=True))
-    best = _lowest(triplets.outer[before], cost)
+    best = _lowest(triplets.outer[before], cost, pairs)
     return before[best], after[best], np.minimum(step[best], _FAR_STEP)
 
 
-def _lowest(own: Ints, cost: Floats) -> Ints:
-    """Return the rows of lowest cost of each value of `own`."""
-    order = np.lexsort((cost, own))
-    first = np.append(True, own[order][1:] != own[order][:-1])[: len(order)]
-    return np.asarray(order[first])
+def _lowest(own: Ints, cost: Floats, pairs: int) -> Ints:
+    """Return a row of lowest cost of each value of `own`, which are below `pairs`."""
+    least, row = np.full(pairs, np.inf), np.full(pairs, -1, np.int64)
+    np.minimum.at(least, own, cost)
+    found = np.flatnonzero(cost == least[own])
+    row[own[found]] = found
+    return row[row >= 0]
