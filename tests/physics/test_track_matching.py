@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bunchtrain.errors import DataError
 from bunchtrain.evaluations._tracking_tables import neighbours, track_metrics
-from bunchtrain.physics.track_matching import MatchedTracks, TrackList, TrueParticles
+from bunchtrain.physics.track_matching import OUTCOMES, MatchedTracks, TrackList, TrueParticles
 from bunchtrain.physics.trackml_score import (
     equal_weights,
     hit_weights,
@@ -54,6 +54,22 @@ def test_metrics_of_an_event_made_by_hand():
     assert track_metrics(tracks, "lhcb", tracks.particles.size >= 4, np.ones(2), None)[
         "track_efficiency"
     ].value == pytest.approx(1 / 2)
+
+
+def test_what_became_of_the_hits_of_an_event():
+    """The second particle is missed, as its tracks are not pure; they have hits of the third."""
+    outcome = matched().outcome("lhcb", 3)
+    names = [OUTCOMES[k] if k >= 0 else "" for k in outcome]
+    assert names[:5] == ["found"] * 5
+    assert names[5:9] == ["made up"] * 4  # on tracks of no particle
+    assert names[9:13] == ["made up", "made up", "missed", "made up"]
+    assert names[13:] == ["found"] * 3
+    labels = TrackList.of_labels(ak.Array([[0, 0, 0, -1, -1, -1, -1, -1]]))
+    particles = TrueParticles.of(ak.Array([[1, 1, 1, 1, 2, 2, 2, -1]]))
+    outcome = MatchedTracks.of(labels, particles).outcome("lhcb", 3)
+    assert [OUTCOMES[k] if k >= 0 else "" for k in outcome] == [
+        *["found"] * 3, "off its track", *["missed"] * 3, ""
+    ]  # fmt: skip
 
 
 def test_a_score_counts_a_hit_of_two_tracks_once():

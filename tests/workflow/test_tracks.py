@@ -11,6 +11,7 @@ from bunchtrain.errors import DataError, StudyError
 from bunchtrain.evaluations._tracking_tables import track_metrics
 from bunchtrain.physics.track_matching import MatchedTracks, TrackList, TrueParticles
 from bunchtrain.study.loading import validate
+from bunchtrain.workflow.displays import display_of
 
 GRAPH = {
     **{"name": "layered_graph", "group": "hit", "layer": "z", "coordinates": ["u", "v"]},
@@ -145,6 +146,20 @@ def test_tracks_in_the_columns_are_compared_with_those_of_a_model(tmp_path):
     page = run.report().path.read_text(encoding="utf-8")
     for text in ("made", "triplet_search", "particle_pt * particle_eta", "density of particles"):
         assert text in page
+    shown = display_of(str(run.folder), 0, ["hit"]).payload["groups"][0]["colourings"]
+    assert {"graph_network: tracks, found or missed", "track, found or missed"} <= set(shown)
+
+
+def test_a_display_of_a_file_says_what_was_missed_and_what_was_made_up(tmp_path):
+    """Of two particles the first is found; a third of the hits make a track of no particle."""
+    events = write_particles_and_tracks(tmp_path / "hits.parquet", write_hits(tmp_path / "a", 10))
+    events = ak.with_field(events, events.hit_track, "hit_particle")
+    pq.write_table(ak.to_arrow_table(events, extensionarray=False), tmp_path / "hits.parquet")
+    shown = display_of(str(tmp_path / "hits.parquet"), 0, []).payload["groups"]
+    hits = next(one for one in shown if one["name"] == "hit")
+    assert hits["colourings"]["track, found or missed"]["labels"] == [
+        "found", "missed", "made up", None
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

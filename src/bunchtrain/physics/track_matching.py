@@ -15,6 +15,9 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 #: Matching → smallest purity and completeness of a matched track, both excluded for TrackML.
 MATCHING = {"lhcb": (0.7, 0.0), "double_majority": (0.5, 0.5)}
+#: What became of a hit: it is on a track of its particle, of a particle without a track, on a track
+#: of no particle, or of a particle whose track lacks it.
+OUTCOMES = ("found", "missed", "made up", "off its track")
 
 
 @dataclass(frozen=True)
@@ -160,3 +163,19 @@ class MatchedTracks:
         found = np.zeros(len(self.particles.event), bool)
         found[self.particle[matched]] = True
         return found
+
+    def outcome(self, matching: str, least: int) -> Ints:
+        """Return the index in `OUTCOMES` of each hit, −1 for none of them, (hits,).
+
+        least  smallest number of hits of a particle that can be missed.
+        """
+        matched = self.matched(matching)
+        of, hits, own = self.tracks.of_hit, self.tracks.hits, self.particles.of_hit
+        is_found = np.append(self.found(matched), False)
+        is_missed = np.append((self.particles.size >= least) & ~is_found[:-1], False)
+        outcome = np.full(len(own), -1, np.int64)
+        outcome[is_missed[own]] = 1
+        outcome[is_found[own]] = 3
+        outcome[hits[~matched[of]]] = 2
+        outcome[hits[matched[of] & (own[hits] == self.particle[of])]] = 0
+        return outcome

@@ -14,6 +14,7 @@ from bunchtrain.displays import Display, make_display, read_event
 from bunchtrain.displays.colours import Colouring, match_objects
 from bunchtrain.displays.content import Limits, can_draw
 from bunchtrain.errors import BunchtrainError, DataError, RunError, nearest, one_of
+from bunchtrain.physics.track_matching import TrackList
 from bunchtrain.study import Study, load, model_configs
 from bunchtrain.study.loading import known
 from bunchtrain.tables.predictions import ROWS, Predictions
@@ -22,6 +23,7 @@ from bunchtrain.targets import Quantity, Target
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.prediction_schema import contents_of_file
 from bunchtrain.workflow.preparation import make_source
+from bunchtrain.workflow.track_displays import POINTS, found_tracks, track_outcome
 
 #: Probability from which on a predicted edge is drawn.
 THRESHOLD = 0.5
@@ -56,10 +58,12 @@ def display_of(
         source = make_source(study)
         source.prepare()
         found = read_event(source, event, groups, f"the source of {study.name}")
-        return make_display(found, f"{study.heading}, event {event}", (), (), groups, limits)
-    table = Files(files=what)
-    found = read_event(table, event, groups, what)
-    return make_display(found, f"{path.name}, event {event}", (), (), groups, limits)
+        title = f"{study.heading}, event {event}"
+    else:
+        found = read_event(Files(files=what), event, groups, what)
+        title = f"{path.name}, event {event}"
+    tracks = [one for group in POINTS for one in found_tracks(found.columns, group)]
+    return make_display(found, title, (), tracks, groups, limits)
 
 
 def _is_name(what: str) -> bool:
@@ -88,7 +92,7 @@ def display_run(
     found = read_event(source, entry, groups, f"the source of {folder.path}")
     shown = model or models[0]
     group = next(iter(_groups(study)), "")
-    colourings = list(_colourings(row, shown, group))
+    colourings = [*_colourings(row, shown, group), *_tracks_of_columns(row, group)]
     title = f"{study.heading}: event {event} of the test set"
     facts = [("entry", str(entry)), *_facts(row)]
     return make_display(found, title, facts, colourings, groups, limits)
@@ -173,10 +177,22 @@ def _colourings(row: Predictions, model: str, group: str) -> Iterator[Colouring]
         if truth is not None and len(truth) == len(predicted):
             predicted = match_objects(predicted, truth)
         yield Colouring(f"{model}: {label}", group, "id", predicted, role="prediction")
+        if truth is not None and len(truth) == len(predicted):
+            objects = ak.Array([_list(column).astype(np.int64)])
+            yield track_outcome(f"{model}: {label}", group, TrackList.of_labels(objects), truth)
     if truth is not None:
         for target in row.targets.values():
             if target.axis == "edge" and target.same:
                 yield from _of_edges(row, model, group, target, truth)
+
+
+def _tracks_of_columns(row: Predictions, group: str) -> list[Colouring]:
+    """Return the colourings of tracks in the columns of a run, by its identifiers of points."""
+    truth = next((t for t in row.targets.values() if t.identifier and t.axis == "point"), None)
+    if truth is None:
+        return []
+    columns = {name: values[0] for name, values in row.columns.items()}
+    return found_tracks(columns, group, truth.name)
 
 
 def _of_points(row: Predictions, model: str, group: str, target: Target) -> Iterator[Colouring]:
