@@ -8,8 +8,8 @@ along a line as those of a shower do: the processor time of one thread for a tra
 and backward, and for inference, the smallest of five, and how many times as long the dense network
 takes. Filters 8, 16 and 32 of 3 × 3 × 3 cells, with a pooling of 2 in all directions after each.
 
-Showers are those of a file of `geant4_calorimeter` with cells of 5 mm, in the 32, 64 and 128 rows
-and columns around the axis; all hits beyond are left out.
+Showers are those of a file of `geant4_calorimeter` with cells of 5 mm, in the 16, 32, 64 and 128
+rows and columns around the axis; all hits beyond are left out.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def main() -> None:
             cells = showers(given.events, sides, share)
             table.add_row(*measure(cells, given.events, sides))
     else:
-        for side in (32, 64, 128):
+        for side in (16, 32, 64, 128):
             sides = (98, side, side)
             cells = read_showers(given.showers, given.events, sides)
             table.add_row(*measure(cells, given.events, sides))
