@@ -121,6 +121,30 @@ def test_the_window_needs_one_value_for_each_coordinate():
         parts.build("representation", "layered_graph", {**options, "window": [0.2, 0.1]})
 
 
+def test_edges_that_no_other_continues_are_left_out():
+    """A track of three hits along z, and a hit beside its last one under 45 degrees."""
+    columns = {"x": [1.0, 1, 1, 2], "y": [0.0] * 4, "z": [1.0, 2, 3, 3], "layer": [1, 2, 3, 3]}
+    events = ak.zip({f"hit_{n}": ak.Array([v, []]) for n, v in columns.items()}, depth_limit=1)
+    options = {"group": "hit", "features": ["x"], "layer": "layer", "coordinates": ["y"]}
+    options |= {"window": 0.1, "edge_features": ["kink", "second_x - first_x"]}
+
+    def encoded(**more):
+        made = parts.build("representation", "layered_graph", options | more)
+        return made(events[made.columns(events.fields)])
+
+    found = encoded(kink=0.1)
+    assert found["edges"].T.tolist() == [[0, 1], [1, 2]]
+    assert found["edge_features"][:, 0] == pytest.approx([0, 0], abs=1e-6)
+    found = encoded(kink=1.0)
+    assert found["edges"].T.tolist() == [[0, 1], [1, 2], [1, 3]]
+    assert found["edge_features"][:, 0] == pytest.approx([0, 0, np.pi / 4], abs=1e-6)
+    # The condition comes first: without the last hit of the track only the bend is left.
+    found = encoded(kink=1.0, edge_where="(second_z < 3) | (second_x > 1)")
+    assert found["edge_features"][:, 0] == pytest.approx([np.pi / 4] * 2, abs=1e-6)
+    with pytest.raises(StudyError, match="'kink' is of the edges that fulfil it"):
+        encoded(kink=1.0, edge_where="kink < 0.1")
+
+
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [

@@ -85,6 +85,7 @@ class EdgePoints(PackedPoints):
         if self.edge_where is not None:
             kept = np.flatnonzero(values.evaluate(self.edge_where) > 0)
             values = values.take(kept)
+        values = self.refine(values)
         tensors["edges"] = values.edges
         if self.edge_features:
             table = [values.evaluate(each) for each in self.edge_features]
@@ -102,6 +103,10 @@ class EdgePoints(PackedPoints):
         chosen   (points,) those of the tensors, to whose indices the edges refer.
         tensors  of the points.
         """
+
+    def refine(self, values: EdgeValues) -> EdgeValues:
+        """Return the edges that stay of those that fulfil the condition, with further columns."""
+        return values
 
 
 class EdgeValues:

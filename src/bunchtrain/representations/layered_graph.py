@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import awkward as ak
 import numpy as np
+from pydantic import Field
 from scipy.spatial import cKDTree
 
 from bunchtrain.batch import Array
 from bunchtrain.errors import StudyError
-from bunchtrain.parts.ranges import PointCount, Positive
+from bunchtrain.parts.ranges import NUMBER, PointCount, Positive
 from bunchtrain.physics.packed import Floats, Ints
-from bunchtrain.representations._edges import EdgePoints
+from bunchtrain.physics.segments import directions, smallest_kinks
+from bunchtrain.representations._edges import EdgePoints, EdgeValues
 from bunchtrain.representations._packed import Normalise
 from bunchtrain.representations.preprocessing.points import Points
 from bunchtrain.tables.expressions.expression import Expression
+
+#: Angle between two edges in rad.
+Kink = Annotated[float, Field(gt=0, le=3.2), NUMBER]
 
 
 class LayeredGraph(EdgePoints):
@@ -28,6 +34,11 @@ class LayeredGraph(EdgePoints):
     coordinates  expressions in which a track moves little from layer to layer, e.g. its direction.
     window       largest difference of each coordinate.
     span         largest difference of the layers, 2 for one missing hit.
+    kink         largest angle in rad between an edge and one that it continues or that continues
+                 it, as triplets of hits of a straight track have; of the edges that fulfil
+                 `edge_where` those without are left out. The smallest such angle of an edge is
+                 `kink` in `edge_features`.
+    place        expressions of x, y and z of a hit, for the angle.
 
     arXiv:2103.06995
     """
@@ -41,6 +52,8 @@ class LayeredGraph(EdgePoints):
         coordinates: list[str],
         window: Positive | list[Positive],
         span: PointCount = 1,
+        kink: Kink | None = None,
+        place: tuple[str, str, str] = ("x", "y", "z"),
         max_points: PointCount = 10_000,
         order: str | None = None,
         where: str | None = None,
@@ -53,7 +66,13 @@ class LayeredGraph(EdgePoints):
             group, features, max_points, order, None, where, globals, normalise, coordinates,
             edge_features, edge_where,
         )  # fmt: skip
-        self.layer, self.span = Expression(layer), span
+        self.layer, self.span, self.kink = Expression(layer), span, kink
+        self.place = [] if kink is None else [Expression(text) for text in place]
+        self.made_columns = () if kink is None else ("kink",)
+        if kink is not None and self.edge_where is not None and "kink" in self.edge_where.columns:
+            raise StudyError(
+                "edge_where: 'kink' is of the edges that fulfil it; set the option 'kink' instead"
+            )
         self.window = window if isinstance(window, list) else [window] * len(coordinates)
         if not coordinates or len(self.window) != len(coordinates):
             raise StudyError(
@@ -63,15 +82,26 @@ class LayeredGraph(EdgePoints):
 
     def expressions(self) -> list[Expression]:
         """Return the expressions over points."""
-        return [*super().expressions(), self.layer]
+        return [*super().expressions(), self.layer, *self.place]
 
     def edges(
         self, events: ak.Array, points: Points, chosen: Ints, tensors: Mapping[str, Array]
     ) -> tuple[Ints, dict[str, Floats]]:
-        """Return the edges between the layers; they have no columns of their own."""
+        """Return the edges between the layers; they have no columns yet."""
         layer = points.evaluate(self.layer)[chosen].astype(np.float64)
         scaled = tensors["coordinates"].astype(np.float64) / np.array(self.window)
         return edges_of_layers(layer, scaled, tensors["lengths"], self.span), {}
+
+    def refine(self, values: EdgeValues) -> EdgeValues:
+        """Return the edges with a neighbour within the largest angle, and that as their `kink`."""
+        if self.kink is None:
+            return values
+        place = [values.points.evaluate(one)[values.chosen] for one in self.place]
+        direction = directions(np.stack(place, 1).astype(np.float64), *values.edges)
+        kinks = smallest_kinks(direction, *values.edges, self.kink)
+        kept = np.flatnonzero(np.isfinite(kinks))
+        found = values.take(kept)
+        return EdgeValues(found.points, found.chosen, found.edges, {"kink": kinks[kept]})
 
 
 def edges_of_layers(layer: Floats, scaled: Floats, lengths: Ints, span: int) -> Ints:

@@ -36,6 +36,7 @@ INNER, OUTER, OVERLAP = 5.1, 50.0, 2.0  # mm
 RESOLUTION, EFFICIENCY, THICKNESS = 0.012, 0.99, 0.01  # mm, 1, X₀
 SPREAD, PT = 45.0, 0.6  # mm, GeV
 ETA = (-4.5, 5.0)
+PION = 211  # number of the Particle Data Group
 #: Events that are generated with one seed.
 PART = 100
 FIELDS = {
@@ -43,6 +44,7 @@ FIELDS = {
     **{"hit_module": "var * int64", "hit_particle": "var * int64"},
     **{f"particle_{name}": "var * float32" for name in ("p", "pt", "eta", "phi")},
     **{"particle_hits": "var * int64", "particle_hasVelo": "var * int64"},
+    "particle_pid": "var * int64",
 }
 
 
@@ -51,8 +53,9 @@ class StraightTracks(SeededParts):
 
     The columns are those of `lhcb_velo`, as far as they apply: `hit_x`, `hit_y`, `hit_z` in mm,
     `hit_module`, `hit_particle` (−1 for noise); `particle_p` and `particle_pt` in GeV,
-    `particle_eta`, `particle_phi`, `particle_hits` and `particle_hasVelo`, 1 with three hits. The
-    modules travel with the events as the conditions `geometry`, by `module`.
+    `particle_eta`, `particle_phi`, `particle_pid` (211, pions), `particle_hits` and
+    `particle_hasVelo`, 1 with three hits. The modules travel with the events as the conditions
+    `geometry`, by `module`.
 
     events     Number of events.
     particles  Mean number of particles of an event.
@@ -76,7 +79,7 @@ class StraightTracks(SeededParts):
 
     def fingerprint(self) -> str:
         """Return a text that changes with the options."""
-        return f"straight_tracks 1 {(self.events, self.particles, self.noise, self.seed)}"
+        return f"straight_tracks 2 {(self.events, self.particles, self.noise, self.seed)}"
 
     @property
     def conditions(self) -> Mapping[str, Table]:
@@ -107,6 +110,7 @@ class StraightTracks(SeededParts):
         found["particle"] = (event[hits["particle"]], own[hits["particle"]])
         table = _with_noise(found, self.noise, random)
         of_particles = {**kinematics, "hits": number, "hasVelo": (number >= 3).astype(np.int64)}
+        of_particles["pid"] = np.full(len(event), PION)
         table |= {f"particle_{name}": ak.unflatten(v, counts) for name, v in of_particles.items()}
         cast = {n: ak.values_astype(table[n], FIELDS[n].rpartition(" ")[2]) for n in FIELDS}
         return ak.zip(cast, depth_limit=1)
