@@ -14,6 +14,7 @@ from bunchtrain.physics.doublets import (
     find_doublets,
     find_edges,
 )
+from bunchtrain.physics.module_ranges import TruePairs, fit_ranges
 
 #: Radii in mm of the layers of a barrel, and half of its length.
 LAYERS, HALF = np.array([30.0, 70.0, 115.0, 170.0, 260.0]), 600.0
@@ -226,3 +227,26 @@ def test_particles_without_a_neighbour_and_hits_without_a_module_are_left_out():
     layer = ak.to_numpy(ak.flatten(events.hit_layer))
     assert tensors["edges"].shape[1] > 0
     assert not (layer[tensors["edges"]] == 3).any()
+
+
+def test_a_particle_that_turns_back_gives_pairs_from_inside_to_outside():
+    """A loop from layer 0 to 2 and back again; its hits further in are the first of each pair."""
+    layer = np.array([0, 1, 2, 2, 1, 0])
+    turn = np.linspace(0, 0.5, 6)
+    places = np.stack([LAYERS[layer] * np.cos(turn), LAYERS[layer] * np.sin(turn), 5 * turn], 1)
+    hits, pairs = Hits(places, layer), TruePairs(0.0)
+    pairs.add(hits, np.zeros(6, np.int64), np.arange(6.0))
+    modules, ranges = fit_ranges(pairs, 3, tail=0.0, margin=1.0, least=1)
+    assert modules.tolist() == [[0, 1], [1, 2], [2, 2]]
+    assert (ranges[:, 0] >= 0.1).all()  # |Δφ| of neighbours is 0.1
+    known = ModuleRanges(modules[:, 0], modules[:, 1], ranges, 3)
+    edges, _ = find_edges(hits, known, 0.0, 100)
+    assert (hits.distance[edges[0]] < hits.distance[edges[1]]).all()
+    assert {(0, 1), (1, 2)} <= set(map(tuple, edges.T.tolist()))
+
+
+def test_hits_without_a_particle_are_in_no_pair():
+    events = made_events(11, 3)
+    none = ak.with_field(events, ak.full_like(events.hit_particle, -1), "hit_particle")
+    with pytest.raises(DataError, match="no particle of the training events has two hits"):
+        fitted(none)

@@ -90,7 +90,7 @@ class GraphNetwork(nn.Module):
         return self.read_out(points, lengths)
 
 
-def _message(message: nn.Sequential, x: Tensor, e: Tensor, first: Tensor, second: Tensor) -> Tensor:
+def _message(message: nn.Module, x: Tensor, e: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Return φ_E(x_i, x_k, e_ik) of the edges, (edges, width).
 
     The first layer is linear in its three inputs, so that it acts on points before they are
