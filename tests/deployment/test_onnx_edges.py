@@ -74,7 +74,7 @@ def head_of(name):
 def test_scores_of_each_head_have_full_relative_precision(name):
     head = head_of(name)
     steps = torch.linspace(-25.5, 25.5, 2001)[:, None]
-    outputs = steps * torch.tensor([1.0, 0.5, -0.3, 0.2])[: head.outputs]
+    outputs = steps * torch.tensor([1.0, 0.5, -0.3, 0.2, 0.1])[: head.outputs]
     function = lambda x: torch.stack(list(head.predictions(x).values()), 1)  # noqa: E731
     expected, found = function(outputs).numpy(), run_onnx(function, outputs)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=0)

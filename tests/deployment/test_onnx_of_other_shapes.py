@@ -89,6 +89,17 @@ def test_outputs_of_events_points_and_edges_are_those_of_the_trained_model(tmp_p
     assert "pair: " in done.stdout
 
 
+def test_predictions_of_points_with_covariance_by_a_causal_network(tmp_path):
+    """A network that follows tracks: means, σ and correlation at each measurement."""
+    following = ("sequence", {"group": "part", "features": ["deta", "dphi"]})
+    target = Target("next", values=("energy", "px"), axis="point")
+    terms = [("multivariate_gaussian_nll", {}, "next", 1.0)]
+    options = {"hidden": 8, "causal": True}
+    made = trained_model("recurrent_network", options, following, terms, {"next": target})
+    session = check(made, tmp_path, {", points"})
+    assert session.get_outputs()[0].shape[1] == 5
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", POINTS)
 def test_outputs_of_points_of_every_model(name, tmp_path):

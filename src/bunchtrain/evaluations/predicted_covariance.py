@@ -220,6 +220,8 @@ class PredictedCovariance(Evaluation):
         for name, own in found.items():
             measured = self._measure(rows, target, own, others, chosen)
             names = list(measured)
+            if name in others:  # to itself
+                measured[f"log_likelihood_gain/{name}"] = Measurement(np.nan)
             if name in metrics:  # the mean over trainings
                 measured = {k: Measurement.from_dict(metrics[name][f"{k}{end}"]) for k in names}
             cells.append([name, *(str(measured[key]) for key in names)])

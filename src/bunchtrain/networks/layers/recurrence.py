@@ -22,8 +22,9 @@ def all_states(cells: nn.LSTM | nn.GRU, features: Tensor, lengths: Tensor) -> Te
     """
     if torch.compiler.is_exporting():
         padded = _states_onnx(cells, features, lengths)[0]
-        event = segment_ids(lengths, len(features))
-        slot = torch.arange(len(features), device=lengths.device) - starts(lengths)[event]
+        points = features.shape[0]  # len() is fixed
+        event = segment_ids(lengths, points)
+        slot = torch.arange(points, device=lengths.device) - starts(lengths)[event]
         return padded[slot, event]
     first, width = starts(lengths), (1 + cells.bidirectional) * cells.hidden_size
     rows, states = [first[:0]], [features.new_zeros(0, width)]
