@@ -120,6 +120,13 @@ def test_a_vertex_without_two_tracks_has_no_place():
     assert np.isnan(made.position[1:]).all()
 
 
+def test_without_tracks_there_are_no_vertices():
+    made = fit_vertices(
+        np.zeros((0, 5)), np.zeros((0, 5, 5)), np.zeros(0, int), np.zeros((0, 3)), 2
+    )
+    assert made.position.shape == (0, 3)
+
+
 def test_lower_triangles_become_symmetric_matrices():
     found = lower_triangle(np.arange(15.0)[None])[0]
     assert found[1, 0] == found[0, 1] == 1

@@ -237,6 +237,17 @@ class VertexFinding(ObjectEvaluation):
 
     def _fit(self, columns: Mapping[str, Any], objects: ak.Array, truth: Truth) -> Found:
         """Return the vertices that tracks are assigned to, fitted to these."""
+        event, z, sigma, of_track = self.fit(columns, objects)
+        return Found(event, z, sigma, of_track, self._match(event, z, truth))
+
+    def fit(
+        self, columns: Mapping[str, Any], objects: ak.Array
+    ) -> tuple[Values, Values, Values, Values]:
+        """Return event, z and its error of the vertices, and the vertex of each track.
+
+        columns  with the parameters of the tracks and their covariance.
+        objects  index of the vertex of each track, −1 for none, a list for each event.
+        """
         label = _flat(objects).astype(np.int64)
         track_event = np.repeat(np.arange(len(objects)), ak.to_numpy(ak.num(objects)))
         chosen = label >= 0
@@ -256,7 +267,7 @@ class VertexFinding(ObjectEvaluation):
         of_track = np.full(len(label), -1)
         of_track[chosen] = vertex
         sigma = np.sqrt(made.covariance[:, 2, 2])
-        return Found(rows[:, 0], z, sigma, of_track, self._match(rows[:, 0], z, truth))
+        return rows[:, 0], z, sigma, of_track
 
     def _measure(self, found: Found, truth: Truth, events: int) -> dict[str, Measurement]:
         """Return all metrics of a finder; NaN for what is not known of it."""

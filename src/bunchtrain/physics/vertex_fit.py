@@ -14,6 +14,7 @@ and Vanlaer, J. Phys. G 34 (2007) N343). The vertices of all events are fitted a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,7 +157,7 @@ def _inverse2(matrix: Floats) -> Floats:
 
 def _sum(values: Floats, vertex: Ints, count: int) -> Floats:
     """Return the sums over the tracks of each vertex, (vertices, ...)."""
-    flat = values.reshape(len(values), -1)
+    flat = values.reshape(len(values), prod(values.shape[1:]))
     found = np.stack([np.bincount(vertex, one, count) for one in flat.T], 1)
     return np.asarray(found, np.float64).reshape(count, *values.shape[1:])
 
