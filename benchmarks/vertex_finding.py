@@ -96,7 +96,9 @@ def seconds_of_network(run: Path, options: dict[str, Any]) -> dict[str, float]:
     done = bunchtrain.open_run(run)
     study, model = done.study, next(iter(done.models.values()))
     bins = {k: v for k, v in study.source.options.items() if k != "tracks"}
-    source: Any = parts.build("source", "track_density", bins | {"tracks": options})
+    source: Any = parts.build(
+        "source", "track_density", bins | {"tracks": {"name": "acts_events", **options}}
+    )
     source.prepare()
     chosen = study.transforms["vertices"]
     transform: Any = parts.build("transform", chosen.name, chosen.options)
