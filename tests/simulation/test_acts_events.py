@@ -106,7 +106,7 @@ def test_the_perigee_of_a_helix_is_where_a_turn_of_it_comes_nearest():
         ({"gun_particles": ["muon-"]}, "gun_particles: no track of 'muon-' is simulated"),
         ({"gun_pt": [5, 1]}, "gun_pt: 1 follows 5; give the smaller one first"),
         ({"process": "ttbarr"}, "process: must be 'ttbar', .*, got 'ttbarr'"),
-        ({"pile_up": -1}, "pile_up: must be at least 0, got -1"),
+        ({"pile_up": -1}, "pile_up: must be at least 0.*, got -1"),
         ({"pixel_resolution": [0.01]}, "pixel_resolution"),
         ({"chi2_outlier": 5}, "chi2_outlier must not be below chi2_measurement"),
     ],
@@ -206,6 +206,7 @@ def test_the_second_search_is_no_part_of_the_recipe_of_events_without_it():
     assert recipe(wide_pt_min=0.3) == recipe()
     wide = recipe(wide_seeds=True)
     assert set(wide) - set(recipe()) == {"wide_seeds", "wide_pt_min", "wide_impact_max"}
+    assert recipe(wide_seeds=True, wide_partners=3) == wide | {"wide_partners": 3}
     columns = set(sample("acts_events", wide_seeds=True).fields())
     assert {f"wide_{n}" for n in columns if n.startswith("track_")} <= columns
     assert not any(n.startswith("wide") for n in sample("acts_events").fields())

@@ -124,6 +124,8 @@ class TrackerOptions(Options):
                             same measurements; all other options are the same.
     wide_pt_min             smallest pT in GeV of the seeds and tracks of the second search.
     wide_impact_max         largest distance of these to the beam in mm.
+    wide_partners           seeds with the same middle hit, less one, of the second search; as
+                            `seed_partners` if unset.
     vertex_window           largest distance in mm along the beam of a track to the vertex that it
                             is fitted to; tracks that are left over make vertices of their own.
     vertex_significance     largest distance of a track to a vertex that it is assigned to, in
@@ -154,13 +156,15 @@ class TrackerOptions(Options):
     wide_seeds: bool = False
     wide_pt_min: TrackMomentum = 0.25
     wide_impact_max: Millimetres = 60.0
+    wide_partners: Tracks | None = None
     vertex_window: Millimetres = 2.0
     vertex_significance: Multiple = 3.0
     vertex_merge: Multiple = 5.0
 
     def recipe(self) -> dict[str, Any]:
         """Return the options that the events depend on as plain data."""
-        return {n: v for n, v in _plain(self).items() if self.wide_seeds or n[:5] != "wide_"}
+        given = {n: v for n, v in _plain(self).items() if v is not None}
+        return {n: v for n, v in given.items() if self.wide_seeds or n[:5] != "wide_"}
 
 
 def _plain(options: Any) -> dict[str, Any]:
