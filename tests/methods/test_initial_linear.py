@@ -69,6 +69,20 @@ def test_the_fit_is_that_of_least_squares_with_weights():
     np.testing.assert_allclose(found, expected, atol=2e-3)
 
 
+def test_read_only_events_in_blocks_give_the_same_fit():
+    events, _ = block(SAMPLES, 300, noise=1.0)
+    made = task(SAMPLES, "window_cnn", DENSE)
+    whole = build_normalised_network(made, SAMPLES, [events])
+    parts = [events.take(rows) for rows in np.split(np.arange(300), [170])]
+    for part in parts:
+        for array in part.inputs.values():
+            array.flags.writeable = False
+    other = build_normalised_network(made, SAMPLES, parts)
+    np.testing.assert_allclose(
+        other.model.linear.weight.detach(), whole.model.linear.weight.detach(), atol=1e-4
+    )
+
+
 def test_a_width_keeps_its_random_weights():
     events, values = block(SAMPLES, noise=0.5)
     made = task(SAMPLES, "window_cnn", DENSE, loss="gaussian_nll")

@@ -13,6 +13,9 @@ from bunchtrain.heads._head import Head
 from bunchtrain.methods.protocols import StartsLinear
 from bunchtrain.methods.supervised import Network
 
+#: Events whose inputs are normalised at once.
+CHUNK = 4096
+
 
 def fit_linear_estimate(
     network: Network, heads: Mapping[str, Head], blocks: Sequence[Batch]
@@ -28,7 +31,7 @@ def fit_linear_estimate(
     model = network.model
     if not isinstance(model, StartsLinear) or model.linear is None:
         return
-    inputs = np.concatenate([_inputs(network, model, block) for block in blocks])
+    inputs = np.concatenate([_inputs(network, model, block) for block in blocks if len(block)])
     inputs = np.hstack([inputs, np.ones((len(inputs), 1))])
     root = np.sqrt(np.abs(np.concatenate([b.weights for b in blocks]).astype(np.float64)))[:, None]
     first = 0
@@ -50,11 +53,15 @@ def value_outputs(head: Head, values: int) -> list[int]:
 
 def _inputs(network: Network, model: StartsLinear, block: Batch) -> Array:
     """Return the values of the linear function for the events of a block, (events, value)."""
-    names = network.model_inputs
-    with torch.no_grad():
-        inputs = network.normalisation(block.tensors().inputs)
-        values = model.linear_inputs(*(inputs[name] for name in names))
-    return values.double().numpy()
+    parts = []
+    for start in range(0, len(block), CHUNK):
+        rows = np.arange(start, min(start + CHUNK, len(block)))
+        chunk = block.take(rows).tensors().inputs  # a copy: cached blocks are read-only
+        with torch.no_grad():
+            inputs = network.normalisation(chunk)
+            values = model.linear_inputs(*(inputs[name] for name in network.model_inputs))
+        parts.append(values.double().numpy())
+    return np.concatenate(parts)
 
 
 def _set_rows(model: StartsLinear, rows: list[int], fit: Array) -> None:
