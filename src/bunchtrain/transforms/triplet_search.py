@@ -46,8 +46,8 @@ class TripletSearch(SegmentClustering):
         span: Span = 3,
         window: Positive = 0.3,
         slope: Positive = 1.0,
-        scatter: Scatter = (0.01, 0.03),
-        short: Angle = 0.015,
+        scatter: Scatter = (0.005, 0.02),
+        short: Angle = 0.01,
         min_points: PointCount = 3,
     ) -> None:
         self.names = [f"{group}_{name}" for name in ("x", "y", "z", layer)]
