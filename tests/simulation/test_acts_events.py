@@ -228,3 +228,7 @@ def test_a_second_search_changes_nothing_and_finds_soft_and_displaced_tracks(tmp
     majority = ak.num(twice.wide_track_hits, axis=2)
     assert ak.all(twice.wide_track_matched <= majority)
     assert ak.mean(twice.wide_track_matched / majority) > 0.95
+    # more seeds for each middle hit find more, and the first search is the same
+    _, more = read(**options, wide_seeds=True, wide_partners=8)
+    assert ak.array_equal(once.track_d0, more.track_d0)
+    assert ak.sum(ak.num(more.wide_track_d0)) > ak.sum(ak.num(twice.wide_track_d0))

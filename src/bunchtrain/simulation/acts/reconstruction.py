@@ -203,6 +203,7 @@ def wide(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return the recipe of the second search for tracks, with the wider cuts."""
     found = {f"{kind}_pt_min": recipe["wide_pt_min"] for kind in ("seed", "track")}
     found |= dict.fromkeys(("seed_impact_max", "track_d0_max"), recipe["wide_impact_max"])
+    found["seed_partners"] = recipe.get("wide_partners", recipe["seed_partners"])
     return {**recipe, **found}
 
 
