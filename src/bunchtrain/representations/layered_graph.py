@@ -97,8 +97,9 @@ class LayeredGraph(EdgePoints):
         if self.kink is None:
             return values
         place = [values.points.evaluate(one)[values.chosen] for one in self.place]
-        direction = directions(np.stack(place, 1).astype(np.float64), *values.edges)
-        kinks = smallest_kinks(direction, *values.edges, self.kink)
+        first, second = values.edges
+        direction = directions(np.stack(place, 1).astype(np.float64), first, second)
+        kinks = smallest_kinks(direction, first, second, self.kink)
         kept = np.flatnonzero(np.isfinite(kinks))
         found = values.take(kept)
         return EdgeValues(found.points, found.chosen, found.edges, {"kink": kinks[kept]})

@@ -120,8 +120,8 @@ class SegmentClustering(Clustering):
         inner, outer, angle = straight_joints(direction, first, second, scatter)
         used, ends = np.unique(np.concatenate([inner, outer]), return_inverse=True)
         inner, outer = ends[: len(inner)], ends[len(inner) :]
-        length = np.linalg.norm(step[kept][used], axis=1)
-        return Segments(first[used], second[used], length, inner, outer, angle)
+        length: Floats = np.linalg.norm(step[kept][used], axis=1)
+        return Segments(first[used], second[used], length, inner, outer, angle.astype(np.float64))
 
     @abstractmethod
     def weigh(self, segments: Segments) -> Floats:
