@@ -113,7 +113,7 @@ class StripTelescope(SeededParts):
     @property
     def places(self) -> Floats:
         """The z of the planes in mm, (planes,)."""
-        return self.telescope.distance * np.arange(self.telescope.planes)
+        return self.telescope.distance * np.arange(self.telescope.planes, dtype=np.float64)
 
     @property
     def angle(self) -> float:
