@@ -35,6 +35,7 @@ def test_primary_vertices(tmp_path, monkeypatch):
 
 def test_decay_points(tmp_path, monkeypatch):
     epochs = "stages.deep_set.train.training.epochs"
-    changes = {"source.tables": [few(0, 1) | {"events": 20}, few(0, 2)], epochs: 1}
+    tables = [few(0, seed) | {"events": 20, "part": 20} for seed in (1, 2)]
+    changes = {"source.tables": tables, epochs: 1, "split.train": 0.4, "split.validation": 0.3}
     run = run_of("decay_points", tmp_path, monkeypatch, **changes)
     assert run.folder.exists()
