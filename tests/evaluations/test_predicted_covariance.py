@@ -100,6 +100,14 @@ def test_the_right_covariance_has_unit_pulls_and_the_coverage_of_the_ellipse():
         assert gain["value"] == pytest.approx(np.log(4) - 0.75, abs=4 * gain["error"])
 
 
+def test_a_prediction_that_is_too_large_has_a_positive_pull():
+    evaluation, run = parts.build("evaluation", "predicted_covariance", OPTIONS), run_of()
+    columns = run.predictions.columns
+    columns["lstm_a"] = columns["lstm_a"] + 1.0  # σ/scale
+    found = evaluation.metrics(run)["lstm"]["pull_mean/a"]
+    assert found["value"] == pytest.approx(1, abs=4 * found["error"])
+
+
 def test_half_of_the_sigma_has_pulls_of_two():
     found = parts.build("evaluation", "predicted_covariance", {}).metrics(run_of(0.5))["lstm"]
     assert found["pull_width/a"]["value"] == pytest.approx(2, abs=0.05)

@@ -139,3 +139,15 @@ def test_names_that_are_no_mathematics_are_shown_as_they_are(name):
     assert plots.png(figure)
     assert not axes.xaxis.label.get_parse_math() or name.count("$") == 1
     assert axes.yaxis.label.get_parse_math()
+
+
+def test_efficiencies_near_one_fill_the_axis_and_wide_bins_are_logarithmic():
+    values = np.array([0.4, 0.8, 3.0, 20.0] * 50)
+    passed = np.arange(200) % 20 > 0  # 95 %
+    near = binned_efficiency(passed, values, np.array([0.3, 0.5, 1, 5, 30]))
+    low = binned_efficiency(~passed, values, np.array([0, 1, 30]))
+    (first,), (second,) = (plots.plot_efficiency({"a": e}, "x").axes for e in (near, low))
+    assert first.get_ylim()[0] > 0.5
+    assert first.get_ylim()[1] < 1.05
+    assert second.get_ylim()[0] == 0
+    assert (first.get_xscale(), second.get_xscale()) == ("log", "linear")

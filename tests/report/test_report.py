@@ -55,7 +55,7 @@ def test_report_contains_metrics_published_values_sections_and_the_note(report):
         assert text in html
     assert '<a href="https://doi.org/10.5281/zenodo.2603256">' in html
     assert '<a href="#section-1">Weights</a>' in html
-    assert "<caption>Closure.</caption>" in html
+    assert "<caption><span>Closure.</span></caption>" in html
     assert "Top tagging &lt;b&gt;" in html
     assert "name: &lt;top&gt;" in html
 

@@ -92,6 +92,19 @@ def test_the_same_study_runs_no_stage_again(place):
     assert made(run) == set()
 
 
+def test_the_report_says_of_which_stage_an_evaluation_is(place):
+    given = [{"name": "classification", "of": "scores"}, "classification"]
+    run = bunchtrain.run(validate(content(place) | {"evaluation": given}), runs=place / "runs")
+    text = (run.folder / "report.html").read_text(encoding="utf-8")
+    common, of_stage = text.split("<h2>Stage scores</h2>")
+    caption = "Background rejection against signal efficiency"
+    assert f">{caption}" in common
+    assert f">scores: {caption}" not in common
+    assert f">scores: {caption}" in of_stage
+    assert f">{caption}" not in of_stage
+    assert ">scores, both: True against predicted class." in of_stage
+
+
 @pytest.mark.parametrize("stage", AFTER)
 def test_a_changed_option_runs_its_descendants_alone(place, stage):
     study = set_option(content(place), stage, *CHANGES[stage])

@@ -32,13 +32,13 @@ Level = Annotated[float, Field(gt=0, lt=1), NUMBER]
 class PredictedCovariance(Evaluation):
     """Pulls, coverage of the error ellipse and log-likelihood of values with their covariance.
 
-    Of models with the loss `multivariate_gaussian_nll`. Metrics: `pull_mean/VALUE`, `pull_width`
-    (standard deviation), `residual/VALUE` (half of the central 68 % width of true − predicted),
-    `ellipse_coverage`, the fraction of truths in the ellipse of the probability `level`,
-    `log_likelihood`, the mean of −½ [d log 2π + log det Σ + rᵀΣ⁻¹r] in nats, and
-    `log_likelihood_gain/BASELINE`, the mean difference to a baseline for the same rows; in every
-    value V of `by` again, as `pull_width/VALUE/V`. Uncertainties include correlations within an
-    event, but for `residual`.
+    Of models with the loss `multivariate_gaussian_nll`. Metrics: `pull_mean/VALUE` of
+    (predicted − true)/σ, `pull_width` (standard deviation), `residual/VALUE` (half of the central
+    68 % width of true − predicted), `ellipse_coverage`, the fraction of truths in the ellipse of
+    the probability `level`, `log_likelihood`, the mean of −½ [d log 2π + log det Σ + rᵀΣ⁻¹r] in
+    nats, and `log_likelihood_gain/BASELINE`, the mean difference to a baseline for the same rows;
+    in every value V of `by` again, as `pull_width/VALUE/V`. Uncertainties include correlations
+    within an event, but for `residual`.
 
     target     Target with two or more values, the first if None.
     baselines  Name → prefix of spectators with another prediction of the same values, named as
@@ -191,7 +191,7 @@ class PredictedCovariance(Evaluation):
 
         found: dict[str, Measurement] = {}
         for k, value in enumerate(target.values):
-            pulls = own.pulls[:, k]
+            pulls = -own.pulls[:, k]  # (predicted − true)/σ
             middle = average(pulls)
             variance = average((pulls - middle.value) ** 2)
             width = float(np.sqrt(variance.value))

@@ -20,6 +20,7 @@ from bunchtrain.plots.style import (
     add_legend,
     apply_style,
     canvas,
+    format_log_axis,
     legend_height,
     line_style,
     side_by_side,
@@ -216,8 +217,10 @@ def plot_efficiency(
 ) -> Figure:
     """Return efficiencies of a fixed cut in bins of a variable, with 68 % intervals.
 
-    The points of the models are side by side in the bins. On a logarithmic axis a bin of which
-    nothing passes has an arrow down from the upper end of its interval.
+    The points of the models are side by side in the bins, which are logarithmic if the edges are
+    over more than a factor of 20. The y axis begins at zero unless all efficiencies are above 0.5.
+    On a logarithmic y axis a bin of which nothing passes has an arrow down from the upper end of
+    its interval.
 
     curves  Name of the class or network → its binned efficiency.
     label   Axis label of the variable.
@@ -227,8 +230,10 @@ def plot_efficiency(
     """
     figure, axes = canvas()
     lowest = min((_lowest(curve) for curve in curves.values()), default=1e-3)
+    edges = next(iter(curves.values())).edges
+    log_bins = bool(edges[0] > 0 and edges[-1] > 20 * edges[0])
     for k, (model, curve) in enumerate(curves.items()):
-        place = side_by_side(curve.edges, k, len(curves))
+        place = side_by_side(curve.edges, k, len(curves), log_bins)
         half = [place - curve.edges[:-1], curve.edges[1:] - place]
         half = half if len(curves) == 1 else [0 * place, 0 * place]
         errors = np.maximum([curve.value - curve.low, curve.high - curve.value], 0)
@@ -244,16 +249,28 @@ def plot_efficiency(
             axes.errorbar(
                 place[none], ends, [0.5 * ends, 0 * ends], uplims=True, fmt="_", color=colour
             )
-    for edge in next(iter(curves.values())).edges[1:-1] if len(curves) > 1 else ():
+    for edge in edges[1:-1] if len(curves) > 1 else ():
         axes.axvline(edge, color="#e4e7eb", linewidth=0.6, zorder=0)
     axes.set(xlabel=label, ylabel=name, yscale="log" if log else "linear")
+    if log_bins:
+        axes.set(xscale="log", xlim=(edges[0], edges[-1]))
+        format_log_axis(axes.xaxis)
     if log:
         axes.set_ylim(0.5 * lowest, None)
+        add_headroom(axes, 1.25)
+        axes.legend(title=title or None, ncols=2, loc="upper center")
     else:
-        axes.set_ylim(0, None)
-    add_headroom(axes, 1.25)
-    axes.legend(title=title or None, ncols=2, loc="upper center")
+        axes.set_ylim(*_limits(curves))
+        axes.legend(title=title or None, ncols=2, loc="lower left", bbox_to_anchor=(0, 1.01))
     return figure
+
+
+def _limits(curves: Mapping[str, BinnedEfficiency]) -> tuple[float, float | None]:
+    """Return the ends of a linear axis of efficiencies: up to 1 if any is above 0.5."""
+    low = np.nanmin([np.nanmin(curve.low, initial=1) for curve in curves.values()])
+    high = np.nanmax([np.nanmax(curve.high, initial=0) for curve in curves.values()])
+    bottom = float(1 - 1.15 * (1 - low)) if low > 0.5 else 0.0
+    return bottom, 1 + 0.03 * (1 - bottom) if high > 0.5 else None
 
 
 def _lowest(curve: BinnedEfficiency) -> float:

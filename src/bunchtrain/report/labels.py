@@ -45,6 +45,8 @@ _NAMES = {
     "rate_over_budget": "Rate/budget",
     "rate_spread": "RMS of rate/budget − 1",
     "stream_efficiency": "Signal efficiency",
+    "trackml_score": "TrackML score",
+    "ellipse_coverage": "Coverage of the ellipse",
     "lut": "LUT",
     "dsp": "DSP",
     "cycles": "Latency, cycles",

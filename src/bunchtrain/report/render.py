@@ -61,6 +61,7 @@ def _event_display(display: Display | None) -> dict[str, Markup]:
 def _template() -> Template:
     environment = page_templates("bunchtrain.report")
     environment.filters |= {"image": image, "link": link, "math": math, "number": is_number}
+    environment.filters["unbroken"] = unbroken
     return environment.get_template("report.html")
 
 
@@ -90,6 +91,11 @@ def link(text: str) -> Markup:
 def math(text: object) -> Markup:
     """Return text with the indices of ε_S, ε_B and b_reg as subscripts; names are unchanged."""
     return Markup(re.sub(r"\b(ε_[SB]|b_reg)\b", _subscript, str(escape(text))))
+
+
+def unbroken(text: object) -> Markup:
+    """Return a number that a wide table breaks into lines before its errors alone."""
+    return escape(text).replace("-", "−").replace("± ", "±\N{NO-BREAK SPACE}")
 
 
 def _subscript(found: re.Match[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bunchtrain import parts
@@ -187,8 +188,29 @@ def _write_metrics(
 
 
 def saved_results(folder: RunFolder, study: Study) -> list[Results]:
-    """Return the saved results of a run: those of its study in their order, then any others."""
+    """Return the saved results of a run: those of its study in their order, then any others.
+
+    Titles and captions of evaluations with `of` name the stage.
+    """
     places = sorted(path.parent for path in folder.path.glob(f"evaluations/*/{FILE}"))
-    order = list(evaluation_parts(study))
+    of_stages = stage_evaluations(study)
+    order = [*evaluation_parts(study), *of_stages]
     places.sort(key=lambda place: order.index(place.name) if place.name in order else len(order))
-    return [Results.load(place) for place in places]
+    stages = {key: str(part.of) for key, part in of_stages.items()}
+    return [_of_stage(Results.load(place), stages.get(place.name)) for place in places]
+
+
+def _of_stage(results: Results, stage: str | None) -> Results:
+    """Return results whose title and captions begin with the name of a stage, if there is one.
+
+    Captions of plots of one model have its name, too.
+    """
+    if stage is None:
+        return results
+    of = {one.model: f"{stage}, {one.model}" if one.model else stage for one in results.plots}
+    return replace(
+        results,
+        title=f"{stage}: {results.title}" if results.title else f"Stage {stage}",
+        plots=[replace(one, caption=f"{of[one.model]}: {one.caption}") for one in results.plots],
+        tables=[replace(one, caption=f"{stage}: {one.caption}") for one in results.tables],
+    )

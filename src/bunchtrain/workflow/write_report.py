@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from bunchtrain.report import ModelSummary, Plot, Report, Section, Table, render
 from bunchtrain.report.costs import Cost, costs
 from bunchtrain.report.key_table import published_metrics, stage_entries
 from bunchtrain.report.render import seconds
+from bunchtrain.report.results import Results
 from bunchtrain.report.stage_graph import StageBox
 from bunchtrain.statistics.metrics import Metrics
 from bunchtrain.study import ModelConfig, Study, ensemble_models, model_configs
@@ -51,11 +52,7 @@ def make_report(folder: RunFolder) -> Report:
         models=list(_models(folder, study, plots)),
         plots=[plot for one in common for plot in _for_all_models(one.plots)],
         tables=[table for one in common for table in one.tables],
-        sections=[
-            Section(one.title, _for_all_models(one.plots), one.tables)
-            for one in results
-            if one.title
-        ],
+        sections=_sections(results, {*model_configs(study), *study.ensembles}),
         data=data_tables(folder.json("data.json"), study.select or ""),
         data_facts=data_facts(folder, study),
         inputs=[plot for plot in plots if plot.section == "inputs"],
@@ -83,6 +80,30 @@ def stage_boxes(run: Path) -> list[StageBox]:
             details=f"from {Path(one.reused_from).name}" if one.reused_from else one.why,
         )
         for name, one in read_record(run).items()
+    ]
+
+
+def _sections(results: Sequence[Results], models: Collection[str]) -> list[Section]:
+    """Return a section for each title, with all results of that title, e.g. of one stage.
+
+    models  that have a section of their own, where their plots are.
+    """
+    found: dict[str, list[Results]] = {}
+    for one in results:
+        if one.title:
+            found.setdefault(one.title, []).append(one)
+    return [
+        Section(
+            title,
+            [
+                plot
+                for one in own
+                for plot in one.plots
+                if plot.section == "results" and plot.model not in models
+            ],
+            [table for one in own for table in one.tables],
+        )
+        for title, own in found.items()
     ]
 
 
