@@ -250,3 +250,32 @@ def test_hits_without_a_particle_are_in_no_pair():
     none = ak.with_field(events, ak.full_like(events.hit_particle, -1), "hit_particle")
     with pytest.raises(DataError, match="no particle of the training events has two hits"):
         fitted(none)
+
+
+def test_hits_without_a_place_or_a_number_of_a_particle_change_no_range():
+    events = made_events(12)
+    columns = {name: ak.values_astype(events[name], float) for name in events.fields}
+    other = {name: ak.Array([[float("nan")]] * len(events)) for name in events.fields}
+    other["hit_layer"], other["hit_r"] = (ak.Array([[1.0]] * len(events)),) * 2
+    for name in ("hit_x", "hit_particle"):
+        more = dict(other, hit_y=other["hit_layer"], hit_z=other["hit_layer"])
+        more |= dict.fromkeys({"hit_x", "hit_particle"} - {name}, other["hit_layer"])
+        joined = {n: ak.concatenate([columns[n], more[n]], axis=1) for n in columns}
+        found = fitted(ak.zip(joined, depth_limit=1))
+        np.testing.assert_array_equal(found.map.ranges, fitted(events).map.ranges)
+
+
+def test_large_numbers_of_particles_and_too_few_pairs_are_named():
+    events = made_events(13)
+    large = ak.where(events.hit_particle >= 0, events.hit_particle + 2**40, -1)
+    with pytest.raises(DataError, match=r"'particle' of a hit is .* must be below"):
+        fitted(ak.with_field(events, large, "hit_particle"))
+    with pytest.raises(DataError, match="no pair of modules has 100,000 pairs of hits"):
+        fitted(events, least=100_000)
+
+
+def test_an_event_of_one_hit_in_a_module_without_a_pair_has_no_edges():
+    made, events = fitted(made_events(14)), made_events(15, 1)
+    one = ak.zip({name: events[name][:, :1] for name in events.fields}, depth_limit=1)
+    tensors = made(ak.with_field(one, one.hit_layer + 50, "hit_layer"))
+    assert tensors["edges"].shape == (2, 0)

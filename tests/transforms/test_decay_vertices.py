@@ -44,8 +44,12 @@ def make_events(path, displaced=5.0):
     write_parquet(path, [columns | {"event_id": np.arange(EVENTS)}])
 
 
-def rows(folder, **options):
+def rows(folder, changed=None, **options):
     make_events(folder / "events.parquet")
+    if changed is not None:
+        events = ak.from_parquet(folder / "events.parquet")
+        columns = {name: events[name] for name in events.fields}
+        write_parquet(folder / "events.parquet", [columns | changed(columns)])
     source = parts.build("source", "files", {"files": str(folder / "events.parquet")})
     made = parts.find("transform", "decay_vertices")(source, **options)
     return ak.concatenate(list(made.blocks(list(made.fields()), 150)))
@@ -80,3 +84,39 @@ def test_a_table_without_tracks_is_refused(tmp_path):
     source = parts.build("source", "files", {"files": str(tmp_path / "x.parquet")})
     with pytest.raises(DataError, match="there is no column 'particle_y'"):
         parts.find("transform", "decay_vertices")(source)
+
+
+def with_first(name, value):
+    """Return a change of a column: the value of the first track of the first event."""
+
+    def changed(columns):
+        lists = columns[name].to_list()
+        lists[0][0] = value
+        return {name: ak.Array(lists)}
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("track_covariance", [np.nan] * 15),
+        ("track_covariance", [0.0] * 15),
+        ("track_qop", 0.0),
+        ("track_theta", 0.0),
+        ("track_theta", 3.2),
+        ("track_d0", np.inf),
+    ],
+)
+def test_tracks_that_are_no_helices_are_left_out(tmp_path, name, value):
+    first = rows(tmp_path, with_first(name, value))[0]
+    assert first.event_id == 0
+    assert first.tracks == 2
+    assert np.isfinite(first.chi2)
+
+
+def test_lists_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(DataError, match="event 0 of a block has the particle 5"):
+        rows(tmp_path, with_first("track_particle", 5))
+    with pytest.raises(DataError, match="numbers for 750 tracks"):
+        rows(tmp_path, with_first("track_covariance", [0.1] * 14))

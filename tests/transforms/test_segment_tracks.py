@@ -7,6 +7,7 @@ from scipy.optimize import minimize
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
+from bunchtrain.physics import segments
 from bunchtrain.physics.segments import directions, joints, smallest_kinks, straight_joints
 from bunchtrain.transforms._chains import chains
 from bunchtrain.transforms._segments import Segments
@@ -150,7 +151,7 @@ def test_the_field_of_a_hopfield_network_by_hand():
 def test_joints_and_kinks():
     place = np.array([[0, 0, 0], [0, 0, 1], [0, 0, 2], [1, 0, 2], [0, 0, 2.0]])
     first, second = np.array([0, 1, 1, 2]), np.array([1, 2, 3, 4])
-    inner, outer = joints(first, second)
+    ((inner, outer),) = joints(first, second)
     assert list(zip(inner.tolist(), outer.tolist(), strict=True)) == [(0, 1), (0, 2), (1, 3)]
     direction = directions(place, first, second)
     assert np.isnan(direction[3]).all()  # two hits at one place
@@ -171,3 +172,17 @@ def test_the_heaviest_chains_share_no_hit():
     assert found[5] == -1
     assert found[6] == found[7] == found[8] >= 0
     assert (chains(first, second, inner, outer, 0 * weight, layer) == -1).all()
+
+
+def test_joints_are_those_of_any_size_of_chunks_and_too_many_are_refused(monkeypatch):
+    random = np.random.default_rng(3)
+    first, second = np.sort(random.integers(0, 30, (2, 200)), axis=0)
+    direction = random.normal(0, 1, (200, 3))
+    direction /= np.linalg.norm(direction, axis=1)[:, None]
+    whole = straight_joints(direction, first, second, 1.0)
+    monkeypatch.setattr(segments, "_CHUNK", 7)
+    for one, other in zip(whole, straight_joints(direction, first, second, 1.0), strict=True):
+        np.testing.assert_array_equal(one, other)
+    monkeypatch.setattr(segments, "MOST_JOINTS", 20)
+    with pytest.raises(DataError, match=r"200 segments .* more than 20 pairs"):
+        straight_joints(direction, first, second, 1.0)

@@ -114,3 +114,21 @@ def test_a_track_without_numbers_is_named(name, z, covariance):
     events["bin_z"] = ak.Array([[0.0], [0.0]])
     with pytest.raises(DataError, match="track 0 of event 1 in this block"):
         make(name)(events, np.ones(2, int), {"number": np.zeros(2)})
+
+
+@pytest.mark.parametrize("z", [1e6, -1e6])
+def test_a_track_far_away_is_named_and_covariances_have_fifteen_numbers(z):
+    events = events_of([0.0, 0.01, z], [0.0])
+    with pytest.raises(DataError, match=r"track 2 of event 0 in this block .*below 50 m"):
+        make("deterministic_annealing")(events, np.zeros(2, int))
+    events = events_of([1.0], covariance=VARIANCES[:14])
+    with pytest.raises(DataError, match="14 numbers for 1 tracks"):
+        make("deterministic_annealing")(events, np.zeros(1, int))
+
+
+@pytest.mark.parametrize("bins", [[[0.0]], [[0.0, np.nan]], [[0.0, 1e6]]])
+def test_bins_without_their_middles_are_refused(bins):
+    events = events_of([1.0, 1.0])
+    events["bin_z"] = ak.Array(bins)
+    with pytest.raises(DataError, match="'bin_z' must have the middle"):
+        make("vertex_peaks")(events, np.array([2]), {"number": np.array([0.9, 0.0])})

@@ -255,7 +255,7 @@ class VertexFinding(ObjectEvaluation):
         rows, vertex = np.unique(pairs, axis=0, return_inverse=True)
         vertex = vertex.ravel()
         values = [_flat(columns[f"{self.tracks}_{name}"])[chosen] for name in PARAMETERS]
-        covariance = flat_covariance(columns[f"{self.tracks}_covariance"])[chosen]
+        covariance = flat_covariance(columns[f"{self.tracks}_covariance"], len(label))[chosen]
         precision = 1 / covariance[:, 1, 1]
         start = np.zeros((len(rows), 3))
         total = np.bincount(vertex, precision, len(rows))

@@ -6,7 +6,6 @@ ranges of quantities of two and of three hits (arXiv:2103.00916, ATL-PHYS-PUB-20
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from bunchtrain.errors import DataError
 from bunchtrain.physics.kinematics import wrap_angle
-from bunchtrain.physics.packed import Floats, Ints, positions
+from bunchtrain.physics.packed import Floats, Ints, chunks, positions
 
 #: Ranges of a pair of modules, see `ModuleRanges`.
 RANGES = (
@@ -143,19 +142,9 @@ def _near_in_azimuth(hits: Hits, known: ModuleRanges) -> Iterator[tuple[Ints, In
     centre = _STRIDE * known.second[pair] + hits.phi[first]
     start = np.searchsorted(axis, centre - turn[pair])
     number = np.searchsorted(axis, centre + turn[pair], side="right") - start
-    for part in _chunks(number):
+    for part in chunks(number, _CHUNK):
         of = np.repeat(np.arange(part.start, part.stop), number[part])
         yield first[of], at[positions(number[part]) + start[of]], pair[of]
-
-
-def _chunks(number: Ints) -> Iterator[slice]:
-    """Yield slices of rows whose numbers add up to about `_CHUNK`; at least one, perhaps empty."""
-    total = np.cumsum(number)
-    bounds = np.arange(_CHUNK, int(total[-1]) if len(total) else 0, _CHUNK)
-    cuts = np.unique([0, *np.searchsorted(total, bounds), len(number)])
-    yield from (slice(a, b) for a, b in itertools.pairwise(cuts))
-    if len(cuts) == 1:
-        yield slice(0, 0)
 
 
 #: Columns of edges, see `find_edges`; what there is of them without a continuation.
@@ -231,7 +220,7 @@ def find_triplets(
     low, high = known["least_kink"][pair], known["most_kink"][pair]
     middle, half = (low + high) / 2, np.maximum((high - low) / 2, 1e-9)
     found = []
-    for part in _chunks(number):
+    for part in chunks(number, _CHUNK):
         inner = np.repeat(np.arange(part.start, part.stop), number[part])
         outer = by_first[positions(number[part]) + start[inner]]
         kink = (angle[outer] - angle[inner] - middle[inner]) / half[inner]
@@ -274,7 +263,7 @@ def _best_both(triplets: Triplets, pairs: int) -> tuple[Ints, Ints, Floats]:
     start = begin[triplets.outer]
     number = begin[triplets.outer + 1] - start
     found = []
-    for part in _chunks(number):
+    for part in chunks(number, _CHUNK):
         before = np.repeat(np.arange(part.start, part.stop), number[part])
         after = by_inner[positions(number[part]) + start[before]]
         bend = triplets.bend[before]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -28,6 +29,16 @@ def jet_index(lengths: Ints) -> Ints:
 def positions(lengths: Ints) -> Ints:
     """Return the index of each point within its jet: (points,) from (jets,)."""
     return np.arange(int(lengths.sum())) - np.repeat(starts(lengths), lengths)
+
+
+def chunks(number: Ints, size: int) -> Iterator[slice]:
+    """Yield slices of rows whose numbers add up to about `size`; at least one, perhaps empty."""
+    total = np.cumsum(number)
+    bounds = np.arange(size, int(total[-1]) if len(total) else 0, size)
+    cuts = np.unique([0, *np.searchsorted(total, bounds), len(number)])
+    yield from (slice(a, b) for a, b in itertools.pairwise(cuts))
+    if len(cuts) == 1:
+        yield slice(0, 0)
 
 
 def sum_by_jet(values: Floats | Flags, lengths: Ints) -> Floats:

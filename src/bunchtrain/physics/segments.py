@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from bunchtrain.physics.packed import Floats, Ints
+from bunchtrain.errors import DataError
+from bunchtrain.physics.packed import Floats, Ints, chunks, positions
+
+#: Pairs of segments that are looked at together, and the most that may continue each other.
+_CHUNK, MOST_JOINTS = 4_000_000, 30_000_000
 
 
 def directions(place: Floats, first: Ints, second: Ints) -> Floats:
@@ -19,17 +25,19 @@ def directions(place: Floats, first: Ints, second: Ints) -> Floats:
     return found
 
 
-def joints(first: Ints, second: Ints) -> tuple[Ints, Ints]:
-    """Return the pairs of segments of which the outer one begins at the hit where the inner ends.
+def joints(first: Ints, second: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Yield the pairs of segments of which the outer one begins at the hit where the inner ends.
+
+    In chunks of about `_CHUNK` pairs; at least one, perhaps empty.
 
     first, second  (segments,) hits.
     """
     order = np.argsort(first, kind="stable")
     start = np.searchsorted(first[order], second)
     number = np.searchsorted(first[order], second, side="right") - start
-    inner = np.repeat(np.arange(len(first)), number)
-    within = np.arange(len(inner)) - np.repeat(np.cumsum(number) - number, number)
-    return inner, order[np.repeat(start, number) + within]
+    for part in chunks(number, _CHUNK):
+        inner = np.repeat(np.arange(part.start, part.stop), number[part])
+        yield inner, order[positions(number[part]) + start[inner]]
 
 
 def straight_joints(
@@ -38,13 +46,26 @@ def straight_joints(
     """Return the joints with an angle of at most `largest`, and that angle in rad.
 
     direction  (segments, 3) unit vectors; those of NaN have no joints.
+
+    Raises DataError if there are more than `MOST_JOINTS` of them.
     """
-    inner, outer = joints(first, second)
-    chord = np.zeros(len(inner))
-    for values in direction.T:  # by columns, in a third of the time of rows
-        chord += (values[outer] - values[inner]) ** 2
-    kept = np.flatnonzero(chord <= (2 * np.sin(min(largest, np.pi) / 2)) ** 2)
-    return inner[kept], outer[kept], 2 * np.arcsin(np.minimum(np.sqrt(chord[kept]) / 2, 1.0))
+    found, total = [], 0
+    for inner, outer in joints(first, second):
+        chord = np.zeros(len(inner))
+        for values in direction.T:  # by columns, in a third of the time of rows
+            chord += (values[outer] - values[inner]) ** 2
+        kept = np.flatnonzero(chord <= (2 * np.sin(min(largest, np.pi) / 2)) ** 2)
+        angle = 2 * np.arcsin(np.minimum(np.sqrt(chord[kept]) / 2, 1.0))
+        found.append((inner[kept], outer[kept], angle))
+        total += len(kept)
+        if total > MOST_JOINTS:
+            raise DataError(
+                f"{len(first):,} segments of a block of events have more than {MOST_JOINTS:,} "
+                f"pairs that continue each other within {largest:g} rad; give a smaller window or "
+                "angle, or events with fewer hits at one place"
+            )
+    inner, outer, angle = (np.concatenate(each) for each in zip(*found, strict=True))
+    return inner, outer, angle
 
 
 def smallest_kinks(direction: Floats, first: Ints, second: Ints, largest: float) -> Floats:

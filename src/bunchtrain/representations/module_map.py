@@ -30,6 +30,8 @@ Pairs = list[Annotated[list[Whole], Field(min_length=2, max_length=2)]]
 Ranges = list[Annotated[list[Finite], Field(min_length=len(RANGES), max_length=len(RANGES))]]
 #: Whole numbers from here on are not exact in single precision.
 _EXACT = 2**24
+#: Of fewer hits than this, most may be in modules that the map does not have.
+_FEW = 20
 
 
 class ModuleMap(EdgePoints, FittedRepresentation):
@@ -124,12 +126,13 @@ class ModuleMap(EdgePoints, FittedRepresentation):
     def fit(self, blocks: Iterable[ak.Array]) -> dict[str, Any]:
         """Return the options `modules` and `ranges`.
 
-        Raises DataError if no particle has two consecutive hits.
+        Raises DataError if no particle has two consecutive hits, or no pair of modules has enough.
         """
         parts: list[tuple[Floats, Ints, Ints, Floats]] = []
         for events in blocks:
             points = self.points(events)
             chosen = self.select_points(points)
+            chosen = chosen[np.isfinite(points.table(self.coordinates)[chosen]).all(1)]
             if self.fit_where is not None:
                 chosen = chosen[points.evaluate(self.fit_where)[chosen] > 0]
             event = np.repeat(np.arange(len(events)), points.lengths)[chosen]
@@ -149,6 +152,11 @@ class ModuleMap(EdgePoints, FittedRepresentation):
         modules, ranges = fit_ranges(
             pairs, len(known), tail=self.tail, margin=self.margin, least=self.least
         )
+        if not len(modules):
+            raise DataError(
+                f"representation 'module_map': no pair of modules has {self.least:,} pairs of hits "
+                "of particles in the training events; lower 'least', or use more events"
+            )
         return {"modules": known[modules].tolist(), "ranges": np.round(ranges, 7).tolist()}
 
     def _of_hits(self, points: Points, chosen: Ints) -> tuple[Floats, Ints]:
@@ -167,8 +175,17 @@ class ModuleMap(EdgePoints, FittedRepresentation):
         return points.table(self.coordinates)[chosen], module.astype(np.int64)
 
     def _truth(self, points: Points, chosen: Ints) -> tuple[Ints, Floats]:
+        """Return the particle and the path of hits, (hits,) each.
+
+        Raises DataError for an identifier of a particle that single precision does not hold.
+        """
         particle, path = (points.evaluate(one)[chosen] for one in self.truth)
-        return particle.astype(np.int64), path
+        if wrong := particle[np.abs(particle) >= _EXACT].tolist():
+            raise DataError(
+                f"representation 'module_map': '{self.truth[0].text}' of a hit is {wrong[0]:.9g}; "
+                "the number of a particle must be below 2²⁴, so count those of an event from 0"
+            )
+        return np.where(np.isnan(particle), -1, particle).astype(np.int64), path
 
     def edges(
         self, events: ak.Array, points: Points, chosen: Ints, tensors: Mapping[str, Array]
@@ -180,7 +197,7 @@ class ModuleMap(EdgePoints, FittedRepresentation):
         places, number = self._of_hits(points, chosen)
         place = np.minimum(np.searchsorted(self.known, number), max(len(self.known) - 1, 0))
         is_known = self.known[place] == number if len(self.known) else np.zeros(len(place), bool)
-        if self.is_fitted and len(place) and is_known.mean() < 0.5:
+        if self.is_fitted and len(place) >= _FEW and is_known.mean() < 0.5:
             raise DataError(
                 f"representation 'module_map': {np.sum(~is_known):,} of {len(place):,} hits from "
                 f"entry {entry_of(events, 0)} on are in modules that the map does not have; it is "

@@ -51,14 +51,14 @@ class TrackVertices(Clustering):
     def read(self, events: ak.Array) -> Places:
         """Return the tracks of a block of events.
 
-        Raises DataError, with event and track, for values that are not finite and variances that
-        are not positive.
+        Raises DataError, with event and track, for values that are not finite, places that no
+        detector has, and variances that are not positive.
         """
         counts = self.items(events, np.zeros(0, np.int64))
         d0, z0 = (_flat(events[f"{self.group}_{n}"]) for n in ("d0", "z0"))
-        covariance = flat_covariance(events[f"{self.group}_covariance"])
+        covariance = flat_covariance(events[f"{self.group}_covariance"], len(z0))
         variances = covariance[:, 0, 0], covariance[:, 1, 1]
-        right = np.isfinite(d0) & np.isfinite(z0)
+        right = np.isfinite(d0) & (np.abs(z0) < APART / 2)  # NaN is not
         for one in variances:
             right &= np.isfinite(one) & (one > 0)
         if not right.all():
@@ -67,8 +67,8 @@ class TrackVertices(Clustering):
             raise DataError(
                 f"transform '{self.name}': track {at - int(counts[:own].sum())} of event {own} "
                 f"in this block has d0 {d0[at]:g} and z0 {z0[at]:g} mm with variances "
-                f"{variances[0][at]:g} and {variances[1][at]:g}; remove tracks without numbers and "
-                "positive variances"
+                f"{variances[0][at]:g} and {variances[1][at]:g}; remove tracks without finite "
+                "numbers, positive variances and |z0| below 50 m"
             )
         event = np.repeat(np.arange(len(counts)), counts)
         return Places(event, z0, np.sqrt(variances[1]), np.abs(d0) / np.sqrt(variances[0]))
@@ -78,9 +78,20 @@ def _flat(values: ak.Array) -> Floats:
     return np.asarray(ak.flatten(values), np.float64)
 
 
-def flat_covariance(lists: ak.Array) -> Floats:
-    """Return the covariance of all tracks, (tracks, 5, 5), from lists of 15 numbers each."""
-    return lower_triangle(np.asarray(ak.flatten(lists, axis=None), np.float64).reshape(-1, 15))
+def flat_covariance(lists: ak.Array, tracks: int) -> Floats:
+    """Return the covariance of all tracks, (tracks, 5, 5), from lists of 15 numbers each.
+
+    tracks  number of tracks of all events.
+
+    Raises DataError for lists of other lengths.
+    """
+    flat = np.asarray(ak.flatten(lists, axis=None), np.float64)
+    if len(flat) != 15 * tracks:
+        raise DataError(
+            f"the column of the covariances has {len(flat):,} numbers for {tracks:,} tracks, which "
+            "need 15 each, the lower triangle of d0, z0, phi, theta and qop"
+        )
+    return lower_triangle(flat.reshape(-1, 15))
 
 
 def associate(

@@ -23,10 +23,10 @@ from bunchtrain.physics.vertex_fit import (
     covariance_at,
     fit_vertices,
     impact_parameters,
-    lower_triangle,
 )
 from bunchtrain.tables.table import Table
 from bunchtrain.tables.transforms._transform import Transform
+from bunchtrain.transforms._track_vertices import flat_covariance
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -122,11 +122,18 @@ class DecayVertices(Transform):
 
     def _rows(self, block: ak.Array) -> dict[str, ak.Array]:
         """Return the columns of all vertices of events."""
-        particle = block[self.names[-1]]
+        particle = ak.values_astype(block[self.names[-1]], np.int64)
         event = np.repeat(np.arange(len(block)), ak.to_numpy(ak.num(particle)))
         counts = ak.to_numpy(ak.num(block["particle_x"]))
         own = (np.cumsum(counts) - counts)[event] + ak.to_numpy(ak.flatten(particle))
         known = ak.to_numpy(ak.flatten(particle)) >= 0
+        if (wrong := np.flatnonzero(ak.to_numpy(ak.flatten(particle)) >= counts[event])).size:
+            own_event = event[wrong[0]]
+            raise DataError(
+                f"transform 'decay_vertices': a track of event {own_event} of a block has the "
+                f"particle {ak.flatten(particle)[int(wrong[0])]} in '{self.names[-1]}', and the "
+                f"event has {counts[own_event]} particles, which count from 0"
+            )
         origin = np.stack([_flat(block[f"particle_{axis}"]) for axis in "xyz"], 1)
         primary = _flat(block["particle_primary"]) == 1
         place = origin[np.where(known, own, 0)] if len(origin) else np.zeros((len(own), 3))
@@ -134,11 +141,9 @@ class DecayVertices(Transform):
         kept = known & (radius >= self.closest) & (radius <= self.furthest)
         kept[kept] &= primary[own[kept]]
         parameters = np.stack([_flat(block[n]) for n in self.names[:5]], 1)
-        flat = np.asarray(ak.flatten(block[self.names[5]], axis=None), np.float64)
-        covariance = lower_triangle(flat.reshape(-1, 15))
-        eigen = np.linalg.eigvalsh(covariance[kept]) if kept.any() else np.zeros((0, 5))
-        finite = np.isfinite(parameters[kept]).all(1) & (eigen > 0).all(1)
-        kept[kept] = finite
+        covariance = flat_covariance(block[self.names[5]], len(parameters))
+        kept &= _are_helices(parameters) & np.isfinite(covariance).all((1, 2))
+        kept[kept] = (np.linalg.eigvalsh(covariance[kept]) > 0).all(1)
         key = np.column_stack([event[kept], np.round(place[kept] / SAME).astype(np.int64)])
         _, vertex, size = np.unique(key, axis=0, return_inverse=True, return_counts=True)
         enough = size[vertex.ravel()] >= self.least
@@ -215,6 +220,13 @@ class DecayVertices(Transform):
             "log_sigma_d": np.log(sigma[:, 0]),
             "log_sigma_z": np.log(sigma[:, 1]),
         }
+
+
+def _are_helices(parameters: Floats) -> NDArray[np.bool_]:
+    """Return whether parameters (tracks, 5) are finite, with θ between 0 and π and a charge."""
+    theta, qop = parameters[:, 3], parameters[:, 4]
+    finite = np.isfinite(parameters).all(1)
+    return np.asarray(finite & (theta > 0) & (theta < np.pi) & (qop != 0))
 
 
 def _flat(values: ak.Array) -> Floats:

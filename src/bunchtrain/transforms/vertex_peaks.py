@@ -14,7 +14,7 @@ import awkward as ak
 import numpy as np
 from pydantic import Field
 
-from bunchtrain.errors import StudyError, nearest
+from bunchtrain.errors import DataError, StudyError, nearest
 from bunchtrain.parts.ranges import NUMBER, PointCount, Positive, UnitFraction
 from bunchtrain.targets import Target
 from bunchtrain.transforms._clustering import Floats, Ints, Predicted
@@ -79,7 +79,7 @@ class VertexPeaks(TrackVertices):
         """Return the vertex of each track, (tracks,), −1 for none."""
         assert isinstance(predicted, Mapping)
         density, tracks = next(iter(predicted.values())), self.read(events)
-        middle = np.asarray(ak.flatten(events[self.bins]), np.float64)
+        middle = self._middles(events, counts)
         event = np.repeat(np.arange(len(counts)), counts)
         place, integral = find_peaks(np.asarray(density, np.float64), middle, event, self.threshold)
         kept = integral >= self.integral
@@ -87,6 +87,20 @@ class VertexPeaks(TrackVertices):
         of = np.floor(place / _WIDE).astype(np.int64)
         sigma = np.full(len(place), self.resolution)
         return associate(tracks, of, place - (of + 0.5) * _WIDE, sigma, integral, self.cut)
+
+    def _middles(self, events: ak.Array, counts: Ints) -> Floats:
+        """Return the middles of the bins, (bins,); DataError for other lists or no numbers."""
+        lists = events[self.bins]
+        middle = np.asarray(ak.flatten(lists), np.float64)
+        if (
+            not np.array_equal(ak.to_numpy(ak.num(lists)), counts)
+            or not (np.abs(middle) < _WIDE / 2).all()
+        ):
+            raise DataError(
+                f"transform 'vertex_peaks': '{self.bins}' must have the middle in mm, below 50 m, "
+                "of each bin that the model predicts; name the column of these as 'bins'"
+            )
+        return middle
 
 
 #: Events lie side by side on one axis, so that a place is one number.
