@@ -14,7 +14,7 @@ from barrel_tracker import (  # type: ignore[import-not-found]
 )
 
 from bunchtrain.errors import DataError
-from bunchtrain.evaluations._track_residuals import residuals, true_parameters
+from bunchtrain.evaluations._track_residuals import measure, residuals, true_parameters
 from bunchtrain.physics.kalman_filter import Medium, highland
 from bunchtrain.physics.track_fit import MeasuredHits, Modules, fit
 
@@ -148,3 +148,25 @@ def test_short_tracks_have_no_fit_and_wrong_hits_end_in_a_sentence():
     local[0, 3, 1] = np.nan
     with pytest.raises(DataError, match="'loc1' of hit 3 of the block is nan; a fit needs finite"):
         fit(size, np.arange(9), measured(surface, local), detector, medium)
+
+
+def test_particles_without_a_helix_and_too_few_tracks_have_no_residuals():
+    free = origins(5)
+    every, found = np.ones(5, bool), fitted(*hits(free))
+    start = origin(free)
+    start[0, 6], start[1, 3:6] = 0, 0  # no charge, no momentum
+    true = true_parameters(start, FIELD)
+    assert np.isnan(true).any(1).tolist() == [True, True, False, False, False]
+    of = residuals(found, every, np.arange(5), true)
+    assert of.particle.tolist() == [2, 3, 4]
+    assert of.lost == 0
+    one = residuals(found, np.arange(5) == 2, np.arange(5), true)
+    assert all(np.isnan(value.value) for value in measure(one).values())
+
+
+def test_a_geometry_without_modules_is_refused():
+    surface, local = hits(origins(1))
+    number, columns = modules(0.0)
+    none = Modules.of(number[:0], {name: one[:0] for name, one in columns.items()})
+    with pytest.raises(DataError, match="the geometry has no modules"):
+        fit(np.array([3]), np.arange(3), measured(surface, local), none, Medium(FIELD))

@@ -6,6 +6,7 @@ import pytest
 
 from bunchtrain import parts
 from bunchtrain.errors import DataError, StudyError
+from bunchtrain.evaluations.vertex_finding import VertexFinding
 from bunchtrain.targets import Target
 from bunchtrain.transforms._track_vertices import Places, associate
 from bunchtrain.transforms.vertex_peaks import find_peaks
@@ -132,3 +133,17 @@ def test_bins_without_their_middles_are_refused(bins):
     events["bin_z"] = ak.Array(bins)
     with pytest.raises(DataError, match="'bin_z' must have the middle"):
         make("vertex_peaks")(events, np.array([2]), {"number": np.array([0.9, 0.0])})
+
+
+def test_a_collision_that_is_not_there_is_named_and_vertices_without_a_place_are_left_out():
+    columns = {"collision_z": ak.Array([[0.0], [1.0, 2.0]])}
+    columns["collision_tracks"] = ak.Array([[3], [3, 3]])
+    columns["track_collision"] = ak.Array([[0, 0], [1, -1]])
+    evaluation = VertexFinding()
+    truth = evaluation._truth(columns)
+    assert truth.of_track.tolist() == [0, 0, 2, -1]
+    found = evaluation._read(ak.Array([[np.nan], [np.nan, 1.0, 2.0]]), truth)
+    assert found.match.found.tolist() == [False, True, True]
+    columns["track_collision"] = ak.Array([[1, 0], [1, -1]])
+    with pytest.raises(DataError, match="event 0 of the test set is of the collision 1"):
+        evaluation._truth(columns)

@@ -45,6 +45,8 @@ class Residuals:
 def true_parameters(origin: Floats, field: float) -> Floats:
     """Return d0, z0 in mm, φ, θ in rad and q/p in 1/GeV of particles at the beam, (particles, 5).
 
+    NaN for particles without a charge or a momentum, which have no helix.
+
     origin  x, y, z in mm, px, py, pz in GeV and charge, (particles, 7).
     """
     place, momentum, charge = origin[:, :3], origin[:, 3:6], origin[:, 6]
@@ -52,20 +54,25 @@ def true_parameters(origin: Floats, field: float) -> Floats:
     phi = np.arctan2(momentum[:, 1], momentum[:, 0])
     theta = np.arctan2(np.hypot(momentum[:, 0], momentum[:, 1]), momentum[:, 2])
     zero = np.zeros(len(place))
-    bound = np.stack([zero, zero, phi, theta, charge / size], 1)
+    with np.errstate(all="ignore"):  # NaN of particles without a momentum
+        bound = np.stack([zero, zero, phi, theta, charge / size], 1)
     axes = np.broadcast_to(np.eye(3), (len(place), 3, 3))
-    return to_perigee(bound, Planes(place, axes[:, 0], axes[:, 2]), field)[0]
+    with np.errstate(all="ignore"):
+        found = to_perigee(bound, Planes(place, axes[:, 0], axes[:, 2]), field)[0]
+    found[charge == 0] = np.nan
+    return found
 
 
 def residuals(
     fitted: FittedTracks, chosen: NDArray[np.bool_], particle: Ints, true: Floats
 ) -> Residuals:
-    """Return the residuals of some tracks; those without a fit are left out.
+    """Return the residuals of some tracks; those without a fit, or a true helix, are left out.
 
     chosen    (tracks,).
     particle  (tracks,) index of the particle of each.
     true      (particles, 5), see `true_parameters`.
     """
+    chosen = chosen & np.isfinite(true[particle]).all(1)
     sigma2 = np.einsum("nii->ni", fitted.covariance)
     good = np.isfinite(fitted.parameters).all(1) & np.isfinite(sigma2).all(1) & (sigma2 > 0).all(1)
     rows = np.flatnonzero(chosen & good)
@@ -86,15 +93,15 @@ def residuals(
 
 
 def measure(found: Residuals) -> dict[str, Measurement]:
-    """Return `<parameter>_<kind>` of the parameters."""
+    """Return `<parameter>_<kind>` of the parameters; NaN without two tracks, or two such pulls."""
     measured: dict[str, Measurement] = {}
     for k, name in enumerate(METRIC.values()):
         core = found.core(k)
         values = (
-            half_width(found.difference[:, k]),
-            pull_mean(core),
-            pull_width(core),
-            half_width(found.pull[:, k]),
+            half_width(found.difference[:, k]) if len(found.particle) > 1 else Measurement(np.nan),
+            pull_mean(core) if len(core) > 1 else Measurement(np.nan),
+            pull_width(core) if len(core) > 1 else Measurement(np.nan),
+            half_width(found.pull[:, k]) if len(found.particle) > 1 else Measurement(np.nan),
         )
         measured |= {f"{name}_{kind}": one for kind, one in zip(KINDS, values, strict=True)}
     return measured

@@ -99,7 +99,7 @@ class TrackParameters(ObjectEvaluation):
     def evaluate(self, run: EvaluatedRun) -> Results:
         """Return metrics, a table with the baselines, pulls and profiles.
 
-        Raises DataError if no particle counts, or no track of a method is matched.
+        Raises DataError if no particle counts, or no track of a method is matched and fitted.
         """
         found = dict(self._residuals(run))
         measured = {name: measure(one) for name, one in found.items()}
@@ -151,7 +151,13 @@ class TrackParameters(ObjectEvaluation):
         chosen[chosen] = counted[matched.particle[chosen]]
         if not chosen.any():
             raise DataError(f"evaluation '{self.name}': no track of '{name}' is matched")
-        return residuals(fitted, chosen, matched.particle, true)
+        found = residuals(fitted, chosen, matched.particle, true)
+        if not len(found.particle):
+            raise DataError(
+                f"evaluation '{self.name}': none of the {int(chosen.sum()):,} matched tracks of "
+                f"'{name}' can be fitted; tracks need 3 to 100 hits of charged particles"
+            )
+        return found
 
     def _plots(self, run: EvaluatedRun, found: Mapping[str, Residuals]) -> Iterator[Plot]:
         for k, (name, unit) in enumerate(NAMES.items()):

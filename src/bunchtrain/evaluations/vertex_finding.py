@@ -206,7 +206,7 @@ class VertexFinding(ObjectEvaluation):
     def _truth(self, columns: Mapping[str, Any]) -> Truth:
         """Return the true collisions.
 
-        Raises DataError if none counts.
+        Raises DataError if none counts, or a track is of a collision that is not there.
         """
         z, own = columns[f"{self.particles}_z"], columns[self.own]
         number = ak.to_numpy(ak.num(z))
@@ -221,7 +221,15 @@ class VertexFinding(ObjectEvaluation):
         label = columns[self.truth]
         start = np.cumsum(number) - number
         flat = _flat(label).astype(np.int64)
-        owner = start[np.repeat(np.arange(len(z)), ak.to_numpy(ak.num(label)))] + flat
+        of = np.repeat(np.arange(len(z)), ak.to_numpy(ak.num(label)))
+        if (wrong := np.flatnonzero(flat >= number[of])).size:
+            at = of[wrong[0]]
+            raise DataError(
+                f"evaluation '{self.name}': a track of event {at} of the test set is of the "
+                f"collision {flat[wrong[0]]} in '{self.truth}', and the event has {number[at]} "
+                "collisions, which count from 0"
+            )
+        owner = start[of] + flat
         index = np.where(counts, np.cumsum(counts) - 1, -1)
         of_track = np.where(flat >= 0, index[np.where(flat >= 0, owner, 0)], -1)
         return Truth(event, _flat(z), counts, tracks, number[event], of_track)
@@ -230,9 +238,11 @@ class VertexFinding(ObjectEvaluation):
         return match_vertices(event, z, truth.event, truth.z, truth.counts, self.window)
 
     def _read(self, lists: ak.Array, truth: Truth) -> Found:
-        """Return the vertices of another finder."""
+        """Return the vertices of another finder, those without a place left out."""
         event = np.repeat(np.arange(len(lists)), ak.to_numpy(ak.num(lists)))
         z = _flat(lists)
+        known = np.isfinite(z)
+        event, z = event[known], z[known]
         return Found(event, z, None, None, self._match(event, z, truth))
 
     def _fit(self, columns: Mapping[str, Any], objects: ak.Array, truth: Truth) -> Found:

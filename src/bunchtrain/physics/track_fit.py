@@ -51,6 +51,8 @@ class Modules:
 
         Raises DataError for a module that is not there.
         """
+        if not len(self.number):
+            raise DataError("the geometry has no modules; give that of the detector of the hits")
         row = np.minimum(np.searchsorted(self.number, surface), len(self.number) - 1)
         wrong = np.flatnonzero(self.number[row] != surface)
         if len(wrong):
