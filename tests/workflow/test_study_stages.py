@@ -105,6 +105,17 @@ def test_the_report_says_of_which_stage_an_evaluation_is(place):
     assert ">scores, both: True against predicted class." in of_stage
 
 
+def test_a_definition_that_stages_alone_use_is_not_reported(place, capsys):
+    study = set_option(
+        content(place), "density", ["train", "representation"], TABLE | {"features": ["twice"]}
+    )
+    study["define"] = {"twice": "2 * x0"}
+    bunchtrain.run(validate(study), runs=place / "defined", only=["density", "train"])
+    said = capsys.readouterr().err
+    assert "stage density" in said
+    assert "nothing uses" not in said
+
+
 @pytest.mark.parametrize("stage", AFTER)
 def test_a_changed_option_runs_its_descendants_alone(place, stage):
     study = set_option(content(place), stage, *CHANGES[stage])

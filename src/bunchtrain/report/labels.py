@@ -45,6 +45,8 @@ _NAMES = {
     "rate_over_budget": "Rate/budget",
     "rate_spread": "RMS of rate/budget − 1",
     "stream_efficiency": "Signal efficiency",
+    "vertex_resolution": "Vertex resolution [mm]",
+    "vertex_separation": "Two-vertex resolution [mm]",
     "trackml_score": "TrackML score",
     "ellipse_coverage": "Coverage of the ellipse",
     "lut": "LUT",

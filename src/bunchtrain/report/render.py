@@ -94,8 +94,9 @@ def math(text: object) -> Markup:
 
 
 def unbroken(text: object) -> Markup:
-    """Return a number that a wide table breaks into lines before its errors alone."""
-    return escape(text).replace("-", "−").replace("± ", "±\N{NO-BREAK SPACE}")
+    """Return a number or heading that a wide table breaks before ± or a name, not before a unit."""
+    found = escape(text).replace("-", "−") if is_number(text) else escape(text)
+    return Markup(re.sub(r"(?<=[±=]) |(?<=&gt;) | (?=[=%])", "\N{NO-BREAK SPACE}", found))
 
 
 def _subscript(found: re.Match[str]) -> str:

@@ -319,8 +319,6 @@ def event_cache(
     if source.note:
         say(source.note)
     wanted = recipe(study, source)
-    for name in wanted.unused_definitions():
-        say(f"define.{name}: nothing uses this column; remove it, or add it to 'spectators'")
     made = EventCache.build(wanted, event_caches(study), study.storage.memory, progress, spread)
     for name in ("train", "validation", "test"):
         if not made.rows[name]:
@@ -329,6 +327,12 @@ def event_cache(
             )
     _check_columns(study, made)
     return made
+
+
+def report_unused_definitions(study: Study, source: Table) -> None:
+    """Say which columns of `define` nothing uses, but for studies with stages, which share them."""
+    for name in () if study.stages else recipe(study, source).unused_definitions():
+        say(f"define.{name}: nothing uses this column; remove it, or add it to 'spectators'")
 
 
 def _check_columns(study: Study, cache: EventCache) -> None:

@@ -23,7 +23,7 @@ from bunchtrain.workflow.evaluate import (
 from bunchtrain.workflow.export import export_run
 from bunchtrain.workflow.folder import RunFolder
 from bunchtrain.workflow.graph.stage import Stage, StageContext
-from bunchtrain.workflow.preparation import make_source, recipe, task
+from bunchtrain.workflow.preparation import make_source, recipe, report_unused_definitions, task
 from bunchtrain.workflow.progress import say
 from bunchtrain.workflow.run import Run
 from bunchtrain.workflow.run_events import check_key, run_events
@@ -97,6 +97,7 @@ class DefaultGraph:
 
     def _prepare(self) -> Stage:
         def run(context: StageContext) -> None:
+            report_unused_definitions(self.study, self.source)
             cache = prepare_events(self.study, context.executor)
             check_key(self.folder, self.study, cache)
             check_test_set(self.study, cache.class_counts)
