@@ -91,7 +91,10 @@ def test_outputs_of_events_points_and_edges_are_those_of_the_trained_model(tmp_p
 
 def test_predictions_of_points_with_covariance_by_a_causal_network(tmp_path):
     """A network that follows tracks: means, σ and correlation at each measurement."""
-    following = ("sequence", {"group": "part", "features": ["energy", "px"], "coordinates": ["px", "py"]})
+    following = (
+        "sequence",
+        {"group": "part", "features": ["energy", "px"], "coordinates": ["px", "py"]},
+    )
     target = Target("next", values=("energy", "px"), axis="point")
     terms = [("multivariate_gaussian_nll", {}, "next", 1.0)]
     options = {"hidden": 8, "causal": True}
