@@ -19,6 +19,7 @@ from bunchtrain.evaluations._object_evaluation import (
     search,
 )
 from bunchtrain.parts.ranges import NUMBER, Bins, PointCount, Positive
+from bunchtrain.physics.packed import flat_values, starts
 from bunchtrain.physics.vertex_fit import fit_vertices
 from bunchtrain.plots import plot_efficiency
 from bunchtrain.plots.vertices import plot_pairs, plot_vertices
@@ -211,7 +212,7 @@ class VertexFinding(ObjectEvaluation):
         z, own = columns[f"{self.particles}_z"], columns[self.own]
         number = ak.to_numpy(ak.num(z))
         event = np.repeat(np.arange(len(z)), number)
-        tracks = _flat(own)
+        tracks = flat_values(own)
         counts = tracks >= self.least
         if not counts.any():
             raise DataError(
@@ -219,8 +220,7 @@ class VertexFinding(ObjectEvaluation):
                 "of its own"
             )
         label = columns[self.truth]
-        start = np.cumsum(number) - number
-        flat = _flat(label).astype(np.int64)
+        flat = flat_values(label).astype(np.int64)
         of = np.repeat(np.arange(len(z)), ak.to_numpy(ak.num(label)))
         if (wrong := np.flatnonzero(flat >= number[of])).size:
             at = of[wrong[0]]
@@ -229,10 +229,10 @@ class VertexFinding(ObjectEvaluation):
                 f"collision {flat[wrong[0]]} in '{self.truth}', and the event has {number[at]} "
                 "collisions, which count from 0"
             )
-        owner = start[of] + flat
+        owner = starts(number)[of] + flat
         index = np.where(counts, np.cumsum(counts) - 1, -1)
         of_track = np.where(flat >= 0, index[np.where(flat >= 0, owner, 0)], -1)
-        return Truth(event, _flat(z), counts, tracks, number[event], of_track)
+        return Truth(event, flat_values(z), counts, tracks, number[event], of_track)
 
     def _match(self, event: Values, z: Values, truth: Truth) -> VertexMatch:
         return match_vertices(event, z, truth.event, truth.z, truth.counts, self.window)
@@ -240,7 +240,7 @@ class VertexFinding(ObjectEvaluation):
     def _read(self, lists: ak.Array, truth: Truth) -> Found:
         """Return the vertices of another finder, those without a place left out."""
         event = np.repeat(np.arange(len(lists)), ak.to_numpy(ak.num(lists)))
-        z = _flat(lists)
+        z = flat_values(lists)
         known = np.isfinite(z)
         event, z = event[known], z[known]
         return Found(event, z, None, None, self._match(event, z, truth))
@@ -258,13 +258,13 @@ class VertexFinding(ObjectEvaluation):
         columns  with the parameters of the tracks and their covariance.
         objects  index of the vertex of each track, −1 for none, a list for each event.
         """
-        label = _flat(objects).astype(np.int64)
+        label = flat_values(objects).astype(np.int64)
         track_event = np.repeat(np.arange(len(objects)), ak.to_numpy(ak.num(objects)))
         chosen = label >= 0
         pairs = np.column_stack([track_event, label])[chosen]
         rows, vertex = np.unique(pairs, axis=0, return_inverse=True)
         vertex = vertex.ravel()
-        values = [_flat(columns[f"{self.tracks}_{name}"])[chosen] for name in PARAMETERS]
+        values = [flat_values(columns[f"{self.tracks}_{name}"])[chosen] for name in PARAMETERS]
         covariance = flat_covariance(columns[f"{self.tracks}_covariance"], len(label))[chosen]
         precision = 1 / covariance[:, 1, 1]
         start = np.zeros((len(rows), 3))
@@ -361,7 +361,3 @@ class VertexFinding(ObjectEvaluation):
             drawn,
             wide=True,
         )
-
-
-def _flat(values: ak.Array) -> Values:
-    return np.asarray(ak.flatten(values), np.float64)

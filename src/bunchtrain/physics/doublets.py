@@ -14,6 +14,7 @@ import numpy as np
 from bunchtrain.errors import DataError
 from bunchtrain.physics.kinematics import wrap_angle
 from bunchtrain.physics.packed import Floats, Ints, chunks, positions
+from bunchtrain.physics.segments import joints
 
 #: Ranges of a pair of modules, see `ModuleRanges`.
 RANGES = (
@@ -213,16 +214,10 @@ def find_triplets(
     hits: Hits, known: ModuleRanges, first: Ints, second: Ints, pair: Ints, angle: Floats
 ) -> Triplets:
     """Return the pairs of pairs of hits that continue one another."""
-    by_first = np.argsort(first, kind="stable")
-    begin = np.searchsorted(first[by_first], np.arange(len(hits) + 1))
-    start = begin[second]
-    number = begin[second + 1] - start
     low, high = known["least_kink"][pair], known["most_kink"][pair]
     middle, half = (low + high) / 2, np.maximum((high - low) / 2, 1e-9)
     found = []
-    for part in chunks(number, _CHUNK):
-        inner = np.repeat(np.arange(part.start, part.stop), number[part])
-        outer = by_first[positions(number[part]) + start[inner]]
+    for inner, outer in joints(first, second, _CHUNK):
         kink = (angle[outer] - angle[inner] - middle[inner]) / half[inner]
         kept = (np.abs(kink) <= 1) & (high[inner] >= low[inner])
         inner, outer, kink = inner[kept], outer[kept], kink[kept]
@@ -258,14 +253,8 @@ def continuations(triplets: Triplets, pairs: int) -> dict[str, Floats]:
 
 def _best_both(triplets: Triplets, pairs: int) -> tuple[Ints, Ints, Floats]:
     """Return the best triplets before and after each pair that has both, and their step."""
-    by_inner = np.argsort(triplets.inner, kind="stable")
-    begin = np.searchsorted(triplets.inner[by_inner], np.arange(pairs + 1))
-    start = begin[triplets.outer]
-    number = begin[triplets.outer + 1] - start
     found = []
-    for part in chunks(number, _CHUNK):
-        before = np.repeat(np.arange(part.start, part.stop), number[part])
-        after = by_inner[positions(number[part]) + start[before]]
+    for before, after in joints(triplets.inner, triplets.outer, _CHUNK):
         bend = triplets.bend[before]
         step = np.abs(triplets.bend[after] - bend) / (_BEND + _SCATTERING * np.abs(bend))
         cost = triplets.kink[before] ** 2 + triplets.kink[after] ** 2 + step**2

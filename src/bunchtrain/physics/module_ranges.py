@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bunchtrain.physics.doublets import RANGES, Hits, curvature, distances, doublet_values
-from bunchtrain.physics.packed import Floats, Ints
+from bunchtrain.physics.packed import Floats, Ints, starts
 
 #: Smallest half width of a range: of angles, of lengths in mm, of curvatures in 1/mm.
 _ANGLE, _LENGTH, _CURVATURE = 1e-4, 0.1, 1e-5
@@ -107,7 +107,7 @@ class _Spread:
         """Return the ends of the range of each group, (groups,); an empty one for no values."""
         order = np.lexsort((values, group))
         ranked, number = values[order], np.bincount(group, minlength=self.groups)
-        start, skipped = np.cumsum(number) - number, np.floor(self.tail * number).astype(np.int64)
+        start, skipped = starts(number), np.floor(self.tail * number).astype(np.int64)
         last = max(len(ranked) - 1, 0)
         ranked = ranked if len(ranked) else np.zeros(1)
         low = ranked[np.minimum(start + skipped, last)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 
+import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +15,11 @@ Flags = NDArray[np.bool_]
 
 #: Default bound in bytes on the temporary arrays of a calculation.
 MEMORY = 64_000_000
+
+
+def flat_values(lists: ak.Array) -> NDArray[np.float64]:
+    """Return the values of all lists in float64: (points,) from (jets, points)."""
+    return np.asarray(ak.flatten(lists), np.float64)
 
 
 def starts(lengths: Ints) -> Ints:

@@ -25,17 +25,19 @@ def directions(place: Floats, first: Ints, second: Ints) -> Floats:
     return found
 
 
-def joints(first: Ints, second: Ints) -> Iterator[tuple[Ints, Ints]]:
+def joints(first: Ints, second: Ints, size: int | None = None) -> Iterator[tuple[Ints, Ints]]:
     """Yield the pairs of segments of which the outer one begins at the hit where the inner ends.
 
-    In chunks of about `_CHUNK` pairs; at least one, perhaps empty.
+    In chunks of about `size` pairs, `_CHUNK` if it is None; at least one, perhaps empty.
 
     first, second  (segments,) hits.
     """
     order = np.argsort(first, kind="stable")
-    start = np.searchsorted(first[order], second)
-    number = np.searchsorted(first[order], second, side="right") - start
-    for part in chunks(number, _CHUNK):
+    hits = max(first.max(initial=-1), second.max(initial=-1)) + 1
+    begin = np.searchsorted(first[order], np.arange(hits + 1))
+    start = begin[second]
+    number = begin[second + 1] - start
+    for part in chunks(number, size or _CHUNK):
         inner = np.repeat(np.arange(part.start, part.stop), number[part])
         yield inner, order[positions(number[part]) + start[inner]]
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
+from bunchtrain.physics.packed import starts
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -107,7 +108,7 @@ class TrackList:
                 f"'{name}': a track of event {at} of the test set has the hit {hit[wrong[0]]}, and "
                 f"the event has {counts[at]} hits, which count from 0"
             )
-        every = hit + (np.cumsum(counts) - counts)[event[of]]
+        every = hit + starts(counts)[event[of]]
         width = max(1, int(counts.sum()))
         keys = np.unique(of * width + every)
         size = np.bincount(keys // width, minlength=len(event)).astype(np.int64)

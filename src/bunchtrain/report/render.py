@@ -60,8 +60,8 @@ def _event_display(display: Display | None) -> dict[str, Markup]:
 @cache
 def _template() -> Template:
     environment = page_templates("bunchtrain.report")
-    environment.filters |= {"image": image, "link": link, "math": math, "number": is_number}
-    environment.filters["unbroken"] = unbroken
+    environment.filters |= {"image": image, "link": link, "math": math}
+    environment.filters |= {"number": is_number, "unbroken": unbroken}
     return environment.get_template("report.html")
 
 

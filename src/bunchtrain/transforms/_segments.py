@@ -22,6 +22,10 @@ Angle = Annotated[float, Field(gt=0, le=1.5), NUMBER]
 Scatter = Angle | Annotated[tuple[Angle, ...], Field(min_length=1, max_length=10)]
 #: Largest difference of the layers of a segment.
 Span = Annotated[int, Field(ge=1, le=100), NUMBER]
+#: Weight of a term of an energy.
+Weight = Annotated[float, Field(ge=0, le=1000), NUMBER]
+#: Segments are off below and on above.
+Threshold = Annotated[float, Field(gt=0, lt=1), NUMBER]
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,16 @@ class Segments:
     def __len__(self) -> int:
         return len(self.first)
 
+    def weights_of(self, state: Floats, threshold: float) -> Floats:
+        """Return the weight of each joint, (joints,): the mean state of two segments that are on.
+
+        state      (segments,).
+        threshold  smallest state of a segment that is on; the weight of other joints is 0.
+        """
+        ends = np.minimum(state[self.inner], state[self.outer])
+        mean = (state[self.inner] + state[self.outer]) / 2
+        return np.where(ends >= threshold, mean, 0.0)
+
 
 class SegmentClustering(Clustering):
     """Tracks are chains of segments that continue each other and have no hit in common.
@@ -51,20 +65,31 @@ class SegmentClustering(Clustering):
     Chains with the largest sum of the weights of their joints come first; a hit of one is not used
     again. The weights fall by 90 % up to the largest angle.
 
-    names    columns of x, y, z and the layer of the hits.
+    group    prefix of the columns x, y, z and layer of the hits.
+    layer    suffix of the column of the layer.
     span     largest difference of the layers of a segment.
     window   largest difference of x/r and y/r of its hits, i.e. of their azimuth.
     slope    largest √(dx² + dy²)/dz.
-    scatter  largest angle of a joint in rad in each pass over the hits that are left.
+    scatter  largest angle of a joint in rad, or that in each pass over the hits that are left.
     short    largest angle of a track of three hits in rad.
+    least    smallest number of hits of a track.
     """
 
-    names: list[str]
-    span: int
-    window: float
-    slope: float
-    scatter: tuple[float, ...]
-    short: float
+    def __init__(
+        self,
+        group: str,
+        layer: str,
+        span: int,
+        window: float,
+        slope: float,
+        scatter: float | tuple[float, ...],
+        short: float,
+        least: int,
+    ) -> None:
+        self.names = [f"{group}_{name}" for name in ("x", "y", "z", layer)]
+        self.span, self.window, self.slope, self.short = span, window, slope, short
+        self.scatter = scatter if isinstance(scatter, tuple) else (scatter,)
+        self.least = least
 
     def columns(self, available: Collection[str]) -> list[str]:
         """Return the columns of events that it reads; DataError names the nearest to a missing."""
@@ -126,8 +151,3 @@ class SegmentClustering(Clustering):
     @abstractmethod
     def weigh(self, segments: Segments) -> Floats:
         """Return the weight of each joint, (joints,); those of 0 or less are left out."""
-
-
-def passes(scatter: float | tuple[float, ...]) -> tuple[float, ...]:
-    """Return the largest angle of each pass."""
-    return scatter if isinstance(scatter, tuple) else (scatter,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -110,10 +110,3 @@ def tracks_of(column: ak.Array, counts: Any, name: str) -> TrackList:
             f"'{name}' must have lists of the hits of each track, or the track of each hit"
         )
     return TrackList.of_labels(column)
-
-
-def need(names: Collection[str], available: Collection[str], where: str) -> None:
-    """Raise DataError, with the nearest, for a column that is not there."""
-    for name in names:
-        if name not in available:
-            raise DataError(f"{where}: there is no column '{name}'{nearest(name, available)}")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bunchtrain.errors import DataError
+from bunchtrain.physics.packed import starts
 from bunchtrain.tables.table import Table
 
 Floats = NDArray[np.float64]
@@ -176,13 +177,13 @@ def _padded(
 def _of_tracks(events: ak.Array, pairs: Ints) -> dict[str, NDArray[Any]]:
     """Return pT, η and the number of the particle of tracks, pairs (n, 2) of event and index."""
     number = ak.to_numpy(ak.num(events["track_particle"]))
-    at = (np.cumsum(number) - number)[pairs[:, 0]] + pairs[:, 1]
+    at = starts(number)[pairs[:, 0]] + pairs[:, 1]
     flat = {n: ak.to_numpy(ak.flatten(events[n])) for n in READ if n.startswith("track_")}
     qop, theta = (flat[n][at].astype(np.float64) for n in ("track_qop", "track_theta"))
     particle = flat["track_particle"][at].astype(np.int64)
     number = ak.to_numpy(ak.num(events["particle_pdg"]))
     pdg = np.append(ak.to_numpy(ak.flatten(events["particle_pdg"])), 0).astype(np.int64)
-    of = (np.cumsum(number) - number)[pairs[:, 0]] + particle
+    of = starts(number)[pairs[:, 0]] + particle
     return {
         "pt": np.sin(theta) / np.maximum(np.abs(qop), 1e-9),
         "eta": -np.log(np.tan(theta / 2)),

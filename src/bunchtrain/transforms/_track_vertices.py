@@ -8,6 +8,7 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.errors import DataError
+from bunchtrain.physics.packed import flat_values, positions
 from bunchtrain.physics.vertex_fit import lower_triangle
 from bunchtrain.transforms._clustering import Clustering, Floats, Ints
 
@@ -55,7 +56,7 @@ class TrackVertices(Clustering):
         detector has, and variances that are not positive.
         """
         counts = self.items(events, np.zeros(0, np.int64))
-        d0, z0 = (_flat(events[f"{self.group}_{n}"]) for n in ("d0", "z0"))
+        d0, z0 = (flat_values(events[f"{self.group}_{n}"]) for n in ("d0", "z0"))
         covariance = flat_covariance(events[f"{self.group}_covariance"], len(z0))
         variances = covariance[:, 0, 0], covariance[:, 1, 1]
         right = np.isfinite(d0) & (np.abs(z0) < APART / 2)  # NaN is not
@@ -72,10 +73,6 @@ class TrackVertices(Clustering):
             )
         event = np.repeat(np.arange(len(counts)), counts)
         return Places(event, z0, np.sqrt(variances[1]), np.abs(d0) / np.sqrt(variances[0]))
-
-
-def _flat(values: ak.Array) -> Floats:
-    return np.asarray(ak.flatten(values), np.float64)
 
 
 def flat_covariance(lists: ak.Array, tracks: int) -> Floats:
@@ -109,7 +106,7 @@ def associate(
     first, last = np.searchsorted(key, at - reach), np.searchsorted(key, at + reach)
     count = last - first
     track = np.repeat(np.arange(len(at)), count)
-    vertex = first[track] + np.arange(len(track)) - np.repeat(np.cumsum(count) - count, count)
+    vertex = first[track] + positions(count)
     s = np.hypot(tracks.sigma[track], sigma[vertex])
     chi = (at[track] - key[vertex]) / s
     kept = (np.abs(chi) <= cut) & (event[vertex] == tracks.event[track])

@@ -17,15 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bunchtrain.errors import DataError, nearest
+from bunchtrain.errors import DataError
 from bunchtrain.parts.ranges import NUMBER, PointCount, Positive
+from bunchtrain.physics.packed import flat_values, starts
 from bunchtrain.physics.vertex_fit import (
     covariance_at,
     fit_vertices,
     impact_parameters,
 )
 from bunchtrain.tables.table import Table
-from bunchtrain.tables.transforms._transform import Transform
+from bunchtrain.tables.transforms._transform import Transform, need_columns
 from bunchtrain.transforms._track_vertices import flat_covariance
 
 Floats = NDArray[np.float64]
@@ -93,11 +94,7 @@ class DecayVertices(Transform):
         self.group, self.closest, self.furthest = tracks, closest, furthest
         self.least, self.chi2_max, self.field = max(least, 2), chi2_max, field
         self.names = [f"{tracks}_{name}" for name in (*PARAMETERS, "covariance", "particle")]
-        available = source.fields()
-        for name in (*READ, *self.names):
-            if name not in available:
-                hint = nearest(name, available)
-                raise DataError(f"transform 'decay_vertices': there is no column '{name}'{hint}")
+        need_columns((*READ, *self.names), source.fields(), "transform 'decay_vertices'")
 
     def describe(self) -> str:
         """Return the transform with its options as text."""
@@ -125,7 +122,7 @@ class DecayVertices(Transform):
         particle = ak.values_astype(block[self.names[-1]], np.int64)
         event = np.repeat(np.arange(len(block)), ak.to_numpy(ak.num(particle)))
         counts = ak.to_numpy(ak.num(block["particle_x"]))
-        own = (np.cumsum(counts) - counts)[event] + ak.to_numpy(ak.flatten(particle))
+        own = starts(counts)[event] + ak.to_numpy(ak.flatten(particle))
         known = ak.to_numpy(ak.flatten(particle)) >= 0
         if (wrong := np.flatnonzero(ak.to_numpy(ak.flatten(particle)) >= counts[event])).size:
             own_event = event[wrong[0]]
@@ -134,13 +131,13 @@ class DecayVertices(Transform):
                 f"particle {ak.flatten(particle)[int(wrong[0])]} in '{self.names[-1]}', and the "
                 f"event has {counts[own_event]} particles, which count from 0"
             )
-        origin = np.stack([_flat(block[f"particle_{axis}"]) for axis in "xyz"], 1)
-        primary = _flat(block["particle_primary"]) == 1
+        origin = np.stack([flat_values(block[f"particle_{axis}"]) for axis in "xyz"], 1)
+        primary = flat_values(block["particle_primary"]) == 1
         place = origin[np.where(known, own, 0)] if len(origin) else np.zeros((len(own), 3))
         radius = np.hypot(place[:, 0], place[:, 1])
         kept = known & (radius >= self.closest) & (radius <= self.furthest)
         kept[kept] &= primary[own[kept]]
-        parameters = np.stack([_flat(block[n]) for n in self.names[:5]], 1)
+        parameters = np.stack([flat_values(block[n]) for n in self.names[:5]], 1)
         covariance = flat_covariance(block[self.names[5]], len(parameters))
         kept &= _are_helices(parameters) & np.isfinite(covariance).all((1, 2))
         kept[kept] = (np.linalg.eigvalsh(covariance[kept]) > 0).all(1)
@@ -227,7 +224,3 @@ def _are_helices(parameters: Floats) -> NDArray[np.bool_]:
     theta, qop = parameters[:, 3], parameters[:, 4]
     finite = np.isfinite(parameters).all(1)
     return np.asarray(finite & (theta > 0) & (theta < np.pi) & (qop != 0))
-
-
-def _flat(values: ak.Array) -> Floats:
-    return np.asarray(ak.flatten(values), np.float64)

@@ -15,19 +15,16 @@ from bunchtrain.transforms._segments import (
     SegmentClustering,
     Segments,
     Span,
-    passes,
+    Threshold,
+    Weight,
 )
 
-#: Weight of a term of the energy.
-Weight = Annotated[float, Field(ge=0, le=1000), NUMBER]
 #: Temperature of the mean field in units of the energy.
 Temperature = Annotated[float, Field(ge=1e-3, le=1000), NUMBER]
 #: Power of the cosine.
 Exponent = Annotated[float, Field(ge=1, le=1e7), NUMBER]
 #: Updates of all neurons.
 Sweeps = Annotated[int, Field(ge=1, le=10_000), NUMBER]
-#: Segments are off below and on above.
-Threshold = Annotated[float, Field(gt=0, lt=1), NUMBER]
 
 
 class Hopfield(SegmentClustering):
@@ -79,19 +76,14 @@ class Hopfield(SegmentClustering):
         threshold: Threshold = 0.5,
         min_points: PointCount = 3,
     ) -> None:
-        self.names = [f"{group}_{name}" for name in ("x", "y", "z", layer)]
-        self.span, self.window, self.slope, self.short = span, window, slope, short
+        super().__init__(group, layer, span, window, slope, scatter, short, min_points)
         self.exponent, self.alpha, self.beta = exponent, alpha, beta
         self.temperatures = np.geomspace(hot, cold, sweeps)
         self.threshold = threshold
-        self.scatter, self.least = passes(scatter), min_points
 
     def weigh(self, segments: Segments) -> Floats:
         """Return the weight of each joint, (joints,), 0 if one of its segments is off."""
-        state = self.anneal(segments)
-        ends = np.minimum(state[segments.inner], state[segments.outer])
-        mean = (state[segments.inner] + state[segments.outer]) / 2
-        return np.where(ends >= self.threshold, mean, 0.0)
+        return segments.weights_of(self.anneal(segments), self.threshold)
 
     def anneal(self, segments: Segments) -> Floats:
         """Return V of each segment, (segments,)."""

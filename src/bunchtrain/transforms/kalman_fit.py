@@ -9,16 +9,16 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.errors import StudyError
+from bunchtrain.physics.packed import starts
 from bunchtrain.physics.track_matching import Ints, TrackList
 from bunchtrain.tables.table import Table
-from bunchtrain.tables.transforms._transform import Transform
+from bunchtrain.tables.transforms._transform import Transform, need_columns
 from bunchtrain.transforms._track_fits import (
     LOWER,
     PARAMETERS,
     FitOptions,
     TrackFits,
     hit_columns,
-    need,
     tracks_of,
 )
 
@@ -55,7 +55,7 @@ class KalmanFit(Transform):
     ) -> None:
         super().__init__(source)
         self.tracks, self.output, self.group, self.options = tracks, output, group, options
-        need([tracks, *hit_columns(group)], source.fields(), "transform 'kalman_fit'")
+        need_columns([tracks, *hit_columns(group)], source.fields(), "transform 'kalman_fit'")
         if taken := sorted(set(self.made) & set(source.fields())):
             raise StudyError(
                 f"transform 'kalman_fit': the table has a column '{taken[0]}' already; give "
@@ -110,8 +110,7 @@ class KalmanFit(Transform):
 
 def _within(tracks: TrackList, counts: Ints) -> Ints:
     """Return the indices of the hits of tracks in their events."""
-    first = np.cumsum(counts) - counts
-    return np.asarray(tracks.hits - first[tracks.event[tracks.of_hit]])
+    return np.asarray(tracks.hits - starts(counts)[tracks.event[tracks.of_hit]])
 
 
 def _lists(values: Any, size: Ints, number: Ints) -> ak.Array:

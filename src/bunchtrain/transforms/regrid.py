@@ -9,7 +9,6 @@ import awkward as ak
 import numpy as np
 from pydantic import Field
 
-from bunchtrain.errors import DataError, nearest
 from bunchtrain.parts.ranges import NUMBER
 from bunchtrain.simulation.detectors.cells import Cells, Ints
 from bunchtrain.simulation.detectors.hits import LAYOUT, cell_columns, sum_steps
@@ -22,7 +21,7 @@ from bunchtrain.simulation.detectors.layers import (
     plain,
 )
 from bunchtrain.tables.table import Table
-from bunchtrain.tables.transforms._transform import Transform
+from bunchtrain.tables.transforms._transform import Transform, need_columns
 
 #: Columns of the hits that are made anew, and those that are read.
 MADE = {name: type for name, type in LAYOUT.items() if name.startswith("hit_")}
@@ -61,11 +60,7 @@ class Regrid(Transform):
         points: Annotated[int, Field(ge=1, le=20), NUMBER] = 1,
     ) -> None:
         super().__init__(source)
-        available = source.fields()
-        for name in READ:
-            if name not in available:
-                hint = nearest(name, available)
-                raise DataError(f"transform 'regrid': there is no column '{name}'{hint}")
+        need_columns(READ, source.fields(), "transform 'regrid'")
         self.stack = Stack(layers, width, apex)
         self.cells = Cells(self.stack)
         self.spread, self.points = spread, points

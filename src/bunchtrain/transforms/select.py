@@ -12,7 +12,7 @@ from bunchtrain.errors import DataError, StudyError, nearest
 from bunchtrain.parts.ranges import Finite
 from bunchtrain.tables.expressions.expression import Expression, as_mask
 from bunchtrain.tables.table import Table
-from bunchtrain.tables.transforms._transform import Transform
+from bunchtrain.tables.transforms._transform import Transform, need_columns
 
 
 class Select(Transform):
@@ -38,10 +38,7 @@ class Select(Transform):
                     f"transform 'select', constants: there is no '{name}' in 'where'{hint}"
                 )
         self._columns = self.where.columns - {*self.constants}
-        for name in self._columns:
-            if name not in available:
-                hint = nearest(name, available)
-                raise DataError(f"transform 'select', where: there is no column '{name}'{hint}")
+        need_columns(self._columns, available, "transform 'select', where")
 
     def describe(self) -> str:
         """Return the transform with its options as text."""

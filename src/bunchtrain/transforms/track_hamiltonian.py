@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
-from pydantic import Field
 from scipy.sparse import coo_array, csc_array, diags_array
 from scipy.sparse.linalg import spsolve
 
 from bunchtrain.errors import DataError
-from bunchtrain.parts.ranges import NUMBER, PointCount, Positive
+from bunchtrain.parts.ranges import PointCount, Positive
 from bunchtrain.transforms._clustering import Floats, Ints
 from bunchtrain.transforms._segments import (
     Angle,
@@ -18,13 +15,9 @@ from bunchtrain.transforms._segments import (
     SegmentClustering,
     Segments,
     Span,
-    passes,
+    Threshold,
+    Weight,
 )
-
-#: Weight of a term of the Hamiltonian.
-Weight = Annotated[float, Field(ge=0, le=1000), NUMBER]
-#: Segments are off below and on above.
-Threshold = Annotated[float, Field(gt=0, lt=1), NUMBER]
 
 
 class TrackHamiltonian(SegmentClustering):
@@ -70,19 +63,14 @@ class TrackHamiltonian(SegmentClustering):
         threshold: Threshold = 0.4,
         min_points: PointCount = 3,
     ) -> None:
-        self.names = [f"{group}_{name}" for name in ("x", "y", "z", layer)]
-        self.span, self.window, self.slope, self.short = span, window, slope, short
+        super().__init__(group, layer, span, window, slope, scatter, short, min_points)
         self.gamma, self.delta, self.branching = gamma, delta, branching
         self.threshold = threshold
-        self.scatter, self.least = passes(scatter), min_points
 
     def weigh(self, segments: Segments) -> Floats:
         """Return the weight of each joint, (joints,), 0 if one of its segments is off."""
         matrix = self.matrix(len(segments), segments.inner, segments.outer)
-        state = self.solve(matrix)
-        ends = np.minimum(state[segments.inner], state[segments.outer])
-        mean = (state[segments.inner] + state[segments.outer]) / 2
-        return np.where(ends >= self.threshold, mean, 0.0)
+        return segments.weights_of(self.solve(matrix), self.threshold)
 
     def matrix(self, size: int, inner: Ints, outer: Ints) -> csc_array:
         """Return A = (γ + δ) I − C, (size, size), with the costs of branching on its diagonal.

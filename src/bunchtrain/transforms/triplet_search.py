@@ -12,7 +12,6 @@ from bunchtrain.transforms._segments import (
     SegmentClustering,
     Segments,
     Span,
-    passes,
 )
 
 
@@ -50,9 +49,7 @@ class TripletSearch(SegmentClustering):
         short: Angle = 0.01,
         min_points: PointCount = 3,
     ) -> None:
-        self.names = [f"{group}_{name}" for name in ("x", "y", "z", layer)]
-        self.span, self.window, self.slope, self.short = span, window, slope, short
-        self.scatter, self.least = passes(scatter), min_points
+        super().__init__(group, layer, span, window, slope, scatter, short, min_points)
 
     def weigh(self, segments: Segments) -> Floats:
         """Return the weight of each triplet, (joints,)."""

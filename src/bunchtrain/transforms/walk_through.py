@@ -6,6 +6,7 @@ import awkward as ak
 import numpy as np
 
 from bunchtrain.parts.ranges import PointCount, UnitFraction
+from bunchtrain.physics.packed import positions
 from bunchtrain.transforms._clustering import Clustering, Floats, Ints, Predicted, ScoredEdges
 from bunchtrain.transforms.connected_components import components
 
@@ -128,8 +129,7 @@ def levels(edges: Ints, points: int) -> Ints:
     while len(ready):
         level[ready] = depth
         number = begin[ready + 1] - begin[ready]
-        within = np.arange(int(number.sum())) - np.repeat(np.cumsum(number) - number, number)
-        second = edges[1][order[np.repeat(begin[ready], number) + within]]
+        second = edges[1][order[np.repeat(begin[ready], number) + positions(number)]]
         waiting -= np.bincount(second, minlength=points)
         ready = np.unique(second)
         ready = ready[waiting[ready] == 0]

@@ -10,7 +10,15 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from bunchtrain.errors import DataError, nearest
 from bunchtrain.tables.table import Table
+
+
+def need_columns(names: Collection[str], available: Collection[str], where: str) -> None:
+    """Raise DataError, with the nearest, for a column that is not there."""
+    for name in names:
+        if name not in available:
+            raise DataError(f"{where}: there is no column '{name}'{nearest(name, available)}")
 
 
 class Transform(Table):
